@@ -1,0 +1,9 @@
+"""The broker: holds the real money, sells spending power, pays vendors' claims.
+
+- `engine.py`: commands over one store with one writer; `operations.py`, `settling.py`,
+  `redeeming.py` and `people.py` are its commands. Checks run before, state changes in the writer.
+- `clearing.py` turns flows into postings and takes the commission, `risk.py` knows credit.
+- `store.py`, `journal.py`, `facts.py`, `answers.py`: the tables, every statement of SQL.
+- `audit.py` recomputes everything from the journal alone.
+- `api.py` (Litestar), `fast.py` (plain ASGI), `app.py` (a data directory, the clock, the server).
+"""

@@ -1,0 +1,268 @@
+"""The broker over HTTP: accounts, money, operations, keys. OpenAPI at `/schema`.
+
+Every POST here changes something and needs an `Idempotency-Key`; the same request again gets the
+same bytes. Callers send `Authorization: Bearer <token>`. Refusals are problem bodies with one more
+member, `refusal`, which is the class by name. The hot routes are in `fast.py`.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, get, post
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.params import FromPath, FromQuery, JSONBody
+
+import farthing
+from farthing import codec
+from farthing.broker.engine import Engine
+from farthing.broker.people import OpenAccount, PayOut, TopUp
+from farthing.broker.store import Caller
+from farthing.broker.web import BODY_BYTES_MAX, authorize, bearer, key_of, problem_of
+from farthing.errors import BadRequest, Broken, Denied, Malformed, Refusal, TooLarge, Unknown
+from farthing.rails.manual import PayoutState
+from farthing.schemes.contract import Operation
+
+BATCH_BYTES_MAX = 8 * 1024 * 1024  # of claims: the batch limit of the trust programme
+JSON_TYPE = "application/json"
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Claims to redeem; the idempotency key is the batch's id."""
+
+    claims: list[msgspec.Raw]
+
+
+class PayoutStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the bank did with a payout."""
+
+    state: PayoutState
+
+
+class StrictRequest(Request[Any, Any, State]):
+    """Reads bodies with our own strict reader, into the type that the handler names."""
+
+    async def json(self) -> Any:
+        """The body as the handler's `data`; `BadRequest`."""
+        raw = await self.body()
+        kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        try:
+            if kind is Batch:
+                return msgspec.json.decode(raw, type=Batch)
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                return codec.Reader(kind).read(raw)
+            return codec.read_json(raw)
+        except Malformed as wrong:
+            raise BadRequest(wrong.code, wrong.detail) from None
+        except msgspec.MsgspecError:
+            raise BadRequest("payload_malformed", "expected an object with claims") from None
+
+
+def _engine(request: StrictRequest) -> Engine:
+    found: Engine = request.app.state.engine
+    return found
+
+
+def _caller(request: StrictRequest, scope: str) -> Caller:
+    token = bearer(request.headers.get("authorization", ""))
+    return authorize(_engine(request), token, scope)
+
+
+def _key(request: StrictRequest) -> str:
+    return key_of(request.headers.get("idempotency-key", ""))
+
+
+def _json(body: bytes, status: int = 200) -> Response[bytes]:
+    headers = {"cache-control": "no-store"}
+    return Response(body, media_type=JSON_TYPE, status_code=status, headers=headers)
+
+
+@post("/accounts")
+async def open_account(request: StrictRequest, data: JSONBody[OpenAccount]) -> Response[bytes]:
+    """Open a payer's, vendor's or peer broker's account (scope admin). Tokens are shown once."""
+    _caller(request, "admin")
+    return _json(await _engine(request).people.open(data, _key(request)), 201)
+
+
+@post("/accounts/{account_id:str}")
+async def change_account(
+    request: StrictRequest, account_id: FromPath[str], data: JSONBody[OpenAccount]
+) -> Response[bytes]:
+    """Set commission, payout destination, credit limit and properties (scope admin)."""
+    _caller(request, "admin")
+    if data.id != account_id:
+        raise BadRequest("account_id_differs", "body and path name two accounts")
+    return _json(await _engine(request).people.change(data, _key(request)))
+
+
+@post("/topup")
+async def top_up(request: StrictRequest, data: JSONBody[TopUp]) -> Response[bytes]:
+    """Book money that came in at the bank (scope admin)."""
+    _caller(request, "admin")
+    return _json(await _engine(request).people.top_up(data, _key(request)))
+
+
+@post("/payout")
+async def pay_out(request: StrictRequest, data: JSONBody[PayOut]) -> Response[bytes]:
+    """Send the caller's money to its bank, in whole cents (scope pay)."""
+    caller = _caller(request, "pay")
+    return _json(await _engine(request).people.pay_out(caller.party, data, _key(request)))
+
+
+@post("/payouts/{payout_id:str}")
+async def step_payout(
+    request: StrictRequest, payout_id: FromPath[str], data: JSONBody[PayoutStep]
+) -> Response[bytes]:
+    """Say what became of a payout: exported, confirmed or returned (scope admin)."""
+    _caller(request, "admin")
+    _key(request)
+    return _json(await _engine(request).people.step_payout(payout_id, data.state))
+
+
+@get("/payouts")
+async def payouts(request: StrictRequest) -> Response[bytes]:
+    """Payouts to make at the bank (scope admin)."""
+    _caller(request, "admin")
+    return _json(codec.canonical(_engine(request).people.export_payouts()))
+
+
+@get("/balance")
+async def balance(request: StrictRequest, account: FromQuery[str] = "") -> Response[bytes]:
+    """What an account has and owes: the caller's own, any account's for scope admin."""
+    return _json(_engine(request).people.balance(_of(request, account)))
+
+
+@get("/statement")
+async def statement(
+    request: StrictRequest, account: FromQuery[str] = "", after: FromQuery[int] = 0
+) -> Response[bytes]:
+    """Every movement of an account, oldest first, a page at a time."""
+    return _json(await _engine(request).people.statement(_of(request, account), after))
+
+
+def _of(request: StrictRequest, account: str) -> str:
+    caller = _caller(request, "")
+    if account and account != caller.party and "admin" not in caller.scopes:
+        raise Denied("account_of_another", "this token shows its own account")
+    return account or caller.party
+
+
+async def _operate(
+    request: StrictRequest, scheme: str, operation: Operation, message: Any, scope: str
+) -> Response[bytes]:
+    engine = _engine(request)
+    account = engine.books.account(_caller(request, scope).party)
+    key = _key(request)
+    return _json(await engine.operations.run(scheme, operation, message, account, key))
+
+
+@post("/issue/{scheme:str}")
+async def issue(
+    request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
+) -> Response[bytes]:
+    """Buy spending power; the body is the scheme's own message (scope pay)."""
+    return await _operate(request, scheme, "issue", data, "pay")
+
+
+@post("/take-back/{scheme:str}")
+async def take_back(
+    request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
+) -> Response[bytes]:
+    """Return spending power (scope pay)."""
+    return await _operate(request, scheme, "take_back", data, "pay")
+
+
+@post("/grant/{scheme:str}")
+async def grant(
+    request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
+) -> Response[bytes]:
+    """A vendor lets the broker mint for it (scope redeem)."""
+    return await _operate(request, scheme, "grant", data, "redeem")
+
+
+@post("/redeem/{scheme:str}", request_max_body_size=BATCH_BYTES_MAX)
+async def redeem(
+    request: StrictRequest, scheme: FromPath[str], data: JSONBody[Batch]
+) -> Response[bytes]:
+    """Clear a batch of claims, one result each (scope redeem)."""
+    engine = _engine(request)
+    account = engine.books.account(_caller(request, "redeem").party)
+    claims = [bytes(claim) for claim in data.claims]
+    return _json(await engine.redeeming.redeem(scheme, claims, account, _key(request)))
+
+
+@get("/.well-known/farthing-keys")
+async def keys(request: StrictRequest) -> Response[bytes]:
+    """The broker's public keys, signed by its root key."""
+    document: Callable[[], bytes] = request.app.state.key_document
+    return Response(
+        document(), media_type=JSON_TYPE, headers={"cache-control": "max-age=60"}, status_code=200
+    )
+
+
+@get("/health")
+async def health(request: StrictRequest) -> Response[bytes]:
+    """Whether the store answers."""
+    identity = _engine(request).books.identity
+    _engine(request).books.committer.read(lambda db: db.execute("SELECT 1").fetchone())
+    return _json(codec.canonical({"broker": identity.broker_id, "state": "up"}))
+
+
+def _refused(_: Request[Any, Any, State], refusal: Refusal) -> Response[bytes]:
+    status, headers, body = problem_of(refusal)
+    named = {name.decode(): value.decode() for name, value in headers}
+    media_type = named.pop("content-type")
+    return Response(body, status_code=status, headers=named, media_type=media_type)
+
+
+def _unrouted(request: Request[Any, Any, State], wrong: HTTPException) -> Response[bytes]:
+    """Litestar's own refusals, as ours."""
+    refusal: Refusal
+    match wrong.status_code:
+        case 404:
+            refusal = Unknown("route_unknown", "see /schema")
+        case 413:
+            refusal = TooLarge("body_too_large", "see the limits in /schema")
+        case _:
+            refusal = BadRequest("request_malformed", wrong.detail[:200])
+    return _refused(request, refusal)
+
+
+def _fault(request: Request[Any, Any, State], _: Exception) -> Response[bytes]:
+    """Our own mistake; Litestar has logged it."""
+    return _refused(request, Broken("internal_fault", "nothing was acknowledged; repeat it"))
+
+
+def build(
+    engine: Engine, key_document: Callable[[], bytes], lifespan: Lifespan | None = None
+) -> Litestar:
+    """The Litestar part of the broker's API; `lifespan` runs beside it."""
+    return Litestar(
+        route_handlers=[
+            open_account,
+            change_account,
+            top_up,
+            pay_out,
+            step_payout,
+            payouts,
+            balance,
+            statement,
+            issue,
+            take_back,
+            grant,
+            redeem,
+            keys,
+            health,
+        ],
+        request_class=StrictRequest,
+        request_max_body_size=BODY_BYTES_MAX,
+        exception_handlers={Refusal: _refused, HTTPException: _unrouted, 500: _fault},
+        lifespan=[lifespan] if lifespan is not None else [],
+        state=State({"engine": engine, "key_document": key_document}),
+        openapi_config=OpenAPIConfig(title="Farthing broker", version=farthing.__version__),
+    )

@@ -1,0 +1,232 @@
+"""The broker as a process: a data directory, the clock, keys, and the server.
+
+    broker.db       the books
+    keys.ring       the keys, sealed (`keys.secret` beside it where there is no passphrase)
+
+`Broker.init` makes the directory's files and shows the operator's token once; `Broker.open` builds
+the engine over them; `asgi_app` is what a server runs.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import structlog
+from litestar import Litestar
+
+from farthing import codec, ids, money
+from farthing.broker import api, journal, store
+from farthing.broker.books import Books, Identity
+from farthing.broker.checks import Checks
+from farthing.broker.engine import Engine
+from farthing.broker.fast import App, Fast
+from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
+from farthing.broker.vault import Vault
+from farthing.crypto import signing
+from farthing.errors import Misconfigured, Refusal
+from farthing.schemes import registry
+from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
+from farthing.schemes.contract import Mint, Setting
+from farthing.stores.commit import Committer
+from farthing.stores.keys import KeyRing, make_secret_key, make_signing_key
+
+DATABASE = "broker.db"
+RING = "keys.ring"
+ROOT_KEY = "farthing/broker/root/1"
+VAULT_KEY = "farthing/broker/vault/1"
+PUBLIC_KEYS = (ROOT_KEY, CERTIFICATE_KEY)  # Ed25519, listed in the key document
+SKEW_S = 120  # how far back a clock may be set between two starts
+TICK_S = 1.0  # between two looks at what is due
+DATA_VARIABLE = "FARTHING_DATA"
+
+_log = structlog.get_logger("farthing.broker")
+
+
+def now_s() -> int:
+    """The wall clock, in unix seconds."""
+    return int(time.time())
+
+
+def _committer(data_dir: Path) -> Committer:
+    return Committer(
+        data_dir / DATABASE,
+        store.SCHEMA,
+        application_id=store.APPLICATION_ID,
+        version=store.VERSION,
+    )
+
+
+def mints_of(identity: Identity, ring: KeyRing) -> Mapping[str, Mint]:
+    """A mint of every registered scheme."""
+    setting = Setting(
+        broker_id=identity.broker_id,
+        currency=identity.currency,
+        ring=ring,
+        broker_url=identity.url,
+    )
+    return {scheme.traits.name: scheme.mint(setting) for scheme in registry.all_schemes()}
+
+
+def _load_mints(
+    data_dir: Path, passphrase: str | None, identity: Identity
+) -> tuple[Mapping[str, Mint], Callable[[], object]]:
+    ring = KeyRing.open(data_dir / RING, passphrase)
+    return mints_of(identity, ring), ring.refresh
+
+
+def _require_url(url: str) -> str:
+    parts = urlsplit(url)
+    is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
+        raise Misconfigured("url_insecure", "the public URL begins with https://")
+    return url.rstrip("/")
+
+
+class Broker:
+    """One broker, opened."""
+
+    def __init__(self, engine: Engine, ring: KeyRing, checks: Checks) -> None:
+        """Use `Broker.open`."""
+        self.engine = engine
+        self.ring = ring
+        self._checks = checks
+
+    @staticmethod
+    def init(
+        data_dir: Path,
+        *,
+        broker_id: str,
+        currency: str,
+        url: str,
+        passphrase: str | None = None,
+    ) -> str:
+        """Make a new broker in `data_dir`; the operator's token, which is shown this once.
+
+        `Misconfigured` if there is one already or the URL is not https; `OutOfRange` for a name.
+        """
+        ids.require_broker_id(broker_id)
+        money.require_currency(currency)
+        wanted = {"broker_id": broker_id, "currency": currency, "url": _require_url(url)}
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (data_dir / DATABASE).exists():
+            raise Misconfigured("broker_exists", "this directory holds a broker already")
+        ring = KeyRing.create(data_dir / RING, passphrase)
+        for purpose in PUBLIC_KEYS:
+            ring.add(make_signing_key(purpose, secrets.token_bytes(32)))
+        ring.add(make_secret_key(VAULT_KEY, secrets.token_bytes(32)))
+        token = new_token(secrets.token_bytes(TOKEN_BYTES))
+        committer = _committer(data_dir)
+        try:
+            committer.do_now(partial(store.found, settings=wanted, token_hash=hash_of(token)))
+        finally:
+            committer.close()
+        return token
+
+    @classmethod
+    def open(cls, data_dir: Path, *, passphrase: str | None = None, workers: int = 0) -> "Broker":
+        """The broker in `data_dir`; `workers` processes check batches of claims.
+
+        `Misconfigured` if there is none, or if the clock is behind the newest entry.
+        """
+        if not (data_dir / DATABASE).exists():
+            raise Misconfigured("broker_missing", "no broker here; run: farthing broker init")
+        ring = KeyRing.open(data_dir / RING, passphrase)
+        committer = _committer(data_dir)
+        settings = committer.read(store.settings)
+        if "broker_id" not in settings:
+            committer.close()
+            raise Misconfigured("broker_incomplete", "init was cut short; remove its files, repeat")
+        identity = Identity(
+            broker_id=settings["broker_id"], currency=settings["currency"], url=settings["url"]
+        )
+        if now_s() < committer.read(journal.newest_s) - SKEW_S:
+            committer.close()
+            raise Misconfigured("clock_behind", "the clock is behind the newest entry; set it")
+        mints = mints_of(identity, ring)
+        checks = Checks(
+            mints,
+            load_mints=partial(_load_mints, data_dir, passphrase, identity),
+            workers=workers,
+        )
+        books = Books(
+            committer=committer,
+            identity=identity,
+            mints=mints,
+            ring=ring,
+            vault=Vault(ring.current(VAULT_KEY)),
+            now_s=now_s,
+            entropy=secrets.token_bytes,
+        )
+        return cls(Engine(books, checks), ring, checks)
+
+    def close(self) -> None:
+        """Commit what is queued and close everything."""
+        self._checks.close()
+        self.engine.books.committer.close()
+
+    def key_document(self) -> bytes:
+        """The public keys, signed: RFC 8785 JSON, `sig` over the form without it."""
+        identity = self.engine.books.identity
+        root = self.ring.current(ROOT_KEY)
+        document = {
+            "broker": identity.broker_id,
+            "currency": identity.currency,
+            "issuedAtS": now_s(),
+            "keys": [
+                {
+                    "id": key.id,
+                    "notAfterS": key.not_after_s,
+                    "public": codec.b64u(key.public),
+                    "purpose": purpose,
+                }
+                for purpose in PUBLIC_KEYS
+                for key in self.ring.live(purpose)
+            ],
+            "url": identity.url,
+        }
+        sig = signing.sign(root.secret, codec.canonical(document))
+        return codec.canonical(document | {"sig": f"ed25519:{codec.b64u(sig)}"})
+
+
+@contextlib.asynccontextmanager
+async def _ticking(broker: Broker, _: Litestar) -> AsyncIterator[None]:
+    """What time alone does, beside the server; at its end the broker is closed."""
+    task = asyncio.create_task(_tick(broker))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        broker.close()
+
+
+async def _tick(broker: Broker) -> None:
+    while True:
+        try:
+            broker.ring.refresh()
+            more = await broker.engine.tick()
+        except Refusal as refusal:  # a full disk, a ring out of place: it is tried again
+            _log.error("tick_refused", code=refusal.code)
+            more = 0
+        if not more:
+            await asyncio.sleep(TICK_S)
+
+
+def asgi_app(broker: Broker) -> App:
+    """The ASGI application; its lifespan closes the broker."""
+    root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
+    rest = api.build(broker.engine, broker.key_document, partial(_ticking, broker))
+    # Litestar spells the same messages out as typed dictionaries.
+    return Fast(broker.engine, cast(App, rest), root_public=root_public)
+
+
+def served_app() -> App:
+    """For servers that import a factory: the broker in the directory that FARTHING_DATA names."""
+    return asgi_app(Broker.open(Path(os.environ[DATA_VARIABLE])))

@@ -1,0 +1,222 @@
+"""What every command of the broker works with: the store, its identity, the mints and the clock.
+
+A command is a function of the writer's transaction. `answered` runs one under an idempotency key;
+`post` writes an entry whose id follows from what caused it, so the journal itself refuses a second
+effect even after the stored answer is forgotten.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from hmac import compare_digest
+from typing import Protocol
+
+import apsw
+import msgspec
+
+from farthing import codec
+from farthing.broker import answers, clearing, facts, journal, store
+from farthing.broker.answers import Asked
+from farthing.broker.vault import Vault
+from farthing.errors import Refusal, Replayed, Unsupported
+from farthing.ledger import accounts
+from farthing.ledger.transfers import ID_BYTES, Entry, Posting
+from farthing.schemes.contract import Account, Applied, At, Checked, Key, Mint, Ring
+from farthing.stores.commit import Committer
+
+MINT_ENTROPY_BYTES = 64  # a nonce, a pseudonym and a serial of 16 bytes each, and room
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which broker this is."""
+
+    broker_id: str
+    currency: str
+    url: str
+    """Public base URL, without a slash at the end."""
+
+
+class KeyStore(Ring, Protocol):
+    """A ring that takes new keys: a vendor's licence arrives with its keys."""
+
+    def add(self, key: Key) -> None:
+        """Keep a key for good; `Misconfigured` if its id or its secret is in the ring already."""
+
+
+class Books:
+    """The store and everything that commands need beside it."""
+
+    def __init__(
+        self,
+        *,
+        committer: Committer,
+        identity: Identity,
+        mints: Mapping[str, Mint],
+        ring: KeyStore,
+        vault: Vault,
+        now_s: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """`now_s` and `entropy` are the clock and the randomness of the process edge."""
+        self.committer = committer
+        self.identity = identity
+        self.mints = mints
+        self.ring = ring
+        self.vault = vault
+        self.now_s = now_s
+        self.entropy = entropy
+
+    def mint(self, scheme: str) -> Mint:
+        """The mint of a scheme; `Unsupported`."""
+        found = self.mints.get(scheme)
+        if found is None:
+            raise Unsupported("scheme_unknown", f"this broker has no scheme {scheme[:32]!r}")
+        return found
+
+    def at(self, mint: Mint) -> At:
+        """Time and fresh randomness for one call of a mint."""
+        count = max(MINT_ENTROPY_BYTES, mint.traits.entropy_bytes)
+        return At(now_s=self.now_s(), entropy=self.entropy(count))
+
+    def account(self, party_id: str) -> Account:
+        """The account as mints see it, from committed state; `Unknown`."""
+
+        def work(connection: apsw.Connection) -> Account:
+            party = store.find_party(connection, party_id)
+            limit_micro = journal.credit_limit(connection, accounts.credit(party_id))
+            return Account(
+                id=party.id, role=party.role, credit_limit_micro=limit_micro, props=party.props
+            )
+
+        return self.committer.read(work)
+
+    def stored(self, asked: Asked) -> bytes | None:
+        """The answer to an earlier arrival of this request, or None; raises its refusal."""
+        return self.committer.read(lambda db: answers.find(db, self.vault, asked))
+
+    async def answered(
+        self, asked: Asked, work: Callable[[apsw.Connection], tuple[bytes, int]]
+    ) -> bytes:
+        """The answer of `work`, which gives (answer, until_s) and runs once per key."""
+
+        def once(connection: apsw.Connection) -> bytes | Refusal:
+            return answers.once_only(
+                connection, self.vault, asked, self.now_s(), lambda: work(connection)
+            )
+
+        answer = await self.committer.do(once, atomic=True)
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    async def refused(self, asked: Asked, refusal: Refusal) -> Refusal:
+        """Store what a check refused before the writer was asked; the refusal that counts."""
+        now_s = self.now_s()
+
+        def work(connection: apsw.Connection) -> None:
+            if answers.find(connection, self.vault, asked) is None:
+                until_s = now_s + answers.KEPT_S
+                answers.keep_refusal(connection, self.vault, asked, refusal, until_s)
+
+        if answers.is_final(refusal):
+            await self.committer.do(work)
+        return refusal
+
+    def purses(self, connection: apsw.Connection) -> clearing.Purses:
+        """Payers' balances as this transaction sees them."""
+        return clearing.Purses(
+            balance=lambda name: journal.balance(connection, name),
+            limit=lambda name: journal.credit_limit(connection, name),
+        )
+
+    def post(
+        self,
+        connection: apsw.Connection,
+        cause: tuple[str, ...],
+        postings: tuple[Posting, ...],
+        *,
+        kind: str,
+        ref: str,
+    ) -> None:
+        """Write one entry, or nothing where there are no postings; `Replayed`, refusals of `post`.
+
+        `cause` names what made it, uniquely for all time.
+        """
+        if not postings:
+            return
+        entry = Entry(id=entry_id(*cause), postings=postings, kind=kind, ref=ref, at_s=self.now_s())
+        if journal.find(connection, entry.id) is not None:
+            raise Replayed("request_already_done", "done before; its answer is no longer kept")
+        journal.post(connection, entry)
+
+    def carry_out(
+        self,
+        connection: apsw.Connection,
+        scheme: str,
+        checked: Checked,
+        at: At,
+        cause: tuple[str, ...],
+    ) -> Applied:
+        """One operation of a mint, its money, marks, records and keys; any refusal."""
+        mint = self.mint(scheme)
+        memory = facts.read(connection, mint.recall(checked))
+        applied = mint.apply(checked, memory, at)
+        self.enact(connection, scheme, applied, cause, kind=checked.operation)
+        return applied
+
+    def enact(
+        self,
+        connection: apsw.Connection,
+        scheme: str,
+        applied: Applied,
+        cause: tuple[str, ...],
+        *,
+        kind: str,
+    ) -> None:
+        """What a mint decided, written down; the commission is the caller's to take."""
+        postings = clearing.postings_of(applied.flows, scheme, self.purses(connection))
+        self.post(connection, cause, postings, kind=kind, ref=scheme)
+        facts.write(connection, scheme, applied)
+        self.keep_keys(applied)
+
+    def keep_keys(self, applied: Applied) -> None:
+        """Put a licence's keys into the ring; a key that is there already is no change.
+
+        The ring is written before the rest commits: a key without its licence mints nothing.
+        """
+        for key in applied.keys:
+            known = self.ring.find(key.purpose, key.id)
+            if known is None or not compare_digest(known.secret, key.secret):
+                self.ring.add(key)
+
+    def take_commission(
+        self, connection: apsw.Connection, earned: Mapping[str, int], cause: tuple[str, ...]
+    ) -> int:
+        """The broker's share of one clearing batch, in micro-units; `earned` is by vendor."""
+        total_micro = 0
+        for vendor_id, earned_micro in earned.items():
+            vendor = store.find_party(connection, vendor_id)
+            share_micro, carry_e4 = clearing.commission(
+                earned_micro, vendor.commission_e4, vendor.carry_e4
+            )
+            if carry_e4 != vendor.carry_e4:
+                store.set_carry(connection, vendor_id, carry_e4)
+            if share_micro:
+                postings = (
+                    Posting(accounts.vendor(vendor_id), share_micro),
+                    Posting(accounts.COMMISSION, -share_micro),
+                )
+                cause_of_share = (*cause, "commission", vendor_id)
+                self.post(connection, cause_of_share, postings, kind="commission", ref=vendor_id)
+            total_micro += share_micro
+        return total_micro
+
+
+def entry_id(*cause: str) -> bytes:
+    """The 128-bit entry id that belongs to one cause."""
+    tagged = codec.enc("farthing/broker/entry/1", *cause)
+    return hashlib.sha256(tagged).digest()[:ID_BYTES]
+
+
+def until_of(applied: Applied) -> int:
+    """How long the answer to this must be kept: as long as its longest mark; 0 without marks."""
+    return max((mark.until_s for mark in applied.marks), default=0)

@@ -1,0 +1,143 @@
+"""From flows to postings, and the broker's share.
+
+A scheme says "from these ends to those"; this table says which accounts they are. Debit-positive:
+what value leaves is debited, what it reaches is credited, whichever side the account is on.
+
+| end | account |
+|---|---|
+| payer, vendor | `liability/payer/<id>`, `liability/vendor/<id>` |
+| credit | the payer's balance first, then `asset/credit/<id>` up to the limit |
+| outstanding, disputed | `liability/outstanding/<scheme>[/<series>]`, `liability/disputed/…` |
+| stock | `asset/stock/<scheme>[/<series>]` |
+| breakage, lottery, bank | `income/breakage`, `equity/lottery`, `asset/bank/<id, or manual>` |
+
+The commission is a vendor's parts per 10,000 of what a clearing batch brought it from payers'
+money. It is rounded down once per batch, and the rest, in 1/10,000 of a micro-unit, is carried to
+the vendor's next batch, so no order or size of batches changes the sum. Source: ours.
+"""
+
+from collections.abc import Callable, Iterable
+
+from farthing.broker import risk
+from farthing.ledger import accounts
+from farthing.ledger.transfers import Posting
+from farthing.money import require_micro
+from farthing.schemes.contract import End, Flow
+
+COMMISSION_E4_MAX = 10_000  # everything
+RAIL = "manual"
+
+# Commission is due on money that payers spent, not on what the broker bought or moved itself.
+_EARNED_FROM = {"payer", "credit", "outstanding", "disputed", "lottery"}
+
+Balance = Callable[[str], int]  # signed balance of an account, or the upper bound of its credit
+
+
+class Purses:
+    """Balances of payers while the postings of one decision are made."""
+
+    def __init__(self, balance: Balance, limit: Balance) -> None:
+        """`balance` and `limit` read the store."""
+        self._read = balance
+        self._limit = limit
+        self._changed: dict[str, int] = {}
+
+    def balance(self, name: str) -> int:
+        """The signed balance after what was posted so far."""
+        return self._read(name) + self._changed.get(name, 0)
+
+    def note(self, posting: Posting) -> Posting:
+        """Remember a posting."""
+        change_micro = self._changed.get(posting.account, 0) + posting.amount_micro
+        self._changed[posting.account] = change_micro
+        return posting
+
+    def limit(self, name: str) -> int:
+        """The upper bound of a credit account."""
+        return self._limit(name)
+
+
+def postings_of(flows: Iterable[Flow], scheme: str, purses: Purses) -> tuple[Posting, ...]:
+    """All postings of these flows; `Overlimit`, and `OutOfRange` for an amount."""
+    flows = tuple(flows)
+    return debits_of(flows, scheme, purses) + credits_of(flows, scheme, purses)
+
+
+def debits_of(flows: Iterable[Flow], scheme: str, purses: Purses) -> tuple[Posting, ...]:
+    """Only what leaves the sources: what a reservation takes away beforehand."""
+    return tuple(
+        purses.note(Posting(name, part_micro))
+        for flow in flows
+        for name, part_micro in _parts(flow.source, flow.amount_micro, scheme, purses, sign=1)
+    )
+
+
+def credits_of(flows: Iterable[Flow], scheme: str, purses: Purses) -> tuple[Posting, ...]:
+    """Only what reaches the targets."""
+    return tuple(
+        purses.note(Posting(name, -part_micro))
+        for flow in flows
+        for name, part_micro in _parts(flow.target, flow.amount_micro, scheme, purses, sign=-1)
+    )
+
+
+def _parts(
+    end: End, amount_micro: int, scheme: str, purses: Purses, *, sign: int
+) -> list[tuple[str, int]]:
+    require_micro(amount_micro)
+    if end.kind != "credit":
+        return [(account_of(end, scheme), amount_micro)] if amount_micro else []
+    own, owed = accounts.payer(end.id), accounts.credit(end.id)
+    if sign > 0:
+        own_micro, owed_micro = risk.draw(
+            amount_micro,
+            balance_micro=-purses.balance(own),
+            debt_micro=purses.balance(owed),
+            limit_micro=purses.limit(owed),
+        )
+    else:
+        own_micro, owed_micro = risk.repay(amount_micro, debt_micro=purses.balance(owed))
+    return [(name, micro) for name, micro in ((own, own_micro), (owed, owed_micro)) if micro]
+
+
+def account_of(end: End, scheme: str) -> str:
+    """The one account that an end other than `credit` is."""
+    below = f"{scheme}/{end.id}" if end.id else scheme
+    match end.kind:
+        case "payer":
+            return accounts.payer(end.id)
+        case "vendor":
+            return accounts.vendor(end.id)
+        case "outstanding" | "disputed":
+            return f"liability/{end.kind}/{below}"
+        case "stock":
+            return f"asset/stock/{below}"
+        case "breakage":
+            return accounts.BREAKAGE
+        case "lottery":
+            return accounts.LOTTERY
+        case "bank":
+            return accounts.bank(end.id or RAIL)
+        case "credit":
+            raise AssertionError("credit is two accounts")
+
+
+def earned(flows: Iterable[Flow]) -> dict[str, int]:
+    """What each vendor earned by these flows, in micro-units; what it gave back counts down."""
+    found: dict[str, int] = {}
+    for flow in flows:
+        if flow.target.kind == "vendor" and flow.source.kind in _EARNED_FROM:
+            vendor_id = flow.target.id
+            found[vendor_id] = found.get(vendor_id, 0) + flow.amount_micro
+        if flow.source.kind == "vendor" and flow.target.kind in _EARNED_FROM:
+            vendor_id = flow.source.id
+            found[vendor_id] = found.get(vendor_id, 0) - flow.amount_micro
+    return found
+
+
+def commission(earned_micro: int, commission_e4: int, carry_e4: int) -> tuple[int, int]:
+    """(commission in micro-units, what is carried) of one clearing batch.
+
+    The sum over any batches is the share of the sum, rounded down once.
+    """
+    return divmod(earned_micro * commission_e4 + carry_e4, COMMISSION_E4_MAX)

@@ -1,0 +1,144 @@
+"""The broker without HTTP: transfers, and the four groups of commands over one store.
+
+`transfer` is the hot path: one savepoint, two updates, one insert. The id that the payer made is
+the entry's own id, and the journal's unique index on it is what makes a repeat harmless.
+"""
+
+import apsw
+import msgspec
+
+from farthing import codec, ids
+from farthing.broker import answers, journal
+from farthing.broker.answers import KEPT_S, Asked
+from farthing.broker.books import Books
+from farthing.broker.checks import Checks
+from farthing.broker.operations import Operations
+from farthing.broker.people import People
+from farthing.broker.redeeming import Redeeming
+from farthing.broker.settling import Settling
+from farthing.errors import OutOfRange, Refusal, Reused
+from farthing.ledger import accounts
+from farthing.ledger.transfers import ID_BYTES, Entry, Posting
+from farthing.money import ACCOUNT_MICRO_MAX, require_micro
+
+REF_CHARS_MAX = 64  # what a payer may write beside a transfer
+
+
+class Transfer(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename="camel",
+):
+    """Move money between two accounts of this broker. `OutOfRange` for a field out of range."""
+
+    id: str
+    """32 hex digits, made by whoever asks and used once."""
+    to: str
+    """`payer/<id>` or `vendor/<id>`."""
+    amount_micro: int
+    source: str = msgspec.field(default="", name="from")
+    """As `to`: an account of the caller's own; empty for its payer's account."""
+    ref: str = ""
+
+    def __post_init__(self) -> None:
+        """The ranges."""
+        if len(self.id) != 2 * ID_BYTES or self.id.strip("0123456789abcdef"):
+            raise OutOfRange("transfer_id_malformed", "a transfer's id is 32 hex digits")
+        if not require_micro(self.amount_micro, largest_micro=ACCOUNT_MICRO_MAX):
+            raise OutOfRange("amount_out_of_range", "an amount of 0 moves nothing")
+        if len(self.ref) > REF_CHARS_MAX or not self.ref.isprintable():
+            raise OutOfRange("ref_malformed", f"a reference is {REF_CHARS_MAX} characters")
+
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+class Engine:
+    """All commands of one broker."""
+
+    def __init__(self, books: Books, checks: Checks) -> None:
+        """Over the broker's books."""
+        self.books = books
+        self.people = People(books)
+        self.operations = Operations(books)
+        self.redeeming = Redeeming(books, checks)
+        self.settling = Settling(books)
+
+    async def transfer(self, party_id: str, asked: Transfer) -> bytes:
+        """`{"id", "from", "to", "amountMicro", "atS"}`, the same to every repeat.
+
+        `Unfunded`, `Unknown`, `OutOfRange`; `Reused` for the same id with other fields.
+        """
+        books = self.books
+        source, target = _accounts_of(party_id, asked)
+        postings = (Posting(source, asked.amount_micro), Posting(target, -asked.amount_micro))
+        entry = Entry(
+            id=bytes.fromhex(asked.id),
+            postings=postings,
+            kind="transfer",
+            ref=asked.ref,
+            at_s=books.now_s(),
+        )
+
+        def work(connection: apsw.Connection) -> Entry | Refusal:
+            found = journal.find(connection, entry.id)
+            if found is not None:
+                return _same(found, entry)
+            try:
+                refused = answers.find(connection, books.vault, memo)
+                assert refused is None, "only refusals of transfers are kept here"
+                with connection:
+                    journal.post(connection, entry)
+            except Refusal as refusal:
+                if not isinstance(refusal, Reused):
+                    until_s = entry.at_s + KEPT_S
+                    answers.keep_refusal(connection, books.vault, memo, refusal, until_s)
+                return refusal
+            return entry
+
+        memo = Asked(
+            scope=f"{party_id}/transfer",
+            key=asked.id,
+            digest=codec.enc(source, target, asked.amount_micro, asked.ref),
+        )
+        done = await books.committer.do(work)
+        if isinstance(done, Refusal):
+            raise done
+        return _ENCODE(
+            {
+                "id": asked.id,
+                "from": source.removeprefix("liability/"),
+                "to": target.removeprefix("liability/"),
+                "amountMicro": asked.amount_micro,
+                "atS": done.at_s,
+            }
+        )
+
+    async def tick(self) -> int:
+        """What time alone does, one step of it; how many things happened, 0 when all is done."""
+        ended = await self.books.committer.do(self.settling.end_overdue, atomic=True)
+        return ended + await self.operations.lapse()
+
+
+def _same(found: Entry, entry: Entry) -> Entry | Refusal:
+    fields = ("kind", "postings", "ref")
+    if all(getattr(found, name) == getattr(entry, name) for name in fields):
+        return found
+    return Reused("idempotency_conflict", "this transfer id was used with other fields")
+
+
+def _accounts_of(party_id: str, asked: Transfer) -> tuple[str, str]:
+    source = f"liability/{asked.source or 'payer/' + party_id}"
+    target = f"liability/{asked.to}"
+    if source not in {accounts.payer(party_id), accounts.vendor(party_id)}:
+        raise OutOfRange("account_of_another", "a transfer leaves the caller's own account")
+    kind, _, name = asked.to.partition("/")
+    if kind not in {"payer", "vendor"}:
+        raise OutOfRange("account_malformed", "name it as payer/<id> or vendor/<id>")
+    ids.require_name(name)
+    if source == target:
+        raise OutOfRange("account_same", "a transfer goes to another account")
+    return source, target

@@ -1,0 +1,174 @@
+"""Marks and records of the mints: what was seen, where counters stand, what is due.
+
+The same kinds of fact as at the gate (`farthing.marks`), but confirmed at once: the one writer
+reads and decides in the same transaction. What a reservation would change is *held*: whoever else
+reads or writes it meanwhile is `Busy`.
+"""
+
+from collections.abc import Iterable
+
+import apsw
+
+from farthing.errors import Busy, Replayed
+from farthing.marks import Advance, Delete, Keys, Mark, Memory, Once, Place, Put, Record
+from farthing.schemes.contract import Applied
+
+PREFIX_ROWS_MAX = 10_000  # records read for one decision: a collision coin's period, a day's wins
+
+
+def read(connection: apsw.Connection, keys: Keys) -> Memory:
+    """What stands under these keys; `Busy` if a reservation holds one of them."""
+    counters: dict[bytes, Place] = {}
+    records: dict[bytes, bytes] = {}
+    for key in (*keys.counters, *keys.records):
+        require_free(connection, key)
+    for key in keys.counters:
+        row = connection.execute("SELECT place, link FROM counters WHERE id = ?", (key,)).fetchone()
+        if row is not None:
+            counters[key] = Place(to=row[0], link=row[1])
+    for key in keys.records:
+        row = connection.execute("SELECT value FROM records WHERE key = ?", (key,)).fetchone()
+        if row is not None:
+            records[key] = row[0]
+    for prefix in keys.prefixes:
+        records.update(_under(connection, prefix))
+    return Memory(counters=counters, records=records)
+
+
+def _under(connection: apsw.Connection, prefix: bytes) -> dict[bytes, bytes]:
+    end = _after(prefix)
+    held = connection.execute(
+        "SELECT 1 FROM holds WHERE key >= ? AND key < ? LIMIT 1", (prefix, end)
+    ).fetchone()
+    if held is not None:
+        raise _busy()
+    rows = connection.execute(
+        "SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+        (prefix, end, PREFIX_ROWS_MAX),
+    )
+    return {key: value for key, value in rows}  # noqa: C416 - dict() cannot see the types
+
+
+def _after(prefix: bytes) -> bytes:
+    """The first key that is behind all keys with this prefix; prefixes end below 0xff."""
+    assert prefix[-1] < 0xFF, "a prefix begins with the scheme's name"
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def write(connection: apsw.Connection, scheme: str, applied: Applied) -> None:
+    """Marks, records and due times of a decision; `Replayed`, and `Busy` where one is held."""
+    for mark in applied.marks:
+        _mark(connection, mark)
+    for record in applied.records:
+        require_free(connection, record.key)
+        _record(connection, record)
+    for at_s, key in applied.due:
+        queue(connection, scheme, key, at_s)
+
+
+def queue(connection: apsw.Connection, scheme: str, key: bytes, at_s: int) -> None:
+    """Let `lapse` look at a record at this time."""
+    connection.execute("INSERT OR IGNORE INTO due VALUES (?, ?, ?)", (at_s, scheme, key))
+
+
+def _mark(connection: apsw.Connection, mark: Mark) -> None:
+    require_free(connection, mark.id)
+    if isinstance(mark, Once):
+        connection.execute(
+            "INSERT INTO once VALUES (?, ?) ON CONFLICT DO NOTHING", (mark.id, mark.until_s)
+        )
+        if connection.changes() != 1:
+            raise Replayed("claim_already_paid", "this was redeemed before")
+        return
+    _advance(connection, mark)
+
+
+def _advance(connection: apsw.Connection, mark: Advance) -> None:
+    row = connection.execute("SELECT place FROM counters WHERE id = ?", (mark.id,)).fetchone()
+    assert (0 if row is None else row[0]) == mark.over, "a mint decides on what it has recalled"
+    connection.execute(
+        "INSERT INTO counters VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+        "place = excluded.place, link = excluded.link, until_s = max(until_s, excluded.until_s)",
+        (mark.id, mark.to, mark.link, mark.until_s),
+    )
+
+
+def _record(connection: apsw.Connection, record: Record) -> None:
+    match record:
+        case Put():
+            connection.execute(
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
+                (record.key, record.value, record.until_s),
+            )
+        case Delete():
+            connection.execute("DELETE FROM records WHERE key = ?", (record.key,))
+
+
+def touched(applied: Applied) -> list[bytes]:
+    """Everything that a decision changes."""
+    return [mark.id for mark in applied.marks] + [record.key for record in applied.records]
+
+
+def require_unspent(connection: apsw.Connection, marks: Iterable[Mark]) -> None:
+    """`Replayed` if one of the `Once` marks is used up."""
+    for mark in marks:
+        if isinstance(mark, Once):
+            row = connection.execute("SELECT 1 FROM once WHERE id = ?", (mark.id,)).fetchone()
+            if row is not None:
+                raise Replayed("claim_already_paid", "this was redeemed before")
+
+
+def hold(connection: apsw.Connection, keys: Iterable[bytes], tx: str) -> None:
+    """Keep these for one reservation; `Busy` if another has one of them."""
+    for key in dict.fromkeys(keys):
+        require_free(connection, key)
+        connection.execute("INSERT INTO holds VALUES (?, ?)", (key, tx))
+
+
+def let_go(connection: apsw.Connection, tx: str) -> None:
+    """End all holds of one reservation."""
+    connection.execute("DELETE FROM holds WHERE tx = ?", (tx,))
+
+
+def require_free(connection: apsw.Connection, key: bytes) -> None:
+    """`Busy` if a reservation holds `key`."""
+    if connection.execute("SELECT 1 FROM holds WHERE key = ?", (key,)).fetchone() is not None:
+        raise _busy()
+
+
+def _busy() -> Busy:
+    return Busy("mark_held", "a reservation holds this; ask again in a second")
+
+
+def next_due(connection: apsw.Connection, now_s: int) -> tuple[str, bytes, bytes] | None:
+    """(scheme, key, value) of the record that is due first, taken from the queue; None if none is.
+
+    What is due without a record is dropped: it was deleted in time.
+    """
+    while True:
+        row = connection.execute(
+            "SELECT at_s, scheme, key FROM due WHERE at_s <= ? ORDER BY at_s LIMIT 1", (now_s,)
+        ).fetchone()
+        if row is None:
+            return None
+        connection.execute("DELETE FROM due WHERE at_s = ? AND scheme = ? AND key = ?", row)
+        found = connection.execute("SELECT value FROM records WHERE key = ?", (row[2],)).fetchone()
+        if found is not None:
+            return row[1], row[2], found[0]
+
+
+def forget(connection: apsw.Connection, now_s: int, count: int) -> int:
+    """Drop up to `count` of each kind past their time; how many went."""
+    gone = 0
+    for statement in (
+        "DELETE FROM once WHERE id IN (SELECT id FROM once WHERE until_s < ? LIMIT ?)",
+        "DELETE FROM counters WHERE id IN (SELECT id FROM counters WHERE until_s < ? LIMIT ?)",
+        "DELETE FROM records WHERE key IN (SELECT key FROM records WHERE until_s < ? LIMIT ?)",
+        "DELETE FROM answers WHERE (scope, key) IN "
+        "(SELECT scope, key FROM answers WHERE until_s < ? LIMIT ?)",
+        "DELETE FROM reservations WHERE tx IN "
+        "(SELECT tx FROM reservations WHERE state IN ('captured', 'void') AND until_s < ? LIMIT ?)",
+    ):
+        connection.execute(statement, (now_s, count))
+        gone += connection.changes()
+    return gone

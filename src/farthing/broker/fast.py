@@ -1,0 +1,347 @@
+"""The hot routes in plain ASGI: transfers and the facilitator. Everything else goes to `api.py`.
+
+A facilitator call that reaches the payment answers HTTP 200, refusals included, because stock
+facilitator clients read nothing else. A missing token, a body over its limit or one that is no JSON
+never was a payment, and is a problem like everywhere. Source: the wire format, section 5.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from farthing import codec, ids, money
+from farthing.broker.engine import Engine, Transfer
+from farthing.broker.reservations import AtEnd
+from farthing.broker.settling import (
+    AlreadyCaptured,
+    Payment,
+    ReservationVoid,
+    Settled,
+    payer_of,
+    tx_of,
+)
+from farthing.broker.web import BODY_BYTES_MAX, authorize, bearer, problem_of
+from farthing.errors import (
+    BadRequest,
+    Refusal,
+    TooLarge,
+    Underpaid,
+    Unsolicited,
+    Unsupported,
+    WrongVendor,
+    row_of,
+)
+from farthing.schemes.contract import Account, Json, Mint
+from farthing.wire import x402
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ANSWER_WITHIN_S = 5  # a stock client waits 90 s, a gate's payer does not
+DECIMALS = 6
+CORE_REASONS = {"invalid_network", "invalid_scheme", "invalid_x402_version", "invalid_payload"}
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Stock clients may send members that we do not read."""
+
+
+class _Extra(_Message, frozen=True, kw_only=True):
+    method: str
+    terms: dict[str, Json] = {}
+
+
+class _Requirements(_Message, frozen=True, kw_only=True):
+    scheme: str
+    network: str
+    asset: str
+    amount: str
+    pay_to: str
+    extra: _Extra
+
+
+class _Payload(_Message, frozen=True, kw_only=True):
+    accepted: _Requirements
+    payload: dict[str, Json]
+
+
+class _Reserve(_Message, frozen=True, kw_only=True):
+    at_end: AtEnd = "void"
+
+
+class _Ask(_Message, frozen=True, kw_only=True):
+    x402_version: int = msgspec.field(name="x402Version")
+    payment_payload: _Payload
+    payment_requirements: _Requirements
+    reserve: _Reserve | None = None
+
+
+class _Step(_Message, frozen=True, kw_only=True):
+    transaction: str
+    reservation: int
+    amount: str | None = None
+
+
+_TRANSFER = codec.Reader(Transfer)
+_ASK, _STEP = codec.Reader(_Ask), codec.Reader(_Step)
+
+
+class Fast:
+    """The ASGI application of the broker: its hot routes, and the rest behind them."""
+
+    def __init__(self, engine: Engine, rest: App, *, root_public: str) -> None:
+        """`rest` takes every other path; `root_public` is shown in `/supported`."""
+        self._engine = engine
+        self._rest = rest
+        identity = engine.books.identity
+        self._network = ids.network(identity.broker_id)
+        self._asset = money.asset_label(identity.currency)
+        self._schemes = {
+            (mint.traits.wire, mint.traits.variant): name
+            for name, mint in engine.books.mints.items()
+        }
+        self._supported = codec.canonical(self._kinds(root_public))
+        self._routes: dict[str, Callable[[bytes, str], Awaitable[bytes]]] = {
+            "/transfer": self._transfer,
+            "/verify": self._verify,
+            "/settle": self._settle,
+            "/capture": self._capture,
+            "/void": self._void,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        path = scope["path"]
+        if path == "/supported" and scope["method"] == "GET":
+            await _respond(send, 200, self._supported)
+            return
+        route = self._routes.get(path)
+        if route is None or scope["method"] != "POST":
+            await self._rest(scope, receive, send)
+            return
+        try:
+            token = bearer(_header(scope, b"authorization"))
+            await _respond(send, 200, await route(await _body(receive), token))
+        except Refusal as refusal:
+            status, headers, body = problem_of(refusal)
+            await _respond(send, status, body, headers)
+
+    async def _transfer(self, raw: bytes, token: str) -> bytes:
+        caller = authorize(self._engine, token, "pay")
+        return await self._engine.transfer(caller.party, _TRANSFER.read(raw))
+
+    async def _verify(self, raw: bytes, token: str) -> bytes:
+        account, value = self._vendor(token), codec.read_json(raw)
+        try:
+            payment = self._payment(value, account)
+            decision = await self._engine.settling.verify(payment, account)
+        except Refusal as refusal:
+            reason, text = _reason(refusal), refusal.detail
+            return codec.canonical(
+                {
+                    "isValid": False,
+                    "invalidReason": reason,
+                    "invalidMessage": text,
+                    "extra": {"code": refusal.code},
+                }
+            )
+        payer = {"payer": payer_of(decision)} if payer_of(decision) else {}
+        return codec.canonical({"isValid": True} | payer)
+
+    async def _settle(self, raw: bytes, token: str) -> bytes:
+        account, value = self._vendor(token), codec.read_json(raw)
+        try:
+            payment = self._payment(value, account)
+            reserve = _ASK.convert(value).reserve
+        except Refusal as refusal:
+            return self._failure(refusal)
+        at_end = None if reserve is None else reserve.at_end
+        settling = self._engine.settling.settle(payment, account, at_end)
+        return await self._in_time(settling, tx_of(account.id, payment.scheme, payment.payload))
+
+    async def _capture(self, raw: bytes, token: str) -> bytes:
+        account, step = self._vendor(token), _step(raw)
+        try:
+            amount_micro = None if step.amount is None else money.from_wire(step.amount)
+        except Refusal as refusal:
+            return self._failure(refusal)
+        capturing = self._engine.settling.capture(
+            step.transaction, step.reservation, account, amount_micro
+        )
+        return await self._in_time(capturing, step.transaction)
+
+    async def _void(self, raw: bytes, token: str) -> bytes:
+        account, step = self._vendor(token), _step(raw)
+        try:
+            await self._engine.settling.void(step.transaction, step.reservation, account)
+        except AlreadyCaptured:
+            return self._said(step.transaction, "already_captured")
+        except Refusal as refusal:
+            return self._failure(refusal, step.transaction)
+        return self._said(step.transaction, "reservation_void")
+
+    async def _in_time(self, asked: Awaitable[Settled], tx: str) -> bytes:
+        """The answer, or "pending" if it takes too long; the work itself goes on."""
+        task = asyncio.ensure_future(asked)
+        await asyncio.wait({task}, timeout=ANSWER_WITHIN_S)
+        if not task.done():
+            return self._said(tx, "settlement_pending")
+        try:
+            return self._success(task.result())
+        except ReservationVoid:
+            return self._said(tx, "reservation_void")
+        except Refusal as refusal:
+            return self._failure(refusal, tx if row_of(refusal).retry == "same" else "")
+
+    def _vendor(self, token: str) -> Account:
+        return self._engine.books.account(authorize(self._engine, token, "redeem").party)
+
+    def _payment(self, value: Json, account: Account) -> Payment:
+        """The payment in a facilitator call, held against this broker; any refusal."""
+        ask = _ASK.convert(value)
+        wanted, accepted = ask.payment_requirements, ask.payment_payload.accepted
+        if ask.x402_version != x402.VERSION:
+            raise Unsupported("invalid_x402_version", "this broker speaks version 2")
+        for named in (wanted, accepted):
+            if named.scheme != x402.SCHEME:
+                raise Unsupported("invalid_scheme", f"the scheme is {x402.SCHEME}")
+            if named.network != self._network:
+                raise Unsupported("invalid_network", f"this broker is {self._network}")
+            if named.asset.lower() != self._asset:
+                raise Unsolicited("asset_unknown", f"the asset is {self._asset}")
+            if named.pay_to != account.id:
+                raise WrongVendor("payment_to_another_vendor", "settle your own payments only")
+        if (wanted.extra.method, wanted.extra.terms) != (
+            accepted.extra.method,
+            accepted.extra.terms,
+        ):
+            raise Unsolicited("requirements_differ", "the payment accepted another offer")
+        amount_micro = money.from_wire(wanted.amount)
+        if amount_micro > money.from_wire(accepted.amount):
+            raise Underpaid("amount_above_authorised", "charge at most what was accepted")
+        variant = wanted.extra.terms.get("variant", "")
+        scheme = self._schemes.get((wanted.extra.method, variant))
+        if scheme is None:
+            raise Unsupported("method_unsupported", "see /supported")
+        return Payment(
+            scheme=scheme, payload=ask.payment_payload.payload, amount_micro=amount_micro
+        )
+
+    def _success(self, settled: Settled) -> bytes:
+        answer: dict[str, Json] = {
+            "success": True,
+            "transaction": settled.tx,
+            "network": self._network,
+            "amount": money.to_wire(settled.amount_micro),
+        }
+        extra: dict[str, Json] = {}
+        if settled.reservation:
+            extra["reservation"] = settled.reservation
+            extra["reservedUntilS"] = settled.reserved_until_s
+        if settled.for_payer is not None:
+            extra["forPayer"] = settled.for_payer
+        if settled.payer:
+            answer["payer"] = settled.payer
+        if extra:
+            answer["extra"] = extra
+        return codec.canonical(answer)
+
+    def _failure(self, refusal: Refusal, tx: str = "") -> bytes:
+        return codec.canonical(
+            {
+                "success": False,
+                "transaction": tx,
+                "network": self._network,
+                "errorReason": _reason(refusal),
+                "errorMessage": refusal.detail,
+                "extra": {"code": refusal.code, "refusal": type(refusal).__name__},
+            }
+        )
+
+    def _said(self, tx: str, reason: str) -> bytes:
+        return codec.canonical(
+            {
+                "success": False,
+                "transaction": tx,
+                "network": self._network,
+                "errorReason": reason,
+            }
+        )
+
+    def _kinds(self, root_public: str) -> Json:
+        identity = self._engine.books.identity
+
+        def kind(mint: Mint) -> Json:
+            extra: dict[str, Json] = {
+                "method": mint.traits.wire,
+                "decimals": DECIMALS,
+                "displayCurrency": identity.currency.upper(),
+                "broker": identity.url,
+            }
+            if mint.traits.variant:
+                extra["terms"] = {"variant": mint.traits.variant}
+            return {
+                "x402Version": x402.VERSION,
+                "scheme": x402.SCHEME,
+                "network": self._network,
+                "extra": extra,
+            }
+
+        return {
+            "kinds": [kind(mint) for mint in self._engine.books.mints.values()],
+            "extensions": [x402.IDENTIFIER],
+            "signers": {"farthing:*": [f"ed25519:{root_public}"]},
+        }
+
+
+def _reason(refusal: Refusal) -> str:
+    if refusal.code in CORE_REASONS:
+        return refusal.code
+    return x402.reason_of(refusal, row_of(refusal))
+
+
+def _step(raw: bytes) -> _Step:
+    return _STEP.convert(codec.read_json(raw))
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    values = [value for key, value in scope["headers"] if key == name]
+    if len(values) > 1:
+        raise BadRequest("header_repeated", f"one {name.decode()} header")
+    return values[0].decode("latin-1") if values else ""
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("request_cut_short", "the connection closed within the body")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > BODY_BYTES_MAX:
+            raise TooLarge("body_too_large", f"at most {BODY_BYTES_MAX} bytes")
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+async def _respond(
+    send: Send,
+    status: int,
+    body: bytes,
+    headers: tuple[tuple[bytes, bytes], ...] = (
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+    ),
+) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})

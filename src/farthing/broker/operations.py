@@ -1,0 +1,109 @@
+"""Issue, grant and take back: one message, one decision, one stored answer. And what time does.
+
+The check (all cryptography) runs before and outside the writer; the decision runs in it. The
+answer's body is `{"answer": …}` with the scheme's own answer, plus `untilS` where the mint will
+decide later and `challenge: true` where it asks back.
+"""
+
+import apsw
+import msgspec
+
+from farthing import codec
+from farthing.broker import clearing, facts
+from farthing.broker.answers import Asked
+from farthing.broker.books import Books, until_of
+from farthing.errors import Refusal
+from farthing.schemes.contract import (
+    Account,
+    Applied,
+    Challenge,
+    Json,
+    Operation,
+    Waiting,
+)
+
+LAPSES_PER_STEP = 200  # due records handled in one transaction: some 20 ms of the writer
+FORGET_PER_STEP = 1_000  # likewise
+LAPSE_RETRY_S = 120  # longer than any reservation lives
+
+
+class Operations:
+    """Single operations of the mints."""
+
+    def __init__(self, books: Books) -> None:
+        """Over the broker's books."""
+        self._books = books
+
+    async def run(
+        self, scheme: str, operation: Operation, message: Json, account: Account, key: str
+    ) -> bytes:
+        """The stored answer to this message under this idempotency key; any refusal."""
+        books = self._books
+        mint = books.mint(scheme)
+        asked = Asked(
+            scope=f"{account.id}/{operation}/{scheme}", key=key, digest=codec.digest(message)
+        )
+        found = books.stored(asked)
+        if found is not None:
+            return found
+        at = books.at(mint)
+        try:
+            checked = mint.check(operation, message, account, at)
+        except Refusal as refusal:
+            raise await books.refused(asked, refusal) from None
+
+        def work(connection: apsw.Connection) -> tuple[bytes, int]:
+            cause = (asked.scope, key)
+            applied = books.carry_out(connection, scheme, checked, at, cause)
+            books.take_commission(connection, clearing.earned(applied.flows), cause)
+            return write_answer(applied), until_of(applied)
+
+        return await books.answered(asked, work)
+
+    async def lapse(self) -> int:
+        """Handle what is due now and forget what is over; how many things happened."""
+        books = self._books
+        return await books.committer.do(self._lapse_step, atomic=True)
+
+    def _lapse_step(self, connection: apsw.Connection) -> int:
+        books = self._books
+        now_s = books.now_s()
+        count = 0
+        while count < LAPSES_PER_STEP:
+            due = facts.next_due(connection, now_s)
+            if due is None:
+                break
+            count += 1
+            try:
+                with connection:
+                    self._lapse_one(connection, *due, (str(now_s), str(count)))
+            except Refusal:  # held by a reservation, or short of funds: tried again, never dropped
+                facts.queue(connection, due[0], due[1], now_s + LAPSE_RETRY_S)
+        return count + facts.forget(connection, now_s, FORGET_PER_STEP)
+
+    def _lapse_one(
+        self,
+        connection: apsw.Connection,
+        scheme: str,
+        key: bytes,
+        value: bytes,
+        turn: tuple[str, ...],
+    ) -> None:
+        books = self._books
+        mint = books.mint(scheme)
+        facts.require_free(connection, key)
+        applied = mint.lapse(key, value, books.at(mint))
+        if applied is not None:
+            cause = (scheme, "lapse", codec.b64u(key), *turn)
+            books.enact(connection, scheme, applied, cause, kind="lapse")
+            books.take_commission(connection, clearing.earned(applied.flows), cause)
+
+
+def write_answer(applied: Applied) -> bytes:
+    """The body that answers one operation."""
+    body: dict[str, Json] = {"answer": applied.answer}
+    if isinstance(applied, Challenge):
+        body["challenge"] = True
+    if isinstance(applied, Waiting):
+        body["untilS"] = applied.until_s
+    return msgspec.json.encode(body)

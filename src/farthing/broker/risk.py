@@ -1,0 +1,26 @@
+"""How much a payer may owe, and which money a payer's spending draws on first.
+
+A payer with credit spends its own balance first, then up to its limit. Money that comes in pays
+the debt first. Source: ours; the limits are the operator's.
+"""
+
+from farthing.errors import Overlimit
+
+CREDIT_MICRO_MAX = 150_000_000  # 150 units: the smallest legal cap on unsecured stored value
+
+
+def draw(
+    amount_micro: int, *, balance_micro: int, debt_micro: int, limit_micro: int
+) -> tuple[int, int]:
+    """(from the balance, on credit) for a payer that spends; `Overlimit` above the limit."""
+    own_micro = min(amount_micro, max(balance_micro, 0))
+    borrowed_micro = amount_micro - own_micro
+    if borrowed_micro and debt_micro + borrowed_micro > limit_micro:
+        raise Overlimit("credit_limit_reached", "pay the credit back, or ask for a higher limit")
+    return own_micro, borrowed_micro
+
+
+def repay(amount_micro: int, *, debt_micro: int) -> tuple[int, int]:
+    """(to the balance, off the debt) for money that a payer gets."""
+    repaid_micro = min(amount_micro, max(debt_micro, 0))
+    return amount_micro - repaid_micro, repaid_micro

@@ -1,0 +1,5 @@
+"""`python -m farthing.cli`: the `farthing` command without its console script."""
+
+from farthing.cli import main
+
+main()

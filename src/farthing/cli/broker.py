@@ -1,0 +1,205 @@
+"""`farthing broker`: hold the money, keep the accounts, clear the claims."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+import typer
+
+from farthing.broker import app as brokers
+from farthing.broker.audit import audit as read_books
+from farthing.cli import output, servers
+from farthing.errors import Misconfigured, Unavailable, by_name
+from farthing.money import parse_amount, show_micro
+
+app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_help=True)
+account_app = typer.Typer(help="Payers' accounts.", no_args_is_help=True)
+vendor_app = typer.Typer(help="Vendors' accounts.", no_args_is_help=True)
+app.add_typer(account_app, name="account")
+app.add_typer(vendor_app, name="vendor")
+
+Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The broker's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+BROKER_PORT = 8400
+ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
+CALL_TIMEOUT_S = 10.0
+
+
+@app.command()
+def init(
+    broker_id: Annotated[str, typer.Option("--id", help="Its public name, 1-32 characters.")],
+    currency: Annotated[str, typer.Option(help="Three letters, fixed for good.")] = "eur",
+    url: Annotated[str, typer.Option(help="Where payers and vendors reach it.")] = (
+        f"http://127.0.0.1:{BROKER_PORT}"
+    ),
+    data: Data = Path("broker"),
+) -> None:
+    """Make a broker's folder: books, keys and the operator's token.
+
+    Example: farthing broker init --id demo-broker --currency eur
+    """
+    token = brokers.Broker.init(data, broker_id=broker_id, currency=currency, url=url)
+    path = data / ADMIN_TOKEN
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token)
+    output.say(f"{data} is ready; the operator's token is in {path}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = BROKER_PORT,
+    data: Data = Path("broker"),
+) -> None:
+    """Serve the broker's API; its description is at /schema.
+
+    Example: farthing broker serve --data broker
+    """
+    brokers.Broker.open(data).close()  # a wrong folder is said here, not by a worker
+    os.environ[brokers.DATA_VARIABLE] = str(data)
+    output.say(f"broker at http://{host}:{port}")
+    servers.serve("farthing.broker.app:served_app", host=host, port=port, workers=1)
+
+
+def call(data: Path, method: str, path: str, body: object = None, *, key: str = "") -> Any:
+    """One call of the running broker's API as its operator; its refusal, or `Unavailable`."""
+    try:
+        token = (data / ADMIN_TOKEN).read_text().strip()
+    except OSError:
+        raise Misconfigured(
+            "operator_token_missing", f"{data / ADMIN_TOKEN}: run `farthing broker init` first"
+        ) from None
+    broker = brokers.Broker.open(data)
+    url = broker.engine.books.identity.url
+    broker.close()
+    headers = {
+        "authorization": f"Bearer {token}",
+        "content-type": "application/json",
+        "idempotency-key": key or secrets.token_hex(16),
+    }
+    content = msgspec.json.encode(body) if body is not None else None
+    try:
+        answer = httpx.request(
+            method, url + path, headers=headers, content=content, timeout=CALL_TIMEOUT_S
+        )
+    except httpx.HTTPError:
+        raise Unavailable(
+            "broker_unreachable", f"no broker answers at {url}: run `farthing broker serve`"
+        ) from None
+    value = msgspec.json.decode(answer.content)
+    if answer.is_success:
+        return value
+    raise by_name(str(value.get("refusal")), str(value.get("code")), str(value.get("detail")))
+
+
+@account_app.command("open")
+def open_account(
+    name: Annotated[str, typer.Argument(help="As in alice.")],
+    credit: Annotated[str, typer.Option(help="How much it may owe, as in 1eur.")] = "0u",
+    props: Annotated[str, typer.Option(help="What you vouch for: student=true.")] = "",
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
+    """Open a payer's account; its token is shown this once.
+
+    Example: farthing broker account open alice --credit 1eur
+    """
+    body = {"id": name, "creditLimitMicro": parse_amount(credit).micro, "props": props}
+    opened = call(data, "POST", "/accounts", body)
+    _show_tokens(opened, as_json=as_json)
+
+
+@vendor_app.command("add")
+def add_vendor(
+    name: Annotated[str, typer.Argument(help="As in gazette.")],
+    commission: Annotated[int, typer.Option(help="Your share, parts per 10,000.")] = 0,
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
+    """Open a vendor's account; its token is shown this once.
+
+    Example: farthing broker vendor add gazette --commission 500
+    """
+    body = {"id": name, "role": "vendor", "commissionE4": commission}
+    _show_tokens(call(data, "POST", "/accounts", body), as_json=as_json)
+
+
+def _show_tokens(opened: Any, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(opened)
+        return
+    for scope, token in opened["tokens"].items():
+        output.say(f"{opened['id']} ({scope}): {token}")
+
+
+@account_app.command("topup")
+def top_up(
+    name: Annotated[str, typer.Argument(help="Whose account.")],
+    amount: Annotated[str, typer.Argument(help="As in 5eur.")],
+    reference: Annotated[str, typer.Option(help="The bank's own name of the credit.")],
+    data: Data = Path("broker"),
+) -> None:
+    """Book money that came in at the bank; the same reference books once.
+
+    Example: farthing broker account topup alice 5eur --reference RF18-1
+    """
+    micro = parse_amount(amount).micro
+    body = {"payer": name, "amountMicro": micro, "reference": reference}
+    call(data, "POST", "/topup", body, key=f"topup-{reference}")
+    output.say(f"{name}: {micro} micro booked")
+
+
+@account_app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="Whose account.")],
+    data: Data = Path("broker"),
+) -> None:
+    """Show an account's balance.
+
+    Example: farthing broker account show alice
+    """
+    output.print_json(call(data, "GET", f"/balance?account={name}"))
+
+
+@app.command()
+def keys(data: Data = Path("broker")) -> None:
+    """Print the signed key document.
+
+    Example: farthing broker keys
+    """
+    broker = brokers.Broker.open(data)
+    try:
+        output.print_json(msgspec.json.decode(broker.key_document()))
+    finally:
+        broker.close()
+
+
+@app.command()
+def audit(data: Data = Path("broker"), as_json: AsJson = False) -> None:
+    """Recompute every balance and every scheme's equation from the journal alone.
+
+    Example: farthing broker audit --json
+    """
+    broker = brokers.Broker.open(data)
+    try:
+        report = broker.engine.books.committer.read(read_books)
+        currency = broker.engine.books.identity.currency
+    finally:
+        broker.close()
+    if as_json:
+        output.print_json(report)
+    else:
+        output.table(
+            f"{report.entries} entries, head {report.head[:16]}",
+            ("account", "balance"),
+            [(name, show_micro(micro, currency)) for name, micro in report.balances.items()],
+        )
+        output.say(f"sum of all accounts: {report.ledger_sum_micro}")
+        for finding in report.findings:
+            output.say(f"FINDING {finding}")
+    if report.findings:
+        raise typer.Exit(1)

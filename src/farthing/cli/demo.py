@@ -1,0 +1,68 @@
+"""`farthing demo`: a broker, a paid site and a wallet in one go, and what happens between them."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from farthing.cli import output
+from farthing.cli.showroom import Shown, Showroom
+from farthing.money import show_micro
+from farthing.schemes import registry
+
+
+def show_demo(
+    scheme: Annotated[
+        str, typer.Option(help="Only these schemes, as in millicent,payword; all else.")
+    ] = "",
+    upstream: Annotated[str, typer.Option(help="Sell this site instead of the gazette.")] = "",
+    serve: Annotated[bool, typer.Option("--serve", help="Keep it running until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Start a broker, a paid site and a wallet; buy real pages; show what is refused.
+
+    Example: farthing demo --scheme millicent
+    """
+    names = [one.traits.name for one in registry.all_schemes()]
+    if scheme:
+        names = [registry.by_name(name.strip()).traits.name for name in scheme.split(",")]
+    with (
+        tempfile.TemporaryDirectory(prefix="farthing-demo-") as folder,
+        Showroom(Path(folder), names, upstream, quiet=as_json) as room,
+    ):
+        shown = room.show()
+        if as_json:
+            output.print_json(shown.as_json())
+        else:
+            _print(shown)
+        if serve:
+            room.keep_open()
+
+
+def _print(shown: Shown) -> None:
+    currency = shown.currency
+    output.table(
+        "pages bought",
+        ("scheme", "pages", "spent", "earned", "payment", "median"),
+        [
+            (
+                name,
+                str(line.pages),
+                show_micro(line.spent_micro, currency),
+                show_micro(line.earned_micro, currency),
+                f"{line.payment_bytes} bytes",
+                f"{line.p50_ms:.1f} ms",
+            )
+            for name, line in shown.schemes.items()
+        ],
+    )
+    output.say("")
+    output.table("what was tried", ("attempt", "answer"), list(shown.refusals.items()))
+    output.say("")
+    output.table(
+        "the broker's books",
+        ("account", "balance"),
+        [(name, show_micro(micro, currency)) for name, micro in shown.balances.items()],
+    )
+    output.say(f"all accounts sum to {shown.ledger_sum_micro}")

@@ -1,0 +1,118 @@
+"""Processes that commands start: granian servers, and free ports for them."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+from granian import Granian
+from granian.constants import Interfaces, Loops
+
+from farthing.errors import Misconfigured
+
+START_TIMEOUT_S = 20.0  # a server that is not up by then will not be
+STOP_TIMEOUT_S = 5.0
+
+
+def require_free(host: str, port: int) -> None:
+    """`Misconfigured` where something listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            raise Misconfigured(
+                "port_in_use", f"port {port} is taken: stop its program or give another --port"
+            ) from None
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def serve(target: str, *, host: str, port: int, workers: int) -> None:
+    """Serve an ASGI factory until stopped."""
+    require_free(host, port)
+    Granian(
+        target,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        workers=workers,
+        factory=True,
+        log_access=False,
+        websockets=True,
+    ).serve()
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], *, url: str, log: Path, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process that answers at `url`, stopped at the end; its output goes to `log`.
+
+    `Misconfigured` with the log's last lines where it does not come up.
+    """
+    with log.open("wb") as output:
+        child = subprocess.Popen(  # noqa: S603 - our own commands, no shell
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+    try:
+        _wait_until_up(child, url, log)
+        yield child
+    finally:
+        stop(child)
+
+
+def run_once(command: Sequence[str], *, env: Mapping[str, str]) -> bytes:
+    """What a command prints on stdout; `Misconfigured` with its last line where it fails."""
+    done = subprocess.run(  # noqa: S603 - our own commands, no shell
+        command, env={**os.environ, **env}, capture_output=True, check=False, timeout=60
+    )
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise Misconfigured("command_failed", lines[-1] if lines else "it printed nothing")
+    return done.stdout
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """End a child and its workers, kindly first."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, sign)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=STOP_TIMEOUT_S)
+            return
+
+
+def _wait_until_up(child: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if child.poll() is not None:
+            break
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.get(url, timeout=1.0, trust_env=False)
+            return
+        time.sleep(0.03)
+    lines = log.read_text(errors="replace").strip().splitlines()[-3:]
+    raise Misconfigured("server_did_not_start", " / ".join(lines) or "it printed nothing")
+
+
+def python(*arguments: str) -> list[str]:
+    """A command line of this very Python."""
+    return [sys.executable, *arguments]

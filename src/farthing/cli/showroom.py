@@ -1,0 +1,214 @@
+"""The demo's parties on free ports: a stock web server, a broker, a gate and a wallet."""
+
+import contextlib
+import io
+import secrets
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from rich.progress import Progress
+
+from farthing import gazette
+from farthing.broker import app as brokers
+from farthing.broker.audit import audit
+from farthing.cli import broker as broker_cli
+from farthing.cli import output, servers
+from farthing.cli.attempts import Attempts
+from farthing.schemes import registry
+from farthing.wallet import app as wallets
+from farthing.wallet.vault import Cost
+
+VENDOR = "gazette"
+READER = "reader"
+TOPUP_MICRO = 1_000_000  # one unit of currency: some five thousand pages
+CREDIT_MICRO = 1_000_000
+CHEAP_KIB = 8192  # of Argon2: the demo's passphrase is random, and lives for seconds
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What one scheme did."""
+
+    pages: int
+    spent_micro: int
+    earned_micro: int
+    payment_bytes: int
+    """Of the scheme's payload, median."""
+    p50_ms: float
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What the demo found."""
+
+    currency: str
+    schemes: dict[str, Line]
+    refusals: dict[str, str]
+    """Answer by attempt."""
+    balances: dict[str, int]
+    ledger_sum_micro: int
+    outstanding_micro: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented members."""
+        return {
+            "schemes": self.schemes,
+            "refusals": self.refusals,
+            "ledger_sum_micro": self.ledger_sum_micro,
+            "outstanding_micro": self.outstanding_micro,
+        }
+
+
+class Showroom:
+    """Everything that the demo runs; closed as a context manager."""
+
+    def __init__(self, folder: Path, schemes: list[str], upstream: str, *, quiet: bool) -> None:
+        """`folder` holds all data; `upstream` replaces the gazette."""
+        self._folder = folder
+        self._schemes = schemes
+        self._upstream = upstream
+        self._quiet = quiet
+        self._running = contextlib.ExitStack()
+        self.gate_url = ""
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as starting:
+            starting.callback(self._running.close)
+            self._start()
+            starting.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def _run(self, name: str, command: list[str], url: str, env: dict[str, str]) -> None:
+        log = self._folder / f"{name}.log"
+        self._running.enter_context(servers.running(command, url=url, log=log, env=env))
+
+    def _start(self) -> None:
+        origin_url = self._upstream or self._start_origin()
+        broker_port, gate_port = servers.free_port(), servers.free_port()
+        broker_url = f"http://127.0.0.1:{broker_port}"
+        self.gate_url = f"http://127.0.0.1:{gate_port}"
+        self._broker = self._folder / "broker"
+        token = brokers.Broker.init(
+            self._broker, broker_id="demo-broker", currency="eur", url=broker_url
+        )
+        (self._broker / broker_cli.ADMIN_TOKEN).write_text(token)
+        self._farthing("broker", ["broker", "serve", "--port", str(broker_port)], broker_url)
+        opened = self._call("/accounts", {"id": READER, "creditLimitMicro": CREDIT_MICRO})
+        added = self._call("/accounts", {"id": VENDOR, "role": "vendor", "commissionE4": 500})
+        topup = {"payer": READER, "amountMicro": TOPUP_MICRO, "reference": "RF-demo-1"}
+        self._call("/topup", topup)
+        self._init_vendor(broker_url, added["tokens"]["redeem"])
+        arguments = ["vendor", "serve", "--upstream", origin_url, "--port", str(gate_port)]
+        self._farthing("vendor", arguments, self.gate_url)
+        with self._init_wallet() as wallet:
+            wallet.add_broker(broker_url, "", opened["tokens"]["pay"])
+
+    def _init_wallet(self) -> wallets.Wallet:
+        self._passphrase = secrets.token_hex(16)
+        return wallets.init(
+            self._folder / "wallet.db", self._passphrase, cost=Cost(memory_kib=CHEAP_KIB)
+        )
+
+    def open_wallet(self, path: Path, scheme: str) -> wallets.Wallet:
+        """A wallet that pays with one scheme only."""
+        chosen = {scheme: registry.by_name(scheme)}
+        return wallets.open_wallet(path, self._passphrase, schemes=chosen)
+
+    def _start_origin(self) -> str:
+        port = servers.free_port()
+        site = str(gazette.site_path())
+        command = ["-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", site]
+        url = f"http://127.0.0.1:{port}"
+        self._run("origin", servers.python(*command), url, {})
+        return url
+
+    def _farthing(self, role: str, arguments: list[str], url: str) -> None:
+        command = servers.python("-m", "farthing.cli", *arguments)
+        self._run(role, command, url + "/health", {"FARTHING_DATA": str(self._folder / role)})
+
+    def _call(self, path: str, body: dict[str, Any]) -> Any:
+        return broker_cli.call(self._broker, "POST", path, body)
+
+    def _init_vendor(self, broker_url: str, token: str) -> None:
+        servers.run_once(
+            servers.python("-m", "farthing.cli", "vendor", "init", VENDOR, "--broker", broker_url),
+            env={"FARTHING_DATA": str(self._folder / "vendor"), "FARTHING_TOKEN": token},
+        )
+
+    def _pages(self) -> list[str]:
+        return list(gazette.ARTICLES) if not self._upstream else ["/"]
+
+    def show(self) -> Shown:
+        """Buy every page with every scheme, try what must fail, clear, read the books."""
+        lines: dict[str, Line] = {}
+        with Progress(disable=self._quiet or not sys.stderr.isatty(), console=output.errors) as bar:
+            for name in self._schemes:
+                task = bar.add_task(name, total=len(self._pages()))
+                lines[name] = self._buy_all(name, partial(bar.advance, task))
+        refusals: dict[str, str] = {}
+        if not self._upstream:
+            path = self._folder / "wallet.db"
+            first = self._schemes[0]
+            attempts = Attempts(
+                self.gate_url, path, lambda one: self.open_wallet(one, first), self._pages()
+            )
+            refusals = attempts.all()
+        self._vendor("clear")
+        return self._read_books(lines, refusals)
+
+    def _buy_all(self, name: str, advance: Callable[[], None]) -> Line:
+        took_ms: list[float] = []
+        sizes: list[int] = []
+        spent_micro = 0
+        with self.open_wallet(self._folder / "wallet.db", name) as wallet:
+            for path in self._pages():
+                began = time.perf_counter()
+                page = wallet.get(self.gate_url + path, io.BytesIO())
+                took_ms.append((time.perf_counter() - began) * 1000)
+                spent_micro += page.paid_micro
+                sizes.append(page.payment_bytes)
+                advance()
+        cleared = {one["scheme"]: one["paid_micro"] for one in self._vendor("clear")}
+        return Line(
+            pages=len(took_ms),
+            spent_micro=spent_micro,
+            earned_micro=cleared.get(name, 0),
+            payment_bytes=int(statistics.median(sizes)),
+            p50_ms=round(statistics.median(took_ms), 2),
+        )
+
+    def _vendor(self, command: str) -> Any:
+        """One vendor command, as its JSON."""
+        raw = servers.run_once(
+            servers.python("-m", "farthing.cli", "vendor", command, "--json"),
+            env={"FARTHING_DATA": str(self._folder / "vendor")},
+        )
+        return msgspec.json.decode(raw)
+
+    def _read_books(self, lines: dict[str, Line], refusals: dict[str, str]) -> Shown:
+        broker = brokers.Broker.open(self._broker)
+        try:
+            report = broker.engine.books.committer.read(audit)
+        finally:
+            broker.close()
+        return Shown(
+            currency="eur",
+            schemes=lines,
+            refusals=refusals,
+            balances=report.balances,
+            ledger_sum_micro=report.ledger_sum_micro,
+            outstanding_micro=sum(one.outstanding_micro for one in report.schemes.values()),
+        )
+
+    def keep_open(self) -> None:
+        """Until somebody ends it."""
+        output.say(f"\nthe paid site is at {self.gate_url}; Ctrl-C ends it")
+        while True:
+            time.sleep(1)

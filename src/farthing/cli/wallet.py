@@ -1,0 +1,194 @@
+"""`farthing wallet`: load money, read pages, see what was paid, give back the rest."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from farthing.cli import output
+from farthing.money import show_micro
+from farthing.wallet import app as wallets
+from farthing.wallet.commands import Question
+
+app = typer.Typer(help="A wallet: pay for pages, within budgets.", no_args_is_help=True)
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="FARTHING_DATA", help="Folder of wallet.db; ~/.farthing else."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Passphrase = Annotated[
+    str,
+    typer.Option(
+        envvar=wallets.PASSPHRASE_VARIABLE,
+        prompt=True,
+        hide_input=True,
+        help="Opens the wallet; better in the environment than on the command line.",
+    ),
+]
+
+
+def _path(data: Path | None) -> Path:
+    return data / "wallet.db" if data is not None else wallets.default_path()
+
+
+def _open(data: Path | None, passphrase: str) -> wallets.Wallet:
+    return wallets.open_wallet(_path(data), passphrase)
+
+
+@app.command()
+def init(
+    broker: Annotated[str, typer.Option(help="The broker's address.")],
+    token: Annotated[
+        str,
+        typer.Option(envvar="FARTHING_TOKEN", prompt=True, hide_input=True, help="Account token."),
+    ],
+    passphrase: Passphrase,
+    data: Data = None,
+) -> None:
+    """Make a wallet with an account at a broker.
+
+    Example: farthing wallet init --broker http://127.0.0.1:8400
+    """
+    path = _path(data)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with wallets.init(path, passphrase) as wallet:
+        added = wallet.add_broker(broker, "", token)
+    output.say(f"{path} is ready: account {added.account} at {added.id}, in {added.currency}")
+
+
+@app.command()
+def topup(
+    amount: Annotated[str, typer.Argument(help="As in 5eur or 500c.")],
+    passphrase: Passphrase,
+    admin_token: Annotated[
+        str, typer.Option(envvar="FARTHING_ADMIN_TOKEN", help="If you are the operator yourself.")
+    ] = "",
+    reference: Annotated[str, typer.Option(help="The bank's name of the credit.")] = "",
+    data: Data = None,
+) -> None:
+    """Put money into the account, or say how.
+
+    Example: farthing wallet topup 5eur
+    """
+    with _open(data, passphrase) as wallet:
+        done = wallet.topup(amount, reference=reference, admin_token=admin_token)
+    output.say(
+        f"the account has {show_micro(done.balance.payer_micro, done.balance.currency)}"
+        if done.done
+        else done.instructions
+    )
+
+
+@app.command()
+def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) -> None:
+    """Show what the account and the wallet hold.
+
+    Example: farthing wallet balance --json
+    """
+    with _open(data, passphrase) as wallet:
+        accounts = [(broker, wallet.balance(broker.id)) for broker in wallet.brokers()]
+        holdings = wallet.holdings()
+    if as_json:
+        output.print_json(
+            {"accounts": [found for _, found in accounts], "holdings": list(holdings)}
+        )
+        return
+    for broker, found in accounts:
+        output.say(f"{broker.id}: {show_micro(found.payer_micro, found.currency)}")
+    output.table(
+        "in the wallet",
+        ("vendor", "scheme", "state", "pieces", "worth"),
+        [
+            (
+                held.vendor_id or "any",
+                held.scheme,
+                held.state,
+                str(held.count),
+                show_micro(held.worth_micro, held.currency),
+            )
+            for held in holdings
+        ],
+    )
+
+
+def _approve(question: Question) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    price = show_micro(question.price_micro, question.currency)
+    reason = question.reason.replace("_", " ")
+    return typer.confirm(f"{question.site} asks {price} ({reason}). Pay?", err=True)
+
+
+@app.command()
+def get(
+    url: Annotated[str, typer.Argument(help="What to fetch.")],
+    passphrase: Passphrase,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write to.")] = None,
+    method: Annotated[str, typer.Option(help="The request's method.")] = "GET",
+    data: Data = None,
+) -> None:
+    """Fetch a page, paying for it within the budgets.
+
+    Example: farthing wallet get http://127.0.0.1:8402/articles/tally-sticks.html -o page.html
+    """
+    with _open(data, passphrase) as wallet:
+        if out is None:
+            page = wallet.get(url, sys.stdout.buffer, method=method, ask=_approve)
+        else:
+            with out.open("w+b") as file:
+                page = wallet.get(url, file, method=method, ask=_approve)
+    paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
+    by = f" by {page.scheme}" if page.scheme else ""
+    output.errors.print(f"{page.status}, {paid}{by}", markup=False)
+    if page.status >= 400:
+        raise typer.Exit(1)
+
+
+@app.command()
+def history(
+    passphrase: Passphrase,
+    count: Annotated[int, typer.Option(help="How many of the latest.")] = 20,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was bought, the latest first.
+
+    Example: farthing wallet history --count 5
+    """
+    with _open(data, passphrase) as wallet:
+        lines = wallet.history(count)
+    if as_json:
+        output.print_json(list(lines))
+        return
+    output.table(
+        "purchases",
+        ("page", "scheme", "state", "price"),
+        [
+            (line.url, line.scheme, line.state, show_micro(line.price_micro, line.currency))
+            for line in lines
+        ],
+    )
+
+
+@app.command(name="return")
+def give_back(
+    passphrase: Passphrase,
+    vendor: Annotated[str, typer.Option(help="Only what this vendor takes.")] = "",
+    scheme: Annotated[str, typer.Option(help="Only instruments of this scheme.")] = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Return unspent instruments to the account.
+
+    Example: farthing wallet return --vendor gazette
+    """
+    with _open(data, passphrase) as wallet:
+        done = wallet.give_back(scheme=scheme, vendor_id=vendor)
+    if as_json:
+        output.print_json(list(done))
+        return
+    for item in done:
+        outcome = f"refused: {item.refused}" if item.refused else "returned"
+        output.say(f"{item.scheme} at {item.vendor_id}: {item.worth_micro} micro {outcome}")

@@ -1,0 +1,204 @@
+"""Bytes in and out: canonical encodings that are injective, and decoders that are strict.
+
+- `enc` joins fields for hashing, MACs and signatures: no two field lists give the same bytes.
+- `b64u` / `b64` and their readers accept exactly one spelling of each value.
+- `canonical` is RFC 8785 JSON of our value space (no floats, keys in the Basic Plane).
+- `read_json` and `read_struct` refuse duplicates, floats, depth and size beyond the named limits.
+
+Sources: RFC 4648, RFC 8785; `enc` is ours.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from farthing.errors import Malformed
+
+JSON_DEPTH_MAX = 8  # deeper nesting is a parser bomb: our deepest message has 5
+JSON_MEMBERS_MAX = 64  # per object and list
+JSON_STRING_MAX = 4096  # bytes of one string; our longest field is a sealed key of 1.5 kB
+JSON_INT_MAX = 2**53 - 1  # every JSON reader agrees up to here
+
+T = TypeVar("T")
+Json = None | bool | int | str | list[Any] | dict[str, Any]
+
+
+def enc(*fields: bytes | str | int) -> bytes:
+    """Fields, each after its length in 4 bytes; integers are 8 bytes big-endian, text is UTF-8.
+
+    Injective for a fixed list of field types, which the leading domain tag fixes. Raises
+    OverflowError for an integer outside 0 … 2^64 - 1: callers have checked ranges before.
+    """
+    parts: list[bytes] = []
+    for field in fields:
+        if isinstance(field, str):
+            raw = field.encode()
+        elif isinstance(field, int):
+            raw = field.to_bytes(8, "big")
+        else:
+            raw = field
+        parts.append(len(raw).to_bytes(4, "big"))
+        parts.append(raw)
+    return b"".join(parts)
+
+
+def b64u(raw: bytes) -> str:
+    """Base64url without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+# The characters that may end a text whose last group has 2 or 3 of them: the spare bits are zero.
+_LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
+_PAD = ("", "", "==", "=")
+
+
+def unb64u(text: str, *, size_bytes: int | None = None) -> bytes:
+    """Read unpadded base64url; `Malformed` for any other spelling, or another size."""
+    tail = len(text) % 4
+    if tail == 1 or "+" in text or "/" in text or "=" in text:
+        raise Malformed("base64url_malformed", "expected base64url without padding")
+    if tail and text[-1] not in _LAST[tail]:
+        raise Malformed("base64url_not_canonical", "expected base64url without padding")
+    standard = text.replace("-", "+").replace("_", "/") + _PAD[tail]
+    try:
+        raw = binascii.a2b_base64(standard, strict_mode=True)
+    except (binascii.Error, ValueError):
+        raise Malformed("base64url_malformed", "expected base64url without padding") from None
+    if size_bytes is not None and len(raw) != size_bytes:
+        raise Malformed("field_size_wrong", f"expected {size_bytes} bytes")
+    return raw
+
+
+def b64(raw: bytes) -> str:
+    """Standard base64 with padding, as x402 headers use it."""
+    return base64.b64encode(raw).decode()
+
+
+def unb64(text: str) -> bytes:
+    """Read padded standard base64; `Malformed` for any other spelling."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Malformed("base64_malformed", "expected standard base64 with padding") from None
+    if base64.b64encode(raw).decode() != text:
+        raise Malformed("base64_not_canonical", "expected standard base64 with padding")
+    return raw
+
+
+def canonical(value: object) -> bytes:
+    """RFC 8785 bytes of a JSON value, or of a struct as JSON.
+
+    Our values hold no floats and no keys outside the Basic Plane, for which sorting by code point
+    is sorting by UTF-16 unit.
+    """
+    return msgspec.json.encode(value, order="sorted")
+
+
+def digest(value: object) -> bytes:
+    """SHA-256 of `canonical(value)`, 32 bytes."""
+    return hashlib.sha256(canonical(value)).digest()
+
+
+def _no_float(text: str) -> None:
+    raise Malformed("json_number_not_integer", f"{text[:20]} is not an integer")
+
+
+def _integer(text: str) -> int:
+    if text.startswith("-"):  # -0 would be a second spelling of 0
+        raise Malformed("json_integer_out_of_range", "integers are 0 to 2^53 - 1")
+    return int(text)
+
+
+def _no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Malformed("json_key_repeated", "a key stands twice in one object")
+    if len(found) > JSON_MEMBERS_MAX:
+        raise Malformed("json_too_many_members", f"at most {JSON_MEMBERS_MAX} members")
+    return found
+
+
+def _require_small(value: Any, depth: int) -> None:
+    if depth > JSON_DEPTH_MAX:
+        raise Malformed("json_too_deep", f"at most {JSON_DEPTH_MAX} levels")
+    if isinstance(value, str):
+        _require_text(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value <= JSON_INT_MAX:
+            raise Malformed("json_integer_out_of_range", "integers are 0 to 2^53 - 1")
+    elif isinstance(value, list):
+        if len(value) > JSON_MEMBERS_MAX:
+            raise Malformed("json_too_many_members", f"at most {JSON_MEMBERS_MAX} members")
+        for item in value:
+            _require_small(item, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _require_text(key)
+            _require_small(item, depth + 1)
+
+
+def _require_text(text: str) -> None:
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        raise Malformed("json_surrogate", "a lone surrogate is not text") from None
+    if size_bytes > JSON_STRING_MAX:
+        raise Malformed("json_string_too_long", f"at most {JSON_STRING_MAX} bytes a string")
+
+
+def read_json(raw: bytes) -> Json:
+    """Parse JSON within the limits of this module; `Malformed` otherwise."""
+    try:
+        value: Json = json.loads(
+            raw.decode(),
+            object_pairs_hook=_no_duplicates,
+            parse_float=_no_float,
+            parse_int=_integer,
+            parse_constant=_no_float,
+        )
+    except (ValueError, RecursionError):
+        raise Malformed("json_malformed", "expected JSON") from None
+    _require_small(value, 1)
+    return value
+
+
+class Reader(Generic[T]):
+    """A strict decoder for one struct type, fast on the spelling that every encoder writes.
+
+    msgspec checks types and unknown keys but lets a repeated key pass. Written back without its
+    default fields, a message is as short as it can be: where the lengths agree, nothing was
+    repeated. Anything longer (white space, escapes, repeats) goes through `read_json` first.
+    """
+
+    def __init__(self, kind: type[T]) -> None:
+        """`kind` must forbid unknown fields and omit defaults."""
+        self._decode = msgspec.json.Decoder(kind, strict=True, float_hook=_no_float).decode
+        self._encode = msgspec.json.Encoder().encode
+        self._kind = kind
+
+    def read(self, raw: bytes) -> T:
+        """The message in `raw`; `Malformed` for anything else."""
+        try:
+            message = self._decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+            raise Malformed("payload_malformed", _public(wrong)) from None
+        if len(self._encode(message)) != len(raw):
+            read_json(raw)
+        return message
+
+    def convert(self, value: object) -> T:
+        """The message in an already parsed JSON value; `Malformed` if it does not fit."""
+        try:
+            return msgspec.convert(value, self._kind, strict=True)
+        except msgspec.ValidationError as wrong:
+            raise Malformed("payload_malformed", _public(wrong)) from None
+
+
+def _public(wrong: Exception) -> str:
+    """msgspec's message names the path and the expected type, never the value."""
+    return str(wrong)[:200]

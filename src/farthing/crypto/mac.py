@@ -1,0 +1,21 @@
+"""Keyed BLAKE2b over `codec.enc` (RFC 7693). The domain tag is the first field, never `person`.
+
+A third of the cost of HMAC-SHA-256 in CPython, and no length extension to guard against.
+"""
+
+import hmac
+from hashlib import blake2b
+
+from farthing.codec import enc
+from farthing.errors import Forged
+
+
+def mac(size_bytes: int, key: bytes, *fields: bytes | str | int) -> bytes:
+    """`size_bytes` (16 to 64) of MAC over the encoded fields; `key` is 16 to 64 bytes."""
+    return blake2b(enc(*fields), key=key, digest_size=size_bytes).digest()
+
+
+def require_equal(code: str, found: bytes, expected: bytes) -> None:
+    """`Forged(code)` unless both are the same, compared in constant time."""
+    if not hmac.compare_digest(found, expected):
+        raise Forged(code, "the authentication code does not fit the message")

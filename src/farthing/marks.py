@@ -1,0 +1,381 @@
+"""What a vendor and a broker remember, and the life of one payment at the gate.
+
+- Three kinds of fact, written together in one transaction: `Once` (was this id seen?), `Advance`
+  (is this counter where I think it is?), `Put`/`Delete` of a record by key.
+- A payment *holds* its marks while the origin works: a fence number and a lease. `confirm` under an
+  old fence fails; another payment on a held mark is `Busy`, on a confirmed one `Replayed`.
+- `TABLE` is the whole life of a payment; stores ask `decide_hold` and `decide_mark`, which read it.
+- Commands are frozen structs; every store (memory, SQLite, later PostgreSQL and Redis) answers
+  the same commands the same way, and one conformance suite holds them to it.
+- `until_s` never shrinks; `Forget` drops what time alone has made safe to drop.
+
+Nothing here does I/O or reads a clock.
+"""
+
+from enum import Enum
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from farthing.errors import Busy, HoldLost, Replayed, Reused
+
+Moment = Literal["before", "during", "batch"]
+
+
+class Once(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """This id may be used by one payment only."""
+
+    id: bytes
+    """Unique over all schemes of a store: begins with the scheme's name."""
+    until_s: int
+    """Unix seconds after which the id may be forgotten."""
+
+
+class Advance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Move a counter from `over` to `to`; compare-and-set."""
+
+    id: bytes
+    over: int
+    """What the stored counter must be now; an absent counter is 0."""
+    to: int
+    link: bytes
+    """What the next check needs, stored beside the counter."""
+    until_s: int
+
+
+class Put(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Write one record."""
+
+    key: bytes
+    value: bytes
+    until_s: int
+
+
+class Delete(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Remove one record, if it is there."""
+
+    key: bytes
+
+
+Mark = Once | Advance
+Record = Put | Delete
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision wants to read."""
+
+    counters: tuple[bytes, ...] = ()
+    records: tuple[bytes, ...] = ()
+    prefixes: tuple[bytes, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to read at all."""
+        return bool(self.counters or self.records or self.prefixes)
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a counter stands."""
+
+    to: int
+    link: bytes
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found under some `Keys`; an absent key is absent here."""
+
+    counters: dict[bytes, Place] = {}
+    records: dict[bytes, bytes] = {}
+
+
+NOTHING = Memory()
+NO_KEYS = Keys()
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What the vendor will show the broker to be paid: one row of the outbox."""
+
+    scheme: str
+    key: bytes
+    """Claims of one key supersede each other: only the highest `order` is swept."""
+    order: int
+    """Rises within a key; 1 for claims that stand alone."""
+    value_micro: int
+    """What this key is worth in all, not since the last sweep."""
+    body: bytes
+    """The scheme's claim message, JSON."""
+    moment: Moment
+
+
+class State(Enum):
+    """States of a payment at the gate."""
+
+    ABSENT = "absent"
+    HELD = "held"
+    CONFIRMED = "confirmed"
+    RELEASED = "released"
+
+
+class Event(Enum):
+    """What can happen to a payment."""
+
+    TAKEN = "taken"
+    """The same payment arrives; no lease of an earlier arrival is running."""
+    TAKEN_IN_LEASE = "taken in lease"
+    """The same payment arrives while an earlier arrival of it is still being served."""
+    OTHER = "other"
+    """Another payment wants one of its marks, after the lease."""
+    OTHER_IN_LEASE = "other in lease"
+    """Another payment wants one of its marks, within the lease."""
+    ORIGIN_OK = "origin ok"
+    """The origin answered 2xx or 304, under the current fence."""
+    ORIGIN_FAILED = "origin failed"
+    """Any other answer, a time-out, or an early close before the head."""
+
+
+class Step(Enum):
+    """What the gate does about it."""
+
+    HOLD = "hold"
+    RESUME = "resume"
+    REPEAT = "repeat"
+    CONFIRM = "confirm"
+    RELEASE = "release"
+    TAKE_OVER = "take over"
+    BUSY = "busy"
+    REPLAYED = "replayed"
+    LOST = "lost"
+
+
+# (state, event) -> (what happens, next state). A pair that is not here is a hold that was lost.
+TABLE: dict[tuple[State, Event], tuple[Step, State]] = {
+    (State.ABSENT, Event.TAKEN): (Step.HOLD, State.HELD),
+    (State.RELEASED, Event.TAKEN): (Step.HOLD, State.HELD),
+    (State.HELD, Event.TAKEN): (Step.RESUME, State.HELD),
+    (State.HELD, Event.TAKEN_IN_LEASE): (Step.BUSY, State.HELD),
+    (State.HELD, Event.ORIGIN_OK): (Step.CONFIRM, State.CONFIRMED),
+    (State.HELD, Event.ORIGIN_FAILED): (Step.RELEASE, State.RELEASED),
+    (State.HELD, Event.OTHER): (Step.TAKE_OVER, State.RELEASED),
+    (State.HELD, Event.OTHER_IN_LEASE): (Step.BUSY, State.HELD),
+    (State.CONFIRMED, Event.TAKEN): (Step.REPEAT, State.CONFIRMED),
+    (State.CONFIRMED, Event.OTHER): (Step.REPLAYED, State.CONFIRMED),
+}
+LOST = (Step.LOST, State.ABSENT)
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: `Memory`. Held but unconfirmed advances are not seen."""
+
+    keys: Keys
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Take the marks for one payment. Answer: `Held` or `Settled`.
+
+    `Reused` for the same `k` with another digest; `Busy`; `Replayed`; `Stale` when an `Advance` is
+    not over the stored counter. A refusal changes nothing.
+    """
+
+    k: str
+    """The key K of the payment (wire format, section 8)."""
+    digest: bytes
+    """Payment digest, 32 bytes."""
+    marks: tuple[Mark, ...]
+    kept: bytes
+    """What the till wants stored with the hold; on a resume the first one's is kept."""
+    now_s: int
+    lease_until_s: int
+    until_s: int
+    """How long the outcome is remembered."""
+
+
+class Confirm(msgspec.Struct, frozen=True, kw_only=True):
+    """Make a hold final, with its outcome, records and claims. Answer: None; `HoldLost`."""
+
+    k: str
+    fence: int
+    outcome: bytes
+    records: tuple[Record, ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold and confirm in one transaction, for origins that cannot fail. Answers as `Hold`."""
+
+    hold: Hold
+    outcome: bytes
+    records: tuple[Record, ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """Give the marks back. Answer: None; `HoldLost` under an old fence."""
+
+    k: str
+    fence: int
+
+
+class Find(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: the `Payment` under `k`, or None."""
+
+    k: str
+
+
+class LeaseSerials(msgspec.Struct, frozen=True, kw_only=True):
+    """Take `count` serials of a series for good. Answer: the first one, counted from 0."""
+
+    series: str
+    count: int
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: up to `count` claims of a scheme that are not acknowledged, oldest first."""
+
+    scheme: str
+    count: int
+    after: int = 0
+    """Only rows numbered above this one; the answer is pairs (row number, claim)."""
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: one `Total` per scheme that has claims in the outbox, by name."""
+
+
+class Total(msgspec.Struct, frozen=True, kw_only=True):
+    """What a vendor's outbox holds of one scheme."""
+
+    scheme: str
+    claims: int
+    """Rows: payments, or chains for claims that supersede each other."""
+    earned_micro: int
+    pending_micro: int
+    """Of `earned_micro`, what the broker has not acknowledged."""
+
+
+class Acknowledge(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker has taken these. Answer: None. A claim that has risen since stays pending."""
+
+    scheme: str
+    done: tuple[tuple[bytes, int], ...]
+    """Pairs (claim key, order)."""
+
+
+class Forget(msgspec.Struct, frozen=True, kw_only=True):
+    """Drop what is past its `until_s`, at most `count` of each kind. Answer: how many went."""
+
+    now_s: int
+    count: int
+
+
+Command = (
+    Read
+    | Hold
+    | Confirm
+    | Take
+    | Release
+    | Find
+    | LeaseSerials
+    | Pending
+    | Tally
+    | Acknowledge
+    | Forget
+)
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """The marks are ours until the lease ends."""
+
+    fence: int
+    kept: bytes
+    resumed: bool
+    """Whether an earlier attempt at the same payment left this hold."""
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """The same payment was confirmed before; this is its outcome."""
+
+    outcome: bytes
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """One payment as a store remembers it."""
+
+    k: str
+    digest: bytes
+    state: State
+    fence: int
+    lease_until_s: int
+    kept: bytes
+    outcome: bytes
+    until_s: int
+
+
+class Marks(Protocol):
+    """A store of marks: answers every command, as the command's docstring says."""
+
+    async def do(self, command: Command) -> Any:
+        """The answer, after it is as durable as the store is."""
+
+    def do_now(self, command: Command) -> Any:
+        """As `do`, blocking the calling thread."""
+
+
+class Stale(Exception):  # noqa: N818 - a signal to read again, not an error
+    """A counter moved since it was read: the till runs once more on the new memory."""
+
+
+def decide_hold(stored: Payment | None, hold: Hold) -> tuple[Step, State]:
+    """What the table says of a payment that arrives; `Reused`, `Busy` as refusals."""
+    if stored is None:
+        return TABLE[State.ABSENT, Event.TAKEN]
+    if stored.digest != hold.digest:
+        raise Reused("idempotency_conflict", "this key was used for another payment or target")
+    in_lease = stored.state is State.HELD and hold.now_s < stored.lease_until_s
+    step, state = TABLE[stored.state, Event.TAKEN_IN_LEASE if in_lease else Event.TAKEN]
+    if step is Step.BUSY:
+        raise Busy("in_progress", "this payment is being served; send the same bytes again")
+    return step, state
+
+
+def decide_mark(holder: Payment | None, *, now_s: int) -> Step:
+    """What the table says of a mark that another payment has; `Replayed`, `Busy` as refusals.
+
+    A holder that is forgotten or absent was confirmed once: the mark outlives it.
+    """
+    if holder is None or holder.state is State.CONFIRMED:
+        raise Replayed("instrument_already_spent", "this was paid with before")
+    in_lease = now_s < holder.lease_until_s
+    step, _ = TABLE.get((holder.state, Event.OTHER_IN_LEASE if in_lease else Event.OTHER), LOST)
+    if step is Step.BUSY:
+        raise Busy("mark_held", "another payment with this instrument is being served")
+    return step
+
+
+def require_distinct(marks: tuple[Mark, ...]) -> None:
+    """`Replayed` if one payment uses an id twice."""
+    if len(marks) > 1 and len({(type(mark), mark.id) for mark in marks}) != len(marks):
+        raise Replayed("mark_repeated", "this payment spends one instrument twice")
+
+
+FENCES_PER_S = 2**20  # more holds of one payment in a second than any store takes
+
+
+def next_fence(stored: Payment | None, now_s: int) -> int:
+    """The fence of the next hold, above every earlier one of the same payment.
+
+    The first depends on the time, so that a payment that was forgotten and comes back does not
+    meet its old fences again. Below 2^53 until the year 2242.
+    """
+    return now_s * FENCES_PER_S if stored is None else stored.fence + 1
+
+
+def require_fence(stored: Payment | None, fence: int) -> Payment:
+    """The held payment; `HoldLost` unless it is held under `fence`."""
+    if stored is None or stored.state is not State.HELD or stored.fence != fence:
+        raise HoldLost("hold_lost", "the hold ended before the answer came; nothing was charged")
+    return stored
+
+
+def require_over(mark: Advance, place: Place | None) -> None:
+    """`Stale` unless the counter stands at `mark.over`."""
+    if (place.to if place is not None else 0) != mark.over:
+        raise Stale

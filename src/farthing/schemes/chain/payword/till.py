@@ -1,0 +1,287 @@
+"""The vendor's side of PayWord: one counter per chain, one hash per link, claims of the last word.
+
+The first payment carries the commitment; its two signatures are checked once and what later
+payments need is kept with each chain's counter: ``word(16) key(16) facts``. A later payment names
+the commitment by its id. The commitment itself is a record that the sweep joins to the claims.
+"""
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import chain, signing
+from farthing.errors import (
+    Closed,
+    Expired,
+    JumpTooLong,
+    Malformed,
+    Misconfigured,
+    OutOfRange,
+    Replayed,
+    Underpaid,
+    Unfit,
+    WrongVendor,
+)
+from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
+from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.payword.commitment import (
+    CHAINS_MAX,
+    DAY_S,
+    DISPUTE_S,
+    SKEW_S,
+    SUBMIT_S,
+    TRAITS,
+    Commitment,
+    Link,
+    counter_id,
+    require_day,
+    require_vouched,
+    verify_certificate,
+    verify_commitment,
+)
+from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken, Till
+
+UNIT_MICRO = 100  # default worth of a word: 0.01 cent
+STEPS_MAX = 1000  # links in one payment: bounds the hashing that a payer can make us do
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`commitment`: the object in the first payment, its id (base64url of 16 bytes) later."""
+
+    commitment: Commitment | str
+    links: tuple[Link, ...]
+
+    def __post_init__(self) -> None:
+        """`Unfit` for no links, too many, or a denomination twice."""
+        if not 1 <= len(self.links) <= CHAINS_MAX:
+            raise Unfit("link_count_out_of_range", f"a payment has 1 to {CHAINS_MAX} links")
+        if len({denomination for denomination, _, _ in self.links}) != len(self.links):
+            raise Unfit("denomination_repeated", "one link for each chain")
+        for denomination, index, _ in self.links:
+            if not 0 < denomination <= PAYMENT_MICRO_MAX or index < 0:
+                raise Unfit("link_out_of_range", "denominations and indices are above zero")
+
+    def __repr__(self) -> str:
+        """Denominations and indices only: a word is worth money."""
+        return f"Payment({[link[:2] for link in self.links]})"
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What every later payment on a chain needs, kept beside its counter."""
+
+    word: bytes
+    key: bytes
+    length: int
+    ends_at_s: int
+    payer: str
+    public_key: bytes
+
+    def __repr__(self) -> str:
+        """Length and end only."""
+        return f"Facts({self.length}, {self.ends_at_s})"
+
+
+_READER = codec.Reader(Payment)
+_ENCODE = msgspec.msgpack.Encoder().encode
+_FACTS = msgspec.msgpack.Decoder(Facts).decode
+
+
+def record_key(commitment_id: bytes) -> bytes:
+    """Where a gate keeps the commitment for the sweep."""
+    return b"payword/commitment/" + commitment_id
+
+
+class PaywordTill(Till):
+    """One vendor's till. Its one option is `unit_micro`, what a word is worth here."""
+
+    traits = TRAITS
+
+    def __init__(self, setting: Setting) -> None:
+        """`Misconfigured` for a unit that is not an amount."""
+        super().__init__(setting)
+        unit_micro = setting.options.get("unit_micro", UNIT_MICRO)
+        if type(unit_micro) is not int or not 0 < unit_micro <= PAYMENT_MICRO_MAX:
+            raise Misconfigured("unit_out_of_range", "unit_micro is a number of micro-units")
+        self.unit_micro = unit_micro
+
+    def offer(self, price_micro: int, at: At) -> Offer:
+        """`OutOfRange` unless the price is a multiple of the unit and within one jump."""
+        unit = self.unit_micro
+        if price_micro % unit or not 0 < price_micro // unit <= STEPS_MAX:
+            raise OutOfRange("price_not_in_units", f"PayWord here counts in {unit} micro-units")
+        ends_at_s = (at.now_s // DAY_S + 1) * DAY_S
+        return Offer(
+            scheme=self.traits.name,
+            price_micro=price_micro,
+            currency=self.setting.currency,
+            vendor_id=self.setting.vendor_id,
+            broker_id=self.setting.broker_id,
+            broker_url=self.setting.broker_url,
+            settlement="deferred",
+            redeem_by_s=ends_at_s + SUBMIT_S,
+            terms={"maxSteps": STEPS_MAX, "unitMicro": unit},
+        )
+
+    def read(self, payload: bytes) -> Payment:
+        """The payment; `Malformed`, `Unfit`."""
+        return _READER.read(payload)
+
+    def _id(self, payment: Payment) -> bytes:
+        if isinstance(payment.commitment, str):
+            return codec.unb64u(payment.commitment, size_bytes=16)
+        return payment.commitment.id
+
+    def recall(self, payment: Payment) -> Keys:
+        """The counters of every chain that the payment names."""
+        commitment_id = self._id(payment)
+        if isinstance(payment.commitment, str):
+            denominations = [denomination for denomination, _, _ in payment.links]
+        else:
+            denominations = [denomination for denomination, _, _ in payment.commitment.chains]
+        return Keys(counters=tuple(counter_id(commitment_id, d) for d in denominations))
+
+    def take(
+        self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
+    ) -> Taken:
+        """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, and so on."""
+        commitment_id = self._id(payment)
+        opening = self._open(payment.commitment, at)
+        marks: list[Mark] = []
+        value_micro = 0
+        owner = None
+        for denomination, index, text in payment.links:
+            mark_id = counter_id(commitment_id, denomination)
+            place = memory.counters.get(mark_id)
+            facts = opening.get(denomination) if place is None else _FACTS(place.link)
+            if facts is None:
+                if opening:
+                    raise OutOfRange("denomination_unknown", "the commitment has no such chain")
+                raise Closed("commitment_unknown", "send the commitment itself with this payment")
+            last = place.to if place is not None else 0
+            _require_step(facts, index, last, at.now_s)
+            word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
+            chain.verify_word(facts.key, word, index, facts.word, last)
+            value_micro += denomination * (index - last)
+            marks.append(_advance(mark_id, last, index, facts, word))
+            owner = facts
+        if value_micro < offer.price_micro or owner is None:
+            raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
+        until_s = owner.ends_at_s + SKEW_S + DISPUTE_S
+        records: tuple[Put, ...] = ()
+        if isinstance(payment.commitment, Commitment) and not memory.counters:
+            marks += _untouched(payment, commitment_id, opening)
+            body = codec.canonical(payment.commitment)
+            records = (Put(key=record_key(commitment_id), value=body, until_s=until_s),)
+        return Taken(
+            value_micro=value_micro,
+            reference=f"pw:{codec.b64u(commitment_id)}:{_places(payment.links, self.unit_micro)}",
+            payer=owner.payer,
+            owner=owner.public_key,
+            marks=tuple(marks),
+            until_s=until_s,
+            records=records,
+            claims=tuple(_claim(commitment_id, link) for link in payment.links),
+            value_moved=True,
+        )
+
+    def _open(self, commitment: Commitment | str, at: At) -> dict[int, Facts]:
+        """Check a commitment and derive what its chains need; nothing for a mere id."""
+        if isinstance(commitment, str):
+            return {}
+        if commitment.vendor != self.setting.vendor_id:
+            raise WrongVendor("commitment_for_another_vendor", "commit to this vendor")
+        require_vouched(commitment, self.setting.broker_id, self.setting.currency)
+        require_day(commitment, at.now_s)
+        verify_certificate(commitment.certificate, self.setting.ring, at.now_s)
+        verify_commitment(commitment)
+        key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
+        return {
+            denomination: Facts(
+                word=codec.unb64u(root, size_bytes=chain.WORD_BYTES),
+                key=key,
+                length=length,
+                ends_at_s=commitment.ends_at_s,
+                payer=commitment.certificate.payer,
+                public_key=codec.unb64u(commitment.certificate.public_key, size_bytes=32),
+            )
+            for denomination, length, root in commitment.chains
+        }
+
+    def archive(self, claims: tuple[Claim, ...]) -> Keys:
+        """The commitments of these claims."""
+        ids = {claim.key[len(b"payword") : -8] for claim in claims}
+        return Keys(records=tuple(record_key(found) for found in sorted(ids)))
+
+    def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
+        """One claim message per row: the commitment, and the last word of one chain."""
+        messages: list[Json] = []
+        for claim in claims:
+            kept = memory.records[record_key(claim.key[len(b"payword") : -8])]
+            denomination = int.from_bytes(claim.key[-8:], "big")
+            link = [denomination, claim.order, codec.b64u(claim.body)]
+            messages.append({"commitment": codec.read_json(kept), "links": [link]})
+        return messages
+
+    def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
+        """`Forged` unless `proof` is `ed25519:` of the certificate's key over `statement`."""
+        kind, _, text = proof.partition(":")
+        if kind != "ed25519":
+            raise Malformed("outcome_proof_malformed", "PayWord proves with ed25519:")
+        signing.verify(owner, statement, codec.unb64u(text, size_bytes=64))
+
+
+def _require_step(facts: Facts, index: int, last: int, now_s: int) -> None:
+    """`Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, all before any hashing."""
+    if now_s > facts.ends_at_s + SKEW_S:
+        raise Expired("commitment_expired", "commit anew: a commitment is for one day")
+    if index <= last:
+        raise Replayed("chain_index_not_above_last", "pay with a higher index", lastIndex=last)
+    if index > facts.length:
+        raise OutOfRange("chain_index_above_length", f"this chain has {facts.length} links")
+    if index - last > STEPS_MAX:
+        raise JumpTooLong("jump_too_long", f"at most {STEPS_MAX} links in one payment")
+
+
+def _places(links: tuple[Link, ...], unit_micro: int) -> str:
+    """The indices paid up to; a denomination other than the till's own is named."""
+    return ",".join(f"{i}" if d == unit_micro else f"{i}x{d}" for d, i, _ in links)
+
+
+def _advance(mark_id: bytes, last: int, index: int, facts: Facts, word: bytes) -> Advance:
+    return Advance(
+        id=mark_id,
+        over=last,
+        to=index,
+        link=_ENCODE(msgspec.structs.replace(facts, word=word)),
+        until_s=facts.ends_at_s + SKEW_S + DISPUTE_S,
+    )
+
+
+def _untouched(payment: Payment, commitment_id: bytes, opening: dict[int, Facts]) -> list[Mark]:
+    """At the opening: roots and slots are used up, and every other chain has its counter at 0."""
+    assert isinstance(payment.commitment, Commitment), "only the object opens chains"
+    paid = {denomination for denomination, _, _ in payment.links}
+    certificate, day = payment.commitment.certificate, payment.commitment.day
+    until_s = payment.commitment.ends_at_s + SKEW_S + DISPUTE_S
+    marks: list[Mark] = [
+        Once(id=codec.enc("payword/slot", certificate.serial, day, slot), until_s=until_s)
+        for slot in payment.commitment.taken_slots
+    ]
+    for denomination, facts in opening.items():
+        marks.append(Once(id=b"payword/root" + facts.word, until_s=until_s))
+        if denomination not in paid:
+            mark_id = counter_id(commitment_id, denomination)
+            marks.append(_advance(mark_id, 0, 0, facts, facts.word))
+    return marks
+
+
+def _claim(commitment_id: bytes, link: Link) -> Claim:
+    """The last word of one chain; a later one supersedes it."""
+    denomination, index, text = link
+    return Claim(
+        scheme=TRAITS.name,
+        key=counter_id(commitment_id, denomination),
+        order=index,
+        value_micro=denomination * index,
+        body=codec.unb64u(text),
+        moment="batch",
+    )

@@ -1,0 +1,290 @@
+"""The contract of every payment scheme: a mint, a purse and a till.
+
+- The **mint** runs at the issuer: `issue`, `redeem`, `take_back`, `grant` (a vendor hands over
+  what the broker needs to mint for it) and `status` (a payer asks what became of its payment),
+  each as `check` (cryptography, no state, in parallel workers), `recall` (what the decision reads)
+  and `apply` (in the one writer).
+- The **purse** runs in the wallet: `ask`/`receive` get spending power, `pay`/`conclude` spend it,
+  `inquire`/`learn` end a doubt at the broker, `share`/`accept` pass it on.
+- The **till** runs at the gate: `offer` and `seal`, `read`, `recall`, `take`, `endorse`, `finish`,
+  `allowance_s` while a stream goes on; later `sweep` and `answer` talk to the broker.
+- All of it is pure. Payloads are JSON values that are the same in every dialect; `At` brings time,
+  randomness and leased serials; what is wrong raises a `Refusal`.
+- Money moves only as `Flow`s between the ends named here; the engine turns them into postings.
+
+The shape was tried against the hard cases of later schemes before it was frozen: their thin
+versions are `tests/kit/thin`, the conversations `tests/unit/schemes/test_contract.py`, and what
+they forced is `docs/decisions/0002-the-scheme-contract.md`.
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from farthing import codec
+from farthing.errors import Forged, Unsupported
+from farthing.marks import Claim, Keys, Memory
+from farthing.schemes.messages import (
+    Accepted,
+    Account,
+    Applied,
+    Asked,
+    AskFirst,
+    At,
+    Binding,
+    Burned,
+    Challenge,
+    Checked,
+    Concluded,
+    Conclusion,
+    Dialect,
+    End,
+    EndKind,
+    Finished,
+    Flow,
+    Instrument,
+    Issued,
+    Json,
+    Key,
+    Need,
+    Offer,
+    Operation,
+    Paid,
+    Redeemed,
+    Returned,
+    Ring,
+    Rolled,
+    Setting,
+    Settlement,
+    Taken,
+    Traits,
+    Waiting,
+)
+
+__all__ = [
+    "Accepted",
+    "Account",
+    "Applied",
+    "AskFirst",
+    "Asked",
+    "At",
+    "Binding",
+    "Burned",
+    "Challenge",
+    "Checked",
+    "Concluded",
+    "Conclusion",
+    "Dialect",
+    "End",
+    "EndKind",
+    "Finished",
+    "Flow",
+    "Instrument",
+    "Issued",
+    "Json",
+    "Key",
+    "Mint",
+    "Need",
+    "Offer",
+    "Operation",
+    "Paid",
+    "Purse",
+    "Redeemed",
+    "Returned",
+    "Ring",
+    "Rolled",
+    "Scheme",
+    "Setting",
+    "Settlement",
+    "Taken",
+    "Till",
+    "Traits",
+    "Waiting",
+]
+
+
+class Mint:
+    """The issuer's side of a scheme."""
+
+    traits: ClassVar[Traits]
+
+    def __init__(self, setting: Setting) -> None:
+        """For one issuer."""
+        self.setting = setting
+
+    def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
+        """All cryptography of one operation, no state; any refusal."""
+        raise Unsupported("operation_unsupported", f"{self.traits.name} has no {operation}")
+
+    def recall(self, checked: Checked) -> Keys:
+        """What `apply` will read."""
+        return Keys()
+
+    def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
+        """Decide, on the state that `recall` named; any refusal."""
+        raise NotImplementedError
+
+    def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
+        """What time alone does to one record: expiry, closing, windows. None: nothing."""
+        return None
+
+
+class Purse:
+    """The payer's side of a scheme."""
+
+    traits: ClassVar[Traits]
+
+    def __init__(self, setting: Setting) -> None:
+        """For one wallet at one broker."""
+        self.setting = setting
+
+    def ask(self, need: Need, at: At) -> Asked:
+        """The message that gets spending power for `need`."""
+        raise NotImplementedError
+
+    def receive(self, asked: Asked, answer: Json, at: At) -> tuple[Instrument, ...] | Asked:
+        """Check what the mint answered, and keep it; any refusal.
+
+        An `Asked` in return is the next message of the same errand: scrip is burned at the vendor,
+        then its burn receipt is carried to the broker.
+        """
+        raise NotImplementedError
+
+    def open(self, instrument: Instrument, offer: Offer, at: At) -> tuple[Instrument, Instrument]:
+        """Spending power for this offer's vendor out of a general instrument.
+
+        Asked for when an instrument names no vendor; returns what the general one becomes and the
+        opened one. A scheme whose instruments any vendor takes as they are has nothing to open.
+        """
+        return instrument, instrument
+
+    def pay(
+        self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
+    ) -> Paid | AskFirst:
+        """Pay `offer` from `instrument`; `answer` is the mint's to an `AskFirst` before."""
+        raise NotImplementedError
+
+    def conclude(self, paid: Paid, conclusion: Conclusion, at: At) -> Concluded:
+        """Adopt the change, or roll back; any refusal if the change is not right."""
+        raise NotImplementedError
+
+    def inquire(self, paid: Paid, at: At) -> Asked | None:
+        """What to ask the broker of a payment that the vendor leaves in doubt; None: only it knows.
+
+        The operation is `status`; `learn` takes the answer.
+        """
+        return None
+
+    def learn(self, paid: Paid, answer: Json, at: At) -> Conclusion | None:
+        """What the broker's answer to `inquire` means; None: not decided yet. Any refusal."""
+        raise Unsupported("status_unsupported", f"the broker knows nothing of {self.traits.name}")
+
+    def prove(self, instrument: Instrument, statement: bytes) -> str:
+        """`mac:…` or `ed25519:…` over `statement` under the instrument's own key; "" without."""
+        return ""
+
+    def receipt_key(self, instrument: Instrument) -> bytes:
+        """The 32-byte key under which receipts for it are `mac:`; empty: the vendor signs them."""
+        return b""
+
+    def give_back(self, instrument: Instrument, at: At) -> Asked:
+        """The message that returns what is left."""
+        raise Unsupported("take_back_unsupported", f"{self.traits.name} is not returned")
+
+    def share(self, instrument: Instrument, amount_micro: int, at: At) -> Json:
+        """A grant that another wallet's `accept` takes."""
+        raise Unsupported("share_unsupported", f"{self.traits.name} is not passed on")
+
+    def accept(self, grant: Json, at: At) -> Instrument:
+        """Spending power out of a grant."""
+        raise Unsupported("share_unsupported", f"{self.traits.name} is not passed on")
+
+
+class Till:
+    """The vendor's side of a scheme."""
+
+    traits: ClassVar[Traits]
+
+    def __init__(self, setting: Setting) -> None:
+        """For one vendor."""
+        self.setting = setting
+
+    def offer(self, price_micro: int, at: At) -> Offer:
+        """The offer at this price; `OutOfRange` if the scheme cannot express it."""
+        raise NotImplementedError
+
+    def seal(self, offer: Offer, goods: bytes, at: At) -> Offer:
+        """The offer with the goods sealed in it, their digests among its terms (`traits.sealed`).
+
+        Nothing is stored: the key follows from the offer, which the gate authenticates.
+        """
+        raise Unsupported("seal_unsupported", f"{self.traits.name} does not seal goods")
+
+    def read(self, payload: bytes) -> Any:
+        """The scheme's own payment in JSON bytes; `Malformed`, `Unfit`."""
+        raise NotImplementedError
+
+    def series(self) -> str:
+        """The series from which `take` wants one leased serial; empty for none."""
+        return ""
+
+    def recall(self, payment: Any) -> Keys:
+        """What `take` reads; nothing by default."""
+        return Keys()
+
+    def take(self, payment: Any, offer: Offer, binding: Binding, memory: Memory, at: At) -> Taken:
+        """Verify the payment; any refusal. Changes nothing.
+
+        Vouchers of a stream and releases come here too: they are payments that buy no page.
+        """
+        raise NotImplementedError
+
+    def endorse(self, payment: Any, taken: Taken, at: At) -> Json:
+        """The redeem message of a payment that clears `before`; None: its payload is one."""
+        return None
+
+    def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
+        """After the origin answered: change and releases. `redeemed`: the broker's `for_payer`."""
+        return Finished()
+
+    def allowance_s(self, offer: Offer, memory: Memory) -> int:
+        """How many seconds of a stream are covered by what `Taken.meter` finds, grace included.
+
+        The gate pauses a stream that was served for so long, and resumes it when this grows.
+        """
+        raise Unsupported("stream_unsupported", f"{self.traits.name} pays no streams")
+
+    def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
+        """`Forged` unless `proof` is the owner's over `statement` (wire format, 8.11)."""
+        raise Forged("outcome_proof_wrong", "this instrument has no key to prove with")
+
+    def archive(self, claims: tuple[Claim, ...]) -> Keys:
+        """What `sweep` reads beside the claims; nothing by default."""
+        return Keys()
+
+    def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
+        """One redeem message per claim, in their order; by default the claim's body.
+
+        None instead of a message: not due yet, the claim stays.
+        """
+        return [codec.read_json(claim.body) for claim in claims]
+
+    def evidence(self, challenge: Json) -> Keys:
+        """What `answer` reads; nothing by default."""
+        return Keys()
+
+    def answer(self, challenge: Json, memory: Memory, at: At) -> list[Json]:
+        """Redeem messages that answer a mint's challenge, to be shown in this order."""
+        raise Unsupported("challenge_unsupported", f"{self.traits.name} is never challenged")
+
+
+class Scheme(msgspec.Struct, frozen=True, kw_only=True):
+    """One registered scheme."""
+
+    traits: Traits
+    mint: type[Mint]
+    """At the broker."""
+    purse: type[Purse]
+    till: type[Till]
+    vendor_mint: type[Mint] | None = None
+    """At the vendor, where the vendor issues too; its gate mounts it."""

@@ -1,0 +1,25 @@
+"""MilliCent: prepaid scrip of one vendor, checked by that vendor alone.
+
+- Source: Glassman, Manasse, Abadi, Gauthier, Sobalvarro, "The Millicent Protocol for Inexpensive
+  Electronic Commerce", WWW4, 1995.
+- `scrip.py`: the fields, their certificate and the keys. `till.py`: the vendor's checks and change.
+- `mint.py`: the broker mints under a vendor's licence and pays claims. `purse.py`: the wallet.
+- Departures: keyed BLAKE2b for MD5; the payer carries the vendor's burn receipt at a cash-out;
+  receipts are MACed, so altered change is noticed; value is pooled per vendor and expiry day.
+- Trust: payers trust the broker with their float and a vendor with one purchase.
+"""
+
+from farthing.schemes.contract import Scheme
+from farthing.schemes.mac.millicent.mint import MillicentMint
+from farthing.schemes.mac.millicent.purse import MillicentPurse
+from farthing.schemes.mac.millicent.scrip import TRAITS
+from farthing.schemes.mac.millicent.till import MillicentTill
+from farthing.schemes.mac.millicent.vendor_mint import MillicentVendorMint
+
+MILLICENT = Scheme(
+    traits=TRAITS,
+    mint=MillicentMint,
+    purse=MillicentPurse,
+    till=MillicentTill,
+    vendor_mint=MillicentVendorMint,
+)

@@ -1,0 +1,162 @@
+"""What MilliCent's mint reads and remembers: orders, licences, and the pools that pay claims.
+
+Records (key, then JSON)::
+
+    millicent/licence/<vendor>/<series>   quota, sold, next index
+    millicent/pool/<vendor>/<expiry>      sold, redeemed, returned
+    millicent/used/<vendor>/<serial>      digest of the claim or burn that used this serial
+"""
+
+import re
+
+import msgspec
+
+from farthing import codec
+from farthing.errors import Overlimit, Unavailable, Unfit
+from farthing.ids import require_name
+from farthing.marks import Memory
+from farthing.money import ACCOUNT_MICRO_MAX
+from farthing.schemes.mac.millicent.scrip import (
+    DISPUTE_S,
+    GRACE_S,
+    SCRIP_MICRO_MAX,
+    SERIES_SIZE,
+)
+
+_SERIES = re.compile(r"[0-9a-f]{10}")
+_RANGE = re.compile(r"[0-9a-f]{4}")
+
+DAY_S = 86_400
+SUBMIT_S = DAY_S  # a vendor may still claim this long after the scrip's grace has ended
+
+
+class Order(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"value_micro": "valueMicro"},
+):
+    """`issue`: scrip of one vendor, please."""
+
+    props: str = ""
+    """Which of the account's properties the scrip is to carry."""
+    value_micro: int
+    vendor: str
+
+    def __post_init__(self) -> None:
+        """`Unfit` for a value out of range."""
+        if not 0 < self.value_micro <= SCRIP_MICRO_MAX:
+            raise Unfit("scrip_value_out_of_range", f"scrip is worth 1 to {SCRIP_MICRO_MAX} micro")
+        require_name(self.vendor)
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True):
+    """An order with the expiry its scrip will have: the end of a day, so that pools are few."""
+
+    order: Order
+    expires_at_s: int
+
+    @property
+    def vendor(self) -> str:
+        """Whose scrip."""
+        return self.order.vendor
+
+
+class Licence(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename="camel",
+):
+    """`grant`: mint for me. Secrets are base64url of 32 bytes; a repr shows none."""
+
+    k_burn: str
+    k_payer: str
+    k_scrip: str
+    not_after_s: int
+    payer_range: str
+    """4 hex digits."""
+    quota_micro: int
+    series: str
+    """10 hex digits."""
+
+    def __post_init__(self) -> None:
+        """`Unfit` for an id that is not hex, or a number that is not above zero."""
+        if not _SERIES.fullmatch(self.series) or not _RANGE.fullmatch(self.payer_range):
+            raise Unfit("licence_malformed", "series is 10 hex digits, payerRange 4")
+        if not 0 < self.quota_micro <= ACCOUNT_MICRO_MAX:
+            raise Unfit("licence_malformed", f"a quota is 1 to {ACCOUNT_MICRO_MAX} micro-units")
+        if not 0 < self.not_after_s <= codec.JSON_INT_MAX:
+            raise Unfit("licence_malformed", "a licence ends at a time in unix seconds")
+
+    def __repr__(self) -> str:
+        """Series and quota only."""
+        return f"Licence({self.series}, {self.quota_micro})"
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A licence as the broker's books know it."""
+
+    next_index: int
+    not_after_s: int
+    payer_range: str
+    quota_micro: int
+    sold_micro: int
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Value sold for one vendor with one expiry, and what became of it."""
+
+    redeemed_micro: int = 0
+    returned_micro: int = 0
+    sold_micro: int = 0
+
+    @property
+    def rest_micro(self) -> int:
+        """What may still be claimed or returned."""
+        return self.sold_micro - self.redeemed_micro - self.returned_micro
+
+
+_QUOTA, _POOL = codec.Reader(Quota), codec.Reader(Pool)
+
+
+def licence_prefix(vendor: str) -> bytes:
+    """Where the licences of a vendor are recorded."""
+    return f"millicent/licence/{vendor}/".encode()
+
+
+def pool_key(vendor: str, expires_at_s: int) -> bytes:
+    """Where the value sold for a vendor with this expiry is recorded."""
+    return f"millicent/pool/{vendor}/{expires_at_s:012d}".encode()
+
+
+def used_key(vendor: str, serial: str) -> bytes:
+    """Where it is recorded what a serial was used for."""
+    return f"millicent/used/{vendor}/{serial}".encode()
+
+
+def kept_until_s(expires_at_s: int) -> int:
+    """How long records about scrip with this expiry are kept."""
+    return expires_at_s + GRACE_S + SUBMIT_S + DISPUTE_S
+
+
+def read_pool(memory: Memory, key: bytes) -> Pool:
+    """The pool under `key`; an empty one where nothing was sold yet."""
+    found = memory.records.get(key)
+    return _POOL.read(found) if found is not None else Pool()
+
+
+def open_licence(order: Order, memory: Memory, now_s: int) -> tuple[bytes, Quota]:
+    """The first licence that can mint this order; `Unavailable`, `Overlimit`."""
+    prefix = licence_prefix(order.vendor)
+    found = sorted(key for key in memory.records if key.startswith(prefix))
+    if not found:
+        raise Unavailable("vendor_unknown", f"no licence to mint for {order.vendor!r}")
+    for key in found:
+        quota = _QUOTA.read(memory.records[key])
+        in_quota = quota.sold_micro + order.value_micro <= quota.quota_micro
+        if in_quota and now_s < quota.not_after_s and quota.next_index < SERIES_SIZE:
+            return key, quota
+    raise Overlimit("licence_used_up", "the vendor must grant a new series before more is sold")

@@ -1,0 +1,180 @@
+"""The payer's side of MilliCent: buy scrip of a vendor, sign requests with it, adopt the change."""
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto.mac import mac
+from farthing.errors import Expired, Forged, OutOfRange, Unsupported
+from farthing.schemes.contract import (
+    Accepted,
+    Asked,
+    At,
+    Binding,
+    Burned,
+    Concluded,
+    Conclusion,
+    Instrument,
+    Json,
+    Need,
+    Offer,
+    Paid,
+    Purse,
+)
+from farthing.schemes.mac.millicent.scrip import (
+    PROTOCOLS,
+    SCRIP_MICRO_MAX,
+    TRAITS,
+    Scrip,
+    burn_sig,
+    receipt_key,
+    request_sig,
+    sign_key,
+)
+
+NONCE_BYTES = 8  # the serial is single-use, so the nonce only tells two tries apart
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the wallet keeps of one piece: the scrip and the secret that spends it."""
+
+    scrip: Scrip
+    secret: str
+    """32 bytes, base64url."""
+
+    def __repr__(self) -> str:
+        """The scrip only."""
+        return f"Held({self.scrip!r})"
+
+
+class Sold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mint's answer to `issue`."""
+
+    scrip: Scrip
+    secret: str
+
+    def __repr__(self) -> str:
+        """The scrip only."""
+        return f"Sold({self.scrip!r})"
+
+
+_HELD = codec.Reader(Held)
+_SOLD = codec.Reader(Sold)
+_SCRIP = codec.Reader(Scrip)
+
+
+class MillicentPurse(Purse):
+    """One wallet's MilliCent at one broker."""
+
+    traits = TRAITS
+
+    def ask(self, need: Need, at: At) -> Asked:
+        """Scrip of `need.vendor_id`; `OutOfRange` above the largest piece."""
+        if not 0 < need.amount_micro <= SCRIP_MICRO_MAX:
+            raise OutOfRange("scrip_value_out_of_range", f"at most {SCRIP_MICRO_MAX} micro a piece")
+        return Asked(
+            operation="issue",
+            message={"valueMicro": need.amount_micro, "vendor": need.vendor_id},
+        )
+
+    def receive(self, asked: Asked, answer: Json, at: At) -> tuple[Instrument, ...] | Asked:
+        """The piece that was bought; `Malformed`, `Forged` if it is not what was asked for.
+
+        A burn receipt from the vendor is carried on to the broker, whose answer leaves nothing.
+        """
+        if asked.to == "vendor":
+            return Asked(operation="take_back", message=answer)
+        if asked.operation == "take_back":
+            return ()
+        sold = _SOLD.convert(answer)
+        wanted = asked.message
+        found = (sold.scrip.vendor, sold.scrip.value_micro, sold.scrip.currency)
+        if found != (wanted["vendor"], wanted["valueMicro"], self.setting.currency):
+            raise Forged("scrip_not_as_ordered", "the broker sold another piece than was asked for")
+        if sold.scrip.expires_at_s <= at.now_s:
+            raise Expired("scrip_expired", "the broker sold a piece that is past its end")
+        codec.unb64u(sold.secret, size_bytes=32)
+        return (self._instrument(sold.scrip, sold.secret),)
+
+    def _instrument(self, scrip: Scrip, secret: str) -> Instrument:
+        return Instrument(
+            id=f"mc:{scrip.serial}",
+            scheme=self.traits.name,
+            vendor_id=scrip.vendor,
+            currency=scrip.currency,
+            worth_micro=scrip.value_micro,
+            expires_at_s=scrip.expires_at_s,
+            body=codec.canonical(Held(scrip=scrip, secret=secret)),
+        )
+
+    def pay(
+        self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
+    ) -> Paid:
+        """The scrip and, in protocol C, the request signed; `OutOfRange` if it is worth less."""
+        held = _HELD.read(instrument.body)
+        if held.scrip.value_micro < offer.price_micro:
+            raise OutOfRange("scrip_below_price", "this piece is worth less than the price")
+        payload: dict[str, Json] = {"scrip": msgspec.to_builtins(held.scrip)}
+        protocol = offer.terms.get("protocol", "signed")
+        if protocol not in PROTOCOLS:
+            raise Unsupported("protocol_unsupported", "this wallet pays signed or in clear")
+        if protocol == "signed":
+            nonce = codec.b64u(at.entropy[:NONCE_BYTES])
+            k_sig = sign_key(codec.unb64u(held.secret, size_bytes=32))
+            payload["nonce"] = nonce
+            payload["sig"] = request_sig(
+                k_sig,
+                held.scrip.vendor,
+                binding.target,
+                binding.body_digest,
+                held.scrip.cert,
+                nonce,
+            )
+        kept = offer.price_micro.to_bytes(8, "big")
+        return Paid(payload=payload, spent=instrument, after=None, kept=kept)
+
+    def conclude(self, paid: Paid, conclusion: Conclusion, at: At) -> Concluded:
+        """Adopt the change; `Forged` if it is not the old piece less the price."""
+        if isinstance(conclusion, Burned):
+            return Concluded()
+        if not isinstance(conclusion, Accepted):
+            return Concluded(instruments=(paid.spent,))
+        held = _HELD.read(paid.spent.body)
+        rest_micro = held.scrip.value_micro - int.from_bytes(paid.kept, "big")
+        if conclusion.change is None:
+            if rest_micro:
+                raise Forged("change_missing", "the vendor kept the change; show it the receipt")
+            return Concluded()
+        change = _SCRIP.convert(conclusion.change)
+        kept = msgspec.structs.replace(
+            held.scrip, cert=change.cert, serial=change.serial, value_micro=rest_micro
+        )
+        if change != kept or change.serial == held.scrip.serial:
+            raise Forged("change_wrong", "the change differs from the scrip less the price")
+        return Concluded(instruments=(self._instrument(change, held.secret),))
+
+    def prove(self, instrument: Instrument, statement: bytes) -> str:
+        """`mac:` under the payer's signing key."""
+        held = _HELD.read(instrument.body)
+        k_sig = sign_key(codec.unb64u(held.secret, size_bytes=32))
+        return "mac:" + codec.b64u(mac(16, k_sig, statement))
+
+    def receipt_key(self, instrument: Instrument) -> bytes:
+        """k_receipt of the payer's secret."""
+        held = _HELD.read(instrument.body)
+        return receipt_key(codec.unb64u(held.secret, size_bytes=32))
+
+    def give_back(self, instrument: Instrument, at: At) -> Asked:
+        """First the vendor burns the piece; its receipt then goes to the broker."""
+        held = _HELD.read(instrument.body)
+        nonce = codec.b64u(at.entropy[:NONCE_BYTES])
+        k_sig = sign_key(codec.unb64u(held.secret, size_bytes=32))
+        return Asked(
+            operation="take_back",
+            to="vendor",
+            vendor_id=held.scrip.vendor,
+            message={
+                "nonce": nonce,
+                "scrip": msgspec.to_builtins(held.scrip),
+                "sig": burn_sig(k_sig, held.scrip.cert, nonce),
+            },
+        )

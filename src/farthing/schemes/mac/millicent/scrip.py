@@ -1,0 +1,349 @@
+"""Scrip: its fields, its certificate, and every key that MilliCent derives.
+
+Notation (keyed BLAKE2b, the tag is the first encoded field)::
+
+    series      = serial >> 24                    2^24 serials share one master scrip secret
+    k_scrip     = ring, licence or own key of the series
+    k_payer     = ring key of payer_id >> 48      one master payer secret for 2^48 payers
+    certificate = mac16(k_scrip, scrip/1, vendor, currency, value, serial, payer, expires, props)
+    secret      = mac32(k_payer, secret/1, vendor, payer)         goes to the payer once, encrypted
+    k_sig, k_p2v, k_v2p, k_receipt = mac32(secret, <tag>)
+    request_sig = mac16(k_sig, request/1, vendor, target, body_digest, certificate, nonce)
+
+The currency is a field of its own (ours), and the certificate stands for the whole scrip inside
+the request signature, because it covers every other field.
+"""
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from hmac import compare_digest
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto.mac import mac
+from farthing.errors import Expired, Forged, Revoked, Unfit
+from farthing.marks import Once
+from farthing.schemes.contract import Key, Ring, Traits
+
+SERIES_BITS = 24  # 16.7 million serials a series
+SERIES_SIZE = 1 << SERIES_BITS
+PAYER_RANGE_BITS = 48  # the random part of a payer_id; the 16 bits above select a range
+SCRIP_MICRO_MAX = 5_000_000  # 5 units of currency: the largest piece
+PROPS_BYTES_MAX = 256  # of `key=value;key=value`
+SKEW_S = 120  # clocks of payer and vendor may differ by this
+GRACE_S = 30 * 86_400  # how long expired scrip may still be exchanged
+DISPUTE_S = 30 * 86_400
+LIFE_S = 30 * 86_400  # of new scrip; from 7 to 30 days is usual
+SECRETS_CACHED = 65_536  # derived payer keys a process keeps: 32 bytes each
+
+SCRIP_TAG = "farthing/millicent/scrip/1"
+SECRET_TAG = "farthing/millicent/secret/1"
+SIGN_TAG = "farthing/millicent/sign/1"
+RECEIPT_TAG = "farthing/millicent/receipt/1"
+REQUEST_TAG = "farthing/millicent/request/1"
+BURN_TAG = "farthing/millicent/burn/1"
+
+# Purposes of keys in a ring. Ids are the series as 10 hex digits, the payer range as 4.
+OWN_SERIES = SCRIP_TAG
+LICENSED_SERIES = "farthing/millicent/licence/1"
+PAYER_RANGE = SECRET_TAG
+BURN_KEY = BURN_TAG  # shared by vendor and broker; its id is the vendor's
+
+PROTOCOLS = ("signed", "clear")  # C and A of the paper
+
+_HEX16 = re.compile(r"[0-9a-f]{16}")
+_PROPS = re.compile(r"(?:[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)(?:;[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)*")
+
+TRAITS = Traits(
+    name="millicent",
+    wire="millicent",
+    title="MilliCent",
+    source="Glassman, Manasse, Abadi, Gauthier, Sobalvarro 1995",
+    issuer="broker",
+    credit=False,
+    needs_list=False,
+    latest="batch",
+    payer_loss_max="scrip held, and one purchase a dishonest vendor does not deliver",
+    vendor_loss_max="nothing: it checks its own money",
+    broker_loss_max="the licensed quota, if the vendor's key leaks",
+)
+
+
+class Scrip(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"expires_at_s": "expiresS", "value_micro": "valueMicro"},
+):
+    """One piece of scrip, as it travels. Without the payer's secret it buys nothing (B and C)."""
+
+    cert: str
+    """Certificate, 32 hex digits."""
+    currency: str
+    expires_at_s: int
+    """Unix seconds."""
+    payer: str
+    """payer_id, 16 hex digits: a pseudonym that selects the payer's key."""
+    props: str = ""
+    """What the broker vouches for, `key=value;key=value`, keys rising; empty for nothing."""
+    serial: str
+    """16 hex digits, never reused."""
+    value_micro: int
+    vendor: str
+
+    def __post_init__(self) -> None:
+        """`Unfit` for a field outside its range or spelling."""
+        require_ids(self.serial, self.payer)
+        require_worth(self.value_micro, self.expires_at_s)
+        if self.props:
+            require_props(self.props)
+
+    def __repr__(self) -> str:
+        """Serial and value only."""
+        return f"Scrip({self.vendor}, {self.serial}, {self.value_micro})"
+
+    @property
+    def series(self) -> int:
+        """The series of the serial."""
+        return int(self.serial, 16) >> SERIES_BITS
+
+
+def require_ids(*ids: str) -> None:
+    """`Unfit` unless each is 16 hex digits, lower case."""
+    for text in ids:
+        if not _HEX16.fullmatch(text):
+            raise Unfit("scrip_id_malformed", "serial and payer are 16 hex digits")
+
+
+def require_worth(value_micro: int, expires_at_s: int) -> None:
+    """`Unfit` for a value or an expiry that no piece of scrip has."""
+    if not 0 < value_micro <= SCRIP_MICRO_MAX:
+        raise Unfit("scrip_value_out_of_range", f"scrip is worth 1 to {SCRIP_MICRO_MAX} micro")
+    if not 0 < expires_at_s <= codec.JSON_INT_MAX:
+        raise Unfit("scrip_expiry_out_of_range")
+
+
+def require_props(props: str) -> dict[str, str]:
+    """The properties by key; `Unfit` unless the text is canonical (keys rising, none twice)."""
+    if len(props) > PROPS_BYTES_MAX or not _PROPS.fullmatch(props):
+        raise Unfit("props_malformed", "props are key=value pairs joined by semicolons")
+    found: dict[str, str] = {}
+    for pair in props.split(";"):
+        key, value = pair.split("=", 1)
+        if found and key <= max(found):
+            raise Unfit("props_not_canonical", "props come in rising order, each key once")
+        found[key] = value
+    return found
+
+
+def write_props(props: dict[str, str]) -> str:
+    """The canonical text of properties; `Unfit` if a key or value has other characters."""
+    text = ";".join(f"{key}={props[key]}" for key in sorted(props))
+    if text:
+        require_props(text)
+    return text
+
+
+def series_id(series: int) -> str:
+    """A series as keys and records name it."""
+    return f"{series:010x}"
+
+
+def serial_of(series: int, index: int) -> str:
+    """The serial with this index in this series, as it travels."""
+    return f"{series << SERIES_BITS | index:016x}"
+
+
+def certificate(
+    k_scrip: bytes,
+    vendor: str,
+    currency: str,
+    value_micro: int,
+    serial: str,
+    payer: str,
+    expires_at_s: int,
+    props: str,
+) -> str:
+    """The certificate over all other fields, 32 hex digits.
+
+    The bytes are those of `codec.enc` with serial and payer as integers, written out because this
+    runs twice for every payment.
+    """
+    packed = _head(vendor, currency) + b"".join(
+        (
+            b"\0\0\0\x08",
+            value_micro.to_bytes(8, "big"),
+            b"\0\0\0\x08",
+            bytes.fromhex(serial),
+            b"\0\0\0\x08",
+            bytes.fromhex(payer),
+            b"\0\0\0\x08",
+            expires_at_s.to_bytes(8, "big"),
+            len(props).to_bytes(4, "big"),
+            props.encode(),
+        )
+    )
+    return blake2b(packed, key=k_scrip, digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _head(vendor: str, currency: str) -> bytes:
+    return codec.enc(SCRIP_TAG, vendor, currency)
+
+
+def mint_scrip(
+    k_scrip: bytes,
+    *,
+    vendor: str,
+    currency: str,
+    value_micro: int,
+    serial: str,
+    payer: str,
+    expires_at_s: int,
+    props: str = "",
+) -> Scrip:
+    """A certified piece of scrip; `Unfit` for a value out of range."""
+    cert = certificate(k_scrip, vendor, currency, value_micro, serial, payer, expires_at_s, props)
+    return Scrip(
+        cert=cert,
+        currency=currency,
+        expires_at_s=expires_at_s,
+        payer=payer,
+        props=props,
+        serial=serial,
+        value_micro=value_micro,
+        vendor=vendor,
+    )
+
+
+def payer_secret(k_payer: bytes, vendor: str, payer: str) -> bytes:
+    """The 32 bytes that payer and vendor share; the vendor derives them, the payer is told once."""
+    return mac(32, k_payer, SECRET_TAG, vendor, int(payer, 16))
+
+
+@lru_cache(maxsize=SECRETS_CACHED)
+def sign_key(secret: bytes) -> bytes:
+    """k_sig of a payer's secret."""
+    return mac(32, secret, SIGN_TAG)
+
+
+@lru_cache(maxsize=SECRETS_CACHED)
+def receipt_key(secret: bytes) -> bytes:
+    """k_receipt of a payer's secret."""
+    return mac(32, secret, RECEIPT_TAG)
+
+
+def request_sig(
+    k_sig: bytes, vendor: str, target: str, body_digest: bytes, cert: str, nonce: str
+) -> str:
+    """The request signature of protocol C, 32 hex digits."""
+    packed = codec.enc(REQUEST_TAG, vendor, target, body_digest, cert, nonce)
+    return blake2b(packed, key=k_sig, digest_size=16).hexdigest()
+
+
+def burn_sig(k_sig: bytes, cert: str, nonce: str) -> str:
+    """The payer's word that this piece may be burned, 32 hex digits."""
+    return mac(16, k_sig, BURN_TAG, "order", cert, nonce).hex()
+
+
+class Burn(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"expires_at_s": "expiresS", "value_micro": "valueMicro"},
+):
+    """The vendor's burn receipt: this serial is spent, credit its value to whoever carries this."""
+
+    expires_at_s: int
+    mac: str
+    """16 bytes in hex under the key that vendor and broker share."""
+    payer: str
+    serial: str
+    value_micro: int
+    vendor: str
+
+    def __post_init__(self) -> None:
+        """`Unfit` for a field outside its range or spelling."""
+        require_ids(self.serial, self.payer)
+        require_worth(self.value_micro, self.expires_at_s)
+
+    def __repr__(self) -> str:
+        """Serial and value only: whoever carries the MAC is credited."""
+        return f"Burn({self.vendor}, {self.serial}, {self.value_micro})"
+
+
+def burn_mac(k_burn: bytes, burn: Burn) -> str:
+    """The MAC over every other field of a burn receipt, 32 hex digits."""
+    return mac(
+        16,
+        k_burn,
+        BURN_TAG,
+        burn.vendor,
+        burn.serial,
+        burn.payer,
+        burn.value_micro,
+        burn.expires_at_s,
+    ).hex()
+
+
+class VendorKeys:
+    """The vendor's keys by series and payer range, read from a ring once and then kept.
+
+    A revoked key disappears from the ring: `find` returns None and the scrip is `Revoked`.
+    """
+
+    def __init__(self, ring: Ring) -> None:
+        """Over the ring of one vendor, or of a broker that mints for it."""
+        self._ring = ring
+
+    def scrip_key(self, series: int) -> bytes:
+        """k_scrip of a series; `Revoked` where the ring holds none."""
+        key_id = series_id(series)
+        key = self._ring.find(OWN_SERIES, key_id) or self._ring.find(LICENSED_SERIES, key_id)
+        if key is None:
+            raise Revoked("series_revoked", "this series is not (or no longer) taken here")
+        return key.secret
+
+    def change_series(self) -> Key:
+        """The vendor's own current series, from which change is minted."""
+        return self._ring.current(OWN_SERIES)
+
+    def secret(self, vendor: str, payer: str) -> bytes:
+        """The payer's secret; `Forged` where no range holds this payer_id."""
+        key = self._ring.find(PAYER_RANGE, payer[:4])
+        if key is None:
+            raise Forged("payer_range_unknown", "no key of this vendor has this payer_id")
+        return payer_secret(key.secret, vendor, payer)
+
+
+def require_current(scrip: Scrip, now_s: int) -> None:
+    """`Expired` past expiry and skew."""
+    if now_s > scrip.expires_at_s + SKEW_S:
+        raise Expired("scrip_expired", "exchange it at the vendor within 30 days of its expiry")
+
+
+def require_certified(keys: VendorKeys, scrip: Scrip) -> None:
+    """`Forged` unless the certificate fits; `Revoked` for a series the vendor dropped."""
+    expected = certificate(
+        keys.scrip_key(scrip.series),
+        scrip.vendor,
+        scrip.currency,
+        scrip.value_micro,
+        scrip.serial,
+        scrip.payer,
+        scrip.expires_at_s,
+        scrip.props,
+    )
+    if not compare_digest(expected.encode(), scrip.cert.encode()):
+        raise Forged("scrip_certificate_wrong", "this scrip was not minted as it stands")
+
+
+def mark_of(scrip: Scrip) -> Once:
+    """The single-use mark of a serial, kept as long as the scrip can be worth anything."""
+    until_s = scrip.expires_at_s + max(SKEW_S + DISPUTE_S, GRACE_S)
+    return Once(id=b"millicent" + bytes.fromhex(scrip.serial), until_s=until_s)

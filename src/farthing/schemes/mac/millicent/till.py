@@ -1,0 +1,248 @@
+"""The vendor's side of MilliCent: scrip in, goods and change out, no broker asked.
+
+The checks run in the paper's order: vendor, currency, expiry, certificate, request signature,
+then the single-use serial, which the store marks. The change is a new serial of the vendor's own
+series with the same payer_id, props and expiry, so the payer's secret goes on working.
+
+Protocols (the vendor's option `protocol`): "signed" (C) by default, "clear" (A) inside TLS only.
+Source: the paper's sections on protocols; the claim rows are ours.
+"""
+
+from functools import lru_cache
+from hmac import compare_digest
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto.mac import mac, require_equal
+from farthing.errors import (
+    Forged,
+    Malformed,
+    Misconfigured,
+    OutOfRange,
+    Underpaid,
+    Unfit,
+    WrongVendor,
+)
+from farthing.marks import Claim, Memory
+from farthing.schemes.contract import (
+    At,
+    Binding,
+    Finished,
+    Json,
+    Offer,
+    Setting,
+    Taken,
+    Till,
+)
+from farthing.schemes.mac.millicent.scrip import (
+    BURN_KEY,
+    PROTOCOLS,
+    SCRIP_MICRO_MAX,
+    SECRETS_CACHED,
+    SERIES_SIZE,
+    TRAITS,
+    Scrip,
+    VendorKeys,
+    mark_of,
+    mint_scrip,
+    receipt_key,
+    request_sig,
+    require_certified,
+    require_current,
+    require_ids,
+    require_worth,
+    serial_of,
+    sign_key,
+)
+
+NONCE_CHARS_MAX = 32  # a nonce of 16 bytes in hex
+_ENCODE = msgspec.json.Encoder().encode
+
+
+class Payment(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A payment in protocol C, or in A without `nonce` and `sig`."""
+
+    nonce: str = ""
+    scrip: Scrip
+    sig: str = ""
+    """Request signature, 32 hex digits."""
+
+    def __post_init__(self) -> None:
+        """`Unfit` for a field that is too long."""
+        if len(self.nonce) > NONCE_CHARS_MAX or len(self.sig) not in {0, 32}:
+            raise Unfit("signature_malformed", "sig is 32 hex digits, nonce at most 32 characters")
+
+
+_READER = codec.Reader(Payment)
+CLAIM_TAG = "farthing/millicent/claim/1"
+
+
+class ClaimBody(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"expires_at_s": "expiresS", "price_micro": "priceMicro"},
+):
+    """What the vendor shows the broker for one payment."""
+
+    expires_at_s: int
+    """Expiry of the scrip: it names the pool that pays."""
+    mac: str = ""
+    """32 hex digits under the key that vendor and broker share; made when it is swept."""
+    price_micro: int
+    serial: str
+    vendor: str
+
+    def __post_init__(self) -> None:
+        """`Unfit` for a field outside its range or spelling."""
+        require_ids(self.serial)
+        require_worth(self.price_micro, self.expires_at_s)
+
+
+_CLAIM = codec.Reader(ClaimBody)
+
+
+def claim_mac(k_burn: bytes, claim: ClaimBody) -> str:
+    """The MAC over every other field of a claim, 32 hex digits."""
+    k_claim = mac(32, k_burn, CLAIM_TAG)
+    fields = (claim.vendor, claim.serial, claim.price_micro, claim.expires_at_s)
+    return mac(16, k_claim, CLAIM_TAG, *fields).hex()
+
+
+class MillicentTill(Till):
+    """One vendor's till."""
+
+    traits = TRAITS
+
+    def __init__(self, setting: Setting) -> None:
+        """`Misconfigured` for an unknown protocol."""
+        super().__init__(setting)
+        self._keys = VendorKeys(setting.ring)
+        self._protocol = setting.options.get("protocol", "signed")
+        if self._protocol not in PROTOCOLS:
+            raise Misconfigured("protocol_unknown", f"protocol is one of {', '.join(PROTOCOLS)}")
+        self._secret = lru_cache(maxsize=SECRETS_CACHED)(self._derive)
+
+    def _derive(self, payer: str) -> bytes:
+        return self._keys.secret(self.setting.vendor_id, payer)
+
+    def offer(self, price_micro: int, at: At) -> Offer:
+        """Final, since the vendor's own money comes back; `OutOfRange` above the largest piece."""
+        if not 0 < price_micro <= SCRIP_MICRO_MAX:
+            raise OutOfRange("price_out_of_range", f"MilliCent pays 1 to {SCRIP_MICRO_MAX} micro")
+        return Offer(
+            scheme=self.traits.name,
+            price_micro=price_micro,
+            currency=self.setting.currency,
+            vendor_id=self.setting.vendor_id,
+            broker_id=self.setting.broker_id,
+            broker_url=self.setting.broker_url,
+            settlement="final",
+            terms={"protocol": self._protocol},
+        )
+
+    def read(self, payload: bytes) -> Payment:
+        """The payment; `Malformed`, `Unfit`."""
+        return _READER.read(payload)
+
+    def series(self) -> str:
+        """Change comes from the vendor's current series."""
+        return f"{self.traits.name}/{self._keys.change_series().id}"
+
+    def take(
+        self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
+    ) -> Taken:
+        """Verify; `WrongVendor`, `Expired`, `Revoked`, `Forged`, `Underpaid`."""
+        scrip = payment.scrip
+        vendor = self.setting.vendor_id
+        if scrip.vendor != vendor:
+            raise WrongVendor("scrip_for_another_vendor", "this scrip is spent at its own vendor")
+        if scrip.currency != self.setting.currency:
+            raise WrongVendor("scrip_in_another_currency", f"pay in {self.setting.currency}")
+        require_current(scrip, at.now_s)
+        require_certified(self._keys, scrip)
+        secret = self._secret(scrip.payer)
+        if self._protocol == "signed":
+            expected = request_sig(
+                sign_key(secret),
+                vendor,
+                binding.target,
+                binding.body_digest,
+                scrip.cert,
+                payment.nonce,
+            )
+            if not compare_digest(expected.encode(), payment.sig.encode()):
+                raise Forged("request_signature_wrong", "sign the request with the payer's secret")
+        change_micro = scrip.value_micro - offer.price_micro
+        if change_micro < 0:
+            raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
+        mark = mark_of(scrip)
+        body = ClaimBody(
+            expires_at_s=scrip.expires_at_s,
+            price_micro=offer.price_micro,
+            serial=scrip.serial,
+            vendor=vendor,
+        )
+        return Taken(
+            value_micro=offer.price_micro,
+            reference=f"mc:{scrip.serial}",
+            payer=scrip.payer,
+            owner=bytes.fromhex(scrip.payer),
+            marks=(mark,),
+            until_s=mark.until_s,
+            claims=(
+                Claim(
+                    scheme=self.traits.name,
+                    key=mark.id,
+                    order=1,
+                    value_micro=offer.price_micro,
+                    body=_ENCODE(body),
+                    moment="batch",
+                ),
+            ),
+            kept=self._change(scrip, change_micro, at) if change_micro else b"",
+            mac_key=receipt_key(secret),
+        )
+
+    def _change(self, scrip: Scrip, change_micro: int, at: At) -> bytes:
+        """The change as JSON; it is kept with the hold, so a resume gives the same piece."""
+        key = self._keys.change_series()
+        if at.serials[0] >= SERIES_SIZE:
+            raise Misconfigured("series_used_up", "rotate the scrip series: farthing vendor keys")
+        change = mint_scrip(
+            key.secret,
+            vendor=scrip.vendor,
+            currency=scrip.currency,
+            value_micro=change_micro,
+            serial=serial_of(int(key.id, 16), at.serials[0]),
+            payer=scrip.payer,
+            expires_at_s=scrip.expires_at_s,
+            props=scrip.props,
+        )
+        return _ENCODE(change)
+
+    def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
+        """The change that was kept with the hold."""
+        return Finished(change=msgspec.json.decode(taken.kept) if taken.kept else None)
+
+    def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
+        """The claims, MACed for the broker."""
+        key = self.setting.ring.current(BURN_KEY)
+        bodies = [_CLAIM.read(claim.body) for claim in claims]
+        return [
+            msgspec.to_builtins(msgspec.structs.replace(body, mac=claim_mac(key.secret, body)))
+            for body in bodies
+        ]
+
+    def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
+        """`Forged` unless `proof` is `mac:` of the payer's key over `statement`."""
+        kind, _, text = proof.partition(":")
+        if kind != "mac":
+            raise Malformed("outcome_proof_malformed", "MilliCent proves with mac:")
+        expected = mac(16, sign_key(self._secret(owner.hex())), statement)
+        require_equal("outcome_proof_wrong", codec.unb64u(text, size_bytes=16), expected)

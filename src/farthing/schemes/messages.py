@@ -1,0 +1,390 @@
+"""What mints, purses and tills take and give: frozen structs, shared by every scheme.
+
+`contract.py` says who takes what; import these names from there.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from farthing.marks import NO_KEYS, Claim, Keys, Mark, Moment, Record
+
+Json = Any  # a JSON value; the readers in `codec` have checked its depth and size
+Operation = Literal["issue", "redeem", "take_back", "grant", "status"]
+Settlement = Literal["final", "deferred", "probabilistic"]
+Dialect = Literal["mpp", "x402", "private", "cashu", "mcp"]
+
+
+class At(msgspec.Struct, frozen=True, kw_only=True):
+    """What only the edge knows: the time, randomness, and serials leased for this call."""
+
+    now_s: int
+    """Unix seconds."""
+    entropy: bytes = b""
+    """At least as many random bytes as the traits ask for; used once."""
+    serials: tuple[int, ...] = ()
+    """Fresh serials of the series that the till named."""
+
+    def __repr__(self) -> str:
+        """The time only."""
+        return f"At({self.now_s})"
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """The request that a payment is tied to."""
+
+    dialect: Dialect
+    k: str
+    """The key of the payment: what makes two arrivals the same payment."""
+    method: str
+    host: str
+    path_query: str
+    target: str
+    """`<METHOD> <path-and-query>`, or its hash where that is long; what a payer signs."""
+    body_digest: bytes = b""
+    """SHA-256 of the request body where it was bound, else empty."""
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a 402 asks for, in one scheme."""
+
+    scheme: str
+    """Registry name."""
+    intent: Literal["charge", "session"] = "charge"
+    price_micro: int
+    currency: str
+    vendor_id: str
+    broker_id: str
+    broker_url: str
+    settlement: Settlement
+    guarantor: Literal["broker", "vendor", "none"] = "broker"
+    redeem_by_s: int = 0
+    """When the vendor must have redeemed, unix seconds; 0 where nothing is open."""
+    terms: dict[str, Json] = {}
+    """The till's own terms: unit, chain length, protocol ..."""
+    description: str = ""
+    external_id: str = ""
+    sealed: bytes = b""
+    """The goods, sealed (NetBill): the body of the 402, in no header; empty where not asked for."""
+
+
+class Traits(msgspec.Struct, frozen=True, kw_only=True):
+    """What everybody may know about a scheme before using it."""
+
+    name: str
+    """Registry name, as commands take it."""
+    wire: str
+    """Wire name, `[a-z]+`: the MPP method."""
+    variant: str = ""
+    """`terms.variant`, where several schemes share a wire name."""
+    title: str
+    source: str
+    """The paper, or "ours"."""
+    issuer: Literal["broker", "vendor"]
+    credit: bool
+    """Whether the payer is billed after spending."""
+    needs_list: bool
+    """Whether the till must consult a revocation list that may go stale."""
+    latest: Moment
+    """The latest clearing moment that is safe for the vendor."""
+    entropy_bytes: int = 0
+    """How many random bytes `take` and `finish` together may use."""
+    sealed: bool = False
+    """Whether the goods go out sealed with the offer: the gate fetches them and calls `seal`."""
+    payer_loss_max: str
+    vendor_loss_max: str
+    broker_loss_max: str
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of one purpose. Its repr shows no key material."""
+
+    id: str
+    purpose: str
+    secret: bytes = b""
+    """Private or symmetric key, 32 bytes; empty where only the public half is known."""
+    public: bytes = b""
+    """Ed25519 public key, 32 bytes; empty for symmetric keys."""
+    not_after_s: int = 0
+    """When the key stops signing; it may verify for longer. 0: no end."""
+
+    def __repr__(self) -> str:
+        """Purpose and id only."""
+        return f"Key({self.purpose}, {self.id})"
+
+
+class Ring(Protocol):
+    """Keys by purpose, as one role holds them. `Misconfigured` where a key is missing."""
+
+    def current(self, purpose: str) -> Key:
+        """The key of `purpose` that signs or mints now."""
+
+    def live(self, purpose: str) -> Sequence[Key]:
+        """The current key of `purpose` and the one before, which still verifies; newest first."""
+
+    def find(self, purpose: str, key_id: str) -> Key | None:
+        """The key of `purpose` with this id, or None."""
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a mint, purse or till works for, and with which keys."""
+
+    broker_id: str
+    currency: str
+    ring: Ring
+    vendor_id: str = ""
+    """Empty at the broker's mint and in the wallet."""
+    broker_url: str = ""
+    options: dict[str, Json] = {}
+    """The scheme's own settings, from `prices.toml` or the broker's configuration."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls a mint: an authenticated account at the issuer."""
+
+    id: str
+    role: Literal["payer", "vendor", "broker"]
+    credit_limit_micro: int = 0
+    """What the operator lets this payer owe; 0 for prepaid."""
+    props: str = ""
+    """What the operator vouches for, `key=value;key=value`, keys rising."""
+
+
+EndKind = Literal[
+    "payer", "credit", "outstanding", "vendor", "stock", "breakage", "disputed", "lottery", "bank"
+]
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """One end of a flow of money. The engine knows which account it is."""
+
+    kind: EndKind
+    id: str = ""
+    """Account or series; for `payer` and `vendor` the account id."""
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """Move money from one end to another."""
+
+    source: End
+    target: End
+    amount_micro: int
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A message whose cryptography is right. Travels between processes."""
+
+    operation: Operation
+    message: Any
+    """The scheme's own parsed message."""
+    account: Account
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation at the mint does, all of it in one transaction."""
+
+    flows: tuple[Flow, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    records: tuple[Record, ...] = ()
+    keys: tuple[Key, ...] = ()
+    """Keys for the issuer's ring (a licence); written there before the rest commits."""
+    due: tuple[tuple[int, bytes], ...] = ()
+    """Pairs (unix seconds, record key): when `lapse` looks at a record."""
+    answer: Json = None
+    """Stored and sent, byte for byte, to whoever sends the same request again."""
+    for_payer: Json = None
+    """Of a redemption: what the vendor must pass on (change, keys)."""
+
+    def __repr__(self) -> str:
+        """The money only: answers hold secrets, marks and records hold words."""
+        return f"{type(self).__name__}({self.flows!r})"
+
+
+class Issued(Applied, frozen=True, kw_only=True):
+    """Spending power went out; `answer` is what `Purse.receive` takes."""
+
+
+class Redeemed(Applied, frozen=True, kw_only=True):
+    """A claim was paid. `paid_micro` is what this call added, 0 for a repeat."""
+
+    paid_micro: int = 0
+
+
+class Returned(Applied, frozen=True, kw_only=True):
+    """Spending power came back."""
+
+
+class Challenge(Applied, frozen=True, kw_only=True):
+    """The mint wants more from the vendor first (MR3); `answer` is the question."""
+
+
+class Waiting(Applied, frozen=True, kw_only=True):
+    """Nothing decided yet: ask again from `until_s` on, under a new idempotency key."""
+
+    until_s: int
+
+
+class Need(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wallet wants spending power for."""
+
+    amount_micro: int
+    """At least this much."""
+    currency: str
+    vendor_id: str = ""
+    offer: Offer | None = None
+    """The offer that made the need, if there is one."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A message for the mint, and what the purse must keep to understand the answer."""
+
+    operation: Operation
+    message: Json
+    to: Literal["broker", "vendor"] = "broker"
+    """Whose mint: the broker's, or that of the vendor whose scrip it is about."""
+    vendor_id: str = ""
+    """Which vendor, where `to` is "vendor"."""
+    kept: bytes = b""
+    """Secret; sealed in the wallet file before the message is sent."""
+
+    def __repr__(self) -> str:
+        """Operation and addressee only: a message may be worth money."""
+        return f"Asked({self.operation}, {self.to})"
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """Spending power in a wallet. Its repr shows no secret."""
+
+    id: str
+    scheme: str
+    vendor_id: str
+    """Empty where any vendor takes it."""
+    currency: str
+    worth_micro: int
+    """What is left of it."""
+    expires_at_s: int
+    body: bytes
+    """The scheme's own state, secret, sealed at rest."""
+
+    def __repr__(self) -> str:
+        """Scheme, id and worth only."""
+        return f"Instrument({self.scheme}, {self.id}, {self.worth_micro})"
+
+
+class Paid(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment ready to send."""
+
+    payload: Json
+    """The same object in every dialect."""
+    spent: Instrument
+    """What it was made of, as it was before."""
+    after: Instrument | None
+    """What is left if it is taken; None where nothing is, or only the change will tell."""
+    kept: bytes = b""
+    """Secret state for `conclude`."""
+    k: str = ""
+    """Its K where one challenge serves several payments (voucher: chain and index); else empty."""
+
+    def __repr__(self) -> str:
+        """The instruments only: a payload is worth money."""
+        return f"Paid({self.spent!r}, {self.after!r})"
+
+
+class AskFirst(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker must answer before this payment can be made (METEORE, a fair chain's ticket).
+
+    It is written before it is sent, like every ask; an answer that comes after a crash goes to
+    `receive`, not to `pay`.
+    """
+
+    asked: Asked
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The vendor took the payment; `change` and `released` come from the receipt."""
+
+    change: Json = None
+    released: Json = None
+
+    def __repr__(self) -> str:
+        """The name only: change and keys are worth money."""
+        return "Accepted()"
+
+
+class Rolled(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing was charged."""
+
+
+class Burned(msgspec.Struct, frozen=True, kw_only=True):
+    """The instrument is worth nothing any more (spent elsewhere, revoked)."""
+
+
+Conclusion = Accepted | Rolled | Burned
+
+
+class Concluded(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finished payment leaves in the wallet."""
+
+    instruments: tuple[Instrument, ...] = ()
+    release: Json = None
+    """One more payload for the vendor (the fair chain's second half), or None.
+
+    It answers the same offer at the same place, and is sent until it is taken or `Replayed`.
+    """
+    shown: Json = None
+    """What the payer bought beyond the body: a key, an authorization number."""
+
+    def __repr__(self) -> str:
+        """The instruments only."""
+        return f"Concluded({self.instruments!r})"
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that is right, and what it would do."""
+
+    value_micro: int
+    """What the vendor earns: the price, or more where the scheme has no change."""
+    reference: str
+    """Stable name of this payment, in receipts and at the broker."""
+    payer: str
+    """Pseudonym, for the origin and the vendor's report."""
+    owner: bytes = b""
+    """Public name of the key that may ask for the outcome; what `verify_owner` takes."""
+    marks: tuple[Mark, ...]
+    until_s: int
+    """How long marks and outcome are kept."""
+    records: tuple[Record, ...] = ()
+    """Written with the confirm."""
+    claims: tuple[Claim, ...] = ()
+    kept: bytes = b""
+    """Stored with the hold and given back to `finish`: change, keys. A resume keeps the first."""
+    moment: Moment = "batch"
+    """The latest safe moment of clearing for this very payment."""
+    mac_key: bytes = b""
+    """Key of the receipt where payer and vendor share one; empty: the vendor's Ed25519 key."""
+    value_moved: bool = False
+    """Whether checking it has spent something that a refusal cannot give back (a link)."""
+    k: str = ""
+    """Its K where one challenge serves several payments, the same as `Paid.k`; else empty."""
+    delivered: bool = False
+    """What it pays for is out already (sealed, streaming, or the page before): the origin is not
+    asked, the receipt is the answer, and clearing `before` is one call without a reservation."""
+    meter: Keys = NO_KEYS
+    """What `allowance_s` reads while the stream that this opens goes on; empty: no stream."""
+
+    def __repr__(self) -> str:
+        """Reference and value only."""
+        return f"Taken({self.reference}, {self.value_micro})"
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """What the till adds to a receipt."""
+
+    change: Json = None
+    released: Json = None
+    """Keys and answers that the payer bought."""
+
+    def __repr__(self) -> str:
+        """The name only: change and keys are worth money."""
+        return "Finished()"

@@ -1,0 +1,294 @@
+"""Marks in plain dictionaries: for the simulator, for benchmarks, and to compare others with.
+
+Nothing outlives the process. Every command is decided before anything is written, in one thread.
+"""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from farthing.marks import (
+    Acknowledge,
+    Advance,
+    Claim,
+    Command,
+    Confirm,
+    Find,
+    Forget,
+    Held,
+    Hold,
+    LeaseSerials,
+    Mark,
+    Memory,
+    Once,
+    Payment,
+    Pending,
+    Place,
+    Put,
+    Read,
+    Release,
+    Settled,
+    State,
+    Step,
+    Take,
+    Tally,
+    Total,
+    decide_hold,
+    decide_mark,
+    next_fence,
+    require_distinct,
+    require_fence,
+    require_over,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Counter(Struct):
+    place: Place | None
+    until_s: int
+    holder: str | None
+    """The payment that holds the next place, unconfirmed."""
+
+
+class _Row(Struct):
+    number: int
+    claim: Claim
+    acked_order: int
+    until_s: int
+
+
+class MemoryMarks:
+    """Answers the commands of `farthing.marks`; for one thread."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._payments: dict[str, Payment] = {}
+        self._held: dict[str, tuple[Mark, ...]] = {}
+        self._onces: dict[bytes, tuple[str, int]] = {}
+        self._counters: dict[bytes, _Counter] = {}
+        self._records: dict[bytes, tuple[bytes, int]] = {}
+        self._outbox: dict[tuple[str, bytes], _Row] = {}
+        self._rows = 0
+        self._serials: dict[str, int] = {}
+        self._answers: dict[type[Any], Any] = {
+            Read: self._read,
+            Hold: self._hold,
+            Confirm: self._confirm,
+            Take: self._take,
+            Release: self._release,
+            Find: self._find,
+            LeaseSerials: self._lease_serials,
+            Pending: self._pending,
+            Tally: self._tally,
+            Acknowledge: self._acknowledge,
+            Forget: self._forget,
+        }
+
+    async def do(self, command: Command) -> Any:
+        """The answer to `command`; its refusals."""
+        return self._answers[type(command)](command)
+
+    def do_now(self, command: Command) -> Any:
+        """As `do`."""
+        return self._answers[type(command)](command)
+
+    def close(self) -> None:
+        """Nothing to do: there is nothing but memory."""
+
+    def _read(self, read: Read) -> Memory:
+        counters = {
+            key: counter.place
+            for key in read.keys.counters
+            if (counter := self._counters.get(key)) is not None and counter.place is not None
+        }
+        records = {key: self._records[key][0] for key in read.keys.records if key in self._records}
+        for prefix in read.keys.prefixes:
+            for key, (value, _) in self._records.items():
+                if key.startswith(prefix):
+                    records[key] = value
+        return Memory(counters=counters, records=records)
+
+    def _hold(self, hold: Hold) -> Held | Settled:
+        stored = self._payments.get(hold.k)
+        step, state = decide_hold(stored, hold)
+        if stored is not None and step is Step.REPEAT:
+            return Settled(outcome=stored.outcome)
+        fence = next_fence(stored, hold.now_s)
+        resumed = step is Step.RESUME
+        kept = hold.kept
+        if stored is not None and resumed:
+            kept = stored.kept
+        else:
+            self._take_marks(hold)
+        self._payments[hold.k] = Payment(
+            k=hold.k,
+            digest=hold.digest,
+            state=state,
+            fence=fence,
+            lease_until_s=hold.lease_until_s,
+            kept=kept,
+            outcome=b"",
+            until_s=hold.until_s if stored is None else max(stored.until_s, hold.until_s),
+        )
+        return Held(fence=fence, kept=kept, resumed=resumed)
+
+    def _take_marks(self, hold: Hold) -> None:
+        require_distinct(hold.marks)
+        losers = set()
+        for mark in hold.marks:
+            if isinstance(mark, Once):
+                once = self._onces.get(mark.id)
+                holder = None if once is None else once[0]
+            else:
+                counter = self._counters.get(mark.id)
+                require_over(mark, None if counter is None else counter.place)
+                holder = None if counter is None else counter.holder
+            if holder is not None:
+                decide_mark(self._payments.get(holder), now_s=hold.now_s)
+                losers.add(holder)
+        for k in losers:
+            self._give_back(self._payments[k])
+        for mark in hold.marks:
+            if isinstance(mark, Once):
+                self._onces[mark.id] = (hold.k, mark.until_s)
+            elif mark.id in self._counters:
+                self._counters[mark.id].holder = hold.k
+            else:
+                self._counters[mark.id] = _Counter(None, mark.until_s, hold.k)
+        self._held[hold.k] = hold.marks
+
+    def _give_back(self, payment: Payment) -> None:
+        """Release `payment`: its marks go, the row stays to tell."""
+        for mark in self._held.pop(payment.k):
+            if isinstance(mark, Once):
+                del self._onces[mark.id]
+            elif self._counters[mark.id].place is None:
+                del self._counters[mark.id]
+            else:
+                self._counters[mark.id].holder = None
+        self._payments[payment.k] = replace(payment, state=State.RELEASED)
+
+    def _confirm(self, confirm: Confirm) -> None:
+        held = require_fence(self._payments.get(confirm.k), confirm.fence)
+        for mark in self._held.pop(confirm.k):
+            if isinstance(mark, Advance):
+                counter = self._counters[mark.id]
+                counter.place = Place(to=mark.to, link=mark.link)
+                counter.until_s = max(counter.until_s, mark.until_s)
+                counter.holder = None
+        self._payments[held.k] = replace(held, state=State.CONFIRMED, outcome=confirm.outcome)
+        for record in confirm.records:
+            if isinstance(record, Put):
+                _, until_s = self._records.get(record.key, (b"", 0))
+                self._records[record.key] = (record.value, max(until_s, record.until_s))
+            else:
+                self._records.pop(record.key, None)
+        for claim in confirm.claims:
+            self._claim(claim, held.until_s)
+
+    def _claim(self, claim: Claim, until_s: int) -> None:
+        row = self._outbox.get((claim.scheme, claim.key))
+        if row is None:
+            self._rows += 1
+            self._outbox[claim.scheme, claim.key] = _Row(self._rows, claim, 0, until_s)
+        elif claim.order > row.claim.order:
+            row.claim = claim
+            row.until_s = max(row.until_s, until_s)
+
+    def _take(self, take: Take) -> Held | Settled:
+        answer = self._hold(take.hold)
+        if isinstance(answer, Held):
+            self._confirm(
+                Confirm(
+                    k=take.hold.k,
+                    fence=answer.fence,
+                    outcome=take.outcome,
+                    records=take.records,
+                    claims=take.claims,
+                )
+            )
+        return answer
+
+    def _release(self, release: Release) -> None:
+        self._give_back(require_fence(self._payments.get(release.k), release.fence))
+
+    def _find(self, find: Find) -> Payment | None:
+        return self._payments.get(find.k)
+
+    def _lease_serials(self, lease: LeaseSerials) -> int:
+        first = self._serials.get(lease.series, 0)
+        self._serials[lease.series] = first + lease.count
+        return first
+
+    def _pending(self, pending: Pending) -> tuple[tuple[int, Claim], ...]:
+        found = (
+            (row.number, row.claim)
+            for row in self._outbox.values()
+            if row.claim.scheme == pending.scheme
+            and row.number > pending.after
+            and row.claim.order > row.acked_order
+        )
+        return tuple(islice(found, pending.count))
+
+    def _tally(self, _: Tally) -> tuple[Total, ...]:
+        found: dict[str, list[int]] = {}
+        for row in self._outbox.values():
+            claim = row.claim
+            sums = found.setdefault(claim.scheme, [0, 0, 0])
+            done_micro = claim.value_micro * row.acked_order // claim.order
+            sums[0] += 1
+            sums[1] += claim.value_micro
+            sums[2] += claim.value_micro - done_micro
+        return tuple(
+            Total(scheme=scheme, claims=count, earned_micro=earned, pending_micro=pending)
+            for scheme, (count, earned, pending) in sorted(found.items())
+        )
+
+    def _acknowledge(self, acknowledge: Acknowledge) -> None:
+        for key, order in acknowledge.done:
+            row = self._outbox.get((acknowledge.scheme, key))
+            if row is not None:
+                row.acked_order = max(row.acked_order, order)
+
+    def _forget(self, forget: Forget) -> int:
+        past = [
+            payment
+            for payment in self._payments.values()
+            if payment.until_s < forget.now_s
+            and (payment.state is not State.HELD or payment.lease_until_s <= forget.now_s)
+        ][: forget.count]
+        for payment in past:
+            if payment.state is State.HELD:
+                self._give_back(payment)
+            del self._payments[payment.k]
+        return (
+            len(past)
+            + _drop(
+                self._onces,
+                lambda once: once[1] < forget.now_s and once[0] not in self._held,
+                forget.count,
+            )
+            + _drop(
+                self._counters,
+                lambda counter: counter.until_s < forget.now_s and counter.holder is None,
+                forget.count,
+            )
+            + _drop(self._records, lambda record: record[1] < forget.now_s, forget.count)
+            + _drop(
+                self._outbox,
+                lambda row: row.until_s < forget.now_s and row.acked_order >= row.claim.order,
+                forget.count,
+            )
+        )
+
+
+def _drop(rows: dict[K, V], is_past: Callable[[V], bool], count: int) -> int:
+    past = list(islice((key for key, row in rows.items() if is_past(row)), count))
+    for key in past:
+        del rows[key]
+    return len(past)

@@ -1,0 +1,328 @@
+"""Marks in one SQLite file, shared by any number of gate processes; the default store.
+
+- A payment is one row; its marks name it by its row number, which is never used again.
+- A counter's row names the payment that holds its next place; where that place is stands with the
+  payment, so that a release needs no search.
+- Every command decides before it writes, so a refusal has nothing to undo.
+- Commands that only read do not wait for the writer.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from farthing.marks import (
+    Acknowledge,
+    Claim,
+    Command,
+    Confirm,
+    Find,
+    Forget,
+    Held,
+    Hold,
+    LeaseSerials,
+    Memory,
+    Once,
+    Payment,
+    Pending,
+    Place,
+    Put,
+    Read,
+    Record,
+    Release,
+    Settled,
+    State,
+    Step,
+    Take,
+    Tally,
+    Total,
+    decide_hold,
+    decide_mark,
+    next_fence,
+    require_distinct,
+    require_fence,
+    require_over,
+)
+from farthing.stores import sqlite_tables as sql
+from farthing.stores.commit import Committer
+
+_HELD = 1
+_STATES = {_HELD: State.HELD, 2: State.CONFIRMED, 3: State.RELEASED}  # as the statements say
+
+
+class _Taken(msgspec.Struct, array_like=True):
+    """What a payment's row keeps of its marks."""
+
+    onces: list[bytes]
+    advances: list[tuple[bytes, int, bytes, int]]
+    """Id, place, link, until_s."""
+
+
+_write_taken = msgspec.msgpack.Encoder().encode
+_read_taken = msgspec.msgpack.Decoder(_Taken).decode
+
+
+class SqliteMarks:
+    """Answers the commands of `farthing.marks` from one file."""
+
+    def __init__(self, store: Path | Committer) -> None:
+        """Open the file at a path, or use an open `Committer`; refusals as there."""
+        if isinstance(store, Committer):
+            self._committer = store
+        else:
+            self._committer = Committer(
+                store, sql.SCHEMA, application_id=sql.APPLICATION_ID, version=sql.VERSION
+            )
+
+    async def do(self, command: Command) -> Any:
+        """The answer to `command`, durable; its refusals; `Broken`."""
+        read = _READS.get(type(command))
+        if read is not None:
+            return self._committer.read(lambda connection: read(connection, command))
+        work = _WRITES[type(command)]
+        return await self._committer.do(lambda connection: work(connection, command))
+
+    def do_now(self, command: Command) -> Any:
+        """As `do`, blocking the calling thread."""
+        read = _READS.get(type(command))
+        if read is not None:
+            return self._committer.read(lambda connection: read(connection, command))
+        work = _WRITES[type(command)]
+        return self._committer.do_now(lambda connection: work(connection, command))
+
+    def close(self) -> None:
+        """Commit what is queued and close the file."""
+        self._committer.close()
+
+
+_Row = tuple[int, Payment]
+
+
+def _row_of(found: tuple[Any, ...] | None) -> _Row | None:
+    if found is None:
+        return None
+    row, k, digest, state, fence, lease_until_s, until_s, kept, outcome = found
+    payment = Payment(
+        k=k,
+        digest=digest,
+        state=_STATES[state],
+        fence=fence,
+        lease_until_s=lease_until_s,
+        kept=kept,
+        outcome=outcome,
+        until_s=until_s,
+    )
+    return row, payment
+
+
+def _find_row(connection: apsw.Connection, k: str) -> _Row | None:
+    return _row_of(connection.execute(sql.FIND, (k,)).fetchone())
+
+
+def _find(connection: apsw.Connection, find: Find) -> Payment | None:
+    found = _find_row(connection, find.k)
+    return None if found is None else found[1]
+
+
+def _read(connection: apsw.Connection, read: Read) -> Memory:
+    counters: dict[bytes, Place] = {}
+    for key in read.keys.counters:
+        for place, link, _ in connection.execute(sql.COUNTER, (key,)):
+            if place is not None:
+                counters[key] = Place(to=place, link=link)
+    records: dict[bytes, bytes] = {}
+    for key in read.keys.records:
+        records.update(connection.execute(sql.RECORD, (key,)))
+    for prefix in read.keys.prefixes:
+        records.update(_under(connection, prefix))
+    return Memory(counters=counters, records=records)
+
+
+def _under(connection: apsw.Connection, prefix: bytes) -> apsw.Cursor:
+    """Keys and values of the records whose key begins with `prefix`."""
+    head = prefix.rstrip(b"\xff")
+    if not head:  # no key is above all that begin so
+        return connection.execute(sql.RECORDS_FROM, (prefix,))
+    end = head[:-1] + bytes([head[-1] + 1])
+    return connection.execute(sql.RECORDS_BETWEEN, (prefix, end))
+
+
+def _hold(connection: apsw.Connection, hold: Hold) -> Held | Settled:
+    found = _find_row(connection, hold.k)
+    stored = None if found is None else found[1]
+    step, _ = decide_hold(stored, hold)
+    fence = next_fence(stored, hold.now_s)
+    if found is not None and step is Step.REPEAT:
+        return Settled(outcome=found[1].outcome)
+    if found is not None and step is Step.RESUME:
+        connection.execute(sql.RESUME, (fence, hold.lease_until_s, hold.until_s, found[0]))
+        return Held(fence=fence, kept=found[1].kept, resumed=True)
+    for loser in _losers(connection, hold):
+        _give_back(connection, loser)
+    taken = _write_taken(
+        _Taken(
+            [mark.id for mark in hold.marks if isinstance(mark, Once)],
+            [(m.id, m.to, m.link, m.until_s) for m in hold.marks if not isinstance(m, Once)],
+        )
+    )
+    if found is None:
+        times = (hold.lease_until_s, hold.until_s)
+        connection.execute(sql.INSERT, (hold.k, hold.digest, fence, *times, taken, hold.kept))
+        row = connection.last_insert_rowid()
+    else:
+        row = found[0]
+        connection.execute(
+            sql.HOLD_AGAIN, (fence, hold.lease_until_s, hold.until_s, taken, hold.kept, row)
+        )
+    for mark in hold.marks:
+        if isinstance(mark, Once):
+            connection.execute(sql.INSERT_ONCE, (mark.id, row, mark.until_s))
+        else:
+            connection.execute(sql.HOLD_COUNTER, (mark.id, mark.until_s, row))
+    return Held(fence=fence, kept=hold.kept, resumed=False)
+
+
+def _losers(connection: apsw.Connection, hold: Hold) -> set[int]:
+    """The payments whose lease is over and whose marks `hold` may take; or a refusal."""
+    require_distinct(hold.marks)
+    losers: set[int] = set()
+    for mark in hold.marks:
+        if isinstance(mark, Once):
+            holder = connection.execute(sql.ONCE, (mark.id,)).get
+        else:
+            counter = connection.execute(sql.COUNTER, (mark.id,)).fetchone()
+            place, link, holder = (None, b"", None) if counter is None else counter
+            require_over(mark, None if place is None else Place(to=place, link=link))
+        if holder is not None:
+            found = _row_of(connection.execute(sql.FIND_ROW, (holder,)).fetchone())
+            decide_mark(None if found is None else found[1], now_s=hold.now_s)
+            losers.add(holder)
+    return losers
+
+
+def _give_back(connection: apsw.Connection, row: int) -> None:
+    """Release a payment: its marks go, its row stays to tell."""
+    taken = _read_taken(connection.execute(sql.RELEASE, (row,)).get)
+    for key in taken.onces:
+        connection.execute(sql.DELETE_ONCE, (key,))
+    for key, *_ in taken.advances:
+        connection.execute(sql.DELETE_UNUSED, (key,))
+        connection.execute(sql.FREE_COUNTER, (key,))
+
+
+def _confirm(connection: apsw.Connection, confirm: Confirm) -> None:
+    done = connection.execute(sql.CONFIRM, (confirm.outcome, confirm.k, confirm.fence)).get
+    if done is None:
+        require_fence(_find(connection, Find(k=confirm.k)), confirm.fence)
+        raise AssertionError("a held payment was not confirmed")
+    _, marks, until_s = done
+    for key, place, link, mark_until_s in _read_taken(marks).advances:
+        connection.execute(sql.ADVANCE, (place, link, mark_until_s, key))
+    _write_records(connection, confirm.records)
+    for claim in confirm.claims:
+        connection.execute(
+            sql.CLAIM,
+            (
+                claim.scheme,
+                claim.key,
+                claim.order,
+                claim.value_micro,
+                claim.body,
+                claim.moment,
+                until_s,
+            ),
+        )
+
+
+def _write_records(connection: apsw.Connection, records: tuple[Record, ...]) -> None:
+    for record in records:
+        if isinstance(record, Put):
+            connection.execute(sql.PUT, (record.key, record.value, record.until_s))
+        else:
+            connection.execute(sql.DELETE_RECORD, (record.key,))
+
+
+def _take(connection: apsw.Connection, take: Take) -> Held | Settled:
+    answer = _hold(connection, take.hold)
+    if isinstance(answer, Held):
+        confirm = Confirm(
+            k=take.hold.k,
+            fence=answer.fence,
+            outcome=take.outcome,
+            records=take.records,
+            claims=take.claims,
+        )
+        _confirm(connection, confirm)
+    return answer
+
+
+def _release(connection: apsw.Connection, release: Release) -> None:
+    found = _find_row(connection, release.k)
+    require_fence(None if found is None else found[1], release.fence)
+    assert found is not None
+    _give_back(connection, found[0])
+
+
+def _lease_serials(connection: apsw.Connection, lease: LeaseSerials) -> int:
+    following: int = connection.execute(sql.LEASE, (lease.series, lease.count)).get
+    return following - lease.count
+
+
+def _pending(connection: apsw.Connection, pending: Pending) -> tuple[tuple[int, Claim], ...]:
+    rows = connection.execute(sql.PENDING, (pending.scheme, pending.after, pending.count))
+    return tuple(
+        (
+            row,
+            Claim(
+                scheme=scheme,
+                key=key,
+                order=order,
+                value_micro=value_micro,
+                body=body,
+                moment=moment,
+            ),
+        )
+        for row, scheme, key, order, value_micro, body, moment in rows
+    )
+
+
+def _tally(connection: apsw.Connection, _: Tally) -> tuple[Total, ...]:
+    return tuple(
+        Total(scheme=scheme, claims=claims, earned_micro=earned, pending_micro=pending)
+        for scheme, claims, earned, pending in connection.execute(sql.TALLY)
+    )
+
+
+def _acknowledge(connection: apsw.Connection, acknowledge: Acknowledge) -> None:
+    for key, order in acknowledge.done:
+        connection.execute(sql.ACKNOWLEDGE, (acknowledge.scheme, key, order))
+
+
+def _forget(connection: apsw.Connection, forget: Forget) -> int:
+    bounds = (forget.now_s, forget.count)
+    past: list[tuple[int, int]] = list(connection.execute(sql.PAST_PAYMENTS, bounds))
+    for row, state in past:
+        if state == _HELD:
+            _give_back(connection, row)
+        connection.execute(sql.DELETE_PAYMENT, (row,))
+    gone = len(past)
+    for statement in sql.FORGET:
+        connection.execute(statement, bounds)
+        gone += connection.changes()
+    return gone
+
+
+_Work = Callable[[apsw.Connection, Any], Any]
+_READS: dict[type[Any], _Work] = {Read: _read, Find: _find, Pending: _pending, Tally: _tally}
+_WRITES: dict[type[Any], _Work] = {
+    Hold: _hold,
+    Confirm: _confirm,
+    Take: _take,
+    Release: _release,
+    LeaseSerials: _lease_serials,
+    Acknowledge: _acknowledge,
+    Forget: _forget,
+}

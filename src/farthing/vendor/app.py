@@ -1,0 +1,294 @@
+"""A vendor from its folder: keys, marks, prices, gate and outbox, shared by all its processes.
+
+The folder (0700)::
+
+    vendor.json     who we are and where the broker is
+    token           the bearer token for the broker (0600)
+    ring, ring.secret   sealed keys
+    marks.db        every payment, mark and claim
+    prices.toml     what costs how much
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from pathlib import Path
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import signing
+from farthing.errors import Forged, Misconfigured, Refusal, TooLarge
+from farthing.ids import require_name
+from farthing.money import require_currency
+from farthing.schemes import registry
+from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
+from farthing.schemes.contract import Key, Setting
+from farthing.schemes.mac.millicent import scrip
+from farthing.stores.keys import KeyRing
+from farthing.stores.sqlite import SqliteMarks
+from farthing.vendor import clearing, endpoints
+from farthing.vendor.asgi import App as AsgiApp
+from farthing.vendor.asgi import Receive, Scope, Send, Serving, request_of, send_answer
+from farthing.vendor.broker_client import BrokerClient
+from farthing.vendor.commands import Answer, Walk
+from farthing.vendor.driver import Exchange, Serials, now
+from farthing.vendor.endpoints import Doors, refuse
+from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
+from farthing.vendor.prices import PriceFile
+
+BROKER_ROOT_KEY = "farthing/broker/root/1"
+CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
+LOOK_EVERY_S = 1.0  # how often a gate looks at its prices and keys
+LICENCE_QUOTA_MICRO = 1_000 * 10**6  # what the broker may sell of our scrip: 1,000 units
+LICENCE_LIFE_S = 90 * 86_400
+SAMPLE_PRICES = """\
+# What costs how much. The first route that matches a request decides; the rest is free.
+accept = ["millicent", "payword"]
+free = ["/", "/style.css", "/favicon.svg", "/img/**"]
+
+[[route]]
+path = "/articles/*"
+price = "0.02c"
+"""
+
+_log = logging.getLogger("farthing.vendor")
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`vendor.json`."""
+
+    vendor_id: str
+    broker_id: str
+    broker_url: str
+    currency: str
+    realm: str = ""
+    """Public host of the site; empty: whatever the request says."""
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broker says of itself."""
+
+    broker_id: str
+    currency: str
+    keys: tuple[Key, ...]
+    """Its public keys that a vendor needs."""
+
+
+async def fetch_broker(url: str) -> Known:
+    """The broker's signed key document; `Unavailable`, `Forged`."""
+    client = BrokerClient(url, "")
+    try:
+        document = await client.get("/.well-known/farthing-keys")
+    finally:
+        await client.close()
+    keys = [
+        Key(
+            id=entry["id"],
+            purpose=entry["purpose"],
+            public=codec.unb64u(entry["public"], size_bytes=32),
+        )
+        for entry in document["keys"]
+    ]
+    root = next(key for key in keys if key.purpose == BROKER_ROOT_KEY)
+    kind, _, sig = str(document.pop("sig")).partition(":")
+    if kind != "ed25519":
+        raise Forged("key_document_unsigned", "the broker's key document has no signature")
+    signing.verify(root.public, codec.canonical(document), codec.unb64u(sig))
+    return Known(
+        broker_id=document["broker"],
+        currency=document["currency"],
+        keys=tuple(key for key in keys if key.purpose == CERTIFICATE_KEY),
+    )
+
+
+def _private(path: Path, text: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def new_keys(entropy: bytes, vendor_id: str, now_s: int) -> list[Key]:
+    """The first keys of a vendor, from 224 bytes of entropy."""
+    parts = [entropy[start : start + 32] for start in range(0, 224, 32)]
+    receipt_public = signing.public_of(parts[1])
+    return [
+        Key(id="1", purpose=CHALLENGE_KEY, secret=parts[0]),
+        Key(id="1", purpose=RECEIPT_KEY, secret=parts[1], public=receipt_public),
+        Key(
+            id="0000000001",
+            purpose=scrip.LICENSED_SERIES,
+            secret=parts[2],
+            not_after_s=now_s + LICENCE_LIFE_S,
+        ),
+        Key(id="0000000002", purpose=scrip.OWN_SERIES, secret=parts[3]),
+        Key(id="0001", purpose=scrip.PAYER_RANGE, secret=parts[4]),
+        Key(id=vendor_id, purpose=scrip.BURN_KEY, secret=parts[5]),
+    ]
+
+
+def licence_of(ring: KeyRing) -> dict[str, str | int]:
+    """The licence that lets the broker mint our scrip, as `grant` takes it."""
+    series = ring.current(scrip.LICENSED_SERIES)
+    payer = ring.current(scrip.PAYER_RANGE)
+    return {
+        "kBurn": codec.b64u(ring.current(scrip.BURN_KEY).secret),
+        "kPayer": codec.b64u(payer.secret),
+        "kScrip": codec.b64u(series.secret),
+        "notAfterS": series.not_after_s,
+        "payerRange": payer.id,
+        "quotaMicro": LICENCE_QUOTA_MICRO,
+        "series": series.id,
+    }
+
+
+class Vendor:
+    """One vendor, opened from its folder by one process."""
+
+    def __init__(self, data: Path) -> None:
+        """`Misconfigured` for a folder that is not one, and for wrong prices."""
+        try:
+            raw = (data / "vendor.json").read_bytes()
+            token = (data / "token").read_text()
+        except OSError as wrong:
+            raise Misconfigured(
+                "vendor_not_initialised", f"{wrong.filename}: run `farthing vendor init` first"
+            ) from None
+        self.config = msgspec.json.decode(raw, type=Config)
+        self.data = data
+        self.ring = KeyRing.open(data / "ring")
+        self.store = SqliteMarks(data / "marks.db")
+        self.setting = Setting(
+            broker_id=self.config.broker_id,
+            broker_url=self.config.broker_url,
+            currency=self.config.currency,
+            ring=self.ring,
+            vendor_id=self.config.vendor_id,
+        )
+        names = [scheme.traits.name for scheme in registry.all_schemes()]
+        self.price_file = PriceFile(
+            data / "prices.toml", currency=self.config.currency, known=names
+        )
+        self.gate = Gate(self.setting, schemes=names, realm=self.config.realm)
+        self.doors = Doors(self.gate)
+        self.broker = BrokerClient(self.config.broker_url, token.strip())
+        self.serials = Serials(self.store)
+        self._looked_at = 0.0
+
+    @staticmethod
+    async def init(data: Path, config: Config, token: str, prices: str = SAMPLE_PRICES) -> None:
+        """Make a folder, register its keys with the broker; `Misconfigured` if it exists."""
+        require_name(config.vendor_id)
+        require_currency(config.currency)
+        if (data / "vendor.json").exists():
+            raise Misconfigured("vendor_exists", f"{data} holds a vendor already")
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        known = await fetch_broker(config.broker_url)
+        if (data / "ring").exists():  # an attempt broke off: the same keys go on
+            ring = KeyRing.open(data / "ring")
+        else:
+            ring = KeyRing.create(data / "ring")
+            fresh = new_keys(secrets.token_bytes(224), config.vendor_id, int(time.time()))
+            for key in (*known.keys, *fresh):
+                ring.add(key)
+        licence = licence_of(ring)
+        broker = BrokerClient(config.broker_url, token)
+        try:
+            await broker.post("/grant/millicent", licence, f"licence-{licence['series']}")
+        finally:
+            await broker.close()
+        if not (data / "prices.toml").exists():
+            (data / "prices.toml").write_text(prices)
+        _private(data / "token", token.encode())
+        _private(data / "vendor.json", msgspec.json.format(msgspec.json.encode(config)))
+
+    async def close(self) -> None:
+        """Close store and connections."""
+        await self.broker.close()
+        self.store.close()
+
+    def look(self) -> None:
+        """Notice new prices and keys, at most once a second."""
+        at = time.monotonic()
+        if at - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = at
+        self.ring.refresh()
+        if self.price_file.refresh() == "refused" and self.price_file.trouble is not None:
+            _log.error("prices left as they were: %s", self.price_file.trouble.detail)
+
+    async def clear(self) -> list[clearing.Cleared]:
+        """Sweep the outbox of every scheme to the broker."""
+        return [
+            await clearing.sweep(name, till, self.store, self.broker, now())
+            for name, till in self.gate.tills.items()
+        ]
+
+    async def keep_clearing(self) -> None:
+        """Sweep now and then until cancelled; a broker out of reach is tried again."""
+        while True:
+            await asyncio.sleep(CLEAR_EVERY_S)
+            try:
+                await self.clear()
+            except Refusal as wrong:
+                _log.warning("clearing waits: %s", wrong)
+
+    def sells(self, path: str) -> bool:
+        """Whether this path has a price: what is sold is not given away over a WebSocket."""
+        return self.price_file.prices.find("GET", path) is not None
+
+    def exchange(self, walk: Walk) -> Exchange:
+        """Drive one walk of the gate."""
+        return Exchange(walk, self.store, self.serials, self.broker)
+
+    async def serve(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request before `app`: our own doors, a free page, or a paid one."""
+        self.look()
+        path: str = scope["path"]
+        if path.startswith("/.well-known/farthing"):
+            answer = await self._door(path, scope["method"], receive)
+            if answer is not None:
+                await send_answer(send, answer, method=scope["method"])
+                return
+        priced = self.price_file.prices.find(scope["method"], path)
+        if priced is None:
+            await app(scope, receive, send)
+            return
+        walk = self.gate.serve(request_of(scope), priced)
+        await Serving(app, scope, receive, send).run(self.exchange(walk))
+
+    async def _door(self, path: str, method: str, receive: Receive) -> Answer | None:
+        """The answer of one of our own doors; None where the path is not one."""
+        if path == endpoints.KEYS_PATH:
+            return self.doors.keys()
+        if path == endpoints.PRICES_PATH:
+            return self.doors.price_list(self.price_file.prices)
+        if not path.startswith(endpoints.PREFIX) or method != "POST":
+            return None
+        try:
+            body = await _read_body(receive)
+        except Refusal as wrong:
+            return refuse(wrong)
+        if path == endpoints.OUTCOME_PATH:
+            return await self.exchange(self.doors.outcome(body)).start()
+        operation, _, scheme = path.removeprefix(endpoints.PREFIX).partition("/")
+        return await self.exchange(self.doors.mint(scheme, operation, body)).start()
+
+
+async def _read_body(receive: Receive) -> bytes:
+    """The request's body; `TooLarge` past the limit of our doors."""
+    parts: list[bytes] = []
+    size_bytes = 0
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        size_bytes += len(part)
+        if size_bytes > endpoints.BODY_BYTES_MAX:
+            raise TooLarge("too_large", f"at most {endpoints.BODY_BYTES_MAX} bytes here")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)

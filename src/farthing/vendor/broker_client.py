@@ -1,0 +1,78 @@
+"""The broker as a vendor sees it: clear claims, grant licences, settle before the goods go out.
+
+Every call carries an `Idempotency-Key`; no answer in time means `Undecided`, never a refusal.
+"""
+
+from typing import Any
+
+import httpx
+import msgspec
+
+from farthing import codec
+from farthing.errors import Broken, Refusal, Unavailable, Undecided, by_name
+from farthing.schemes.contract import Json
+
+TIMEOUT_S = 10.0  # the broker answers a payment within 5 s or says that it is pending
+
+
+class BrokerClient:
+    """One vendor's account at its broker."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """`token` is the vendor's bearer token; empty for public documents only."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, headers=headers)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def get(self, path: str) -> Json:
+        """A public document; `Unavailable`."""
+        try:
+            answer = await self._http.get(path)
+        except httpx.TransportError as wrong:
+            raise _unreachable(wrong) from None
+        return _value(answer)
+
+    async def post(self, path: str, message: Json, key: str) -> Json:
+        """The JSON answer of one call; its refusal; `Unavailable`, `Undecided`."""
+        headers = {"idempotency-key": key, "content-type": "application/json"}
+        try:
+            answer = await self._http.post(path, content=codec.canonical(message), headers=headers)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as wrong:
+            raise _unreachable(wrong) from None
+        except httpx.TransportError as wrong:
+            raise Undecided(
+                "outcome_unknown", f"the broker did not answer ({type(wrong).__name__})"
+            ) from None
+        return _value(answer)
+
+    async def redeem(self, scheme: str, batch_id: str, claims: list[Json]) -> list[dict[str, Any]]:
+        """One result per claim, in order."""
+        answer = await self.post(f"/redeem/{scheme}", {"claims": claims}, batch_id)
+        results: list[dict[str, Any]] = answer["results"]
+        return results
+
+    async def facilitate(self, call: str, message: Json) -> Json:
+        """`settle`, `capture` or `void`."""
+        return await self.post(f"/{call}", message, codec.b64u(codec.digest([call, message])))
+
+
+def _unreachable(wrong: Exception) -> Unavailable:
+    return Unavailable("broker_unreachable", f"no answer from the broker ({type(wrong).__name__})")
+
+
+def _value(answer: httpx.Response) -> Json:
+    if answer.is_success:
+        return msgspec.json.decode(answer.content)
+    raise problem_of(answer.content, answer.status_code)
+
+
+def problem_of(body: bytes, status: int) -> Refusal:
+    """The refusal in a problem body; `Broken` where there is none."""
+    try:
+        problem = msgspec.json.decode(body, type=dict[str, Any])
+        return by_name(str(problem["refusal"]), str(problem["code"]), str(problem["detail"]))
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError):
+        return Broken("broker_answered_strangely", f"status {status} without a problem body")

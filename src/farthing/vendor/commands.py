@@ -1,0 +1,87 @@
+"""What a gate and its driver say to each other: requests, commands and answers, all frozen.
+
+The drivers (ASGI, proxy, simulator) carry out the commands in order. A refusal or `marks.Stale`
+that a command meets is thrown into the generator; `Aborted` is thrown in when the payer has gone.
+"""
+
+from collections.abc import Generator
+
+import msgspec
+
+from farthing import marks
+from farthing.schemes.contract import Json
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate needs of a request; the body stays with the driver."""
+
+    method: str
+    scheme: str
+    """http or https, as the payer sees it."""
+    host: str
+    path: str
+    path_query: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Names in lower case."""
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this name, as text."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Answer: `At`, with fresh entropy."""
+
+
+class TakeSerial(msgspec.Struct, frozen=True):
+    """Answer: one serial index of this series, never given before."""
+
+    series: str
+
+
+class AskOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: `OriginAnswered`; throws `OriginFailed` or `Aborted`."""
+
+    add: Headers
+    """Headers for the origin; `x-pay-*` of the payer are stripped by the driver."""
+    timeout_s: int
+
+
+class OriginAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """The origin's head, and its body where that was short enough to buffer."""
+
+    status: int
+    headers: Headers
+    body: bytes | None
+    """None: it streams, and the driver passes it on after the answer's head."""
+
+
+class AskBroker(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of the facilitator API. Answer: its JSON; throws `Unavailable`, `Undecided`."""
+
+    call: str
+    """`settle`, `capture` or `void`."""
+    message: Json
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the payer gets; the generator returns it."""
+
+    status: int
+    headers: Headers
+    body: bytes | None
+    """None: the origin's own stream follows."""
+    charged_micro: int = 0
+
+
+class Aborted(Exception):  # noqa: N818 - a signal from the driver, not an error
+    """The payer has gone, or the gate is stopping."""
+
+
+GateCommand = marks.Command | Look | TakeSerial | AskOrigin | AskBroker
+Walk = Generator[GateCommand, object, Answer]

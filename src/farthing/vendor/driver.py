@@ -1,0 +1,163 @@
+"""Runs a gate's generator against real stores, a real origin and a real clock.
+
+One `Exchange` a request. Store commands are shielded: a payer who leaves does not tear a commit;
+the next command then throws `Aborted` into the gate, which releases the hold.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+
+from farthing import marks
+from farthing.errors import Refusal
+from farthing.schemes.contract import At, Json
+from farthing.vendor.commands import (
+    Aborted,
+    Answer,
+    AskBroker,
+    AskOrigin,
+    Look,
+    TakeSerial,
+    Walk,
+)
+
+ENTROPY_BYTES = 32  # the most that any gate step uses
+SERIALS_LEASED = 1024  # a crash skips at most this many of 16.7 million
+
+
+class MarkStore(Protocol):
+    """Any store that answers `marks.Command`."""
+
+    async def do(self, command: marks.Command) -> Any:
+        """The answer; refusals and `marks.Stale` as exceptions."""
+
+
+class Broker(Protocol):
+    """The facilitator API, as a client."""
+
+    async def facilitate(self, call: str, message: Json) -> Json:
+        """The JSON answer; `Unavailable`, `Undecided`."""
+
+
+class Serials:
+    """Leased blocks of serials, one block a series, shared by every request of a process."""
+
+    def __init__(self, store: MarkStore) -> None:
+        """Leases come from `store`."""
+        self._store = store
+        self._blocks: dict[str, tuple[int, int]] = {}
+        self._lock = asyncio.Lock()
+
+    def take_now(self, series: str) -> int | None:
+        """A serial index, or None where the block is used up."""
+        block = self._blocks.get(series)
+        if block is None or block[0] >= block[1]:
+            return None
+        self._blocks[series] = (block[0] + 1, block[1])
+        return block[0]
+
+    async def take(self, series: str) -> int:
+        """A serial index, from a fresh block if need be."""
+        async with self._lock:
+            index = self.take_now(series)
+            if index is None:
+                lease = marks.LeaseSerials(series=series, count=SERIALS_LEASED)
+                first = int(await self._store.do(lease))
+                self._blocks[series] = (first + 1, first + SERIALS_LEASED)
+                index = first
+            return index
+
+
+def now() -> At:
+    """The real time, with fresh entropy."""
+    return At(now_s=int(time.time()), entropy=secrets.token_bytes(ENTROPY_BYTES))
+
+
+class Exchange:
+    """One request on its way through the gate.
+
+    `start` runs to the first `AskOrigin` or to the end; after the origin's answer (or failure)
+    `resume` runs to the end. Both give the final `Answer`, or None while the origin is wanted.
+    """
+
+    def __init__(self, walk: Walk, store: MarkStore, serials: Serials, broker: Broker) -> None:
+        """`walk` is a fresh generator of the gate."""
+        self._walk = walk
+        self._store = store
+        self._serials = serials
+        self._broker = broker
+        self.wanted: AskOrigin | None = None
+        self.cancelled = False
+
+    async def start(self) -> Answer | None:
+        """Run from the beginning."""
+        return await self._run(lambda: next(self._walk))
+
+    async def resume(self, answer: object) -> Answer | None:
+        """Go on with the origin's answer, or with the exception that came instead."""
+        if isinstance(answer, BaseException):
+            return await self._run(lambda: self._walk.throw(answer))
+        return await self._run(lambda: self._walk.send(answer))
+
+    async def abort(self) -> None:
+        """The payer has gone while the origin worked: let the gate clean up."""
+        self.cancelled = True
+        try:
+            await self.resume(Aborted())
+        except Aborted:
+            return
+
+    async def _run(self, step: Callable[[], object]) -> Answer | None:
+        """Carry out commands until the walk ends or wants the origin."""
+        self.wanted = None
+        while True:
+            try:
+                command = step()
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+            if isinstance(command, AskOrigin):
+                if self.cancelled:
+                    step = _thrower(self._walk, Aborted())
+                    continue
+                self.wanted = command
+                return None
+            try:
+                found = await self._carry_out(command)
+            except (Refusal, marks.Stale) as wrong:
+                step = _thrower(self._walk, wrong)
+            else:
+                step = _sender(self._walk, found)
+
+    async def _carry_out(self, command: object) -> object:
+        if isinstance(command, Look):
+            return now()
+        if isinstance(command, TakeSerial):
+            index = self._serials.take_now(command.series)
+            return index if index is not None else await self._serials.take(command.series)
+        if isinstance(command, AskBroker):
+            return await self._whole(self._broker.facilitate(command.call, command.message))
+        return await self._whole(self._store.do(cast(marks.Command, command)))
+
+    async def _whole(self, work: Awaitable[object]) -> object:
+        """Wait for `work` to its end, cancelled or not; remember that we were."""
+        task = asyncio.ensure_future(work)
+        while True:
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.cancelled():
+                    raise
+                self.cancelled = True
+                if task.done():
+                    return task.result()
+
+
+def _thrower(walk: Walk, wrong: BaseException) -> Callable[[], object]:
+    return lambda: walk.throw(wrong)
+
+
+def _sender(walk: Walk, found: object) -> Callable[[], object]:
+    return lambda: walk.send(found)

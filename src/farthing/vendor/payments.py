@@ -1,0 +1,93 @@
+"""One payment at the gate: what is known of it, what is stored of it, what is sent of it."""
+
+import hashlib
+
+import msgspec
+
+from farthing import codec
+from farthing.schemes.contract import At, Dialect, Offer, Taken, Till
+from farthing.vendor.commands import Answer, AskOrigin, Headers, OriginAnswered, Request
+from farthing.vendor.prices import Priced
+from farthing.wire import dialects
+from farthing.wire.offers import Credential, Receipt
+
+# What an origin says in these headers is not for the payer: the gate says it.
+RESERVED = frozenset(
+    {b"cache-control", b"payment-receipt", b"payment-response", b"payment-outcome"}
+)
+NOT_CHARGED: Headers = ((b"payment-outcome", b"released"), (b"cache-control", b"no-store"))
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored with a confirmed payment."""
+
+    status: int
+    dialect: Dialect
+    receipt: Receipt
+    body: bytes | None = None
+    headers: Headers = ()
+    """The origin's, where the body is kept."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored with a hold, whatever the scheme."""
+
+    scheme: str
+    owner: bytes
+    payload_hash: bytes
+    till: bytes
+
+
+class Paying(msgspec.Struct, frozen=True, kw_only=True):
+    """One payment under way."""
+
+    request: Request
+    priced: Priced
+    credential: Credential
+    offer: Offer
+    till: Till
+    taken: Taken
+    digest: bytes
+    payload_hash: bytes
+    at: At
+
+
+def target_hash(request: Request, body_digest: bytes = b"") -> bytes:
+    """What a payment digest says about the request, 32 bytes."""
+    fields = (request.method, request.host, request.path_query, body_digest)
+    return hashlib.sha256(codec.enc(*fields)).digest()
+
+
+def payment_digest(k: str, payload_hash: bytes, target: bytes) -> bytes:
+    """Two payments are the same exactly if these 32 bytes are."""
+    return hashlib.sha256(codec.enc(k, payload_hash, target)).digest()
+
+
+def ask_origin(priced: Priced, paid_by: Taken | Receipt, *, replay: bool = False) -> AskOrigin:
+    """The request to the origin, with what it may know of the payment."""
+    amount_micro = paid_by.value_micro if isinstance(paid_by, Taken) else paid_by.amount_micro
+    add: list[tuple[bytes, bytes]] = [
+        (b"x-pay-payer", paid_by.payer.encode()),
+        (b"x-pay-amount", str(amount_micro).encode()),
+        (b"x-pay-ref", paid_by.reference.encode()),
+    ]
+    if replay:
+        add.append((b"x-pay-replay", b"true"))
+    return AskOrigin(add=tuple(add), timeout_s=priced.route.origin_timeout_s)
+
+
+def paid(receipt: Receipt, origin: OriginAnswered, dialect: Dialect) -> Answer:
+    """The origin's answer with the receipt on it."""
+    kept = tuple(pair for pair in origin.headers if pair[0] not in RESERVED)
+    return Answer(
+        status=origin.status,
+        headers=(*kept, *dialects.receipt_headers(receipt, dialect)),
+        body=origin.body,
+        charged_micro=receipt.amount_micro,
+    )
+
+
+def passed_on(origin: OriginAnswered) -> Answer:
+    """The origin's failure, with word that nothing was charged."""
+    kept = tuple(pair for pair in origin.headers if pair[0] not in RESERVED)
+    return Answer(status=origin.status, headers=(*kept, *NOT_CHARGED), body=origin.body)

@@ -1,0 +1,230 @@
+"""`prices.toml`: what costs how much, and how it may be paid.
+
+Read whole or refused whole, with file, line and reason. The first route that matches a request
+decides; `free` wins over routes; what nothing matches is free.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from farthing.errors import Misconfigured, Refusal
+from farthing.marks import Moment
+from farthing.money import PAYMENT_MICRO_MAX, parse_amount, require_micro
+
+ROUTES_MAX = 1000  # a longer file is a mistake, and matching is linear in it
+REPEAT_S = 3600  # a paid page may be fetched again for an hour
+ORIGIN_TIMEOUT_S = 30  # an origin slower than this has failed
+MATCHES_CACHED = 16_384  # paths whose route is remembered; bounded, since payers choose paths
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[route]]`: what it matches, what it costs."""
+
+    path: str
+    """Glob: `*` within a segment, `**` over segments."""
+    price: str
+    """As people write it: `0.02c`."""
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    accept: tuple[str, ...] = ()
+    """Schemes in the vendor's order; empty: the file's own list."""
+    clearing: Moment | None = None
+    """Earlier than the scheme demands, if wanted."""
+    hold: bool = True
+    """False for an origin that cannot fail: one commit instead of two."""
+    replay_body: bool = False
+    """Keep the answer's body (64 KiB, 1 h) instead of asking the origin again."""
+    repeat_s: int = REPEAT_S
+    origin_timeout_s: int = ORIGIN_TIMEOUT_S
+    description: str = ""
+    external_id: str = ""
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    accept: tuple[str, ...] = ("millicent",)
+    free: tuple[str, ...] = ()
+    route: tuple[Route, ...] = ()
+
+
+class Priced(msgspec.Struct, frozen=True, kw_only=True):
+    """A route with its price read and its schemes filled in."""
+
+    route: Route
+    price_micro: int
+    accept: tuple[str, ...]
+    matches: re.Pattern[str]
+
+
+def glob(pattern: str) -> re.Pattern[str]:
+    """A path glob as a pattern for whole paths; `*` stays within a segment, `**` does not."""
+    parts = re.split(r"(\*\*|\*)", pattern)
+    wild = {"**": ".*", "*": "[^/]*"}
+    return re.compile("".join(wild.get(part, re.escape(part)) for part in parts), re.DOTALL)
+
+
+class Spot:
+    """Where in the text a route or key stands, for messages that people can act on."""
+
+    def __init__(self, where: str, text: str) -> None:
+        """`where` is the file's name."""
+        self._where = where
+        self._lines = text.splitlines()
+
+    def line(self, table: str, index: int | None, key: str) -> int:
+        """The line, from 1, of `key` in the `index`-th `[[table]]`, else of the table's head."""
+        start = 0
+        if index is not None:
+            heads = [n for n, line in enumerate(self._lines) if line.strip() == f"[[{table}]]"]
+            start = heads[index] if index < len(heads) else 0
+        for number in range(start, len(self._lines)):
+            if number > start and self._lines[number].startswith("[["):
+                break
+            if key and re.match(rf"\s*{re.escape(key)}\s*=", self._lines[number]):
+                return number + 1
+        return start + 1
+
+    def wrong(self, code: str, index: int, key: str, reason: str) -> Misconfigured:
+        """The refusal for one key of one route."""
+        return Misconfigured(
+            code, f"{self._where}, line {self.line('route', index, key)}: {reason}"
+        )
+
+    def unreadable(self, message: str) -> Misconfigured:
+        """The refusal for what msgspec found, whose message ends in a path such as `$.route[2]`."""
+        path = re.search(r"\$\.?(\w*)(?:\[(\d+)\])?(?:\.(\w+))?", message)
+        table, index, key = path.groups() if path is not None else ("", None, None)
+        unknown = re.search(r"unknown field `(\w+)`", message)
+        name = unknown.group(1) if unknown else key or (table if index is None else "")
+        line = self.line(table, int(index) if index is not None else None, name)
+        return Misconfigured("prices_malformed", f"{self._where}, line {line}: {message}")
+
+
+class Prices:
+    """Prices as the gate asks for them."""
+
+    def __init__(self, file: File, *, currency: str, known: Sequence[str], spot: Spot) -> None:
+        """`Misconfigured` for the first route that cannot work; `known`: schemes of this gate."""
+        self.currency = currency
+        self._free = tuple(glob(path) for path in file.free)
+        self.routes = tuple(
+            _priced(route, file.accept, index, currency=currency, known=known, spot=spot)
+            for index, route in enumerate(file.route)
+        )
+        self.find = lru_cache(maxsize=MATCHES_CACHED)(self._find)
+
+    def _find(self, method: str, path: str) -> Priced | None:
+        """The priced route of a request, None where it is free. `path` without the query."""
+        if any(pattern.fullmatch(path) for pattern in self._free):
+            return None
+        for priced in self.routes:
+            if method in priced.route.methods and priced.matches.fullmatch(path):
+                return priced
+        return None
+
+
+def _price_micro(route: Route, index: int, *, currency: str, spot: Spot) -> int:
+    try:
+        amount = parse_amount(route.price)
+        price_micro = require_micro(amount.micro, largest_micro=PAYMENT_MICRO_MAX)
+    except Refusal as wrong:
+        raise spot.wrong("price_unreadable", index, "price", wrong.detail) from None
+    if amount.currency not in {None, currency}:
+        raise spot.wrong("price_currency", index, "price", f"this vendor sells in {currency}")
+    if price_micro == 0:
+        raise spot.wrong("price_zero", index, "price", "list a free path under `free` instead")
+    return price_micro
+
+
+def _priced(
+    route: Route,
+    accept: tuple[str, ...],
+    index: int,
+    *,
+    currency: str,
+    known: Sequence[str],
+    spot: Spot,
+) -> Priced:
+    price_micro = _price_micro(route, index, currency=currency, spot=spot)
+    accept = route.accept or accept
+    for name in accept:
+        if name not in known:
+            reason = f"no scheme {name!r} here; known: {', '.join(known)}"
+            raise spot.wrong("scheme_unknown", index, "accept", reason)
+    if not accept:
+        raise spot.wrong("route_accepts_nothing", index, "path", "name a scheme in `accept`")
+    if not route.path.startswith("/"):
+        raise spot.wrong("path_malformed", index, "path", "a path begins with /")
+    if not route.methods:
+        raise spot.wrong("route_without_method", index, "methods", "name a method, as in GET")
+    for method in route.methods:
+        if method not in METHODS:
+            raise spot.wrong("method_unknown", index, "methods", f"{method!r} is not a method")
+    for key, least_s in (("repeat_s", 0), ("origin_timeout_s", 1)):
+        if getattr(route, key) < least_s:
+            raise spot.wrong("seconds_out_of_range", index, key, f"at least {least_s} seconds")
+    return Priced(route=route, price_micro=price_micro, accept=accept, matches=glob(route.path))
+
+
+def read(text: str, *, currency: str, known: Sequence[str], where: str = "prices.toml") -> Prices:
+    """Prices from TOML text; `Misconfigured` with file, line and reason."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise Misconfigured("prices_not_toml", f"{where}: {wrong}") from None
+    spot = Spot(where, text)
+    try:
+        file = msgspec.convert(raw, File, strict=True)
+    except msgspec.ValidationError as wrong:
+        raise spot.unreadable(str(wrong)) from None
+    if len(file.route) > ROUTES_MAX:
+        raise Misconfigured("prices_too_many_routes", f"{where}: at most {ROUTES_MAX} routes")
+    return Prices(file, currency=currency, known=known, spot=spot)
+
+
+class PriceFile:
+    """A file that may change under a running gate; a wrong new version leaves the old in force."""
+
+    def __init__(self, path: Path, *, currency: str, known: Sequence[str]) -> None:
+        """Reads at once; `Misconfigured` where that fails."""
+        self._path = path
+        self._currency = currency
+        self._known = known
+        self._stamp: tuple[int, int] = (0, 0)
+        self.trouble: Misconfigured | None = None
+        self.prices = self._read()
+
+    def _read(self) -> Prices:
+        try:
+            status = self._path.stat()
+            text = self._path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise Misconfigured("prices_unreadable", f"{self._path}: {wrong}") from None
+        self._stamp = (status.st_mtime_ns, status.st_size)
+        return read(text, currency=self._currency, known=self._known, where=self._path.name)
+
+    def refresh(self) -> Literal["same", "new", "refused"]:
+        """Look whether the file changed; `trouble` says why a new version was refused."""
+        try:
+            status = self._path.stat()
+            if (status.st_mtime_ns, status.st_size) == self._stamp:
+                return "same"
+            self._stamp = (status.st_mtime_ns, status.st_size)
+            self.prices = self._read()
+        except OSError as wrong:
+            self._stamp = (0, 0)  # so that the file is read again as soon as it is back
+            self.trouble = Misconfigured("prices_unreadable", f"{self._path}: {wrong}")
+            return "refused"
+        except Misconfigured as wrong:
+            self.trouble = wrong
+            return "refused"
+        self.trouble = None
+        return "new"

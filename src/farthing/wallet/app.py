@@ -1,0 +1,342 @@
+"""The wallet as commands use it: open a file, pay for pages, see what was paid, give back.
+
+This is the process edge: the clock, the environment and the client for brokers are here.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import httpx
+import msgspec
+
+from farthing import codec, ids, money
+from farthing.errors import Misconfigured, Refusal
+from farthing.schemes import registry
+from farthing.schemes.contract import Key, Scheme
+from farthing.wallet import account as account_of
+from farthing.wallet import errand, file
+from farthing.wallet.account import Balance, TopUp
+from farthing.wallet.book import Book, Entry, Holding
+from farthing.wallet.choice import Guide, place_of
+from farthing.wallet.commands import Broker, Question, Request
+from farthing.wallet.driver import TIMEOUT_S, Driver, drive
+from farthing.wallet.flow import Recovered, fetch, recover
+from farthing.wallet.httpx_auth import FarthingAuth
+from farthing.wallet.line import Line
+from farthing.wallet.policy import Limits, Policy, read_limits
+from farthing.wallet.settling import Verdict
+from farthing.wallet.store import Store
+from farthing.wallet.vault import Cost
+
+PATH_VARIABLE = "FARTHING_WALLET"
+PASSPHRASE_VARIABLE = "FARTHING_WALLET_PASSPHRASE"  # noqa: S105 - the name of a variable
+DATA_VARIABLE = "FARTHING_DATA"
+DEFAULT_PATH = "~/.farthing/wallet.db"
+LOAD_MICRO = 2_000  # ten pages at 0.02 cent: what is lost with a vendor that disappears
+REFERENCE_BYTES = 6  # of a top-up: short enough to type into a bank form
+
+Asker = Callable[[Question], bool]
+
+
+class NoKeys:
+    """The wallet's key ring: every key is in its instrument so far."""
+
+    def current(self, purpose: str) -> Key:
+        """`Misconfigured`: there is none."""
+        raise Misconfigured("key_missing", f"the wallet has no key for {purpose}")
+
+    def live(self, purpose: str) -> tuple[Key, ...]:
+        """None."""
+        return ()
+
+    def find(self, purpose: str, key_id: str) -> Key | None:
+        """None."""
+        return None
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What `get` brought."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    paid_micro: int
+    currency: str
+    scheme: str
+    """Empty where nothing was paid."""
+    payment_bytes: int
+    """Size of the scheme's own payload, 0 where nothing was paid."""
+    purchase_id: str
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """What `give_back` did with one instrument."""
+
+    instrument_id: str
+    scheme: str
+    vendor_id: str
+    worth_micro: int
+    refused: str
+    """The code of the refusal, empty where it was given back."""
+
+
+class Wallet:
+    """One open wallet."""
+
+    def __init__(
+        self,
+        opened: file.File,
+        *,
+        schemes: Mapping[str, Scheme] | None = None,
+        client: httpx.Client | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        """Use `init` or `open_wallet`. `schemes` in the payer's order, all registered by default.
+
+        `client` asks brokers and fetches pages for `get`; it must not follow redirects.
+        """
+        self.path = opened.path
+        self._store = Store(opened)
+        self._book = Book(opened)
+        if schemes is None:
+            schemes = {scheme.traits.name: scheme for scheme in registry.all_schemes()}
+        self._schemes = schemes
+        self._client = client or httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
+        self._clock = clock or (lambda: int(time.time()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and the connections; a second time does nothing."""
+        if not self._client.is_closed:
+            self._client.close()
+            self._store.close()
+
+    # --- accounts and budgets -------------------------------------------------------------------
+
+    def add_broker(
+        self,
+        url: str,
+        account: str,
+        token: str,
+        *,
+        broker_id: str = "",
+        currency: str = "",
+    ) -> Broker:
+        """Remember an account at a broker, which is asked for what is not given.
+
+        `Denied` for a URL that is not secure or a token that is not taken, `Unavailable`,
+        `OutOfRange`.
+        """
+        place_of(url)
+        base = url.rstrip("/")
+        if not account or not currency:
+            found = account_of.balance(self._client, base, token)
+            account, currency = account or found.id, currency or found.currency
+        broker = Broker(
+            id=ids.require_broker_id(broker_id or account_of.find_broker_id(self._client, base)),
+            url=base,
+            account=ids.require_name(account),
+            token=token,
+            currency=money.require_currency(currency),
+        )
+        self._book.put_broker(broker)
+        return broker
+
+    def topup(
+        self, amount: str, *, broker_id: str = "", reference: str = "", admin_token: str = ""
+    ) -> TopUp:
+        """Put money into the account; without the operator's token, say how.
+
+        `reference` is the bank's name of the credit; the same one books nothing twice.
+        """
+        broker = self._book.broker(broker_id)
+        typed = money.parse_amount(amount)
+        if typed.currency not in {None, broker.currency}:
+            raise Misconfigured(
+                "topup_in_other_currency", f"the account at {broker.id} is in {broker.currency}"
+            )
+        return account_of.top_up(
+            self._client,
+            broker,
+            typed.micro,
+            reference=reference or ids.new_id("tu", secrets.token_bytes(REFERENCE_BYTES)),
+            admin_token=admin_token,
+        )
+
+    def balance(self, broker_id: str = "") -> Balance:
+        """What the broker says of the account; `Unavailable`."""
+        broker = self._book.broker(broker_id)
+        return account_of.balance(self._client, broker.url, broker.token)
+
+    def brokers(self) -> tuple[Broker, ...]:
+        """Every account."""
+        return tuple(self._book.brokers().values())
+
+    def limits(self) -> Limits:
+        """The budgets."""
+        return self._book.limits()
+
+    def set_limits(self, limits: Limits) -> None:
+        """Change the budgets for good."""
+        self._book.set_limits(limits)
+
+    # --- paying ---------------------------------------------------------------------------------
+
+    def auth(
+        self,
+        *,
+        max_per_payment: str = "",
+        max_per_site_day: str = "",
+        max_per_day: str = "",
+        sites: tuple[str, ...] | None = None,
+        ask: Asker | None = None,
+        load: str = "",
+    ) -> FarthingAuth:
+        """For `httpx.Client(auth=…)`. Amounts as `5c`; what is left out is as the wallet says.
+
+        `ask` is asked about a payment above a budget; without it such a payment is refused.
+        """
+        limits = read_limits(
+            self._book.limits(),
+            currency="",
+            max_per_payment=max_per_payment,
+            max_per_site_day=max_per_site_day,
+            max_per_day=max_per_day,
+            sites=sites,
+        )
+        return FarthingAuth(self._driver(limits, ask, load))
+
+    def _driver(self, limits: Limits, ask: Asker | None = None, load: str = "") -> Driver:
+        guide = Guide(
+            schemes=self._schemes,
+            brokers=self._book.brokers(),
+            policy=Policy(limits),
+            ring=NoKeys(),
+            load_micro=money.parse_amount(load).micro if load else LOAD_MICRO,
+        )
+        return Driver(guide, self._store, self._client, clock=self._clock, ask=ask)
+
+    def get(
+        self,
+        url: str,
+        out: IO[bytes],
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        limits: Limits | None = None,
+        ask: Asker | None = None,
+    ) -> Page:
+        """Fetch `url` into `out`, paying if that is what it takes.
+
+        Refusals of the budgets, brokers and site; `Unavailable` where the site does not answer.
+        A page that breaks off is fetched again with the same payment; `out` must then be seekable.
+        """
+        driver = self._driver(limits or self._book.limits(), ask)
+        request = Request(method=method, url=url, headers=tuple((headers or {}).items()), body=body)
+        with driver.session() as session, Line(self._client, session) as line:
+            fetched = drive(fetch(driver.guide, request), line.answer)
+            response = line.read(out)
+            made = fetched.purchase
+            paid = made is not None and fetched.verdict is Verdict.DONE
+            if made is not None and paid:
+                session.deliver(made)
+        return Page(
+            status=response.status_code,
+            headers=tuple(response.headers.multi_items()),
+            paid_micro=made.price_micro if made is not None and paid else 0,
+            currency=made.currency if made is not None else "",
+            scheme=made.scheme if made is not None and paid else "",
+            payment_bytes=len(codec.canonical(made.paid.payload)) if made is not None else 0,
+            purchase_id=made.id if made is not None else "",
+        )
+
+    def recover(self) -> Recovered:
+        """Finish what a killed or cancelled wallet left behind. Pays nothing."""
+        driver = self._driver(self._book.limits())
+        with driver.session() as session:
+            return drive(recover(driver.guide), session.answer)
+
+    def give_back(self, *, scheme: str = "", vendor_id: str = "") -> tuple[Returned, ...]:
+        """Return what is left of every instrument, or of those of one scheme or vendor."""
+        driver = self._driver(self._book.limits())
+        done: list[Returned] = []
+        for held in self._book.held(scheme, vendor_id):
+            code = ""
+            with driver.session() as session:
+                flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
+                try:
+                    if not drive(flow, session.answer):
+                        code = "instrument_in_use"
+                except Refusal as refusal:
+                    code = refusal.code
+            done.append(
+                Returned(
+                    instrument_id=held.instrument.id,
+                    scheme=held.instrument.scheme,
+                    vendor_id=held.instrument.vendor_id,
+                    worth_micro=held.instrument.worth_micro,
+                    refused=code,
+                )
+            )
+        return tuple(done)
+
+    # --- what is held ---------------------------------------------------------------------------
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """Unspent instruments, summed by broker, scheme, vendor and state."""
+        return self._book.holdings()
+
+    def history(self, count: int = 100) -> tuple[Entry, ...]:
+        """The last purchases, newest first."""
+        return self._book.history(count)
+
+
+def default_path() -> Path:
+    """`FARTHING_WALLET`, else `wallet.db` under `FARTHING_DATA`, else in the home folder."""
+    named = os.environ.get(PATH_VARIABLE)
+    if named:
+        return Path(named)
+    data = os.environ.get(DATA_VARIABLE)
+    return Path(data) / "wallet.db" if data else Path(DEFAULT_PATH).expanduser()
+
+
+def init(
+    path: Path | str | None = None,
+    passphrase: str | None = None,
+    *,
+    cost: Cost | None = None,
+    **options: Any,
+) -> Wallet:
+    """A new wallet; `Misconfigured` if one is there, `Denied` without a passphrase.
+
+    `options` as of `Wallet`; `cost` is how hard the passphrase is to guess.
+    """
+    where = Path(path) if path is not None else default_path()
+    return Wallet(file.create(where, _passphrase(passphrase), cost or Cost()), **options)
+
+
+def open_wallet(
+    path: Path | str | None = None, passphrase: str | None = None, **options: Any
+) -> Wallet:
+    """An existing wallet; see `file.open_file` for the refusals. `options` as of `Wallet`."""
+    where = Path(path) if path is not None else default_path()
+    return Wallet(file.open_file(where, _passphrase(passphrase)), **options)
+
+
+def _passphrase(given: str | None) -> str:
+    return given if given is not None else os.environ.get(PASSPHRASE_VARIABLE, "")

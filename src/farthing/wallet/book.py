@@ -1,0 +1,164 @@
+"""What the owner reads and sets: accounts at brokers, budgets, what is held and what was paid."""
+
+from typing import Any
+
+import msgspec
+
+from farthing.errors import Unknown
+from farthing.schemes.contract import Instrument
+from farthing.wallet.commands import Broker, InstrumentState, Purchase, PurchaseState
+from farthing.wallet.file import File
+from farthing.wallet.policy import Limits
+from farthing.wallet.rows import Rows
+
+HISTORY_MAX = 10_000  # lines of one listing
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """What the wallet holds of one scheme at one vendor, in one state."""
+
+    broker_id: str
+    scheme: str
+    vendor_id: str
+    currency: str
+    state: InstrumentState
+    count: int
+    worth_micro: int
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """One instrument and where it is spent."""
+
+    broker_id: str
+    site: str
+    instrument: Instrument
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the history."""
+
+    id: str
+    created_at_s: int
+    state: PurchaseState
+    method: str
+    url: str
+    scheme: str
+    broker_id: str
+    vendor_id: str
+    price_micro: int
+    currency: str
+    reference: str
+    """The vendor's name of the payment, from its receipt; empty without one."""
+
+
+class Book:
+    """Over an open wallet file."""
+
+    def __init__(self, file: File) -> None:
+        """Over an open file."""
+        self._file = file
+        self._rows = Rows(file)
+
+    def put_broker(self, broker: Broker) -> None:
+        """Add an account, or change the one at this broker."""
+        token = self._file.vault.seal(broker.token.encode(), "brokers", broker.id)
+        with self._file.write() as db:
+            db.execute(
+                "INSERT INTO brokers VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET"
+                " url=excluded.url, account=excluded.account, currency=excluded.currency,"
+                " token=excluded.token",
+                (broker.id, broker.url, broker.account, broker.currency, token),
+            )
+
+    def brokers(self) -> dict[str, Broker]:
+        """Every account by broker id."""
+        with self._file.write():
+            rows = self._file.rows("SELECT id, url, account, currency, token FROM brokers")
+        return {
+            broker_id: Broker(
+                id=broker_id,
+                url=url,
+                account=account,
+                currency=currency,
+                token=self._file.vault.open(token, "brokers", broker_id).decode(),
+            )
+            for broker_id, url, account, currency, token in rows
+        }
+
+    def broker(self, broker_id: str = "") -> Broker:
+        """The account at this broker, or the only one; `Unknown` with what to do."""
+        brokers = self.brokers()
+        if not broker_id and len(brokers) == 1:
+            return next(iter(brokers.values()))
+        if broker_id not in brokers:
+            known = ", ".join(brokers) or "none; add one with: farthing wallet init"
+            raise Unknown("broker_unknown", f"name one of this wallet's brokers ({known})")
+        return brokers[broker_id]
+
+    def set_limits(self, limits: Limits) -> None:
+        """Store the budgets."""
+        with self._file.write() as db:
+            db.execute(
+                "INSERT INTO meta VALUES ('limits', ?)"
+                " ON CONFLICT DO UPDATE SET value=excluded.value",
+                (msgspec.json.encode(limits),),
+            )
+
+    def limits(self) -> Limits:
+        """The stored budgets, or the usual ones."""
+        with self._file.write():
+            rows = self._file.rows("SELECT value FROM meta WHERE name='limits'")
+        return msgspec.json.decode(rows[0][0], type=Limits) if rows else Limits()
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """What is not spent, summed by broker, scheme, vendor and state."""
+        with self._file.write():
+            rows = self._file.rows(
+                "SELECT broker, scheme, vendor, currency, state, COUNT(*), SUM(worth_micro)"
+                " FROM instruments WHERE state<>'spent' GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 5"
+            )
+        names = Holding.__struct_fields__
+        return tuple(msgspec.convert(dict(zip(names, row, strict=True)), Holding) for row in rows)
+
+    def held(self, scheme: str = "", vendor_id: str = "") -> tuple[Held, ...]:
+        """Every instrument that may be given back, of one scheme or vendor where named."""
+        with self._file.write():
+            rows = self._file.rows(
+                "SELECT site, broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
+                " FROM instruments WHERE state IN ('ready', 'aside') AND worth_micro > 0"
+                " AND ? IN ('', scheme) AND ? IN ('', vendor) ORDER BY broker, scheme, vendor, id",
+                (scheme, vendor_id),
+            )
+            return tuple(
+                Held(
+                    broker_id=row[1], site=row[0], instrument=self._rows.unseal_instrument(row[1:])
+                )
+                for row in rows
+            )
+
+    def history(self, count: int = 100) -> tuple[Entry, ...]:
+        """The last `count` purchases, newest first."""
+        with self._file.write():
+            rows = self._file.rows(
+                "SELECT id, sealed, state, receipt FROM purchases"
+                " ORDER BY created_at_s DESC, rowid DESC LIMIT ?",
+                (min(count, HISTORY_MAX),),
+            )
+            return tuple(self._entry(*row) for row in rows)
+
+    def _entry(self, row_id: str, sealed: bytes, state: PurchaseState, receipt: Any) -> Entry:
+        made = self._rows.unseal(Purchase, "purchases", row_id, sealed)
+        plain = self._file.vault.open(receipt, "receipts", row_id) if receipt else b""
+        return Entry(
+            id=row_id,
+            created_at_s=made.created_at_s,
+            state=state,
+            method=made.method,
+            url=made.url,
+            scheme=made.scheme,
+            broker_id=made.broker_id,
+            vendor_id=made.vendor_id,
+            price_micro=made.price_micro,
+            currency=made.currency,
+            reference=msgspec.json.decode(plain)["reference"] if plain else "",
+        )

@@ -1,0 +1,211 @@
+"""Which of a 402's offers the wallet can pay, in its own order of schemes.
+
+The checks that keep a wallet honest towards its payer: a secure origin, a realm that is the site
+that was asked, the very request that was made, an account at the broker in its currency, a price
+within the limits, time left to pay. An offer that fails is passed over; where none is left the
+refusal says why the first one failed. Source: wire format, sections 3 and 4; trust, "TLS".
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import msgspec
+
+from farthing.errors import (
+    BadRequest,
+    Denied,
+    Expired,
+    HeaderTooLarge,
+    Malformed,
+    Mismatch,
+    OutOfRange,
+    Refusal,
+    Unfunded,
+    Unsupported,
+)
+from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.contract import Purse, Ring, Scheme, Setting
+from farthing.wallet.commands import HEADERS_BYTES_MAX, Broker, Request, Response, Wish
+from farthing.wallet.policy import Policy
+from farthing.wire import mpp, x402
+from farthing.wire.offers import Received, target_of
+
+PAYMENT_SCHEME = "payment "  # the auth scheme of MPP credentials, RFC 9110 section 11.1
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Guide(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a flow works for: schemes in order, accounts, budgets."""
+
+    schemes: Mapping[str, Scheme]
+    """By registry name, the one the payer prefers first."""
+    brokers: Mapping[str, Broker]
+    """By broker id."""
+    policy: Policy
+    ring: Ring
+    load_micro: int
+    """How much an instrument is loaded with, at least, where the balance allows."""
+
+    def purse(self, scheme: str, broker_id: str) -> Purse:
+        """The purse of a scheme at a broker; `Unsupported` for one that is not registered."""
+        found = self.schemes.get(scheme)
+        broker = self.brokers.get(broker_id)
+        if found is None or broker is None:
+            raise Unsupported(
+                "instrument_unusable", f"{scheme} at {broker_id}: no such scheme or account here"
+            )
+        return found.purse(
+            Setting(
+                broker_id=broker_id,
+                currency=broker.currency,
+                ring=self.ring,
+                broker_url=broker.url,
+            )
+        )
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer that can be paid."""
+
+    received: Received
+    wish: Wish
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request goes."""
+
+    site: str
+    """Origin, default port left out."""
+    host: str
+    """Host name alone, lower case."""
+    authority: str
+    """Host and port as the Host header has them."""
+    path_query: str
+
+
+def place_of(url: str) -> Place:
+    """The parts of `url`; `Denied` unless it is https, or http to this machine; `BadRequest`."""
+    try:
+        parts = urlsplit(url)
+        host, number = (parts.hostname or "").lower(), parts.port
+        if not host:
+            raise ValueError
+    except ValueError:
+        raise BadRequest(
+            "url_malformed", "write an address as in https://news.example/page"
+        ) from None
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise Denied("site_not_secure", "the wallet pays over https, and over http on this machine")
+    port = "" if number in {None, DEFAULT_PORTS[parts.scheme]} else f":{number}"
+    named = f"[{host}]" if ":" in host else host
+    return Place(
+        site=f"{parts.scheme}://{named}{port}",
+        host=host,
+        authority=f"{named}{port}",
+        path_query=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_paid(request: Request) -> bool:
+    """Whether the request carries a payment already; then it is nobody else's business."""
+    return any(
+        name.lower() in {"payment-authorization", "payment-signature"}
+        or (name.lower() == "authorization" and value[:8].lower() == PAYMENT_SCHEME)
+        for name, value in request.headers
+    )
+
+
+def read_offers(response: Response, now_s: int) -> tuple[Received, ...]:
+    """Every offer of a 402, in both dialects, those of MPP first; `HeaderTooLarge`."""
+    size_bytes = sum(len(name) + len(value) + 4 for name, value in response.headers)
+    if size_bytes > HEADERS_BYTES_MAX:
+        raise HeaderTooLarge("answer_headers_too_large", f"over {HEADERS_BYTES_MAX} bytes")
+    offers = mpp.read_challenges(response.values("www-authenticate"))
+    required = response.value("payment-required")
+    if required:
+        with suppress(Malformed):  # the other dialect may be in order
+            offers += x402.read_required(required, now_s=now_s)
+    return offers
+
+
+def choose(
+    guide: Guide, request: Request, offers: tuple[Received, ...], now_s: int
+) -> tuple[Choice, ...]:
+    """The offers that can be paid, best first; the first refusal where there is none."""
+    place = place_of(request.url)
+    guide.policy.require_site(place.host)
+    order = list(guide.schemes)
+    usable: list[Choice] = []
+    refusal: Refusal | None = None
+    for received in offers:
+        try:
+            usable.append(_require_usable(guide, request, place, received, now_s))
+        except Refusal as refused:
+            refusal = refusal or refused
+    if not usable and refusal is not None:
+        raise refusal
+    usable.sort(key=lambda choice: order.index(choice.wish.scheme))
+    return tuple(usable)
+
+
+def _require_usable(
+    guide: Guide, request: Request, place: Place, received: Received, now_s: int
+) -> Choice:
+    """The choice; `Unsupported`, `Mismatch`, `Expired`, `OutOfRange`, `Unfunded`."""
+    offer = received.offer
+    if offer.scheme not in guide.schemes or offer.intent != "charge":
+        raise Unsupported("scheme_not_spent_here", f"this wallet does not spend {offer.scheme}")
+    if received.realm not in {place.host, place.authority}:
+        raise Mismatch("offer_for_another_site", f"the offer is for {received.realm}")
+    if received.target and received.target != target_of(request.method, place.path_query):
+        raise Mismatch("offer_for_another_page", "the offer is for another request")
+    if received.body_digest and received.body_digest != request.body_digest:
+        raise Mismatch("offer_for_another_body", "the offer is for another request body")
+    if received.expires_at_s <= now_s:
+        raise Expired("offer_expired", "the offer had ended when it came; is the clock right?")
+    if not 0 < offer.price_micro <= PAYMENT_MICRO_MAX:
+        raise OutOfRange("price_out_of_range", f"prices are 1 to {PAYMENT_MICRO_MAX} micro-units")
+    broker = guide.brokers.get(offer.broker_id)
+    if broker is None:
+        raise Unfunded(
+            "broker_without_account", f"this wallet has no account at broker {offer.broker_id}"
+        )
+    if broker.currency != offer.currency:
+        raise Mismatch(
+            "offer_in_another_currency", f"the account at {broker.id} is in {broker.currency}"
+        )
+    if received.dialect == "mpp" and _has_login(request) and _header_of(received) == "":
+        raise Unsupported(
+            "authorization_in_use", "the site's own login and the payment need one header"
+        )
+    return Choice(
+        received=received,
+        wish=Wish(
+            scheme=offer.scheme,
+            broker_id=offer.broker_id,
+            vendor_id=offer.vendor_id,
+            currency=offer.currency,
+            price_micro=offer.price_micro,
+        ),
+    )
+
+
+def _has_login(request: Request) -> bool:
+    return any(name.lower() == "authorization" for name, _ in request.headers)
+
+
+def _header_of(received: Received) -> str:
+    """The header that an MPP challenge wants its credential in, "" for Authorization."""
+    echo = received.echo
+    return str(echo.get("header", "")) if isinstance(echo, dict) else ""

@@ -1,0 +1,304 @@
+"""What the wallet's flow asks of the world, and what it is answered.
+
+Commands are imperatives, answers are facts; all are frozen structs. The flow yields a command and
+is sent its answer; whoever drives it owns the clock, the store and the sockets. A refusal of the
+store (a locked file, a full disk) is thrown into the flow where the command was yielded.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from farthing.errors import Refusal
+from farthing.schemes.contract import Asked, Instrument, Json, Paid
+from farthing.wire.offers import Received
+
+HEADERS_BYTES_MAX = 32 * 1024  # of one answer: eight offers in two dialects need 14 KiB
+JSON_BYTES_MAX = 64 * 1024  # of a refusal or a receipt; ours have under 4 KiB
+
+PurchaseState = Literal["sent", "undecided", "done", "released"]
+AskState = Literal["open", "done", "refused"]
+InstrumentState = Literal["ready", "offered", "spent", "aside"]
+Headers = tuple[tuple[str, str], ...]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request. Its repr shows no header and no query."""
+
+    method: str
+    url: str
+    headers: Headers = ()
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        """Method and address without the query."""
+        return f"Request({self.method} {self.url.partition('?')[0]})"
+
+    @property
+    def body_digest(self) -> bytes:
+        """SHA-256 of the body, empty where there is none."""
+        return hashlib.sha256(self.body).digest() if self.body else b""
+
+    def with_header(self, name: str, value: str) -> "Request":
+        """The same request with one header set."""
+        others = tuple(pair for pair in self.headers if pair[0].lower() != name.lower())
+        return msgspec.structs.replace(self, headers=(*others, (name, value)))
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """The head of an answer, and the body where it is a refusal's."""
+
+    status: int
+    url: str
+    """Where the answer came from: another address than was asked after a redirect."""
+    headers: Headers = ()
+    body: bytes = b""
+    """Of JSON answers to a payment or an enquiry, at most `JSON_BYTES_MAX`; else empty."""
+
+    def __repr__(self) -> str:
+        """The status only."""
+        return f"Response({self.status})"
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Every value of a header, in order."""
+        return tuple(value for key, value in self.headers if key.lower() == name.lower())
+
+    def value(self, name: str) -> str:
+        """The first value of a header, or ""."""
+        return next(iter(self.values(name)), "")
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """No answer came: the connection was refused, broke, or took too long."""
+
+    reason: str
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """An account at a broker. Its repr shows no token."""
+
+    id: str
+    url: str
+    account: str
+    token: str
+    currency: str
+
+    def __repr__(self) -> str:
+        """Who and where only."""
+        return f"Broker({self.id}, {self.url}, {self.account})"
+
+
+class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+    """One payment as it was made; written before its bytes are sent."""
+
+    id: str
+    created_at_s: int
+    site: str
+    """Origin, as in `https://news.example`."""
+    method: str
+    url: str
+    body_digest: bytes
+    k: str
+    scheme: str
+    broker_id: str
+    vendor_id: str
+    currency: str
+    price_micro: int
+    received: Received
+    credential: tuple[str, str]
+    """Header name and value, as sent."""
+    payload_hash: bytes
+    paid: Paid
+    opened_from: Instrument | None = None
+    """The general instrument, as it is now, if what was spent was opened out of one just then."""
+
+    def __repr__(self) -> str:
+        """Id, scheme and price only."""
+        return f"Purchase({self.id}, {self.scheme}, {self.price_micro})"
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to a mint, written before it is sent; `id` is its Idempotency-Key."""
+
+    id: str
+    created_at_s: int
+    broker_id: str
+    scheme: str
+    vendor_id: str
+    site: str
+    """Where the instruments are to be spent; the vendor's mint is there too."""
+    amount_micro: int
+    asked: Asked
+    instrument_id: str = ""
+    """The instrument that is given back by it, or empty."""
+
+    def __repr__(self) -> str:
+        """Id, scheme and operation only."""
+        return f"Ask({self.id}, {self.scheme}, {self.asked.operation})"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What a payer is asked to approve; an approval counts for exactly this."""
+
+    site: str
+    vendor_id: str
+    price_micro: int
+    currency: str
+    reason: str
+    """The code of the budget that it exceeds."""
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What this wallet has spent today, what is still undecided included."""
+
+    site_micro: int
+    total_micro: int
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """One way in which a price may be paid."""
+
+    scheme: str
+    broker_id: str
+    vendor_id: str
+    currency: str
+    price_micro: int
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: `At`, with fresh entropy."""
+
+
+class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: `Response` or `Failed`. Redirects are not followed once a credential is on it."""
+
+    request: Request
+    leg: Literal["first", "paid", "outcome", "keys"]
+    """The payer's request, unpaid or paid; or an enquiry of the wallet's own."""
+
+
+class AskMint(msgspec.Struct, frozen=True, kw_only=True):
+    """Send an ask that is in the store. Answer: `Answered`, `Refused` or `Failed`."""
+
+    ask: Ask
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mint answered."""
+
+    value: Json
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A mint said no."""
+
+    refusal: Refusal
+    retry: Literal["same", "new", "never", "later"]
+    """As in the table of refusals; `later`: it did not look at the ask (the token is wrong)."""
+
+
+class Reserve(msgspec.Struct, frozen=True, kw_only=True):
+    """Take one instrument and write the purchase made of it, in one transaction.
+
+    Answer: the `Purchase`; `Unsettled` for an abandoned one that has to be settled first;
+    `OverBudget`; or `Nothing`.
+    """
+
+    request: Request
+    site: str
+    wishes: tuple[Wish, ...]
+    now_s: int
+    skip: frozenset[str]
+    """Instruments and purchases that this flow has given up on."""
+    allow: Callable[[Wish, Spent], None]
+    """Raises `Overlimit` above a budget."""
+    pay: Callable[[int, Instrument], Purchase | None]
+    """The purchase that pays a wish (by number) from an instrument; None where that cannot be."""
+
+
+class Unsettled(msgspec.Struct, frozen=True, kw_only=True):
+    """A purchase that was left undecided, now leased to the asker."""
+
+    purchase: Purchase
+    same: bool
+    """Whether it was for the very request that is being made."""
+
+
+class OverBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """The payment needs the payer's approval."""
+
+    wish: Wish
+    refusal: Refusal
+
+
+class Nothing(msgspec.Struct, frozen=True, kw_only=True):
+    """No instrument is ready."""
+
+    coming: bool
+    """Whether another flow will soon be done with one, or is asking a mint for one."""
+
+
+class AskPayer(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: whether the payer approves; False where nobody can be asked."""
+
+    question: Question
+
+
+class Settle(msgspec.Struct, frozen=True, kw_only=True):
+    """Write how a purchase ended. Answer: whether it was still open."""
+
+    purchase: Purchase
+    state: PurchaseState
+    instruments: tuple[Instrument, ...] = ()
+    """What is left in the wallet."""
+    receipt: bytes = b""
+    aside: bool = False
+    """Whether a vendor refused the instrument: it is kept, and not offered again."""
+    now_s: int
+
+
+class RecallReleased(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: the last few purchases made of the same instrument that were taken as released."""
+
+    purchase: Purchase
+
+
+class OpenAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """Write an ask. Answer: it, or an abandoned one of the same kind to finish first, or None.
+
+    None if `patient`, while another flow is asking for the same; and where the instrument to
+    be given back is being spent.
+    """
+
+    ask: Ask
+    patient: bool
+    now_s: int
+
+
+class FinishAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """Write a mint's answer: instruments, the next message of the errand, or a refusal's code."""
+
+    ask: Ask
+    instruments: tuple[Instrument, ...] = ()
+    following: Ask | None = None
+    refused: str = ""
+    now_s: int
+
+
+class Abandoned(msgspec.Struct, frozen=True, kw_only=True):
+    """Take over what nobody is working on any more. Answer: purchases and asks."""
+
+    now_s: int
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """Let some time pass. Answer: None."""
+
+    delay_ms: int
+
+
+StoreCommand = Reserve | Settle | RecallReleased | OpenAsk | FinishAsk | Abandoned
+Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand
+Sent = Response | Failed

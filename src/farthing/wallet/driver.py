@@ -1,0 +1,257 @@
+"""Carries out the flow's commands, all but the requests that a payer's own client sends.
+
+A session is one flow under way. What it has taken from the store is let go when it ends, however it
+ends, so that the next flow may finish it. The clock is passed in; entropy comes from the system.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+import httpx
+import msgspec
+
+from farthing import codec, errors
+from farthing.errors import Malformed, Refusal
+from farthing.schemes.contract import At, Json
+from farthing.wallet.choice import Guide
+from farthing.wallet.commands import (
+    JSON_BYTES_MAX,
+    Answered,
+    Ask,
+    AskMint,
+    AskPayer,
+    Command,
+    Failed,
+    FinishAsk,
+    Look,
+    Purchase,
+    Question,
+    Refused,
+    Request,
+    Response,
+    SendRequest,
+    Sent,
+    Unsettled,
+    Wait,
+)
+from farthing.wallet.errand import Flow
+from farthing.wallet.store import Store
+
+T = TypeVar("T")
+
+ENTROPY_BYTES = 512  # for one purse call: purses that need more expand it
+TIMEOUT_S = 35  # of one request: the gate's own time-outs end before
+MINT_TIMEOUT_S = 10  # brokers answer within 5 s or say that they are busy
+KEYS_S = 300  # how long a vendor's key document is taken as it is; keys live for a year
+VENDOR_MINT_PATH = "/.well-known/farthing"  # where a vendor's gate mounts its mint
+OPERATION_PATHS = {"issue": "issue", "take_back": "take-back"}
+TOKEN_CODES = frozenset({"token_missing", "token_unknown", "scope_missing"})
+
+
+class Mintage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mint's endpoint answers, at a broker and at a vendor."""
+
+    answer: Json
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal as a mint's API writes it."""
+
+    code: str
+    detail: str = ""
+    retry: Literal["same", "new", "never"] = "never"
+    refusal: str = ""
+    """The class by name."""
+
+
+class Driver:
+    """What sessions share: a store, a client for brokers and enquiries, a clock, a payer."""
+
+    def __init__(
+        self,
+        guide: Guide,
+        store: Store,
+        client: httpx.Client,
+        *,
+        clock: Callable[[], int],
+        ask: Callable[[Question], bool] | None = None,
+    ) -> None:
+        """`client` must not follow redirects; `clock` gives unix seconds; `ask` asks the payer."""
+        self.guide = guide
+        self.store = store
+        self.client = client
+        self.clock = clock
+        self.ask = ask
+        self.key_documents: dict[str, tuple[int, Response]] = {}
+        """When a vendor's was read, and it, by address."""
+
+    def session(self) -> "Session":
+        """For one flow."""
+        return Session(self)
+
+
+class Session:
+    """One flow under way."""
+
+    def __init__(self, driver: Driver) -> None:
+        """Of this driver."""
+        self._driver = driver
+        self._taken: dict[str, Purchase | Ask] = {}
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._taken:
+            self._driver.store.let_go(tuple(self._taken))
+
+    def deliver(self, purchase: Purchase) -> None:
+        """The payer has what was paid for."""
+        self._taken.pop(purchase.id, None)
+        self._driver.store.deliver(purchase)
+
+    def answer(self, command: Command) -> Any:
+        """The answer to any command but the payer's own requests; any refusal of the store."""
+        driver = self._driver
+        match command:
+            case Look():
+                return At(now_s=driver.clock(), entropy=secrets.token_bytes(ENTROPY_BYTES))
+            case AskPayer(question=question):
+                return driver.ask is not None and driver.ask(question)
+            case Wait(delay_ms=delay_ms):
+                time.sleep(delay_ms / 1000)
+                return None
+            case AskMint(ask=ask):
+                return self._ask_mint(ask)
+            case SendRequest(request=request, leg="keys"):
+                return self._key_document(request)
+            case SendRequest(request=request):
+                return self.enquire(request)
+            case _:
+                return self._remember(driver.store.do(command), command)
+
+    def _remember(self, answer: Any, command: Command) -> Any:
+        """Note what we hold, so that it can be let go."""
+        held: list[Any] = [answer]
+        if isinstance(answer, Unsettled):
+            held = [answer.purchase]
+        elif isinstance(answer, tuple):
+            held = [item for part in answer if isinstance(part, tuple) for item in part]
+        elif isinstance(command, FinishAsk):
+            held = [command.following]
+        for item in held:
+            if isinstance(item, Purchase | Ask):
+                self._taken[item.id] = item
+        return answer
+
+    def enquire(self, request: Request) -> Sent:
+        """Send a request of the wallet's own; its JSON answer is read."""
+        try:
+            with self._driver.client.stream(
+                request.method,
+                request.url,
+                headers=list(request.headers),
+                content=request.body,
+                timeout=TIMEOUT_S,
+            ) as response:
+                return heard(response, _read_bounded(response))
+        except httpx.HTTPError as wrong:
+            return Failed(reason=type(wrong).__name__)
+
+    def _key_document(self, request: Request) -> Sent:
+        known, now_s = self._driver.key_documents, self._driver.clock()
+        read_at_s, answer = known.get(request.url, (0, None))
+        if answer is not None and now_s - read_at_s < KEYS_S:
+            return answer
+        fresh = self.enquire(request)
+        if isinstance(fresh, Response) and fresh.status == 200:
+            known[request.url] = (now_s, fresh)
+        return fresh
+
+    def _ask_mint(self, ask: Ask) -> Answered | Refused | Failed:
+        broker = self._driver.guide.brokers[ask.broker_id]
+        headers = {"Idempotency-Key": ask.id, "Content-Type": "application/json"}
+        base = ask.site + VENDOR_MINT_PATH
+        if ask.asked.to == "broker":
+            base = broker.url.rstrip("/")
+            headers["Authorization"] = f"Bearer {broker.token}"
+        try:
+            with self._driver.client.stream(
+                "POST",
+                f"{base}/{OPERATION_PATHS[ask.asked.operation]}/{ask.scheme}",
+                headers=headers,
+                content=codec.canonical(ask.asked.message),
+                timeout=MINT_TIMEOUT_S,
+            ) as response:
+                return read_mint(response.status_code, _read_bounded(response))
+        except httpx.HTTPError as wrong:
+            return Failed(reason=type(wrong).__name__)
+
+
+def read_mint(status: int, body: bytes) -> Answered | Refused | Failed:
+    """What a mint said."""
+    if status == 200:
+        try:
+            return Answered(value=msgspec.convert(codec.read_json(body), Mintage).answer)
+        except (msgspec.MsgspecError, Malformed):
+            return Failed(reason="answer_malformed")
+    try:
+        problem = msgspec.json.decode(body, type=Problem)
+    except msgspec.MsgspecError:
+        return Failed(reason=f"status_{status}")
+    refusal = errors.by_name(problem.refusal, problem.code, problem.detail)
+    if problem.code in TOKEN_CODES:  # the mint has not looked at the ask
+        return Refused(refusal=refusal, retry="later")
+    return Refused(refusal=refusal, retry="same" if status >= 500 else problem.retry)
+
+
+def _read_bounded(response: httpx.Response) -> bytes:
+    """The body, cut where it is over the limit: then it is no JSON any more."""
+    body = b""
+    for part in response.iter_bytes():
+        body += part
+        if len(body) > JSON_BYTES_MAX:
+            break
+    return body[:JSON_BYTES_MAX]
+
+
+def heard(response: httpx.Response, body: bytes = b"") -> Response:
+    """An answer as the flow reads it."""
+    return Response(
+        status=response.status_code,
+        url=str(response.url),
+        headers=tuple(response.headers.multi_items()),
+        body=body,
+    )
+
+
+def has_json(response: httpx.Response) -> bool:
+    """Whether the body is one that the flow reads: a refusal, not a page."""
+    kind = response.headers.get("content-type", "")
+    return response.status_code >= 400 and kind.startswith("application/problem+json")
+
+
+def drive(flow: Flow[T], answer: Callable[[Command], Any]) -> T:
+    """Run a flow to its end; a refusal of `answer` is thrown into it."""
+    try:
+        command = next(flow)
+        while True:
+            try:
+                value = answer(command)
+            except Refusal as refusal:
+                command = flow.throw(refusal)
+            else:
+                command = flow.send(value)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        flow.close()

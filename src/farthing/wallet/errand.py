@@ -1,0 +1,177 @@
+"""Errands to a mint: loading an instrument, giving one back.
+
+An ask is in the store, with its Idempotency-Key, before it is sent; it is sent again with the same
+key until it is answered, by this process or the next. A purse may answer with one more message of
+the same errand (scrip is burned at its vendor, then the burn receipt goes to the broker): it is
+written in the transaction that finishes the one before.
+"""
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+from farthing import ids
+from farthing.errors import Broken, OutOfRange, Overlimit, Refusal, Unavailable, Unfunded
+from farthing.schemes.contract import Asked, At, Instrument, Json, Need
+from farthing.wallet.choice import Choice, Guide
+from farthing.wallet.commands import (
+    Answered,
+    Ask,
+    AskMint,
+    Command,
+    Failed,
+    FinishAsk,
+    Look,
+    OpenAsk,
+    Refused,
+    Wait,
+)
+
+T = TypeVar("T")
+Flow = Generator[Command, Any, T]
+
+LOAD_PRICES = 10  # ten pages an ask: rare enough to be cheap, little enough to lose
+SENDS_MAX = 3  # of one message in one flow; afterwards it stays for the next
+MESSAGES_MAX = 4  # of one errand: the longest that a scheme describes has two
+PAUSE_MS = 250  # before a message is sent again, times the number of tries
+ID_BYTES = 16  # random: an Idempotency-Key that nobody else uses
+
+
+def look() -> Flow[At]:
+    """Time and fresh entropy."""
+    at: At = yield Look()
+    return at
+
+
+def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool) -> Flow[bool]:
+    """Ask mints, in the order of `choices`, until one gives an instrument.
+
+    False if somebody else is asking and we are `patient`. The first mint's refusal if none gives.
+    """
+    refusal: Refusal | None = None
+    tried: set[str] = set()
+    for choice in choices:
+        wish = choice.wish
+        if wish.scheme in tried:
+            continue
+        tried.add(wish.scheme)
+        plenty_micro = max(wish.price_micro * LOAD_PRICES, guide.load_micro)
+        for amount_micro in dict.fromkeys((plenty_micro, wish.price_micro)):
+            try:
+                return (yield from _load_one(guide, choice, site, amount_micro, patient=patient))
+            except (Unfunded, Overlimit, OutOfRange) as refused:
+                refusal = refusal or refused  # less may still be had
+            except Refusal as refused:
+                refusal = refusal or refused
+                break
+    assert refusal is not None, "there is at least one choice"
+    raise refusal
+
+
+def _load_one(
+    guide: Guide, choice: Choice, site: str, amount_micro: int, *, patient: bool
+) -> Flow[bool]:
+    wish = choice.wish
+    at = yield from look()
+    need = Need(
+        amount_micro=amount_micro,
+        currency=wish.currency,
+        vendor_id=wish.vendor_id,
+        offer=choice.received.offer,
+    )
+    ask = Ask(
+        id=ids.new_id("ask", at.entropy[:ID_BYTES]),
+        created_at_s=at.now_s,
+        broker_id=wish.broker_id,
+        scheme=wish.scheme,
+        vendor_id=wish.vendor_id,
+        site=site,
+        amount_micro=amount_micro,
+        asked=guide.purse(wish.scheme, wish.broker_id).ask(need, (yield from look())),
+    )
+    opened: Ask | None = yield OpenAsk(ask=ask, patient=patient, now_s=at.now_s)
+    if opened is None:
+        return False
+    yield from run(guide, opened)
+    return True
+
+
+def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -> Flow[bool]:
+    """Return what is left of an instrument; False if it is being spent. Any refusal."""
+    at = yield from look()
+    purse = guide.purse(instrument.scheme, broker_id)
+    ask = Ask(
+        id=ids.new_id("ask", at.entropy[:ID_BYTES]),
+        created_at_s=at.now_s,
+        broker_id=broker_id,
+        scheme=instrument.scheme,
+        vendor_id=instrument.vendor_id,
+        site=site,
+        amount_micro=instrument.worth_micro,
+        asked=purse.give_back(instrument, (yield from look())),
+        instrument_id=instrument.id,
+    )
+    opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
+    if opened is None:
+        return False
+    yield from run(guide, opened)
+    return True
+
+
+def run(guide: Guide, ask: Ask) -> Flow[None]:
+    """Send an ask that is in the store, and whatever follows from its answer.
+
+    `Unavailable` if no answer came, `Denied` if the account's token is not taken: the ask stays
+    open. Any refusal of the mint, or of the purse if the answer is not right: the ask is closed.
+    """
+    purse = guide.purse(ask.scheme, ask.broker_id)
+    for _ in range(MESSAGES_MAX):
+        value = yield from _answer(ask)
+        at = yield from look()
+        try:
+            received = purse.receive(ask.asked, value, at)
+        except Refusal as refusal:
+            yield FinishAsk(ask=ask, refused=refusal.code, now_s=at.now_s)
+            raise
+        if not isinstance(received, Asked):
+            yield FinishAsk(ask=ask, instruments=received, now_s=at.now_s)
+            return
+        following = Ask(
+            id=ids.new_id("ask", at.entropy[:ID_BYTES]),
+            created_at_s=at.now_s,
+            broker_id=ask.broker_id,
+            scheme=ask.scheme,
+            vendor_id=ask.vendor_id,
+            site=ask.site,
+            amount_micro=ask.amount_micro,
+            asked=received,
+            instrument_id=ask.instrument_id,
+        )
+        yield FinishAsk(ask=ask, following=following, now_s=at.now_s)
+        ask = following
+    raise Broken("errand_too_long", f"over {MESSAGES_MAX} messages to one mint")
+
+
+def _answer(ask: Ask) -> Flow[Json]:
+    """What the mint answers, asked again while it may help."""
+    refusal: Refusal | None = None
+    for number in range(1, SENDS_MAX + 1):
+        answer: Answered | Refused | Failed = yield AskMint(ask=ask)
+        match answer:
+            case Answered(value=value):
+                return value
+            case Refused(refusal=refusal, retry="later"):
+                raise refusal
+            case Refused(refusal=refusal, retry="same"):
+                pass
+            case Refused(refusal=refusal):
+                at = yield from look()
+                yield FinishAsk(ask=ask, refused=refusal.code, now_s=at.now_s)
+                raise refusal
+            case Failed(reason=reason):
+                refusal = Unavailable(
+                    "mint_unreachable", f"the mint does not answer ({reason}); try again"
+                )
+        if number < SENDS_MAX:
+            yield Wait(delay_ms=PAUSE_MS * number)
+    assert refusal is not None, "every other answer has ended the loop"
+    raise refusal

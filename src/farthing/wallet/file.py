@@ -1,0 +1,188 @@
+"""Opening, making and locking the wallet's file.
+
+SQLite through apsw: write-ahead log, `synchronous=FULL`, mode 0600, one connection shared by the
+threads of a process under a lock. The tables are those of `SCHEMA`; `VERSION` says so in the file,
+and a file of another version is refused, never guessed at.
+"""
+
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from farthing.errors import Broken, Busy, Misconfigured
+from farthing.wallet import vault
+from farthing.wallet.vault import Cost, Lock, Vault
+
+APPLICATION_ID = 0x4661_7257  # "FarW": tells a wallet from any other SQLite file
+VERSION = 1
+BUSY_MS = 5_000  # a transaction takes milliseconds; five seconds mean that somebody is stuck
+FILE_MODE = 0o600
+EXPOSED_BITS = 0o077  # anything that others may do with the file
+
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE brokers (
+    id TEXT PRIMARY KEY, url TEXT NOT NULL, account TEXT NOT NULL, currency TEXT NOT NULL,
+    token BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE instruments (
+    broker TEXT NOT NULL, scheme TEXT NOT NULL, id TEXT NOT NULL, vendor TEXT NOT NULL,
+    site TEXT NOT NULL, currency TEXT NOT NULL, worth_micro INTEGER NOT NULL,
+    expires_at_s INTEGER NOT NULL, body BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('ready', 'offered', 'spent', 'aside')),
+    holder TEXT NOT NULL,
+    PRIMARY KEY (broker, scheme, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX instruments_ready ON instruments (vendor, scheme, expires_at_s) WHERE state = 'ready';
+CREATE TABLE purchases (
+    id TEXT PRIMARY KEY, day INTEGER NOT NULL, created_at_s INTEGER NOT NULL,
+    settled_at_s INTEGER NOT NULL, site TEXT NOT NULL, request BLOB NOT NULL, broker TEXT NOT NULL,
+    scheme TEXT NOT NULL, vendor TEXT NOT NULL, instrument TEXT NOT NULL,
+    price_micro INTEGER NOT NULL, currency TEXT NOT NULL, sealed BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('sent', 'undecided', 'done', 'released')),
+    receipt BLOB, delivered INTEGER NOT NULL, owner INTEGER NOT NULL,
+    leased_until_s INTEGER NOT NULL
+) STRICT;
+CREATE INDEX purchases_day ON purchases (day, currency, state, site, price_micro);
+CREATE INDEX purchases_open ON purchases (broker, vendor) WHERE state IN ('sent', 'undecided');
+CREATE INDEX purchases_request ON purchases (request) WHERE delivered = 0;
+CREATE INDEX purchases_released ON purchases (instrument) WHERE state = 'released';
+CREATE TABLE asks (
+    id TEXT PRIMARY KEY, created_at_s INTEGER NOT NULL, broker TEXT NOT NULL, scheme TEXT NOT NULL,
+    vendor TEXT NOT NULL, operation TEXT NOT NULL, instrument TEXT NOT NULL, sealed BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')), code TEXT NOT NULL,
+    owner INTEGER NOT NULL, leased_until_s INTEGER NOT NULL
+) STRICT;
+CREATE INDEX asks_open ON asks (broker, vendor) WHERE state = 'open';
+"""
+
+
+class File:
+    """One open wallet file: a connection, its vault, and transactions."""
+
+    def __init__(self, path: Path, connection: apsw.Connection, opened: Vault) -> None:
+        """Made by `create` and `open_file`."""
+        self.path = path
+        self.vault = opened
+        self.owner = os.getpid()
+        self.connection = connection
+        """Use it inside `write` only."""
+        self._turn = threading.RLock()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    @contextmanager
+    def write(self) -> Iterator[apsw.Connection]:
+        """One transaction, durable when the block ends, undone if it raises. `Busy`, `Broken`."""
+        with self._turn:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except apsw.BusyError:
+                self._undo()
+                raise Busy(
+                    "wallet_locked", "another process is using the wallet; try again"
+                ) from None
+            except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as wrong:
+                self._undo()
+                raise Broken(
+                    "wallet_not_written", f"the wallet's disk is full or failing: {wrong}"
+                ) from wrong
+            except BaseException:
+                self._undo()
+                raise
+
+    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Every row of a query, inside a transaction."""
+        return self.connection.execute(sql, values).fetchall()
+
+    def _undo(self) -> None:
+        if not self.connection.get_autocommit():
+            self.connection.execute("ROLLBACK")
+
+
+def create(path: Path, passphrase: str, cost: Cost) -> File:
+    """A new wallet file; `Misconfigured` if one is there or the folder cannot be written."""
+    lock, opened = vault.create(passphrase, cost)
+    if path.exists():
+        raise Misconfigured(
+            "wallet_exists", f"there is a wallet at {path.name} already; open it or name another"
+        )
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
+    except OSError as wrong:
+        raise Misconfigured(
+            "wallet_path_unusable", f"{path.name} cannot be made: {wrong.strerror}"
+        ) from None
+    made = File(path, _configured(_connect(path)), opened)
+    with made.write() as db:
+        db.execute(SCHEMA)
+        db.execute("INSERT INTO meta VALUES ('lock', ?)", (msgspec.json.encode(lock),))
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={VERSION}")
+    return made
+
+
+def open_file(path: Path, passphrase: str) -> File:
+    """An existing wallet; `Misconfigured` with what to do, `Denied` for a wrong passphrase."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        raise Misconfigured(
+            "wallet_missing", f"there is no wallet at {path.name}: farthing wallet init"
+        ) from None
+    if mode & EXPOSED_BITS:
+        raise Misconfigured(
+            "wallet_file_exposed", f"others may read the wallet: chmod 600 {path.name}"
+        )
+    try:
+        db = _connect(path)
+        application_id = db.pragma("application_id")
+        version = db.pragma("user_version")
+    except apsw.BusyError:
+        raise Busy("wallet_locked", "another process is using the wallet; try again") from None
+    except apsw.Error:
+        raise Misconfigured(
+            "wallet_file_unreadable", f"{path.name} is no wallet: name another file"
+        ) from None
+    if application_id != APPLICATION_ID:
+        db.close()
+        raise Misconfigured(
+            "wallet_file_unreadable", f"{path.name} is no wallet: name another file"
+        )
+    if version != VERSION:
+        db.close()
+        raise Misconfigured(
+            "wallet_version_unknown",
+            f"this wallet has version {version}, this program reads {VERSION}: open it with the"
+            " release that wrote it, return what is in it, and make a new one",
+        )
+    lock = msgspec.json.decode(
+        db.execute("SELECT value FROM meta WHERE name='lock'").get, type=Lock
+    )
+    return File(path, _configured(db), vault.unlock(lock, passphrase))
+
+
+def _connect(path: Path) -> apsw.Connection:
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    db.set_busy_timeout(BUSY_MS)
+    return db
+
+
+def _configured(db: apsw.Connection) -> apsw.Connection:
+    """Once it is known to be a wallet: other files are left as they are."""
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", "full")
+    db.pragma("trusted_schema", 0)
+    return db

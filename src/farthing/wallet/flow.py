@@ -1,0 +1,253 @@
+"""The wallet's flow: fetch a page, and pay for it if that is what it takes.
+
+    unpaid request -> 402 -> offers that can be paid -> budgets -> an instrument, loaded if need be
+    -> purchase written -> paid request -> answer read (`settling.py`) -> purchase settled
+
+A generator of commands (`commands.py`); no I/O, no clock, no randomness. Dropped at any command it
+leaves a file from which `recover`, or the next `fetch`, goes on: an unanswered ask is sent again
+with its key, an undecided purchase is sent again if the same request is made again, and looked up
+at the vendor otherwise, before its instrument pays for anything else.
+"""
+
+import msgspec
+
+from farthing import codec, ids
+from farthing.errors import Refusal, Unfunded
+from farthing.schemes.contract import At, Binding, Instrument, Paid
+from farthing.wallet.choice import (
+    Choice,
+    Guide,
+    choose,
+    is_paid,
+    place_of,
+    read_offers,
+)
+from farthing.wallet.commands import (
+    Abandoned,
+    Ask,
+    AskPayer,
+    Command,
+    Nothing,
+    OverBudget,
+    Purchase,
+    Question,
+    Request,
+    Reserve,
+    Response,
+    SendRequest,
+    Sent,
+    Spent,
+    Unsettled,
+    Wait,
+    Wish,
+)
+from farthing.wallet.errand import ID_BYTES, Flow, load, look, run
+from farthing.wallet.policy import question_of
+from farthing.wallet.settling import Verdict, look_up, send
+from farthing.wire import mpp, x402
+from farthing.wire.offers import target_of
+
+__all__ = ["Command", "Fetched", "Recovered", "fetch", "recover"]
+
+PAYMENTS_MAX = 2  # for one request: the payment, and one anew where nothing was charged
+LOADS_MAX = 2  # for one payment: the instrument that was loaded may be taken by another flow
+TURNS_MAX = 64  # of one reservation: waits, questions, settled purchases; more is a fault of ours
+OPEN_BYTES = 64  # entropy that opening an instrument may use; the payment has the rest
+POLL_MS = 20  # a payment on a fast site takes about as long
+PATIENCE_MS = 500  # how long to wait for another flow's instrument before asking for one more
+PAYMENT_ID_PREFIX = "w"  # of x402 payment identifiers: 24 characters, 16 to 128 are legal
+
+
+class Fetched(msgspec.Struct, frozen=True, kw_only=True):
+    """The last answer, and what was paid for it."""
+
+    answer: Sent
+    purchase: Purchase | None = None
+    verdict: Verdict | None = None
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """What `recover` found abandoned, and what it could not finish."""
+
+    done: int = 0
+    released: int = 0
+    undecided: int = 0
+    asks_finished: int = 0
+    asks_open: int = 0
+
+
+def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
+    """Send `request`, paying if it is answered 402.
+
+    A request that carries a payment already goes through untouched. `Denied`, `Overlimit`,
+    `Unfunded`, `Unsupported` and whatever a mint says, all before anything is paid.
+    """
+    answer: Sent = yield SendRequest(request=request, leg="first")
+    fetched = Fetched(answer=answer)
+    if is_paid(request):
+        return fetched
+    for _ in range(PAYMENTS_MAX):
+        if not isinstance(answer, Response) or answer.status != 402:
+            return fetched
+        asked = msgspec.structs.replace(request, url=answer.url)
+        at = yield from look()
+        offers = read_offers(answer, at.now_s)
+        if not offers:
+            return fetched
+        choices = choose(guide, asked, offers, at.now_s)
+        purchase = yield from _obtain(guide, asked, choices)
+        answer, verdict = yield from send(guide, purchase, asked)
+        fetched = Fetched(answer=answer, purchase=purchase, verdict=verdict)
+        if verdict is not Verdict.ANEW:
+            return fetched
+        if not isinstance(answer, Response) or answer.status != 402:
+            answer = yield SendRequest(request=request, leg="first")
+    return fetched
+
+
+def _obtain(guide: Guide, request: Request, choices: tuple[Choice, ...]) -> Flow[Purchase]:
+    """A purchase that is written and ready to be sent: a new one, or the one left undecided."""
+    site = place_of(request.url).site
+    approved: frozenset[Question] = frozenset()
+    skip: frozenset[str] = frozenset()
+    waited_ms, loads = 0, 0
+    for _ in range(TURNS_MAX):
+        at = yield from look()
+        got: Purchase | Unsettled | OverBudget | Nothing = yield Reserve(
+            request=request,
+            site=site,
+            wishes=tuple(choice.wish for choice in choices),
+            now_s=at.now_s,
+            skip=skip,
+            allow=_Allow(guide, site, approved),
+            pay=_Pay(guide, request, choices, at),
+        )
+        match got:
+            case Purchase():
+                return got
+            case Unsettled(purchase=purchase, same=True):
+                return purchase
+            case Unsettled(purchase=purchase):
+                if (yield from look_up(guide, purchase)) is Verdict.UNDECIDED:
+                    skip |= {purchase.id}
+            case OverBudget(wish=wish, refusal=refusal):
+                question = question_of(wish, site, refusal.code)
+                if not (yield AskPayer(question=question)):
+                    raise refusal
+                approved |= {question}
+            case Nothing(coming=coming):
+                waited_ms, loads = yield from _await_instrument(
+                    guide, choices, site, coming=coming, waited_ms=waited_ms, loads=loads
+                )
+    raise Unfunded("no_instrument_free", "too many payments at once; try again")
+
+
+def _await_instrument(
+    guide: Guide,
+    choices: tuple[Choice, ...],
+    site: str,
+    *,
+    coming: bool,
+    waited_ms: int,
+    loads: int,
+) -> Flow[tuple[int, int]]:
+    """Wait a little for another flow's instrument, or load one; how long and how many by now."""
+    patient = waited_ms < PATIENCE_MS
+    if not (coming and patient):
+        if loads == LOADS_MAX:
+            raise Unfunded("no_instrument_fits", "what the mint gave does not pay this")
+        if (yield from load(guide, choices, site, patient=patient)):
+            return waited_ms, loads + 1
+    yield Wait(delay_ms=POLL_MS)
+    return waited_ms + POLL_MS, loads
+
+
+class _Allow:
+    """The budgets, as the store asks for them inside its transaction."""
+
+    def __init__(self, guide: Guide, site: str, approved: frozenset[Question]) -> None:
+        self._guide = guide
+        self._site = site
+        self._approved = approved
+
+    def __call__(self, wish: Wish, spent: Spent) -> None:
+        self._guide.policy.require(wish, self._site, spent, self._approved)
+
+
+class _Pay:
+    """Makes the purchase, as the store asks for it inside its transaction."""
+
+    def __init__(self, guide: Guide, request: Request, choices: tuple[Choice, ...], at: At) -> None:
+        self._guide = guide
+        self._request = request
+        self._choices = choices
+        self._at = at
+
+    def __call__(self, number: int, instrument: Instrument) -> Purchase | None:
+        """None where the purse cannot pay this price from this instrument."""
+        received, wish = self._choices[number].received, self._choices[number].wish
+        request, at, place = self._request, self._at, place_of(self._request.url)
+        purchase_id = ids.new_id(PAYMENT_ID_PREFIX, at.entropy[:ID_BYTES])
+        k = str(received.echo["id"]) if received.dialect == "mpp" else purchase_id
+        binding = Binding(
+            dialect=received.dialect,
+            k=k,
+            method=request.method,
+            host=place.authority,
+            path_query=place.path_query,
+            target=target_of(request.method, place.path_query),
+            body_digest=received.body_digest,
+        )
+        purse = self._guide.purse(wish.scheme, wish.broker_id)
+        rest = msgspec.structs.replace(at, entropy=at.entropy[ID_BYTES:])
+        general: Instrument | None = None
+        try:
+            if not instrument.vendor_id:
+                general, instrument = purse.open(instrument, received.offer, rest)
+                rest = msgspec.structs.replace(rest, entropy=rest.entropy[OPEN_BYTES:])
+            paid = purse.pay(instrument, received.offer, binding, rest)
+        except Refusal:
+            return None
+        if not isinstance(paid, Paid):
+            return None
+        if received.dialect == "mpp":
+            credential = mpp.authorization(received, paid.payload)
+        else:
+            credential = ("PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k))
+        return Purchase(
+            id=purchase_id,
+            created_at_s=at.now_s,
+            site=place.site,
+            method=request.method,
+            url=request.url,
+            body_digest=request.body_digest,
+            k=k,
+            scheme=wish.scheme,
+            broker_id=wish.broker_id,
+            vendor_id=wish.vendor_id,
+            currency=wish.currency,
+            price_micro=wish.price_micro,
+            received=received,
+            credential=credential,
+            payload_hash=codec.digest(paid.payload),
+            paid=paid,
+            opened_from=None if general is instrument else general,
+        )
+
+
+def recover(guide: Guide) -> Flow[Recovered]:
+    """Finish what was abandoned: asks are sent again, purchases looked up. Never pays anything."""
+    at = yield from look()
+    found: tuple[tuple[Purchase, ...], tuple[Ask, ...]] = yield Abandoned(now_s=at.now_s)
+    purchases, asks = found
+    count = dict.fromkeys(Recovered.__struct_fields__, 0)
+    for purchase in purchases:
+        verdict = yield from look_up(guide, purchase)
+        count[verdict.value] += 1
+    for ask in asks:
+        try:
+            yield from run(guide, ask)
+            count["asks_finished"] += 1
+        except Refusal:
+            count["asks_open"] += 1
+    return Recovered(**count)

@@ -1,0 +1,165 @@
+"""Payments for httpx: `httpx.Client(auth=wallet.open().auth(max_per_day="5c"))`.
+
+The payer's own client sends the page requests, unpaid and paid, so its transports, proxies and
+certificates apply; brokers and outcome endpoints are asked by the wallet's client. httpx ends an
+auth flow where a request breaks: the purchase is then left undecided, and the same request made
+again sends the same bytes. A request with a credential on it is never redirected: the guard sits in
+httpcore's `trace` extension, which sees every request before its head is sent.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from farthing.errors import Denied, Refusal
+from farthing.wallet.commands import Command, Request, SendRequest, Wait
+from farthing.wallet.driver import Driver, Session, has_json, heard
+from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.settling import Verdict
+
+PAYERS_LEGS = frozenset({"first", "paid"})
+Trace = Callable[[str, dict[str, Any]], None]
+
+
+class FarthingAuth(httpx.Auth):
+    """Pays for what is answered 402, within the wallet's budgets; any refusal is raised."""
+
+    def __init__(self, driver: Driver) -> None:
+        """On one wallet."""
+        self._driver = driver
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        """For `httpx.Client`."""
+        request.read()
+        with self._driver.session() as session:
+            steps = _Steps(self._driver, session, request)
+            while steps.command is not None:
+                if steps.is_own:
+                    response = yield steps.outgoing(_guard)
+                    if has_json(response):
+                        response.read()
+                    steps.hear(response)
+                else:
+                    steps.run(session.answer)
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """For `httpx.AsyncClient`, on asyncio and trio."""
+        await request.aread()
+        with self._driver.session() as session:
+            steps = _Steps(self._driver, session, request)
+            while steps.command is not None:
+                if steps.is_own:
+                    response = yield steps.outgoing(_async_guard)
+                    if has_json(response):
+                        await response.aread()
+                    steps.hear(response)
+                elif isinstance(steps.command, Wait):
+                    await anyio.sleep(steps.command.delay_ms / 1000)
+                    steps.take(None)
+                else:
+                    await anyio.to_thread.run_sync(steps.run, session.answer)
+
+
+class _Steps:
+    """The flow between its commands; the same for both kinds of client."""
+
+    def __init__(self, driver: Driver, session: Session, request: httpx.Request) -> None:
+        self._session = session
+        self._base = request
+        self._flow = fetch(driver.guide, _seen(request))
+        self.command: Command | None = next(self._flow)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the payer's own client sends this."""
+        return isinstance(self.command, SendRequest) and self.command.leg in PAYERS_LEGS
+
+    def outgoing(self, guard: Callable[[httpx.Request], Any]) -> httpx.Request:
+        """The httpx request for the command."""
+        assert isinstance(self.command, SendRequest), "is_own was asked before"
+        if self.command.leg == "first":
+            return self._base
+        paid = httpx.Request(
+            self._base.method,
+            self._base.url,
+            headers=list(self.command.request.headers),
+            stream=self._base.stream,
+            extensions=dict(self._base.extensions),
+        )
+        paid.extensions["trace"] = guard(paid)
+        return paid
+
+    def hear(self, response: httpx.Response) -> None:
+        """Go on with an answer to the payer's own request."""
+        assert isinstance(self.command, SendRequest), "is_own was asked before"
+        if self.command.leg == "first":
+            self._base = response.request  # another address after a redirect
+        self.take(heard(response, response.content if has_json(response) else b""))
+
+    def run(self, answer: Callable[[Command], Any]) -> None:
+        """Have the command carried out, and go on; what refuses it is thrown into the flow."""
+        assert self.command is not None, "the flow has not ended"
+        try:
+            value = answer(self.command)
+        except Refusal as refusal:
+            self._go_on(partial(self._flow.throw, refusal))
+        else:
+            self.take(value)
+
+    def take(self, value: Any) -> None:
+        """Go on with an answer."""
+        self._go_on(partial(self._flow.send, value))
+
+    def _go_on(self, step: Callable[[], Command]) -> None:
+        try:
+            self.command = step()
+        except StopIteration as end:
+            self.command = None
+            fetched: Fetched = end.value
+            if fetched.purchase is not None and fetched.verdict is Verdict.DONE:
+                self._session.deliver(fetched.purchase)
+
+
+def _seen(request: httpx.Request) -> Request:
+    """An httpx request as the flow sees it."""
+    return Request(
+        method=request.method,
+        url=str(request.url),
+        headers=tuple(request.headers.multi_items()),
+        body=request.content,
+    )
+
+
+def _check(paid: httpx.Request, event: str, info: dict[str, Any]) -> None:
+    """`Denied` before the head of any request but `paid` goes out with its headers."""
+    if not event.endswith("send_request_headers.started"):
+        return
+    url = info["request"].url
+    place = (url.scheme, url.host, url.port, url.target)
+    own = paid.url
+    if place != (own.raw_scheme, own.raw_host, own.port, own.raw_path):
+        raise Denied(
+            "redirect_with_payment", "the site redirects a paid request; the payment stays here"
+        )
+
+
+def _guard(paid: httpx.Request) -> Trace:
+    def trace(event: str, info: dict[str, Any]) -> None:
+        _check(paid, event, info)
+
+    return trace
+
+
+def _async_guard(paid: httpx.Request) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+    async def trace(event: str, info: dict[str, Any]) -> None:
+        _check(paid, event, info)
+
+    return trace

@@ -1,0 +1,92 @@
+"""The line to a site during one `get`: the last answer stays open until its page is read.
+
+A page that breaks off is fetched again with the same payment, which the gate repeats.
+"""
+
+from types import TracebackType
+from typing import IO, Any, Self
+
+import httpx
+
+from farthing.errors import Unavailable
+from farthing.wallet.commands import Command, Failed, Request, SendRequest, Sent
+from farthing.wallet.driver import Session, has_json, heard
+from farthing.wallet.httpx_auth import PAYERS_LEGS
+
+BODY_TRIES = 3  # a site that breaks off three times will do so again
+CHUNK_BYTES = 65_536  # read from a site at once
+
+
+class Line:
+    """One page on its way."""
+
+    def __init__(self, client: httpx.Client, session: Session) -> None:
+        """`client` must not follow redirects."""
+        self._client = client
+        self._session = session
+        self._sent: Request | None = None
+        self._last: httpx.Response | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._last is not None:
+            self._last.close()
+            self._last = None
+
+    def answer(self, command: Command) -> Any:
+        """As `Session.answer`, keeping the page."""
+        if isinstance(command, SendRequest) and command.leg in PAYERS_LEGS:
+            return self._send(command.request)
+        return self._session.answer(command)
+
+    def _send(self, request: Request) -> Sent:
+        self._drop()
+        self._sent = request
+        try:
+            response = self._client.send(
+                self._client.build_request(
+                    request.method,
+                    request.url,
+                    headers=list(request.headers),
+                    content=request.body,
+                ),
+                stream=True,
+            )
+            self._last = response
+            if has_json(response):
+                response.read()
+                return heard(response, response.content)
+            return heard(response)
+        except httpx.HTTPError as wrong:
+            self._drop()
+            return Failed(reason=type(wrong).__name__)
+
+    def read(self, out: IO[bytes]) -> httpx.Response:
+        """The body into `out`; sent again with the same payment where it breaks off."""
+        for _ in range(BODY_TRIES):
+            if self._last is None:
+                break
+            response = self._last
+            try:
+                for part in response.iter_bytes(CHUNK_BYTES):
+                    out.write(part)
+            except httpx.HTTPError:
+                out.seek(0)
+                out.truncate()
+                assert self._sent is not None, "an answer has a request"
+                self._send(self._sent)
+            else:
+                return response
+        raise Unavailable(
+            "site_unreachable", "the site does not answer; nothing is lost, try again"
+        )

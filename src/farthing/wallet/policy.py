@@ -1,0 +1,105 @@
+"""Budgets: what the wallet pays by itself, and what it asks its payer about.
+
+A payment within every budget is made. Above one it needs the payer's word on the terminal, and
+without a terminal it is refused. The word counts for one amount, asset, recipient and origin. What
+is still undecided counts as spent. Days are UTC days.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from farthing.errors import Denied, Misconfigured, Overlimit
+from farthing.money import MICRO_PER_CENT, parse_amount, show_micro
+from farthing.wallet.commands import Question, Spent, Wish
+
+PER_PAYMENT_MICRO = MICRO_PER_CENT  # one cent: above it a page is no longer small change
+PER_SITE_DAY_MICRO = 10 * MICRO_PER_CENT  # fifty pages at 0.2 cent: a long evening's reading
+PER_DAY_MICRO = 50 * MICRO_PER_CENT  # what a payer may not notice being wasted, once
+DAY_S = 86_400
+
+Asker = Callable[[Question], bool]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Budgets in micro-units, and the sites that may be paid at all."""
+
+    per_payment_micro: int = PER_PAYMENT_MICRO
+    per_site_day_micro: int = PER_SITE_DAY_MICRO
+    per_day_micro: int = PER_DAY_MICRO
+    sites: tuple[str, ...] = ()
+    """Hosts, as in `news.example`; empty: every site."""
+
+
+def read_limits(
+    limits: Limits,
+    *,
+    currency: str,
+    max_per_payment: str = "",
+    max_per_site_day: str = "",
+    max_per_day: str = "",
+    sites: tuple[str, ...] | None = None,
+) -> Limits:
+    """`limits` with what was typed in their place; `OutOfRange`, `Misconfigured`."""
+    typed = {
+        "per_payment_micro": max_per_payment,
+        "per_site_day_micro": max_per_site_day,
+        "per_day_micro": max_per_day,
+    }
+    changes: dict[str, int | tuple[str, ...]] = {}
+    for name, text in typed.items():
+        if not text:
+            continue
+        amount = parse_amount(text)
+        if currency and amount.currency not in {None, currency}:
+            raise Misconfigured("budget_in_other_currency", f"this wallet's budgets are {currency}")
+        changes[name] = amount.micro
+    if sites is not None:
+        changes["sites"] = sites
+    return msgspec.structs.replace(limits, **changes)
+
+
+class Policy:
+    """Decides one payment at a time; the store calls it inside its transaction."""
+
+    def __init__(self, limits: Limits) -> None:
+        """With these budgets."""
+        self.limits = limits
+
+    def require_site(self, host: str) -> None:
+        """`Denied` for a host that is not on a list that names some."""
+        if self.limits.sites and host not in self.limits.sites:
+            raise Denied("site_not_allowed", f"{host} is not among the sites this wallet may pay")
+
+    def require(
+        self, wish: Wish, site: str, spent: Spent, approved: frozenset[Question] = frozenset()
+    ) -> None:
+        """`Overlimit` with the first budget that paying `wish` would exceed, if not approved."""
+        limits = self.limits
+        checks = (
+            ("above_budget_per_payment", wish.price_micro, limits.per_payment_micro),
+            (
+                "above_budget_per_site_day",
+                spent.site_micro + wish.price_micro,
+                limits.per_site_day_micro,
+            ),
+            ("above_budget_per_day", spent.total_micro + wish.price_micro, limits.per_day_micro),
+        )
+        for code, would_be_micro, limit_micro in checks:
+            if would_be_micro > limit_micro and question_of(wish, site, code) not in approved:
+                raise Overlimit(
+                    code,
+                    f"{show_micro(would_be_micro, wish.currency)} is above the budget of"
+                    f" {show_micro(limit_micro, wish.currency)}; raise it or approve the payment",
+                )
+
+
+def question_of(wish: Wish, site: str, code: str) -> Question:
+    """What is asked, and what an approval is compared with."""
+    return Question(
+        site=site,
+        vendor_id=wish.vendor_id,
+        price_micro=wish.price_micro,
+        currency=wish.currency,
+        reason=code,
+    )

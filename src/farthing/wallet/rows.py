@@ -1,0 +1,132 @@
+"""Rows of the wallet's file: sealing, instruments, and leases.
+
+A lease says who is working on a purchase or an ask. It ends by time, when its process is gone, or
+when it is let go; then the row counts as abandoned and whoever finds it finishes it. Two who work
+on one row do no harm, since both send the same bytes.
+"""
+
+import os
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from farthing.schemes.contract import Instrument
+from farthing.wallet.commands import Ask, InstrumentState, Purchase
+from farthing.wallet.file import File
+
+LEASE_S = 120  # longer than one request with its repeats: the gate's time-outs end before
+COUNT_MAX = 1_000  # rows taken over at once: a wallet that left more behind recovers in turns
+Table = Literal["purchases", "asks"]
+Kept = TypeVar("Kept", Purchase, Ask)
+OPEN: dict[Table, str] = {"purchases": "state IN ('sent', 'undecided')", "asks": "state = 'open'"}
+
+
+class Rows:
+    """What purchases and asks share. Every method runs inside a transaction of `file`."""
+
+    def __init__(self, file: File) -> None:
+        """Over an open file."""
+        self.file = file
+        self.db = file.connection
+
+    def seal(self, value: object, table: str, row_id: str) -> bytes:
+        """A struct, sealed for its row."""
+        return self.file.vault.seal(msgspec.msgpack.encode(value), table, row_id)
+
+    def unseal(self, kind: type[Kept], table: str, row_id: str, sealed: bytes) -> Kept:
+        """What `seal` sealed."""
+        return msgspec.msgpack.decode(self.file.vault.open(sealed, table, row_id), type=kind)
+
+    def unseal_instrument(self, row: tuple[Any, ...]) -> Instrument:
+        """From broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body."""
+        broker_id, scheme, row_id, vendor_id, currency, worth_micro, expires_at_s, body = row
+        return Instrument(
+            id=row_id,
+            scheme=scheme,
+            vendor_id=vendor_id,
+            currency=currency,
+            worth_micro=worth_micro,
+            expires_at_s=expires_at_s,
+            body=self.file.vault.open(body, "instruments", broker_id, scheme, row_id),
+        )
+
+    def put_instrument(self, broker_id: str, site: str, instrument: Instrument) -> None:
+        """Write it as ready. One that was spent before stays spent."""
+        place = ("instruments", broker_id, instrument.scheme, instrument.id)
+        self.db.execute(
+            "INSERT INTO instruments VALUES (?,?,?,?,?,?,?,?,?,'ready','')"
+            " ON CONFLICT DO UPDATE SET worth_micro=excluded.worth_micro, body=excluded.body,"
+            " expires_at_s=excluded.expires_at_s, state='ready', holder=''"
+            " WHERE instruments.state <> 'spent'",
+            (
+                broker_id,
+                instrument.scheme,
+                instrument.id,
+                instrument.vendor_id,
+                site,
+                instrument.currency,
+                instrument.worth_micro,
+                instrument.expires_at_s,
+                self.file.vault.seal(instrument.body, *place),
+            ),
+        )
+
+    def mark(
+        self, state: InstrumentState, holder: str, broker_id: str, scheme: str, row_id: str
+    ) -> None:
+        """Set the state of an instrument, and which purchase or ask has it."""
+        self.db.execute(
+            "UPDATE instruments SET state=?, holder=? WHERE broker=? AND scheme=? AND id=?",
+            (state, holder, broker_id, scheme, row_id),
+        )
+
+    def leases(
+        self, table: Table, where: str, values: tuple[Any, ...] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Id, sealed, owner and end of lease of every row `where`, oldest first."""
+        return self.file.rows(
+            f"SELECT id, sealed, owner, leased_until_s FROM {table}"  # noqa: S608 - names and conditions are texts of this package, values are bound
+            f" WHERE {where} ORDER BY created_at_s, id",
+            values,
+        )
+
+    def is_held(self, owner: int, leased_until_s: int, now_s: int) -> bool:
+        """Whether somebody who may still be alive is working on a row."""
+        if owner == 0 or now_s >= leased_until_s:
+            return False
+        return owner == self.file.owner or _is_running(owner)
+
+    def take_over(
+        self,
+        kind: type[Kept],
+        table: Table,
+        now_s: int,
+        where: str,
+        values: tuple[Any, ...] = (),
+        *,
+        skip: frozenset[str] = frozenset(),
+        count_max: int = COUNT_MAX,
+    ) -> list[Kept]:
+        """The oldest abandoned rows `where`, at most `count_max`, now leased to us."""
+        found: list[Kept] = []
+        for row_id, sealed, owner, leased_until_s in self.leases(table, where, values):
+            if row_id in skip or self.is_held(owner, leased_until_s, now_s):
+                continue
+            if len(found) == count_max:
+                break
+            self.db.execute(
+                f"UPDATE {table} SET owner=?, leased_until_s=? WHERE id=?",  # noqa: S608 - one of two names
+                (self.file.owner, now_s + LEASE_S, row_id),
+            )
+            found.append(self.unseal(kind, table, row_id, sealed))
+        return found
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs, as somebody else
+        return True
+    return True

@@ -1,0 +1,315 @@
+"""From sent to settled: what an answer to a payment means, and how a doubt is ended.
+
+| answer to the paid request | the purchase is |
+|---|---|
+| a receipt that verifies | done: the change is adopted |
+| `Payment-Outcome: released` | released: the site failed, nothing was charged |
+| a refusal with `retry: new`, or 402 | released, and it may be paid anew |
+| a refusal with `retry: same`, or no answer | sent again, the same bytes |
+| anything else | looked up at the vendor's outcome endpoint |
+
+Source: wire format, sections 7 and 8. The wallet never makes a second credential for a purchase
+that is undecided. "No such payment" (404 `outcome_absent`) counts as released once the payment is
+old enough that it cannot still be on its way; should the vendor have got it after all, it calls the
+instrument spent, and then the released purchases of that instrument are looked up again.
+"""
+
+from contextlib import suppress
+from enum import Enum
+from typing import Literal
+
+import msgspec
+
+from farthing import codec
+from farthing.errors import Forged, Mismatch, Refusal
+from farthing.schemes.contract import Accepted, Json, Purse, Rolled
+from farthing.wallet.choice import Guide, place_of
+from farthing.wallet.commands import (
+    Failed,
+    Purchase,
+    RecallReleased,
+    Request,
+    Response,
+    SendRequest,
+    Sent,
+    Settle,
+    Wait,
+)
+from farthing.wallet.errand import PAUSE_MS, SENDS_MAX, Flow, look
+from farthing.wire import mpp, receipts, x402
+from farthing.wire.offers import Receipt
+
+OUTCOME_PATH = "/.well-known/farthing/outcome"
+OUTCOME_TAG = "farthing/wire/outcome/1"
+ABSENT_FINAL_S = 60  # a payment that a vendor has not got by then was lost on the way
+RETRY_AFTER_S_MAX = 5  # longer waits are the payer's to decide
+PROOF_REFUSED = "verification-failed"  # 402: this instrument is wrong; 403: it is spent
+KEYS_PATH = "/.well-known/farthing-keys"
+RECEIPT_PURPOSE = "farthing/vendor/receipt/1"
+PUBLIC_KEY_BYTES = 32  # Ed25519
+
+
+class Verdict(Enum):
+    """How a purchase ended."""
+
+    DONE = "done"
+    RELEASED = "released"
+    ANEW = "anew"
+    """Released, and the same request may be paid once more."""
+    UNDECIDED = "undecided"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What the wallet reads of a refusal's body."""
+
+    type: str = ""
+    code: str = ""
+    retry: Literal["same", "new", "never", ""] = ""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome endpoint's answer."""
+
+    state: Literal["confirmed", "released"]
+    receipt: Json = None
+
+
+class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of a vendor's key document."""
+
+    purpose: str
+    ed25519: str
+
+
+class KeyDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A vendor's public keys; TLS of the origin that was paid vouches for it."""
+
+    vendor: str
+    keys: tuple[PublicKey, ...]
+
+
+Finding = Receipt | Literal["released", "absent", "unknown"]
+
+
+def send(guide: Guide, purchase: Purchase, request: Request) -> Flow[tuple[Sent, Verdict]]:
+    """Send `request` with the purchase's credential, and settle the purchase by the answer."""
+    paid = request.with_header(*purchase.credential)
+    answer: Sent = Failed(reason="not sent")
+    for number in range(1, SENDS_MAX + 1):
+        answer = yield SendRequest(request=paid, leg="paid")
+        if isinstance(answer, Response):
+            verdict = yield from _settle_by_answer(guide, purchase, answer)
+            if verdict is not None:
+                return answer, verdict
+        if number < SENDS_MAX:
+            yield Wait(delay_ms=_pause_ms(answer, number))
+    return answer, (yield from look_up(guide, purchase))
+
+
+def _pause_ms(answer: Sent, number: int) -> int:
+    after = answer.value("retry-after") if isinstance(answer, Response) else ""
+    if after.isdecimal() and len(after) <= 4:
+        return min(int(after), RETRY_AFTER_S_MAX) * 1000
+    return PAUSE_MS * number
+
+
+def _settle_by_answer(guide: Guide, purchase: Purchase, answer: Response) -> Flow[Verdict | None]:
+    """The verdict; None where the same bytes should be sent again."""
+    receipt = _receipt_in(answer)
+    if receipt is not None and (yield from _accept(guide, purchase, receipt)):
+        return Verdict.DONE
+    if answer.value("payment-outcome") == "released":
+        yield from _release(guide, purchase)
+        return Verdict.RELEASED
+    problem = _problem_of(answer)
+    if problem.retry == "same":
+        return None
+    if receipt is None and (problem.retry == "new" or answer.status == 402):
+        yield from _release(guide, purchase, aside=_is_refused(answer, problem))
+        return Verdict.ANEW
+    if problem.type.endswith(PROOF_REFUSED):
+        return (yield from _resync(guide, purchase))
+    return (yield from look_up(guide, purchase))
+
+
+def _receipt_in(answer: Response) -> Receipt | None:
+    """The receipt of an answer, in whichever dialect; None without, or if it does not parse."""
+    token, response = answer.value("payment-receipt"), answer.value("payment-response")
+    try:
+        if token:
+            return mpp.read_receipt(token)
+        return x402.read_response(response).receipt if response else None
+    except Refusal:
+        return None
+
+
+def _problem_of(answer: Response) -> Problem:
+    try:
+        return msgspec.json.decode(answer.body, type=Problem)
+    except msgspec.MsgspecError:
+        return Problem()
+
+
+def _is_refused(answer: Response, problem: Problem) -> bool:
+    """Whether this instrument will not be taken another time either."""
+    return problem.type.endswith(PROOF_REFUSED) or answer.status in {403, 410}
+
+
+def _accept(guide: Guide, purchase: Purchase, receipt: Receipt) -> Flow[bool]:
+    """Whether the receipt is right and so is its change; then the purchase is done."""
+    purse = guide.purse(purchase.scheme, purchase.broker_id)
+    at = yield from look()
+    publics: tuple[bytes, ...] = ()
+    if not purse.receipt_key(purchase.paid.spent):
+        publics = yield from _vendor_keys(purchase)
+    try:
+        require_receipt(purse, purchase, receipt, publics)
+        concluded = purse.conclude(
+            purchase.paid, Accepted(change=receipt.change, released=receipt.released), at
+        )
+    except Refusal:
+        return False
+    yield Settle(
+        purchase=purchase,
+        state="done",
+        instruments=concluded.instruments,
+        receipt=codec.canonical(receipts.to_json(receipt)),
+        now_s=at.now_s,
+    )
+    return True
+
+
+def require_receipt(
+    purse: Purse, purchase: Purchase, receipt: Receipt, publics: tuple[bytes, ...]
+) -> None:
+    """`Mismatch` for a receipt of another payment, `Forged` for a wrong signature.
+
+    `publics`: the vendor's Ed25519 keys, where payer and vendor share no key.
+    """
+    found = (receipt.vendor_id, receipt.currency, receipt.wire_name, receipt.amount_micro)
+    expected = (purchase.vendor_id, purchase.currency, purse.traits.wire, purchase.price_micro)
+    challenge_id = purchase.k if purchase.received.dialect == "mpp" else ""
+    if found != expected or receipt.challenge_id != challenge_id:
+        raise Mismatch("receipt_for_another_payment", "the receipt is not for this payment")
+    key = purse.receipt_key(purchase.paid.spent)
+    if key:
+        receipts.verify(receipt, mac_key=key)
+        return
+    for public in publics:
+        with suppress(Forged):
+            receipts.verify(receipt, public=public)
+            return
+    raise Forged("receipt_forged", "the receipt is not signed with a key of the vendor")
+
+
+def _vendor_keys(purchase: Purchase) -> Flow[tuple[bytes, ...]]:
+    """The receipt keys that the vendor publishes at the origin that was paid."""
+    answer: Sent = yield SendRequest(
+        request=Request(method="GET", url=place_of(purchase.url).site + KEYS_PATH), leg="keys"
+    )
+    if not isinstance(answer, Response) or answer.status != 200:
+        return ()
+    try:
+        document = msgspec.json.decode(answer.body, type=KeyDocument)
+        if document.vendor != purchase.vendor_id:
+            return ()
+        return tuple(
+            codec.unb64u(key.ed25519, size_bytes=PUBLIC_KEY_BYTES)
+            for key in document.keys
+            if key.purpose == RECEIPT_PURPOSE
+        )
+    except (msgspec.MsgspecError, Refusal):
+        return ()
+
+
+def _release(guide: Guide, purchase: Purchase, *, aside: bool = False) -> Flow[None]:
+    purse = guide.purse(purchase.scheme, purchase.broker_id)
+    at = yield from look()
+    concluded = purse.conclude(purchase.paid, Rolled(), at)
+    yield Settle(
+        purchase=purchase,
+        state="released",
+        instruments=concluded.instruments,
+        aside=aside,
+        now_s=at.now_s,
+    )
+
+
+def look_up(guide: Guide, purchase: Purchase) -> Flow[Verdict]:
+    """Settle a purchase at the vendor's outcome endpoint, as far as that can tell."""
+    finding = yield from _enquire(guide, purchase)
+    at = yield from look()
+    if isinstance(finding, Receipt) and (yield from _accept(guide, purchase, finding)):
+        return Verdict.DONE
+    age_s = at.now_s - purchase.created_at_s
+    if finding == "released" or (finding == "absent" and age_s >= ABSENT_FINAL_S):
+        yield from _release(guide, purchase)
+        return Verdict.RELEASED
+    yield Settle(purchase=purchase, state="undecided", now_s=at.now_s)
+    return Verdict.UNDECIDED
+
+
+def _resync(guide: Guide, purchase: Purchase) -> Flow[Verdict]:
+    """The vendor calls the instrument spent: by this purchase, by an earlier one, or by nobody.
+
+    An earlier one that was taken as released explains it and brings the change back; then the
+    request may be paid anew. Without an explanation the instrument is set aside.
+    """
+    finding = yield from _enquire(guide, purchase)
+    if isinstance(finding, Receipt) and (yield from _accept(guide, purchase, finding)):
+        return Verdict.DONE
+    yield from _release(guide, purchase, aside=True)
+    earlier: tuple[Purchase, ...] = yield RecallReleased(purchase=purchase)
+    for other in earlier:
+        finding = yield from _enquire(guide, other)
+        if isinstance(finding, Receipt) and (yield from _accept(guide, other, finding)):
+            return Verdict.ANEW
+    return Verdict.RELEASED
+
+
+def _enquire(guide: Guide, purchase: Purchase) -> Flow[Finding]:
+    """What the vendor says of a purchase; moves nothing."""
+    purse = guide.purse(purchase.scheme, purchase.broker_id)
+    for number in range(1, SENDS_MAX + 1):
+        at = yield from look()
+        answer: Sent = yield SendRequest(
+            request=outcome_request(purse, purchase, at.now_s), leg="outcome"
+        )
+        if isinstance(answer, Response) and answer.status not in {409, 429, 503}:
+            return _finding_in(answer)
+        if number < SENDS_MAX:
+            yield Wait(delay_ms=_pause_ms(answer, number))
+    return "unknown"
+
+
+def _finding_in(answer: Response) -> Finding:
+    if answer.status == 404 and _problem_of(answer).code == "outcome_absent":
+        return "absent"
+    if answer.status != 200:
+        return "unknown"
+    try:
+        outcome = msgspec.json.decode(answer.body, type=Outcome)
+        if outcome.state == "released":
+            return "released"
+        return receipts.from_json(outcome.receipt)
+    except (msgspec.MsgspecError, Refusal):
+        return "unknown"
+
+
+def outcome_request(purse: Purse, purchase: Purchase, now_s: int) -> Request:
+    """The enquiry, proved under the instrument's own key, or with the payload where it has none."""
+    statement = codec.enc(OUTCOME_TAG, purchase.vendor_id, purchase.k, purchase.payload_hash, now_s)
+    body: dict[str, Json] = {"k": purchase.k}
+    proof = purse.prove(purchase.paid.spent, statement)
+    if proof:
+        body["atS"] = now_s
+        body["payloadHash"] = "sha256:" + codec.b64u(purchase.payload_hash)
+        body["proof"] = proof
+    else:
+        body["payload"] = purchase.paid.payload
+    return Request(
+        method="POST",
+        url=place_of(purchase.url).site + OUTCOME_PATH,
+        headers=(("Content-Type", "application/json"),),
+        body=codec.canonical(body),
+    )

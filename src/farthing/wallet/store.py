@@ -1,0 +1,342 @@
+"""The wallet's store: what the flow reads and writes, each command one transaction.
+
+- Every secret is sealed (`vault.py`); what queries need (state, amounts, days, sites) is in clear.
+- `BEGIN IMMEDIATE` and `synchronous=FULL`: what was answered is on the disk, and processes and
+  threads that share the file take turns.
+- A purchase is written, and its instrument `offered`, before its bytes are sent; an ask is written
+  with its Idempotency-Key before it is sent. What a killed or cancelled process leaves behind is
+  found as abandoned (`rows.py`) and finished by whoever finds it.
+- `released -> done` is allowed: a vendor that said "no such payment" may have got it after all.
+"""
+
+from typing import Any
+
+import msgspec
+
+from farthing.errors import Overlimit
+from farthing.wallet.commands import (
+    Abandoned,
+    Ask,
+    FinishAsk,
+    Nothing,
+    OpenAsk,
+    OverBudget,
+    Purchase,
+    RecallReleased,
+    Request,
+    Reserve,
+    Settle,
+    Spent,
+    StoreCommand,
+    Unsettled,
+    Wish,
+)
+from farthing.wallet.file import File
+from farthing.wallet.policy import DAY_S
+from farthing.wallet.rows import LEASE_S, OPEN, Rows
+
+REPEAT_S = 3_300  # gates repeat a page for an hour by default; five minutes less, for slow clocks
+RELEASED_RECALLED = 3  # purchases looked at again when a vendor calls an instrument spent
+CANDIDATES_MAX = 16  # instruments tried for one wish: purses refuse few of those with the worth
+
+
+class Store:
+    """Commands over one open file. Safe to share between threads."""
+
+    def __init__(self, file: File) -> None:
+        """Over an open file."""
+        self.file = file
+        self._rows = Rows(file)
+        self._delivered: list[Purchase] = []
+
+    def close(self) -> None:
+        """Write what waits for the next transaction, and close the file."""
+        with self.file.write():
+            self._write_delivered()
+        self.file.close()
+
+    def do(self, command: StoreCommand) -> Any:
+        """The answer to `command`, after its commit; `Busy`, `Broken`."""
+        with self.file.write():
+            self._write_delivered()
+            match command:
+                case Reserve():
+                    return self._reserve(command)
+                case Settle():
+                    return self._settle(command)
+                case RecallReleased():
+                    return self._recall_released(command.purchase)
+                case OpenAsk():
+                    return self._open_ask(command)
+                case FinishAsk():
+                    return self._finish_ask(command)
+                case Abandoned():
+                    return self._abandoned(command.now_s)
+
+    def _abandoned(self, now_s: int) -> tuple[tuple[Purchase, ...], tuple[Ask, ...]]:
+        take_over = self._rows.take_over
+        return (
+            tuple(take_over(Purchase, "purchases", now_s, OPEN["purchases"])),
+            tuple(take_over(Ask, "asks", now_s, OPEN["asks"])),
+        )
+
+    def deliver(self, purchase: Purchase) -> None:
+        """The page has reached the payer: from now on the same request is another purchase.
+
+        Until then it is the same one, and whoever makes it again sends the same bytes. This is
+        written with the next transaction: a crash before costs nothing, the page comes once more.
+        """
+        self._delivered.append(purchase)
+
+    def _write_delivered(self) -> None:
+        """Drop what was only needed to send the same bytes again."""
+        while self._delivered:
+            made = self._delivered.pop()
+            rest = msgspec.structs.replace(
+                made,
+                credential=("", ""),
+                received=msgspec.structs.replace(made.received, echo=None),
+                paid=msgspec.structs.replace(made.paid, payload=None),
+            )
+            self._rows.db.execute(
+                "UPDATE purchases SET delivered=1, owner=0, sealed=? WHERE id=? AND state='done'",
+                (self._rows.seal(rest, "purchases", made.id), made.id),
+            )
+
+    def let_go(self, ids: tuple[str, ...]) -> None:
+        """Whoever drove these purchases and asks has stopped; others may take them over."""
+        with self.file.write() as db:
+            for row_id in ids:
+                db.execute("UPDATE purchases SET owner=0 WHERE id=?", (row_id,))
+                db.execute("UPDATE asks SET owner=0 WHERE id=?", (row_id,))
+
+    # --- purchases ------------------------------------------------------------------------------
+
+    def _reserve(self, command: Reserve) -> Purchase | Unsettled | OverBudget | Nothing:
+        tag = self._tag(command.request)
+        same = self._take_over_purchase(
+            command,
+            f"request=? AND delivered=0 AND ({OPEN['purchases']}"
+            " OR (state='done' AND created_at_s>?))",
+            (tag, command.now_s - REPEAT_S),
+        )
+        if same is not None:
+            return Unsettled(purchase=same, same=True)
+        for number, wish in enumerate(command.wishes):
+            try:
+                command.allow(wish, self._spent(wish.currency, command.site, command.now_s))
+            except Overlimit as refusal:
+                return OverBudget(wish=wish, refusal=refusal)
+            made = self._make_purchase(number, wish, command)
+            if made is not None:
+                self._write_purchase(made, tag)
+                return made
+        for wish in command.wishes:
+            found = self._take_over_purchase(
+                command,
+                f"broker=? AND vendor=? AND {OPEN['purchases']}",
+                (wish.broker_id, wish.vendor_id),
+            )
+            if found is not None:
+                return Unsettled(purchase=found, same=False)
+        return Nothing(coming=any(self._is_coming(wish, command.now_s) for wish in command.wishes))
+
+    def _make_purchase(self, number: int, wish: Wish, command: Reserve) -> Purchase | None:
+        """Out of the instrument that ends first among those that do; None without any."""
+        rows = self.file.rows(
+            "SELECT broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
+            " FROM instruments WHERE state='ready' AND vendor IN (?, '') AND scheme=?"
+            " AND expires_at_s>? AND broker=? AND currency=? AND worth_micro>=?"
+            " ORDER BY expires_at_s, worth_micro LIMIT ?",
+            (
+                wish.vendor_id,
+                wish.scheme,
+                command.now_s,
+                wish.broker_id,
+                wish.currency,
+                wish.price_micro,
+                CANDIDATES_MAX,
+            ),
+        )
+        for row in rows:
+            if row[2] in command.skip:
+                continue
+            made = command.pay(number, self._rows.unseal_instrument(row))
+            if made is not None:
+                return made
+        return None
+
+    def _write_purchase(self, made: Purchase, tag: bytes) -> None:
+        self._rows.db.execute(
+            "INSERT INTO purchases VALUES (?,?,?,0,?,?,?,?,?,?,?,?,?,'sent',NULL,0,?,?)",
+            (
+                made.id,
+                made.created_at_s // DAY_S,
+                made.created_at_s,
+                made.site,
+                tag,
+                made.broker_id,
+                made.scheme,
+                made.vendor_id,
+                made.paid.spent.id,
+                made.price_micro,
+                made.currency,
+                self._rows.seal(made, "purchases", made.id),
+                self.file.owner,
+                made.created_at_s + LEASE_S,
+            ),
+        )
+        if made.opened_from is not None:
+            for instrument in (made.opened_from, made.paid.spent):
+                self._rows.put_instrument(made.broker_id, made.site, instrument)
+        self._rows.mark("offered", made.id, made.broker_id, made.scheme, made.paid.spent.id)
+
+    def _tag(self, request: Request) -> bytes:
+        """Finds a request again without storing its address in clear."""
+        return self.file.vault.tag(request.method, request.url, request.body_digest)
+
+    def _spent(self, currency: str, site: str, now_s: int) -> Spent:
+        ((site_micro, total_micro),) = self.file.rows(
+            "SELECT COALESCE(SUM(CASE WHEN site=? THEN price_micro END), 0),"
+            " COALESCE(SUM(price_micro), 0)"
+            " FROM purchases WHERE day=? AND currency=? AND state<>'released'",
+            (site, now_s // DAY_S, currency),
+        )
+        return Spent(site_micro=site_micro, total_micro=total_micro)
+
+    def _take_over_purchase(
+        self, command: Reserve, where: str, values: tuple[Any, ...]
+    ) -> Purchase | None:
+        """The oldest abandoned purchase `where`; the others stay for the next who asks."""
+        found = self._rows.take_over(
+            Purchase, "purchases", command.now_s, where, values, skip=command.skip, count_max=1
+        )
+        return found[0] if found else None
+
+    def _is_coming(self, wish: Wish, now_s: int) -> bool:
+        """Whether somebody is paying with an instrument of this kind, or asking for one."""
+        where = "broker=? AND vendor=? AND scheme=?"
+        values = (wish.broker_id, wish.vendor_id, wish.scheme)
+        rows = [
+            *self._rows.leases("purchases", f"{where} AND {OPEN['purchases']}", values),
+            *self._rows.leases("asks", f"{where} AND {OPEN['asks']}", values),
+        ]
+        return any(self._rows.is_held(owner, until_s, now_s) for _, _, owner, until_s in rows)
+
+    def _settle(self, command: Settle) -> bool:
+        made = command.purchase
+        ((state,),) = self.file.rows("SELECT state FROM purchases WHERE id=?", (made.id,))
+        if state == "done" or (state == "released" and command.state != "done"):
+            return False
+        if command.state == "undecided":
+            self._rows.db.execute(
+                "UPDATE purchases SET state='undecided', owner=0 WHERE id=?", (made.id,)
+            )
+            return True
+        self._rows.db.execute(
+            "UPDATE purchases SET state=?, settled_at_s=?, receipt=? WHERE id=?",
+            (
+                command.state,
+                command.now_s,
+                self.file.vault.seal(command.receipt, "receipts", made.id),
+                made.id,
+            ),
+        )
+        self._settle_instruments(command)
+        return True
+
+    def _settle_instruments(self, command: Settle) -> None:
+        made = command.purchase
+        old = (made.broker_id, made.scheme, made.paid.spent.id)
+        rows = self.file.rows(
+            "SELECT state, holder FROM instruments WHERE broker=? AND scheme=? AND id=?", old
+        )
+        # An instrument that another purchase or ask has by now is theirs to settle.
+        is_ours = bool(rows) and (rows[0][0] != "offered" or rows[0][1] == made.id)
+        remains = False
+        for instrument in command.instruments:
+            if instrument.id == made.paid.spent.id:
+                remains = True
+                if not is_ours:
+                    continue
+            self._rows.put_instrument(made.broker_id, made.site, instrument)
+        if not is_ours:
+            return
+        if command.aside:
+            self._rows.mark("aside", made.id, *old)
+        elif not remains:
+            self._rows.mark("spent", made.id, *old)
+
+    def _recall_released(self, made: Purchase) -> tuple[Purchase, ...]:
+        rows = self.file.rows(
+            "SELECT id, sealed FROM purchases WHERE state='released' AND id<>?"
+            " AND broker=? AND scheme=? AND instrument=? ORDER BY created_at_s DESC LIMIT ?",
+            (made.id, made.broker_id, made.scheme, made.paid.spent.id, RELEASED_RECALLED),
+        )
+        return tuple(self._rows.unseal(Purchase, "purchases", *row) for row in rows)
+
+    # --- asks -----------------------------------------------------------------------------------
+
+    def _open_ask(self, command: OpenAsk) -> Ask | None:
+        ask = command.ask
+        where = f"{OPEN['asks']} AND broker=? AND scheme=? AND vendor=? AND operation=?"
+        where += " AND instrument=?"
+        values = (
+            ask.broker_id,
+            ask.scheme,
+            ask.vendor_id,
+            ask.asked.operation,
+            ask.instrument_id,
+        )
+        found = self._rows.take_over(Ask, "asks", command.now_s, where, values, count_max=1)
+        if found:
+            return found[0]
+        if command.patient and self._rows.leases("asks", where, values):
+            return None
+        if ask.instrument_id:
+            place = (ask.broker_id, ask.scheme, ask.instrument_id)
+            state = self.file.rows(
+                "SELECT state FROM instruments WHERE broker=? AND scheme=? AND id=?", place
+            )
+            if state not in ([("ready",)], [("aside",)]):
+                return None
+            self._rows.mark("offered", ask.id, *place)
+        self._write_ask(ask)
+        return ask
+
+    def _write_ask(self, ask: Ask) -> None:
+        self._rows.db.execute(
+            "INSERT INTO asks VALUES (?,?,?,?,?,?,?,?,'open','',?,?)",
+            (
+                ask.id,
+                ask.created_at_s,
+                ask.broker_id,
+                ask.scheme,
+                ask.vendor_id,
+                ask.asked.operation,
+                ask.instrument_id,
+                self._rows.seal(ask, "asks", ask.id),
+                self.file.owner,
+                ask.created_at_s + LEASE_S,
+            ),
+        )
+
+    def _finish_ask(self, command: FinishAsk) -> bool:
+        ask = command.ask
+        ((state,),) = self.file.rows("SELECT state FROM asks WHERE id=?", (ask.id,))
+        if state != "open":
+            return False
+        self._rows.db.execute(
+            "UPDATE asks SET state=?, code=?, owner=0 WHERE id=?",
+            ("refused" if command.refused else "done", command.refused, ask.id),
+        )
+        for instrument in command.instruments:
+            self._rows.put_instrument(ask.broker_id, ask.site, instrument)
+        place = (ask.broker_id, ask.scheme, ask.instrument_id)
+        if command.following is not None:
+            self._write_ask(command.following)
+            if ask.instrument_id:
+                self._rows.mark("offered", command.following.id, *place)
+        elif ask.instrument_id:
+            self._rows.mark("aside" if command.refused else "spent", ask.id, *place)
+        return True

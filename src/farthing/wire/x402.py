@@ -1,0 +1,389 @@
+"""x402 version 2: the same offers, payments and receipts as one JSON object a header.
+
+Source: the project's wire format, sections 4, 7, 13, 15, 16. Every header is standard base64 with
+padding. All our schemes share `batch-settlement`; `extra.method` tells them apart, and
+`extra.target` (ours) names the request, because a stock payer's scheme object sees nothing else.
+There is no challenge: a payment is matched against the offers that the gate would make now.
+"""
+
+import hashlib
+import re
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from farthing import codec, ids, money
+from farthing.errors import (
+    BadRequest,
+    HeaderTooLarge,
+    Malformed,
+    Refusal,
+    Row,
+    Unsolicited,
+    Unsupported,
+    row_of,
+)
+from farthing.schemes import registry
+from farthing.schemes.contract import Json, Offer
+from farthing.wire.objects import read_object
+from farthing.wire.offers import (
+    CHALLENGE_LIFE_S,
+    CREDENTIAL_BYTES_MAX,
+    OFFERS_MAX,
+    Credential,
+    Receipt,
+    Received,
+    Tender,
+)
+from farthing.wire.receipts import from_json, to_json
+from farthing.wire.shapes import DECIMALS, Stated, offer_of, require_short, variant_of
+
+VERSION = 2
+SCHEME = "batch-settlement"
+HEADER_BYTES_MAX = 16 * 1024  # encoded, of what a wallet reads; our own 402 has at most 7 KiB
+IDENTIFIER = "payment-identifier"
+OUR_REASON = "invalid_batch_settlement_farthing_"
+_IDENTIFIER_OFFERED = {IDENTIFIER: {"info": {"required": False}, "schema": {}}}
+_PAYMENT_ID = re.compile(r"[A-Za-z0-9_-]{16,128}")
+_SAME = ("scheme", "network", "amount", "payTo", "maxTimeoutSeconds")
+_CLOCK = "redeemByS"  # moves with the clock: an offer of a minute ago may name the day before
+_NONE = msgspec.Raw()
+_NAMES = {"version": "x402Version"}
+_RECEIPT_OWN = ("status", "reference", "amount")  # which SettlementResponse has under its own names
+
+
+class _Extra(Stated, frozen=True, kw_only=True):
+    method: str
+    payment_flow: str = ""
+    external_id: str = ""
+    target: str = ""
+
+
+class _Requirements(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    scheme: str
+    network: str
+    amount: str
+    asset: str
+    pay_to: str
+    max_timeout_seconds: int
+    extra: _Extra
+
+
+class _Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    url: str
+    description: str = ""
+    mime_type: str = ""
+
+
+class _Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_NAMES):
+    version: int
+    accepted: msgspec.Raw
+    payload: msgspec.Raw
+    resource: msgspec.Raw = _NONE
+    extensions: msgspec.Raw = _NONE
+
+
+class _Required(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
+    version: Literal[2]
+    resource: _Resource | None = None
+    accepts: list[dict[str, Any]]
+    extensions: dict[str, Any] | None = None
+
+
+class _Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    success: bool
+    transaction: str
+    network: str
+    payer: str = ""
+    amount: str = ""
+    error_reason: str = ""
+    error_message: str = ""
+    extra: dict[str, Any] = {}
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """A `PAYMENT-RESPONSE` as a wallet reads it."""
+
+    receipt: Receipt | None
+    """What the vendor answered to a payment that it took; None for a refusal."""
+    transaction: str
+    """The commitment id; empty where nothing was begun."""
+    network: str
+    reason: str = ""
+    """`errorReason` of a refusal."""
+    code: str = ""
+    """Our code of the broken rule; empty where the gate is not one of ours."""
+    detail: str = ""
+
+
+_READ_PAYMENT = codec.Reader(_Payment).read
+_REQUIRED = codec.Reader(_Required)
+_REQUIREMENTS = codec.Reader(_Requirements)
+_SETTLED = codec.Reader(_Settled)
+
+
+# --- gate ---------------------------------------------------------------------------------------
+
+
+def requirements(tender: Tender, offer: Offer) -> dict[str, Json]:
+    """One entry of `accepts`; `Misconfigured` for an offer over a limit."""
+    require_short(offer)
+    entry = _Requirements(
+        scheme=SCHEME,
+        network=ids.network(offer.broker_id),
+        amount=money.to_wire(offer.price_micro),
+        asset=money.asset_label(offer.currency),
+        pay_to=offer.vendor_id,
+        max_timeout_seconds=CHALLENGE_LIFE_S,
+        extra=_Extra(
+            method=registry.wire_name(offer.scheme)[0],
+            payment_flow="upfront",
+            broker=offer.broker_url,
+            decimals=DECIMALS,
+            display_currency=offer.currency.upper(),
+            settlement=offer.settlement,
+            guarantor=offer.guarantor,
+            redeem_by_s=offer.redeem_by_s,
+            terms=offer.terms,
+            external_id=offer.external_id,
+            target=tender.target,
+        ),
+    )
+    built: dict[str, Json] = msgspec.to_builtins(entry)
+    return built
+
+
+def required(tender: Tender, *, error: str) -> str:
+    """The `PAYMENT-REQUIRED` value with every offer of `tender`; `error` says why it is asked."""
+    resource = _Resource(url=tender.url, description=tender.description, mime_type=tender.mime_type)
+    message = {
+        "x402Version": VERSION,
+        "error": error,
+        "resource": resource,
+        "accepts": [requirements(tender, offer) for offer in tender.offers],
+        "extensions": _IDENTIFIER_OFFERED,
+    }
+    return codec.b64(codec.canonical(message))
+
+
+def read_payment(value: str) -> Credential:
+    """The payment in a `PAYMENT-SIGNATURE` value; `offer` is still open, see `matched`.
+
+    K is the payer's payment identifier, else it is made of the payload's hash. Refusals:
+    `HeaderTooLarge` `too_large`; `Malformed` `credential_malformed`, `x402_version_unsupported`;
+    `Unsupported` for another scheme or network; `Unfit` for a payload that is no object;
+    `BadRequest` `payment_identifier_malformed`.
+    """
+    if len(value) > CREDENTIAL_BYTES_MAX:
+        raise HeaderTooLarge("too_large", f"a credential has at most {CREDENTIAL_BYTES_MAX} bytes")
+    try:
+        message = _READ_PAYMENT(codec.unb64(value))
+        accepted, _ = read_object(message.accepted)
+        extensions, _ = read_object(message.extensions or b"{}")
+    except Malformed:
+        raise Malformed(
+            "credential_malformed", "expected base64 of x402Version, accepted and payload"
+        ) from None
+    if message.version != VERSION:
+        raise Malformed("x402_version_unsupported", f"this gate speaks x402 version {VERSION}")
+    if accepted.get("scheme") != SCHEME:
+        raise Unsupported("method_unsupported", f"the scheme here is {SCHEME}")
+    if not str(accepted.get("network")).startswith(ids.NETWORK_PREFIX):
+        raise Unsupported("network_unsupported", f"networks here are {ids.NETWORK_PREFIX}<broker>")
+    extra = accepted.get("extra")
+    wire = extra.get("method") if isinstance(extra, dict) else None
+    if not isinstance(extra, dict) or not isinstance(wire, str):
+        raise Malformed("credential_malformed", "accepted.extra.method names the payment scheme")
+    _, payload = read_object(message.payload)
+    return Credential(
+        dialect="x402",
+        k=_payment_id(extensions) or "x402:" + codec.b64u(hashlib.sha256(payload).digest()),
+        wire_name=wire,
+        variant=variant_of(extra.get("terms")),
+        payload=payload,
+        offer=None,
+        echo=accepted,
+    )
+
+
+def _payment_id(extensions: dict[str, Json]) -> str:
+    """The payer's identifier; "" where it sent none."""
+    identifier = extensions.get(IDENTIFIER)
+    info = identifier.get("info") if isinstance(identifier, dict) else None
+    given = info.get("id", "") if isinstance(info, dict) else ""
+    if given != "" and not (isinstance(given, str) and _PAYMENT_ID.fullmatch(given)):
+        raise BadRequest(
+            "payment_identifier_malformed", "an identifier is 16-128 of letters, digits, - and _"
+        )
+    return given
+
+
+def matched(credential: Credential, tender: Tender) -> Credential:
+    """With the offer of `tender` that it accepted; `Unsolicited` `no_matching_requirements`.
+
+    Scheme, network, amount, asset, recipient and time-out must be equal, and what we say in
+    `extra`, the target included, must be among what the payer echoes.
+    """
+    theirs = credential.echo
+    asset = theirs.get("asset")
+    for offer in tender.offers:
+        if registry.wire_name(offer.scheme) != (credential.wire_name, credential.variant):
+            continue
+        ours = requirements(tender, offer)
+        if not isinstance(asset, str) or asset.lower() != ours["asset"]:
+            continue
+        if any(theirs.get(name) != ours[name] for name in _SAME):
+            continue
+        extra = theirs["extra"]
+        if all(extra.get(name) == said for name, said in ours["extra"].items() if name != _CLOCK):
+            return msgspec.structs.replace(credential, offer=offer)
+    raise Unsolicited("no_matching_requirements", "this is not offered here now; ask again")
+
+
+def response(receipt: Receipt) -> str:
+    """The `PAYMENT-RESPONSE` value of a payment that was taken.
+
+    `extra` holds what the receipt says beyond the members of the dialect, `sig` included.
+    """
+    form = to_json(receipt)
+    message = _Settled(
+        success=True,
+        transaction=receipt.reference,
+        network=ids.network(receipt.broker_id),
+        payer=receipt.payer,
+        amount=form["amount"],
+        extra={name: value for name, value in form.items() if name not in _RECEIPT_OWN},
+    )
+    return codec.b64(codec.canonical(message))
+
+
+def reason_of(refusal: Refusal, row: Row) -> str:
+    """`errorReason` of a refusal: the dialect's own string, or our prefixed code."""
+    return row.x402 or OUR_REASON + refusal.code
+
+
+def failure(
+    refusal: Refusal, *, network: str, transaction: str = "", value_moved: bool = False
+) -> str:
+    """The `PAYMENT-RESPONSE` value of a refused payment; `transaction` where one is pending."""
+    row = row_of(refusal, value_moved=value_moved)
+    message = _Settled(
+        success=False,
+        transaction=transaction,
+        network=network,
+        error_reason=reason_of(refusal, row),
+        error_message=refusal.detail,
+        extra={"code": refusal.code},
+    )
+    return codec.b64(codec.canonical(message))
+
+
+# --- wallet -------------------------------------------------------------------------------------
+
+
+def read_required(value: str, *, now_s: int) -> tuple[Received, ...]:
+    """The offers in a `PAYMENT-REQUIRED` value that a Farthing wallet can answer, in order.
+
+    Entries of other schemes and networks are left out; at most `OFFERS_MAX` are taken. They stand
+    until `now_s` and their own time-out. `HeaderTooLarge`, `Malformed`.
+    """
+    message = _REQUIRED.convert(_read(value))
+    realm = _host(message.resource.url) if message.resource is not None else ""
+    found: list[Received] = []
+    for entry in message.accepts:
+        if entry.get("scheme") != SCHEME or len(found) == OFFERS_MAX:
+            continue
+        try:
+            fields = _REQUIREMENTS.convert(entry)
+            offer = _offer(fields, message.resource)
+        except Refusal:
+            continue
+        found.append(
+            Received(
+                dialect="x402",
+                offer=offer,
+                realm=realm,
+                target=fields.extra.target,
+                expires_at_s=now_s + fields.max_timeout_seconds,
+                echo={"accepted": entry, "extensions": message.extensions or {}},
+            )
+        )
+    return tuple(found)
+
+
+def _read(value: str) -> Json:
+    if len(value) > HEADER_BYTES_MAX:
+        raise HeaderTooLarge("too_large", f"an x402 header has at most {HEADER_BYTES_MAX} bytes")
+    return codec.read_json(codec.unb64(value))
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        raise Malformed("resource_url_malformed", "resource.url is no URL") from None
+
+
+def _offer(fields: _Requirements, resource: _Resource | None) -> Offer:
+    offer = offer_of(
+        fields.extra,
+        wire=fields.extra.method,
+        intent="charge",
+        amount=fields.amount,
+        asset=fields.asset,
+        recipient=fields.pay_to,
+        network=fields.network,
+        description=resource.description if resource is not None else "",
+        external_id=fields.extra.external_id,
+    )
+    require_short(offer)
+    return offer
+
+
+def payment(received: Received, payload: Json, payment_id: str) -> str:
+    """The `PAYMENT-SIGNATURE` value that pays `received`.
+
+    `payment_id` (16-128 of letters, digits, `-` and `_`) goes out if the vendor offered the
+    extension; the same id promises the same payload.
+    """
+    assert _PAYMENT_ID.fullmatch(payment_id), "a payment id is 16-128 of A-Z a-z 0-9 _ -"
+    extensions = dict(received.echo["extensions"])
+    offered = extensions.get(IDENTIFIER)
+    if isinstance(offered, dict):
+        info = offered.get("info")
+        info = info if isinstance(info, dict) else {"required": False}
+        extensions[IDENTIFIER] = {**offered, "info": {**info, "id": payment_id}}
+    message = {
+        "x402Version": VERSION,
+        "accepted": received.echo["accepted"],
+        "payload": payload,
+    }
+    if extensions:
+        message["extensions"] = extensions
+    return codec.b64(codec.canonical(message))
+
+
+def read_response(value: str) -> Response:
+    """What a gate answered; `HeaderTooLarge`, `Malformed`, `OutOfRange`.
+
+    The receipt's K comes back empty: whoever paid knows it.
+    """
+    message = _SETTLED.convert(_read(value))
+    extra = message.extra
+    if not message.success:
+        code = extra.get("code")
+        return Response(
+            receipt=None,
+            transaction=message.transaction,
+            network=message.network,
+            reason=message.error_reason,
+            code=code if isinstance(code, str) else "",
+            detail=message.error_message,
+        )
+    own = {"status": "success", "reference": message.transaction, "amount": message.amount}
+    broker_id = message.network.removeprefix(ids.NETWORK_PREFIX)
+    receipt = msgspec.structs.replace(
+        from_json({**extra, **own}), payer=message.payer, broker_id=broker_id, k=""
+    )
+    return Response(receipt=receipt, transaction=message.transaction, network=message.network)

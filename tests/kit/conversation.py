@@ -1,0 +1,407 @@
+"""A broker, a vendor and wallets in one room: the same code for every scheme.
+
+The steps are those of the real engine, gate and wallet, without their I/O; the stores are real
+ones in memory. Whatever passes from one party to another passes as JSON text.
+"""
+
+import hashlib
+from collections import Counter
+
+import msgspec
+
+from farthing import codec, marks
+from farthing.errors import Unfunded
+from farthing.marks import Keys, Memory
+from farthing.schemes.contract import (
+    Accepted,
+    Account,
+    Applied,
+    Asked,
+    AskFirst,
+    At,
+    Binding,
+    Challenge,
+    Concluded,
+    Conclusion,
+    End,
+    Instrument,
+    Json,
+    Mint,
+    Need,
+    Offer,
+    Operation,
+    Paid,
+    Purse,
+    Redeemed,
+    Rolled,
+    Scheme,
+    Taken,
+    Till,
+    Waiting,
+)
+from farthing.stores.memory import MemoryMarks
+from tests.kit.parties import LEASE_S, PAYER, VENDOR, Clock, Ring, on_the_wire, setting_of
+
+FOREVER_S = 2**40
+MESSAGES_MAX = 4  # of one errand
+
+
+class Room(Clock):
+    """The clock, the dice and the money."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.micro: Counter[str] = Counter()
+        """Micro-units by `kind/id`; they sum to zero."""
+
+    def move(self, source: End, target: End, amount_micro: int) -> None:
+        if source.kind == "payer" and self.micro[name_of(source)] < amount_micro:
+            raise Unfunded("balance_short")
+        self.micro[name_of(source)] -= amount_micro
+        self.micro[name_of(target)] += amount_micro
+
+    def owned_micro(self, kind: str) -> int:
+        return sum(micro for name, micro in self.micro.items() if name.startswith(f"{kind}/"))
+
+
+def name_of(end: End) -> str:
+    return f"{end.kind}/{end.id}"
+
+
+class Issuer:
+    """A mint at work, at the broker or at a vendor: check, recall, apply, and one transaction."""
+
+    def __init__(self, room: Room, mint: Mint, ring: Ring, store: MemoryMarks) -> None:
+        self.room, self.mint, self.ring, self.store = room, mint, ring, store
+        self._due: list[tuple[int, bytes]] = []
+        self._reserved: dict[str, tuple[Applied, int]] = {}
+        self._settled: dict[str, Json] = {}
+        self._number = 0
+
+    def run(self, operation: Operation, message: Json, account: Account) -> Applied:
+        """One request under a fresh idempotency key."""
+        applied = self._decide(operation, message, account)
+        self._number += 1
+        self._enact(applied, f"op-{self._number}", self._hold(applied, f"op-{self._number}"))
+        return msgspec.structs.replace(applied, answer=on_the_wire(applied.answer))
+
+    def settle(self, message: Json, account: Account, price_micro: int, *, reserve: bool) -> Json:
+        """What the till passes on; with `reserve` nothing yet. The same message is one payment."""
+        tx = codec.digest(message).hex()
+        if tx not in self._settled and tx not in self._reserved:
+            applied = self._decide("redeem", message, account)
+            assert isinstance(applied, Redeemed)
+            assert applied.paid_micro >= price_micro
+            self._reserved[tx] = applied, self._hold(applied, tx)
+        return None if reserve else self.capture(message)
+
+    def capture(self, message: Json) -> Json:
+        tx = codec.digest(message).hex()
+        if tx not in self._settled:
+            applied, fence = self._reserved.pop(tx)
+            self._enact(applied, tx, fence)
+            self._settled[tx] = on_the_wire(applied.for_payer)
+        return self._settled[tx]
+
+    def void(self, message: Json) -> None:
+        tx = codec.digest(message).hex()
+        _, fence = self._reserved.pop(tx)
+        self.store.do_now(marks.Release(k=tx, fence=fence))
+
+    def tick(self) -> None:
+        """What time does."""
+        for at_s, key in sorted(due for due in self._due if due[0] <= self.room.now_s):
+            self._due.remove((at_s, key))
+            found = self._read(Keys(records=(key,))).records.get(key)
+            applied = None if found is None else self.mint.lapse(key, found, self.room.at())
+            if applied is not None:
+                self._number += 1
+                k = f"op-{self._number}"
+                self._enact(applied, k, self._hold(applied, k))
+
+    def _decide(self, operation: Operation, message: Json, account: Account) -> Applied:
+        at = self.room.at()
+        checked = self.mint.check(operation, on_the_wire(message), account, at)
+        return self.mint.apply(checked, self._read(self.mint.recall(checked)), at)
+
+    def _read(self, keys: Keys) -> Memory:
+        found: Memory = self.store.do_now(marks.Read(keys=keys))
+        return found
+
+    def _hold(self, applied: Applied, k: str) -> int:
+        now_s = self.room.now_s
+        held = self.store.do_now(
+            marks.Hold(
+                k=k,
+                digest=k.encode(),
+                marks=applied.marks,
+                kept=b"",
+                now_s=now_s,
+                lease_until_s=now_s + LEASE_S,
+                until_s=FOREVER_S,
+            )
+        )
+        assert isinstance(held, marks.Held)
+        return held.fence
+
+    def _enact(self, applied: Applied, k: str, fence: int) -> None:
+        for flow in applied.flows:
+            self.room.move(flow.source, flow.target, flow.amount_micro)
+        for key in applied.keys:
+            self.ring.add(key)
+        self._due += applied.due
+        confirm = marks.Confirm(k=k, fence=fence, outcome=b"", records=applied.records)
+        self.store.do_now(confirm)
+
+
+class Tender(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer, and the K of its challenge."""
+
+    offer: Offer
+    k: str
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt with the page, or word that nothing was charged."""
+
+    state: str
+    k: str
+    amount_micro: int = 0
+    page: str = ""
+    change: Json = None
+    released: Json = None
+
+
+class Vendor:
+    """A gate before one page, and its outbox."""
+
+    def __init__(self, room: Room, scheme: Scheme, ring: Ring, broker: Issuer) -> None:
+        self.room, self.scheme, self.broker = room, scheme, broker
+        setting = setting_of(ring, vendor_id=VENDOR)
+        self.till: Till = scheme.till(setting)
+        self.account = Account(id=VENDOR, role="vendor")
+        self.store = MemoryMarks()
+        self.meter = Keys()
+        self.asked_origin = 0
+        made = scheme.vendor_mint(setting) if scheme.vendor_mint else None
+        self.issuer = Issuer(room, made, ring, self.store) if made is not None else None
+
+    def tender(self, price_micro: int, page: str = "page") -> Tender:
+        at = self.room.at()
+        offer = self.till.offer(price_micro, at)
+        if self.scheme.traits.sealed:
+            offer = self.till.seal(offer, page.encode(), at)
+        terms = on_the_wire(offer.terms)
+        return Tender(offer=msgspec.structs.replace(offer, terms=terms), k=at.entropy[:8].hex())
+
+    def serve(self, tender: Tender, payload: Json, *, page: str | None = "page") -> Reply:
+        """One payment through the gate; `page` None: the origin fails. Any refusal."""
+        at = self.room.at()
+        text = codec.canonical(payload)
+        payment = self.till.read(text)
+        memory = self._read(self.till.recall(payment))
+        series = self.till.series()
+        if series:
+            serial = self.store.do_now(marks.LeaseSerials(series=series, count=1))
+            at = msgspec.structs.replace(at, serials=(serial,))
+        offer = msgspec.structs.replace(tender.offer, sealed=b"")
+        taken = self.till.take(payment, offer, binding_of(tender.k), memory, at)
+        k = taken.k or tender.k
+        held = self._hold(taken, k, hashlib.sha256(k.encode() + text).digest())
+        if isinstance(held, marks.Settled):
+            return msgspec.json.decode(held.outcome, type=Reply)
+        taken = msgspec.structs.replace(taken, kept=held.kept)
+        self.meter = taken.meter or self.meter
+        return self._deliver(taken, self._message(payment, payload, taken, at), k, held, page)
+
+    def _message(self, payment: object, payload: Json, taken: Taken, at: At) -> Json:
+        """What the broker is sent of a payment that clears before; None: nothing."""
+        if taken.moment != "before":
+            return None
+        assert not taken.claims, "what clears before has nothing left to claim"
+        return self.till.endorse(payment, taken, at) or payload
+
+    def _deliver(
+        self, taken: Taken, message: Json, k: str, held: marks.Held, page: str | None
+    ) -> Reply:
+        redeemed: Json = None
+        if message is not None:
+            reserve = not taken.delivered
+            redeemed = self.broker.settle(message, self.account, taken.value_micro, reserve=reserve)
+        if not taken.delivered:
+            self.asked_origin += 1
+            if page is None:
+                self.store.do_now(marks.Release(k=k, fence=held.fence))
+                if message is not None:
+                    self.broker.void(message)
+                return Reply(state="released", k=k)
+            redeemed = None if message is None else self.broker.capture(message)
+        finished = self.till.finish(taken, redeemed, self.room.at())
+        reply = Reply(
+            state="paid",
+            k=k,
+            amount_micro=taken.value_micro,
+            page="" if taken.delivered or page is None else page,
+            change=on_the_wire(finished.change),
+            released=on_the_wire(finished.released),
+        )
+        outcome = msgspec.json.encode(reply)
+        records, claims = taken.records, taken.claims
+        self.store.do_now(
+            marks.Confirm(k=k, fence=held.fence, outcome=outcome, records=records, claims=claims)
+        )
+        return reply
+
+    def _hold(self, taken: Taken, k: str, digest: bytes) -> marks.Held | marks.Settled:
+        held: marks.Held | marks.Settled = self.store.do_now(
+            marks.Hold(
+                k=k,
+                digest=digest,
+                marks=taken.marks,
+                kept=taken.kept,
+                now_s=self.room.now_s,
+                lease_until_s=self.room.now_s + LEASE_S,
+                until_s=taken.until_s,
+            )
+        )
+        return held
+
+    def _read(self, keys: Keys) -> Memory:
+        found: Memory = self.store.do_now(marks.Read(keys=keys))
+        return found
+
+    def allowance_s(self, tender: Tender) -> int:
+        """How long the stream that was opened last may have gone on."""
+        return self.till.allowance_s(tender.offer, self._read(self.meter))
+
+    def clear(self) -> list[Applied]:
+        """Show the broker every claim that is due, and answer what it asks back."""
+        pending = marks.Pending(scheme=self.scheme.traits.name, count=100)
+        rows: tuple[tuple[int, marks.Claim], ...] = self.store.do_now(pending)
+        claims = tuple(claim for _, claim in rows)
+        memory = self._read(self.till.archive(claims))
+        results: list[Applied] = []
+        for claim, message in zip(
+            claims, self.till.sweep(claims, memory, self.room.at()), strict=True
+        ):
+            if message is None:
+                continue
+            result = self.broker.run("redeem", message, self.account)
+            if isinstance(result, Challenge):
+                evidence = self._read(self.till.evidence(result.answer))
+                for answer in self.till.answer(result.answer, evidence, self.room.at()):
+                    result = self.broker.run("redeem", answer, self.account)
+            results.append(result)
+            if not isinstance(result, Waiting):
+                done = ((claim.key, claim.order),)
+                self.store.do_now(marks.Acknowledge(scheme=claim.scheme, done=done))
+        return results
+
+
+def binding_of(k: str) -> Binding:
+    return Binding(
+        dialect="mpp", k=k, method="GET", host="news.example", path_query="/a", target="GET /a"
+    )
+
+
+class Stream:
+    """Bytes that go out second by second, as far as they are paid for."""
+
+    def __init__(self, vendor: Vendor, tender: Tender) -> None:
+        self._vendor, self._tender = vendor, tender
+        self.served_s = 0
+
+    def run(self, seconds: int) -> int:
+        """How many of so many seconds were served; the others passed in a pause."""
+        before_s = self.served_s
+        for _ in range(seconds):
+            self.served_s += self.served_s < self._vendor.allowance_s(self._tender)
+        return self.served_s - before_s
+
+
+class Wallet:
+    """One payer's purse and what is in it."""
+
+    def __init__(
+        self, room: Room, scheme: Scheme, ring: Ring, broker: Issuer, name: str = PAYER
+    ) -> None:
+        self.room, self.broker = room, broker
+        self.purse: Purse = scheme.purse(setting_of(ring))
+        self.account = Account(id=name, role="payer", credit_limit_micro=10**6)
+        self.instruments: dict[str, Instrument] = {}
+
+    def load(self, amount_micro: int, vendor_id: str = VENDOR) -> None:
+        need = Need(amount_micro=amount_micro, currency="eur", vendor_id=vendor_id)
+        self.run(self.purse.ask(need, self.room.at()))
+
+    def run(self, asked: Asked, vendor: Vendor | None = None) -> None:
+        """An errand to the end: every message of it, and what it leaves."""
+        for _ in range(MESSAGES_MAX):
+            received = self.purse.receive(asked, self._ask(asked, vendor), self.room.at())
+            if not isinstance(received, Asked):
+                self._keep(received)
+                return
+            asked = received
+        raise AssertionError("an errand without end")
+
+    def _ask(self, asked: Asked, vendor: Vendor | None = None) -> Json:
+        issuer = self.broker
+        if asked.to == "vendor":
+            assert vendor is not None
+            assert vendor.issuer is not None
+            issuer = vendor.issuer
+        return issuer.run(asked.operation, asked.message, self.account).answer
+
+    def _keep(self, instruments: tuple[Instrument, ...]) -> None:
+        self.instruments |= {instrument.id: instrument for instrument in instruments}
+
+    def pick(self, offer: Offer) -> Instrument:
+        """An instrument for this vendor; a general one is opened, and stays."""
+        fit = [each for each in self.instruments.values() if each.worth_micro >= offer.price_micro]
+        for instrument in fit:
+            if instrument.vendor_id == offer.vendor_id:
+                return instrument
+        general = next(each for each in fit if not each.vendor_id)
+        kept, opened = self.purse.open(general, offer, self.room.at())
+        self._keep((kept, opened))
+        return opened
+
+    def pay(self, tender: Tender) -> Paid:
+        """A payment, ready to send; the broker is asked first where the purse wants it."""
+        instrument, answer = self.pick(tender.offer), None
+        for _ in range(MESSAGES_MAX):
+            binding = binding_of(tender.k)
+            paid = self.purse.pay(instrument, tender.offer, binding, self.room.at(), answer)
+            if isinstance(paid, Paid):
+                return paid
+            assert isinstance(paid, AskFirst)
+            answer = self._ask(paid.asked)
+        raise AssertionError("the purse goes on asking")
+
+    def conclude(self, paid: Paid, reply: Reply | Conclusion) -> Concluded:
+        if isinstance(reply, Reply):
+            took = Accepted(change=reply.change, released=reply.released)
+            conclusion: Conclusion = took if reply.state == "paid" else Rolled()
+        else:
+            conclusion = reply
+        concluded = self.purse.conclude(paid, conclusion, self.room.at())
+        self.instruments.pop(paid.spent.id, None)
+        self._keep(concluded.instruments)
+        return concluded
+
+    def inquire(self, paid: Paid) -> Conclusion | None:
+        """What the broker says of a payment that the vendor leaves in doubt."""
+        asked = self.purse.inquire(paid, self.room.at())
+        assert asked is not None
+        return self.purse.learn(paid, self._ask(asked), self.room.at())
+
+    def buy(self, vendor: Vendor, price_micro: int, page: str | None = "page") -> str:
+        """The page, or what was sold instead of it; "" where nothing was charged."""
+        tender = vendor.tender(price_micro, page or "")
+        paid = self.pay(tender)
+        reply = vendor.serve(tender, paid.payload, page=page)
+        assert reply.k == (paid.k or tender.k)
+        concluded = self.conclude(paid, reply)
+        if concluded.release is not None:
+            vendor.serve(tender, concluded.release)
+        return reply.page or str(concluded.shown or "")

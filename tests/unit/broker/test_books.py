@@ -1,0 +1,83 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from farthing.broker.answers import Asked
+from farthing.broker.books import entry_id, until_of
+from farthing.errors import Forged, Misconfigured, Replayed, Unknown, Unsupported
+from farthing.ledger import accounts
+from farthing.ledger.transfers import Posting
+from farthing.marks import Once
+from farthing.schemes.contract import Applied, Key
+from tests.unit.broker.desk import Desk, with_desk
+
+
+def test_a_cause_is_posted_once_even_when_its_answer_is_gone(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        bank, alice = accounts.bank("manual"), accounts.payer("alice")
+        postings = (Posting(bank, 5), Posting(alice, -5))
+
+        def post(cause: str) -> None:
+            desk.committer.do_now(
+                lambda db: desk.books.post(db, (cause,), postings, kind="topup", ref=""),
+                atomic=True,
+            )
+
+        await asyncio.to_thread(post, "a")
+        with pytest.raises(Replayed):
+            await asyncio.to_thread(post, "a")
+        await asyncio.to_thread(post, "b")
+        assert desk.balance(alice) == -10
+
+    with_desk(tmp_path, talk)
+
+
+def test_causes_do_not_run_into_each_other() -> None:
+    assert entry_id("ab", "c") != entry_id("a", "bc")
+    assert len(entry_id("a")) == 16
+
+
+def test_a_refusal_before_the_writer_is_stored_like_one_in_it(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        asked = Asked(scope="s", key="k", digest=b"d")
+        assert desk.books.stored(asked) is None
+        await desk.books.refused(asked, Forged("mac_wrong"))
+        with pytest.raises(Forged):
+            desk.books.stored(asked)
+        with pytest.raises(Forged):
+            await desk.books.answered(asked, lambda db: (b"late", 0))
+
+    with_desk(tmp_path, talk)
+
+
+def test_keys_are_kept_once_and_never_replaced(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        first = Key(id="s1", purpose="p", secret=b"1" * 32)
+        desk.books.keep_keys(Applied(keys=(first,)))
+        desk.books.keep_keys(Applied(keys=(first,)))
+        assert desk.ring.find("p", "s1") == first
+        with pytest.raises(Misconfigured):
+            desk.books.keep_keys(Applied(keys=(Key(id="s1", purpose="p", secret=b"2" * 32),)))
+
+    with_desk(tmp_path, talk)
+
+
+def test_accounts_and_schemes_that_are_not_there(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        with pytest.raises(Unsupported):
+            desk.books.mint("nothing")
+        with pytest.raises(Unknown):
+            desk.account("nobody")
+        await desk.open("bob", credit_limit_micro=9, props="student=true")
+        bob = desk.account("bob")
+        assert (bob.role, bob.credit_limit_micro, bob.props) == ("payer", 9, "student=true")
+
+    with_desk(tmp_path, talk)
+
+
+def test_an_answer_lives_as_long_as_its_longest_mark() -> None:
+    marks = (Once(id=b"a", until_s=5), Once(id=b"b", until_s=9))
+    assert until_of(Applied(marks=marks)) == 9
+    assert until_of(Applied()) == 0

@@ -1,0 +1,91 @@
+import apsw
+import pytest
+
+from farthing.broker import facts, store
+from farthing.errors import Busy, Replayed
+from farthing.marks import Advance, Delete, Keys, Once, Place, Put
+from farthing.schemes.contract import Applied
+
+
+def connection() -> apsw.Connection:
+    made = apsw.Connection(":memory:")
+    made.execute(store.SCHEMA)
+    return made
+
+
+ONCE = Applied(marks=(Once(id=b"s/1", until_s=100),))
+
+
+def advance(over: int, to: int) -> Applied:
+    return Applied(marks=(Advance(id=b"s/c", over=over, to=to, link=b"w", until_s=100),))
+
+
+def test_an_id_is_used_once() -> None:
+    db = connection()
+    facts.require_unspent(db, ONCE.marks)
+    facts.write(db, "s", ONCE)
+    with pytest.raises(Replayed):
+        facts.write(db, "s", ONCE)
+    with pytest.raises(Replayed):
+        facts.require_unspent(db, ONCE.marks)
+
+
+def test_a_counter_moves_from_where_it_stands() -> None:
+    db = connection()
+    facts.write(db, "s", advance(0, 5))
+    facts.write(db, "s", advance(5, 9))
+    found = facts.read(db, Keys(counters=(b"s/c", b"s/none")))
+    assert found.counters == {b"s/c": Place(to=9, link=b"w")}
+    with pytest.raises(AssertionError):
+        facts.write(db, "s", advance(5, 10))
+
+
+def test_records_are_read_by_key_and_by_prefix() -> None:
+    db = connection()
+    puts = tuple(Put(key=key, value=key, until_s=9) for key in (b"s/a/1", b"s/a/2", b"s/b/1"))
+    facts.write(db, "s", Applied(records=puts))
+    facts.write(db, "s", Applied(records=(Delete(key=b"s/a/2"),)))
+    assert facts.read(db, Keys(prefixes=(b"s/a/",))).records == {b"s/a/1": b"s/a/1"}
+    assert facts.read(db, Keys(records=(b"s/b/1", b"s/b/2"))).records == {b"s/b/1": b"s/b/1"}
+
+
+def test_what_is_held_is_busy_for_readers_and_writers() -> None:
+    db = connection()
+    facts.hold(db, [b"s/1", b"s/c", b"s/a/1"], "tx_1")
+    for touch in (
+        lambda: facts.write(db, "s", ONCE),
+        lambda: facts.write(db, "s", advance(0, 1)),
+        lambda: facts.write(db, "s", Applied(records=(Delete(key=b"s/a/1"),))),
+        lambda: facts.read(db, Keys(counters=(b"s/c",))),
+        lambda: facts.read(db, Keys(records=(b"s/a/1",))),
+        lambda: facts.read(db, Keys(prefixes=(b"s/a/",))),
+        lambda: facts.hold(db, [b"s/1"], "tx_2"),
+    ):
+        with pytest.raises(Busy):
+            touch()
+    facts.let_go(db, "tx_1")
+    facts.write(db, "s", ONCE)
+
+
+def test_touched_names_every_mark_and_record() -> None:
+    applied = Applied(marks=ONCE.marks, records=(Put(key=b"k", value=b"", until_s=1),))
+    assert facts.touched(applied) == [b"s/1", b"k"]
+
+
+def test_due_records_come_in_order_once_and_only_if_they_still_exist() -> None:
+    db = connection()
+    put = Put(key=b"s/a", value=b"v", until_s=99)
+    facts.write(db, "s", Applied(records=(put,), due=((20, b"s/a"), (10, b"s/gone"), (30, b"s/a"))))
+    assert facts.next_due(db, 9) is None
+    assert facts.next_due(db, 25) == ("s", b"s/a", b"v")
+    assert facts.next_due(db, 25) is None
+    assert facts.next_due(db, 30) == ("s", b"s/a", b"v")
+
+
+def test_nothing_is_forgotten_before_its_time() -> None:
+    db = connection()
+    facts.write(db, "s", ONCE)
+    facts.write(db, "s", advance(0, 5))
+    facts.write(db, "s", Applied(records=(Put(key=b"s/a", value=b"v", until_s=100),)))
+    assert facts.forget(db, 100, 10) == 0
+    assert facts.forget(db, 101, 10) == 3

@@ -1,0 +1,138 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.broker.test_api import Callers, over_http
+
+NETWORK = "farthing:test-broker"
+
+
+def requirements(amount: str = "300", method: str = "coupon", **changes: Any) -> dict[str, Any]:
+    return {
+        "scheme": "batch-settlement",
+        "network": NETWORK,
+        "asset": "microeur",
+        "amount": amount,
+        "payTo": "v7",
+        "maxTimeoutSeconds": 300,
+        "extra": {"method": method, "paymentFlow": "upfront"},
+    } | changes
+
+
+def ask(payload: Any, wanted: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    wanted = wanted or requirements()
+    return {
+        "x402Version": 2,
+        "paymentPayload": {"x402Version": 2, "accepted": wanted, "payload": payload},
+        "paymentRequirements": wanted,
+    } | more
+
+
+async def buy(callers: Callers, micro: int = 300) -> dict[str, Any]:
+    answer = await callers.post("alice pay", "/issue/coupon", {"micro": micro}, "k1")
+    coupon: dict[str, Any] = answer["answer"]
+    return coupon
+
+
+def test_supported_names_every_scheme(tmp_path: Path) -> None:
+    async def talk(callers: Callers) -> None:
+        answer = await callers.get("nobody", "/supported")
+        methods = [kind["extra"]["method"] for kind in answer["kinds"]]
+        assert methods == ["coupon", "tab"]
+        assert answer["kinds"][0]["network"] == NETWORK
+        assert answer["signers"] == {"farthing:*": ["ed25519:root"]}
+
+    over_http(tmp_path, talk)
+
+
+def test_verify_then_settle_as_a_stock_client_does(tmp_path: Path) -> None:
+    async def talk(callers: Callers) -> None:
+        coupon = await buy(callers)
+        assert await callers.post("v7 redeem", "/verify", ask(coupon)) == {"isValid": True}
+        settled = await callers.post("v7 redeem", "/settle", ask(coupon))
+        assert settled["success"] is True
+        assert settled["transaction"].startswith("tx_")
+        assert settled["amount"] == "300"
+        assert settled["extra"]["forPayer"] == {"thanks": coupon["id"]}
+        assert await callers.post("v7 redeem", "/settle", ask(coupon)) == settled
+        refused = await callers.post("v7 redeem", "/verify", ask(coupon))
+        assert refused["isValid"] is False
+
+    over_http(tmp_path, talk)
+
+
+def test_reserve_capture_and_void_over_http(tmp_path: Path) -> None:
+    async def talk(callers: Callers) -> None:
+        body = ask(await buy(callers), reserve={"atEnd": "void"})
+        reserved = await callers.post("v7 redeem", "/settle", body)
+        step = {"transaction": reserved["transaction"], "reservation": 1}
+        assert reserved["extra"]["reservation"] == 1
+        void = await callers.post("v7 redeem", "/void", step)
+        assert (void["success"], void["errorReason"]) == (False, "reservation_void")
+        assert await callers.post("v7 redeem", "/void", step) == void
+        late = await callers.post("v7 redeem", "/capture", step)
+        assert late["errorReason"] == "reservation_void"
+        again = await callers.post("v7 redeem", "/settle", body)
+        assert again["transaction"] == reserved["transaction"]
+        step = {"transaction": reserved["transaction"], "reservation": 2}
+        captured = await callers.post("v7 redeem", "/capture", step | {"amount": "300"})
+        assert captured["success"] is True
+        assert await callers.post("v7 redeem", "/capture", step) == captured
+        assert (await callers.post("v7 redeem", "/void", step))["errorReason"] == "already_captured"
+        unknown = await callers.post("v7 redeem", "/capture", step | {"transaction": "tx_no"})
+        assert unknown["extra"]["code"] == "transaction_unknown"
+
+    over_http(tmp_path, talk)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        (requirements(scheme="exact"), "invalid_scheme"),
+        (requirements(network="farthing:other"), "invalid_network"),
+        (requirements(asset="eur"), "invalid_payment_requirements"),
+        (requirements(payTo="v8"), "invalid_payload"),
+        (requirements(method="nothing"), "unsupported_scheme"),
+        (requirements(amount="301"), "insufficient_funds"),
+        (requirements(amount="0x1"), "invalid_payload"),
+    ],
+)
+def test_wrong_requirements_are_refused_with_200(
+    tmp_path: Path, wanted: dict[str, Any], reason: str
+) -> None:
+    async def talk(callers: Callers) -> None:
+        coupon = await buy(callers)
+        refused = await callers.post("v7 redeem", "/settle", ask(coupon, wanted))
+        assert (refused["success"], refused["errorReason"]) == (False, reason)
+        refused = await callers.post("v7 redeem", "/verify", ask(coupon, wanted))
+        assert (refused["isValid"], refused["invalidReason"]) == (False, reason)
+        assert (await callers.get("v7 pay", "/balance"))["vendorMicro"] == 0
+
+    over_http(tmp_path, talk)
+
+
+def test_what_never_was_a_payment_is_a_problem(tmp_path: Path) -> None:
+    async def talk(callers: Callers) -> None:
+        coupon = await buy(callers)
+        await callers.post("alice pay", "/settle", ask(coupon), status=403)
+        await callers.post("v7 redeem", "/settle", b"{", status=400)
+        large = b'{"x":"' + b"x" * 70_000 + b'"}'
+        await callers.post("v7 redeem", "/settle", large, status=413)
+        refused = await callers.post("v7 redeem", "/settle", {"x402Version": 2})
+        assert refused["errorReason"] == "invalid_payload"
+
+    over_http(tmp_path, talk)
+
+
+def test_a_transfer_over_http_happens_once(tmp_path: Path) -> None:
+    async def talk(callers: Callers) -> None:
+        body = {"id": "0" * 31 + "1", "to": "vendor/v7", "amountMicro": 300}
+        first = await callers.post("alice pay", "/transfer", body)
+        assert await callers.post("alice pay", "/transfer", body) == first
+        assert (await callers.get("v7 pay", "/balance"))["vendorMicro"] == 300
+        problem = await callers.post("alice pay", "/transfer", body | {"amountMicro": 1}, "", 409)
+        assert problem["refusal"] == "Reused"
+        await callers.post("v7 redeem", "/transfer", body, status=403)
+
+    over_http(tmp_path, talk)

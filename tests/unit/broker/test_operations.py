@@ -1,0 +1,188 @@
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from farthing.errors import Forged, Overlimit, Replayed, Reused, Unfunded
+from farthing.ledger import accounts
+from tests.unit.broker.coupon import KEPT_S, LIFE_S
+from tests.unit.broker.desk import Desk, with_desk
+
+
+def test_issue_moves_money_from_the_payer_to_what_is_outstanding(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        await desk.coupon("alice", 300, "k1")
+        assert desk.balance(accounts.payer("alice")) == -700
+        assert desk.balance(accounts.outstanding("coupon")) == -300
+
+    with_desk(tmp_path, talk)
+
+
+def test_a_repeated_request_gets_the_same_bytes_and_moves_nothing(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        run = desk.engine.operations.run
+        alice = desk.account("alice")
+        first = await run("coupon", "issue", {"micro": 300}, alice, "k1")
+        desk.now_s += 86_400
+        assert await run("coupon", "issue", {"micro": 300}, alice, "k1") == first
+        assert desk.balance(accounts.payer("alice")) == -700
+
+    with_desk(tmp_path, talk)
+
+
+def test_thirty_two_at_once_under_one_key_have_one_effect(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        run = desk.engine.operations.run
+        alice = desk.account("alice")
+        answers = await asyncio.gather(
+            *(run("coupon", "issue", {"micro": 300}, alice, "k1") for _ in range(32))
+        )
+        assert len(set(answers)) == 1
+        assert desk.balance(accounts.payer("alice")) == -700
+
+    with_desk(tmp_path, talk)
+
+
+def test_the_same_key_with_other_content_is_reused(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        await desk.coupon("alice", 300, "k1")
+        with pytest.raises(Reused):
+            await desk.coupon("alice", 301, "k1")
+
+    with_desk(tmp_path, talk)
+
+
+def test_a_refusal_is_stored_and_changes_nothing(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        before = desk.balances()
+        with pytest.raises(Unfunded):
+            await desk.coupon("alice", 300, "k1")
+        assert desk.balances() == before
+        await desk.top_up("alice", 1_000, "bank-1")
+        with pytest.raises(Unfunded):
+            await desk.coupon("alice", 300, "k1")
+        await desk.coupon("alice", 300, "k2")
+
+    with_desk(tmp_path, talk)
+
+
+def test_a_forged_message_is_refused_before_the_writer(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        coupon = await desk.coupon("alice", 300, "k1")
+        run = desk.engine.operations.run
+        alice = desk.account("alice")
+        with pytest.raises(Forged):
+            await run("coupon", "take_back", coupon | {"micro": 301}, alice, "k2")
+
+    with_desk(tmp_path, talk)
+
+
+def test_what_was_taken_back_cannot_be_taken_back_again(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        coupon = await desk.coupon("alice", 300, "k1")
+        run = desk.engine.operations.run
+        await run("coupon", "take_back", coupon, desk.account("alice"), "k2")
+        with pytest.raises(Replayed):
+            await run("coupon", "take_back", coupon, desk.account("alice"), "k3")
+        assert desk.balance(accounts.payer("alice")) == -1_000
+
+    with_desk(tmp_path, talk)
+
+
+def test_lapse_books_what_nobody_used_as_breakage_once(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        await desk.coupon("alice", 300, "k1")
+        assert await desk.engine.tick() == 0
+        desk.now_s += LIFE_S + 1
+        assert await desk.engine.tick() == 1
+        assert await desk.engine.tick() == 0
+        assert desk.balance(accounts.BREAKAGE) == -300
+        assert desk.audit().schemes["coupon"].expired_micro == 300
+
+    with_desk(tmp_path, talk)
+
+
+def test_a_used_coupon_does_not_lapse(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        coupon = await desk.coupon("alice", 300, "k1")
+        alice = desk.account("alice")
+        await desk.engine.operations.run("coupon", "take_back", coupon, alice, "k2")
+        desk.now_s += LIFE_S + 1
+        await desk.engine.tick()
+        assert desk.balance(accounts.BREAKAGE) == 0
+
+    with_desk(tmp_path, talk)
+
+
+def test_answers_and_marks_are_forgotten_only_after_their_time(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        coupon = await desk.coupon("alice", 300, "k1")
+        alice = desk.account("alice")
+        run = desk.engine.operations.run
+        first = await run("coupon", "take_back", coupon, alice, "k2")
+        desk.now_s += KEPT_S
+        while await desk.engine.tick():
+            pass
+        assert await run("coupon", "take_back", coupon, alice, "k2") == first
+        desk.now_s += 1
+        while await desk.engine.tick():
+            pass
+        with pytest.raises(Replayed, match="request_already_done"):
+            await run("coupon", "issue", {"micro": 300}, alice, "k1")
+
+    with_desk(tmp_path, talk)
+
+
+def test_a_grant_puts_its_keys_into_the_ring(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("v7", role="vendor")
+        message = {"id": "s1", "secret": "AAAA"}
+        vendor = desk.account("v7")
+        answer = await desk.engine.operations.run("coupon", "grant", message, vendor, "k1")
+        assert msgspec.json.decode(answer) == {"answer": "granted"}
+        found = desk.ring.find("farthing/coupon/grant/1", "s1")
+        assert found is not None
+        assert found.secret == b"\0\0\0"
+
+    with_desk(tmp_path, talk)
+
+
+def test_credit_draws_on_the_balance_first_and_stops_at_the_limit(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("bob", credit_limit_micro=100)
+        await desk.open("v7", role="vendor")
+        await desk.top_up("bob", 50, "bank-1")
+        run = desk.engine.operations.run
+        v7 = desk.account("v7")
+        await run("tab", "redeem", {"payer": "bob", "index": 120}, v7, "k1")
+        assert desk.balance(accounts.payer("bob")) == 0
+        assert desk.balance(accounts.credit("bob")) == 70
+        with pytest.raises(Overlimit):
+            await run("tab", "redeem", {"payer": "bob", "index": 151}, v7, "k2")
+        await run("tab", "redeem", {"payer": "bob", "index": 150}, v7, "k3")
+        await desk.top_up("bob", 130, "bank-2")
+        assert desk.balance(accounts.credit("bob")) == 0
+        assert desk.balance(accounts.payer("bob")) == -30
+        assert desk.balance(accounts.vendor("v7")) == -150
+
+    with_desk(tmp_path, talk)

@@ -1,0 +1,29 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farthing.broker import risk
+from farthing.errors import Overlimit
+
+MICRO = st.integers(0, 1_000)
+
+
+@given(amount=MICRO, balance=MICRO, debt=MICRO, limit=MICRO)
+def test_own_money_goes_first_and_debt_stays_within_the_limit(
+    amount: int, balance: int, debt: int, limit: int
+) -> None:
+    try:
+        own, borrowed = risk.draw(amount, balance_micro=balance, debt_micro=debt, limit_micro=limit)
+    except Overlimit:
+        assert amount > balance
+        assert debt + amount - balance > limit
+        return
+    assert own == min(amount, balance)
+    assert own + borrowed == amount
+    assert borrowed == 0 or debt + borrowed <= limit
+
+
+@given(amount=MICRO, debt=MICRO)
+def test_money_that_comes_in_pays_the_debt_first(amount: int, debt: int) -> None:
+    own, repaid = risk.repay(amount, debt_micro=debt)
+    assert repaid == min(amount, debt)
+    assert own + repaid == amount

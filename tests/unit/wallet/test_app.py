@@ -1,0 +1,158 @@
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import farthing.wallet
+from farthing.errors import Denied, Misconfigured, Overlimit, Unavailable
+from farthing.wallet.app import PASSPHRASE_VARIABLE, PATH_VARIABLE, Wallet, default_path, init
+from farthing.wallet.app import open_wallet as reopen
+from farthing.wallet.commands import Question
+from farthing.wallet.policy import Limits
+from tests.unit.wallet.farside import BROKER, CHEAP, CURRENCY, PASSPHRASE, Bank, Site
+from tests.unit.wallet.servers import ADMIN, PAGE, TOKEN, BankApi, served, site_at
+
+
+def now_s() -> int:
+    return int(time.time())
+
+
+class Town:
+    """A site, a broker and a wallet."""
+
+    def __init__(self, site: Site, api: BankApi, broker: str, wallet: Wallet) -> None:
+        self.site = site
+        self.api = api
+        self.broker = broker
+        self.wallet = wallet
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    sites: list[Site] = []
+    api = BankApi(Bank(now_s, balance_micro=0))
+    with (
+        served(site_at(now_s, sites)),
+        served(lambda _: api.handle) as broker,
+        init(tmp_path / "wallet.db", PASSPHRASE, cost=CHEAP) as wallet,
+    ):
+        yield Town(sites[0], api, broker, wallet)
+
+
+def test_a_wallet_is_made_filled_spent_and_read(town: Town) -> None:
+    wallet = town.wallet
+    broker = wallet.add_broker(town.broker, "", TOKEN)
+    assert (broker.id, broker.account, broker.currency) == (BROKER, "alice", CURRENCY)
+    assert wallet.topup("5c", admin_token=ADMIN).done
+    assert wallet.balance().payer_micro == 50_000
+    out = io.BytesIO()
+    page = wallet.get(town.site.origin + "/a", out)
+    assert out.getvalue() == PAGE
+    assert (page.status, page.paid_micro, page.currency) == (200, 200, CURRENCY)
+    assert page.scheme == "millicent"
+    assert wallet.balance().payer_micro == 48_000
+    (holding,) = wallet.holdings()
+    assert (holding.state, holding.worth_micro) == ("ready", 1_800)
+    (entry,) = wallet.history()
+    assert (entry.id, entry.state) == (page.purchase_id, "done")
+
+
+def test_an_opened_wallet_goes_on_where_it_was(town: Town) -> None:
+    town.wallet.add_broker(town.broker, "", TOKEN)
+    town.wallet.topup("5c", admin_token=ADMIN)
+    town.wallet.get(town.site.origin + "/a", io.BytesIO())
+    path = town.wallet.path
+    town.wallet.close()
+    with reopen(path, PASSPHRASE) as again:
+        again.get(town.site.origin + "/b", io.BytesIO())
+        assert [entry.state for entry in again.history()] == ["done", "done"]
+    assert town.api.bank.sold_micro == 2_000
+
+
+def test_a_payment_above_a_budget_is_asked_about_and_made(town: Town) -> None:
+    town.wallet.add_broker(town.broker, "", TOKEN)
+    town.wallet.topup("5c", admin_token=ADMIN)
+    town.wallet.set_limits(Limits(per_payment_micro=100))
+    asked: list[Question] = []
+
+    def approve(question: Question) -> bool:
+        asked.append(question)
+        return True
+
+    with pytest.raises(Overlimit):
+        town.wallet.get(town.site.origin + "/a", io.BytesIO())
+    assert town.wallet.get(town.site.origin + "/a", io.BytesIO(), ask=approve).paid_micro == 200
+    assert [question.reason for question in asked] == ["above_budget_per_payment"]
+    assert (asked[0].price_micro, asked[0].site) == (200, town.site.origin)
+
+
+def test_a_wallet_killed_while_paying_takes_the_page_up_again(town: Town) -> None:
+    town.wallet.add_broker(town.broker, "", TOKEN)
+    town.wallet.topup("5c", admin_token=ADMIN)
+    town.site.faults = ["reply_lost"] * 3
+    with pytest.raises(Unavailable):
+        town.wallet.get(town.site.origin + "/a", io.BytesIO())
+    assert town.wallet.get(town.site.origin + "/a", io.BytesIO()).paid_micro == 200
+    assert town.site.charges == [("/a", 200)]
+
+
+def test_recovery_finds_nothing_to_do_after_a_good_day(town: Town) -> None:
+    town.wallet.add_broker(town.broker, "", TOKEN)
+    town.wallet.topup("5c", admin_token=ADMIN)
+    town.wallet.get(town.site.origin + "/a", io.BytesIO())
+    found = town.wallet.recover()
+    assert (found.done, found.released, found.undecided, found.asks_open) == (0, 0, 0, 0)
+
+
+def test_a_site_without_a_vendors_mint_refuses_and_the_scrip_stays(town: Town) -> None:
+    town.wallet.add_broker(town.broker, "", TOKEN)
+    town.wallet.topup("5c", admin_token=ADMIN)
+    town.wallet.get(town.site.origin + "/a", io.BytesIO())
+    (returned,) = town.wallet.give_back()
+    assert returned.refused
+    assert returned.worth_micro == 1_800
+    assert sum(each.worth_micro for each in town.wallet.holdings()) == 1_800
+
+
+def test_a_free_page_costs_nothing_and_needs_no_broker(town: Town) -> None:
+    out = io.BytesIO()
+    page = town.wallet.get(town.broker + "/health", out)
+    assert (page.status, page.paid_micro, page.scheme) == (200, 0, "")
+    assert b"up" in out.getvalue()
+
+
+def test_a_broker_over_plain_http_elsewhere_is_refused(town: Town) -> None:
+    with pytest.raises(Denied, match="site_not_secure"):
+        town.wallet.add_broker("http://broker.example", "alice", TOKEN)
+
+
+def test_a_topup_in_another_currency_is_refused(town: Town) -> None:
+    town.wallet.add_broker(town.broker, "", TOKEN)
+    with pytest.raises(Misconfigured, match="topup_in_other_currency"):
+        town.wallet.topup("5usd")
+
+
+def test_the_package_opens_a_wallet_by_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PATH_VARIABLE, str(tmp_path / "w.db"))
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
+    farthing.wallet.init(cost=CHEAP).close()
+    with farthing.wallet.open() as wallet:
+        assert isinstance(wallet.auth(max_per_day="5c"), httpx.Auth)
+    monkeypatch.delenv(PASSPHRASE_VARIABLE)
+    with pytest.raises(Denied, match="passphrase_missing"):
+        farthing.wallet.open()
+
+
+def test_the_file_lives_where_the_data_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PATH_VARIABLE, raising=False)
+    monkeypatch.setenv("FARTHING_DATA", str(tmp_path))
+    assert default_path() == tmp_path / "wallet.db"
+    monkeypatch.delenv("FARTHING_DATA")
+    assert default_path() == Path.home() / ".farthing" / "wallet.db"

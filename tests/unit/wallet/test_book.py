@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from farthing.errors import Unknown
+from farthing.wallet.book import Book
+from farthing.wallet.commands import Broker
+from farthing.wallet.policy import Limits
+from tests.unit.wallet.farside import BROKER, SITE, VENDOR, World, purchase_on
+
+ONE = Broker(id="one", url="https://one", account="alice", token="t-1", currency="eur")
+TWO = Broker(id="two", url="https://two", account="alice", token="t-2", currency="usd")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def book(world: World) -> Book:
+    return Book(world.store.file)
+
+
+def test_the_only_broker_need_not_be_named(book: Book) -> None:
+    book.put_broker(ONE)
+    assert book.broker() == ONE
+    book.put_broker(TWO)
+    assert book.broker("two") == TWO
+    with pytest.raises(Unknown, match="one, two"):
+        book.broker()
+
+
+def test_without_a_broker_the_refusal_says_how_to_add_one(book: Book) -> None:
+    with pytest.raises(Unknown, match="add one with"):
+        book.broker()
+
+
+def test_a_broker_put_again_is_changed(book: Book) -> None:
+    book.put_broker(ONE)
+    moved = Broker(id="one", url="https://moved", account="bob", token="t-3", currency="eur")
+    book.put_broker(moved)
+    assert book.brokers() == {"one": moved}
+
+
+def test_limits_are_the_usual_ones_until_they_are_set(book: Book) -> None:
+    assert book.limits() == Limits()
+    book.set_limits(Limits(per_day_micro=7, sites=("news.example",)))
+    assert book.limits() == Limits(per_day_micro=7, sites=("news.example",))
+
+
+def test_holdings_are_summed_by_state(world: World, book: Book) -> None:
+    world.fetch("/a")
+    purchase_on(world, "/b")
+    (offered,) = book.holdings()
+    assert (offered.state, offered.count, offered.worth_micro) == ("offered", 1, 1_800)
+    assert (offered.broker_id, offered.scheme, offered.vendor_id) == (BROKER, "millicent", VENDOR)
+    assert book.held() == ()
+
+
+def test_what_may_be_given_back_is_chosen_by_scheme_and_vendor(world: World, book: Book) -> None:
+    world.fetch("/a")
+    (held,) = book.held()
+    assert (held.site, held.instrument.worth_micro) == (SITE, 1_800)
+    assert book.held("millicent", VENDOR) == (held,)
+    assert book.held("payword") == ()
+    assert book.held("", "vendor-8") == ()
+
+
+def test_history_is_newest_first_and_names_the_vendors_reference(world: World, book: Book) -> None:
+    world.fetch("/a?b=c")
+    world.now_ms += 1_000
+    purchase_on(world, "/b")
+    newest, oldest = book.history()
+    assert (newest.url, newest.state, newest.reference) == (SITE + "/b", "sent", "")
+    assert (oldest.url, oldest.state, oldest.price_micro) == (SITE + "/a?b=c", "done", 200)
+    assert oldest.reference.startswith("mc:")
+    assert book.history(1) == (newest,)

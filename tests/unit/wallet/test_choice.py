@@ -1,0 +1,171 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from farthing.errors import (
+    BadRequest,
+    Denied,
+    Expired,
+    HeaderTooLarge,
+    Mismatch,
+    OutOfRange,
+    Refusal,
+    Unfunded,
+    Unsupported,
+)
+from farthing.wallet.choice import choose, is_paid, place_of, read_offers
+from farthing.wallet.commands import Request, Response
+from farthing.wallet.policy import Limits
+from farthing.wire.offers import Received
+from tests.unit.wallet.farside import SITE, World, get
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def offers_of(world: World, path: str = "/a") -> tuple[Received, ...]:
+    answer = world.site.handle(get(path))
+    assert isinstance(answer, Response)
+    return read_offers(answer, world.now_s())
+
+
+def test_both_dialects_are_read_and_mpp_comes_first(world: World) -> None:
+    choices = choose(world.guide(), get("/a"), offers_of(world), world.now_s())
+    assert [choice.received.dialect for choice in choices] == ["mpp", "x402"]
+
+
+def test_a_garbled_dialect_does_not_spoil_the_other(world: World) -> None:
+    answer = world.site.handle(get("/a"))
+    assert isinstance(answer, Response)
+    headers = tuple(
+        (name, "%%%" if name == "payment-required" else value) for name, value in answer.headers
+    )
+    garbled = msgspec.structs.replace(answer, headers=headers)
+    assert [each.dialect for each in read_offers(garbled, world.now_s())] == ["mpp"]
+
+
+def test_a_402_without_offers_of_ours_has_none() -> None:
+    assert read_offers(Response(status=402, url=SITE), 0) == ()
+
+
+def test_an_answer_head_over_the_limit_is_refused() -> None:
+    answer = Response(status=402, url=SITE, headers=(("x", "a" * 40_000),))
+    with pytest.raises(HeaderTooLarge, match="answer_headers_too_large"):
+        read_offers(answer, 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "site", "authority", "path_query"),
+    [
+        ("https://News.Example/a?b=c#d", "https://news.example", "news.example", "/a?b=c"),
+        ("https://news.example:443", "https://news.example", "news.example", "/"),
+        ("https://news.example:8443/", "https://news.example:8443", "news.example:8443", "/"),
+        ("http://127.0.0.1:80/x", "http://127.0.0.1", "127.0.0.1", "/x"),
+        ("http://[::1]:8402/x", "http://[::1]:8402", "[::1]:8402", "/x"),
+        ("http://localhost:8402/x", "http://localhost:8402", "localhost:8402", "/x"),
+    ],
+)
+def test_an_origin_is_read_from_its_url(
+    url: str, site: str, authority: str, path_query: str
+) -> None:
+    place = place_of(url)
+    assert (place.site, place.authority, place.path_query) == (site, authority, path_query)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://news.example/",
+        "http://127.0.0.1.evil.example/",
+        "http://localhost.evil.example/",
+        "http://10.0.0.1/",
+        "ftp://127.0.0.1/",
+    ],
+)
+def test_an_origin_that_is_not_secure_is_denied(url: str) -> None:
+    with pytest.raises(Denied, match="site_not_secure"):
+        place_of(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "https:///no-host", "https://news.example:port/", "https://[::1/", "a"],
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(BadRequest, match="url_malformed"):
+        place_of(url)
+
+
+@pytest.mark.parametrize(
+    ("changes", "offer_changes", "kind", "code"),
+    [
+        ({"realm": "evil.example"}, {}, Mismatch, "offer_for_another_site"),
+        ({"target": "GET /dear"}, {}, Mismatch, "offer_for_another_page"),
+        ({"target": "POST /a"}, {}, Mismatch, "offer_for_another_page"),
+        ({"body_digest": b"x" * 32}, {}, Mismatch, "offer_for_another_body"),
+        ({"expires_at_s": 1_800_000_000}, {}, Expired, "offer_expired"),
+        ({}, {"price_micro": 0}, OutOfRange, "price_out_of_range"),
+        ({}, {"price_micro": 10**9 + 1}, OutOfRange, "price_out_of_range"),
+        ({}, {"broker_id": "other"}, Unfunded, "broker_without_account"),
+        ({}, {"currency": "usd"}, Mismatch, "offer_in_another_currency"),
+        ({}, {"scheme": "payword"}, Unsupported, "scheme_not_spent_here"),
+        ({}, {"intent": "session"}, Unsupported, "scheme_not_spent_here"),
+    ],
+)
+def test_an_offer_that_is_not_as_it_should_be_is_not_paid(
+    world: World,
+    changes: dict[str, object],
+    offer_changes: dict[str, object],
+    kind: type[Refusal],
+    code: str,
+) -> None:
+    received = offers_of(world)[0]
+    offer = msgspec.structs.replace(received.offer, **offer_changes)
+    wrong = msgspec.structs.replace(received, offer=offer, **changes)
+    with pytest.raises(kind, match=code):
+        choose(world.guide(), get("/a"), (wrong,), world.now_s())
+
+
+def test_a_wrong_offer_beside_a_right_one_is_passed_over(world: World) -> None:
+    right = offers_of(world)[0]
+    wrong = msgspec.structs.replace(right, realm="evil.example")
+    choices = choose(world.guide(), get("/a"), (wrong, right), world.now_s())
+    assert [choice.received for choice in choices] == [right]
+
+
+def test_a_site_that_is_not_on_the_list_is_denied(world: World) -> None:
+    world.limits = Limits(sites=("other.example",))
+    with pytest.raises(Denied, match="site_not_allowed"):
+        choose(world.guide(), get("/a"), offers_of(world), world.now_s())
+
+
+def test_a_login_of_the_site_leaves_the_other_dialect(world: World) -> None:
+    request = get("/a").with_header("Authorization", "Bearer of-the-site")
+    choices = choose(world.guide(), request, offers_of(world), world.now_s())
+    assert [choice.received.dialect for choice in choices] == ["x402"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "paid"),
+    [
+        ("Authorization", "Payment abc", True),
+        ("authorization", "payment abc", True),
+        ("Authorization", "Bearer abc", False),
+        ("Payment-Authorization", "Payment abc", True),
+        ("PAYMENT-SIGNATURE", "abc", True),
+        ("Accept", "text/html", False),
+    ],
+)
+def test_a_payment_is_known_by_its_header(name: str, value: str, *, paid: bool) -> None:
+    request = Request(method="GET", url=SITE, headers=((name, value),))
+    assert is_paid(request) is paid
+
+
+def test_a_purse_of_an_unknown_scheme_or_broker_is_refused(world: World) -> None:
+    with pytest.raises(Unsupported, match="instrument_unusable"):
+        world.guide().purse("payword", "demo-broker")
+    with pytest.raises(Unsupported, match="instrument_unusable"):
+        world.guide().purse("millicent", "other")

@@ -1,0 +1,191 @@
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from farthing.errors import Denied, Overlimit
+from farthing.wallet.app import Wallet, init
+from farthing.wallet.commands import Failed, Request, Response
+from tests.unit.wallet.farside import BROKER, CHEAP, CURRENCY, PASSPHRASE, Bank, Site
+from tests.unit.wallet.servers import PAGE, TOKEN, BankApi, served, site_at
+
+
+def now_s() -> int:
+    return int(time.time())
+
+
+class Town:
+    """A site, a broker and a wallet that has an account there."""
+
+    def __init__(self, site: Site, api: BankApi, wallet: Wallet) -> None:
+        self.site = site
+        self.api = api
+        self.wallet = wallet
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    sites: list[Site] = []
+    api = BankApi(Bank(now_s))
+    with (
+        served(site_at(now_s, sites)),
+        served(lambda _: api.handle) as broker,
+        init(tmp_path / "wallet.db", PASSPHRASE, cost=CHEAP) as wallet,
+    ):
+        wallet.add_broker(broker, "alice", TOKEN, broker_id=BROKER, currency=CURRENCY)
+        yield Town(sites[0], api, wallet)
+
+
+def test_a_client_pays_for_pages_without_being_told(town: Town) -> None:
+    with httpx.Client(auth=town.wallet.auth(max_per_day="5c")) as client:
+        for path in ("/a", "/b"):
+            answer = client.get(town.site.origin + path)
+            assert (answer.status_code, answer.content) == (200, PAGE)
+    assert town.site.charges == [("/a", 200), ("/b", 200)]
+    assert [entry.state for entry in town.wallet.history()] == ["done", "done"]
+
+
+def test_an_async_client_fetches_eight_images_at_once(town: Town) -> None:
+    async def fetch_all() -> list[int]:
+        found: list[int] = []
+
+        async def one(client: httpx.AsyncClient, number: int) -> None:
+            answer = await client.get(f"{town.site.origin}/image-{number}")
+            found.append(answer.status_code)
+
+        async with (
+            httpx.AsyncClient(auth=town.wallet.auth()) as client,
+            anyio.create_task_group() as group,
+        ):
+            for number in range(8):
+                group.start_soon(one, client, number)
+        return found
+
+    assert anyio.run(fetch_all) == [200] * 8
+    assert sorted(path for path, _ in town.site.charges) == [f"/image-{n}" for n in range(8)]
+
+
+def test_a_request_body_is_sent_again_with_the_payment(town: Town) -> None:
+    with httpx.Client(auth=town.wallet.auth()) as client:
+        answer = client.post(town.site.origin + "/form", content=iter([b"a=", b"1"]))
+    assert answer.status_code == 200
+    assert town.site.charges == [("/form", 200)]
+
+
+def test_a_budget_is_kept_and_its_refusal_raised(town: Town) -> None:
+    with httpx.Client(auth=town.wallet.auth(max_per_day="300u")) as client:
+        client.get(town.site.origin + "/a")
+        with pytest.raises(Overlimit, match="above_budget_per_day"):
+            client.get(town.site.origin + "/b")
+    assert town.site.charges == [("/a", 200)]
+
+
+def test_a_broken_connection_is_taken_up_by_the_same_request(town: Town) -> None:
+    town.site.faults = ["reply_lost"]
+    with httpx.Client(auth=town.wallet.auth()) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(town.site.origin + "/a")
+        assert client.get(town.site.origin + "/a").status_code == 200
+    assert town.site.charges == [("/a", 200)]
+    assert [entry.state for entry in town.wallet.history()] == ["done"]
+
+
+def test_a_cancelled_request_is_taken_up_by_the_same_request(town: Town) -> None:
+    async def cancelled() -> None:
+        async with httpx.AsyncClient(auth=town.wallet.auth()) as client:
+            for delay_ms in (5, 15, 30, 60):
+                with anyio.move_on_after(delay_ms / 1000):
+                    await client.get(town.site.origin + "/a")
+            answer = await client.get(town.site.origin + "/b")
+            assert answer.status_code == 200
+
+    anyio.run(cancelled)
+    town.wallet.recover()
+    assert [path for path, _ in town.site.charges].count("/b") == 1
+    charged_micro = sum(amount_micro for _, amount_micro in town.site.charges)
+    held_micro = sum(each.worth_micro for each in town.wallet.holdings())
+    assert town.api.bank.sold_micro == held_micro + charged_micro
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_paid_request_is_never_redirected(tmp_path: Path, kind: str) -> None:
+    """A site that answers a payment with a redirect does not get it carried to another place."""
+    stolen: list[Request] = []
+    sites: list[Site] = []
+
+    def thief(request: Request) -> Response | Failed:
+        stolen.append(request)
+        return Response(status=200, url=request.url)
+
+    with served(lambda _: thief) as elsewhere:
+
+        def redirecting(origin: str) -> Any:
+            site = site_at(now_s, sites)(origin)
+
+            def handle(request: Request) -> Response | Failed:
+                if any(name.lower() == "authorization" for name, _ in request.headers):
+                    where = (("location", elsewhere + "/a"),)
+                    return Response(status=307, url=request.url, headers=where)
+                return site(request)
+
+            return handle
+
+        api = BankApi(Bank(now_s))
+        with (
+            served(redirecting) as origin,
+            served(lambda _: api.handle) as broker,
+            init(tmp_path / "wallet.db", PASSPHRASE, cost=CHEAP) as wallet,
+        ):
+            wallet.add_broker(broker, "alice", TOKEN, broker_id=BROKER, currency=CURRENCY)
+            with pytest.raises(Denied, match="redirect_with_payment"):
+                _get_following(kind, origin, wallet)
+    assert stolen == []
+
+
+def _get_following(kind: str, origin: str, wallet: Wallet) -> None:
+    if kind == "sync":
+        with httpx.Client(auth=wallet.auth(), follow_redirects=True) as client:
+            client.get(origin + "/a")
+        return
+
+    async def get() -> None:
+        async with httpx.AsyncClient(auth=wallet.auth(), follow_redirects=True) as client:
+            await client.get(origin + "/a")
+
+    anyio.run(get)
+
+
+def test_a_page_behind_a_redirect_is_paid_where_it_is(town: Town) -> None:
+    def moved(_: str) -> Any:
+        where = (("location", town.site.origin + "/a"),)
+        return lambda request: Response(status=302, url=request.url, headers=where)
+
+    with (
+        served(moved) as origin,
+        httpx.Client(auth=town.wallet.auth(), follow_redirects=True) as client,
+    ):
+        answer = client.get(origin + "/old")
+    assert (answer.status_code, str(answer.url)) == (200, town.site.origin + "/a")
+    assert town.site.charges == [("/a", 200)]
+
+
+def test_no_secret_of_the_account_reaches_the_site(town: Town) -> None:
+    seen: list[Request] = []
+    handle = town.site.handle
+
+    def spy(request: Request) -> Response | Failed:
+        seen.append(request)
+        return handle(request)
+
+    with (
+        served(lambda origin: spy) as origin,
+        httpx.Client(auth=town.wallet.auth()) as client,
+    ):
+        town.site.origin, town.site.realm = origin, origin.partition("//")[2]
+        assert client.get(origin + "/a").status_code == 200
+    assert seen
+    assert not any(TOKEN in repr(msg.headers) + msg.body.decode() for msg in seen)

@@ -1,0 +1,109 @@
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+
+import httpx
+import pytest
+
+from farthing.errors import Unavailable
+from farthing.wallet.commands import Failed, Request, Response, SendRequest
+from farthing.wallet.driver import Driver
+from farthing.wallet.line import Line
+from tests.unit.wallet.farside import World
+
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+BROKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"
+PROBLEM = (
+    b"HTTP/1.1 403 No\r\nContent-Type: application/problem+json\r\nContent-Length: 2\r\n\r\n{}"
+)
+
+
+class Script:
+    """A server that answers with the next of some bytes, and hangs up."""
+
+    def __init__(self) -> None:
+        self.answers: list[bytes] = []
+        self.heads: list[bytes] = []
+        self.origin = ""
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    made = Script()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += self.rfile.readline()
+            made.heads.append(head)
+            self.wfile.write(made.answers.pop(0))
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        made.origin = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield made
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    world = World(tmp_path)
+    with httpx.Client() as client:
+        driver = Driver(world.guide(), world.store, client, clock=world.now_s)
+        with driver.session() as session, Line(client, session) as line:
+            yield line
+
+
+def ask(line: Line, script: Script) -> object:
+    headers = (("Payment-Authorization", "Payment abc"),)
+    request = Request(method="GET", url=script.origin + "/a", headers=headers)
+    return line.answer(SendRequest(request=request, leg="paid"))
+
+
+def test_a_page_goes_to_its_place(line: Line, script: Script) -> None:
+    script.answers = [WHOLE]
+    assert isinstance(ask(line, script), Response)
+    out = io.BytesIO()
+    assert line.read(out).status_code == 200
+    assert out.getvalue() == b"hello"
+
+
+def test_a_page_that_breaks_off_is_fetched_again_with_the_same_payment(
+    line: Line, script: Script
+) -> None:
+    script.answers = [BROKEN, WHOLE]
+    ask(line, script)
+    out = io.BytesIO()
+    line.read(out)
+    assert out.getvalue() == b"hello"
+    assert len(script.heads) == 2
+    assert all(b"Payment abc" in head for head in script.heads)
+
+
+def test_a_page_that_always_breaks_off_is_given_up(line: Line, script: Script) -> None:
+    script.answers = [BROKEN] * 4
+    ask(line, script)
+    with pytest.raises(Unavailable, match="site_unreachable"):
+        line.read(io.BytesIO())
+
+
+def test_a_refusals_body_is_read_and_kept_for_the_payer(line: Line, script: Script) -> None:
+    script.answers = [PROBLEM]
+    answer = ask(line, script)
+    assert isinstance(answer, Response)
+    assert answer.body == b"{}"
+    out = io.BytesIO()
+    assert line.read(out).status_code == 403
+    assert out.getvalue() == b"{}"
+
+
+def test_no_answer_is_a_failure(line: Line, script: Script) -> None:
+    script.answers = [b""]
+    assert isinstance(ask(line, script), Failed)
+    with pytest.raises(Unavailable):
+        line.read(io.BytesIO())

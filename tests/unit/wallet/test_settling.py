@@ -1,0 +1,242 @@
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from farthing import codec
+from farthing.crypto import signing
+from farthing.errors import Forged, Mismatch
+from farthing.schemes.mac.millicent.purse import MillicentPurse
+from farthing.wallet.commands import Failed, Purchase, Request, Response
+from farthing.wallet.flow import recover
+from farthing.wallet.settling import Verdict, look_up, outcome_request, require_receipt, send
+from farthing.wire import mpp, receipts
+from farthing.wire.offers import Receipt
+from tests.unit.wallet.farside import SITE, VENDOR, World, get, purchase_on
+
+SECRET = b"k" * 32
+KEYS_URL = SITE + "/.well-known/farthing-keys"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def taken(world: World, made: Purchase) -> Response:
+    """The site's answer to a purchase."""
+    answer = world.site.handle(get("/a").with_header(*made.credential))
+    assert isinstance(answer, Response)
+    return answer
+
+
+def receipt_of(answer: Response) -> Receipt:
+    return mpp.read_receipt(answer.value("payment-receipt"))
+
+
+def answered_with(world: World, made: Purchase, *answers: Response | Failed) -> Verdict:
+    """The verdict where the site answers the payment like this, and nothing to enquiries."""
+    script = list(answers)
+
+    def handle(request: Request) -> Response | Failed:
+        if request.url.endswith("/outcome"):
+            return Failed(reason="ConnectError")
+        return script.pop(0)
+
+    world.site.handle = handle  # type: ignore[method-assign]  # a scripted site
+    _, verdict = world.run(send(world.guide(), made, get("/a")))
+    assert script == []
+    return verdict
+
+
+def problem(status: int, retry: str, slug: str = "bad-request") -> Response:
+    body = {"type": f"https://paymentauth.org/problems/{slug}", "code": "x", "retry": retry}
+    return Response(status=status, url=SITE + "/a", body=codec.canonical(body))
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict", "states"),
+    [
+        ([problem(402, "new")], Verdict.ANEW, {"ready": 2_000}),
+        ([Response(status=402, url=SITE)], Verdict.ANEW, {"ready": 2_000}),
+        ([problem(400, "new")], Verdict.ANEW, {"ready": 2_000}),
+        ([problem(402, "new", "verification-failed")], Verdict.ANEW, {"aside": 2_000}),
+        ([problem(410, "new")], Verdict.ANEW, {"aside": 2_000}),
+        ([problem(409, "same")] * 3, Verdict.UNDECIDED, {"offered": 2_000}),
+        ([Failed(reason="ReadError")] * 3, Verdict.UNDECIDED, {"offered": 2_000}),
+        ([problem(409, "never")], Verdict.UNDECIDED, {"offered": 2_000}),
+        ([problem(403, "never", "verification-failed")], Verdict.RELEASED, {"aside": 2_000}),
+        ([Response(status=200, url=SITE)], Verdict.UNDECIDED, {"offered": 2_000}),
+        ([Response(status=500, url=SITE)], Verdict.UNDECIDED, {"offered": 2_000}),
+        (
+            [Response(status=500, url=SITE, headers=(("payment-outcome", "released"),))],
+            Verdict.RELEASED,
+            {"ready": 2_000},
+        ),
+    ],
+)
+def test_each_answer_leads_to_its_verdict(
+    world: World, answers: list[Any], verdict: Verdict, states: dict[str, int]
+) -> None:
+    made = purchase_on(world)
+    assert answered_with(world, made, *answers) is verdict
+    assert {state: world.held_micro(state) for state in states} == states
+    assert world.held_micro() == 2_000
+
+
+def test_a_retry_after_is_waited_for_up_to_its_limit(world: World) -> None:
+    made = purchase_on(world)
+    busy = msgspec.structs.replace(problem(409, "same"), headers=(("retry-after", "3600"),))
+    before_ms = world.now_ms
+    answered_with(world, made, busy, busy, busy)
+    assert 10_000 <= world.now_ms - before_ms < 12_000
+
+
+def test_a_receipt_on_a_refusal_counts(world: World) -> None:
+    made = purchase_on(world)
+    paid = taken(world, made)
+    late = msgspec.structs.replace(paid, status=403)
+    assert answered_with(world, made, late) is Verdict.DONE
+    assert world.held_micro("ready") == 1_800
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount_micro": 100},
+        {"vendor_id": "vendor-8"},
+        {"currency": "usd"},
+        {"wire_name": "payword"},
+        {"challenge_id": "another"},
+        {"challenge_id": ""},
+    ],
+)
+def test_a_receipt_of_another_payment_is_no_receipt(
+    world: World, changes: dict[str, object]
+) -> None:
+    made = purchase_on(world)
+    purse = world.guide().purse("millicent", made.broker_id)
+    receipt = receipt_of(taken(world, made))
+    require_receipt(purse, made, receipt, ())
+    key = purse.receipt_key(made.paid.spent)
+    other = receipts.sign_mac(msgspec.structs.replace(receipt, **changes), key)
+    with pytest.raises(Mismatch):
+        require_receipt(purse, made, other, ())
+
+
+def test_a_receipt_with_altered_change_is_forged(world: World) -> None:
+    made = purchase_on(world)
+    purse = world.guide().purse("millicent", made.broker_id)
+    receipt = receipt_of(taken(world, made))
+    other = msgspec.structs.replace(receipt, change={**receipt.change, "valueMicro": 1_799})
+    with pytest.raises(Forged):
+        require_receipt(purse, made, other, ())
+
+
+def test_change_that_is_not_right_leaves_the_purchase_undecided(world: World) -> None:
+    made = purchase_on(world)
+    paid = taken(world, made)
+    purse = world.guide().purse("millicent", made.broker_id)
+    receipt = msgspec.structs.replace(receipt_of(paid), change=None)
+    signed = receipts.sign_mac(receipt, purse.receipt_key(made.paid.spent))
+    headers = (("payment-receipt", mpp.receipt_header(signed)),)
+    cheat = msgspec.structs.replace(paid, headers=headers)
+    assert answered_with(world, made, cheat) is Verdict.UNDECIDED
+    assert world.held_micro("offered") == 2_000
+
+
+def test_a_receipt_without_a_shared_key_is_checked_with_the_vendors(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = purchase_on(world)
+    purse = world.guide().purse("millicent", made.broker_id)
+    signed = receipts.sign(receipt_of(taken(world, made)), lambda body: signing.sign(SECRET, body))
+    monkeypatch.setattr(MillicentPurse, "receipt_key", lambda *_: b"")
+    require_receipt(purse, made, signed, (b"x" * 32, signing.public_of(SECRET)))
+    with pytest.raises(Forged, match="receipt_forged"):
+        require_receipt(purse, made, signed, (b"x" * 32,))
+    with pytest.raises(Forged, match="receipt_forged"):
+        require_receipt(purse, made, signed, ())
+
+
+@pytest.mark.parametrize(("vendor", "known"), [(VENDOR, True), ("vendor-8", False)])
+def test_the_vendors_keys_are_read_at_the_origin_that_was_paid(
+    world: World, monkeypatch: pytest.MonkeyPatch, vendor: str, *, known: bool
+) -> None:
+    made = purchase_on(world)
+    paid = taken(world, made)
+    signed = receipts.sign(receipt_of(paid), lambda body: signing.sign(SECRET, body))
+    monkeypatch.setattr(MillicentPurse, "receipt_key", lambda *_: b"")
+    document = {
+        "vendor": vendor,
+        "keys": [
+            {
+                "purpose": "farthing/vendor/receipt/1",
+                "id": "1",
+                "ed25519": codec.b64u(signing.public_of(SECRET)),
+            }
+        ],
+    }
+    keys = Response(status=200, url=KEYS_URL, body=codec.canonical(document))
+    headers = (("payment-receipt", mpp.receipt_header(signed)),)
+    page = msgspec.structs.replace(paid, headers=headers)
+
+    def handle(request: Request) -> Response | Failed:
+        if request.url.endswith("/outcome"):
+            return Failed(reason="ConnectError")
+        return keys if request.url == KEYS_URL else page
+
+    world.site.handle = handle  # type: ignore[method-assign]  # a scripted site
+    _, verdict = world.run(send(world.guide(), made, get("/a")))
+    assert verdict is (Verdict.DONE if known else Verdict.UNDECIDED)
+
+
+def test_an_enquiry_proves_who_asks_and_shows_no_payment(world: World) -> None:
+    made = purchase_on(world)
+    purse = world.guide().purse("millicent", made.broker_id)
+    request = outcome_request(purse, made, world.now_s())
+    question = msgspec.json.decode(request.body)
+    assert sorted(question) == ["atS", "k", "payloadHash", "proof"]
+    assert request.url == SITE + "/.well-known/farthing/outcome"
+    taken(world, made)
+    assert world.run(look_up(world.guide(), made)) is Verdict.DONE
+
+
+def test_an_instrument_without_a_key_shows_its_payload(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = purchase_on(world)
+    monkeypatch.setattr(MillicentPurse, "prove", lambda *_: "")
+    purse = world.guide().purse("millicent", made.broker_id)
+    question = msgspec.json.decode(outcome_request(purse, made, world.now_s()).body)
+    assert question == {"k": made.k, "payload": made.paid.payload}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(status=200, url=SITE, body=b"{"),
+        Response(status=200, url=SITE, body=b'{"state":"perhaps"}'),
+        Response(status=200, url=SITE, body=b'{"state":"confirmed","receipt":{}}'),
+        Response(status=404, url=SITE),
+        Response(status=403, url=SITE),
+        Response(status=302, url=SITE),
+    ],
+)
+def test_an_answer_that_says_nothing_decides_nothing(world: World, answer: Response) -> None:
+    made = purchase_on(world)
+    world.now_ms += 10**7
+    world.site.handle = lambda request: answer  # type: ignore[method-assign]  # a scripted site
+    assert world.run(look_up(world.guide(), made)) is Verdict.UNDECIDED
+    assert world.held_micro("offered") == 2_000
+
+
+def test_two_who_settle_one_purchase_adopt_its_change_once(world: World) -> None:
+    made = purchase_on(world)
+    taken(world, made)
+    assert world.run(look_up(world.guide(), made)) is Verdict.DONE
+    assert world.run(look_up(world.guide(), made)) is Verdict.DONE
+    world.run(recover(world.guide()))
+    assert world.held_micro() == 1_800
+    world.require_conserved()

@@ -1,0 +1,294 @@
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from farthing import codec
+from farthing.schemes.contract import At, Need
+from farthing.wallet.commands import (
+    Abandoned,
+    Ask,
+    FinishAsk,
+    Nothing,
+    OpenAsk,
+    OverBudget,
+    Purchase,
+    RecallReleased,
+    Reserve,
+    Settle,
+    Spent,
+    Unsettled,
+    Wish,
+)
+from farthing.wallet.file import open_file
+from farthing.wallet.flow import fetch
+from farthing.wallet.policy import Limits, Policy
+from farthing.wallet.rows import LEASE_S
+from farthing.wallet.store import REPEAT_S, Store
+from tests.unit.wallet.farside import (
+    BROKER,
+    CURRENCY,
+    PASSPHRASE,
+    SITE,
+    VENDOR,
+    World,
+    get,
+    purchase_on,
+)
+
+WISH = Wish(
+    scheme="millicent", broker_id=BROKER, vendor_id=VENDOR, currency=CURRENCY, price_micro=200
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def reserve(
+    world: World, path: str, *, made: Purchase | None = None, limits: Limits | None = None
+) -> Reserve:
+    """A reservation that would write a copy of `made` for `path`."""
+    policy = Policy(limits or Limits())
+
+    def allow(wish: Wish, spent: Spent) -> None:
+        policy.require(wish, SITE, spent)
+
+    def pay(number: int, instrument: object) -> Purchase | None:
+        assert number == 0
+        if made is None:
+            return None
+        return msgspec.structs.replace(made, id=f"w_{path}", url=SITE + path)
+
+    return Reserve(
+        request=get(path),
+        site=SITE,
+        wishes=(WISH,),
+        now_s=world.now_s(),
+        skip=frozenset(),
+        allow=allow,
+        pay=pay,
+    )
+
+
+def settled(world: World, made: Purchase, **changes: object) -> bool:
+    return bool(
+        world.store.do(
+            msgspec.structs.replace(
+                Settle(purchase=made, state="released", now_s=world.now_s()), **changes
+            )
+        )
+    )
+
+
+def ask_on(world: World, ask_id: str) -> Ask:
+    purse = world.guide().purse("millicent", BROKER)
+    need = Need(amount_micro=500, currency=CURRENCY, vendor_id=VENDOR)
+    return Ask(
+        id=ask_id,
+        created_at_s=world.now_s(),
+        broker_id=BROKER,
+        scheme="millicent",
+        vendor_id=VENDOR,
+        site=SITE,
+        amount_micro=500,
+        asked=purse.ask(need, At(now_s=world.now_s())),
+    )
+
+
+def test_no_secret_stands_in_the_file_in_clear(world: World) -> None:
+    world.fetch("/a?token=canary-in-url")
+    made = purchase_on(world, "/b?token=canary-in-url")
+    held = codec.read_json(made.paid.spent.body)
+    assert isinstance(held, dict)
+    secret = str(held["secret"])
+    canaries = [
+        PASSPHRASE.encode(),
+        b"tok-alice",
+        b"canary-in-url",
+        secret.encode(),
+        codec.unb64u(secret),
+        str(held["scrip"]["cert"]).encode(),
+        made.credential[1].encode(),
+    ]
+    files = [world.path, world.path.with_name("wallet.db-wal")]
+    for raw in (each.read_bytes() for each in files if each.exists()):
+        assert [canary for canary in canaries if canary in raw] == []
+    assert b"millicent" in world.path.with_name("wallet.db-wal").read_bytes()
+
+
+def test_a_purchase_is_on_the_disk_before_its_bytes_are_sent(world: World) -> None:
+    made = purchase_on(world)
+    other = Store(open_file(world.path, PASSPHRASE))
+    rows = other.file.rows("SELECT id, state FROM purchases")
+    held = other.file.rows("SELECT state, holder FROM instruments")
+    assert rows == [(made.id, "sent")]
+    assert held == [("offered", made.id)]
+    other.close()
+
+
+def test_an_offered_instrument_is_handed_out_to_nobody_else(world: World) -> None:
+    made = purchase_on(world)
+    assert world.store.do(reserve(world, "/b", made=made)) == Nothing(coming=True)
+
+
+def test_the_budget_is_checked_in_the_transaction_that_spends(world: World) -> None:
+    made = purchase_on(world)
+    settled(world, made, state="done", instruments=(made.paid.spent,))
+    limits = Limits(per_day_micro=399)
+    got = world.store.do(reserve(world, "/b", made=made, limits=limits))
+    assert isinstance(got, OverBudget)
+    assert got.refusal.code == "above_budget_per_day"
+
+
+def test_threads_that_reserve_at_once_get_one_instrument_each_once(world: World) -> None:
+    made = purchase_on(world)
+    settled(world, made, instruments=(made.paid.spent,))
+    got: list[object] = []
+
+    def take(number: int) -> None:
+        got.append(world.store.do(reserve(world, f"/{number}", made=made)))
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(each, Purchase) for each in got) == 1
+    assert got.count(Nothing(coming=True)) == 7
+
+
+def test_a_purchase_let_go_is_found_by_the_same_request(world: World) -> None:
+    made = purchase_on(world, "/a")
+    world.store.let_go((made.id,))
+    assert world.store.do(reserve(world, "/a")) == Unsettled(purchase=made, same=True)
+
+
+def test_a_purchase_let_go_is_found_by_another_page_of_the_vendor(world: World) -> None:
+    made = purchase_on(world, "/a")
+    world.store.let_go((made.id,))
+    assert world.store.do(reserve(world, "/b")) == Unsettled(purchase=made, same=False)
+
+
+def test_another_body_or_method_is_another_request(world: World) -> None:
+    made = purchase_on(world, "/a")
+    world.store.let_go((made.id,))
+    other = msgspec.structs.replace(
+        reserve(world, "/a"), request=get("/a", method="POST", body=b"x")
+    )
+    assert world.store.do(other) == Unsettled(purchase=made, same=False)
+
+
+def test_a_page_paid_and_not_delivered_is_the_same_purchase_for_an_hour(world: World) -> None:
+    made = purchase_on(world, "/a")
+    settled(world, made, state="done", instruments=(made.paid.spent,))
+    world.store.let_go((made.id,))
+    assert world.store.do(reserve(world, "/a")) == Unsettled(purchase=made, same=True)
+    world.store.let_go((made.id,))
+    world.now_ms += REPEAT_S * 1000
+    assert world.store.do(reserve(world, "/a")) == Nothing(coming=False)
+
+
+def test_a_delivered_page_keeps_no_credential(world: World) -> None:
+    made = world.fetch("/a").purchase
+    assert made is not None
+    world.store.close()
+    world.reopen()
+    assert world.store.do(reserve(world, "/a")) == Nothing(coming=False)
+    (sealed,) = world.store.file.rows("SELECT sealed FROM purchases")[0]
+    plain = world.store.file.vault.open(sealed, "purchases", made.id)
+    assert made.credential[1].encode() not in plain
+
+
+def test_settling_twice_changes_nothing(world: World) -> None:
+    made = purchase_on(world)
+    assert settled(world, made, state="done", instruments=())
+    assert not settled(world, made, state="released", instruments=(made.paid.spent,))
+    assert not settled(world, made, state="done", instruments=(made.paid.spent,))
+    assert world.held_micro() == 0
+
+
+def test_a_released_purchase_may_still_turn_out_done(world: World) -> None:
+    made = purchase_on(world)
+    change = msgspec.structs.replace(made.paid.spent, id="mc:change", worth_micro=1_800)
+    assert settled(world, made, instruments=(made.paid.spent,))
+    assert world.held_micro("ready") == 2_000
+    assert settled(world, made, state="done", instruments=(change,))
+    assert world.held_micro("ready") == 1_800
+
+
+def test_an_instrument_that_another_purchase_has_is_left_to_it(world: World) -> None:
+    first = purchase_on(world, "/a")
+    settled(world, first, instruments=(first.paid.spent,))
+    second = purchase_on(world, "/b")
+    change = msgspec.structs.replace(first.paid.spent, id="mc:change", worth_micro=1_800)
+    settled(world, first, state="done", instruments=(change,))
+    assert world.held_micro("offered") == 2_000
+    settled(world, second, aside=True, instruments=(second.paid.spent,))
+    assert world.held_micro("aside") == 2_000
+    assert world.held_micro("ready") == 1_800
+
+
+def test_released_purchases_of_one_instrument_are_recalled(world: World) -> None:
+    first = purchase_on(world, "/a")
+    settled(world, first, instruments=(first.paid.spent,))
+    second = purchase_on(world, "/b")
+    assert world.store.do(RecallReleased(purchase=second)) == (first,)
+    assert world.store.do(RecallReleased(purchase=first)) == ()
+
+
+def test_an_ask_is_finished_once(world: World) -> None:
+    ask = ask_on(world, "ask_1")
+    assert world.store.do(OpenAsk(ask=ask, patient=True, now_s=world.now_s())) == ask
+    instruments = (purchase_on(world).paid.spent,)
+    finish = FinishAsk(ask=ask, instruments=instruments, now_s=world.now_s())
+    assert world.store.do(finish) is True
+    assert world.store.do(finish) is False
+
+
+def test_a_patient_flow_leaves_the_asking_to_another(world: World) -> None:
+    world.store.do(OpenAsk(ask=ask_on(world, "ask_1"), patient=True, now_s=world.now_s()))
+    second = ask_on(world, "ask_2")
+    opened = OpenAsk(ask=second, patient=True, now_s=world.now_s())
+    assert world.store.do(opened) is None
+    assert world.store.do(msgspec.structs.replace(opened, patient=False)) == second
+
+
+def test_an_abandoned_ask_is_finished_before_a_new_one_is_made(world: World) -> None:
+    first = ask_on(world, "ask_1")
+    world.store.do(OpenAsk(ask=first, patient=True, now_s=world.now_s()))
+    world.now_ms += LEASE_S * 1000
+    opened = OpenAsk(ask=ask_on(world, "ask_2"), patient=False, now_s=world.now_s())
+    assert world.store.do(opened) == first
+
+
+def test_only_an_instrument_that_nobody_spends_is_given_back(world: World) -> None:
+    made = purchase_on(world)
+    ask = msgspec.structs.replace(ask_on(world, "ask_9"), instrument_id=made.paid.spent.id)
+    opened = OpenAsk(ask=ask, patient=False, now_s=world.now_s())
+    assert world.store.do(opened) is None
+    settled(world, made, instruments=(made.paid.spent,))
+    assert world.store.do(opened) == ask
+    assert world.held_micro("offered") == 2_000
+
+
+def test_what_is_held_by_a_living_flow_is_not_abandoned(world: World) -> None:
+    purchase_on(world)
+    found = Abandoned(now_s=world.now_s())
+    assert world.store.do(found) == ((), ())
+    world.crash()
+    purchases, asks = world.store.do(found)
+    assert (len(purchases), len(asks)) == (1, 0)
+    flow = fetch(world.guide(), get("/a"))
+    flow.close()
+
+
+def test_a_refused_give_back_sets_the_instrument_aside(world: World) -> None:
+    made = purchase_on(world)
+    settled(world, made, instruments=(made.paid.spent,))
+    ask = msgspec.structs.replace(ask_on(world, "ask_9"), instrument_id=made.paid.spent.id)
+    world.store.do(OpenAsk(ask=ask, patient=False, now_s=world.now_s()))
+    world.store.do(FinishAsk(ask=ask, refused="serial_already_used", now_s=world.now_s()))
+    assert world.held_micro("aside") == 2_000

@@ -1,0 +1,385 @@
+import base64
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from farthing import codec
+from farthing.errors import (
+    BadRequest,
+    Busy,
+    HeaderTooLarge,
+    Malformed,
+    Misconfigured,
+    Overlimit,
+    Refusal,
+    Replayed,
+    Undecided,
+    Unpaid,
+    Unsolicited,
+    Unsupported,
+    row_of,
+)
+from farthing.schemes.contract import Offer
+from farthing.wire import x402
+from farthing.wire.offers import CREDENTIAL_BYTES_MAX, Receipt, Received, Tender
+from tests.unit.wire.examples import (
+    NOW_S,
+    OBJECTS,
+    OFFER,
+    PAYLOAD,
+    PAYMENT_ID,
+    RECEIPT,
+    RECEIPTS,
+    TENDER,
+    TENDERS,
+)
+
+REQUIRED = x402.required(TENDER, error="payment_required")
+
+
+def opened(value: str) -> Any:
+    return json.loads(base64.b64decode(value, validate=True))
+
+
+def sealed(message: object) -> str:
+    return codec.b64(codec.canonical(message))
+
+
+def received(value: str = REQUIRED) -> Received:
+    [found] = x402.read_required(value, now_s=NOW_S)
+    return found
+
+
+PAYMENT = x402.payment(received(), PAYLOAD, PAYMENT_ID)
+
+
+def payment_with(**members: object) -> str:
+    return sealed({**opened(PAYMENT), **members})
+
+
+def accepting(**members: object) -> str:
+    return payment_with(accepted={**opened(PAYMENT)["accepted"], **members})
+
+
+def accepting_extra(**members: object) -> str:
+    return accepting(extra={**opened(PAYMENT)["accepted"]["extra"], **members})
+
+
+def taken(value: str, tender: Tender = TENDER) -> Offer | None:
+    return x402.matched(x402.read_payment(value), tender).offer
+
+
+# --- offers -------------------------------------------------------------------------------------
+
+
+def test_worked_example_is_that_of_the_wire_format_with_item_and_target() -> None:
+    entry = {
+        "scheme": "batch-settlement",
+        "network": "farthing:demo-broker",
+        "asset": "microeur",
+        "amount": "200",
+        "payTo": "vendor-7",
+        "maxTimeoutSeconds": 300,
+        "extra": {
+            "method": "payword",
+            "paymentFlow": "upfront",
+            "decimals": 6,
+            "displayCurrency": "EUR",
+            "settlement": "deferred",
+            "redeemByS": 1_795_305_600,
+            "broker": "https://broker.example",
+            "terms": {"unitMicro": 100, "maxSteps": 1000},
+            "externalId": "art-1093",
+            "target": "GET /a/1093",
+        },
+    }
+    assert opened(REQUIRED) == {
+        "x402Version": 2,
+        "error": "payment_required",
+        "resource": {
+            "url": "https://news.example/a/1093",
+            "description": "Article 1093",
+            "mimeType": "text/html",
+        },
+        "accepts": [entry],
+        "extensions": {"payment-identifier": {"info": {"required": False}, "schema": {}}},
+    }
+
+
+@given(TENDERS)
+def test_offer_reads_back(tender: Tender) -> None:
+    found = received(x402.required(tender, error="payment_required"))
+    # What a dialect does not spell: the intent, and one description for each offer.
+    offer = msgspec.structs.replace(
+        tender.offers[0], intent="charge", description=tender.description
+    )
+    assert found.offer == offer
+    assert (found.realm, found.target) == ("news.example", tender.target)
+    assert found.expires_at_s == NOW_S + 300
+
+
+def test_offers_of_others_are_left_out_and_eight_are_taken() -> None:
+    message = opened(REQUIRED)
+    [ours] = message["accepts"]
+    foreign = [
+        {**ours, "scheme": "exact"},
+        {**ours, "network": "eip155:8453"},
+        {**ours, "amount": 200},
+        {**ours, "extra": {}},
+        {**ours, "extra": {**ours["extra"], "method": "tempo"}},
+        {**ours, "extra": {**ours["extra"], "externalId": "x" * 129}},
+    ]
+    message["accepts"] = [*foreign, ours, *foreign]
+    assert len(x402.read_required(sealed(message), now_s=NOW_S)) == 1
+    message["accepts"] = [ours] * 9
+    assert len(x402.read_required(sealed(message), now_s=NOW_S)) == 8
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "e30",
+        "e30=",
+        base64.urlsafe_b64encode(b'{"a":"??>>"}').decode(),
+        sealed([]),
+        sealed({"x402Version": 1, "accepts": []}),
+        sealed({"x402Version": 2}),
+        sealed({"x402Version": 2, "accepts": [], "resource": {"url": "http://["}}),
+    ],
+)
+def test_required_out_of_order_is_malformed(value: str) -> None:
+    with pytest.raises(Malformed):
+        x402.read_required(value, now_s=NOW_S)
+
+
+def test_offer_over_a_limit_is_not_written() -> None:
+    long = msgspec.structs.replace(OFFER, external_id="x" * 129)
+    with pytest.raises(Misconfigured, match="external_id_too_long"):
+        x402.required(msgspec.structs.replace(TENDER, offers=(long,)), error="payment_required")
+
+
+# --- payments -----------------------------------------------------------------------------------
+
+
+def test_worked_example_is_matched_to_its_offer() -> None:
+    found = x402.matched(x402.read_payment(PAYMENT), TENDER)
+    assert found.offer is OFFER
+    assert found.payload == codec.canonical(PAYLOAD)
+    assert (found.k, found.dialect, found.wire_name) == (PAYMENT_ID, "x402", "payword")
+
+
+@given(TENDERS, OBJECTS)
+def test_payment_reads_back(tender: Tender, payload: dict[str, Any]) -> None:
+    offered = received(x402.required(tender, error="payment_required"))
+    found = x402.matched(x402.read_payment(x402.payment(offered, payload, PAYMENT_ID)), tender)
+    assert found.offer is tender.offers[0]
+    assert found.payload == codec.canonical(payload)
+    assert found.echo == offered.echo["accepted"]
+
+
+def test_payment_without_identifier_is_known_by_its_payload() -> None:
+    digest = codec.b64u(hashlib.sha256(codec.canonical(PAYLOAD)).digest())
+    for extensions in ({}, {"payment-identifier": {"info": {"required": False}}}):
+        assert x402.read_payment(payment_with(extensions=extensions)).k == "x402:" + digest
+    reordered = json.dumps({**opened(PAYMENT), "extensions": {}}, indent=1).encode()
+    assert x402.read_payment(codec.b64(reordered)).k == "x402:" + digest
+
+
+def test_identifier_goes_out_only_where_it_was_offered() -> None:
+    message = opened(REQUIRED)
+    del message["extensions"]
+    assert "extensions" not in opened(x402.payment(received(sealed(message)), PAYLOAD, PAYMENT_ID))
+
+
+@pytest.mark.parametrize(
+    ("given_id", "is_read"),
+    [("x" * 15, False), ("x" * 16, True), ("x" * 128, True), ("x" * 129, False)],
+)
+def test_limits_of_the_identifier_are_exact(given_id: str, *, is_read: bool) -> None:
+    value = payment_with(extensions={"payment-identifier": {"info": {"id": given_id}}})
+    if is_read:
+        assert x402.read_payment(value).k == given_id
+    else:
+        with pytest.raises(BadRequest, match="payment_identifier_malformed"):
+            x402.read_payment(value)
+
+
+@pytest.mark.parametrize("given_id", ["a b" * 8, "é" * 20, 7, None, [], "x" * 16 + "\n"])
+def test_identifier_of_other_characters_is_a_bad_request(given_id: object) -> None:
+    with pytest.raises(BadRequest, match="payment_identifier_malformed"):
+        x402.read_payment(
+            payment_with(extensions={"payment-identifier": {"info": {"id": given_id}}})
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "code"),
+    [
+        ("", Malformed, "credential_malformed"),
+        ("e30", Malformed, "credential_malformed"),
+        (sealed([]), Malformed, "credential_malformed"),
+        (sealed({}), Malformed, "credential_malformed"),
+        (codec.b64(b"[" * 12_000), Malformed, "credential_malformed"),
+        (payment_with(accepted=[]), Malformed, "credential_malformed"),
+        (payment_with(extensions=[]), Malformed, "credential_malformed"),
+        (payment_with(x402Version="2"), Malformed, "credential_malformed"),
+        (payment_with(x402Version=1), Malformed, "x402_version_unsupported"),
+        (payment_with(payload=[]), Malformed, "json_not_object"),
+        (payment_with(payload={"a": 0.5}), Malformed, "json_number_not_integer"),
+        (accepting(scheme="exact"), Unsupported, "method_unsupported"),
+        (accepting(network="eip155:8453"), Unsupported, "network_unsupported"),
+        (accepting(network=None), Unsupported, "network_unsupported"),
+        (accepting(extra=[]), Malformed, "credential_malformed"),
+        (accepting_extra(method=1), Malformed, "credential_malformed"),
+    ],
+)
+def test_payment_out_of_order_is_refused(value: str, kind: type[Refusal], code: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        x402.read_payment(value)
+    assert (type(refused.value), refused.value.code) == (kind, code)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        accepting(amount="100"),
+        accepting(amount=200),
+        accepting(network="farthing:other"),
+        accepting(asset="microusd"),
+        accepting(asset=None),
+        accepting(payTo="vendor-8"),
+        accepting(maxTimeoutSeconds=301),
+        accepting_extra(method="millicent"),
+        accepting_extra(method="tempo"),
+        accepting_extra(target="GET /a/1094"),
+        accepting_extra(terms={"unitMicro": 100}),
+        accepting_extra(terms={"unitMicro": 100, "maxSteps": 1000, "variant": "x"}),
+        accepting_extra(broker="https://other.example"),
+        accepting_extra(settlement="final"),
+        accepting_extra(externalId="art-1"),
+    ],
+)
+def test_payment_for_what_is_not_offered_is_unsolicited(value: str) -> None:
+    with pytest.raises(Unsolicited, match="no_matching_requirements"):
+        taken(value)
+
+
+def test_extra_may_say_more_and_the_asset_may_be_in_capitals() -> None:
+    assert taken(accepting_extra(more=1)) is OFFER
+    assert taken(accepting(asset="MicroEUR")) is OFFER
+
+
+def test_offer_of_yesterday_still_matches_today() -> None:
+    assert taken(accepting_extra(redeemByS=OFFER.redeem_by_s - 86_400)) is OFFER
+
+
+def test_the_offer_accepted_is_found_among_several() -> None:
+    others = (
+        msgspec.structs.replace(OFFER, scheme="millicent", terms={"protocol": "signed"}),
+        msgspec.structs.replace(OFFER, price_micro=300),
+    )
+    assert taken(PAYMENT, msgspec.structs.replace(TENDER, offers=(*others, OFFER))) is OFFER
+
+
+def test_payment_of_the_largest_size_is_read() -> None:
+    raw = base64.b64decode(PAYMENT)
+    padded = codec.b64(raw[:1] + b" " * (CREDENTIAL_BYTES_MAX * 3 // 4 - len(raw)) + raw[1:])
+    assert len(padded) == CREDENTIAL_BYTES_MAX
+    assert taken(padded) is OFFER
+    with pytest.raises(HeaderTooLarge, match="too_large"):
+        x402.read_payment(padded + "AAAA")
+
+
+def test_every_flipped_bit_is_refused_or_is_another_payment() -> None:
+    good = x402.matched(x402.read_payment(PAYMENT), TENDER)
+    for index in range(len(PAYMENT)):
+        for bit in range(8):
+            flipped = PAYMENT[:index] + chr(ord(PAYMENT[index]) ^ 1 << bit) + PAYMENT[index + 1 :]
+            try:
+                found = x402.matched(x402.read_payment(flipped), TENDER)
+            except Refusal:
+                continue
+            echo = {**found.echo, "asset": found.echo["asset"].lower()}
+            echo["extra"] = {**echo["extra"], "redeemByS": OFFER.redeem_by_s}
+            echo["extra"] = {name: echo["extra"][name] for name in good.echo["extra"]}
+            assert echo == good.echo
+            assert (found.offer, found.wire_name) == (OFFER, "payword")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_as_malformed(raw: bytes) -> None:
+    for value in (codec.b64(raw), raw.decode("latin-1")):
+        with pytest.raises(Malformed, match="credential_malformed"):
+            x402.read_payment(value)
+
+
+# --- responses ----------------------------------------------------------------------------------
+
+
+@given(RECEIPTS)
+def test_response_reads_back(receipt: Receipt) -> None:
+    value = x402.response(receipt)
+    assume(len(value) <= x402.HEADER_BYTES_MAX)
+    found = x402.read_response(value)
+    assert found.receipt == msgspec.structs.replace(receipt, k="")
+    assert found.transaction == receipt.reference
+
+
+def test_response_of_the_worked_example_has_its_members() -> None:
+    change = {"scrip": "x"}
+    message = opened(x402.response(msgspec.structs.replace(RECEIPT, change=change)))
+    assert message["extra"].pop("change") == change
+    assert message["extra"]["receiptId"] == "rc_01JD5X"
+    del message["extra"]
+    assert message == {
+        "success": True,
+        "transaction": "pw:Ln0sA6lQeuJl7PW1NWiFpQ:42",
+        "network": "farthing:demo-broker",
+        "payer": "p_8d1f",
+        "amount": "200",
+    }
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (Malformed("word_malformed"), "invalid_payload"),
+        (Unsolicited("no_matching_requirements"), "invalid_payment_requirements"),
+        (Overlimit("over_day"), "insufficient_funds"),
+        (Undecided("outcome_unknown"), "settlement_pending"),
+        (
+            Replayed("chain_index_not_above_last"),
+            "invalid_batch_settlement_farthing_chain_index_not_above_last",
+        ),
+        (Busy("in_progress"), "invalid_batch_settlement_farthing_in_progress"),
+    ],
+)
+def test_refusal_reads_back_with_its_code(refusal: Refusal, reason: str) -> None:
+    found = x402.read_response(
+        x402.failure(refusal, network="farthing:demo-broker", transaction="pw:1")
+    )
+    assert found == x402.Response(
+        receipt=None,
+        transaction="pw:1",
+        network="farthing:demo-broker",
+        reason=reason,
+        code=refusal.code,
+        detail=refusal.detail,
+    )
+
+
+def test_reason_for_asking_is_that_of_the_row() -> None:
+    assert x402.reason_of(Unpaid("x"), row_of(Unpaid("x"))) == "payment_required"
+
+
+def test_response_over_its_limit_is_refused() -> None:
+    with pytest.raises(HeaderTooLarge, match="too_large"):
+        x402.read_response("A" * (x402.HEADER_BYTES_MAX + 4))
+    with pytest.raises(Malformed, match="json"):
+        x402.read_response("A" * x402.HEADER_BYTES_MAX)
