@@ -10,40 +10,29 @@ from collections import Counter
 import msgspec
 
 from farthing import codec, marks
-from farthing.errors import Unfunded
+from farthing.errors import Refusal, Unfunded
 from farthing.marks import Keys, Memory
 from farthing.schemes.contract import (
-    Accepted,
     Account,
     Applied,
-    Asked,
-    AskFirst,
     At,
     Binding,
     Challenge,
-    Concluded,
-    Conclusion,
     End,
-    Instrument,
     Json,
     Mint,
-    Need,
     Offer,
     Operation,
-    Paid,
-    Purse,
     Redeemed,
-    Rolled,
     Scheme,
     Taken,
     Till,
     Waiting,
 )
 from farthing.stores.memory import MemoryMarks
-from tests.kit.parties import LEASE_S, PAYER, VENDOR, Clock, Ring, on_the_wire, setting_of
+from tests.kit.parties import LEASE_S, VENDOR, Clock, Ring, on_the_wire, setting_of
 
 FOREVER_S = 2**40
-MESSAGES_MAX = 4  # of one errand
 
 
 class Room(Clock):
@@ -172,11 +161,14 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     released: Json = None
 
 
+_READ_REPLY = msgspec.json.Decoder(Reply).decode
+
+
 class Vendor:
     """A gate before one page, and its outbox."""
 
     def __init__(self, room: Room, scheme: Scheme, ring: Ring, broker: Issuer) -> None:
-        self.room, self.scheme, self.broker = room, scheme, broker
+        self.room, self.scheme, self.ring, self.broker = room, scheme, ring, broker
         setting = setting_of(ring, vendor_id=VENDOR)
         self.till: Till = scheme.till(setting)
         self.account = Account(id=VENDOR, role="vendor")
@@ -199,6 +191,24 @@ class Vendor:
         at = self.room.at()
         text = codec.canonical(payload)
         payment = self.till.read(text)
+        k = self.till.own_k(payment) or tender.k
+        digest = hashlib.sha256(k.encode() + text).digest()
+        try:
+            taken, held = self._take(payment, tender, k, digest, at)
+        except Refusal:
+            stored: marks.Payment | None = self.store.do_now(marks.Find(k=k))
+            if stored is None or stored.digest != digest or not stored.outcome:
+                raise
+            return _READ_REPLY(stored.outcome)
+        if isinstance(held, marks.Settled):
+            return _READ_REPLY(held.outcome)
+        taken = msgspec.structs.replace(taken, kept=held.kept)
+        self.meter = taken.meter or self.meter
+        return self._deliver(taken, self._message(payment, payload, taken, at), k, held, page)
+
+    def _take(
+        self, payment: object, tender: Tender, k: str, digest: bytes, at: At
+    ) -> tuple[Taken, marks.Held | marks.Settled]:
         memory = self._read(self.till.recall(payment))
         series = self.till.series()
         if series:
@@ -206,13 +216,7 @@ class Vendor:
             at = msgspec.structs.replace(at, serials=(serial,))
         offer = msgspec.structs.replace(tender.offer, sealed=b"")
         taken = self.till.take(payment, offer, binding_of(tender.k), memory, at)
-        k = taken.k or tender.k
-        held = self._hold(taken, k, hashlib.sha256(k.encode() + text).digest())
-        if isinstance(held, marks.Settled):
-            return msgspec.json.decode(held.outcome, type=Reply)
-        taken = msgspec.structs.replace(taken, kept=held.kept)
-        self.meter = taken.meter or self.meter
-        return self._deliver(taken, self._message(payment, payload, taken, at), k, held, page)
+        return taken, self._hold(taken, k, digest)
 
     def _message(self, payment: object, payload: Json, taken: Taken, at: At) -> Json:
         """What the broker is sent of a payment that clears before; None: nothing."""
@@ -227,7 +231,13 @@ class Vendor:
         redeemed: Json = None
         if message is not None:
             reserve = not taken.delivered
-            redeemed = self.broker.settle(message, self.account, taken.value_micro, reserve=reserve)
+            try:
+                redeemed = self.broker.settle(
+                    message, self.account, taken.value_micro, reserve=reserve
+                )
+            except Refusal:
+                self.store.do_now(marks.Release(k=k, fence=held.fence))
+                raise
         if not taken.delivered:
             self.asked_origin += 1
             if page is None:
@@ -269,6 +279,22 @@ class Vendor:
     def _read(self, keys: Keys) -> Memory:
         found: Memory = self.store.do_now(marks.Read(keys=keys))
         return found
+
+    def lose(self, prefix: bytes) -> None:
+        """Forget records, as no honest vendor does."""
+        found = self._read(Keys(prefixes=(prefix,)))
+        gone = tuple(marks.Delete(key=key) for key in found.records)
+        now_s = self.room.now_s
+        hold = marks.Hold(
+            k="lose",
+            digest=b"",
+            marks=(),
+            kept=b"",
+            now_s=now_s,
+            lease_until_s=now_s,
+            until_s=now_s,
+        )
+        self.store.do_now(marks.Take(hold=hold, outcome=b"", records=gone))
 
     def allowance_s(self, tender: Tender) -> int:
         """How long the stream that was opened last may have gone on."""
@@ -317,91 +343,3 @@ class Stream:
         for _ in range(seconds):
             self.served_s += self.served_s < self._vendor.allowance_s(self._tender)
         return self.served_s - before_s
-
-
-class Wallet:
-    """One payer's purse and what is in it."""
-
-    def __init__(
-        self, room: Room, scheme: Scheme, ring: Ring, broker: Issuer, name: str = PAYER
-    ) -> None:
-        self.room, self.broker = room, broker
-        self.purse: Purse = scheme.purse(setting_of(ring))
-        self.account = Account(id=name, role="payer", credit_limit_micro=10**6)
-        self.instruments: dict[str, Instrument] = {}
-
-    def load(self, amount_micro: int, vendor_id: str = VENDOR) -> None:
-        need = Need(amount_micro=amount_micro, currency="eur", vendor_id=vendor_id)
-        self.run(self.purse.ask(need, self.room.at()))
-
-    def run(self, asked: Asked, vendor: Vendor | None = None) -> None:
-        """An errand to the end: every message of it, and what it leaves."""
-        for _ in range(MESSAGES_MAX):
-            received = self.purse.receive(asked, self._ask(asked, vendor), self.room.at())
-            if not isinstance(received, Asked):
-                self._keep(received)
-                return
-            asked = received
-        raise AssertionError("an errand without end")
-
-    def _ask(self, asked: Asked, vendor: Vendor | None = None) -> Json:
-        issuer = self.broker
-        if asked.to == "vendor":
-            assert vendor is not None
-            assert vendor.issuer is not None
-            issuer = vendor.issuer
-        return issuer.run(asked.operation, asked.message, self.account).answer
-
-    def _keep(self, instruments: tuple[Instrument, ...]) -> None:
-        self.instruments |= {instrument.id: instrument for instrument in instruments}
-
-    def pick(self, offer: Offer) -> Instrument:
-        """An instrument for this vendor; a general one is opened, and stays."""
-        fit = [each for each in self.instruments.values() if each.worth_micro >= offer.price_micro]
-        for instrument in fit:
-            if instrument.vendor_id == offer.vendor_id:
-                return instrument
-        general = next(each for each in fit if not each.vendor_id)
-        kept, opened = self.purse.open(general, offer, self.room.at())
-        self._keep((kept, opened))
-        return opened
-
-    def pay(self, tender: Tender) -> Paid:
-        """A payment, ready to send; the broker is asked first where the purse wants it."""
-        instrument, answer = self.pick(tender.offer), None
-        for _ in range(MESSAGES_MAX):
-            binding = binding_of(tender.k)
-            paid = self.purse.pay(instrument, tender.offer, binding, self.room.at(), answer)
-            if isinstance(paid, Paid):
-                return paid
-            assert isinstance(paid, AskFirst)
-            answer = self._ask(paid.asked)
-        raise AssertionError("the purse goes on asking")
-
-    def conclude(self, paid: Paid, reply: Reply | Conclusion) -> Concluded:
-        if isinstance(reply, Reply):
-            took = Accepted(change=reply.change, released=reply.released)
-            conclusion: Conclusion = took if reply.state == "paid" else Rolled()
-        else:
-            conclusion = reply
-        concluded = self.purse.conclude(paid, conclusion, self.room.at())
-        self.instruments.pop(paid.spent.id, None)
-        self._keep(concluded.instruments)
-        return concluded
-
-    def inquire(self, paid: Paid) -> Conclusion | None:
-        """What the broker says of a payment that the vendor leaves in doubt."""
-        asked = self.purse.inquire(paid, self.room.at())
-        assert asked is not None
-        return self.purse.learn(paid, self._ask(asked), self.room.at())
-
-    def buy(self, vendor: Vendor, price_micro: int, page: str | None = "page") -> str:
-        """The page, or what was sold instead of it; "" where nothing was charged."""
-        tender = vendor.tender(price_micro, page or "")
-        paid = self.pay(tender)
-        reply = vendor.serve(tender, paid.payload, page=page)
-        assert reply.k == (paid.k or tender.k)
-        concluded = self.conclude(paid, reply)
-        if concluded.release is not None:
-            vendor.serve(tender, concluded.release)
-        return reply.page or str(concluded.shown or "")

@@ -108,11 +108,8 @@ def test_a_name_from_nowhere_is_our_own_fault() -> None:
 
 
 def test_a_class_without_a_row_is_noticed() -> None:
-    class Rowless(Refusal):
-        pass
-
     with pytest.raises(KeyError):
-        row_of(Rowless("a_code"))
+        row_of(Refusal("a_code"))  # the base is in no row
 
 
 def test_a_refusal_without_detail_shows_its_code() -> None:

@@ -32,4 +32,4 @@ def test_a_name_never_ends_a_path_or_a_record_key(text: str) -> None:
 
 def test_an_id_is_its_entropy_behind_a_prefix() -> None:
     assert new_id("rc", bytes(12)) == "rc_AAAAAAAAAAAAAAAA"
-    assert new_id("rc", b"\xff\xfe") == "rc__-4"
+    assert new_id("rc", b"\xff\xfe") == "rc___4"

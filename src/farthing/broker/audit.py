@@ -6,7 +6,7 @@ left its bounds, and for each scheme
 
     issued = redeemed + returned + expired + outstanding, what is reserved counted as outstanding
 
-The money of a scheme is what stands in `liability/outstanding/<scheme>` and its series.
+What is outstanding is read from the accounts table, all else from the journal.
 """
 
 import apsw
@@ -124,7 +124,6 @@ class _Audit:
                 moved[pieces[2]] = moved.get(pieces[2], 0) - change_micro
         for scheme, micro in moved.items():
             count = self.schemes.setdefault(scheme, Scheme())
-            count.outstanding_micro += micro
             if entry.kind in {"reserve", "void"}:
                 count.reserved_micro -= micro
                 if entry.kind == "reserve":
@@ -143,14 +142,18 @@ class _Audit:
     def tables(self, connection: apsw.Connection) -> None:
         """Compare the accounts table with what the journal says."""
         stored = journal.balances(connection)
+        for name, balance_micro in stored.items():
+            if name.startswith("liability/outstanding/"):
+                scheme = self.schemes.setdefault(name.split("/")[2], Scheme())
+                scheme.outstanding_micro -= balance_micro
         for name in sorted(stored.keys() | self.book.balances.keys()):
             here, there = stored.get(name, 0), self.book.balances.get(name, 0)
             if here != there:
                 self.note(f"{name}: the table says {here}, the journal {there}")
         if sum(stored.values()):
             self.note(f"the balances sum to {sum(stored.values())}, not to 0")
-        for name, scheme in self.schemes.items():
-            if not scheme.is_conserved:
+        for name, counted in self.schemes.items():
+            if not counted.is_conserved:
                 self.note(f"{name}: issued is not redeemed + returned + expired + outstanding")
 
 

@@ -20,7 +20,7 @@ from farthing.errors import Refusal, Throttled, TooLarge, row_of
 from farthing.schemes.contract import Account, Applied, Challenge, Json, Redeemed, Waiting
 
 CLAIMS_MAX = 10_000  # per batch: a day of a small shop, and 8 MiB at 800 bytes each
-CHUNK_CLAIMS = 200  # in one transaction: some 20 ms of the writer
+CHUNK_CLAIMS = 200  # in one transaction: some 30 ms of the writer
 
 _Item = tuple[Asked, Task, Outcome]
 

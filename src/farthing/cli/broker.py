@@ -23,6 +23,9 @@ app.add_typer(vendor_app, name="vendor")
 
 Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The broker's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", help="Write the token there instead of showing it.")
+]
 BROKER_PORT = 8400
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
 CALL_TIMEOUT_S = 10.0
@@ -43,9 +46,7 @@ def init(
     """
     token = brokers.Broker.init(data, broker_id=broker_id, currency=currency, url=url)
     path = data / ADMIN_TOKEN
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token)
+    output.write_private(path, token)
     output.say(f"{data} is ready; the operator's token is in {path}")
 
 
@@ -101,39 +102,46 @@ def open_account(
     name: Annotated[str, typer.Argument(help="As in alice.")],
     credit: Annotated[str, typer.Option(help="How much it may owe, as in 1eur.")] = "0u",
     props: Annotated[str, typer.Option(help="What you vouch for: student=true.")] = "",
+    token_file: TokenFile = None,
     data: Data = Path("broker"),
     as_json: AsJson = False,
 ) -> None:
     """Open a payer's account; its token is shown this once.
 
-    Example: farthing broker account open alice --credit 1eur
+    Example: farthing broker account open alice --credit 1eur --token-file alice.token
     """
     body = {"id": name, "creditLimitMicro": parse_amount(credit).micro, "props": props}
     opened = call(data, "POST", "/accounts", body)
-    _show_tokens(opened, as_json=as_json)
+    _give_tokens(opened, "pay", token_file, as_json=as_json)
 
 
 @vendor_app.command("add")
 def add_vendor(
     name: Annotated[str, typer.Argument(help="As in gazette.")],
     commission: Annotated[int, typer.Option(help="Your share, parts per 10,000.")] = 0,
+    token_file: TokenFile = None,
     data: Data = Path("broker"),
     as_json: AsJson = False,
 ) -> None:
     """Open a vendor's account; its token is shown this once.
 
-    Example: farthing broker vendor add gazette --commission 500
+    Example: farthing broker vendor add gazette --commission 500 --token-file gazette.token
     """
     body = {"id": name, "role": "vendor", "commissionE4": commission}
-    _show_tokens(call(data, "POST", "/accounts", body), as_json=as_json)
+    opened = call(data, "POST", "/accounts", body)
+    _give_tokens(opened, "redeem", token_file, as_json=as_json)
 
 
-def _show_tokens(opened: Any, *, as_json: bool) -> None:
-    if as_json:
+def _give_tokens(opened: Any, scope: str, token_file: Path | None, *, as_json: bool) -> None:
+    """Show an account's tokens, or put the one of `scope` into a file and show none."""
+    if token_file is not None:
+        output.write_private(token_file, opened["tokens"][scope])
+        output.say(f"{opened['id']} is open; its token is in {token_file}")
+    elif as_json:
         output.print_json(opened)
-        return
-    for scope, token in opened["tokens"].items():
-        output.say(f"{opened['id']} ({scope}): {token}")
+    else:
+        for name, token in opened["tokens"].items():
+            output.say(f"{opened['id']} ({name}): {token}")
 
 
 @account_app.command("topup")

@@ -1,14 +1,23 @@
 """How commands print: a table or a line for people, one JSON object for programs."""
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False)
+from farthing.errors import Misconfigured
+
+TOKEN_VARIABLE = "FARTHING_TOKEN"  # noqa: S105 - the name of a variable
+
+PIPE_COLUMNS = 120  # of a table that goes into a file or a pipe; a terminal has its own width
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 errors = Console(stderr=True, highlight=False)
 
 
@@ -22,11 +31,32 @@ def say(line: str) -> None:
     console.print(line, markup=False, soft_wrap=True)
 
 
+def write_private(path: Path, text: str) -> None:
+    """A new file that only its owner reads; `Misconfigured` if it exists."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Misconfigured("file_exists", f"{path} exists; name another file") from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def token_from(token_file: Path | None, prompt: str) -> str:
+    """A token out of a file, the environment (`FARTHING_TOKEN`) or a hidden prompt."""
+    if token_file is not None:
+        try:
+            return token_file.read_text().strip()
+        except OSError as wrong:
+            raise Misconfigured("token_file_unreadable", f"{token_file}: {wrong}") from None
+    given: str = os.environ.get(TOKEN_VARIABLE) or typer.prompt(prompt, hide_input=True)
+    return given
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table whose first column is left, the others right."""
     built = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for number, name in enumerate(columns):
-        built.add_column(name, justify="left" if number == 0 else "right")
+        built.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
     for row in rows:
         built.add_row(*row)
     console.print(built)

@@ -8,9 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urljoin, urlsplit
 
+import httpx
 import msgspec
 from rich.progress import Progress
 
@@ -28,7 +31,30 @@ VENDOR = "gazette"
 READER = "reader"
 TOPUP_MICRO = 1_000_000  # one unit of currency: some five thousand pages
 CREDIT_MICRO = 1_000_000
+PAGES_MAX = 12  # bought of a site that is not ours
+EVERYTHING = """accept = ["millicent", "payword"]
+[[route]]
+path = "/**"
+price = "0.02c"
+"""
 CHEAP_KIB = 8192  # of Argon2: the demo's passphrase is random, and lives for seconds
+
+
+class _Links(HTMLParser):
+    """Paths that a page links to on its own site, in order, each once."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self.paths: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the target of a link."""
+        target = dict(attrs).get("href") if tag == "a" else None
+        found = urlsplit(urljoin(self._url, target or "#"))
+        path = found.path or "/"
+        if target and found.netloc == urlsplit(self._url).netloc and path not in self.paths:
+            self.paths.append(path)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,13 +163,22 @@ class Showroom:
         return broker_cli.call(self._broker, "POST", path, body)
 
     def _init_vendor(self, broker_url: str, token: str) -> None:
+        if self._upstream:
+            (self._folder / "vendor").mkdir()
+            (self._folder / "vendor" / "prices.toml").write_text(EVERYTHING)
         servers.run_once(
             servers.python("-m", "farthing.cli", "vendor", "init", VENDOR, "--broker", broker_url),
             env={"FARTHING_DATA": str(self._folder / "vendor"), "FARTHING_TOKEN": token},
         )
 
     def _pages(self) -> list[str]:
-        return list(gazette.ARTICLES) if not self._upstream else ["/"]
+        """What is bought: the gazette's articles, or what the other site's front page links to."""
+        if not self._upstream:
+            return list(gazette.ARTICLES)
+        front = httpx.get(self._upstream, follow_redirects=True, trust_env=False)
+        links = _Links(str(front.url))
+        links.feed(front.text)
+        return ["/", *links.paths][:PAGES_MAX]
 
     def show(self) -> Shown:
         """Buy every page with every scheme, try what must fail, clear, read the books."""

@@ -23,17 +23,18 @@ GATE_PORT = 8402
 def init(
     vendor_id: Annotated[str, typer.Argument(help="Your name at the broker, as in gazette.")],
     broker: Annotated[str, typer.Option(help="The broker's address.")],
-    token: Annotated[
-        str,
-        typer.Option(envvar="FARTHING_TOKEN", prompt=True, hide_input=True, help="Vendor token."),
-    ],
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="File with the token; FARTHING_TOKEN or a prompt else."),
+    ] = None,
     realm: Annotated[str, typer.Option(help="Public host of the site, if it has one.")] = "",
     data: Data = Path("vendor"),
 ) -> None:
     """Make a vendor's folder and register its keys with the broker.
 
-    Example: farthing vendor init gazette --broker http://127.0.0.1:8400
+    Example: farthing vendor init gazette --broker http://127.0.0.1:8400 --token-file gazette.token
     """
+    token = output.token_from(token_file, "vendor token")
 
     async def work() -> None:
         known = await fetch_broker(broker)

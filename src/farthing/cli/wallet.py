@@ -40,17 +40,18 @@ def _open(data: Path | None, passphrase: str) -> wallets.Wallet:
 @app.command()
 def init(
     broker: Annotated[str, typer.Option(help="The broker's address.")],
-    token: Annotated[
-        str,
-        typer.Option(envvar="FARTHING_TOKEN", prompt=True, hide_input=True, help="Account token."),
-    ],
     passphrase: Passphrase,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="File with the token; FARTHING_TOKEN or a prompt else."),
+    ] = None,
     data: Data = None,
 ) -> None:
     """Make a wallet with an account at a broker.
 
-    Example: farthing wallet init --broker http://127.0.0.1:8400
+    Example: farthing wallet init --broker http://127.0.0.1:8400 --token-file alice.token
     """
+    token = output.token_from(token_file, "account token")
     path = _path(data)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with wallets.init(path, passphrase) as wallet:

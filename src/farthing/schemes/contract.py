@@ -224,6 +224,13 @@ class Till:
         """The scheme's own payment in JSON bytes; `Malformed`, `Unfit`."""
         raise NotImplementedError
 
+    def own_k(self, payment: Any) -> str:
+        """K of a payment that is one of several under its challenge (a voucher: chain and index).
+
+        Empty for all others: there the challenge decides. The gate finds repeats by it.
+        """
+        return ""
+
     def series(self) -> str:
         """The series from which `take` wants one leased serial; empty for none."""
         return ""

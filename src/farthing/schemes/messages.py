@@ -278,13 +278,13 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     payload: Json
     """The same object in every dialect."""
     spent: Instrument
-    """What it was made of, as it was before."""
+    """What it was made of, as it was before; with the answer to an `AskFirst` in it."""
     after: Instrument | None
     """What is left if it is taken; None where nothing is, or only the change will tell."""
     kept: bytes = b""
     """Secret state for `conclude`."""
     k: str = ""
-    """Its K where one challenge serves several payments (voucher: chain and index); else empty."""
+    """What `Till.own_k` says of it: its K where one challenge serves several payments."""
 
     def __repr__(self) -> str:
         """The instruments only: a payload is worth money."""
@@ -365,8 +365,6 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """Key of the receipt where payer and vendor share one; empty: the vendor's Ed25519 key."""
     value_moved: bool = False
     """Whether checking it has spent something that a refusal cannot give back (a link)."""
-    k: str = ""
-    """Its K where one challenge serves several payments, the same as `Paid.k`; else empty."""
     delivered: bool = False
     """What it pays for is out already (sealed, streaming, or the page before): the origin is not
     asked, the receipt is the answer, and clearing `before` is one call without a reservation."""

@@ -3,7 +3,7 @@
 - A payment is one row; its marks name it by its row number, which is never used again.
 - A counter's row names the payment that holds its next place; where that place is stands with the
   payment, so that a release needs no search.
-- Every command decides before it writes, so a refusal has nothing to undo.
+- Every command decides before it writes, or undoes what it tried: a refusal changes nothing.
 - Commands that only read do not wait for the writer.
 """
 
@@ -24,6 +24,7 @@ from farthing.marks import (
     Held,
     Hold,
     LeaseSerials,
+    Mark,
     Memory,
     Once,
     Payment,
@@ -151,37 +152,71 @@ def _under(connection: apsw.Connection, prefix: bytes) -> apsw.Cursor:
 
 
 def _hold(connection: apsw.Connection, hold: Hold) -> Held | Settled:
-    found = _find_row(connection, hold.k)
-    stored = None if found is None else found[1]
-    step, _ = decide_hold(stored, hold)
-    fence = next_fence(stored, hold.now_s)
-    if found is not None and step is Step.REPEAT:
-        return Settled(outcome=found[1].outcome)
-    if found is not None and step is Step.RESUME:
-        connection.execute(sql.RESUME, (fence, hold.lease_until_s, hold.until_s, found[0]))
-        return Held(fence=fence, kept=found[1].kept, resumed=True)
-    for loser in _losers(connection, hold):
-        _give_back(connection, loser)
     taken = _write_taken(
         _Taken(
             [mark.id for mark in hold.marks if isinstance(mark, Once)],
             [(m.id, m.to, m.link, m.until_s) for m in hold.marks if not isinstance(m, Once)],
         )
     )
+    return _hold_untouched(connection, hold, taken) or _hold_in_full(connection, hold, taken)
+
+
+def _hold_untouched(connection: apsw.Connection, hold: Hold, taken: bytes) -> Held | None:
+    """The common case in half the statements: a new payment on marks that nobody has.
+
+    None, and nothing changed, where it is not so; then every case is told apart.
+    """
+    fence = next_fence(None, hold.now_s)
+    times = (hold.lease_until_s, hold.until_s)
+    connection.execute(sql.INSERT, (hold.k, hold.digest, fence, *times, taken, hold.kept))
+    if not connection.changes():
+        return None
+    row = connection.last_insert_rowid()
+    for at, mark in enumerate(hold.marks):
+        if isinstance(mark, Once):
+            connection.execute(sql.INSERT_ONCE, (mark.id, row, mark.until_s))
+        else:
+            connection.execute(sql.SEIZE_COUNTER, (row, mark.id, mark.over))
+        if not connection.changes():
+            _free(connection, hold.marks[:at])
+            connection.execute(sql.DELETE_PAYMENT, (row,))
+            return None
+    return Held(fence=fence, kept=hold.kept, resumed=False)
+
+
+def _free(connection: apsw.Connection, marks: tuple[Mark, ...]) -> None:
+    for mark in marks:
+        if isinstance(mark, Once):
+            connection.execute(sql.DELETE_ONCE, (mark.id,))
+        else:
+            connection.execute(sql.FREE_COUNTER, (mark.id,))
+
+
+def _hold_in_full(connection: apsw.Connection, hold: Hold, taken: bytes) -> Held | Settled:
+    found = _find_row(connection, hold.k)
+    stored = None if found is None else found[1]
+    step, _ = decide_hold(stored, hold)
+    fence = next_fence(stored, hold.now_s)
+    times = (hold.lease_until_s, hold.until_s)
+    if found is not None and step is Step.REPEAT:
+        return Settled(outcome=found[1].outcome)
+    if found is not None and step is Step.RESUME:
+        connection.execute(sql.RESUME, (fence, *times, found[0]))
+        return Held(fence=fence, kept=found[1].kept, resumed=True)
+    for loser in _losers(connection, hold):
+        _give_back(connection, loser)
     if found is None:
-        times = (hold.lease_until_s, hold.until_s)
         connection.execute(sql.INSERT, (hold.k, hold.digest, fence, *times, taken, hold.kept))
         row = connection.last_insert_rowid()
     else:
         row = found[0]
-        connection.execute(
-            sql.HOLD_AGAIN, (fence, hold.lease_until_s, hold.until_s, taken, hold.kept, row)
-        )
+        connection.execute(sql.HOLD_AGAIN, (fence, *times, taken, hold.kept, row))
     for mark in hold.marks:
         if isinstance(mark, Once):
             connection.execute(sql.INSERT_ONCE, (mark.id, row, mark.until_s))
         else:
             connection.execute(sql.HOLD_COUNTER, (mark.id, mark.until_s, row))
+        assert connection.changes(), "a mark that was free is not"
     return Held(fence=fence, kept=hold.kept, resumed=False)
 
 

@@ -68,7 +68,8 @@ FIND_ROW = """
 SELECT row, k, digest, state, fence, lease_until_s, until_s, kept, outcome FROM payments
 WHERE row = ?"""
 INSERT = """
-INSERT INTO payments (k, digest, state, fence, lease_until_s, until_s, marks, kept, outcome)
+INSERT OR IGNORE INTO payments
+    (k, digest, state, fence, lease_until_s, until_s, marks, kept, outcome)
 VALUES (?, ?, 1, ?, ?, ?, ?, ?, x'')"""
 HOLD_AGAIN = """
 UPDATE payments SET state = 1, fence = ?, lease_until_s = ?, until_s = max(until_s, ?),
@@ -80,9 +81,10 @@ UPDATE payments SET state = 2, outcome = ? WHERE k = ? AND fence = ? AND state =
 RETURNING row, marks, until_s"""
 RELEASE = "UPDATE payments SET state = 3 WHERE row = ? RETURNING marks"
 ONCE = "SELECT holder FROM onces WHERE id = ?"
-INSERT_ONCE = "INSERT INTO onces (id, holder, until_s) VALUES (?, ?, ?)"
+INSERT_ONCE = "INSERT OR IGNORE INTO onces (id, holder, until_s) VALUES (?, ?, ?)"
 DELETE_ONCE = "DELETE FROM onces WHERE id = ?"
 COUNTER = "SELECT place, link, holder FROM counters WHERE id = ?"
+SEIZE_COUNTER = "UPDATE counters SET holder = ? WHERE id = ? AND place = ? AND holder IS NULL"
 HOLD_COUNTER = """
 INSERT INTO counters (id, place, link, until_s, holder) VALUES (?, NULL, x'', ?, ?)
 ON CONFLICT (id) DO UPDATE SET holder = excluded.holder"""

@@ -54,7 +54,8 @@ LOADS_MAX = 2  # for one payment: the instrument that was loaded may be taken by
 TURNS_MAX = 64  # of one reservation: waits, questions, settled purchases; more is a fault of ours
 OPEN_BYTES = 64  # entropy that opening an instrument may use; the payment has the rest
 POLL_MS = 20  # a payment on a fast site takes about as long
-PATIENCE_MS = 500  # how long to wait for another flow's instrument before asking for one more
+PATIENCE_MS = 200  # how long to wait for another flow's instrument before one more is opened
+OPEN_FROM = 256  # bytes of the entropy of one look: the first half pays, the second half opens
 PAYMENT_ID_PREFIX = "w"  # of x402 payment identifiers: 24 characters, 16 to 128 are legal
 
 
@@ -120,6 +121,8 @@ def _obtain(guide: Guide, request: Request, choices: tuple[Choice, ...]) -> Flow
             now_s=at.now_s,
             skip=skip,
             allow=_Allow(guide, site, approved),
+            patient=waited_ms < PATIENCE_MS,
+            open=_Open(guide, choices, at),
             pay=_Pay(guide, request, choices, at),
         )
         match got:
@@ -174,6 +177,25 @@ class _Allow:
         self._guide.policy.require(wish, self._site, spent, self._approved)
 
 
+class _Open:
+    """Opens a general instrument for a vendor, as the store asks for it."""
+
+    def __init__(self, guide: Guide, choices: tuple[Choice, ...], at: At) -> None:
+        self._guide = guide
+        self._choices = choices
+        self._at = at
+
+    def __call__(self, number: int, instrument: Instrument) -> tuple[Instrument, Instrument] | None:
+        """None where the purse cannot."""
+        received, wish = self._choices[number].received, self._choices[number].wish
+        purse = self._guide.purse(wish.scheme, wish.broker_id)
+        rest = msgspec.structs.replace(self._at, entropy=self._at.entropy[OPEN_FROM:])
+        try:
+            return purse.open(instrument, received.offer, rest)
+        except Refusal:
+            return None
+
+
 class _Pay:
     """Makes the purchase, as the store asks for it inside its transaction."""
 
@@ -199,7 +221,7 @@ class _Pay:
             body_digest=received.body_digest,
         )
         purse = self._guide.purse(wish.scheme, wish.broker_id)
-        rest = msgspec.structs.replace(at, entropy=at.entropy[ID_BYTES:])
+        rest = msgspec.structs.replace(at, entropy=at.entropy[ID_BYTES:OPEN_FROM])
         general: Instrument | None = None
         try:
             if not instrument.vendor_id:
@@ -221,7 +243,7 @@ class _Pay:
             method=request.method,
             url=request.url,
             body_digest=request.body_digest,
-            k=k,
+            k=paid.k or k,
             scheme=wish.scheme,
             broker_id=wish.broker_id,
             vendor_id=wish.vendor_id,

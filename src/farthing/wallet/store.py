@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from farthing.errors import Overlimit
+from farthing.schemes.contract import Instrument
 from farthing.wallet.commands import (
     Abandoned,
     Ask,
@@ -142,14 +143,31 @@ class Store:
         return Nothing(coming=any(self._is_coming(wish, command.now_s) for wish in command.wishes))
 
     def _make_purchase(self, number: int, wish: Wish, command: Reserve) -> Purchase | None:
-        """Out of the instrument that ends first among those that do; None without any."""
+        """Out of the vendor's instrument that ends first, else of a general one; None without."""
+        for instrument in self._ready(wish, wish.vendor_id, command):
+            made = command.pay(number, instrument)
+            if made is not None:
+                return made
+        if command.patient and self._is_coming(wish, command.now_s):
+            return None
+        for instrument in self._ready(wish, "", command):
+            opened = command.open(number, instrument)
+            made = command.pay(number, opened[1]) if opened is not None else None
+            if opened is not None and made is not None:
+                for each in opened:
+                    self._rows.put_instrument(wish.broker_id, command.site, each)
+                return made
+        return None
+
+    def _ready(self, wish: Wish, vendor_id: str, command: Reserve) -> list[Instrument]:
+        """Ready instruments of one vendor ("" for any) that are worth enough, first end first."""
         rows = self.file.rows(
             "SELECT broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
-            " FROM instruments WHERE state='ready' AND vendor IN (?, '') AND scheme=?"
+            " FROM instruments WHERE state='ready' AND vendor=? AND scheme=?"
             " AND expires_at_s>? AND broker=? AND currency=? AND worth_micro>=?"
             " ORDER BY expires_at_s, worth_micro LIMIT ?",
             (
-                wish.vendor_id,
+                vendor_id,
                 wish.scheme,
                 command.now_s,
                 wish.broker_id,
@@ -158,13 +176,7 @@ class Store:
                 CANDIDATES_MAX,
             ),
         )
-        for row in rows:
-            if row[2] in command.skip:
-                continue
-            made = command.pay(number, self._rows.unseal_instrument(row))
-            if made is not None:
-                return made
-        return None
+        return [self._rows.unseal_instrument(row) for row in rows if row[2] not in command.skip]
 
     def _write_purchase(self, made: Purchase, tag: bytes) -> None:
         self._rows.db.execute(

@@ -8,7 +8,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto import signing
 from farthing.crypto.mac import mac
-from farthing.errors import WrongVendor
+from farthing.errors import Mismatch, WrongVendor
 from farthing.marks import Memory
 from farthing.schemes.contract import Instrument, Offer
 from tests.kit.thin.shape import DAY_S
@@ -58,6 +58,12 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     checks: tuple[Check, ...]
     number: int
     period: int
+
+    def verify(self, vendor: str) -> None:
+        for check in self.checks:
+            check.verify(vendor)
+            if (check.period, check.list_number) != (self.period, self.number):
+                raise Mismatch("check_in_wrong_list", "a check has one period and one list")
 
     @property
     def payers(self) -> list[str]:

@@ -1,32 +1,23 @@
 """The fair chain, paper-thin: half a unit before the page, the other half after it.
 
-Only the shape is real: a ticket has a fixed size and life, and what no ticket has taken of an
-escrow stays there. Links and tickets are in `ticket.py`; no public key anywhere.
+Only the shape is real. Links and tickets are in `ticket.py`, what the broker keeps in `escrow.py`;
+no public key anywhere.
 """
 
 import msgspec
 
 from farthing import codec
-from farthing.errors import Expired, Forged, Late, OutOfRange, Replayed, WrongPayer
-from farthing.marks import Advance, Delete, Keys, Memory, Place
+from farthing.errors import Expired, Late, OutOfRange, Replayed
+from farthing.marks import Advance, Keys, Memory, Place
 from farthing.schemes import contract as c
 from farthing.schemes.contract import At, Binding, Instrument, Json, Offer
-from tests.kit.thin import shape
+from tests.kit.thin import escrow, shape
 from tests.kit.thin.shape import DAY_S, FOREVER_S, SHARED_KEY
-from tests.kit.thin.ticket import UNIT_MICRO, UNITS, Escrow, Half, Pouch, Used, half_of, ticket_of
+from tests.kit.thin.ticket import UNIT_MICRO, Half, Pouch, half_of
 
 TRAITS = shape.traits_of("fairchain", "Yang, Lang, Tan 2004")
 
-_HALF, _ESCROW = codec.Reader(Half), codec.Reader(Escrow)
-_USED, _POUCH = codec.Reader(Used), codec.Reader(Pouch)
-
-
-def _escrow_key(name: str) -> bytes:
-    return b"fair/escrow/" + name.encode()
-
-
-def _end(kind: c.EndKind, name: str) -> c.End:
-    return c.End(kind=kind, id=name)
+_HALF, _POUCH = codec.Reader(Half), codec.Reader(Pouch)
 
 
 class Mint(c.Mint):
@@ -45,61 +36,19 @@ class Mint(c.Mint):
         if checked.operation == "redeem":
             return Keys(records=(checked.message.ticket.key,))
         name: str | None = checked.message.get("name")
-        return Keys(records=(_escrow_key(name),) if name else ())
+        return Keys(records=(escrow.escrow_key(name),) if name else ())
 
     def apply(self, checked: c.Checked, memory: Memory, at: At) -> c.Applied:
         message, account = checked.message, checked.account.id
         if checked.operation == "redeem":
-            return _pay(message, memory)
-        if "name" in message:
-            return self._assign(message["name"], message["vendor"], account, memory, at)
-        name, units = at.entropy[:8].hex(), message["units"]
-        escrow = Escrow(account=account, seed=message["seed"], units=units)
-        flow = shape.flow(_end("payer", account), _end("outstanding", name), units * UNIT_MICRO)
-        record = shape.put(_escrow_key(name), codec.canonical(escrow))
-        return c.Issued(flows=(flow,), records=(record,), answer={"name": name})
-
-    def _assign(self, name: str, vendor: str, account: str, memory: Memory, at: At) -> c.Issued:
-        """A ticket over the next units of the escrow."""
-        escrow = _ESCROW.read(memory.records[_escrow_key(name)])
-        if escrow.account != account:
-            raise WrongPayer("escrow_of_another", "open an escrow of your own")
-        if escrow.next + UNITS > escrow.units:
-            raise OutOfRange("escrow_used_up", "open another escrow")
+            return escrow.pay(message, memory)
+        if "name" not in message:
+            return escrow.open_for(account, message["seed"], message["units"], at)
         shared = self.setting.ring.current(SHARED_KEY).secret
-        ticket = ticket_of(escrow, vendor, at.entropy[:16], at.now_s + DAY_S, shared)
-        escrow = msgspec.structs.replace(escrow, next=escrow.next + UNITS)
-        used = shape.put(
-            ticket.key, codec.canonical(Used(account=account, name=name, ticket=ticket))
-        )
-        return c.Issued(
-            records=(shape.put(_escrow_key(name), codec.canonical(escrow)), used),
-            due=((ticket.until + DAY_S + 1, ticket.key),),
-            answer={"ticket": msgspec.to_builtins(ticket)},
-        )
+        return escrow.assign(message["name"], message["vendor"], account, shared, memory, at)
 
     def lapse(self, key: bytes, value: bytes, at: At) -> c.Applied:
-        """What was not committed of a ticket goes back to the payer."""
-        used = _USED.read(value)
-        rest_micro = (UNITS - used.charged) * UNIT_MICRO
-        flow = shape.flow(_end("outstanding", used.name), _end("payer", used.account), rest_micro)
-        return c.Applied(flows=(flow,), records=(Delete(key=key),))
-
-
-def _pay(half: Half, memory: Memory) -> c.Redeemed:
-    """Commit halves are charged, released ones paid; a lone one waits in `disputed`."""
-    found = memory.records.get(half.ticket.key)
-    used = _USED.read(found) if found is not None else None
-    if used is None or used.ticket != half.ticket:
-        raise Forged("ticket_unknown", "the broker pays by its own record only")
-    now = msgspec.structs.replace(used, last=max(used.last, half.index))
-    charged_micro = (now.charged - used.charged) * UNIT_MICRO
-    paid_micro = (now.released - used.released) * UNIT_MICRO
-    disputed = _end("disputed", half.ticket.id)
-    charge = shape.flow(_end("outstanding", used.name), disputed, charged_micro)
-    pay = shape.flow(disputed, _end("vendor", half.ticket.vendor), paid_micro)
-    records = (shape.put(half.ticket.key, codec.canonical(now)),)
-    return c.Redeemed(flows=(charge, pay), records=records, paid_micro=paid_micro)
+        return escrow.expire(key, value)
 
 
 class Purse(c.Purse):
@@ -131,9 +80,13 @@ class Purse(c.Purse):
             return c.AskFirst(asked=asked)
         ticket, count = open_ticket
         commit, release = (half_of(pouch, ticket, 2 * count + part) for part in (1, 2))
-        after = _instrument(pouch.with_unit_spent(offer.vendor_id))
-        payload = msgspec.to_builtins(commit)
-        return c.Paid(payload=payload, spent=instrument, after=after, kept=codec.canonical(release))
+        return c.Paid(
+            payload=msgspec.to_builtins(commit),
+            spent=_instrument(pouch),
+            after=_instrument(pouch.with_unit_spent(offer.vendor_id)),
+            kept=codec.canonical(release),
+            k=f"fc:{ticket.id}:{commit.index}",
+        )
 
     def conclude(self, paid: c.Paid, conclusion: c.Conclusion, at: At) -> c.Concluded:
         if not isinstance(conclusion, c.Accepted) or paid.after is None:
@@ -160,6 +113,9 @@ class Till(c.Till):
     def recall(self, payment: Half) -> Keys:
         return Keys(counters=(payment.ticket.key,))
 
+    def own_k(self, payment: Half) -> str:
+        return f"fc:{payment.ticket.id}:{payment.index}"
+
     def take(
         self, payment: Half, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> c.Taken:
@@ -169,19 +125,15 @@ class Till(c.Till):
             raise Expired("ticket_expired", "get another ticket")
         root = Place(to=0, link=codec.unb64u(ticket.root))
         last = memory.counters.get(ticket.key, root)
-        is_release = index % 2 == 0
         if index <= last.to:
             raise Replayed("index_not_above_last", "pay with the next unit", lastIndex=last.to)
         payment.verify(last.link, last.to)
         word = codec.unb64u(payment.word)
         mark = Advance(id=ticket.key, over=last.to, to=index, link=word, until_s=FOREVER_S)
         claim = shape.claim(TRAITS, ticket.key, index, index // 2 * UNIT_MICRO, payment)
-        value_micro = 0 if is_release else UNIT_MICRO
-        k = f"fc:{ticket.id}:{index}"
-        taken = shape.taken(value_micro, k, mark)
-        return msgspec.structs.replace(
-            taken, claims=(claim,), delivered=is_release, k=k if is_release else ""
-        )
+        is_release = index % 2 == 0
+        taken = shape.taken(0 if is_release else UNIT_MICRO, self.own_k(payment), mark)
+        return msgspec.structs.replace(taken, claims=(claim,), delivered=is_release)
 
 
 FAIRCHAIN = c.Scheme(traits=TRAITS, mint=Mint, purse=Purse, till=Till)

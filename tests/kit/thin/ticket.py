@@ -49,32 +49,6 @@ class Half(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         chain.verify_word(key, codec.unb64u(self.word), self.index, last_word, last)
 
 
-class Escrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the broker remembers of a pseudonym."""
-
-    account: str
-    next: int = 0
-    seed: str
-    units: int
-
-
-class Used(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the broker remembers of a ticket: the highest link it was shown."""
-
-    account: str
-    last: int = 0
-    name: str
-    ticket: Ticket
-
-    @property
-    def charged(self) -> int:
-        return (self.last + 1) // 2
-
-    @property
-    def released(self) -> int:
-        return self.last // 2
-
-
 class Pouch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the wallet keeps: an escrow, and by vendor a ticket with the units spent of it."""
 
@@ -90,7 +64,7 @@ class Pouch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def with_ticket(self, answer: object) -> "Pouch":
         ticket = codec.Reader(Ticket).convert(answer)
-        if ticket.root != codec.b64u(_word(self.seed, ticket, 0)):
+        if ticket.root != codec.b64u(word_of(self.seed, ticket, 0)):
             raise Forged("ticket_not_ours", "this chain is not of our seed")
         tickets = self.tickets | {ticket.vendor: (ticket, 0)}
         return msgspec.structs.replace(self, tickets=tickets)
@@ -101,21 +75,12 @@ class Pouch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return msgspec.structs.replace(self, tickets=tickets, units=self.units - 1)
 
 
-def _word(seed: str, ticket: Ticket, index: int) -> bytes:
+def word_of(seed: str, ticket: Ticket, index: int) -> bytes:
     """One link of a ticket's chain; payer and broker know the seed."""
     end = mac(16, codec.unb64u(seed), ticket.id, ticket.vendor, ticket.first)
     return chain.descend(chain.link_key(codec.unb64u(ticket.id)), end, 2 * UNITS, index)
 
 
-def ticket_of(escrow: Escrow, vendor: str, name: bytes, until: int, shared: bytes) -> Ticket:
-    """The next ticket out of an escrow, MACed for its vendor."""
-    first = escrow.next
-    ticket = Ticket(first=first, id=codec.b64u(name), mac="", root="", until=until, vendor=vendor)
-    root = codec.b64u(_word(escrow.seed, ticket, 0))
-    ticket = msgspec.structs.replace(ticket, root=root)
-    return msgspec.structs.replace(ticket, mac=ticket.sealed(shared))
-
-
 def half_of(pouch: Pouch, ticket: Ticket, index: int) -> Half:
-    word = _word(pouch.seed, ticket, index)
+    word = word_of(pouch.seed, ticket, index)
     return Half(index=index, ticket=ticket, word=codec.b64u(word))

@@ -107,6 +107,9 @@ class Till(c.Till):
     def recall(self, payment: Voucher) -> Keys:
         return Keys(counters=(payment.counter,))
 
+    def own_k(self, payment: Voucher) -> str:
+        return f"{payment.chain}:{payment.index}"
+
     def take(
         self, payment: Voucher, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> c.Taken:
@@ -121,15 +124,14 @@ class Till(c.Till):
         last_word = codec.unb64u(opening.root) if place is None else place.link[:16]
         payment.verify(opening, last_word, last)
         claimed = msgspec.structs.replace(payment, opening=opening)
-        worth_micro, k = opening.unit * payment.index, f"{payment.chain}:{payment.index}"
+        worth_micro, name = opening.unit * payment.index, self.own_k(payment)
         claim = shape.claim(TRAITS, opening.id, payment.index, worth_micro, claimed)
         mark = _advance(opening, last, payment.index, codec.unb64u(payment.word))
-        taken = shape.taken(opening.unit * (payment.index - last), f"tk:{k}", mark)
+        taken = shape.taken(opening.unit * (payment.index - last), f"tk:{name}", mark)
         return msgspec.structs.replace(
             taken,
             claims=(claim,),
             delivered=place is not None,
-            k=k,
             meter=Keys(counters=(opening.id,)),
         )
 

@@ -130,7 +130,6 @@ class CouponMint(Mint):
         breakage = End(kind="breakage")
         return Applied(
             flows=(Flow(source=_OUT, target=breakage, amount_micro=int(value)),),
-            records=(Delete(key=key),),
         )
 
 
@@ -170,6 +169,24 @@ class TabMint(Mint):
         return Redeemed(flows=(flow,), marks=(mark,), paid_micro=micro)
 
 
+class ChequeMint(Mint):
+    """A payer's cheque to whoever shows it first: nothing but a mark stops the second."""
+
+    traits = traits("cheque")
+
+    def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
+        return Checked(operation=operation, message=message, account=account)
+
+    def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
+        flow = Flow(
+            source=End(kind="payer", id=checked.message["payer"]),
+            target=End(kind="vendor", id=checked.account.id),
+            amount_micro=checked.message["micro"],
+        )
+        mark = Once(id=b"cheque/" + checked.message["id"].encode(), until_s=at.now_s + KEPT_S)
+        return Redeemed(flows=(flow,), marks=(mark,), paid_micro=flow.amount_micro)
+
+
 def _tab(checked: Checked) -> bytes:
     claim: dict[str, Any] = checked.message
     return f"tab/{claim['payer']}/{checked.account.id}".encode()
@@ -204,4 +221,8 @@ def ring_for_tests() -> MemoryRing:
 
 def mints(ring: MemoryRing) -> dict[str, Mint]:
     setting = Setting(broker_id="test-broker", currency="eur", ring=ring)
-    return {"coupon": CouponMint(setting), "tab": TabMint(setting)}
+    return {
+        "coupon": CouponMint(setting),
+        "tab": TabMint(setting),
+        "cheque": ChequeMint(setting),
+    }

@@ -78,6 +78,13 @@ def test_an_edit_with_the_whole_chain_rewritten_is_still_found(tmp_path: Path) -
     assert any("the table says" in finding for finding in findings)
 
 
+def test_a_scheme_whose_outstanding_was_edited_breaks_its_equation(tmp_path: Path) -> None:
+    with_desk(tmp_path, deal)
+    connection = apsw.Connection(str(tmp_path / "broker.db"))
+    connection.execute("UPDATE accounts SET balance = -7 WHERE name LIKE '%outstanding%'")
+    assert any("issued is not" in finding for finding in of(connection).findings)
+
+
 def test_an_empty_book_is_in_order() -> None:
     connection = apsw.Connection(":memory:")
     connection.execute(store.SCHEMA)

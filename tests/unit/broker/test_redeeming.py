@@ -46,6 +46,8 @@ def test_a_repeated_batch_gets_the_same_bytes(tmp_path: Path) -> None:
         coupons = await prepare(desk)
         first = await show(desk, "b1", coupons)
         assert await show(desk, "b1", coupons) == first
+        items = "SELECT count(*) FROM answers WHERE scope LIKE '%/item'"
+        assert desk.committer.read(lambda db: db.execute(items).get) == 0
         assert desk.balance(accounts.vendor("v7")) == -500
         with pytest.raises(Reused):
             await show(desk, "b1", coupons[:4])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from farthing.broker import journal
+from farthing.broker.operations import LAPSE_RETRY_S
 from farthing.broker.reservations import RESERVED_S
 from farthing.broker.settling import AlreadyCaptured, Payment, ReservationVoid, Settled
 from farthing.errors import (
@@ -19,7 +20,7 @@ from farthing.errors import (
     Unknown,
 )
 from farthing.ledger import accounts
-from tests.unit.broker.coupon import KEPT_S
+from tests.unit.broker.coupon import KEPT_S, LIFE_S
 from tests.unit.broker.desk import Desk, with_desk
 
 Talk = Callable[[Desk, dict[str, Any]], Awaitable[None]]
@@ -223,6 +224,49 @@ def test_refusals_change_nothing(tmp_path: Path) -> None:
         after = desk.committer.read(lambda db: [*journal.rows(db)])
         assert after[: len(before)] == before
         assert len(after) == len(before) + 2
+
+    with_coupon(tmp_path, talk)
+
+
+def test_a_used_up_mark_is_refused_when_reserving_not_when_capturing(tmp_path: Path) -> None:
+    async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
+        settling = desk.engine.settling
+        cheque = {"payer": "alice", "id": "1", "micro": 50}
+        payment = Payment(scheme="cheque", payload=cheque, amount_micro=50)
+        await settling.settle(payment, desk.account("v7"))
+        with pytest.raises(Replayed):
+            await settling.settle(payment, desk.account("v8"), "void")
+
+    with_coupon(tmp_path, talk)
+
+
+def test_what_is_reserved_does_not_lapse_under_it(tmp_path: Path) -> None:
+    async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
+        settling, v7 = desk.engine.settling, desk.account("v7")
+        desk.now_s += LIFE_S - 10
+        await desk.coupon("alice", 300, "another, which stays outstanding")
+        reserved = await settling.settle(of(coupon), v7, "void")
+        desk.now_s += 20
+        await desk.engine.tick()
+        assert desk.balance(accounts.BREAKAGE) == 0
+        await settling.capture(reserved.tx, 1, v7)
+        desk.now_s += LAPSE_RETRY_S
+        await desk.engine.tick()
+        assert desk.balance(accounts.BREAKAGE) == 0
+        assert desk.balance(accounts.vendor("v7")) == -270
+
+    with_coupon(tmp_path, talk)
+
+
+def test_what_lapsed_under_no_reservation_any_more_is_tried_again(tmp_path: Path) -> None:
+    async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
+        desk.now_s += LIFE_S - 10
+        await desk.engine.settling.settle(of(coupon), desk.account("v7"), "void")
+        desk.now_s += 20
+        await desk.engine.tick()
+        desk.now_s += LAPSE_RETRY_S
+        await desk.engine.tick()
+        assert desk.balance(accounts.BREAKAGE) == -300
 
     with_coupon(tmp_path, talk)
 

@@ -193,27 +193,28 @@ class Site:
                 target=target_of(request.method, path),
                 tender=lambda: self._tender(request, path),
             )
-            known = self._outcomes.get(credential.k)
-            if known is not None and known[2] is not None:
-                return self._page(request, path, known[2], credential.dialect)
-            scripted = {
-                "busy": Busy("in_progress"),
-                "unavailable": Unavailable("broker_unreachable"),
-                "undecided": Undecided("outcome_unknown"),
-                "forged": Forged("scrip_certificate_wrong"),
-                "origin_fails": OriginFailed("origin_failed"),
-            }
-            if fault in scripted:
-                raise scripted[fault]
-            return self._take(request, path, credential)
-        except OriginFailed as failed:
-            self._remember(credential, None)
-            answer = self._refuse(request, path, failed)
-            return msgspec.structs.replace(
-                answer, headers=(*answer.headers, ("payment-outcome", "released"))
-            )
+            return self._pay(request, path, credential, fault)
         except Refusal as refusal:
             return self._refuse(request, path, refusal)
+
+    def _pay(self, request: Request, path: str, credential: Credential, fault: str) -> Response:
+        known = self._outcomes.get(credential.k)
+        if known is not None and known[2] is not None:
+            return self._page(request, path, known[2], credential.dialect)
+        if fault == "origin_fails":
+            self._remember(credential, None)
+            answer = self._refuse(request, path, OriginFailed("origin_failed"))
+            headers = (*answer.headers, ("payment-outcome", "released"))
+            return msgspec.structs.replace(answer, headers=headers)
+        scripted = {
+            "busy": Busy("in_progress"),
+            "unavailable": Unavailable("broker_unreachable"),
+            "undecided": Undecided("outcome_unknown"),
+            "forged": Forged("scrip_certificate_wrong"),
+        }
+        if fault in scripted:
+            raise scripted[fault]
+        return self._take(request, path, credential)
 
     def _take(self, request: Request, path: str, credential: Credential) -> Response:
         assert credential.offer is not None

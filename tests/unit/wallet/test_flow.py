@@ -13,6 +13,7 @@ from farthing.wallet.commands import Request, Response, SendRequest, Wait
 from farthing.wallet.driver import drive
 from farthing.wallet.flow import fetch, recover
 from farthing.wallet.policy import Limits
+from farthing.wallet.rows import LEASE_S
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict
 from tests.unit.wallet.farside import SITE, Bank, Site, World, get
 
@@ -66,6 +67,21 @@ def test_second_page_is_paid_with_the_change(world: World) -> None:
     assert world.bank.sold_micro == 2_000
     assert world.held_micro("ready") == 1_600
     world.require_conserved()
+
+
+def test_the_same_page_later_is_another_purchase(world: World) -> None:
+    world.fetch("/a")
+    world.now_ms += 2 * LEASE_S * 1000
+    world.fetch("/a")
+    assert world.site.charges == [("/a", 200), ("/a", 200)]
+
+
+def test_an_expired_instrument_is_not_offered(world: World) -> None:
+    world.fetch("/a")
+    world.now_ms += 31 * 86_400_000
+    assert world.fetch("/b").verdict is Verdict.DONE
+    assert world.bank.sold_micro == 4_000
+    assert world.said.count("SendRequest:paid") == 2
 
 
 def test_a_page_that_costs_nothing_touches_no_store(world: World) -> None:

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.schemes.contract import At, Need
+from farthing.schemes.contract import At, Instrument, Need
 from farthing.wallet.commands import (
     Abandoned,
     Ask,
@@ -69,6 +69,8 @@ def reserve(
         now_s=world.now_s(),
         skip=frozenset(),
         allow=allow,
+        patient=True,
+        open=lambda number, instrument: (instrument, instrument),
         pay=pay,
     )
 
@@ -132,6 +134,23 @@ def test_a_purchase_is_on_the_disk_before_its_bytes_are_sent(world: World) -> No
 def test_an_offered_instrument_is_handed_out_to_nobody_else(world: World) -> None:
     made = purchase_on(world)
     assert world.store.do(reserve(world, "/b", made=made)) == Nothing(coming=True)
+
+
+def test_only_instruments_that_can_pay_are_tried(world: World) -> None:
+    made = purchase_on(world)
+    small = msgspec.structs.replace(made.paid.spent, id="mc:small", worth_micro=199)
+    exact = msgspec.structs.replace(made.paid.spent, id="mc:exact", worth_micro=200)
+    ended = msgspec.structs.replace(made.paid.spent, id="mc:ended", expires_at_s=world.now_s())
+    other = msgspec.structs.replace(made.paid.spent, id="mc:other", vendor_id="vendor-8")
+    settled(world, made, state="done", instruments=(small, exact, ended, other))
+    tried: list[str] = []
+
+    def pay(number: int, instrument: Instrument) -> None:
+        tried.append(instrument.id)
+
+    command = msgspec.structs.replace(reserve(world, "/b"), pay=pay)
+    assert world.store.do(command) == Nothing(coming=False)
+    assert tried == ["mc:exact"]
 
 
 def test_the_budget_is_checked_in_the_transaction_that_spends(world: World) -> None:

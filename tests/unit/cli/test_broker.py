@@ -1,0 +1,68 @@
+"""The broker's commands on a folder, without a server."""
+
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from farthing.cli import broker
+from farthing.errors import Misconfigured, Unavailable
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = tmp_path / "broker"
+    url = "http://127.0.0.1:9"  # nobody listens on discard
+    done = RUNNER.invoke(broker.app, ["init", "--id", "b", "--url", url, "--data", str(data)])
+    assert done.exit_code == 0, done.output
+    return data
+
+
+def test_init_shows_no_token_and_keeps_it_private(folder: Path) -> None:
+    path = folder / broker.ADMIN_TOKEN
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text().startswith("ft_")
+
+
+def test_init_says_where_the_token_is_and_not_what_it_is(tmp_path: Path) -> None:
+    data = tmp_path / "broker"
+    done = RUNNER.invoke(broker.app, ["init", "--id", "b", "--data", str(data)])
+    assert "admin-token" in done.output
+    assert "ft_" not in done.output
+
+
+def test_init_twice_is_refused(folder: Path) -> None:
+    done = RUNNER.invoke(broker.app, ["init", "--id", "b", "--data", str(folder)])
+    assert isinstance(done.exception, Misconfigured)
+    assert done.exception.code == "broker_exists"
+
+
+def test_an_empty_book_audits_clean(folder: Path) -> None:
+    done = RUNNER.invoke(broker.app, ["audit", "--json", "--data", str(folder)])
+    assert done.exit_code == 0
+    report = msgspec.json.decode(done.output)
+    assert report["ledgerSumMicro"] == 0
+    assert report["findings"] == []
+
+
+def test_keys_are_public_and_signed(folder: Path) -> None:
+    done = RUNNER.invoke(broker.app, ["keys", "--data", str(folder)])
+    document = msgspec.json.decode(done.output)
+    assert document["sig"].startswith("ed25519:")
+    assert all(set(key) == {"id", "notAfterS", "public", "purpose"} for key in document["keys"])
+
+
+def test_a_broker_that_is_not_running_is_said_with_the_command(folder: Path) -> None:
+    command = ["account", "open", "alice", "--data", str(folder)]
+    done = RUNNER.invoke(broker.app, command)
+    assert isinstance(done.exception, Unavailable)
+    assert "farthing broker serve" in done.exception.detail
+
+
+def test_a_folder_without_operator_token_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="operator_token_missing"):
+        broker.call(tmp_path, "GET", "/balance")

@@ -1,0 +1,40 @@
+"""`farthing demo --json` is one object with the documented members, and its money is right."""
+
+import msgspec
+import pytest
+
+from farthing.cli import servers
+from farthing.schemes import registry
+
+PRICE_MICRO = 200
+PAGES = 12
+
+
+@pytest.mark.serial
+def test_the_demo_buys_every_page_with_every_scheme_and_its_books_sum_to_zero() -> None:
+    raw = servers.run_once(servers.python("-m", "farthing.cli", "demo", "--json"), env={})
+    shown = msgspec.json.decode(raw)
+    assert set(shown) == {"schemes", "refusals", "ledger_sum_micro", "outstanding_micro"}
+    assert set(shown["schemes"]) == {scheme.traits.name for scheme in registry.all_schemes()}
+    for line in shown["schemes"].values():
+        assert line["pages"] == PAGES
+        assert line["spent_micro"] == line["earned_micro"] == PAGES * PRICE_MICRO
+        assert line["payment_bytes"] > 0
+        assert line["p50_ms"] > 0
+    assert shown["refusals"] == {
+        "replay": "same page, same receipt",
+        "double_spending": "instrument_already_spent",
+        "origin_failure": "404, charged 0",
+        "forgery": "scrip_certificate_wrong",
+    }
+    assert shown["ledger_sum_micro"] == 0
+    assert shown["outstanding_micro"] > 0
+
+
+@pytest.mark.serial
+def test_the_demo_can_show_one_scheme_alone() -> None:
+    command = servers.python("-m", "farthing.cli", "demo", "--scheme", "payword", "--json")
+    shown = msgspec.json.decode(servers.run_once(command, env={}))
+    assert list(shown["schemes"]) == ["payword"]
+    assert shown["refusals"]["double_spending"] == "chain_index_not_above_last"
+    assert shown["refusals"]["forgery"] == "word_does_not_hash_to_last"

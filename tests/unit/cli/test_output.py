@@ -1,0 +1,45 @@
+"""Printing and private files."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from farthing.cli import output
+from farthing.errors import Misconfigured
+
+
+def test_a_private_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    output.write_private(path, "made up")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text() == "made up"
+
+
+def test_a_private_file_never_overwrites(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("older")
+    with pytest.raises(Misconfigured, match="file_exists"):
+        output.write_private(path, "newer")
+    assert path.read_text() == "older"
+
+
+def test_a_token_file_is_read_without_its_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("made up\n")
+    assert output.token_from(path, "token") == "made up"
+
+
+def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="token_file_unreadable"):
+        output.token_from(tmp_path / "none", "token")
+
+
+def test_the_environment_gives_a_token_without_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(output.TOKEN_VARIABLE, "made up")
+    assert output.token_from(None, "token") == "made up"
+
+
+def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_json({"a": 1})
+    assert capsys.readouterr().out == '{\n  "a": 1\n}\n'

@@ -1,0 +1,28 @@
+"""The vendor's commands on folders that are wrong."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from farthing.cli import vendor
+from farthing.errors import Misconfigured, Unavailable
+
+RUNNER = CliRunner()
+
+
+def test_a_folder_that_is_no_vendors_is_said_with_the_command(tmp_path: Path) -> None:
+    for command in (["prices"], ["report"], ["clear"], ["serve", "--upstream", "http://x"]):
+        done = RUNNER.invoke(vendor.app, [*command, "--data", str(tmp_path)])
+        assert isinstance(done.exception, Misconfigured), command
+        assert done.exception.code == "vendor_not_initialised"
+        assert "farthing vendor init" in done.exception.detail
+
+
+def test_init_without_a_broker_leaves_no_half_made_vendor(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("made up")
+    data = tmp_path / "vendor"
+    command = ["init", "gazette", "--broker", "http://127.0.0.1:9", "--token-file", str(token)]
+    done = RUNNER.invoke(vendor.app, [*command, "--data", str(data)])
+    assert isinstance(done.exception, Unavailable)
+    assert not (data / "vendor.json").exists()

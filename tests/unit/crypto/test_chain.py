@@ -1,0 +1,59 @@
+from hashlib import sha256
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farthing.codec import enc
+from farthing.crypto import chain
+from farthing.errors import Forged
+
+SALT, SEED = bytes(range(16)), bytes(range(16, 32))
+LENGTH = 50
+
+
+def word_at(index: int, salt: bytes = SALT) -> bytes:
+    return chain.descend(chain.link_key(salt), SEED, LENGTH, index)
+
+
+def test_a_link_is_one_compression_of_key_index_and_word() -> None:
+    key = sha256(enc("farthing/chain/link/1", SALT)).digest()[:16]
+    link = enc(key, (LENGTH - 1).to_bytes(4, "big"), SEED)
+    assert len(link) == 48
+    assert chain.link_key(SALT) == key
+    assert word_at(LENGTH - 1) == sha256(link).digest()[:16]
+
+
+def test_root_is_the_word_at_index_nought() -> None:
+    assert chain.root_of(SALT, SEED, LENGTH) == word_at(0)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, LENGTH), st.integers(0, LENGTH))
+def test_a_higher_word_proves_every_lower_one(one: int, other: int) -> None:
+    last, index = sorted((one, other))
+    chain.verify_word(chain.link_key(SALT), word_at(index), index, word_at(last), last)
+
+
+@settings(max_examples=50)
+@given(st.integers(1, LENGTH), st.binary(max_size=20))
+def test_any_other_word_is_forged(index: int, word: bytes) -> None:
+    if word != word_at(index):
+        with pytest.raises(Forged, match="word_does_not_hash_to_last"):
+            chain.verify_word(chain.link_key(SALT), word, index, word_at(0), 0)
+
+
+def test_a_word_is_good_at_its_own_index_and_chain_only() -> None:
+    key = chain.link_key(SALT)
+    for word, index, last in (
+        (word_at(7), 8, 5),
+        (word_at(7), 6, 5),
+        (word_at(7), 7, 6 - 1 + 2),
+        (word_at(7, salt=bytes(16)), 7, 5),
+        (word_at(7) + b"\0", 7, 5),
+        (word_at(7)[:15], 7, 5),
+    ):
+        with pytest.raises(Forged):
+            chain.verify_word(key, word, index, word_at(5), last)
+    with pytest.raises(Forged):
+        chain.verify_word(chain.link_key(bytes(16)), word_at(7), 7, word_at(5), 5)

@@ -1,0 +1,120 @@
+import msgspec
+import pytest
+
+from farthing import codec
+from farthing.errors import Malformed, OutOfRange, Overlimit, Unavailable, Unfit
+from farthing.marks import Memory
+from farthing.money import ACCOUNT_MICRO_MAX
+from farthing.schemes.contract import Json
+from farthing.schemes.mac.millicent.orders import (
+    Licence,
+    Order,
+    Pool,
+    Quota,
+    kept_until_s,
+    licence_prefix,
+    open_licence,
+    pool_key,
+    read_pool,
+    used_key,
+)
+from farthing.schemes.mac.millicent.scrip import SCRIP_MICRO_MAX, SERIES_SIZE
+from tests.kit.millicent import licence, vendor_ring
+from tests.kit.parties import NOW_S
+
+QUOTA = Quota(
+    next_index=0, not_after_s=NOW_S + 10, payer_range="0001", quota_micro=1000, sold_micro=0
+)
+
+
+def memory_of(*quotas: Quota) -> Memory:
+    records = {
+        licence_prefix("news") + f"{number:010x}".encode(): codec.canonical(quota)
+        for number, quota in enumerate(quotas)
+    }
+    return Memory(records=records)
+
+
+@pytest.mark.parametrize("value_micro", [1, SCRIP_MICRO_MAX])
+def test_an_order_is_for_one_piece(value_micro: int) -> None:
+    assert Order(value_micro=value_micro, vendor="news").value_micro == value_micro
+
+
+@pytest.mark.parametrize("value_micro", [-1, 0, SCRIP_MICRO_MAX + 1])
+def test_an_order_for_less_or_more_is_unfit(value_micro: int) -> None:
+    with pytest.raises(Unfit):
+        Order(value_micro=value_micro, vendor="news")
+
+
+@pytest.mark.parametrize("vendor", ["", "a/b", "../x", "A", "x" * 65])
+def test_an_order_names_a_vendor_that_can_be_one(vendor: str) -> None:
+    with pytest.raises(OutOfRange):
+        Order(value_micro=1, vendor=vendor)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"series": "000000000g"}, {"series": "00000000001"}, {"series": "../../../x"},
+        {"series": "0x00000001"}, {"series": "+000000001"}, {"series": "00000_0001"},
+        {"payerRange": "000"}, {"payerRange": "zzzz"}, {"payerRange": "00A1"},
+        {"quotaMicro": 0}, {"quotaMicro": -1}, {"quotaMicro": ACCOUNT_MICRO_MAX + 1},
+        {"notAfterS": 0}, {"notAfterS": -1}, {"notAfterS": 2**53},
+    ],
+)  # fmt: skip  # - one field each
+def test_a_licence_cannot_exist_with_a_field_out_of_range(changed: dict[str, Json]) -> None:
+    reader = codec.Reader(Licence)
+    assert reader.convert(licence(vendor_ring())).quota_micro == 20_000_000
+    with pytest.raises(Unfit, match="licence_malformed"):
+        reader.convert(licence(vendor_ring(), **changed))
+
+
+def test_a_licence_lacks_nothing() -> None:
+    for name in licence(vendor_ring()):
+        grant = licence(vendor_ring())
+        del grant[name]
+        with pytest.raises(Malformed):
+            codec.Reader(Licence).convert(grant)
+
+
+def test_an_order_is_minted_under_the_first_licence_with_room() -> None:
+    full = msgspec.structs.replace(QUOTA, sold_micro=901)
+    over = msgspec.structs.replace(QUOTA, not_after_s=NOW_S)
+    empty = msgspec.structs.replace(QUOTA, next_index=SERIES_SIZE)
+    order = Order(value_micro=100, vendor="news")
+    key, found = open_licence(order, memory_of(full, over, empty, QUOTA, QUOTA), NOW_S)
+    assert (key, found) == (b"millicent/licence/news/0000000003", QUOTA)
+
+
+def test_an_order_that_just_fits_the_quota_is_taken_and_one_micro_more_is_not() -> None:
+    nearly = msgspec.structs.replace(QUOTA, sold_micro=900)
+    open_licence(Order(value_micro=100, vendor="news"), memory_of(nearly), NOW_S)
+    with pytest.raises(Overlimit, match="licence_used_up"):
+        open_licence(Order(value_micro=101, vendor="news"), memory_of(nearly), NOW_S)
+
+
+def test_a_vendor_without_a_licence_has_no_scrip() -> None:
+    with pytest.raises(Unavailable, match="vendor_unknown"):
+        open_licence(Order(value_micro=1, vendor="new"), memory_of(QUOTA), NOW_S)
+
+
+def test_an_empty_pool_has_nothing_left() -> None:
+    assert read_pool(Memory(), b"key") == Pool()
+    stored = Pool(sold_micro=10, redeemed_micro=3, returned_micro=2)
+    assert read_pool(Memory(records={b"key": codec.canonical(stored)}), b"key") == stored
+    assert stored.rest_micro == 5
+
+
+def test_records_of_two_vendors_never_share_a_key() -> None:
+    assert not licence_prefix("news2").startswith(licence_prefix("news"))
+    assert pool_key("a", 1) != pool_key("b", 1)
+    assert used_key("a", "1" * 16) != used_key("b", "1" * 16)
+
+
+def test_records_outlive_grace_and_submit_window() -> None:
+    assert kept_until_s(0) == (30 + 1 + 30) * 86_400
+
+
+def test_a_licence_shows_no_secret() -> None:
+    shown = repr(codec.Reader(Licence).convert(licence(vendor_ring())))
+    assert shown == "Licence(0000000001, 20000000)"

@@ -1,0 +1,192 @@
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farthing import codec
+from farthing.crypto.mac import mac
+from farthing.errors import Expired, Forged, Malformed, Revoked, Unfit
+from farthing.schemes.contract import Key
+from farthing.schemes.mac.millicent import scrip as made
+from farthing.schemes.mac.millicent.scrip import (
+    OWN_SERIES,
+    PAYER_RANGE,
+    SCRIP_MICRO_MAX,
+    Burn,
+    Scrip,
+    VendorKeys,
+    certificate,
+    mark_of,
+    mint_scrip,
+    require_certified,
+    require_current,
+    require_props,
+    serial_of,
+    write_props,
+)
+from tests.kit.millicent import MASTER_SECRETS, vendor_ring
+from tests.kit.parties import NOW_S
+
+KEY = MASTER_SECRETS["own-series"]
+PIECE = mint_scrip(
+    KEY,
+    vendor="news",
+    currency="eur",
+    value_micro=1000,
+    serial=serial_of(2, 7),
+    payer="0001a0b1c2d3e4f5",
+    expires_at_s=NOW_S + 1000,
+    props="state=ca;student=true",
+)
+PROPS = st.dictionaries(
+    st.from_regex(r"[a-z][a-z0-9_]{0,4}", fullmatch=True),
+    st.from_regex(r"[A-Za-z0-9_.:-]{1,4}", fullmatch=True),
+    max_size=5,
+)
+
+
+def test_a_certificate_is_the_mac_of_every_other_field_in_turn() -> None:
+    expected = mac(
+        16, KEY, "farthing/millicent/scrip/1", "news", "eur", 1000, 2 << 24 | 7,
+        0x0001A0B1C2D3E4F5, NOW_S + 1000, "state=ca;student=true",
+    )  # fmt: skip  # - the fields in their order
+    assert PIECE.cert == expected.hex()
+    require_certified(VendorKeys(vendor_ring()), PIECE)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"vendor": "newt"}, {"currency": "usd"}, {"value_micro": 1001}, {"serial": serial_of(2, 8)},
+        {"payer": "0001a0b1c2d3e4f6"}, {"expires_at_s": NOW_S + 1001}, {"props": ""},
+        {"props": "state=ca"}, {"cert": "0" * 32}, {"cert": PIECE.cert.upper()}, {"cert": ""},
+        {"cert": PIECE.cert[:-1]}, {"cert": "é" * 32}, {"serial": serial_of(1, 7)},
+    ],
+)  # fmt: skip  # - one field each
+def test_scrip_changed_in_any_field_is_forged(changed: dict[str, str | int]) -> None:
+    piece = msgspec.structs.replace(PIECE, **changed)
+    with pytest.raises(Forged, match="scrip_certificate_wrong"):
+        require_certified(VendorKeys(vendor_ring()), piece)
+
+
+def test_two_field_lists_never_share_a_certificate() -> None:
+    fields = dict(value_micro=1, serial="0" * 16, payer="0" * 16, expires_at_s=1)
+    one = certificate(KEY, vendor="ab", currency="c", props="", **fields)
+    other = certificate(KEY, vendor="a", currency="bc", props="", **fields)
+    assert one != other
+
+
+def test_revoking_one_series_leaves_the_others_alone() -> None:
+    ring = vendor_ring()
+    keys = VendorKeys(ring)
+    licensed = mint_scrip(
+        MASTER_SECRETS["licensed-series"], vendor="news", currency="eur", value_micro=1,
+        serial=serial_of(1, 0), payer=PIECE.payer, expires_at_s=1,
+    )  # fmt: skip  # - arguments of one piece
+    ring.revoke(OWN_SERIES, "0000000002")
+    with pytest.raises(Revoked, match="series_revoked"):
+        require_certified(keys, PIECE)
+    require_certified(keys, licensed)
+
+
+def test_a_rotated_series_takes_over_and_the_old_one_still_verifies() -> None:
+    ring = vendor_ring()
+    keys = VendorKeys(ring)
+    ring.add(Key(id="0000000003", purpose=OWN_SERIES, secret=bytes(32)))
+    assert keys.change_series().id == "0000000003"
+    require_certified(keys, PIECE)
+
+
+def test_a_payer_of_an_unknown_range_is_forged() -> None:
+    keys = VendorKeys(vendor_ring())
+    with pytest.raises(Forged, match="payer_range_unknown"):
+        keys.secret("news", "0002" + "0" * 12)
+
+
+def test_a_payers_secret_depends_on_range_vendor_and_payer() -> None:
+    master = MASTER_SECRETS["payer-range"]
+    expected = mac(32, master, PAYER_RANGE, "news", 0x0001000000000007)
+    keys = VendorKeys(vendor_ring())
+    assert keys.secret("news", "0001000000000007") == expected
+    assert keys.secret("newt", "0001000000000007") != expected
+    assert keys.secret("news", "0001000000000008") != expected
+
+
+def test_every_derived_key_is_another() -> None:
+    secret = bytes(32)
+    derived = {secret, made.sign_key(secret), made.receipt_key(secret)}
+    assert len(derived) == 3
+
+
+@pytest.mark.parametrize(
+    ("late_s", "is_taken"), [(-1, True), (0, True), (120, True), (121, False), (2 * 86_400, False)]
+)
+def test_two_minutes_of_skew_pass_and_two_days_do_not(late_s: int, is_taken: bool) -> None:  # noqa: FBT001 - a column of the table
+    if is_taken:
+        require_current(PIECE, PIECE.expires_at_s + late_s)
+    else:
+        with pytest.raises(Expired, match="scrip_expired"):
+            require_current(PIECE, PIECE.expires_at_s + late_s)
+
+
+def test_a_serial_is_remembered_longer_than_its_scrip_can_be_worth_anything() -> None:
+    mark = mark_of(PIECE)
+    assert mark.until_s >= PIECE.expires_at_s + 30 * 86_400 + 120
+    assert mark.id != mark_of(msgspec.structs.replace(PIECE, serial=serial_of(2, 8))).id
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"serial": "0" * 15}, {"serial": "0" * 17}, {"serial": "0" * 15 + "G"},
+        {"serial": "A" * 16}, {"serial": "0" * 16 + "\n"}, {"payer": ""}, {"payer": "-" + "0" * 15},
+        {"value_micro": 0}, {"value_micro": -1}, {"value_micro": SCRIP_MICRO_MAX + 1},
+        {"expires_at_s": 0}, {"expires_at_s": -1}, {"expires_at_s": 2**53}, {"props": "a"},
+    ],
+)  # fmt: skip  # - one field each
+def test_scrip_cannot_exist_with_a_field_out_of_range(changed: dict[str, str | int]) -> None:
+    with pytest.raises(Unfit):
+        msgspec.structs.replace(PIECE, **changed)
+    burn = Burn(expires_at_s=1, mac="", payer="0" * 16, serial="0" * 16, value_micro=1, vendor="v")
+    if "props" not in changed:
+        with pytest.raises(Unfit):
+            msgspec.structs.replace(burn, **changed)
+
+
+def test_scrip_of_the_largest_value_exists() -> None:
+    assert msgspec.structs.replace(PIECE, value_micro=SCRIP_MICRO_MAX).value_micro == 5_000_000
+
+
+def test_scrip_travels_under_short_names() -> None:
+    assert set(msgspec.to_builtins(PIECE)) == {
+        "cert", "currency", "expiresS", "payer", "props", "serial", "valueMicro", "vendor"
+    }  # fmt: skip  # - a set of names
+    assert codec.Reader(Scrip).read(codec.canonical(PIECE)) == PIECE
+    with pytest.raises(Malformed):
+        codec.Reader(Scrip).read(codec.canonical(PIECE)[:-1] + b',"more":1}')
+
+
+@given(PROPS)
+def test_properties_have_one_spelling(props: dict[str, str]) -> None:
+    text = write_props(props)
+    if text:
+        assert require_props(text) == props
+    else:
+        assert props == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "=b", "a=", "a=b;", ";a=b", "b=1;a=1", "a=1;a=2", "a=1;a=1", "A=b", "a=b c",
+             "a=b\n", "a==b", "a=é", "a=b;;c=d", "a=" + "x" * 256],
+)  # fmt: skip  # - one spelling a line would hide that this is one list
+def test_other_spellings_of_properties_are_unfit(text: str) -> None:
+    with pytest.raises(Unfit):
+        require_props(text)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**40 - 1), st.integers(0, 2**24 - 1))
+def test_a_serial_names_its_series(series: int, index: int) -> None:
+    serial = serial_of(series, index)
+    assert msgspec.structs.replace(PIECE, serial=serial).series == series
+    assert int(serial, 16) & 0xFFFFFF == index

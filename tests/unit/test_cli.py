@@ -1,0 +1,58 @@
+"""What every command promises: help with an example, exit codes, no secret on the screen."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer.main
+
+from farthing.cli import app
+
+
+def commands() -> list[tuple[str, Any]]:
+    """Every leaf command with its full name."""
+    found: list[tuple[str, Any]] = []
+
+    def walk(name: str, command: Any) -> None:
+        children = getattr(command, "commands", None)
+        if children is None:
+            found.append((name, command))
+            return
+        for child_name, child in children.items():
+            walk(f"{name} {child_name}", child)
+
+    walk("farthing", typer.main.get_command(app))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: str(value))
+def test_every_command_has_an_example_and_describes_its_options(
+    name: str, command: Any
+) -> None:
+    assert f"Example: {name}" in (command.help or "")
+    for parameter in command.params:
+        if parameter.name not in {"help", "install_completion", "show_completion"}:
+            assert getattr(parameter, "help", ""), f"{name}: {parameter.name} has no help"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "farthing.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_refusal_ends_with_1_and_its_code_on_stderr() -> None:
+    done = run("broker", "audit", "--data", "/nonexistent/farthing")
+    assert done.returncode == 1
+    assert "broker_missing" in done.stderr
+    assert "farthing broker init" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bad_usage_ends_with_2() -> None:
+    assert run("broker", "nonsense").returncode == 2
