@@ -302,26 +302,34 @@ class Vendor:
 
     def clear(self) -> list[Applied]:
         """Show the broker every claim that is due, and answer what it asks back."""
+        results: list[Applied] = []
+        for (key, order), message in self.due().items():
+            [result] = self.show([message])
+            if isinstance(result, Challenge):
+                result = self.respond(result)[-1]
+            results.append(result)
+            if not isinstance(result, Waiting):
+                scheme = self.scheme.traits.name
+                self.store.do_now(marks.Acknowledge(scheme=scheme, done=((key, order),)))
+        return results
+
+    def due(self) -> dict[tuple[bytes, int], Json]:
+        """Redeem messages by the key and order of their claims."""
         pending = marks.Pending(scheme=self.scheme.traits.name, count=100)
         rows: tuple[tuple[int, marks.Claim], ...] = self.store.do_now(pending)
         claims = tuple(claim for _, claim in rows)
         memory = self._read(self.till.archive(claims))
-        results: list[Applied] = []
-        for claim, message in zip(
-            claims, self.till.sweep(claims, memory, self.room.at()), strict=True
-        ):
-            if message is None:
-                continue
-            result = self.broker.run("redeem", message, self.account)
-            if isinstance(result, Challenge):
-                evidence = self._read(self.till.evidence(result.answer))
-                for answer in self.till.answer(result.answer, evidence, self.room.at()):
-                    result = self.broker.run("redeem", answer, self.account)
-            results.append(result)
-            if not isinstance(result, Waiting):
-                done = ((claim.key, claim.order),)
-                self.store.do_now(marks.Acknowledge(scheme=claim.scheme, done=done))
-        return results
+        swept = zip(claims, self.till.sweep(claims, memory, self.room.at()), strict=True)
+        return {
+            (claim.key, claim.order): message for claim, message in swept if message is not None
+        }
+
+    def show(self, messages: list[Json]) -> list[Applied]:
+        return [self.broker.run("redeem", message, self.account) for message in messages]
+
+    def respond(self, challenge: Applied) -> list[Applied]:
+        memory = self._read(self.till.evidence(challenge.answer))
+        return self.show(self.till.answer(challenge.answer, memory, self.room.at()))
 
 
 def binding_of(k: str) -> Binding:

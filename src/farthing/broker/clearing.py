@@ -7,6 +7,7 @@ what value leaves is debited, what it reaches is credited, whichever side the ac
 |---|---|
 | payer, vendor | `liability/payer/<id>`, `liability/vendor/<id>` |
 | credit | the payer's balance first, then `asset/credit/<id>` up to the limit |
+| guarantee | as credit, and what is above the limit is `asset/receivable/<id>` |
 | outstanding, disputed | `liability/outstanding/<scheme>[/<series>]`, `liability/disputed/…` |
 | stock | `asset/stock/<scheme>[/<series>]` |
 | breakage, lottery, bank | `income/breakage`, `equity/lottery`, `asset/bank/<id, or manual>` |
@@ -28,7 +29,7 @@ COMMISSION_E4_MAX = 10_000  # everything
 RAIL = "manual"
 
 # Commission is due on money that payers spent, not on what the broker bought or moved itself.
-_EARNED_FROM = {"payer", "credit", "outstanding", "disputed", "lottery"}
+_EARNED_FROM = {"payer", "credit", "guarantee", "outstanding", "disputed", "lottery"}
 
 Balance = Callable[[str], int]  # signed balance of an account, or the upper bound of its credit
 
@@ -85,23 +86,35 @@ def _parts(
     end: End, amount_micro: int, scheme: str, purses: Purses, *, sign: int
 ) -> list[tuple[str, int]]:
     require_micro(amount_micro)
-    if end.kind != "credit":
+    if end.kind not in {"credit", "guarantee"}:
         return [(account_of(end, scheme), amount_micro)] if amount_micro else []
     own, owed = accounts.payer(end.id), accounts.credit(end.id)
-    if sign > 0:
-        own_micro, owed_micro = risk.draw(
-            amount_micro,
-            balance_micro=-purses.balance(own),
-            debt_micro=purses.balance(owed),
-            limit_micro=purses.limit(owed),
-        )
+    debt_micro = purses.balance(owed)
+    borne_micro = 0
+    if sign < 0:
+        own_micro, owed_micro = risk.repay(amount_micro, debt_micro=debt_micro)
     else:
-        own_micro, owed_micro = risk.repay(amount_micro, debt_micro=purses.balance(owed))
-    return [(name, micro) for name, micro in ((own, own_micro), (owed, owed_micro)) if micro]
+        balance_micro, limit_micro = -purses.balance(own), purses.limit(owed)
+        if end.kind == "guarantee":
+            own_micro, owed_micro, borne_micro = risk.cover(
+                amount_micro,
+                balance_micro=balance_micro,
+                debt_micro=debt_micro,
+                limit_micro=limit_micro,
+            )
+        else:
+            own_micro, owed_micro = risk.draw(
+                amount_micro,
+                balance_micro=balance_micro,
+                debt_micro=debt_micro,
+                limit_micro=limit_micro,
+            )
+    parts = ((own, own_micro), (owed, owed_micro), (accounts.receivable(end.id), borne_micro))
+    return [(name, micro) for name, micro in parts if micro]
 
 
 def account_of(end: End, scheme: str) -> str:
-    """The one account that an end other than `credit` is."""
+    """The one account that an end without credit is."""
     below = f"{scheme}/{end.id}" if end.id else scheme
     match end.kind:
         case "payer":
@@ -118,8 +131,8 @@ def account_of(end: End, scheme: str) -> str:
             return accounts.LOTTERY
         case "bank":
             return accounts.bank(end.id or RAIL)
-        case "credit":
-            raise AssertionError("credit is two accounts")
+        case "credit" | "guarantee":
+            raise AssertionError("credit is several accounts")
 
 
 def earned(flows: Iterable[Flow]) -> dict[str, int]:

@@ -20,6 +20,15 @@ def draw(
     return own_micro, borrowed_micro
 
 
+def cover(
+    amount_micro: int, *, balance_micro: int, debt_micro: int, limit_micro: int
+) -> tuple[int, int, int]:
+    """(from the balance, on credit, borne by the broker) for what the broker guaranteed."""
+    own_micro = min(amount_micro, max(balance_micro, 0))
+    borrowed_micro = min(amount_micro - own_micro, max(limit_micro - debt_micro, 0))
+    return own_micro, borrowed_micro, amount_micro - own_micro - borrowed_micro
+
+
 def repay(amount_micro: int, *, debt_micro: int) -> tuple[int, int]:
     """(to the balance, off the debt) for money that a payer gets."""
     repaid_micro = min(amount_micro, max(debt_micro, 0))

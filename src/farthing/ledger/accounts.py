@@ -112,6 +112,11 @@ def clearing(rail: str) -> str:
     return f"asset/clearing/{rail}"
 
 
+def receivable(payer_id: str) -> str:
+    """What a payer owes above its credit, because the broker had promised it to vendors."""
+    return f"asset/receivable/{payer_id}"
+
+
 def credit(payer_id: str) -> str:
     """What a payer owes the broker."""
     return f"asset/credit/{payer_id}"

@@ -152,12 +152,26 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EndKind = Literal[
-    "payer", "credit", "outstanding", "vendor", "stock", "breakage", "disputed", "lottery", "bank"
+    "payer",
+    "credit",
+    "guarantee",
+    "outstanding",
+    "vendor",
+    "stock",
+    "breakage",
+    "disputed",
+    "lottery",
+    "bank",
 ]
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
-    """One end of a flow of money. The engine knows which account it is."""
+    """One end of a flow of money. The engine knows which account it is.
+
+    `credit` is a payer's balance and then its credit, up to the limit. `guarantee` is the same for
+    what the broker has promised a vendor: what is above the limit the broker bears itself, as a
+    receivable from the payer.
+    """
 
     kind: EndKind
     id: str = ""

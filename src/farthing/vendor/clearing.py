@@ -10,12 +10,10 @@ from typing import Any, Protocol
 import msgspec
 
 from farthing import codec, marks
-from farthing.errors import by_name, row_of
 from farthing.schemes.contract import At, Json, Till
 from farthing.vendor.driver import MarkStore
 
 BATCH_ITEMS_MAX = 1000  # of one request to the broker; its own limit is 10,000
-FINAL = frozenset({400, 402, 403, 404, 410})  # statuses after which asking again changes nothing
 
 
 class Redeemer(Protocol):
@@ -54,13 +52,12 @@ async def sweep(scheme: str, till: Till, store: MarkStore, broker: Redeemer, at:
         results = await broker.redeem(scheme, "batch-" + codec.b64u(digest), messages)
         done: list[tuple[bytes, int]] = []
         for claim, result in zip(batch, results, strict=True):
-            if result["state"] == "refused":
-                wrong = by_name(result["refusal"], result["code"], result["detail"])
-                if row_of(wrong).status not in FINAL:
-                    continue
-                refused[wrong.code] = refused.get(wrong.code, 0) + 1
+            if result["state"] == "paid":
+                paid_micro += int(result["paidMicro"])
+            elif result["state"] == "refused" and result["retry"] != "same":
+                refused[result["code"]] = refused.get(result["code"], 0) + 1
             else:
-                paid_micro += int(result.get("paidMicro", 0))
+                continue
             done.append((claim.key, claim.order))
         claims += len(done)
         await store.do(marks.Acknowledge(scheme=scheme, done=tuple(done)))

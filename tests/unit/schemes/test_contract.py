@@ -19,7 +19,6 @@ from farthing.schemes.contract import Accepted, AskFirst, Key, Paid, Redeemed, R
 from tests.kit.conversation import Stream, binding_of
 from tests.kit.parties import DAY_S
 from tests.kit.stage import CASES, PRICE_MICRO, stage_for
-from tests.kit.thin.checks import LISTS
 from tests.kit.thin.shape import GOODS_KEY
 from tests.kit.thin.ticks import GRACE, INTERVAL_S
 
@@ -71,6 +70,16 @@ def test_an_origin_that_fails_costs_nothing_and_can_be_paid_afterwards(name: str
     assert stage.wallet.buy(stage.vendor, PRICE_MICRO) == "page"
     stage.settle_up()
     assert stage.earned_micro == PRICE_MICRO
+
+
+def test_an_errand_may_go_to_the_vendor_and_then_to_the_broker() -> None:
+    stage = stage_for("millicent")
+    stage.wallet.buy(stage.vendor, PRICE_MICRO)
+    [scrip] = stage.wallet.instruments.values()
+    stage.wallet.run(stage.wallet.purse.give_back(scrip, stage.room.at()), stage.vendor)
+    assert stage.spent_micro == PRICE_MICRO
+    with pytest.raises(Replayed):
+        stage.wallet.buy(stage.vendor, PRICE_MICRO)  # the vendor has burned it
 
 
 # --- eCash: the change comes after the coins were redeemed ----------------------------------------
@@ -195,17 +204,16 @@ def test_mr3_vendor_that_changes_its_lists_after_the_commitment_earns_nothing() 
         payer = stage.payer(f"payer-{number}")
         payer.load(1000)
         payer.buy(stage.vendor, 100)
-    period = stage.room.now_s // DAY_S
     stage.room.now_s += DAY_S
     stage.vendor.clear()
     stage.room.now_s += DAY_S
+    [commitment] = stage.vendor.due().values()
+    [challenge] = stage.vendor.show([commitment])
     stage.vendor.lose(b"mr3/check/")
     with pytest.raises(Conflict):
         stage.vendor.clear()
-    openings = [{"checks": [], "number": number, "period": period} for number in range(LISTS)]
     with pytest.raises(Mismatch):
-        for opening in openings:
-            stage.broker.run("redeem", opening, stage.vendor.account)
+        stage.vendor.respond(challenge)
     stage.room.now_s += 2 * DAY_S
     stage.broker.tick()
     assert (stage.earned_micro, stage.spent_micro) == (0, 0)

@@ -24,7 +24,7 @@ from farthing.errors import (
     Unknown,
 )
 from farthing.marks import NOTHING
-from farthing.schemes.contract import At, Binding, Key, Setting
+from farthing.schemes.contract import At, Binding, Key, Scheme, Setting
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.scrip import (
     OWN_SERIES,
@@ -336,8 +336,9 @@ class World:
         self.now_ms = 1_800_000_000_000
         self.path = folder / "wallet.db"
         create(self.path, PASSPHRASE, CHEAP).close()
-        self.site = site or Site(self.now_s)
-        self.bank = bank or Bank(self.now_s)
+        self.site: Any = site or Site(self.now_s)
+        self.bank: Any = bank or Bank(self.now_s)
+        self.schemes: dict[str, Scheme] = {"millicent": MILLICENT}
         self.said: list[str] = []
         """Names of the commands that the flow gave, in order."""
         self.approves: bool | None = None
@@ -378,7 +379,7 @@ class World:
 
     def guide(self) -> Guide:
         return Guide(
-            schemes={"millicent": MILLICENT},
+            schemes=self.schemes,
             brokers={
                 BROKER: Broker(
                     id=BROKER,

@@ -240,7 +240,7 @@ class PaywordMint(Mint):
         return Redeemed(
             flows=(
                 Flow(
-                    source=End(kind="credit", id=payer.decode()),
+                    source=End(kind="guarantee", id=payer.decode()),
                     target=End(kind="vendor", id=commitment.vendor),
                     amount_micro=due_micro,
                 ),

@@ -1,0 +1,55 @@
+"""Contestants in one process that take turns on one core."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+ROUNDS = 5  # odd, so that the median is a round that happened
+
+
+class Contestant(msgspec.Struct, frozen=True, kw_only=True):
+    """Something whose rate is measured."""
+
+    name: str
+    prepare: Callable[[], Callable[[], int]]
+    """Makes a batch ready, which is not measured; the batch runs once and says how many it did."""
+    target: float | None = None
+    """Per second."""
+
+
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """What a contestant did in each round, per second of CPU time."""
+
+    contestant: Contestant
+    by_round: list[float]
+
+    @property
+    def median(self) -> float:
+        """Of all rounds."""
+        return statistics.median(self.by_round)
+
+
+def take_turns(contestants: Sequence[Contestant], seconds: float) -> list[Rates]:
+    """Each contestant once a round, for `seconds` in all rounds together.
+
+    CPU time of this thread, not wall time: one core's worth, whoever else uses the machine.
+    """
+    found: list[list[float]] = [[] for _ in contestants]
+    for _ in range(ROUNDS):
+        for contestant, rates in zip(contestants, found, strict=True):
+            rates.append(_rate(contestant, seconds / ROUNDS))
+    return [Rates(contestant=c, by_round=r) for c, r in zip(contestants, found, strict=True)]
+
+
+def _rate(contestant: Contestant, seconds: float) -> float:
+    count, spent_s = 0, 0.0
+    while spent_s < seconds:
+        batch = contestant.prepare()
+        gc.collect()
+        began_s = time.thread_time()
+        count += batch()
+        spent_s += time.thread_time() - began_s
+    return count / spent_s

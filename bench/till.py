@@ -1,0 +1,251 @@
+"""Till in process, one core: how many payments a second, beside two kinds of signature check.
+
+One payment is: parse the payload, verify it, mint the change, and hold and confirm its marks in the
+store in memory, in one step (`Take`). K and payment digest come with the payment, as a gate has
+them from the header. PayWord chains are open already: their two signatures are the rows "Ed25519".
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+
+from bench.figures import Figure, median_ratio
+from bench.payments import (
+    CURRENCY,
+    VENDOR,
+    ChainPayer,
+    Ring,
+    ScripPayer,
+    at_now,
+    certificate_key,
+    setting,
+    vendor_keys,
+)
+from bench.rounds import Contestant, take_turns
+from farthing import codec
+from farthing.marks import NOTHING, Hold, Memory, Read, Take
+from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.contract import Binding, Scheme, Till
+from farthing.schemes.mac.millicent import MILLICENT
+from farthing.schemes.mac.millicent.scrip import OWN_SERIES, mint_scrip, serial_of
+from farthing.stores.memory import MemoryMarks
+
+PRICE_MICRO = 200
+UNIT_MICRO = 100  # one PayWord word pays one of its pages
+CHAIN_LENGTH = 200  # payments on one chain: short, because a purse climbs down it for each
+LEASE_S = 60
+BASELINE = "Ed25519 verified (cryptography)"
+
+Ready = tuple[bytes, str, bytes]
+"""(payload, K, payment digest)"""
+
+
+def _binding() -> Binding:
+    target = "GET /articles/1"
+    return Binding(
+        dialect="mpp",
+        k="k",
+        method="GET",
+        host="news.example",
+        path_query="/articles/1",
+        target=target,
+    )
+
+
+def _ready(payload: object) -> Ready:
+    raw = codec.canonical(payload)
+    return raw, codec.b64u(secrets.token_bytes(32)), hashlib.sha256(raw).digest()
+
+
+def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_micro: int) -> int:
+    """What a gate does between header and answer, without header and answer."""
+    at = at_now()
+    offer = till.offer(price_micro, at)
+    binding = _binding()
+    serial = 0
+    has_series = bool(till.series())
+    for raw, k, digest in payments:
+        payment = till.read(raw)
+        keys = till.recall(payment)
+        memory: Memory = store.do_now(Read(keys=keys)) if keys else NOTHING
+        if has_series:
+            at = msgspec.structs.replace(at, serials=(serial,))
+            serial += 1
+        taken = till.take(payment, offer, binding, memory, at)
+        hold = Hold(
+            k=k,
+            digest=digest,
+            marks=taken.marks,
+            kept=taken.kept,
+            now_s=at.now_s,
+            lease_until_s=at.now_s + LEASE_S,
+            until_s=taken.until_s,
+        )
+        store.do_now(Take(hold=hold, outcome=b"", records=taken.records, claims=taken.claims))
+    return len(payments)
+
+
+def _scrip(count: int, protocol: str) -> Callable[[], Callable[[], int]]:
+    keys = vendor_keys(at_now().now_s)
+    payer = ScripPayer(keys)
+    of = setting(Ring(*keys), {"protocol": protocol})
+    offer = MILLICENT.till(of).offer(PRICE_MICRO, at_now())
+    payments = [_ready(payer.pay(offer, _binding())) for _ in range(count)]
+    till = MILLICENT.till(of)
+    return lambda: partial(_take_all, till, MemoryMarks(), payments, PRICE_MICRO)
+
+
+def _words(count: int) -> Callable[[], Callable[[], int]]:
+    certifying = certificate_key()
+    ring = Ring(*vendor_keys(at_now().now_s), certifying)
+    till = PAYWORD.till(setting(ring, {"unit_micro": UNIT_MICRO}))
+    payer = ChainPayer(certifying)
+    offer = till.offer(UNIT_MICRO, at_now())
+    length = min(CHAIN_LENGTH, count)
+    chains = [
+        [_ready(payload) for payload in payer.chain(offer, _binding(), length)]
+        for _ in range(count // length)
+    ]
+    first = [chain[0] for chain in chains]
+    later = [payment for step in zip(*chains, strict=True) for payment in step][len(chains) :]
+
+    def prepare() -> Callable[[], int]:
+        store = MemoryMarks()
+        _take_all(till, store, first, UNIT_MICRO)
+        return partial(_take_all, till, store, later, UNIT_MICRO)
+
+    return prepare
+
+
+def _minting(count: int) -> Callable[[], Callable[[], int]]:
+    keys = {key.purpose: key for key in vendor_keys(at_now().now_s)}
+    series = keys[OWN_SERIES]
+    expires_at_s = at_now().now_s + 86_400
+
+    def mint_all() -> int:
+        for index in range(count):
+            mint_scrip(
+                series.secret,
+                vendor=VENDOR,
+                currency=CURRENCY,
+                value_micro=PRICE_MICRO,
+                serial=serial_of(2, index),
+                payer="0001a0b1c2d3e4f5",
+                expires_at_s=expires_at_s,
+            )
+        return count
+
+    return lambda: mint_all
+
+
+def _ed25519(count: int) -> Callable[[], Callable[[], int]]:
+    key = Ed25519PrivateKey.generate()
+    public, message = key.public_key(), secrets.token_bytes(200)
+    signature = key.sign(message)
+
+    def verify_all() -> int:
+        for _ in range(count):
+            public.verify(signature, message)
+        return count
+
+    return lambda: verify_all
+
+
+def _secp256k1(count: int) -> Callable[[], Callable[[], int]]:
+    """The curve of EIP-3009 in C: what any x402 `exact` verification costs at the least."""
+    key = ec.generate_private_key(ec.SECP256K1())
+    public, message = key.public_key(), secrets.token_bytes(66)
+    signature, algorithm = key.sign(message, ec.ECDSA(hashes.SHA256())), ec.ECDSA(hashes.SHA256())
+
+    def verify_all() -> int:
+        for _ in range(count):
+            public.verify(signature, message, algorithm)
+        return count
+
+    return lambda: verify_all
+
+
+_TRANSFER_WITH_AUTHORIZATION = [
+    {"name": "from", "type": "address"},
+    {"name": "to", "type": "address"},
+    {"name": "value", "type": "uint256"},
+    {"name": "validAfter", "type": "uint256"},
+    {"name": "validBefore", "type": "uint256"},
+    {"name": "nonce", "type": "bytes32"},
+]
+_DOMAIN = {
+    "name": "USD Coin",
+    "version": "2",
+    "chainId": 8453,
+    "verifyingContract": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+}
+
+
+def _eip3009(count: int) -> Callable[[], Callable[[], int]]:
+    """Recover the signer of an EIP-712 `TransferWithAuthorization`, as x402 `exact` asks."""
+    account = Account.create()
+    types = {"TransferWithAuthorization": _TRANSFER_WITH_AUTHORIZATION}
+    message = {
+        "from": account.address,
+        "to": "0x000000000000000000000000000000000000dEaD",
+        "value": PRICE_MICRO,
+        "validAfter": 0,
+        "validBefore": 2**32,
+        "nonce": secrets.token_bytes(32),
+    }
+    signature = account.sign_message(encode_typed_data(_DOMAIN, types, message)).signature
+
+    def verify_all() -> int:
+        for _ in range(count):
+            signable = encode_typed_data(_DOMAIN, types, message)
+            assert Account.recover_message(signable, signature=signature) == account.address
+        return count
+
+    return lambda: verify_all
+
+
+def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
+    """Rates of the tills, and how often each is faster than the signature checks."""
+    some = max(1, batch // 50)
+    contestants = [
+        Contestant(
+            name="MilliCent signed", prepare=_scrip(batch, "signed"), target=80_000
+        ),
+        Contestant(name="MilliCent clear", prepare=_scrip(batch, "clear"), target=120_000),
+        Contestant(name="PayWord", prepare=_words(batch), target=250_000),
+        Contestant(name="scrip minted", prepare=_minting(batch), target=400_000),
+        Contestant(name=BASELINE, prepare=_ed25519(some)),
+        Contestant(name="secp256k1 verified (cryptography)", prepare=_secp256k1(some)),
+        Contestant(name="x402 exact EIP-3009 verified (eth-account)", prepare=_eip3009(2)),
+    ]
+    rates = take_turns(contestants, seconds)
+    figures = [
+        Figure(
+            part="till",
+            name=one.contestant.name,
+            value=one.median,
+            unit="/s",
+            target=one.contestant.target,
+        )
+        for one in rates
+    ]
+    ours, theirs = rates[:3], (rates[4], rates[6])
+    for other in theirs:
+        figures += [
+            Figure(
+                part="till",
+                name=f"{one.contestant.name} to {other.contestant.name}",
+                value=median_ratio(one.by_round, other.by_round),
+                unit="×",
+            )
+            for one in ours
+        ]
+    return figures

@@ -1,0 +1,127 @@
+"""PayWord with one vendor and one payer who has credit at the broker."""
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import chain, signing
+from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY, SLOTS, Commitment
+from farthing.schemes.chain.payword.purse import Card, Opened
+from farthing.schemes.contract import Account, Instrument, Json, Key
+from tests.kit.canaries import canary
+from tests.kit.parties import (
+    DAY_S,
+    NOW_S,
+    Broker,
+    Clock,
+    Payer,
+    Ring,
+    Vendor,
+    payer_account,
+)
+
+CREDIT_MICRO = 8_000_000
+SLOT_MICRO = 100_000  # a chain of 1,000 words of 100
+TODAY = NOW_S // DAY_S
+CERTIFYING_SECRET = canary("certifying-key")
+
+
+def certifying_key(key_id: str = "1", secret: bytes = CERTIFYING_SECRET) -> Key:
+    return Key(
+        id=key_id,
+        purpose=CERTIFICATE_KEY,
+        secret=secret,
+        public=signing.public_of(secret),
+    )
+
+
+def public_ring(*keys: Key) -> Ring:
+    """What a vendor or payer holds of the broker's keys."""
+    return Ring(*(msgspec.structs.replace(key, secret=b"") for key in keys or (certifying_key(),)))
+
+
+class Scene:
+    """Everybody, and the payer certified."""
+
+    def __init__(self, *, credit_micro: int = CREDIT_MICRO, **options: Json) -> None:
+        self.clock = Clock()
+        self.broker = Broker(PAYWORD, Ring(certifying_key()), self.clock)
+        self.vendor = Vendor(PAYWORD, public_ring(), self.clock, **options)
+        self.account: Account = payer_account(credit_limit_micro=credit_micro)
+        self.payer = Payer(PAYWORD, public_ring(), self.clock, self.account)
+        self.certificate = self.certify()
+
+    def certify(self, slot_micro: int = SLOT_MICRO) -> Instrument:
+        """Another certificate, with so much credit for each slot."""
+        return self.payer.buy(self.broker, slot_micro, "")
+
+    def open(self, vendor: Vendor | None = None, price_micro: int = 100) -> Instrument:
+        """A chain for a vendor and today, out of the payer's certificate."""
+        offer = (vendor or self.vendor).offer(price_micro)
+        self.certificate, opened = self.payer.purse.open(self.certificate, offer, self.clock.at())
+        return opened
+
+    def clear(self) -> int:
+        """Every pending claim shown to the broker; what they earned."""
+        return sum(self.broker.redeem(message) for message in self.vendor.claims())
+
+
+class Hand:
+    """A payer who writes commitments and payments by hand, right or wrong."""
+
+    def __init__(
+        self,
+        certificate: Instrument,
+        *,
+        chains: tuple[tuple[int, int], ...] = ((100, 50),),
+        slots: tuple[int, int] = (0, 1),
+        day: int = TODAY,
+        vendor: str = "news",
+        seed: bytes = b"",
+    ) -> None:
+        card = msgspec.json.decode(certificate.body, type=Card)
+        self.salt = canary("salt", 16)
+        self.lengths = dict(chains)
+        self.seeds = {value: seed or canary(f"seed-{value}", 16) for value, _ in chains}
+        unsigned = Commitment(
+            certificate=card.certificate,
+            chains=tuple(
+                (value, length, codec.b64u(chain.root_of(self.salt, self.seeds[value], length)))
+                for value, length in chains
+            ),
+            day=day,
+            salt=codec.b64u(self.salt),
+            sig="",
+            slots=slots,
+            vendor=vendor,
+        )
+        self.secret = codec.unb64u(card.secret)
+        self.commitment = self.sign(unsigned)
+
+    def sign(self, commitment: Commitment) -> Commitment:
+        """The commitment under the payer's signature, whatever it says."""
+        sig = codec.b64u(signing.sign(self.secret, commitment.signed()))
+        return msgspec.structs.replace(commitment, sig=sig)
+
+    def link(self, index: int, value: int = 100) -> Json:
+        """The true word at an index, as it travels."""
+        length = self.lengths[value]
+        word = chain.descend(chain.link_key(self.salt), self.seeds[value], length, index)
+        return [value, index, codec.b64u(word)]
+
+    def first(self, *links: Json) -> Json:
+        """A payment with the commitment itself."""
+        return {"commitment": msgspec.to_builtins(self.commitment), "links": list(links)}
+
+    def later(self, *links: Json) -> Json:
+        """A payment with the commitment's id."""
+        return {"commitment": codec.b64u(self.commitment.id), "links": list(links)}
+
+
+def opened_of(instrument: Instrument) -> Opened:
+    """What the wallet keeps of a chain."""
+    return msgspec.json.decode(instrument.body, type=Opened)
+
+
+def all_slots() -> range:
+    return range(SLOTS)

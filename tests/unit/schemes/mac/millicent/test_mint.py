@@ -1,0 +1,298 @@
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farthing import codec
+from farthing.errors import (
+    Denied,
+    Forged,
+    Malformed,
+    Overlimit,
+    Refusal,
+    Replayed,
+    Unavailable,
+    Unfit,
+    WrongVendor,
+)
+from farthing.schemes.contract import Json
+from farthing.schemes.mac.millicent.orders import Pool, pool_key
+from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES
+from farthing.schemes.mac.millicent.till import ClaimBody, claim_mac
+from tests.kit.flips import bit_flips
+from tests.kit.millicent import MASTER_SECRETS, Scene, held, licence
+from tests.kit.parties import DAY_S, NOW_S, VENDOR, Broker, payer_account, vendor_account
+
+REFUSED = (Malformed, Forged, WrongVendor, Overlimit, Replayed)
+
+
+def claim_of(serial: str, price_micro: int, expires_at_s: int, vendor: str = VENDOR) -> Json:
+    """A claim as a vendor would make it, true or not."""
+    body = ClaimBody(
+        expires_at_s=expires_at_s, price_micro=price_micro, serial=serial, vendor=vendor
+    )
+    signed = msgspec.structs.replace(body, mac=claim_mac(MASTER_SECRETS["burn"], body))
+    return msgspec.to_builtins(signed)
+
+
+def refusals_of(broker: Broker, operation: str, raw: bytes, account: str) -> Refusal | None:
+    """What the broker says to `raw`; None if it takes it."""
+    who = vendor_account(account) if operation == "redeem" else payer_account(account)
+    try:
+        broker.run(operation, codec.read_json(raw), who)  # type: ignore[arg-type]  # one of four words
+    except Refusal as wrong:
+        return wrong
+    return None
+
+
+def test_scrip_is_sold_for_the_payers_money() -> None:
+    scene = Scene()
+    piece = scene.buy(1000)
+    assert scene.broker.balances == {"payer/ann": -1000, "outstanding/news": 1000}
+    assert piece.worth_micro == 1000
+    assert piece.vendor_id == "news"
+    assert piece.expires_at_s % DAY_S == 0
+    assert 30 * DAY_S <= piece.expires_at_s - NOW_S <= 31 * DAY_S
+
+
+def test_every_sale_has_its_own_serial_and_payer() -> None:
+    scene = Scene()
+    pieces = [held(scene.buy()).scrip for _ in range(5)]
+    assert [int(piece.serial, 16) & 0xFFFFFF for piece in pieces] == [0, 1, 2, 3, 4]
+    assert {piece.series for piece in pieces} == {1}
+    assert len({piece.payer for piece in pieces}) == 5
+    assert {piece.payer[:4] for piece in pieces} == {"0001"}
+
+
+def test_scrip_beyond_the_quota_is_overlimit() -> None:
+    scene = Scene(quota_micro=1000)
+    scene.buy(999)
+    before = scene.broker.snapshot()
+    with pytest.raises(Overlimit, match="licence_used_up"):
+        scene.buy(2)
+    assert scene.broker.snapshot() == before
+    scene.buy(1)
+
+
+def test_a_second_licence_is_used_when_the_first_is_full() -> None:
+    scene = Scene(quota_micro=1000)
+    scene.buy(1000)
+    ring = scene.vendor.ring
+    series = msgspec.structs.replace(ring.current(LICENSED_SERIES), id="0000000005")
+    ring.add(series)
+    scene.broker.run("grant", licence(ring, quotaMicro=1000), vendor_account())
+    piece = scene.buy(1000)
+    assert held(piece).scrip.series == 5
+    assert scene.payer.spend(scene.vendor, piece, 1000) is None
+
+
+def test_a_licence_that_has_ended_or_was_revoked_sells_nothing() -> None:
+    scene = Scene()
+    scene.clock.now_s += 91 * DAY_S
+    with pytest.raises(Overlimit, match="licence_used_up"):
+        scene.buy()
+    scene = Scene()
+    scene.broker.ring.revoke(LICENSED_SERIES, "news/0000000001")
+    with pytest.raises(Unavailable, match="licence_revoked"):
+        scene.buy()
+
+
+def test_a_series_is_granted_once() -> None:
+    scene = Scene()
+    before = scene.broker.snapshot()
+    with pytest.raises(Replayed, match="series_already_granted"):
+        scene.broker.run("grant", licence(scene.vendor.ring), vendor_account())
+    assert scene.broker.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "role"),
+    [("issue", "vendor"), ("redeem", "payer"), ("take_back", "vendor"), ("grant", "payer")],
+)
+def test_an_operation_is_for_one_kind_of_account(operation: str, role: str) -> None:
+    scene = Scene()
+    account = vendor_account() if role == "vendor" else payer_account()
+    with pytest.raises(Denied, match="wrong_kind_of_account"):
+        scene.broker.run(operation, {}, account)  # type: ignore[arg-type]  # one of four words
+
+
+def test_properties_are_sold_only_as_far_as_they_are_vouched_for() -> None:
+    scene = Scene(props="age=18;student=true")
+    assert held(scene.buy_with_props("student=true")).scrip.props == "student=true"
+    for props in ("student=false", "country=us", "age=18;country=us"):
+        with pytest.raises(Denied, match="props_not_vouched"):
+            scene.buy_with_props(props)
+    with pytest.raises(Unfit):
+        scene.buy_with_props("student=true;age=18")
+
+
+@pytest.mark.parametrize("vendor", ["other", "news/0000000001"])
+def test_scrip_of_a_vendor_without_a_licence_is_not_sold(vendor: str) -> None:
+    scene = Scene()
+    with pytest.raises(Refusal):
+        scene.payer.buy(scene.broker, 1000, vendor)
+
+
+def test_a_claim_is_paid_once_in_whatever_order() -> None:
+    scene = Scene()
+    for _ in range(3):
+        scene.payer.spend(scene.vendor, scene.buy(), 200)
+    claims = scene.vendor.claims()
+    earned = [scene.broker.redeem(claim) for claim in (*reversed(claims), *claims)]
+    assert earned == [200, 200, 200, 0, 0, 0]
+    assert scene.broker.balances["vendor/news"] == 600
+    scene.audit()
+
+
+def test_another_claim_on_a_used_serial_is_replayed() -> None:
+    scene = Scene()
+    piece = scene.buy()
+    scene.payer.spend(scene.vendor, piece, 200)
+    assert scene.clear() == 200
+    before = scene.broker.snapshot()
+    with pytest.raises(Replayed, match="serial_already_used"):
+        scene.broker.redeem(claim_of(held(piece).scrip.serial, 300, piece.expires_at_s))
+    assert scene.broker.snapshot() == before
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 1000), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 2000), st.integers(0, 1)), max_size=12),
+)
+def test_a_lying_vendor_never_gets_more_than_was_sold(
+    sold_micro: list[int], lies: list[tuple[int, int, int]]
+) -> None:
+    scene = Scene()
+    pieces = [scene.buy(amount_micro) for amount_micro in sold_micro]
+    expires_at_s = pieces[0].expires_at_s
+    for number, price_micro, days in lies:
+        message = claim_of(f"{number:016x}", price_micro, expires_at_s + days * DAY_S)
+        try:
+            scene.broker.redeem(message)
+        except Refusal as wrong:
+            assert isinstance(wrong, Overlimit | Replayed)  # noqa: PT017 - some lies pay
+        assert scene.broker.balances["vendor/news"] <= sum(sold_micro)
+        scene.audit()
+
+
+def test_a_claim_under_another_key_or_of_another_vendor_is_refused() -> None:
+    scene = Scene()
+    scene.payer.spend(scene.vendor, scene.buy(), 200)
+    (claim,) = scene.vendor.claims()
+    with pytest.raises(Forged, match="claim_mac_wrong"):
+        scene.broker.redeem(claim | {"mac": "0" * 32})
+    with pytest.raises(WrongVendor, match="claim_of_another_vendor"):
+        scene.broker.redeem(claim, "other")
+    with pytest.raises(WrongVendor, match="vendor_unknown"):
+        scene.broker.redeem(claim | {"vendor": "other"}, "other")
+
+
+def test_every_flipped_bit_of_a_claim_is_refused_and_changes_nothing() -> None:
+    scene = Scene()
+    scene.payer.spend(scene.vendor, scene.buy(), 200)
+    (claim,) = scene.vendor.claims()
+    before = scene.broker.snapshot()
+    for flipped in bit_flips(codec.canonical(claim)):
+        assert isinstance(refusals_of(scene.broker, "redeem", flipped, VENDOR), REFUSED)
+    assert scene.broker.snapshot() == before
+    assert scene.broker.redeem(claim) == 200
+
+
+def test_every_flipped_bit_of_a_burn_receipt_is_refused_and_changes_nothing() -> None:
+    scene = Scene()
+    asked = scene.payer.purse.give_back(scene.buy(), scene.clock.at())
+    receipt = scene.vendor.burn(asked.message)
+    before = scene.broker.snapshot()
+    for flipped in bit_flips(codec.canonical(receipt)):
+        assert isinstance(refusals_of(scene.broker, "take_back", flipped, "ann"), REFUSED)
+    assert scene.broker.snapshot() == before
+    scene.broker.run("take_back", receipt, scene.payer.account)
+    assert scene.broker.balances["payer/ann"] == 0
+
+
+def test_every_flipped_bit_of_a_licence_is_refused_or_is_another_licence() -> None:
+    """A licence is bare: only its channel keeps it whole. No flip is anything but a refusal."""
+    ring = Scene().vendor.ring
+    fresh = Scene().broker
+    for flipped in bit_flips(codec.canonical(licence(ring, series="0000000009"))):
+        try:
+            fresh.mint.check("grant", codec.read_json(flipped), vendor_account(), fresh.clock.at())
+        except Refusal as wrong:
+            assert isinstance(wrong, Malformed)  # noqa: PT017 - flipped hex may be hex
+
+
+def test_a_cash_out_returns_what_was_paid_once() -> None:
+    scene = Scene()
+    left = scene.payer.spend(scene.vendor, scene.buy(1000), 200)
+    assert left is not None
+    receipt = scene.cash_out(left)
+    assert scene.broker.balances["payer/ann"] == -200
+    scene.broker.run("take_back", receipt, scene.payer.account)  # the reply was lost
+    scene.broker.run("take_back", receipt, payer_account("thief"))
+    assert scene.broker.balances["payer/ann"] == -200
+    assert scene.broker.balances["payer/thief"] == 0
+    assert scene.clear() == 200
+    scene.audit()
+
+
+def test_a_piece_that_was_burned_cannot_be_claimed() -> None:
+    scene = Scene()
+    piece = scene.buy(1000)
+    scene.buy(1000)  # so that the pool could pay twice
+    scene.cash_out(piece)
+    before = scene.broker.snapshot()
+    with pytest.raises(Replayed, match="serial_already_used"):
+        scene.broker.redeem(claim_of(held(piece).scrip.serial, 1000, piece.expires_at_s))
+    assert scene.broker.snapshot() == before
+
+
+def test_a_piece_that_was_claimed_cannot_be_returned() -> None:
+    scene = Scene()
+    piece = scene.buy(1000)
+    scene.buy(1000)
+    asked = scene.payer.purse.give_back(piece, scene.clock.at())
+    receipt = scene.vendor.burn(asked.message)
+    scene.broker.redeem(claim_of(held(piece).scrip.serial, 1000, piece.expires_at_s))
+    with pytest.raises(Replayed, match="serial_already_used"):
+        scene.broker.run("take_back", receipt, scene.payer.account)
+
+
+def test_what_nobody_claims_is_breakage_after_grace_and_submit_window() -> None:
+    scene = Scene()
+    piece = scene.buy(1000)
+    scene.payer.spend(scene.vendor, piece, 200)
+    claims = scene.vendor.claims()
+    end_s = piece.expires_at_s + 31 * DAY_S
+    scene.clock.now_s = end_s - 1
+    scene.broker.lapse()
+    assert scene.broker.redeem(claims[0]) == 200
+    scene.clock.now_s = end_s
+    scene.broker.lapse()
+    assert scene.broker.balances["breakage/news"] == 800
+    assert scene.broker.balances["outstanding/news"] == 0
+    with pytest.raises(Overlimit, match="more_than_was_sold"):
+        scene.broker.redeem(claim_of("f" * 16, 1, piece.expires_at_s))
+    scene.broker.lapse()
+    scene.audit()
+
+
+def test_a_pool_lapses_once() -> None:
+    scene = Scene()
+    piece = scene.buy(1000)
+    key = pool_key("news", piece.expires_at_s)
+    scene.clock.now_s = piece.expires_at_s + 31 * DAY_S
+    scene.broker.lapse()
+    value = scene.broker.records[key]
+    assert codec.Reader(Pool).read(value).rest_micro == 0
+    assert scene.broker.mint.lapse(key, value, scene.clock.at()) is None
+
+
+def test_no_record_is_dropped_while_it_may_matter() -> None:
+    scene = Scene()
+    piece = scene.buy(1000)
+    scene.payer.spend(scene.vendor, piece, 200)
+    scene.clear()
+    last_s = piece.expires_at_s + 31 * DAY_S  # the last second of a claim
+    for key, until_s in scene.broker.kept_until_s.items():
+        assert until_s > last_s + 120, key

@@ -1,0 +1,134 @@
+import msgspec
+import pytest
+
+from farthing import codec
+from farthing.errors import (
+    Expired,
+    Forged,
+    Malformed,
+    Refusal,
+    Replayed,
+    Revoked,
+    Unfit,
+    Unsupported,
+    WrongVendor,
+)
+from farthing.schemes.contract import Account, Instrument, Json, Operation
+from farthing.schemes.mac.millicent import MILLICENT
+from farthing.schemes.mac.millicent.scrip import BURN_KEY, LICENSED_SERIES, Burn, burn_mac
+from farthing.schemes.mac.millicent.vendor_mint import MillicentVendorMint
+from tests.kit.flips import bit_flips
+from tests.kit.millicent import MASTER_SECRETS, Scene, held, vendor_ring
+from tests.kit.parties import Vendor, setting_of
+
+
+def order(scene: Scene, piece: Instrument) -> Json:
+    return scene.payer.purse.give_back(piece, scene.clock.at()).message
+
+
+def test_a_burn_receipt_names_the_piece_under_the_shared_key() -> None:
+    scene = Scene()
+    piece = scene.buy()
+    receipt = scene.vendor.burn(order(scene, piece))
+    scrip = held(piece).scrip
+    burn = msgspec.convert(receipt, Burn)
+    assert (burn.serial, burn.payer, burn.value_micro) == (scrip.serial, scrip.payer, 1000)
+    assert burn.expires_at_s == scrip.expires_at_s
+    assert burn.mac == burn_mac(MASTER_SECRETS["burn"], burn)
+
+
+def test_scrip_that_was_burned_buys_nothing() -> None:
+    scene = Scene()
+    piece, offer = scene.buy(), scene.vendor.offer(200)
+    scene.vendor.burn(order(scene, piece))
+    with pytest.raises(Replayed, match="instrument_already_spent"):
+        scene.vendor.serve(scene.payer.pay(piece, offer).payload, offer)
+
+
+def test_scrip_that_was_spent_is_not_burned() -> None:
+    scene = Scene()
+    piece = scene.buy()
+    scene.payer.spend(scene.vendor, piece, 200)
+    with pytest.raises(Replayed, match="instrument_already_spent"):
+        scene.vendor.burn(order(scene, piece))
+
+
+def test_the_same_order_again_gets_the_same_receipt_and_another_one_is_replayed() -> None:
+    scene = Scene()
+    piece = scene.buy()
+    message = order(scene, piece)
+    assert scene.vendor.burn(message) == scene.vendor.burn(message)
+    with pytest.raises(Replayed):
+        scene.vendor.burn(order(scene, piece))
+
+
+def test_only_the_payer_burns() -> None:
+    scene = Scene()
+    message = order(scene, scene.buy())
+    for sig in ("0" * 32, "", order(scene, scene.buy())["sig"]):
+        with pytest.raises(Forged, match="burn_signature_wrong"):
+            scene.vendor.burn(message | {"sig": sig})
+
+
+def test_a_payment_signature_does_not_burn() -> None:
+    scene = Scene()
+    piece = scene.buy()
+    payload = scene.payer.pay(piece, scene.vendor.offer(1)).payload
+    with pytest.raises(Forged, match="burn_signature_wrong"):
+        scene.vendor.burn(payload)
+
+
+def test_scrip_of_another_vendor_expired_or_revoked_is_not_burned() -> None:
+    scene = Scene()
+    piece = scene.buy()
+    message = order(scene, piece)
+    other = Vendor(MILLICENT, vendor_ring("other"), scene.clock, "other")
+    with pytest.raises(WrongVendor):
+        other.burn(message)
+    scene.clock.now_s = piece.expires_at_s + 121
+    with pytest.raises(Expired):
+        scene.vendor.burn(message)
+    scene.clock.now_s = piece.expires_at_s
+    scene.vendor.ring.revoke(LICENSED_SERIES, "0000000001")
+    with pytest.raises(Revoked):
+        scene.vendor.burn(message)
+
+
+def test_a_nonce_has_its_length() -> None:
+    scene = Scene()
+    message = order(scene, scene.buy())
+    with pytest.raises(Forged):
+        scene.vendor.burn(message | {"nonce": "x" * 32})
+    with pytest.raises(Unfit, match="nonce_too_long"):
+        scene.vendor.burn(message | {"nonce": "x" * 33})
+
+
+def test_every_flipped_bit_of_a_burn_order_is_refused_and_changes_nothing() -> None:
+    scene = Scene()
+    message = order(scene, scene.buy())
+    before = scene.vendor.snapshot()
+    for flipped in bit_flips(codec.canonical(message)):
+        with pytest.raises((Malformed, Forged, WrongVendor, Expired, Revoked)):
+            scene.vendor.burn(codec.read_json(flipped))
+    assert scene.vendor.snapshot() == before
+    scene.vendor.burn(message)
+
+
+@pytest.mark.parametrize("operation", ["issue", "redeem", "grant"])
+def test_a_vendor_does_nothing_else(operation: Operation) -> None:
+    scene = Scene()
+    mint = MillicentVendorMint(setting_of(vendor_ring(), vendor_id="news"))
+    with pytest.raises(Unsupported):
+        mint.check(operation, {}, Account(id="", role="payer"), scene.clock.at())
+
+
+def test_a_leaked_burn_key_of_one_vendor_burns_nothing_of_another() -> None:
+    scene = Scene()
+    piece = scene.buy()
+    burn = msgspec.convert(scene.vendor.burn(order(scene, piece)), Burn)
+    key = scene.broker.ring.find(BURN_KEY, "news")
+    assert key is not None
+    forged = msgspec.structs.replace(burn, vendor="other")
+    forged = msgspec.structs.replace(forged, mac=burn_mac(key.secret, forged))
+    with pytest.raises(Refusal):
+        scene.broker.run("take_back", msgspec.to_builtins(forged), scene.payer.account)
