@@ -174,6 +174,8 @@ class Vendor:
         self.account = Account(id=VENDOR, role="vendor")
         self.store = MemoryMarks()
         self.meter = Keys()
+        self.clearing: marks.Moment = "batch"
+        """What the vendor asks for; a till may ask for an earlier one."""
         self.asked_origin = 0
         made = scheme.vendor_mint(setting) if scheme.vendor_mint else None
         self.issuer = Issuer(room, made, ring, self.store) if made is not None else None
@@ -204,7 +206,13 @@ class Vendor:
             return _READ_REPLY(held.outcome)
         taken = msgspec.structs.replace(taken, kept=held.kept)
         self.meter = taken.meter or self.meter
-        return self._deliver(taken, self._message(payment, payload, taken, at), k, held, page)
+        try:
+            message = self._message(payment, payload, taken, at)
+            redeemed = self._settle(message, taken)
+        except Refusal:
+            self.store.do_now(marks.Release(k=k, fence=held.fence))
+            raise
+        return self._deliver(taken, message, redeemed, k, held, page)
 
     def _take(
         self, payment: object, tender: Tender, k: str, digest: bytes, at: At
@@ -220,24 +228,27 @@ class Vendor:
 
     def _message(self, payment: object, payload: Json, taken: Taken, at: At) -> Json:
         """What the broker is sent of a payment that clears before; None: nothing."""
-        if taken.moment != "before":
+        if "before" not in {taken.moment, self.clearing}:
             return None
-        assert not taken.claims, "what clears before has nothing left to claim"
-        return self.till.endorse(payment, taken, at) or payload
+        memory = self._read(self.till.archive(taken.claims))
+        return self.till.endorse(payment, taken, memory, at) or payload
+
+    def _settle(self, message: Json, taken: Taken) -> Json:
+        """What the broker gives for the payer at once; a reservation gives nothing yet."""
+        if message is None:
+            return None
+        reserve = not taken.delivered
+        return self.broker.settle(message, self.account, taken.value_micro, reserve=reserve)
 
     def _deliver(
-        self, taken: Taken, message: Json, k: str, held: marks.Held, page: str | None
+        self,
+        taken: Taken,
+        message: Json,
+        redeemed: Json,
+        k: str,
+        held: marks.Held,
+        page: str | None,
     ) -> Reply:
-        redeemed: Json = None
-        if message is not None:
-            reserve = not taken.delivered
-            try:
-                redeemed = self.broker.settle(
-                    message, self.account, taken.value_micro, reserve=reserve
-                )
-            except Refusal:
-                self.store.do_now(marks.Release(k=k, fence=held.fence))
-                raise
         if not taken.delivered:
             self.asked_origin += 1
             if page is None:
@@ -256,7 +267,7 @@ class Vendor:
             released=on_the_wire(finished.released),
         )
         outcome = msgspec.json.encode(reply)
-        records, claims = taken.records, taken.claims
+        records, claims = taken.records, taken.claims if message is None else ()
         self.store.do_now(
             marks.Confirm(k=k, fence=held.fence, outcome=outcome, records=records, claims=claims)
         )

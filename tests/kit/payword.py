@@ -5,7 +5,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto import chain, signing
 from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY, SLOTS, Commitment
+from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY, Commitment
 from farthing.schemes.chain.payword.purse import Card, Opened
 from farthing.schemes.contract import Account, Instrument, Json, Key
 from tests.kit.canaries import canary
@@ -121,7 +121,3 @@ class Hand:
 def opened_of(instrument: Instrument) -> Opened:
     """What the wallet keeps of a chain."""
     return msgspec.json.decode(instrument.body, type=Opened)
-
-
-def all_slots() -> range:
-    return range(SLOTS)

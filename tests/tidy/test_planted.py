@@ -31,8 +31,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("CHANGELOG.md", "Written by a sub" + "agent."),
     ],
     "broad_excepts": [
-        ("src/farthing/stores/commit.py", "try:\n    x()\nexcept Exception:\n    raise\n"),
-        ("src/farthing/stores/commit.py", "try:\n    x()\nexcept:\n    raise\n"),
+        ("src/farthing/stores/offender.py", "try:\n    x()\nexcept Exception:\n    raise\n"),
+        ("src/farthing/stores/offender.py", "try:\n    x()\nexcept:\n    raise\n"),
         (
             "src/farthing/rails/manual.py",
             "try:\n    x()\nexcept (OSError, BaseException):\n    1\n",

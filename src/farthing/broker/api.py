@@ -7,7 +7,7 @@ member, `refusal`, which is the class by name. The hot routes are in `fast.py`.
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from litestar import Litestar, Request, Response, get, post
@@ -42,6 +42,22 @@ class PayoutStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What the bank did with a payout."""
 
     state: PayoutState
+
+
+class Revocation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to put on a list: a certificate's serial, a coin's, as the scheme says."""
+
+    name: str
+
+
+class Documents(Protocol):
+    """What the broker publishes, as signed JSON."""
+
+    def key_document(self) -> bytes:
+        """Its public keys."""
+
+    def list_document(self, scheme: str) -> bytes:
+        """A scheme's revocations; `Unsupported` where it has none."""
 
 
 class StrictRequest(Request[Any, Any, State]):
@@ -199,10 +215,29 @@ async def redeem(
 @get("/.well-known/farthing-keys")
 async def keys(request: StrictRequest) -> Response[bytes]:
     """The broker's public keys, signed by its root key."""
-    document: Callable[[], bytes] = request.app.state.key_document
-    return Response(
-        document(), media_type=JSON_TYPE, headers={"cache-control": "max-age=60"}, status_code=200
-    )
+    documents: Documents = request.app.state.documents
+    return _published(documents.key_document())
+
+
+@get("/lists/{scheme:str}")
+async def revocations(request: StrictRequest, scheme: str) -> Response[bytes]:
+    """A scheme's revocations, signed by the root key; gates ask each minute."""
+    documents: Documents = request.app.state.documents
+    return _published(documents.list_document(scheme))
+
+
+def _published(body: bytes) -> Response[bytes]:
+    headers = {"cache-control": "max-age=60"}
+    return Response(body, media_type=JSON_TYPE, headers=headers, status_code=200)
+
+
+@post("/revoke/{scheme:str}")
+async def revoke(request: StrictRequest, scheme: str, data: Revocation) -> Response[bytes]:
+    """Put a name on a scheme's list of revocations (scope admin)."""
+    _caller(request, "admin")
+    _key(request)
+    await _engine(request).operations.revoke(scheme, data.name)
+    return _json(codec.canonical({"revoked": data.name}))
 
 
 @get("/health")
@@ -238,9 +273,7 @@ def _fault(request: Request[Any, Any, State], _: Exception) -> Response[bytes]:
     return _refused(request, Broken("internal_fault", "nothing was acknowledged; repeat it"))
 
 
-def build(
-    engine: Engine, key_document: Callable[[], bytes], lifespan: Lifespan | None = None
-) -> Litestar:
+def build(engine: Engine, documents: Documents, lifespan: Lifespan | None = None) -> Litestar:
     """The Litestar part of the broker's API; `lifespan` runs beside it."""
     return Litestar(
         route_handlers=[
@@ -257,12 +290,14 @@ def build(
             grant,
             redeem,
             keys,
+            revocations,
+            revoke,
             health,
         ],
         request_class=StrictRequest,
         request_max_body_size=BODY_BYTES_MAX,
         exception_handlers={Refusal: _refused, HTTPException: _unrouted, 500: _fault},
         lifespan=[lifespan] if lifespan is not None else [],
-        state=State({"engine": engine, "key_document": key_document}),
+        state=State({"engine": engine, "documents": documents}),
         openapi_config=OpenAPIConfig(title="Farthing broker", version=farthing.__version__),
     )

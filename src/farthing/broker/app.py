@@ -43,6 +43,7 @@ ROOT_KEY = "farthing/broker/root/1"
 VAULT_KEY = "farthing/broker/vault/1"
 PUBLIC_KEYS = (ROOT_KEY, CERTIFICATE_KEY)  # Ed25519, listed in the key document
 SKEW_S = 120  # how far back a clock may be set between two starts
+LIST_LIFE_S = 300  # gates ask each minute; five missed ones are an alarm
 TICK_S = 1.0  # between two looks at what is due
 DATA_VARIABLE = "FARTHING_DATA"
 
@@ -174,7 +175,6 @@ class Broker:
     def key_document(self) -> bytes:
         """The public keys, signed: RFC 8785 JSON, `sig` over the form without it."""
         identity = self.engine.books.identity
-        root = self.ring.current(ROOT_KEY)
         document = {
             "broker": identity.broker_id,
             "currency": identity.currency,
@@ -191,6 +191,24 @@ class Broker:
             ],
             "url": identity.url,
         }
+        return self._signed(document)
+
+    def list_document(self, scheme: str) -> bytes:
+        """A scheme's revocations, signed; good until `nextUpdateS`. `Unsupported` for no list."""
+        issued_at_s = now_s()
+        return self._signed(
+            {
+                "broker": self.engine.books.identity.broker_id,
+                "issuedAtS": issued_at_s,
+                "nextUpdateS": issued_at_s + LIST_LIFE_S,
+                "revoked": self.engine.operations.listed(scheme),
+                "scheme": scheme,
+            }
+        )
+
+    def _signed(self, document: dict[str, Any]) -> bytes:
+        """RFC 8785 JSON with the root key's `sig` over the form without it."""
+        root = self.ring.current(ROOT_KEY)
         sig = signing.sign(root.secret, codec.canonical(document))
         return codec.canonical(document | {"sig": f"ed25519:{codec.b64u(sig)}"})
 
@@ -222,7 +240,7 @@ async def _tick(broker: Broker) -> None:
 def asgi_app(broker: Broker) -> App:
     """The ASGI application; its lifespan closes the broker."""
     root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
-    rest = api.build(broker.engine, broker.key_document, partial(_ticking, broker))
+    rest = api.build(broker.engine, broker, partial(_ticking, broker))
     # Litestar spells the same messages out as typed dictionaries.
     return Fast(broker.engine, cast(App, rest), root_public=root_public)
 

@@ -34,7 +34,7 @@ from farthing.errors import (
     row_of,
 )
 from farthing.schemes.contract import Account, Json, Mint
-from farthing.wire import x402
+from farthing.wire import x402, x402_response
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -304,7 +304,7 @@ class Fast:
 def _reason(refusal: Refusal) -> str:
     if refusal.code in CORE_REASONS:
         return refusal.code
-    return x402.reason_of(refusal, row_of(refusal))
+    return x402_response.reason_of(refusal, row_of(refusal))
 
 
 def _step(raw: bytes) -> _Step:

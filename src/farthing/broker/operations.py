@@ -12,7 +12,8 @@ from farthing import codec
 from farthing.broker import clearing, facts
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books, until_of
-from farthing.errors import Refusal
+from farthing.errors import OutOfRange, Refusal, Unsupported
+from farthing.marks import Keys, Put
 from farthing.schemes.contract import (
     Account,
     Applied,
@@ -25,6 +26,8 @@ from farthing.schemes.contract import (
 LAPSES_PER_STEP = 200  # due records handled in one transaction: some 20 ms of the writer
 FORGET_PER_STEP = 1_000  # likewise
 LAPSE_RETRY_S = 120  # longer than any reservation lives
+LISTED_CHARS_MAX = 64  # of a name on a list: certificates' serials have 26
+LISTED_S = 60 * 86_400  # longer than any certificate lives and may be claimed for
 
 
 class Operations:
@@ -59,6 +62,31 @@ class Operations:
             return write_answer(applied), until_of(applied)
 
         return await books.answered(asked, work)
+
+    async def revoke(self, scheme: str, name: str) -> None:
+        """Put a name on a scheme's published list; `Unsupported` where it publishes none."""
+        books = self._books
+        prefix = books.mint(scheme).published
+        if not prefix:
+            raise Unsupported("list_unsupported", f"{scheme} publishes no list")
+        if not name or len(name) > LISTED_CHARS_MAX or not name.isascii() or not name.isprintable():
+            raise OutOfRange("name_malformed", f"a name has 1 to {LISTED_CHARS_MAX} characters")
+        until_s = books.now_s() + LISTED_S
+        applied = Applied(
+            records=(Put(key=prefix + name.encode(), value=b"broker", until_s=until_s),)
+        )
+        await books.committer.do(
+            lambda connection: facts.write(connection, scheme, applied), atomic=True
+        )
+
+    def listed(self, scheme: str) -> list[str]:
+        """The names on a scheme's list, in order; `Unsupported` where it publishes none."""
+        books = self._books
+        prefix = books.mint(scheme).published
+        if not prefix:
+            raise Unsupported("list_unsupported", f"{scheme} publishes no list")
+        memory = books.committer.read(lambda db: facts.read(db, Keys(prefixes=(prefix,))))
+        return sorted(key[len(prefix) :].decode() for key in memory.records)
 
     async def lapse(self) -> int:
         """Handle what is due now and forget what is over; how many things happened."""

@@ -23,7 +23,7 @@ import msgspec
 
 from farthing import codec
 from farthing.errors import Forged, Unsupported
-from farthing.marks import Claim, Keys, Memory
+from farthing.marks import Claim, Keys, Memory, Put
 from farthing.schemes.messages import (
     Accepted,
     Account,
@@ -107,6 +107,8 @@ class Mint:
     """The issuer's side of a scheme."""
 
     traits: ClassVar[Traits]
+    published: ClassVar[bytes] = b""
+    """Prefix of the records that the broker publishes as a signed list: revocations, by name."""
 
     def __init__(self, setting: Setting) -> None:
         """For one issuer."""
@@ -246,9 +248,20 @@ class Till:
         """
         raise NotImplementedError
 
-    def endorse(self, payment: Any, taken: Taken, at: At) -> Json:
-        """The redeem message of a payment that clears `before`; None: its payload is one."""
-        return None
+    def endorse(self, payment: Any, taken: Taken, memory: Memory, at: At) -> Json:
+        """The redeem message of a payment that clears `before`; None: its payload is one.
+
+        By default what `sweep` makes of its one claim and `memory`, which is what `archive` named;
+        `Unsupported` for several. Once settled, the payment leaves no claim.
+        """
+        if not taken.claims:
+            return None
+        own = {record.key: record.value for record in taken.records if isinstance(record, Put)}
+        known = Memory(counters=memory.counters, records=memory.records | own)
+        messages = self.sweep(taken.claims, known, at)
+        if len(messages) != 1 or messages[0] is None:
+            raise Unsupported("settle_unsupported", "clear these payments in batches")
+        return messages[0]
 
     def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
         """After the origin answered: change and releases. `redeemed`: the broker's `for_payer`."""

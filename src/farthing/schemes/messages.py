@@ -308,8 +308,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 class AskFirst(msgspec.Struct, frozen=True, kw_only=True):
     """The broker must answer before this payment can be made (METEORE, a fair chain's ticket).
 
-    It is written before it is sent, like every ask; an answer that comes after a crash goes to
-    `receive`, not to `pay`.
+    Written before it is sent, like every ask; an answer after a crash goes to `receive`.
     """
 
     asked: Asked
@@ -342,10 +341,8 @@ class Concluded(msgspec.Struct, frozen=True, kw_only=True):
 
     instruments: tuple[Instrument, ...] = ()
     release: Json = None
-    """One more payload for the vendor (the fair chain's second half), or None.
-
-    It answers the same offer at the same place, and is sent until it is taken or `Replayed`.
-    """
+    """One more payload under the same offer (the fair chain's second half), sent until it is taken
+    or `Replayed`; or None."""
     shown: Json = None
     """What the payer bought beyond the body: a key, an authorization number."""
 

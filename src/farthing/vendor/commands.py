@@ -23,15 +23,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     path: str
     path_query: str
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Headers
     """Names in lower case."""
-
-    def header(self, name: bytes) -> str | None:
-        """The first header of this name, as text."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+    secure: bool = True
+    """Whether nobody on the way can read it: over https, or from this very machine."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -48,7 +43,7 @@ class AskOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """Answer: `OriginAnswered`; throws `OriginFailed` or `Aborted`."""
 
     add: Headers
-    """Headers for the origin; `x-pay-*` of the payer are stripped by the driver."""
+    """Headers for the origin; the driver strips those of the payer that only we may send."""
     timeout_s: int
 
 

@@ -4,6 +4,7 @@ Read whole or refused whole, with file, line and reason. The first route that ma
 decides; `free` wins over routes; what nothing matches is free.
 """
 
+import posixpath
 import re
 import tomllib
 from collections.abc import Sequence
@@ -71,6 +72,15 @@ def glob(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(wild.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
+def plain_path(path: str) -> str:
+    """`path` without empty, `.` and `..` segments, as most origins read it.
+
+    A request is free only if it is free in both readings: `/free/../sold` buys nothing.
+    """
+    plain = "/" + posixpath.normpath(path).lstrip("/")
+    return plain + "/" if path.endswith("/") and plain != "/" else plain
+
+
 class Spot:
     """Where in the text a route or key stands, for messages that people can act on."""
 
@@ -123,6 +133,11 @@ class Prices:
 
     def _find(self, method: str, path: str) -> Priced | None:
         """The priced route of a request, None where it is free. `path` without the query."""
+        plain = plain_path(path)
+        found = self._match(method, plain)
+        return found if found is not None or plain == path else self._match(method, path)
+
+    def _match(self, method: str, path: str) -> Priced | None:
         if any(pattern.fullmatch(path) for pattern in self._free):
             return None
         for priced in self.routes:

@@ -74,9 +74,14 @@ class Rows:
     def mark(
         self, state: InstrumentState, holder: str, broker_id: str, scheme: str, row_id: str
     ) -> None:
-        """Set the state of an instrument, and which purchase or ask has it."""
+        """Set the state of an instrument, and which purchase or ask has it.
+
+        Of a spent one only the name stays, so that it never comes back.
+        """
         self.db.execute(
-            "UPDATE instruments SET state=?, holder=? WHERE broker=? AND scheme=? AND id=?",
+            "UPDATE instruments SET state=?1, holder=?2,"
+            " body=CASE ?1 WHEN 'spent' THEN x'' ELSE body END"
+            " WHERE broker=?3 AND scheme=?4 AND id=?5",
             (state, holder, broker_id, scheme, row_id),
         )
 
@@ -85,7 +90,7 @@ class Rows:
     ) -> list[tuple[Any, ...]]:
         """Id, sealed, owner and end of lease of every row `where`, oldest first."""
         return self.file.rows(
-            f"SELECT id, sealed, owner, leased_until_s FROM {table}"  # noqa: S608 - names and conditions are texts of this package, values are bound
+            f"SELECT id, sealed, owner, leased_until_s FROM {table}"  # noqa: S608 - our own texts
             f" WHERE {where} ORDER BY created_at_s, id",
             values,
         )
@@ -115,7 +120,7 @@ class Rows:
             if len(found) == count_max:
                 break
             self.db.execute(
-                f"UPDATE {table} SET owner=?, leased_until_s=? WHERE id=?",  # noqa: S608 - one of two names
+                f"UPDATE {table} SET owner=?, leased_until_s=? WHERE id=?",  # noqa: S608 - as above
                 (self.file.owner, now_s + LEASE_S, row_id),
             )
             found.append(self.unseal(kind, table, row_id, sealed))

@@ -36,7 +36,7 @@ from farthing.wallet.commands import (
     Wait,
 )
 from farthing.wallet.errand import PAUSE_MS, SENDS_MAX, Flow, look
-from farthing.wire import mpp, receipts, x402
+from farthing.wire import mpp, receipts, x402_response
 from farthing.wire.offers import Receipt
 
 OUTCOME_PATH = "/.well-known/farthing/outcome"
@@ -138,7 +138,7 @@ def _receipt_in(answer: Response) -> Receipt | None:
     try:
         if token:
             return mpp.read_receipt(token)
-        return x402.read_response(response).receipt if response else None
+        return x402_response.read_response(response).receipt if response else None
     except Refusal:
         return None
 

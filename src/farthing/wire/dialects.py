@@ -6,15 +6,19 @@ project's wire format, sections 3, 4 and 7.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from farthing import codec, ids
-from farthing.errors import BadRequest, Refusal, Unpaid, row_of
+from farthing import ids
+from farthing.errors import BadRequest, Malformed, Refusal, Unpaid, row_of
 from farthing.schemes.contract import Dialect, Json, Key, Offer
 from farthing.wire import mpp, problems, x402
+from farthing.wire.authparams import Part, quoted, read_parts
 from farthing.wire.offers import Credential, Receipt, Tender
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-_PRIVATE = (b"cache-control", b"private")
+# Nobody but the gate reads these; `authorization` may hold a login of the site's own beside ours.
+CREDENTIAL_HEADERS = frozenset({b"payment-authorization", b"payment-signature", b"x-cashu"})
+_LOGIN = b"authorization"
+PRIVATE = (b"cache-control", b"private")
 
 
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
@@ -39,17 +43,74 @@ def credential(
     `BadRequest` for two payments; otherwise the refusals of the dialect. An expired challenge is
     the caller's to refuse: it may be the repeat of a payment that was taken.
     """
+    found, signature = _tokens(headers)
+    if found is not None:
+        name, token = found
+        return mpp.read_credential(token, realm=realm, keys=keys, target=target, header=name)
+    if signature is not None:
+        return x402.matched(x402.read_payment(signature), tender())
+    raise Unpaid("payment_required", "pay one of the offers")
+
+
+def claimed(headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bytes] | None:
+    """K and payload of the payment in a request, nothing of it verified; None without a whole one.
+
+    Enough to tell whether it came before: the payment digest covers both.
+    """
+    try:
+        found, signature = _tokens(headers)
+        if found is not None:
+            return mpp.claimed(found[1])
+        if signature is not None:
+            paid = x402.read_payment(signature)
+            return paid.k, paid.payload
+    except Refusal:
+        return None
+    return None
+
+
+def _tokens(
+    headers: Sequence[tuple[bytes, bytes]],
+) -> tuple[tuple[str, str] | None, str | None]:
+    """What stands in the headers of either dialect; `BadRequest` for more than one payment."""
     found = mpp.find_authorization(headers)
     signatures = [value for name, value in headers if name == b"payment-signature"]
     if len(signatures) + (found is not None) > 1:
         raise BadRequest("two_credentials", "send one payment in a request")
-    if found is not None:
-        name, token = found
-        return mpp.read_credential(token, realm=realm, keys=keys, target=target, header=name)
-    if signatures:
-        paid = x402.read_payment(signatures[0].decode("latin-1"))
-        return x402.matched(paid, tender())
-    raise Unpaid("payment_required", "pay one of the offers")
+    return found, signatures[0].decode("latin-1") if signatures else None
+
+
+def without_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """What the site behind the gate may see: every header but payments, its own logins whole."""
+    kept: list[tuple[bytes, bytes]] = []
+    for name, value in headers:
+        if name in CREDENTIAL_HEADERS:
+            continue
+        if name == _LOGIN and mpp.SCHEME.encode() in value.lower():
+            value = _logins(value.decode("latin-1")).encode("latin-1")
+            if not value:
+                continue
+        kept.append((name, value))
+    return kept
+
+
+def _logins(line: str) -> str:
+    """An `Authorization` line without our credentials; empty where nothing else is in it."""
+    try:
+        parts = read_parts(line)
+    except Malformed:
+        return "" if line.strip().lower().startswith(mpp.SCHEME) else line
+    return ", ".join(_spelled(part) for part in parts if part.scheme != mpp.SCHEME)
+
+
+def _spelled(part: Part) -> str:
+    params = ", ".join(f"{name}={quoted(value)}" for name, value in part.params)
+    return " ".join(piece for piece in (part.scheme, part.token, params) if piece)
+
+
+def _has_login(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether `Authorization` is taken by a login of the site's own."""
+    return any(name == _LOGIN and _logins(value.decode("latin-1")) for name, value in headers)
 
 
 def refusal(
@@ -60,10 +121,12 @@ def refusal(
     key: Key,
     nonce: bytes,
     value_moved: bool = False,
+    network: str = "",
 ) -> tuple[int, Headers, bytes]:
     """Status, headers and body of a refusal; fresh offers where its row is 402.
 
-    `headers` are the request's; `tender` may be None only where no price applies.
+    `headers` are the request's; `tender` may be None where the row is another. `network`, else that
+    of the offers, is told to the payer of an x402 payment.
     """
     with_cors = header(headers, b"origin") is not None
     in_x402 = header(headers, b"payment-signature") is not None
@@ -74,27 +137,30 @@ def refusal(
             key=key,
             nonce=nonce,
             accept_payment=header(headers, b"accept-payment"),
+            use_header=_has_login(headers),
             of_payment=in_x402,
             with_cors=with_cors,
         )
         return 402, added, body
-    network = ""
-    if in_x402 and tender is not None:
-        network = ids.network(tender.offers[0].broker_id)
-    return problems.problem(wrong, value_moved=value_moved, network=network, with_cors=with_cors)
+    if tender is not None:
+        network = network or ids.network(tender.offers[0].broker_id)
+    told = network if in_x402 else ""
+    return problems.problem(wrong, value_moved=value_moved, network=told, with_cors=with_cors)
 
 
 def receipt_headers(receipt: Receipt, dialect: Dialect) -> Headers:
     """What a paid answer carries in its dialect."""
     if dialect == "x402":
-        return ((b"payment-response", x402.response(receipt).encode()), _PRIVATE)
-    return ((b"payment-receipt", mpp.receipt_header(receipt).encode()), _PRIVATE)
+        return ((b"payment-response", x402.response(receipt).encode()), PRIVATE)
+    return ((b"payment-receipt", mpp.receipt_header(receipt).encode()), PRIVATE)
 
 
-def settlement(offer: Offer, paid: Credential, tender: Tender) -> dict[str, Json]:
-    """The facilitator's message about a payment, in x402's words whatever it came in."""
+def settlement(offer: Offer, payload: Json, tender: Tender) -> dict[str, Json]:
+    """The facilitator's message about a payment, in x402's words whatever it came in.
+
+    `payload` is what the scheme's mint redeems.
+    """
     entry = x402.requirements(tender, offer)
-    payload = codec.read_json(paid.payload)
     payment = {"x402Version": x402.VERSION, "accepted": entry, "payload": payload}
     return {
         "x402Version": x402.VERSION,

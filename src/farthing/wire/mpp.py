@@ -197,14 +197,7 @@ def read_credential(
     path), `challenge_unknown`; `BadRequest` `credential_in_other_header`; `Unsupported` for a
     scheme that is gone. Expiry is not judged here, see `require_current`.
     """
-    if len(value) > CREDENTIAL_BYTES_MAX:
-        raise HeaderTooLarge("too_large", f"a credential has at most {CREDENTIAL_BYTES_MAX} bytes")
-    try:
-        message = _READ_CREDENTIAL(codec.unb64u(value))
-    except Malformed:
-        raise Malformed(
-            "credential_malformed", "expected base64url of the challenge and a payload"
-        ) from None
+    message = _parsed(value)
     fields = message.challenge
     if fields.realm != realm:
         raise Unsolicited("challenge_for_another_target", f"this challenge is not of {realm}")
@@ -227,6 +220,21 @@ def read_credential(
         expires_at_s=_expiry(fields.expires),
         body_digest=_body_digest(fields.digest),
     )
+
+
+def claimed(value: str) -> tuple[str, bytes]:
+    """K and canonical payload that a token claims, nothing of it verified; as `read_credential`."""
+    message = _parsed(value)
+    return message.challenge.id, read_object(message.payload)[1]
+
+
+def _parsed(value: str) -> _Credential:
+    if len(value) > CREDENTIAL_BYTES_MAX:
+        raise HeaderTooLarge("too_large", f"a credential has at most {CREDENTIAL_BYTES_MAX} bytes")
+    try:
+        return _READ_CREDENTIAL(codec.unb64u(value))
+    except Malformed:
+        raise Malformed("credential_malformed", "expected a challenge and a payload") from None
 
 
 def require_current(credential: Credential, *, now_s: int) -> None:

@@ -52,6 +52,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     echo: Json
     """The dialect's own object, echoed unchanged in the credential."""
     body_digest: bytes = b""
+    site: str = ""
+    """Origin, as in `https://news.example`, where the dialect says so (x402)."""
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):

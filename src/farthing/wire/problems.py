@@ -9,7 +9,7 @@ import msgspec
 from farthing import codec, ids
 from farthing.errors import Fault, Misconfigured, Refusal, Retry, Row, row_of
 from farthing.schemes.contract import Key, Offer
-from farthing.wire import mpp, x402
+from farthing.wire import mpp, x402, x402_response
 from farthing.wire.accept import order
 from farthing.wire.offers import OFFERS_MAX, Tender
 
@@ -58,7 +58,7 @@ def problem(
     if row.retry_after_s:
         headers.append((b"retry-after", b"%d" % row.retry_after_s))
     if network:
-        told = x402.failure(
+        told = x402_response.failure(
             refusal, network=network, transaction=reference, value_moved=value_moved
         )
         headers.append((b"payment-response", told.encode()))
@@ -109,7 +109,7 @@ def payment_required(
     where that is none. `key`, `nonce`, `use_header` as in `mpp.challenge`.
     """
     offers = order(tender.offers, accept_payment)[:OFFERS_MAX]
-    error = x402.reason_of(refusal, row_of(refusal))
+    error = x402_response.reason_of(refusal, row_of(refusal))
     challenges = _challenges(tender, offers, key=key, nonce=nonce, use_header=use_header)
     added = _offer_headers(tender, offers, challenges, error)
     status, headers, body = problem(

@@ -1,13 +1,15 @@
-"""x402 version 2: the same offers, payments and receipts as one JSON object a header.
+"""x402 version 2: the same offers and payments as one JSON object a header.
 
 Source: the project's wire format, sections 4, 7, 13, 15, 16. Every header is standard base64 with
 padding. All our schemes share `batch-settlement`; `extra.method` tells them apart, and
-`extra.target` (ours) names the request, because a stock payer's scheme object sees nothing else.
+`extra.site` and `extra.target` (ours) name the origin and the request, because a stock payer's
+scheme object sees nothing else.
 There is no challenge: a payment is matched against the offers that the gate would make now.
 """
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,10 +21,8 @@ from farthing.errors import (
     HeaderTooLarge,
     Malformed,
     Refusal,
-    Row,
     Unsolicited,
     Unsupported,
-    row_of,
 )
 from farthing.schemes import registry
 from farthing.schemes.contract import Json, Offer
@@ -32,31 +32,28 @@ from farthing.wire.offers import (
     CREDENTIAL_BYTES_MAX,
     OFFERS_MAX,
     Credential,
-    Receipt,
     Received,
     Tender,
 )
-from farthing.wire.receipts import from_json, to_json
 from farthing.wire.shapes import DECIMALS, Stated, offer_of, require_short, variant_of
 
 VERSION = 2
 SCHEME = "batch-settlement"
 HEADER_BYTES_MAX = 16 * 1024  # encoded, of what a wallet reads; our own 402 has at most 7 KiB
 IDENTIFIER = "payment-identifier"
-OUR_REASON = "invalid_batch_settlement_farthing_"
 _IDENTIFIER_OFFERED = {IDENTIFIER: {"info": {"required": False}, "schema": {}}}
 _PAYMENT_ID = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _SAME = ("scheme", "network", "amount", "payTo", "maxTimeoutSeconds")
 _CLOCK = "redeemByS"  # moves with the clock: an offer of a minute ago may name the day before
 _NONE = msgspec.Raw()
 _NAMES = {"version": "x402Version"}
-_RECEIPT_OWN = ("status", "reference", "amount")  # which SettlementResponse has under its own names
 
 
 class _Extra(Stated, frozen=True, kw_only=True):
     method: str
     payment_flow: str = ""
     external_id: str = ""
+    site: str = ""
     target: str = ""
 
 
@@ -91,36 +88,9 @@ class _Required(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
     extensions: dict[str, Any] | None = None
 
 
-class _Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    success: bool
-    transaction: str
-    network: str
-    payer: str = ""
-    amount: str = ""
-    error_reason: str = ""
-    error_message: str = ""
-    extra: dict[str, Any] = {}
-
-
-class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """A `PAYMENT-RESPONSE` as a wallet reads it."""
-
-    receipt: Receipt | None
-    """What the vendor answered to a payment that it took; None for a refusal."""
-    transaction: str
-    """The commitment id; empty where nothing was begun."""
-    network: str
-    reason: str = ""
-    """`errorReason` of a refusal."""
-    code: str = ""
-    """Our code of the broken rule; empty where the gate is not one of ours."""
-    detail: str = ""
-
-
 _READ_PAYMENT = codec.Reader(_Payment).read
 _REQUIRED = codec.Reader(_Required)
 _REQUIREMENTS = codec.Reader(_Requirements)
-_SETTLED = codec.Reader(_Settled)
 
 
 # --- gate ---------------------------------------------------------------------------------------
@@ -147,6 +117,7 @@ def requirements(tender: Tender, offer: Offer) -> dict[str, Json]:
             redeem_by_s=offer.redeem_by_s,
             terms=offer.terms,
             external_id=offer.external_id,
+            site=_origin(tender.url),
             target=tender.target,
         ),
     )
@@ -198,7 +169,7 @@ def read_payment(value: str) -> Credential:
     _, payload = read_object(message.payload)
     return Credential(
         dialect="x402",
-        k=_payment_id(extensions) or "x402:" + codec.b64u(hashlib.sha256(payload).digest()),
+        k=payment_id_in(extensions) or _key(payload),
         wire_name=wire,
         variant=variant_of(extra.get("terms")),
         payload=payload,
@@ -207,8 +178,13 @@ def read_payment(value: str) -> Credential:
     )
 
 
-def _payment_id(extensions: dict[str, Json]) -> str:
-    """The payer's identifier; "" where it sent none."""
+def _key(payload: bytes) -> str:
+    """K of a payment without an identifier, from its canonical payload."""
+    return "x402:" + codec.b64u(hashlib.sha256(payload).digest())
+
+
+def payment_id_in(extensions: Mapping[str, Json]) -> str:
+    """The payer's identifier; "" where it sent none; `BadRequest`."""
     identifier = extensions.get(IDENTIFIER)
     info = identifier.get("info") if isinstance(identifier, dict) else None
     given = info.get("id", "") if isinstance(info, dict) else ""
@@ -241,44 +217,6 @@ def matched(credential: Credential, tender: Tender) -> Credential:
     raise Unsolicited("no_matching_requirements", "this is not offered here now; ask again")
 
 
-def response(receipt: Receipt) -> str:
-    """The `PAYMENT-RESPONSE` value of a payment that was taken.
-
-    `extra` holds what the receipt says beyond the members of the dialect, `sig` included.
-    """
-    form = to_json(receipt)
-    message = _Settled(
-        success=True,
-        transaction=receipt.reference,
-        network=ids.network(receipt.broker_id),
-        payer=receipt.payer,
-        amount=form["amount"],
-        extra={name: value for name, value in form.items() if name not in _RECEIPT_OWN},
-    )
-    return codec.b64(codec.canonical(message))
-
-
-def reason_of(refusal: Refusal, row: Row) -> str:
-    """`errorReason` of a refusal: the dialect's own string, or our prefixed code."""
-    return row.x402 or OUR_REASON + refusal.code
-
-
-def failure(
-    refusal: Refusal, *, network: str, transaction: str = "", value_moved: bool = False
-) -> str:
-    """The `PAYMENT-RESPONSE` value of a refused payment; `transaction` where one is pending."""
-    row = row_of(refusal, value_moved=value_moved)
-    message = _Settled(
-        success=False,
-        transaction=transaction,
-        network=network,
-        error_reason=reason_of(refusal, row),
-        error_message=refusal.detail,
-        extra={"code": refusal.code},
-    )
-    return codec.b64(codec.canonical(message))
-
-
 # --- wallet -------------------------------------------------------------------------------------
 
 
@@ -288,31 +226,50 @@ def read_required(value: str, *, now_s: int) -> tuple[Received, ...]:
     Entries of other schemes and networks are left out; at most `OFFERS_MAX` are taken. They stand
     until `now_s` and their own time-out. `HeaderTooLarge`, `Malformed`.
     """
-    message = _REQUIRED.convert(_read(value))
+    message = _REQUIRED.convert(read_header(value))
     realm = _host(message.resource.url) if message.resource is not None else ""
+    description = message.resource.description if message.resource is not None else ""
+    extensions = message.extensions or {}
     found: list[Received] = []
     for entry in message.accepts:
         if entry.get("scheme") != SCHEME or len(found) == OFFERS_MAX:
             continue
         try:
-            fields = _REQUIREMENTS.convert(entry)
-            offer = _offer(fields, message.resource)
+            received = _received(entry, extensions, now_s=now_s, description=description)
         except Refusal:
             continue
-        found.append(
-            Received(
-                dialect="x402",
-                offer=offer,
-                realm=realm,
-                target=fields.extra.target,
-                expires_at_s=now_s + fields.max_timeout_seconds,
-                echo={"accepted": entry, "extensions": message.extensions or {}},
-            )
-        )
+        found.append(msgspec.structs.replace(received, realm=realm))
     return tuple(found)
 
 
-def _read(value: str) -> Json:
+def read_entry(entry: dict[str, Json], *, now_s: int) -> Received:
+    """The offer in one entry of `accepts`: all that a stock payer's scheme object is shown.
+
+    The realm is the host of `extra.site`. `Malformed`, and what `offer_of` refuses.
+    """
+    if entry.get("scheme") != SCHEME:
+        raise Unsupported("method_unsupported", f"the scheme here is {SCHEME}")
+    received = _received(entry, {}, now_s=now_s, description="")
+    return msgspec.structs.replace(received, realm=_host(received.site))
+
+
+def _received(
+    entry: dict[str, Json], extensions: dict[str, Json], *, now_s: int, description: str
+) -> Received:
+    fields = _REQUIREMENTS.convert(entry)
+    return Received(
+        dialect="x402",
+        offer=_offer(fields, description),
+        realm="",
+        site=fields.extra.site,
+        target=fields.extra.target,
+        expires_at_s=now_s + fields.max_timeout_seconds,
+        echo={"accepted": entry, "extensions": extensions},
+    )
+
+
+def read_header(value: str) -> Json:
+    """The JSON of one header; `HeaderTooLarge`, `Malformed`."""
     if len(value) > HEADER_BYTES_MAX:
         raise HeaderTooLarge("too_large", f"an x402 header has at most {HEADER_BYTES_MAX} bytes")
     return codec.read_json(codec.unb64(value))
@@ -322,10 +279,15 @@ def _host(url: str) -> str:
     try:
         return urlsplit(url).netloc
     except ValueError:
-        raise Malformed("resource_url_malformed", "resource.url is no URL") from None
+        raise Malformed("resource_url_malformed", "the resource's address is no URL") from None
 
 
-def _offer(fields: _Requirements, resource: _Resource | None) -> Offer:
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _offer(fields: _Requirements, description: str) -> Offer:
     offer = offer_of(
         fields.extra,
         wire=fields.extra.method,
@@ -334,11 +296,17 @@ def _offer(fields: _Requirements, resource: _Resource | None) -> Offer:
         asset=fields.asset,
         recipient=fields.pay_to,
         network=fields.network,
-        description=resource.description if resource is not None else "",
+        description=description,
         external_id=fields.extra.external_id,
     )
     require_short(offer)
     return offer
+
+
+def key_of(received: Received, payload: Json, payment_id: str) -> str:
+    """K of the payment that `payment` writes: its identifier if that goes out."""
+    offered = received.echo["extensions"].get(IDENTIFIER)
+    return payment_id if isinstance(offered, dict) else _key(codec.canonical(payload))
 
 
 def payment(received: Received, payload: Json, payment_id: str) -> str:
@@ -362,28 +330,3 @@ def payment(received: Received, payload: Json, payment_id: str) -> str:
     if extensions:
         message["extensions"] = extensions
     return codec.b64(codec.canonical(message))
-
-
-def read_response(value: str) -> Response:
-    """What a gate answered; `HeaderTooLarge`, `Malformed`, `OutOfRange`.
-
-    The receipt's K comes back empty: whoever paid knows it.
-    """
-    message = _SETTLED.convert(_read(value))
-    extra = message.extra
-    if not message.success:
-        code = extra.get("code")
-        return Response(
-            receipt=None,
-            transaction=message.transaction,
-            network=message.network,
-            reason=message.error_reason,
-            code=code if isinstance(code, str) else "",
-            detail=message.error_message,
-        )
-    own = {"status": "success", "reference": message.transaction, "amount": message.amount}
-    broker_id = message.network.removeprefix(ids.NETWORK_PREFIX)
-    receipt = msgspec.structs.replace(
-        from_json({**extra, **own}), payer=message.payer, broker_id=broker_id, k=""
-    )
-    return Response(receipt=receipt, transaction=message.transaction, network=message.network)

@@ -34,16 +34,8 @@ from farthing.wallet.commands import Answered, Ask, Failed, Refused, Request, Re
 from farthing.wallet.errand import give_back
 from farthing.wallet.flow import fetch, recover
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict
-from tests.unit.wallet.farside import (
-    BROKER,
-    CURRENCY,
-    PASSPHRASE,
-    SITE,
-    VENDOR,
-    KeysOf,
-    World,
-    get,
-)
+from tests.unit.wallet.farside import BROKER, CURRENCY, SITE, VENDOR, KeysOf
+from tests.unit.wallet.world import PASSPHRASE, World, get
 
 PRICE_MICRO = 200
 STEPS_MAX = 80  # no conversation here is longer

@@ -12,7 +12,7 @@ from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements, S
 
 from farthing import codec
 from farthing.errors import Replayed, Unpaid
-from farthing.wire import mpp, problems, x402
+from farthing.wire import mpp, problems, x402, x402_response
 from farthing.wire.offers import Tender
 from tests.unit.wire.examples import (
     CHALLENGE_ID,
@@ -142,22 +142,22 @@ def test_x402_reads_our_payment() -> None:
 
 
 def test_x402_reads_our_responses() -> None:
-    settled = stock_http.decode_payment_response_header(x402.response(CHANGED))
+    settled = stock_http.decode_payment_response_header(x402_response.response(CHANGED))
     assert (settled.success, settled.transaction) == (True, RECEIPT.reference)
     assert settled.extra is not None
     assert settled.extra["change"] == {"scrip": "x"}
     refused = stock_http.decode_payment_response_header(
-        x402.failure(Replayed("coin_spent"), network="farthing:demo-broker")
+        x402_response.failure(Replayed("coin_spent"), network="farthing:demo-broker")
     )
     assert not refused.success
     assert refused.error_reason == "invalid_batch_settlement_farthing_coin_spent"
 
 
 def test_we_read_a_response_that_x402_wrote() -> None:
-    ours = stock_http.decode_payment_response_header(x402.response(CHANGED))
+    ours = stock_http.decode_payment_response_header(x402_response.response(CHANGED))
     assert isinstance(ours, SettleResponse)
     written = stock_http.encode_payment_response_header(ours)
-    assert x402.read_response(written) == x402.read_response(x402.response(CHANGED))
+    assert x402_response.read_response(written) == x402_response.read_response(x402_response.response(CHANGED))
 
 
 def test_both_packages_read_one_402() -> None:

@@ -87,7 +87,8 @@ def _open(opening: Opening, key: bytes, memory: Memory, at: At) -> c.Applied:
         records.append(shape.put(billed_key(payer), str(to_micro).encode()))
     sealed = sealed.with_open(opening.number, at.now_s + DISPUTE_S)
     records.append(shape.put(key, codec.canonical(sealed)))
-    return c.Redeemed(flows=tuple(flows), records=tuple(records), due=((sealed.pays_at_s, key),))
+    due = ((sealed.pays_at_s, key),) if sealed.pays_at_s else ()
+    return c.Redeemed(flows=tuple(flows), records=tuple(records), due=due)
 
 
 class Purse(shape.AccountPurse):
@@ -97,8 +98,7 @@ class Purse(shape.AccountPurse):
         self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
     ) -> c.Paid:
         check, body = checks.write_check(instrument, offer, at.now_s)
-        rest = shape.less(instrument, offer.price_micro)
-        after = msgspec.structs.replace(rest, body=body)
+        after = msgspec.structs.replace(shape.less(instrument, offer.price_micro), body=body)
         return c.Paid(payload=msgspec.to_builtins(check), spent=instrument, after=after)
 
 

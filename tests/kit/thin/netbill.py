@@ -139,7 +139,7 @@ class Till(c.Till):
         taken = shape.taken(payment.price, f"nb:{payment.order}", mark)
         return msgspec.structs.replace(taken, moment="before", delivered=True)
 
-    def endorse(self, payment: Order, taken: c.Taken, at: At) -> Json:
+    def endorse(self, payment: Order, taken: c.Taken, memory: Memory, at: At) -> Json:
         shared = self.setting.ring.current(SHARED_KEY).secret
         return msgspec.to_builtins(endorsed(payment, self._key(payment.order), shared))
 

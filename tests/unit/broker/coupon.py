@@ -144,6 +144,7 @@ class TabMint(Mint):
     """A payer's tab at a vendor: the claim is (payer, index), a micro-unit for each step."""
 
     traits = traits("tab")
+    published = b"tab/barred/"
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         return Checked(operation=operation, message=message, account=account)

@@ -38,12 +38,22 @@ class Callers:
         return answer.json()
 
 
+class Nothing:
+    """A broker that publishes empty documents."""
+
+    def key_document(self) -> bytes:
+        return b"{}"
+
+    def list_document(self, scheme: str) -> bytes:
+        return b"{}"
+
+
 def over_http(path: Path, talk: Talk) -> None:
     """A broker with an operator, alice with 1,000 micro, and vendor v7."""
 
     async def run() -> None:
         async with open_desk(path / "broker.db") as desk:
-            rest = api.build(desk.engine, lambda: b"{}")
+            rest = api.build(desk.engine, Nothing())
             fast = Fast(desk.engine, cast(App, rest), root_public="root")
             transport = httpx.ASGITransport(fast)
             async with httpx.AsyncClient(transport=transport, base_url="http://b.test") as client:

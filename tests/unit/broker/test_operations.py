@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from farthing.errors import Forged, Overlimit, Replayed, Reused, Unfunded
+from farthing.errors import Forged, OutOfRange, Overlimit, Replayed, Reused, Unfunded, Unsupported
 from farthing.ledger import accounts
 from tests.unit.broker.coupon import KEPT_S, LIFE_S
 from tests.unit.broker.desk import Desk, with_desk
@@ -31,6 +31,22 @@ def test_a_repeated_request_gets_the_same_bytes_and_moves_nothing(tmp_path: Path
         desk.now_s += 86_400
         assert await run("coupon", "issue", {"micro": 300}, alice, "k1") == first
         assert desk.balance(accounts.payer("alice")) == -700
+
+    with_desk(tmp_path, talk)
+
+
+def test_a_revoked_name_is_listed_once_and_only_where_a_list_is_published(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        operations = desk.engine.operations
+        assert operations.listed("tab") == []
+        for name in ("p_2", "p_1", "p_2"):
+            await operations.revoke("tab", name)
+        assert operations.listed("tab") == ["p_1", "p_2"]
+        with pytest.raises(Unsupported):
+            await operations.revoke("coupon", "p_1")
+        for name in ("", "x" * 65, "p\n1"):
+            with pytest.raises(OutOfRange):
+                await operations.revoke("tab", name)
 
     with_desk(tmp_path, talk)
 

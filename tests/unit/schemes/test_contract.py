@@ -12,6 +12,7 @@ from farthing.errors import (
     Mismatch,
     Refusal,
     Replayed,
+    Unsupported,
     WrongPayer,
 )
 from farthing.schemes import registry
@@ -70,6 +71,26 @@ def test_an_origin_that_fails_costs_nothing_and_can_be_paid_afterwards(name: str
     assert stage.wallet.buy(stage.vendor, PRICE_MICRO) == "page"
     stage.settle_up()
     assert stage.earned_micro == PRICE_MICRO
+
+
+@pytest.mark.parametrize("name", ["meteore", "millicent", "payword", "ticks"])
+def test_a_vendor_may_have_claims_cleared_before_the_page_goes_out(name: str) -> None:
+    stage = stage_for(name)
+    stage.vendor.clearing = "before"
+    stage.wallet.buy(stage.vendor, PRICE_MICRO, page=None)
+    assert stage.earned_micro == 0
+    for number in (1, 2):
+        stage.wallet.buy(stage.vendor, PRICE_MICRO)
+        assert stage.earned_micro == number * PRICE_MICRO
+    assert stage.vendor.clear() == []
+
+
+def test_what_is_cleared_by_periods_cannot_be_cleared_before() -> None:
+    stage = stage_for("lottery")
+    stage.vendor.clearing = "before"
+    with pytest.raises(Unsupported):
+        stage.wallet.buy(stage.vendor, PRICE_MICRO)
+    assert stage.spent_micro == 0
 
 
 def test_an_errand_may_go_to_the_vendor_and_then_to_the_broker() -> None:
@@ -275,6 +296,7 @@ def test_fair_chain_pays_released_units_only_and_a_lone_half_is_disputed() -> No
     assert stage.room.owned_micro("outstanding") == 800
     stage.settle_up()
     assert stage.spent_micro == 200  # what the ticket had left went back
+    assert stage.vendor.asked_origin == 2
 
 
 def test_fair_chain_release_is_taken_again_and_is_contained_in_the_next_unit() -> None:

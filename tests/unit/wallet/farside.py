@@ -6,8 +6,7 @@ dictionaries. What goes wrong is scripted: a fault is popped for every request t
 
 import hashlib
 import threading
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -24,8 +23,7 @@ from farthing.errors import (
     Unknown,
 )
 from farthing.marks import NOTHING
-from farthing.schemes.contract import At, Binding, Key, Scheme, Setting
-from farthing.schemes.mac.millicent import MILLICENT
+from farthing.schemes.contract import At, Binding, Key, Setting
 from farthing.schemes.mac.millicent.scrip import (
     OWN_SERIES,
     PAYER_RANGE,
@@ -34,33 +32,15 @@ from farthing.schemes.mac.millicent.scrip import (
     serial_of,
 )
 from farthing.schemes.mac.millicent.till import MillicentTill
-from farthing.wallet.book import Book
-from farthing.wallet.choice import Guide
 from farthing.wallet.commands import (
     Answered,
     Ask,
-    AskMint,
-    AskPayer,
-    Broker,
-    Command,
     Failed,
-    Look,
-    Purchase,
     Refused,
     Request,
     Response,
-    SendRequest,
     Sent,
-    Wait,
 )
-from farthing.wallet.driver import drive
-from farthing.wallet.errand import Flow
-from farthing.wallet.file import create, open_file
-from farthing.wallet.flow import Fetched, fetch
-from farthing.wallet.policy import Limits, Policy
-from farthing.wallet.settling import Verdict
-from farthing.wallet.store import Store
-from farthing.wallet.vault import Cost
 from farthing.wire import dialects, receipts
 from farthing.wire.offers import Credential, Receipt, Tender, target_of
 
@@ -69,10 +49,6 @@ VENDOR, BROKER, CURRENCY = "vendor-7", "demo-broker", "eur"
 K_SCRIP, K_PAYER, K_CHALLENGE = b"s" * 32, b"p" * 32, b"c" * 32
 SERIES, RANGE = "0000000001", "00aa"
 OUTCOME_PATH = "/.well-known/farthing/outcome"
-PASSPHRASE = "correct horse"
-DEAD_PROCESS = 2**22 + 1  # above every process id that Linux gives out
-CHEAP = Cost(memory_kib=64, iterations=1, lanes=1)
-T = TypeVar("T")
 
 
 class KeysOf:
@@ -327,132 +303,3 @@ class Bank:
         )
         secret = payer_secret(K_PAYER, VENDOR, payer)
         return {"scrip": msgspec.to_builtins(scrip), "secret": codec.b64u(secret)}
-
-
-class World:
-    """A wallet's surroundings in one process: a file, a clock, a site and a bank."""
-
-    def __init__(self, folder: Path, *, site: Site | None = None, bank: Bank | None = None) -> None:
-        self.now_ms = 1_800_000_000_000
-        self.path = folder / "wallet.db"
-        create(self.path, PASSPHRASE, CHEAP).close()
-        self.site: Any = site or Site(self.now_s)
-        self.bank: Any = bank or Bank(self.now_s)
-        self.schemes: dict[str, Scheme] = {"millicent": MILLICENT}
-        self.said: list[str] = []
-        """Names of the commands that the flow gave, in order."""
-        self.approves: bool | None = None
-        self.limits = Limits()
-        self.load_micro = 2_000
-        self._turn = threading.Lock()
-        self._draws = 0
-        self.reopen()
-
-    def now_s(self) -> int:
-        return self.now_ms // 1000
-
-    def reopen(self) -> None:
-        """As another process would: nothing of the last one is left but its file."""
-        self.store = Store(open_file(self.path, PASSPHRASE))
-
-    def crash(self) -> None:
-        """The process dies: its connection is gone, and its rows belong to a dead process."""
-        with self.store.file.write() as db:
-            db.execute("UPDATE purchases SET owner=? WHERE owner<>0", (DEAD_PROCESS,))
-            db.execute("UPDATE asks SET owner=? WHERE owner<>0", (DEAD_PROCESS,))
-        self.store.file.close()
-        self.reopen()
-
-    def run_until(self, flow: Flow[T], count: int) -> bool:
-        """Run `count` commands of a flow and drop it there; False if it ended before."""
-        try:
-            command = next(flow)
-            for number in range(1, count + 1):
-                value = self.answer(command)
-                if number == count:
-                    break
-                command = flow.send(value)
-        except StopIteration:
-            return False
-        flow.close()
-        return True
-
-    def guide(self) -> Guide:
-        return Guide(
-            schemes=self.schemes,
-            brokers={
-                BROKER: Broker(
-                    id=BROKER,
-                    url="https://broker.example",
-                    account="alice",
-                    token="tok-alice",
-                    currency=CURRENCY,
-                )
-            },
-            policy=Policy(self.limits),
-            ring=KeysOf(),
-            load_micro=self.load_micro,
-        )
-
-    def answer(self, command: Command) -> Any:
-        """What the driver does, without a socket."""
-        with self._turn:
-            self.said.append(_say(command))
-            match command:
-                case Look():
-                    self._draws += 1
-                    entropy = hashlib.shake_256(self._draws.to_bytes(8, "big")).digest(512)
-                    return At(now_s=self.now_s(), entropy=entropy)
-                case SendRequest(request=request):
-                    return self.site.handle(request)
-                case AskMint(ask=ask):
-                    return self.bank.handle(ask)
-                case AskPayer():
-                    return bool(self.approves)
-                case Wait(delay_ms=delay_ms):
-                    self.now_ms += delay_ms
-                    return None
-                case _:
-                    return self.store.do(command)
-
-    def run(self, flow: Flow[T]) -> T:
-        return drive(flow, self.answer)
-
-    def fetch(self, path: str = "/a", *, method: str = "GET", body: bytes = b"") -> Fetched:
-        fetched = self.run(fetch(self.guide(), get(path, method=method, body=body)))
-        if fetched.purchase is not None and fetched.verdict is Verdict.DONE:
-            self.store.deliver(fetched.purchase)
-        return fetched
-
-    def held_micro(self, *states: str) -> int:
-        """What instruments in these states are worth, all but the spent ones by default."""
-        holdings = Book(self.store.file).holdings()
-        return sum(each.worth_micro for each in holdings if not states or each.state in states)
-
-    def require_conserved(self) -> None:
-        """What was sold is held or was charged, and nothing else."""
-        charged_micro = sum(amount_micro for _, amount_micro in self.site.charges)
-        assert self.bank.sold_micro == self.held_micro() + charged_micro
-
-
-def get(path: str, *, method: str = "GET", body: bytes = b"") -> Request:
-    return Request(method=method, url=SITE + path, body=body)
-
-
-def purchase_on(world: World, path: str = "/a") -> Purchase:
-    """A purchase that is written and not sent."""
-    made: list[Purchase] = []
-    flow = fetch(world.guide(), get(path))
-    command = next(flow)
-    while not (isinstance(command, SendRequest) and command.leg == "paid"):
-        answer = world.answer(command)
-        if isinstance(answer, Purchase):
-            made.append(answer)
-        command = flow.send(answer)
-    flow.close()
-    return made[-1]
-
-
-def _say(command: Command) -> str:
-    name = type(command).__name__
-    return f"{name}:{command.leg}" if isinstance(command, SendRequest) else name

@@ -51,7 +51,11 @@ def served(handle_at: Callable[[str], Handle]) -> Iterator[str]:
 
         do_GET = do_POST = _answer  # noqa: N815 - names that http.server looks for
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: Any) -> None:
+            """Payers hang up, some of them killed."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     origin = f"http://127.0.0.1:{server.server_port}"
     handle = handle_at(origin)

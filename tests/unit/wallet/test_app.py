@@ -12,8 +12,9 @@ from farthing.wallet.app import PASSPHRASE_VARIABLE, PATH_VARIABLE, Wallet, defa
 from farthing.wallet.app import open_wallet as reopen
 from farthing.wallet.commands import Question
 from farthing.wallet.policy import Limits
-from tests.unit.wallet.farside import BROKER, CHEAP, CURRENCY, PASSPHRASE, Bank, Site
+from tests.unit.wallet.farside import BROKER, CURRENCY, Bank, Site
 from tests.unit.wallet.servers import ADMIN, PAGE, TOKEN, BankApi, served, site_at
+from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 
 def now_s() -> int:

@@ -6,7 +6,8 @@ from farthing.errors import Unknown
 from farthing.wallet.book import Book
 from farthing.wallet.commands import Broker
 from farthing.wallet.policy import Limits
-from tests.unit.wallet.farside import BROKER, SITE, VENDOR, World, purchase_on
+from tests.unit.wallet.farside import BROKER, SITE, VENDOR
+from tests.unit.wallet.world import World, purchase_on
 
 ONE = Broker(id="one", url="https://one", account="alice", token="t-1", currency="eur")
 TWO = Broker(id="two", url="https://two", account="alice", token="t-2", currency="usd")

@@ -18,7 +18,8 @@ from farthing.wallet.choice import choose, is_paid, place_of, read_offers
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.policy import Limits
 from farthing.wire.offers import Received
-from tests.unit.wallet.farside import SITE, World, get
+from tests.unit.wallet.farside import SITE
+from tests.unit.wallet.world import World, get
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import hashlib
 from pathlib import Path
 
 from farthing.wallet.commands import Broker, Request, Response
-from tests.unit.wallet.farside import World, purchase_on
+from tests.unit.wallet.world import World, purchase_on
 
 
 def test_a_header_set_again_replaces_the_old_one() -> None:

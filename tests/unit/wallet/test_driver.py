@@ -23,8 +23,8 @@ from farthing.wallet.commands import (
 from farthing.wallet.driver import ENTROPY_BYTES, Driver, drive, read_mint
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import fetch
-from tests.unit.wallet.farside import World, get
 from tests.unit.wallet.servers import served
+from tests.unit.wallet.world import World, get
 
 
 @pytest.fixture
@@ -110,7 +110,10 @@ def test_a_dead_address_is_a_failure_and_no_exception(driver: Driver) -> None:
 
 def test_a_body_over_the_limit_is_cut(driver: Driver) -> None:
     big = b"[" + b"1," * JSON_BYTES_MAX + b"1]"
-    handle = lambda request: Response(status=200, url=request.url, body=big)  # noqa: E731 - one line
+
+    def handle(request: Request) -> Response:
+        return Response(status=200, url=request.url, body=big)
+
     with served(lambda _: handle) as origin, driver.session() as session:
         command = SendRequest(request=Request(method="GET", url=origin), leg="outcome")
         assert len(session.answer(command).body) == JSON_BYTES_MAX

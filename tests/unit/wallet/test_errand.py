@@ -9,7 +9,8 @@ from farthing.wallet.book import Book
 from farthing.wallet.commands import Answered, Ask, AskMint, Failed, FinishAsk, OpenAsk, Refused
 from farthing.wallet.errand import MESSAGES_MAX, SENDS_MAX, give_back
 from farthing.wallet.flow import recover
-from tests.unit.wallet.farside import Bank, World
+from tests.unit.wallet.farside import Bank
+from tests.unit.wallet.world import World
 
 
 @pytest.fixture
@@ -58,11 +59,11 @@ def test_a_refused_ask_is_closed(world: World) -> None:
 def test_a_wrong_token_leaves_the_ask_open(world: World) -> None:
     handle = world.bank.handle
     denied = Refused(refusal=Denied("token_unknown"), retry="later")
-    world.bank.handle = lambda ask: denied  # type: ignore[method-assign]  # one refusal
+    world.bank.handle = lambda ask: denied
     with pytest.raises(Denied, match="token_unknown"):
         world.fetch("/a")
     world.crash()
-    world.bank.handle = handle  # type: ignore[method-assign]  # as it was
+    world.bank.handle = handle
     assert world.run(recover(world.guide())).asks_finished == 1
     assert world.held_micro("ready") == 2_000
 
@@ -73,7 +74,7 @@ def test_scrip_that_was_not_ordered_is_not_kept(world: World) -> None:
     def cheat(key: str, message: object) -> object:
         return issue(key, {"valueMicro": 1_999})
 
-    world.bank.issue = cheat  # type: ignore[method-assign]  # a mint that cheats
+    world.bank.issue = cheat
     with pytest.raises(Forged, match="scrip_not_as_ordered"):
         world.fetch("/a")
     assert world.held_micro() == 0
@@ -108,7 +109,7 @@ class Mints:
 def test_scrip_is_burned_at_its_vendor_and_then_credited(world: World) -> None:
     loaded(world)
     mints = Mints(world)
-    world.bank.handle = mints.handle  # type: ignore[method-assign]  # both mints
+    world.bank.handle = mints.handle
     (held,) = Book(world.store.file).held()
     done = world.run(give_back(world.guide(), held.broker_id, held.site, held.instrument))
     assert done
@@ -122,7 +123,7 @@ def test_a_give_back_killed_at_any_command_is_finished_by_recovery(tmp_path: Pat
         (tmp_path / str(count)).mkdir()
         world = loaded(World(tmp_path / str(count)))
         mints = Mints(world)
-        world.bank.handle = mints.handle  # type: ignore[method-assign]  # both mints
+        world.bank.handle = mints.handle
         (held,) = Book(world.store.file).held()
         flow = give_back(world.guide(), held.broker_id, held.site, held.instrument)
         if not world.run_until(flow, count):
@@ -151,7 +152,7 @@ def test_an_errand_of_endless_messages_is_stopped(
     loaded(world)
     again = Asked(operation="take_back", message={})
     monkeypatch.setattr(MillicentPurse, "receive", lambda *_: again)
-    world.bank.handle = lambda ask: Answered(value={})  # type: ignore[method-assign]  # any answer
+    world.bank.handle = lambda ask: Answered(value={})
     (held,) = Book(world.store.file).held()
     with pytest.raises(Broken, match="errand_too_long"):
         world.run(give_back(world.guide(), held.broker_id, held.site, held.instrument))

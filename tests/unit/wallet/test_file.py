@@ -7,7 +7,7 @@ import pytest
 from farthing.errors import Broken, Busy, Denied, Misconfigured
 from farthing.wallet import file
 from farthing.wallet.file import create, open_file
-from tests.unit.wallet.farside import CHEAP, PASSPHRASE
+from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 
 @pytest.fixture

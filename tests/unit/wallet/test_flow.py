@@ -15,7 +15,8 @@ from farthing.wallet.flow import fetch, recover
 from farthing.wallet.policy import Limits
 from farthing.wallet.rows import LEASE_S
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict
-from tests.unit.wallet.farside import SITE, Bank, Site, World, get
+from tests.unit.wallet.farside import SITE, Bank, Site
+from tests.unit.wallet.world import World, get
 
 STEPS_MAX = 60  # no conversation here is longer
 FAULTS: list[list[str]] = [

@@ -10,8 +10,9 @@ import pytest
 from farthing.errors import Denied, Overlimit
 from farthing.wallet.app import Wallet, init
 from farthing.wallet.commands import Failed, Request, Response
-from tests.unit.wallet.farside import BROKER, CHEAP, CURRENCY, PASSPHRASE, Bank, Site
+from tests.unit.wallet.farside import BROKER, CURRENCY, Bank, Site
 from tests.unit.wallet.servers import PAGE, TOKEN, BankApi, served, site_at
+from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 
 def now_s() -> int:

@@ -11,7 +11,7 @@ from farthing.errors import Unavailable
 from farthing.wallet.commands import Failed, Request, Response, SendRequest
 from farthing.wallet.driver import Driver
 from farthing.wallet.line import Line
-from tests.unit.wallet.farside import World
+from tests.unit.wallet.world import World
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 BROKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"

@@ -6,7 +6,7 @@ import pytest
 from farthing.errors import Broken
 from farthing.wallet.commands import Ask
 from farthing.wallet.rows import LEASE_S, OPEN, Rows
-from tests.unit.wallet.farside import DEAD_PROCESS, World, purchase_on
+from tests.unit.wallet.world import DEAD_PROCESS, World, purchase_on
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from farthing.wallet.flow import recover
 from farthing.wallet.settling import Verdict, look_up, outcome_request, require_receipt, send
 from farthing.wire import mpp, receipts
 from farthing.wire.offers import Receipt
-from tests.unit.wallet.farside import SITE, VENDOR, World, get, purchase_on
+from tests.unit.wallet.farside import SITE, VENDOR
+from tests.unit.wallet.world import World, get, purchase_on
 
 SECRET = b"k" * 32
 KEYS_URL = SITE + "/.well-known/farthing-keys"
@@ -44,7 +45,7 @@ def answered_with(world: World, made: Purchase, *answers: Response | Failed) -> 
             return Failed(reason="ConnectError")
         return script.pop(0)
 
-    world.site.handle = handle  # type: ignore[method-assign]  # a scripted site
+    world.site.handle = handle
     _, verdict = world.run(send(world.guide(), made, get("/a")))
     assert script == []
     return verdict
@@ -187,7 +188,7 @@ def test_the_vendors_keys_are_read_at_the_origin_that_was_paid(
             return Failed(reason="ConnectError")
         return keys if request.url == KEYS_URL else page
 
-    world.site.handle = handle  # type: ignore[method-assign]  # a scripted site
+    world.site.handle = handle
     _, verdict = world.run(send(world.guide(), made, get("/a")))
     assert verdict is (Verdict.DONE if known else Verdict.UNDECIDED)
 
@@ -227,7 +228,7 @@ def test_an_instrument_without_a_key_shows_its_payload(
 def test_an_answer_that_says_nothing_decides_nothing(world: World, answer: Response) -> None:
     made = purchase_on(world)
     world.now_ms += 10**7
-    world.site.handle = lambda request: answer  # type: ignore[method-assign]  # a scripted site
+    world.site.handle = lambda request: answer
     assert world.run(look_up(world.guide(), made)) is Verdict.UNDECIDED
     assert world.held_micro("offered") == 2_000
 

@@ -6,6 +6,7 @@ import pytest
 
 from farthing import codec
 from farthing.schemes.contract import At, Instrument, Need
+from farthing.wallet.book import Book
 from farthing.wallet.commands import (
     Abandoned,
     Ask,
@@ -26,16 +27,8 @@ from farthing.wallet.flow import fetch
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.rows import LEASE_S
 from farthing.wallet.store import REPEAT_S, Store
-from tests.unit.wallet.farside import (
-    BROKER,
-    CURRENCY,
-    PASSPHRASE,
-    SITE,
-    VENDOR,
-    World,
-    get,
-    purchase_on,
-)
+from tests.unit.wallet.farside import BROKER, CURRENCY, SITE, VENDOR
+from tests.unit.wallet.world import PASSPHRASE, World, get, purchase_on
 
 WISH = Wish(
     scheme="millicent", broker_id=BROKER, vendor_id=VENDOR, currency=CURRENCY, price_micro=200
@@ -151,6 +144,73 @@ def test_only_instruments_that_can_pay_are_tried(world: World) -> None:
     command = msgspec.structs.replace(reserve(world, "/b"), pay=pay)
     assert world.store.do(command) == Nothing(coming=False)
     assert tried == ["mc:exact"]
+
+
+def general(world: World, made: Purchase) -> Instrument:
+    """Puts an instrument that any vendor takes into the file."""
+    card = msgspec.structs.replace(made.paid.spent, id="card", vendor_id="", worth_micro=9_000)
+    settled(world, made, state="done", instruments=(card,))
+    return card
+
+
+def opening(world: World, path: str, made: Purchase) -> Reserve:
+    """A reservation that opens a general instrument and pays from what it opened."""
+
+    def open_one(number: int, card: Instrument) -> tuple[Instrument, Instrument]:
+        less = msgspec.structs.replace(card, body=card.body + b" less")
+        return less, msgspec.structs.replace(card, id=f"open_{path}", vendor_id=VENDOR)
+
+    def pay(number: int, instrument: Instrument) -> Purchase:
+        paid = msgspec.structs.replace(made.paid, spent=instrument)
+        return msgspec.structs.replace(made, id=f"w_{path}", paid=paid)
+
+    return msgspec.structs.replace(
+        reserve(world, path, made=made), open=open_one, pay=pay, patient=False
+    )
+
+
+def test_a_general_instrument_is_opened_and_stays(world: World) -> None:
+    made = purchase_on(world)
+    card = general(world, made)
+    for path in ("/b", "/c"):
+        got = world.store.do(opening(world, path, made))
+        assert isinstance(got, Purchase)
+        assert got.paid.spent.id == f"open_{path}"
+    (held,) = Book(world.store.file).held()
+    assert held.instrument.id == "card"
+    assert held.instrument.body == card.body + b" less less"
+    assert world.held_micro("offered") == 18_000
+
+
+def test_a_patient_flow_opens_nothing_while_another_pays(world: World) -> None:
+    made = purchase_on(world)
+    general(world, made)
+    world.store.do(opening(world, "/b", made))
+    patient = msgspec.structs.replace(opening(world, "/c", made), patient=True)
+    assert world.store.do(patient) == Nothing(coming=True)
+
+
+def test_a_general_instrument_that_cannot_be_opened_is_passed_over(world: World) -> None:
+    made = purchase_on(world)
+    general(world, made)
+    command = msgspec.structs.replace(
+        opening(world, "/b", made), open=lambda number, instrument: None
+    )
+    assert world.store.do(command) == Nothing(coming=False)
+    assert world.held_micro("ready") == 9_000
+
+
+def test_an_instrument_for_any_vendor_with_nothing_to_open_is_offered_itself(world: World) -> None:
+    made = purchase_on(world)
+    general(world, made)
+    command = opening(world, "/b", made)
+    command = msgspec.structs.replace(
+        command, open=lambda number, instrument: (instrument, instrument)
+    )
+    got = world.store.do(command)
+    assert isinstance(got, Purchase)
+    assert got.paid.spent.id == "card"
+    assert world.held_micro("offered") == 9_000
 
 
 def test_the_budget_is_checked_in_the_transaction_that_spends(world: World) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from farthing.errors import Broken, Denied, Misconfigured
 from farthing.wallet.vault import Cost, Lock, create, unlock
-from tests.unit.wallet.farside import CHEAP, PASSPHRASE
+from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 
 def test_the_passphrase_opens_what_was_sealed_under_it() -> None:

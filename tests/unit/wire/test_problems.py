@@ -19,7 +19,7 @@ from farthing.errors import (
     Unsolicited,
     classes,
 )
-from farthing.wire import mpp, problems, x402
+from farthing.wire import mpp, problems, x402, x402_response
 from farthing.wire.offers import Tender
 from tests.unit.wire.examples import (
     CHALLENGE_ID,
@@ -104,7 +104,7 @@ def test_refused_x402_payment_is_told_in_its_own_header() -> None:
     refusal = Undecided("outcome_unknown", "ask again")
     status, headers, body = problems.problem(refusal, network=network, reference="pw:1")
     [told] = values(list(headers), b"payment-response")
-    assert x402.read_response(told) == x402.Response(
+    assert x402_response.read_response(told) == x402_response.Response(
         receipt=None,
         transaction="pw:1",
         network=network,
@@ -121,7 +121,7 @@ def test_no_402_after_value_moved() -> None:
     status, headers, body = problems.problem(refusal, value_moved=True, network="farthing:b")
     assert (status, json.loads(body)["status"]) == (403, 403)
     [told] = values(list(headers), b"payment-response")
-    assert x402.read_response(told).reason == "insufficient_funds"
+    assert x402_response.read_response(told).reason == "insufficient_funds"
 
 
 def test_fact_cannot_take_the_place_of_a_member() -> None:
@@ -136,7 +136,7 @@ def test_pending_transaction_may_come_as_a_fact_of_the_refusal() -> None:
     refusal = Undecided("outcome_unknown", reference="pw:1")
     _, headers, body = problems.problem(refusal, network="farthing:demo-broker")
     [told] = values(list(headers), b"payment-response")
-    assert x402.read_response(told).transaction == json.loads(body)["reference"] == "pw:1"
+    assert x402_response.read_response(told).transaction == json.loads(body)["reference"] == "pw:1"
 
 
 def test_scripts_may_read_the_headers_where_the_request_had_an_origin() -> None:
@@ -181,7 +181,7 @@ def test_refused_x402_payment_gets_fresh_offers_and_a_response() -> None:
     refusal = Unsolicited("no_matching_requirements")
     headers, _ = required(refusal=refusal, of_payment=True)
     [told] = values(headers, b"payment-response")
-    found = x402.read_response(told)
+    found = x402_response.read_response(told)
     assert (found.code, found.network) == ("no_matching_requirements", "farthing:demo-broker")
     assert not values(required(refusal=refusal)[0], b"payment-response")
 

@@ -30,6 +30,8 @@ CERTIFICATE_TAG = "farthing/payword/certificate/1"
 COMMITMENT_TAG = "farthing/payword/commitment/1"
 CERTIFICATE_KEY = CERTIFICATE_TAG  # purpose of the broker's key; its id is the broker's
 
+REVOKED_PREFIX = b"payword/revoked/"
+
 TRAITS = Traits(
     name="payword",
     wire="payword",
@@ -172,6 +174,11 @@ Link = tuple[int, int, str]
 def counter_id(commitment_id: bytes, denomination: int) -> bytes:
     """The mark of one chain, at the gate and at the broker."""
     return b"payword" + commitment_id + denomination.to_bytes(8, "big")
+
+
+def revoked_key(serial: str) -> bytes:
+    """Where the hot list names a certificate, at the broker and at every gate."""
+    return REVOKED_PREFIX + serial.encode()
 
 
 def verify_certificate(certificate: Certificate, ring: Ring, now_s: int) -> None:

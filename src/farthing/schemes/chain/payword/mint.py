@@ -33,6 +33,7 @@ from farthing.schemes.chain.payword.commitment import (
     DAY_S,
     DISPUTE_S,
     LIMIT_MICRO_MAX,
+    REVOKED_PREFIX,
     SKEW_S,
     SUBMIT_S,
     TRAITS,
@@ -41,6 +42,7 @@ from farthing.schemes.chain.payword.commitment import (
     Link,
     counter_id,
     require_vouched,
+    revoked_key,
     verify_certificate,
     verify_commitment,
 )
@@ -106,15 +108,11 @@ def _slot_keys(commitment: Commitment) -> tuple[bytes, ...]:
     )
 
 
-def revoked_key(serial: str) -> bytes:
-    """Where the hot list names a certificate."""
-    return f"payword/revoked/{serial}".encode()
-
-
 class PaywordMint(Mint):
     """The broker's side."""
 
     traits = TRAITS
+    published = REVOKED_PREFIX
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """Signatures and every link; `Forged`, `Late`, `WrongVendor`, `Overlimit`, `Denied`."""

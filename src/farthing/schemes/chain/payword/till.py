@@ -17,6 +17,7 @@ from farthing.errors import (
     Misconfigured,
     OutOfRange,
     Replayed,
+    Revoked,
     Underpaid,
     Unfit,
     WrongVendor,
@@ -35,6 +36,7 @@ from farthing.schemes.chain.payword.commitment import (
     counter_id,
     require_day,
     require_vouched,
+    revoked_key,
     verify_certificate,
     verify_commitment,
 )
@@ -131,19 +133,26 @@ class PaywordTill(Till):
         return payment.commitment.id
 
     def recall(self, payment: Payment) -> Keys:
-        """The counters of every chain that the payment names."""
+        """The counters of every chain that the payment names; at an opening the hot list too."""
         commitment_id = self._id(payment)
         if isinstance(payment.commitment, str):
-            denominations = [denomination for denomination, _, _ in payment.links]
-        else:
-            denominations = [denomination for denomination, _, _ in payment.commitment.chains]
-        return Keys(counters=tuple(counter_id(commitment_id, d) for d in denominations))
+            return Keys(
+                counters=tuple(counter_id(commitment_id, value) for value, _, _ in payment.links)
+            )
+        return Keys(
+            counters=tuple(
+                counter_id(commitment_id, value) for value, _, _ in payment.commitment.chains
+            ),
+            records=(revoked_key(payment.commitment.certificate.serial),),
+        )
 
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
         """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, and so on."""
         commitment_id = self._id(payment)
+        if memory.records:
+            raise Revoked("certificate_revoked", "the broker has put this certificate on its list")
         opening = self._open(payment.commitment, at)
         marks: list[Mark] = []
         value_micro = 0

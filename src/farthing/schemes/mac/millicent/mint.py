@@ -88,6 +88,8 @@ class MillicentMint(Mint):
             "take_back": self._check_burn,
             "grant": self._check_licence,
         }
+        if operation not in checks:
+            return super().check(operation, message, account, at)
         parsed = checks[operation](message, account)
         if isinstance(parsed, Order):
             expires_at_s = (at.now_s + LIFE_S) // DAY_S * DAY_S + DAY_S

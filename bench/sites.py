@@ -1,0 +1,39 @@
+"""The site that is measured, with and without a gate before it: `python -m bench.sites NAME PORT`.
+
+`plain` is the site itself, `paid` the same behind `farthing.asgi.Paywall` over the folder that
+`FARTHING_DATA` names.
+"""
+
+import sys
+
+from farthing.asgi import Paywall
+from farthing.cli.servers import serve
+from farthing.vendor.asgi import App, Receive, Scope, Send
+
+PAGE = b"<!doctype html><title>A page</title>" + b"<p>Small money, long history.</p>" * 60
+_HEADERS = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-length", str(len(PAGE)).encode()),
+]
+
+
+async def site(scope: Scope, receive: Receive, send: Send) -> None:
+    """Two kilobytes of HTML at every path."""
+    if scope["type"] != "http":
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    await send({"type": "http.response.body", "body": PAGE})
+
+
+def plain() -> App:
+    """The site."""
+    return site
+
+
+def paid() -> App:
+    """The site behind a gate."""
+    return Paywall(site)
+
+
+if __name__ == "__main__":
+    serve(f"bench.sites:{sys.argv[1]}", host="127.0.0.1", port=int(sys.argv[2]), workers=1)

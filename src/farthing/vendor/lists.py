@@ -1,0 +1,137 @@
+"""What a vendor fetches from its broker now and then: public keys and revocations.
+
+Both documents are signed by the broker's root key, which was pinned when the vendor's folder was
+made; a broker that shows another root is refused. New keys join the ring, revoked names become
+records that tills look up. Nothing is ever taken off: a name on the list stays until it is
+forgotten with its instrument.
+"""
+
+import hashlib
+from typing import Protocol
+
+import msgspec
+
+from farthing import codec, marks
+from farthing.crypto import signing
+from farthing.errors import Expired, Forged, Malformed
+from farthing.schemes.contract import Json, Key
+from farthing.stores.keys import KeyRing
+from farthing.vendor.driver import MarkStore
+
+BROKER_ROOT_KEY = "farthing/broker/root/1"
+KEYS_PATH = "/.well-known/farthing-keys"
+SKEW_S = 120  # between the broker's clock and ours
+KEPT_S = 60 * 86_400  # a revoked name outlives whatever it names
+
+
+class Source(Protocol):
+    """The broker's public documents."""
+
+    async def get(self, path: str) -> Json:
+        """A document; `Unavailable`."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of the key document."""
+
+    id: str
+    public: str
+    purpose: str
+
+
+class KeyDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broker says of itself."""
+
+    broker: str
+    currency: str
+    keys: tuple[Entry, ...]
+
+
+class ListDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A scheme's revocations."""
+
+    broker: str
+    next_update_s: int
+    revoked: tuple[str, ...]
+    scheme: str
+
+
+def verify_document(document: Json, root_public: bytes) -> None:
+    """`Malformed` without a signature, `Forged` unless it is the root key's."""
+    if not isinstance(document, dict):
+        raise Malformed("document_malformed", "expected a signed object")
+    kind, _, sig = str(document.get("sig")).partition(":")
+    if kind != "ed25519":
+        raise Malformed("document_unsigned", "the broker's document has no signature")
+    unsigned = {name: value for name, value in document.items() if name != "sig"}
+    signing.verify(root_public, codec.canonical(unsigned), codec.unb64u(sig, size_bytes=64))
+
+
+async def fetch_keys(broker: Source, root_public: bytes = b"") -> tuple[KeyDocument, list[Key]]:
+    """The broker's key document and keys; `Forged` if its root is not the pinned one.
+
+    Without a pinned root (the first time) the document's own root vouches for it, and the
+    connection's TLS for that.
+    """
+    document = await broker.get(KEYS_PATH)
+    try:
+        found = msgspec.convert(document, KeyDocument)
+    except msgspec.ValidationError:
+        raise Malformed("document_malformed", "expected broker, currency and keys") from None
+    keys = [
+        Key(id=one.id, purpose=one.purpose, public=codec.unb64u(one.public, size_bytes=32))
+        for one in found.keys
+    ]
+    roots = [key.public for key in keys if key.purpose == BROKER_ROOT_KEY]
+    if root_public and root_public not in roots:
+        raise Forged("broker_root_changed", "this broker shows another root key than it had")
+    if not roots:
+        raise Malformed("document_malformed", "the broker shows no root key")
+    verify_document(document, root_public or roots[0])
+    return found, keys
+
+
+async def refresh_keys(broker: Source, ring: KeyRing, root_id: str) -> int:
+    """Add the broker's new keys to the ring; how many there were."""
+    root = ring.find(BROKER_ROOT_KEY, root_id)
+    if root is None:
+        raise Forged("broker_root_missing", "the ring has lost the broker's root key")
+    _, keys = await fetch_keys(broker, root.public)
+    fresh = [
+        key
+        for key in keys
+        if key.purpose != BROKER_ROOT_KEY and ring.find(key.purpose, key.id) is None
+    ]
+    for key in fresh:
+        ring.add(key)
+    return len(fresh)
+
+
+async def refresh_list(
+    broker: Source, store: MarkStore, scheme: str, prefix: bytes, root_public: bytes, now_s: int
+) -> int:
+    """Record a scheme's revocations; how many names the list has. `Forged`, `Expired`."""
+    document = await broker.get(f"/lists/{scheme}")
+    verify_document(document, root_public)
+    found = msgspec.convert(document, ListDocument)
+    if found.scheme != scheme:
+        raise Forged("list_of_another_scheme", "the broker answered with another list")
+    if now_s > found.next_update_s + SKEW_S:
+        raise Expired("list_stale", "the broker shows an old list")
+    names = sorted(set(found.revoked))
+    digest = hashlib.sha256(codec.canonical(names)).digest()
+    until_s = now_s + KEPT_S
+    hold = marks.Hold(
+        k=f"list/{scheme}/{codec.b64u(digest)}",
+        digest=digest,
+        marks=(),
+        kept=b"",
+        now_s=now_s,
+        lease_until_s=now_s,
+        until_s=until_s,
+    )
+    records = tuple(
+        marks.Put(key=prefix + name.encode(), value=b"", until_s=until_s) for name in names
+    )
+    await store.do(marks.Take(hold=hold, outcome=b"", records=records))
+    return len(names)

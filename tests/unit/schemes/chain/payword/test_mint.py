@@ -1,0 +1,332 @@
+import itertools
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farthing import codec
+from farthing.crypto import signing
+from farthing.errors import (
+    Conflict,
+    Denied,
+    Expired,
+    Forged,
+    Late,
+    Malformed,
+    OutOfRange,
+    Overlimit,
+    Refusal,
+    Revoked,
+    Unfit,
+    Unsupported,
+    WrongVendor,
+)
+from farthing.schemes.chain.payword.commitment import LIMIT_MICRO_MAX, SLOTS
+from farthing.schemes.chain.payword.mint import revoked_key
+from farthing.schemes.contract import Json
+from tests.kit.canaries import canary
+from tests.kit.flips import bit_flips
+from tests.kit.parties import DAY_S, PAYER, VENDOR, payer_account, vendor_account
+from tests.kit.payword import SLOT_MICRO, TODAY, Hand, Scene, certifying_key, public_ring
+
+PUBLIC = codec.b64u(signing.public_of(bytes(32)))
+REFUSED = (
+    Malformed, Forged, WrongVendor, Expired, OutOfRange, Overlimit, Late, Revoked,
+)  # fmt: skip  # - classes that a changed claim may meet; Unfit is Malformed
+
+
+def claim_of(hand: Hand, index: int, value: int = 100) -> dict[str, Json]:
+    """A claim as a vendor would make it."""
+    return {"commitment": msgspec.to_builtins(hand.commitment), "links": [hand.link(index, value)]}
+
+
+def test_a_certificate_is_for_the_asked_key_and_credit() -> None:
+    scene = Scene()
+    asked = {"limitMicro": 5_000, "publicKey": PUBLIC}
+    certificate = scene.broker.run("issue", asked, scene.account).answer["certificate"]
+    assert (certificate["publicKey"], certificate["limitMicro"]) == (PUBLIC, 5_000)
+    assert certificate["expiresAtS"] == scene.clock.now_s + 30 * DAY_S
+    assert PAYER not in certificate["payer"]
+    assert scene.broker.balances == {}
+
+
+@pytest.mark.parametrize("limit_micro", [-1, 0, LIMIT_MICRO_MAX + 1])
+def test_credit_out_of_range_is_not_certified(limit_micro: int) -> None:
+    scene = Scene()
+    rich = payer_account(credit_limit_micro=10**12)
+    with pytest.raises(Malformed):
+        scene.broker.run("issue", {"limitMicro": limit_micro, "publicKey": PUBLIC}, rich)
+    asked = {"limitMicro": LIMIT_MICRO_MAX, "publicKey": PUBLIC}
+    assert scene.broker.run("issue", asked, rich).answer
+
+
+def test_certificates_never_promise_more_than_the_operator_granted() -> None:
+    scene = Scene(credit_micro=2_000_000)  # 800,000 of it are certified
+    asked = {"limitMicro": 1_200_001, "publicKey": PUBLIC}
+    before = scene.broker.snapshot()
+    with pytest.raises(Overlimit, match="credit_all_certified"):
+        scene.broker.run("issue", asked, scene.account)
+    with pytest.raises(Overlimit, match="no_such_credit"):
+        scene.broker.run("issue", asked | {"limitMicro": 2_000_001}, scene.account)
+    assert scene.broker.snapshot() == before
+    scene.broker.run("issue", asked | {"limitMicro": 1_200_000}, scene.account)
+
+
+def test_credit_of_a_certificate_that_ended_or_was_revoked_is_free_again() -> None:
+    for free in ("end", "revoke"):
+        scene = Scene(credit_micro=SLOTS * SLOT_MICRO)
+        with pytest.raises(Overlimit):
+            scene.certify()
+        if free == "end":
+            scene.clock.now_s = scene.certificate.expires_at_s + 121
+        else:
+            serial = Hand(scene.certificate).commitment.certificate.serial
+            scene.broker.run("take_back", {"serial": serial}, scene.account)
+        assert scene.certify().worth_micro > 0
+
+
+@pytest.mark.parametrize("key", ["", "AAAA", PUBLIC + "A", PUBLIC[:-1] + "="])
+def test_a_key_of_another_size_is_not_certified(key: str) -> None:
+    scene = Scene()
+    with pytest.raises(Malformed):
+        scene.broker.run("issue", {"limitMicro": 8, "publicKey": key}, scene.account)
+
+
+@pytest.mark.parametrize(
+    ("operation", "role"), [("issue", "vendor"), ("redeem", "payer"), ("take_back", "vendor")]
+)
+def test_an_operation_is_for_one_kind_of_account(operation: str, role: str) -> None:
+    scene = Scene()
+    account = vendor_account() if role == "vendor" else payer_account()
+    with pytest.raises(Denied, match="wrong_kind_of_account"):
+        scene.broker.run(operation, {}, account)  # type: ignore[arg-type]  # one of four words
+    with pytest.raises(Unsupported):
+        scene.broker.run("grant", {}, account)
+
+
+def test_the_payer_is_billed_and_the_vendor_paid_for_the_last_word() -> None:
+    scene = Scene()
+    assert scene.broker.redeem(claim_of(Hand(scene.certificate), 7)) == 700
+    assert scene.broker.balances == {"guarantee/ann": -700, "vendor/news": 700}
+
+
+def test_a_second_redemption_pays_the_difference_only() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    earned = [scene.broker.redeem(claim_of(hand, index)) for index in (7, 7, 10, 3, 10)]
+    assert earned == [700, 0, 300, 0, 0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(-1, 60), st.booleans()), min_size=1, max_size=10))
+def test_claims_in_any_order_pay_the_highest_true_index_once(
+    claims: list[tuple[int, bool]],
+) -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    highest = 0
+    for index, is_true in claims:
+        message = claim_of(hand, min(max(index, 0), 50))
+        message["links"][0][1] = index
+        if not is_true:
+            message["links"][0][2] = "A" * 22
+        try:
+            scene.broker.redeem(message)
+        except Refusal as wrong:
+            assert isinstance(wrong, REFUSED)  # noqa: PT017 - some are paid
+        else:
+            assert is_true
+            highest = max(highest, index)
+        assert scene.broker.balances["vendor/news"] == 100 * highest
+
+
+def test_unrevealed_words_cannot_be_claimed() -> None:
+    scene = Scene()
+    message = claim_of(Hand(scene.certificate), 7)
+    message["links"][0][1] = 8
+    with pytest.raises(Forged, match="word_does_not_hash_to_last"):
+        scene.broker.redeem(message)
+
+
+@pytest.mark.parametrize("index", [-1, 0, 51, 2**40])
+def test_an_index_outside_the_chain_is_out_of_range(index: int) -> None:
+    scene = Scene()
+    message = claim_of(Hand(scene.certificate), 50)
+    message["links"][0][1] = index
+    with pytest.raises((OutOfRange, Malformed)):
+        scene.broker.redeem(message)
+
+
+def test_a_claim_is_for_one_chain_of_the_commitment() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
+    message = claim_of(hand, 7)
+    for links in ([], [hand.link(7), hand.link(1, 2500)]):
+        with pytest.raises(Unfit, match="one_link_a_claim"):
+            scene.broker.redeem(message | {"links": links})
+    with pytest.raises(OutOfRange, match="denomination_unknown"):
+        scene.broker.redeem(message | {"links": [[200, *hand.link(7)[1:]]]})
+    with pytest.raises(Forged):
+        scene.broker.redeem(message | {"links": [[2500, 2, hand.link(2)[2]]]})
+    assert scene.broker.redeem(message) == 700
+    assert scene.broker.redeem(claim_of(hand, 2, 2500)) == 5000
+
+
+def test_a_vendor_claims_its_own_payments_only() -> None:
+    scene = Scene()
+    with pytest.raises(WrongVendor, match="claim_of_another_vendor"):
+        scene.broker.redeem(claim_of(Hand(scene.certificate), 7), "other")
+
+
+def test_words_of_one_day_are_redeemed_within_the_next() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    scene.clock.now_s = (TODAY + 2) * DAY_S + 120
+    assert scene.broker.redeem(claim_of(hand, 7)) == 700
+    scene.clock.now_s += 1
+    with pytest.raises(Late, match="claim_after_submit_window"):
+        scene.broker.redeem(claim_of(hand, 8))
+
+
+def test_words_taken_on_a_certificates_last_day_are_paid() -> None:
+    scene = Scene()
+    scene.clock.now_s = scene.certificate.expires_at_s  # noon of its last day
+    hand = Hand(scene.certificate, day=scene.clock.now_s // DAY_S)
+    scene.vendor.serve(hand.first(hand.link(7)), scene.vendor.offer(100))
+    scene.clock.now_s += DAY_S
+    assert scene.clear() == 700
+
+
+def test_every_commitment_that_a_gate_takes_is_one_that_the_broker_pays() -> None:
+    """The certificate ends around a midnight, and the commitment comes around it too."""
+    around_s = (-241, -240, -121, -120, -119, 0, 119, 120, 121)
+    taken = 0
+    for end_s, now_s in itertools.product(around_s, around_s):
+        scene = Scene()
+        scene.clock.now_s = (TODAY + 1) * DAY_S + end_s
+        scene.certificate = scene.certify()
+        midnight_s = scene.certificate.expires_at_s - end_s
+        scene.clock.now_s = midnight_s + now_s
+        for day in (midnight_s // DAY_S - 1, midnight_s // DAY_S):
+            hand = Hand(scene.certificate, day=day, seed=canary(f"{day}", 16))
+            try:
+                scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
+            except Refusal:
+                continue
+            taken += 1
+            assert scene.broker.redeem(claim_of(hand, 1)) == 100
+    assert taken > 50
+
+
+def test_a_certificate_that_had_ended_before_the_day_pays_nothing() -> None:
+    scene = Scene()
+    day = scene.certificate.expires_at_s // DAY_S + 1
+    scene.clock.now_s = day * DAY_S
+    with pytest.raises(Expired, match="certificate_expired"):
+        scene.broker.redeem(claim_of(Hand(scene.certificate, day=day), 1))
+
+
+def test_a_claim_on_more_than_the_credit_of_its_slots_is_overlimit() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, SLOT_MICRO // 100 + 1),))
+    with pytest.raises(Overlimit, match="commitment_above_limit"):
+        scene.broker.redeem(claim_of(hand, 1))
+
+
+def test_the_credit_of_a_vendor_and_day_is_never_exceeded() -> None:
+    scene = Scene()
+    words = SLOT_MICRO // 100
+    hands = [
+        Hand(scene.certificate, chains=((100, words),), slots=(slot, 1), seed=canary(f"{slot}", 16))
+        for slot in range(SLOTS)
+    ]
+    assert sum(scene.broker.redeem(claim_of(hand, words)) for hand in hands) == SLOTS * SLOT_MICRO
+    before = scene.broker.snapshot()
+    for slots in ((0, 1), (7, 1), (2, 3)):
+        ninth = Hand(scene.certificate, slots=slots, seed=canary("ninth", 16))
+        with pytest.raises(Conflict, match="slot_committed_twice"):
+            scene.broker.redeem(claim_of(ninth, 1))
+    assert scene.broker.snapshot() == before
+    elsewhere = Hand(scene.certificate, vendor="other")
+    assert scene.broker.redeem(claim_of(elsewhere, 1), "other") == 100
+
+
+def test_a_commitment_under_another_brokers_certificate_is_forged() -> None:
+    scene, other = Scene(), Scene()
+    other.broker.mint.setting = msgspec.structs.replace(
+        other.broker.mint.setting, broker_id="other"
+    )
+    with pytest.raises(Forged, match="certificate_of_another_broker"):
+        other.broker.redeem(claim_of(Hand(scene.certificate), 1))
+
+
+def test_a_certificate_that_this_broker_never_gave_is_revoked() -> None:
+    scene, twin = Scene(), Scene()
+    twin.broker.records.clear()
+    with pytest.raises(Revoked, match="certificate_unknown"):
+        twin.broker.redeem(claim_of(Hand(scene.certificate), 1))
+
+
+def test_after_a_rotation_both_keys_certificates_are_paid() -> None:
+    scene = Scene()
+    old = Hand(scene.certificate, slots=(0, 1))
+    new_key = certifying_key("2", canary("next-certifying-key"))
+    scene.broker.ring.add(new_key)
+    scene.vendor.ring.add(*public_ring(new_key).live(new_key.purpose))
+    new = Hand(scene.certify(), slots=(1, 1), seed=canary("new", 16))
+    offer = scene.vendor.offer(100)
+    for hand in (old, new):
+        scene.vendor.serve(hand.first(hand.link(2)), offer)
+    assert scene.clear() == 400
+
+
+def test_only_its_own_account_revokes_a_certificate() -> None:
+    scene = Scene()
+    serial = Hand(scene.certificate).commitment.certificate.serial
+    with pytest.raises(Denied, match="certificate_not_yours"):
+        scene.broker.run("take_back", {"serial": serial}, payer_account("thief"))
+    with pytest.raises(Denied):
+        scene.broker.run("take_back", {"serial": "p_unknown"}, scene.account)
+    assert revoked_key(serial) not in scene.broker.records
+    answer = scene.broker.run("take_back", {"serial": serial}, scene.account).answer
+    assert answer == {"revoked": serial}
+    assert revoked_key(serial) in scene.broker.records
+    until_s = scene.broker.kept_until_s[revoked_key(serial)]
+    assert until_s > scene.certificate.expires_at_s + 2 * DAY_S + 120
+
+
+def test_revoking_twice_is_once() -> None:
+    scene = Scene()
+    serial = Hand(scene.certificate).commitment.certificate.serial
+    scene.broker.run("take_back", {"serial": serial}, scene.account)
+    before = scene.broker.snapshot()
+    scene.broker.run("take_back", {"serial": serial}, scene.account)
+    assert scene.broker.snapshot() == before
+
+
+def test_words_that_were_taken_before_a_revocation_are_paid() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    serial = hand.commitment.certificate.serial
+    scene.broker.run("take_back", {"serial": serial}, scene.account)
+    assert scene.broker.redeem(claim_of(hand, 7)) == 700
+
+
+def test_every_flipped_bit_of_a_claim_is_refused_and_changes_nothing() -> None:
+    scene = Scene()
+    message = claim_of(Hand(scene.certificate), 7)
+    before = scene.broker.snapshot()
+    for flipped in bit_flips(codec.canonical(message)):
+        with pytest.raises(REFUSED):
+            scene.broker.run("redeem", codec.read_json(flipped), vendor_account(VENDOR))
+    assert scene.broker.snapshot() == before
+    assert scene.broker.redeem(message) == 700
+
+
+def test_no_record_is_dropped_while_it_may_matter() -> None:
+    scene = Scene()
+    scene.broker.redeem(claim_of(Hand(scene.certificate), 7))
+    last_s = (TODAY + 2) * DAY_S + 120  # the last second of a claim
+    for key, until_s in scene.broker.kept_until_s.items():
+        assert until_s > last_s, key

@@ -1,0 +1,147 @@
+import msgspec
+import pytest
+
+from farthing import codec
+from farthing.crypto import signing
+from farthing.errors import Expired, Forged, Malformed, OutOfRange
+from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.chain.payword.commitment import SLOTS
+from farthing.schemes.contract import Accepted, Asked, Burned, Json, Need, Rolled
+from tests.kit.parties import DAY_S, Vendor
+from tests.kit.payword import SLOT_MICRO, TODAY, Scene, opened_of, public_ring
+
+
+def asked_and_answered(scene: Scene) -> tuple[Asked, dict[str, Json]]:
+    asked = scene.payer.purse.ask(Need(amount_micro=1000, currency="eur"), scene.clock.at())
+    return asked, scene.broker.run("issue", asked.message, scene.account).answer
+
+
+def test_a_certificate_is_an_instrument_for_every_vendor() -> None:
+    certificate = Scene().certificate
+    assert (certificate.vendor_id, certificate.currency) == ("", "eur")
+    assert certificate.worth_micro == SLOTS * SLOT_MICRO
+
+
+@pytest.mark.parametrize("changed", [{"broker": "other"}, {"publicKey": "A" * 43}])
+def test_another_certificate_than_was_asked_for_is_forged(changed: dict[str, Json]) -> None:
+    scene = Scene()
+    asked, answer = asked_and_answered(scene)
+    answer["certificate"] |= changed
+    with pytest.raises(Forged, match="certificate_not_as_asked"):
+        scene.payer.purse.receive(asked, answer, scene.clock.at())
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {}, [], "certificate", {"certificate": None}, {"certificate": {}}]
+)
+def test_an_answer_of_another_form_is_malformed(answer: Json) -> None:
+    scene = Scene()
+    asked, _ = asked_and_answered(scene)
+    with pytest.raises(Malformed):
+        scene.payer.purse.receive(asked, answer, scene.clock.at())
+
+
+def test_chains_at_one_vendor_and_day_take_the_slots_in_turn() -> None:
+    scene = Scene()
+    chains = [scene.open() for _ in range(SLOTS)]
+    assert [opened_of(chain).commitment.slots for chain in chains] == [
+        (slot, 1) for slot in range(SLOTS)
+    ]
+    with pytest.raises(OutOfRange, match="credit_all_committed"):
+        scene.open()
+    other = Vendor(PAYWORD, public_ring(), scene.clock, "other")
+    assert opened_of(scene.open(other)).commitment.slots == (0, 1)
+    scene.clock.now_s += DAY_S
+    assert opened_of(scene.open()).commitment.slots == (0, 1)
+
+
+def test_eight_chains_at_once_are_all_taken_and_all_paid() -> None:
+    scene = Scene()
+    for chain in [scene.open() for _ in range(SLOTS)]:
+        left = scene.payer.spend(scene.vendor, chain, 200)
+        assert left is not None
+    assert scene.clear() == SLOTS * 200
+
+
+def test_a_chain_is_worth_the_credit_of_its_slot() -> None:
+    scene = Scene()
+    chain = scene.open()
+    assert chain.worth_micro == SLOT_MICRO
+    commitment = opened_of(chain).commitment
+    assert (commitment.vendor, commitment.day) == ("news", TODAY)
+    assert commitment.worth_micro <= commitment.share_micro
+
+
+def test_a_price_above_the_credit_of_a_slot_opens_nothing() -> None:
+    scene = Scene()
+    scene.certificate = scene.certify(slot_micro=500)
+    with pytest.raises(OutOfRange, match="credit_below_price"):
+        scene.open(price_micro=600)
+    assert scene.open(price_micro=500).worth_micro == 500
+
+
+def test_a_wallet_never_pays_more_than_the_price() -> None:
+    scene = Scene()
+    chain = scene.open()
+    fine = Vendor(PAYWORD, public_ring(), scene.clock, unit_micro=50)
+    with pytest.raises(OutOfRange, match="price_not_in_units"):
+        scene.payer.pay(chain, fine.offer(150))
+    assert scene.payer.pay(chain, fine.offer(200)).payload["links"][0][:2] == [100, 2]
+
+
+def test_a_chain_that_is_used_up_or_over_pays_nothing() -> None:
+    scene = Scene()
+    scene.certificate = scene.certify(slot_micro=300)
+    chain = scene.open()
+    left = scene.payer.spend(scene.vendor, chain, 200)
+    assert left is not None
+    with pytest.raises(OutOfRange, match="chain_used_up"):
+        scene.payer.pay(left, scene.vendor.offer(200))
+    assert scene.payer.spend(scene.vendor, left, 100) is None
+    scene.clock.now_s = (TODAY + 1) * DAY_S
+    with pytest.raises(Expired, match="commitment_expired"):
+        scene.payer.pay(left, scene.vendor.offer(100))
+
+
+def test_a_released_word_is_used_again_and_a_refused_chain_is_dropped() -> None:
+    scene = Scene()
+    chain = scene.open()
+    paid = scene.payer.pay(chain, scene.vendor.offer(200))
+    purse, at = scene.payer.purse, scene.clock.at()
+    assert purse.conclude(paid, Rolled(), at).instruments == (chain,)
+    assert purse.conclude(paid, Burned(), at).instruments == ()
+    (left,) = purse.conclude(paid, Accepted(), at).instruments
+    assert left.worth_micro == SLOT_MICRO - 200
+    assert left.id == chain.id
+
+
+def test_until_the_first_word_is_taken_the_commitment_goes_along() -> None:
+    scene = Scene()
+    chain = scene.open()
+    first, second = (scene.payer.pay(chain, scene.vendor.offer(200)).payload for _ in range(2))
+    assert first == second
+    assert first["commitment"]["sig"]
+
+
+def test_two_chains_never_share_a_root_or_a_salt() -> None:
+    scene = Scene()
+    commitments = [opened_of(scene.open()).commitment for _ in range(SLOTS)]
+    assert len({one.chains[0][2] for one in commitments}) == SLOTS
+    assert len({one.salt for one in commitments}) == SLOTS
+
+
+def test_a_proof_is_signed_with_the_certified_key() -> None:
+    scene = Scene()
+    chain = scene.open()
+    proof = scene.payer.purse.prove(chain, b"statement").removeprefix("ed25519:")
+    public = codec.unb64u(opened_of(chain).commitment.certificate.public_key)
+    signing.verify(public, b"statement", codec.unb64u(proof))
+
+
+def test_opening_leaves_the_certificate_worth_what_it_was() -> None:
+    scene = Scene()
+    before = scene.certificate
+    scene.open()
+    after = scene.certificate
+    assert msgspec.structs.replace(after, body=b"") == msgspec.structs.replace(before, body=b"")
+    assert after.body != before.body

@@ -1,0 +1,395 @@
+import itertools
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farthing import codec, marks
+from farthing.errors import (
+    Closed,
+    Expired,
+    Forged,
+    JumpTooLong,
+    Malformed,
+    Misconfigured,
+    NotYetValid,
+    OutOfRange,
+    Overlimit,
+    Refusal,
+    Replayed,
+    Underpaid,
+    Unfit,
+    WrongVendor,
+)
+from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.chain.payword.till import STEPS_MAX
+from farthing.schemes.contract import Json
+from tests.kit.canaries import canary
+from tests.kit.flips import bit_flips, edits
+from tests.kit.parties import DAY_S, Vendor, binding_of
+from tests.kit.payword import SLOT_MICRO, TODAY, Hand, Scene, public_ring
+
+REFUSED = (
+    Malformed, Forged, WrongVendor, Expired, NotYetValid, OutOfRange, Overlimit, Closed, Underpaid,
+    Replayed,
+)  # fmt: skip  # - classes that a changed payment may meet; Unfit is Malformed, a jump OutOfRange
+
+
+def test_pages_are_paid_word_by_word_and_the_last_word_is_claimed() -> None:
+    scene = Scene()
+    chain = scene.open()
+    for price_micro in (200, 100, 500):
+        left = scene.payer.spend(scene.vendor, chain, price_micro)
+        assert left is not None
+        assert left.worth_micro == chain.worth_micro - price_micro
+        chain = left
+    (claim,) = scene.vendor.claims()
+    assert claim["links"][0][:2] == [100, 8]
+    assert scene.clear() == 800
+    assert scene.broker.balances == {"guarantee/ann": -800, "vendor/news": 800}
+
+
+def test_only_the_first_payment_carries_the_commitment() -> None:
+    scene = Scene()
+    chain, offer = scene.open(), scene.vendor.offer(200)
+    first = scene.payer.pay(chain, offer)
+    left = scene.payer.conclude(first, scene.vendor.serve(first.payload, offer))
+    assert left is not None
+    later = scene.payer.pay(left, offer)
+    assert isinstance(first.payload["commitment"], dict)
+    assert isinstance(later.payload["commitment"], str)
+    assert len(codec.canonical(later.payload)) <= 150
+    taken = scene.vendor.serve(later.payload, offer).taken
+    assert taken.reference == f"{left.id}:4"
+
+
+def test_an_index_not_above_the_last_is_replayed_with_the_last() -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
+    scene.vendor.serve(hand.first(hand.link(5)), offer)
+    before = scene.vendor.snapshot()
+    for index in (5, 4, 1, 0):
+        for payload in (hand.later(hand.link(index)), hand.first(hand.link(index))):
+            with pytest.raises(Replayed, match="chain_index_not_above_last") as caught:
+                scene.vendor.serve(payload, offer)
+            assert caught.value.facts == {"lastIndex": 5}
+    assert scene.vendor.snapshot() == before
+
+
+def test_the_same_payment_while_its_index_is_held_has_the_same_outcome() -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
+    payment = scene.vendor.till.read(codec.canonical(hand.first(hand.link(2))))
+    memory = scene.vendor.store.do_now(marks.Read(keys=scene.vendor.till.recall(payment)))
+    taken = scene.vendor.till.take(payment, offer, binding_of(), memory, scene.clock.at())
+    hold = marks.Hold(
+        k="k", digest=bytes(32), marks=taken.marks, kept=b"", now_s=scene.clock.now_s,
+        lease_until_s=scene.clock.now_s, until_s=taken.until_s,
+    )  # fmt: skip  # - a hold in one glance
+    take = marks.Take(hold=hold, outcome=b"page", records=taken.records, claims=taken.claims)
+    assert isinstance(scene.vendor.store.do_now(take), marks.Held)
+    assert scene.vendor.store.do_now(take) == marks.Settled(outcome=b"page")
+    assert scene.clear() == 200
+
+
+def test_an_index_above_the_length_is_out_of_range() -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
+    scene.vendor.serve(hand.first(hand.link(50)), offer)
+    word = hand.link(50)[2]
+    for index in (51, 2**31, 2**53, 2**70):
+        with pytest.raises(OutOfRange, match="chain_index_above_length"):
+            scene.vendor.serve(hand.later([100, index, word]), offer)
+
+
+def test_a_jump_of_the_limit_is_taken_and_one_more_is_refused_before_hashing() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((1, STEPS_MAX + 2),))
+    offer = Vendor(PAYWORD, public_ring(), scene.clock, unit_micro=1).offer(1)
+    with pytest.raises(JumpTooLong, match="jump_too_long"):
+        scene.vendor.serve(hand.first([1, STEPS_MAX + 1, "A" * 22]), offer)
+    scene.vendor.serve(hand.first(hand.link(STEPS_MAX, 1)), offer)
+    scene.vendor.serve(hand.later(hand.link(STEPS_MAX + 2, 1)), offer)
+
+
+def test_a_word_that_does_not_hash_to_the_last_is_forged() -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
+    scene.vendor.serve(hand.first(hand.link(5)), offer)
+    for wrong in (hand.link(6)[2], hand.link(8)[2], "A" * 22):
+        with pytest.raises(Forged, match="word_does_not_hash_to_last"):
+            scene.vendor.serve(hand.later([100, 7, wrong]), offer)
+    assert scene.vendor.serve(hand.later(hand.link(7)), offer).taken.value_micro == 200
+
+
+def test_a_lost_payment_is_proved_by_the_next_one() -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
+    scene.vendor.serve(hand.first(hand.link(1)), offer)
+    assert scene.vendor.serve(hand.later(hand.link(3)), offer).taken.value_micro == 200
+
+
+def test_words_worth_less_than_the_price_are_underpaid_and_stay_good() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    with pytest.raises(Underpaid, match="amount_below_price"):
+        scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(200))
+    assert scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100)) is not None
+
+
+def test_a_commitment_to_another_vendor_is_for_the_wrong_vendor() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, vendor="other")
+    with pytest.raises(WrongVendor, match="commitment_for_another_vendor"):
+        scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
+
+
+def test_a_commitment_of_another_day_is_refused() -> None:
+    scene = Scene()
+    for day, refusal in ((TODAY - 1, Expired), (TODAY + 1, NotYetValid), (TODAY + 2, NotYetValid)):
+        hand = Hand(scene.certificate, day=day)
+        with pytest.raises(refusal):
+            scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
+
+
+def test_an_opened_chain_ends_with_its_day_and_two_minutes() -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
+    scene.vendor.serve(hand.first(hand.link(1)), offer)
+    scene.clock.now_s = (TODAY + 1) * DAY_S + 120
+    scene.vendor.serve(hand.later(hand.link(2)), offer)
+    scene.clock.now_s += 1
+    with pytest.raises(Expired, match="commitment_expired"):
+        scene.vendor.serve(hand.later(hand.link(3)), offer)
+
+
+def test_an_expired_certificate_opens_no_chain() -> None:
+    scene = Scene()
+    days = 31
+    scene.clock.now_s += days * DAY_S
+    hand = Hand(scene.certificate, day=TODAY + days)
+    with pytest.raises(Expired, match="certificate_expired"):
+        scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
+
+
+def test_a_commitment_above_the_credit_of_its_slots_is_overlimit() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, SLOT_MICRO // 100 + 1),))
+    with pytest.raises(Overlimit, match="commitment_above_limit"):
+        scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
+
+
+def test_two_commitments_with_one_root_are_refused() -> None:
+    scene = Scene()
+    offer = scene.vendor.offer(100)
+    one = Hand(scene.certificate, slots=(0, 1))
+    other = Hand(scene.certificate, slots=(1, 1))
+    assert one.commitment.chains == other.commitment.chains
+    scene.vendor.serve(one.first(one.link(1)), offer)
+    before = scene.vendor.snapshot()
+    with pytest.raises(Replayed):
+        scene.vendor.serve(other.first(other.link(2)), offer)
+    assert scene.vendor.snapshot() == before
+
+
+def test_a_slot_of_the_credit_is_committed_once_a_day() -> None:
+    scene = Scene()
+    offer = scene.vendor.offer(100)
+    for number, slots in enumerate(((0, 2), (2, 1), (3, 5))):
+        hand = Hand(scene.certificate, slots=slots, seed=canary(f"s{number}", 16))
+        scene.vendor.serve(hand.first(hand.link(1)), offer)
+    for slots in ((0, 1), (1, 2), (7, 1), (0, 8)):
+        hand = Hand(scene.certificate, slots=slots, seed=canary(f"again{slots}", 16))
+        with pytest.raises(Replayed):
+            scene.vendor.serve(hand.first(hand.link(1)), offer)
+    other = Hand(scene.certify(), slots=(0, 1), seed=canary("other", 16))
+    scene.vendor.serve(other.first(other.link(1)), offer)
+
+
+def test_a_chain_that_was_never_opened_is_closed() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    with pytest.raises(Closed, match="commitment_unknown"):
+        scene.vendor.serve(hand.later(hand.link(1)), scene.vendor.offer(100))
+
+
+def test_a_chain_that_the_commitment_has_not_is_out_of_range() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    with pytest.raises(OutOfRange, match="denomination_unknown"):
+        scene.vendor.serve(hand.first([200, 1, "A" * 22]), scene.vendor.offer(100))
+
+
+def test_several_denominations_pay_one_price_and_each_is_claimed_by_itself() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
+    taken = scene.vendor.serve(
+        hand.first(hand.link(1), hand.link(1, 2500)), scene.vendor.offer(2600)
+    ).taken
+    assert taken.value_micro == 2600
+    offer = scene.vendor.offer(5000)
+    assert scene.vendor.serve(hand.later(hand.link(3, 2500)), offer).taken.value_micro == 5000
+    scene.vendor.serve(hand.later(hand.link(3)), scene.vendor.offer(200))
+    assert sorted(claim["links"][0][:2] for claim in scene.vendor.claims()) == [[100, 3], [2500, 3]]
+    assert scene.clear() == 7_800
+
+
+def test_a_chain_left_out_of_the_first_payment_is_open_all_the_same() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
+    scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
+    scene.vendor.serve(hand.later(hand.link(1, 2500)), scene.vendor.offer(2500))
+    assert scene.clear() == 2_600
+
+
+def test_payments_on_two_chains_never_share_a_reference() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
+    served = [
+        scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100)),
+        scene.vendor.serve(hand.later(hand.link(1, 2500)), scene.vendor.offer(100)),
+        scene.vendor.serve(hand.later(hand.link(2), hand.link(2, 2500)), scene.vendor.offer(100)),
+        scene.vendor.serve(hand.later(hand.link(3)), scene.vendor.offer(100)),
+    ]
+    assert len({one.taken.reference for one in served}) == 4
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-2, 60), min_size=1, max_size=12))
+def test_what_is_earned_is_the_highest_index_whatever_comes(indices: list[int]) -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
+    earned_micro = 0
+    for index in indices:
+        link = hand.link(index) if 0 <= index <= 50 else [100, index, "A" * 22]
+        try:
+            earned_micro += scene.vendor.serve(hand.first(link), offer).taken.value_micro
+        except Refusal as wrong:
+            assert isinstance(wrong, Replayed | OutOfRange | Unfit)  # noqa: PT017 - some are taken
+    highest = max((index for index in indices if 0 < index <= 50), default=0)
+    assert earned_micro == 100 * highest
+    assert scene.clear() == earned_micro
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"links": []}, {"links": [[100, 1, "A" * 22]] * 2}, {"links": [[-1, 1, "A" * 22]]},
+        {"links": [[0, 1, "A" * 22]]}, {"links": [[2**64, 1, "A" * 22]]},
+        {"links": [[10**9 + 1, 1, "A" * 22]]}, {"links": [[100, -1, "A" * 22]]},
+        {"links": [[100, 1]]}, {"links": [[100, "1", "A" * 22]]}, {"links": None}, {"more": 1},
+        {"links": [[n, 1, "A" * 22] for n in range(1, 6)]}, {"commitment": None},
+        {"commitment": {}},
+    ],
+)  # fmt: skip  # - one field each
+def test_a_payment_of_another_form_is_malformed(changed: dict[str, Json]) -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    with pytest.raises(Malformed):
+        scene.vendor.till.read(codec.canonical(hand.first(hand.link(1)) | changed))
+
+
+@pytest.mark.parametrize("word", ["", "A" * 21, "A" * 23, "A" * 21 + "B", "A" * 22 + "==", "é"])
+def test_a_word_has_one_spelling(word: str) -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    with pytest.raises(Malformed):
+        scene.vendor.serve(hand.first([100, 1, word]), scene.vendor.offer(100))
+    with pytest.raises(Malformed):
+        scene.vendor.serve({"commitment": word, "links": [hand.link(1)]}, scene.vendor.offer(100))
+
+
+def flipped_payments(payload: Json, step: int = 1) -> list[bytes]:
+    return list(itertools.islice(bit_flips(codec.canonical(payload)), 0, None, step))
+
+
+def test_every_flipped_bit_of_a_first_payment_is_refused_and_changes_nothing() -> None:
+    """The commitment with its certificate is in it."""
+    scene = Scene()
+    hand, offer = Hand(scene.certificate, chains=((100, 50), (2500, 3))), scene.vendor.offer(2600)
+    payload = hand.first(hand.link(1), hand.link(1, 2500))
+    before = scene.vendor.snapshot()
+    for flipped in flipped_payments(payload):
+        with pytest.raises(REFUSED):
+            scene.vendor.serve(flipped, offer)
+    assert scene.vendor.snapshot() == before
+    assert scene.vendor.serve(payload, offer).taken.value_micro == 2600
+
+
+def test_every_flipped_bit_of_a_later_payment_is_refused_and_changes_nothing() -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
+    scene.vendor.serve(hand.first(hand.link(3)), offer)
+    before = scene.vendor.snapshot()
+    for flipped in flipped_payments(hand.later(hand.link(7))):
+        with pytest.raises(REFUSED):
+            scene.vendor.serve(flipped, offer)
+    assert scene.vendor.snapshot() == before
+    assert scene.vendor.serve(hand.later(hand.link(7)), offer).taken.value_micro == 400
+
+
+_SCENE = Scene()
+_HAND = Hand(_SCENE.certificate)
+_OFFER = _SCENE.vendor.offer(100)
+_RAW = codec.canonical(_HAND.first(_HAND.link(1)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(edits(_RAW))
+def test_an_edited_payment_is_refused_or_means_the_same(raw: bytes) -> None:
+    till = _SCENE.vendor.till
+    try:
+        payment = till.read(raw)
+        keys = till.recall(payment)
+        memory = _SCENE.vendor.store.do_now(marks.Read(keys=keys))
+        till.take(payment, _OFFER, binding_of(), memory, _SCENE.clock.at())
+    except Refusal as wrong:
+        assert isinstance(wrong, REFUSED)  # noqa: PT017 - some edits only add a space
+    else:
+        assert payment == till.read(_RAW)
+
+
+@pytest.mark.parametrize("price_micro", [-100, 0, 50, 150, 100 * STEPS_MAX + 100])
+def test_a_price_that_words_cannot_pay_is_not_offered(price_micro: int) -> None:
+    with pytest.raises(OutOfRange, match="price_not_in_units"):
+        Scene().vendor.offer(price_micro)
+
+
+def test_the_offer_says_what_the_wallet_needs() -> None:
+    scene = Scene()
+    offer = scene.vendor.offer(100 * STEPS_MAX)
+    assert offer.terms == {"maxSteps": 1000, "unitMicro": 100}
+    assert offer.redeem_by_s == (TODAY + 2) * DAY_S
+    assert (offer.settlement, offer.guarantor) == ("deferred", "broker")
+
+
+@pytest.mark.parametrize("unit_micro", [0, -1, True, "100", 1.5, 10**9 + 1])
+def test_a_unit_that_is_no_amount_is_refused_at_the_start(unit_micro: Json) -> None:
+    with pytest.raises(Misconfigured, match="unit_out_of_range"):
+        Vendor(PAYWORD, public_ring(), Scene().clock, unit_micro=unit_micro)
+
+
+def test_marks_and_records_outlive_the_day_by_skew_and_dispute_window() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
+    taken = scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100)).taken
+    end_s = (TODAY + 1) * DAY_S + 120 + 30 * DAY_S
+    assert taken.until_s == end_s
+    assert {mark.until_s for mark in taken.marks} == {end_s}
+    assert [msgspec.structs.asdict(record)["until_s"] for record in taken.records] == [end_s]
+
+
+def test_only_the_payers_key_proves_a_payment() -> None:
+    scene = Scene()
+    chain, offer, till = scene.open(), scene.vendor.offer(100), scene.vendor.till
+    owner = scene.vendor.serve(scene.payer.pay(chain, offer).payload, offer).taken.owner
+    proof = scene.payer.purse.prove(chain, b"statement")
+    till.verify_owner(owner, b"statement", proof)
+    with pytest.raises(Forged):
+        till.verify_owner(owner, b"another statement", proof)
+    with pytest.raises(Malformed, match="outcome_proof_malformed"):
+        till.verify_owner(owner, b"statement", proof.replace("ed25519:", "mac:"))
+    for wrong in ("ed25519:", proof[:-2], ""):
+        with pytest.raises(Malformed):
+            till.verify_owner(owner, b"statement", wrong)

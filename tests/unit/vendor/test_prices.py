@@ -1,0 +1,219 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from farthing.errors import Misconfigured
+from farthing.money import PAYMENT_MICRO_MAX
+from farthing.vendor.prices import ROUTES_MAX, PriceFile, Prices, glob, plain_path, read
+
+KNOWN = ("millicent", "payword")
+SHOP = """\
+accept = ["payword", "millicent"]
+free = ["/", "/img/**"]
+
+[[route]]
+path = "/articles/*"
+price = "0.02c"
+
+[[route]]
+path = "/articles/**"
+price = "200u-eur"
+methods = ["GET", "POST"]
+accept = ["millicent"]
+clearing = "before"
+hold = false
+replay_body = true
+repeat_s = 0
+origin_timeout_s = 1
+description = "Old articles"
+external_id = "old"
+"""
+
+
+def prices(text: str) -> Prices:
+    return read(text, currency="eur", known=KNOWN)
+
+
+def route(line: str) -> str:
+    """A file whose one route has `line` as its line 4."""
+    return f'[[route]]\npath = "/a"\nprice = "1c"\n{line}\n'
+
+
+def test_the_first_route_that_matches_decides() -> None:
+    shop = prices(SHOP)
+    recent = shop.find("GET", "/articles/1")
+    old = shop.find("GET", "/articles/1999/1")
+    assert recent is not None
+    assert old is not None
+    assert (recent.price_micro, recent.accept) == (200, ("payword", "millicent"))
+    assert (old.price_micro, old.accept) == (200, ("millicent",))
+    assert (old.route.clearing, old.route.hold, old.route.replay_body) == ("before", False, True)
+
+
+def test_free_paths_win_and_so_does_what_nothing_matches() -> None:
+    shop = prices(SHOP)
+    for path in ("/", "/img/a/b.svg", "/about", "/articles"):
+        assert shop.find("GET", path) is None
+    everything = prices(SHOP + '[[route]]\npath = "/**"\nprice = "1c"\n')
+    assert everything.find("GET", "/img/a.svg") is None
+    assert everything.find("GET", "/about") is not None
+
+
+def test_a_route_is_for_its_methods() -> None:
+    shop = prices(SHOP)
+    assert shop.find("HEAD", "/articles/1") is not None
+    assert shop.find("POST", "/articles/1") == shop.routes[1]
+    assert shop.find("DELETE", "/articles/1") is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//articles/1", "/./articles/1", "/img/../articles/1", "/img/./../articles//1",
+        "/../articles/1", "///articles/./1", "/img//..//articles/1", "/articles/./1",
+        "/articles/x/../1", "/articles/../articles/1/.", "/articles/../about",
+    ],
+)  # fmt: skip  # - one spelling a line would hide that this is one list
+def test_another_spelling_of_a_path_is_no_way_around_its_price(path: str) -> None:
+    assert prices(SHOP).find("GET", path) is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "plain"),
+    [("/", "/"), ("/a", "/a"), ("/a/", "/a/"), ("//", "/"), ("/..", "/"), ("/a/..", "/"),
+     ("//a//b/", "/a/b/"), ("/a/./b/../c", "/a/c"), ("/.a/..b", "/.a/..b")],
+)  # fmt: skip  # - pairs
+def test_a_path_is_read_as_most_origins_read_it(path: str, plain: str) -> None:
+    assert plain_path(path) == plain
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fits_not"),
+    [
+        ("/a/*", ["/a/", "/a/b", "/a/b.html", "/a/\n"], ["/a", "/a/b/c", "/b/a/b"]),
+        ("/a/**", ["/a/", "/a/b", "/a/b/c"], ["/a", "/ab"]),
+        ("/**/x.png", ["/a/x.png", "/a/b/x.png"], ["/a/x-png", "/x.png2"]),
+        ("/a.b+c(d)", ["/a.b+c(d)"], ["/aXb+c(d)", "/a.bbc(d)"]),
+        ("/*/b", ["/a/b", "//b"], ["/a/a/b"]),
+    ],
+)
+def test_globs(pattern: str, fits: list[str], fits_not: list[str]) -> None:
+    for path in fits:
+        assert glob(pattern).fullmatch(path), path
+    for path in fits_not:
+        assert not glob(pattern).fullmatch(path), path
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        (route('price2 = "1c"'), 4, "price2"),
+        (route("hold = 1"), 4, "Expected `bool`"),
+        (route('clearing = "later"'), 4, "later"),
+        (route("methods = []"), 4, "name a method"),
+        (route('methods = ["get"]'), 4, "'get' is not a method"),
+        (route('methods = ["GET", "BREW"]'), 4, "'BREW' is not a method"),
+        (route('accept = ["gold"]'), 4, "no scheme 'gold' here; known: millicent, payword"),
+        (route("repeat_s = -1"), 4, "at least 0 seconds"),
+        (route("origin_timeout_s = 0"), 4, "at least 1 seconds"),
+        ('[[route]]\npath = "/a"\n', 1, "missing required field `price`"),
+        ('[[route]]\n\npath = "/a"\nprice = 200\n', 4, "Expected `str`, got `int`"),
+        ('[[route]]\npath = "/a"\n# why\nprice = "0c"\n', 4, "list a free path under `free`"),
+        ('[[route]]\npath = "/a"\nprice = "-1u"\n', 3, "write '-1u' as"),
+        ('[[route]]\npath = "/a"\nprice = "0.00001c"\n', 3, "smallest amount"),
+        ('[[route]]\npath = "/a"\nprice = "1usd"\n', 3, "this vendor sells in eur"),
+        (f'[[route]]\npath = "/a"\nprice = "{PAYMENT_MICRO_MAX + 1}u"\n', 3, "amounts are 0 to"),
+        ('[[route]]\nprice = "1c"\npath = "a"\n', 3, "a path begins with /"),
+        ('accept = []\n[[route]]\npath = "/a"\nprice = "1c"\n', 3, "name a scheme in `accept`"),
+        (SHOP + '[[route]]\npath = "/b"\nprice = "free"\n', 22, "write 'free' as"),
+        ("fee = 1\n", 1, "fee"),
+        ('free = "/a"\n', 1, "Expected `array`"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_line_and_reason(text: str, line: int, reason: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        prices(text)
+    assert caught.value.detail.startswith(f"prices.toml, line {line}: ")
+    assert reason in caught.value.detail
+
+
+def test_what_is_not_toml_is_refused_with_its_line() -> None:
+    with pytest.raises(Misconfigured, match="prices_not_toml") as caught:
+        prices('accept = ["millicent"]\n[[route\n')
+    assert "line 2" in caught.value.detail
+
+
+def test_the_highest_price_and_the_most_routes_are_read() -> None:
+    dear = prices(f'[[route]]\npath = "/a"\nprice = "{PAYMENT_MICRO_MAX}u"\n')
+    assert dear.routes[0].price_micro == PAYMENT_MICRO_MAX
+    one = '[[route]]\npath = "/a"\nprice = "1c"\n'
+    assert len(prices(one * ROUTES_MAX).routes) == ROUTES_MAX
+    with pytest.raises(Misconfigured, match="prices_too_many_routes"):
+        prices(one * (ROUTES_MAX + 1))
+
+
+def test_an_empty_file_sells_nothing() -> None:
+    assert prices("").find("GET", "/a") is None
+
+
+def write(path: Path, text: str, *, stamp_s: int) -> None:
+    path.write_text(text)
+    os.utime(path, (stamp_s, stamp_s))
+
+
+def open_file(path: Path) -> PriceFile:
+    return PriceFile(path, currency="eur", known=KNOWN)
+
+
+def test_a_new_version_comes_into_force(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    write(path, SHOP, stamp_s=1)
+    file = open_file(path)
+    assert file.refresh() == "same"
+    write(path, SHOP.replace("0.02c", "0.03c"), stamp_s=2)
+    assert file.refresh() == "new"
+    assert file.prices.routes[0].price_micro == 300
+    assert file.refresh() == "same"
+
+
+def test_a_wrong_new_version_leaves_the_old_in_force_until_it_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    write(path, SHOP, stamp_s=1)
+    file = open_file(path)
+    old = file.prices
+    write(path, SHOP.replace("0.02c", "free"), stamp_s=2)
+    assert file.refresh() == "refused"
+    assert file.prices is old
+    assert file.trouble is not None
+    assert "line 6" in file.trouble.detail
+    assert file.refresh() == "same"
+    assert file.trouble is not None
+    write(path, SHOP, stamp_s=3)
+    assert file.refresh() == "new"
+    assert file.trouble is None
+
+
+def test_a_file_that_is_gone_leaves_the_old_in_force_until_it_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    write(path, SHOP, stamp_s=1)
+    file = open_file(path)
+    old = file.prices
+    path.rename(tmp_path / "away")
+    assert file.refresh() == "refused"
+    assert file.refresh() == "refused"
+    assert file.prices is old
+    (tmp_path / "away").rename(path)
+    assert file.refresh() == "new"
+    assert file.trouble is None
+
+
+@pytest.mark.parametrize("raw", [None, b"\xff\xfe"])
+def test_a_file_that_cannot_be_read_is_refused_at_the_start(
+    tmp_path: Path, raw: bytes | None
+) -> None:
+    path = tmp_path / "prices.toml"
+    if raw is not None:
+        path.write_bytes(raw)
+    with pytest.raises(Misconfigured, match="prices_unreadable"):
+        open_file(path)
