@@ -80,7 +80,9 @@ def print_table(figures: Sequence[Figure]) -> None:
             table.add_section()
         shown = figure.part if figure.part != part else ""
         part = figure.part
-        table.add_row(shown, figure.name, show(figure.value, figure.unit), _goal(figure), _met(figure))
+        table.add_row(
+            shown, figure.name, show(figure.value, figure.unit), _goal(figure), _met(figure)
+        )
     Console().print(table)
 
 

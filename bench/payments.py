@@ -66,9 +66,7 @@ class Ring:
 def certificate_key() -> Key:
     """A broker's key for PayWord certificates; the vendor uses its public half."""
     secret = secrets.token_bytes(32)
-    return Key(
-        id="c1", purpose=CERTIFICATE_KEY, secret=secret, public=signing.public_of(secret)
-    )
+    return Key(id="c1", purpose=CERTIFICATE_KEY, secret=secret, public=signing.public_of(secret))
 
 
 def vendor_keys(now_s: int) -> list[Key]:
@@ -143,9 +141,7 @@ class ChainPayer:
     def __init__(self, key: Key) -> None:
         """`key` is the broker's for certificates."""
         self._key = key
-        self._purse = PAYWORD.purse(
-            Setting(broker_id=BROKER, currency=CURRENCY, ring=Ring(key))
-        )
+        self._purse = PAYWORD.purse(Setting(broker_id=BROKER, currency=CURRENCY, ring=Ring(key)))
 
     def _certificate(self, limit_micro: int) -> Instrument:
         secret = secrets.token_bytes(32)

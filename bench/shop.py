@@ -33,7 +33,6 @@ hold = false
 ROOT = Path(__file__).resolve().parent.parent
 
 
-
 class Shop:
     """One vendor, its folder, and a payer who knows where to get its scrip.
 

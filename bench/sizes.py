@@ -23,7 +23,7 @@ from farthing.wire.offers import Received
 REALM, PATH = "news.example", "/articles/on-small-coins.html"
 PRICES = '[[route]]\npath = "/**"\nprice = "200u"\naccept = ["{scheme}"]\n'
 SCRIP_BYTES_MAX, WORD_BYTES_MAX = 300, 150
-CHAIN_LENGTH = 1_000  # as a wallet makes them: indices have three digits
+CHAIN_LENGTH = 500  # payments at two words each: the indices of a wallet's full chain
 
 Named = Iterator[tuple[str, Json, int | None]]
 """(what it is, the payload, the most bytes it may have)"""

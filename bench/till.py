@@ -216,9 +216,7 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
     """Rates of the tills, and how often each is faster than the signature checks."""
     some = max(1, batch // 50)
     contestants = [
-        Contestant(
-            name="MilliCent signed", prepare=_scrip(batch, "signed"), target=80_000
-        ),
+        Contestant(name="MilliCent signed", prepare=_scrip(batch, "signed"), target=80_000),
         Contestant(name="MilliCent clear", prepare=_scrip(batch, "clear"), target=120_000),
         Contestant(name="PayWord", prepare=_words(batch), target=250_000),
         Contestant(name="scrip minted", prepare=_minting(batch), target=400_000),

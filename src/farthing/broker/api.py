@@ -220,7 +220,7 @@ async def keys(request: StrictRequest) -> Response[bytes]:
 
 
 @get("/lists/{scheme:str}")
-async def revocations(request: StrictRequest, scheme: str) -> Response[bytes]:
+async def revocations(request: StrictRequest, scheme: FromPath[str]) -> Response[bytes]:
     """A scheme's revocations, signed by the root key; gates ask each minute."""
     documents: Documents = request.app.state.documents
     return _published(documents.list_document(scheme))
@@ -232,7 +232,9 @@ def _published(body: bytes) -> Response[bytes]:
 
 
 @post("/revoke/{scheme:str}")
-async def revoke(request: StrictRequest, scheme: str, data: Revocation) -> Response[bytes]:
+async def revoke(
+    request: StrictRequest, scheme: FromPath[str], data: JSONBody[Revocation]
+) -> Response[bytes]:
     """Put a name on a scheme's list of revocations (scope admin)."""
     _caller(request, "admin")
     _key(request)

@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 
 from farthing import codec
-from farthing.schemes.contract import At, Dialect, Offer, Taken, Till
+from farthing.schemes.contract import At, Dialect, Json, Offer, Taken, Till
 from farthing.vendor.commands import Answer, AskOrigin, Headers, OriginAnswered, Request
 from farthing.vendor.prices import Priced
 from farthing.wire import dialects
@@ -15,7 +15,9 @@ from farthing.wire.offers import Credential, Receipt
 RESERVED = frozenset(
     {b"cache-control", b"payment-receipt", b"payment-response", b"payment-outcome"}
 )
-NOT_CHARGED: Headers = ((b"payment-outcome", b"released"), (b"cache-control", b"no-store"))
+NO_STORE = b"no-store"
+_UNSTORED = (b"cache-control", NO_STORE)
+NOT_CHARGED: Headers = ((b"payment-outcome", b"released"), _UNSTORED)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +38,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     owner: bytes
     payload_hash: bytes
     till: bytes
+    at_broker: bool = False
+    """Whether the broker was asked to pay: then a hold alone does not tell what moved."""
 
 
 class Paying(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +53,13 @@ class Paying(msgspec.Struct, frozen=True, kw_only=True):
     taken: Taken
     digest: bytes
     payload_hash: bytes
+    endorsed: Json
+    """What the broker redeems, where this payment clears before the goods go out; else None."""
     at: At
+
+    def __repr__(self) -> str:
+        """The payment's name only."""
+        return f"Paying({self.taken!r})"
 
 
 def target_hash(request: Request, body_digest: bytes = b"") -> bytes:
@@ -77,11 +87,14 @@ def ask_origin(priced: Priced, paid_by: Taken | Receipt, *, replay: bool = False
 
 
 def paid(receipt: Receipt, origin: OriginAnswered, dialect: Dialect) -> Answer:
-    """The origin's answer with the receipt on it."""
+    """The origin's answer with the receipt on it; what it wants stored nowhere stays so."""
     kept = tuple(pair for pair in origin.headers if pair[0] not in RESERVED)
+    added = dialects.receipt_headers(receipt, dialect)
+    if any(name == b"cache-control" and NO_STORE in value for name, value in origin.headers):
+        added = (*(pair for pair in added if pair[0] != b"cache-control"), _UNSTORED)
     return Answer(
         status=origin.status,
-        headers=(*kept, *dialects.receipt_headers(receipt, dialect)),
+        headers=(*kept, *added),
         body=origin.body,
         charged_micro=receipt.amount_micro,
     )

@@ -22,6 +22,7 @@ from farthing.wallet import account as account_of
 from farthing.wallet import errand, file
 from farthing.wallet.account import Balance, TopUp
 from farthing.wallet.book import Book, Entry, Holding
+from farthing.wallet.cashier import Cashier
 from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import Broker, Question, Request
 from farthing.wallet.driver import TIMEOUT_S, Driver, drive
@@ -219,6 +220,10 @@ class Wallet:
             sites=sites,
         )
         return FarthingAuth(self._driver(limits, ask, load))
+
+    def cashier(self, *, ask: Asker | None = None) -> Cashier:
+        """Makes payments that somebody else's client sends, within this wallet's budgets."""
+        return Cashier(self._driver(self._book.limits(), ask))
 
     def _driver(self, limits: Limits, ask: Asker | None = None, load: str = "") -> Driver:
         guide = Guide(

@@ -108,6 +108,15 @@ def place_of(url: str) -> Place:
     )
 
 
+def site_of(authority: str) -> str:
+    """The origin of a host and port: https, except on this machine; `BadRequest`."""
+    plain = f"http://{authority}"
+    try:
+        return place_of(plain).site
+    except Denied:
+        return place_of(f"https://{authority}").site
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -163,15 +172,24 @@ def _require_usable(
     guide: Guide, request: Request, place: Place, received: Received, now_s: int
 ) -> Choice:
     """The choice; `Unsupported`, `Mismatch`, `Expired`, `OutOfRange`, `Unfunded`."""
-    offer = received.offer
-    if offer.scheme not in guide.schemes or offer.intent != "charge":
-        raise Unsupported("scheme_not_spent_here", f"this wallet does not spend {offer.scheme}")
     if received.realm not in {place.host, place.authority}:
         raise Mismatch("offer_for_another_site", f"the offer is for {received.realm}")
     if received.target and received.target != target_of(request.method, place.path_query):
         raise Mismatch("offer_for_another_page", "the offer is for another request")
     if received.body_digest and received.body_digest != request.body_digest:
         raise Mismatch("offer_for_another_body", "the offer is for another request body")
+    if received.dialect == "mpp" and _has_login(request) and _header_of(received) == "":
+        raise Unsupported(
+            "authorization_in_use", "the site's own login and the payment need one header"
+        )
+    return require_payable(guide, received, now_s)
+
+
+def require_payable(guide: Guide, received: Received, now_s: int) -> Choice:
+    """The choice, whatever the request; `Unsupported`, `Expired`, `OutOfRange`, `Unfunded`."""
+    offer = received.offer
+    if offer.scheme not in guide.schemes or offer.intent != "charge":
+        raise Unsupported("scheme_not_spent_here", f"this wallet does not spend {offer.scheme}")
     if received.expires_at_s <= now_s:
         raise Expired("offer_expired", "the offer had ended when it came; is the clock right?")
     if not 0 < offer.price_micro <= PAYMENT_MICRO_MAX:
@@ -184,10 +202,6 @@ def _require_usable(
     if broker.currency != offer.currency:
         raise Mismatch(
             "offer_in_another_currency", f"the account at {broker.id} is in {broker.currency}"
-        )
-    if received.dialect == "mpp" and _has_login(request) and _header_of(received) == "":
-        raise Unsupported(
-            "authorization_in_use", "the site's own login and the payment need one header"
         )
     return Choice(
         received=received,

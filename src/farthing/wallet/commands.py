@@ -297,12 +297,21 @@ class Abandoned(msgspec.Struct, frozen=True, kw_only=True):
     now_s: int
 
 
+class TakeOver(msgspec.Struct, frozen=True, kw_only=True):
+    """Take over the open purchases that nobody is working on. Answer: a tuple of them."""
+
+    broker_id: str = ""
+    vendor_id: str = ""
+    """Only those at this vendor; empty: all."""
+    now_s: int
+
+
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """Let some time pass. Answer: None."""
 
     delay_ms: int
 
 
-StoreCommand = Reserve | Settle | RecallReleased | OpenAsk | FinishAsk | Abandoned
+StoreCommand = Reserve | Settle | RecallReleased | OpenAsk | FinishAsk | Abandoned | TakeOver
 Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand
 Sent = Response | Failed

@@ -34,6 +34,7 @@ from farthing.wallet.commands import (
     Response,
     SendRequest,
     Sent,
+    TakeOver,
     Unsettled,
     Wait,
 )
@@ -143,6 +144,8 @@ class Session:
         held: list[Any] = [answer]
         if isinstance(answer, Unsettled):
             held = [answer.purchase]
+        elif isinstance(command, TakeOver):
+            held = list(answer)
         elif isinstance(answer, tuple):
             held = [item for part in answer if isinstance(part, tuple) for item in part]
         elif isinstance(command, FinishAsk):

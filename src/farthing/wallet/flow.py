@@ -9,6 +9,8 @@ with its key, an undecided purchase is sent again if the same request is made ag
 at the vendor otherwise, before its instrument pays for anything else.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from farthing import codec, ids
@@ -96,7 +98,7 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
         if not offers:
             return fetched
         choices = choose(guide, asked, offers, at.now_s)
-        purchase = yield from _obtain(guide, asked, choices)
+        purchase = yield from obtain(guide, asked, choices)
         answer, verdict = yield from send(guide, purchase, asked)
         fetched = Fetched(answer=answer, purchase=purchase, verdict=verdict)
         if verdict is not Verdict.ANEW:
@@ -106,8 +108,21 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
     return fetched
 
 
-def _obtain(guide: Guide, request: Request, choices: tuple[Choice, ...]) -> Flow[Purchase]:
-    """A purchase that is written and ready to be sent: a new one, or the one left undecided."""
+def _always(_: Purchase) -> bool:
+    return True
+
+
+def obtain(
+    guide: Guide,
+    request: Request,
+    choices: tuple[Choice, ...],
+    *,
+    is_repeatable: Callable[[Purchase], bool] = _always,
+) -> Flow[Purchase]:
+    """A purchase that is written and ready to be sent: a new one, or the one left undecided.
+
+    `is_repeatable` says whether whoever sends it can send the bytes of the one left undecided.
+    """
     site = place_of(request.url).site
     approved: frozenset[Question] = frozenset()
     skip: frozenset[str] = frozenset()
@@ -128,11 +143,11 @@ def _obtain(guide: Guide, request: Request, choices: tuple[Choice, ...]) -> Flow
         match got:
             case Purchase():
                 return got
-            case Unsettled(purchase=purchase, same=True):
+            case Unsettled(purchase=purchase, same=True) if is_repeatable(purchase):
                 return purchase
             case Unsettled(purchase=purchase):
-                if (yield from look_up(guide, purchase)) is Verdict.UNDECIDED:
-                    skip |= {purchase.id}
+                yield from look_up(guide, purchase)
+                skip |= {purchase.id}
             case OverBudget(wish=wish, refusal=refusal):
                 question = question_of(wish, site, refusal.code)
                 if not (yield AskPayer(question=question)):
@@ -217,7 +232,7 @@ class _Pay:
             method=request.method,
             host=place.authority,
             path_query=place.path_query,
-            target=target_of(request.method, place.path_query),
+            target=received.target or target_of(request.method, place.path_query),
             body_digest=received.body_digest,
         )
         purse = self._guide.purse(wish.scheme, wish.broker_id)
@@ -236,6 +251,7 @@ class _Pay:
             credential = mpp.authorization(received, paid.payload)
         else:
             credential = ("PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k))
+            k = x402.key_of(received, paid.payload, k)
         return Purchase(
             id=purchase_id,
             created_at_s=at.now_s,

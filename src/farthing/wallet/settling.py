@@ -235,15 +235,17 @@ def _release(guide: Guide, purchase: Purchase, *, aside: bool = False) -> Flow[N
     )
 
 
-def look_up(guide: Guide, purchase: Purchase) -> Flow[Verdict]:
+def look_up(guide: Guide, purchase: Purchase, *, sends_max: int = SENDS_MAX) -> Flow[Verdict]:
     """Settle a purchase at the vendor's outcome endpoint, as far as that can tell."""
-    finding = yield from _enquire(guide, purchase)
+    finding = yield from _enquire(guide, purchase, sends_max=sends_max)
     at = yield from look()
     if isinstance(finding, Receipt) and (yield from _accept(guide, purchase, finding)):
         return Verdict.DONE
     age_s = at.now_s - purchase.created_at_s
     if finding == "released" or (finding == "absent" and age_s >= ABSENT_FINAL_S):
         yield from _release(guide, purchase)
+        if finding == "absent":  # the vendor may have refused it, because of an earlier one
+            yield from _look_back(guide, purchase)
         return Verdict.RELEASED
     yield Settle(purchase=purchase, state="undecided", now_s=at.now_s)
     return Verdict.UNDECIDED
@@ -259,25 +261,31 @@ def _resync(guide: Guide, purchase: Purchase) -> Flow[Verdict]:
     if isinstance(finding, Receipt) and (yield from _accept(guide, purchase, finding)):
         return Verdict.DONE
     yield from _release(guide, purchase, aside=True)
+    explained = yield from _look_back(guide, purchase)
+    return Verdict.ANEW if explained else Verdict.RELEASED
+
+
+def _look_back(guide: Guide, purchase: Purchase) -> Flow[bool]:
+    """Whether an earlier purchase of the same instrument was taken after all; then it is done."""
     earlier: tuple[Purchase, ...] = yield RecallReleased(purchase=purchase)
     for other in earlier:
         finding = yield from _enquire(guide, other)
         if isinstance(finding, Receipt) and (yield from _accept(guide, other, finding)):
-            return Verdict.ANEW
-    return Verdict.RELEASED
+            return True
+    return False
 
 
-def _enquire(guide: Guide, purchase: Purchase) -> Flow[Finding]:
+def _enquire(guide: Guide, purchase: Purchase, *, sends_max: int = SENDS_MAX) -> Flow[Finding]:
     """What the vendor says of a purchase; moves nothing."""
     purse = guide.purse(purchase.scheme, purchase.broker_id)
-    for number in range(1, SENDS_MAX + 1):
+    for number in range(1, sends_max + 1):
         at = yield from look()
         answer: Sent = yield SendRequest(
             request=outcome_request(purse, purchase, at.now_s), leg="outcome"
         )
         if isinstance(answer, Response) and answer.status not in {409, 429, 503}:
             return _finding_in(answer)
-        if number < SENDS_MAX:
+        if number < sends_max:
             yield Wait(delay_ms=_pause_ms(answer, number))
     return "unknown"
 

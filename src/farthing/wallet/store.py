@@ -29,6 +29,7 @@ from farthing.wallet.commands import (
     Settle,
     Spent,
     StoreCommand,
+    TakeOver,
     Unsettled,
     Wish,
 )
@@ -73,6 +74,8 @@ class Store:
                     return self._finish_ask(command)
                 case Abandoned():
                     return self._abandoned(command.now_s)
+                case TakeOver():
+                    return self._take_over(command)
 
     def _abandoned(self, now_s: int) -> tuple[tuple[Purchase, ...], tuple[Ask, ...]]:
         take_over = self._rows.take_over
@@ -80,6 +83,15 @@ class Store:
             tuple(take_over(Purchase, "purchases", now_s, OPEN["purchases"])),
             tuple(take_over(Ask, "asks", now_s, OPEN["asks"])),
         )
+
+    def _take_over(self, command: TakeOver) -> tuple[Purchase, ...]:
+        where, values = OPEN["purchases"], ()
+        if command.vendor_id:
+            where, values = (
+                f"broker=? AND vendor=? AND {where}",
+                (command.broker_id, command.vendor_id),
+            )
+        return tuple(self._rows.take_over(Purchase, "purchases", command.now_s, where, values))
 
     def deliver(self, purchase: Purchase) -> None:
         """The page has reached the payer: from now on the same request is another purchase.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from farthing import ids
 from farthing.errors import BadRequest, Malformed, Refusal, Unpaid, row_of
 from farthing.schemes.contract import Dialect, Json, Key, Offer
-from farthing.wire import mpp, problems, x402
+from farthing.wire import mpp, problems, x402, x402_response
 from farthing.wire.authparams import Part, quoted, read_parts
 from farthing.wire.offers import Credential, Receipt, Tender
 
@@ -151,7 +151,7 @@ def refusal(
 def receipt_headers(receipt: Receipt, dialect: Dialect) -> Headers:
     """What a paid answer carries in its dialect."""
     if dialect == "x402":
-        return ((b"payment-response", x402.response(receipt).encode()), PRIVATE)
+        return ((b"payment-response", x402_response.response(receipt).encode()), PRIVATE)
     return ((b"payment-receipt", mpp.receipt_header(receipt).encode()), PRIVATE)
 
 

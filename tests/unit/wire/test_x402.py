@@ -87,6 +87,7 @@ def test_worked_example_is_that_of_the_wire_format_with_item_and_target() -> Non
             "broker": "https://broker.example",
             "terms": {"unitMicro": 100, "maxSteps": 1000},
             "externalId": "art-1093",
+            "site": "https://news.example",
             "target": "GET /a/1093",
         },
     }
@@ -249,6 +250,7 @@ def test_payment_out_of_order_is_refused(value: str, kind: type[Refusal], code: 
         accepting(maxTimeoutSeconds=301),
         accepting_extra(method="millicent"),
         accepting_extra(method="tempo"),
+        accepting_extra(site="https://other.example"),
         accepting_extra(target="GET /a/1094"),
         accepting_extra(terms={"unitMicro": 100}),
         accepting_extra(terms={"unitMicro": 100, "maxSteps": 1000, "variant": "x"}),

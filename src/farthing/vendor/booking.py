@@ -1,0 +1,158 @@
+"""What one payment writes at the gate: its hold, its confirm with receipt and claims, its end."""
+
+from collections.abc import Generator
+
+import msgspec
+
+from farthing import ids, marks
+from farthing.crypto import signing
+from farthing.errors import Undecided
+from farthing.marks import Moment
+from farthing.schemes.contract import Json, Setting
+from farthing.vendor.commands import GateCommand, OriginAnswered
+from farthing.vendor.payments import Kept, Outcome, Paying
+from farthing.wire import receipts
+from farthing.wire.offers import Receipt
+
+LEASE_GRACE_S = 30  # a hold outlives the origin's time-out by this
+STORED_BODY_BYTES_MAX = 64 * 1024  # of answers kept for `replay_body` and other methods
+OUTCOME_KEPT_S_MIN = 30 * 86_400  # outcomes are replayable at least this long
+RECEIPT_KEY = "farthing/vendor/receipt/1"
+REPEATABLE = frozenset({"GET", "HEAD"})
+MOMENTS: tuple[Moment, ...] = ("before", "during", "batch")
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+read_outcome = msgspec.msgpack.Decoder(Outcome).decode
+read_kept = msgspec.msgpack.Decoder(Kept).decode
+
+
+def earlier(one: Moment, other: Moment) -> Moment:
+    """Of two clearing moments the one that comes first."""
+    return min(one, other, key=MOMENTS.index)
+
+
+def hold_of(paying: Paying) -> marks.Hold:
+    """The hold of a payment while its origin works."""
+    taken, now_s = paying.taken, paying.at.now_s
+    kept = Kept(
+        scheme=paying.offer.scheme,
+        owner=taken.owner,
+        payload_hash=paying.payload_hash,
+        till=taken.kept,
+        at_broker=paying.endorsed is not None,
+    )
+    lease_s = paying.priced.route.origin_timeout_s + LEASE_GRACE_S
+    return marks.Hold(
+        k=paying.credential.k,
+        digest=paying.digest,
+        marks=taken.marks,
+        kept=_ENCODE(kept),
+        now_s=now_s,
+        lease_until_s=now_s + lease_s,
+        until_s=max(taken.until_s, now_s + OUTCOME_KEPT_S_MIN),
+    )
+
+
+def take_of(paying: Paying, receipt: Receipt) -> marks.Take:
+    """Hold and confirm at once, for an origin that cannot fail."""
+    outcome = Outcome(status=200, dialect=paying.credential.dialect, receipt=receipt)
+    return marks.Take(
+        hold=hold_of(paying),
+        outcome=_ENCODE(outcome),
+        records=paying.taken.records,
+        claims=claims_of(paying),
+    )
+
+
+def confirm_of(
+    paying: Paying, fence: int, origin: OriginAnswered, receipt: Receipt
+) -> marks.Confirm:
+    """The confirm of a hold, with the origin's answer where it is kept."""
+    keep = paying.priced.route.replay_body or paying.request.method not in REPEATABLE
+    small = origin.body is not None and len(origin.body) <= STORED_BODY_BYTES_MAX
+    outcome = Outcome(
+        status=origin.status,
+        dialect=paying.credential.dialect,
+        receipt=receipt,
+        body=origin.body if keep and small else None,
+        headers=origin.headers if keep and small else (),
+    )
+    return marks.Confirm(
+        k=paying.credential.k,
+        fence=fence,
+        outcome=_ENCODE(outcome),
+        records=paying.taken.records,
+        claims=claims_of(paying),
+    )
+
+
+def claims_of(paying: Paying) -> tuple[marks.Claim, ...]:
+    """What the vendor will show the broker, at the moment that the route asks for.
+
+    Nothing where the broker has paid already.
+    """
+    if paying.endorsed is not None:
+        return ()
+    wanted = paying.priced.route.clearing
+    if wanted is None:
+        return paying.taken.claims
+    return tuple(
+        msgspec.structs.replace(claim, moment=earlier(claim.moment, wanted))
+        for claim in paying.taken.claims
+    )
+
+
+def receipt_of(setting: Setting, paying: Paying, for_payer: Json = None) -> Receipt:
+    """The signed receipt, with whatever the till adds."""
+    finished = paying.till.finish(paying.taken, for_payer, paying.at)
+    offer, taken, at = paying.offer, paying.taken, paying.at
+    receipt = Receipt(
+        receipt_id=ids.new_id("rc", paying.digest[:16]),
+        wire_name=paying.credential.wire_name,
+        reference=taken.reference,
+        challenge_id=paying.credential.challenge_id,
+        k=paying.credential.k,
+        issued_at_s=at.now_s,
+        amount_micro=taken.value_micro,
+        currency=offer.currency,
+        vendor_id=offer.vendor_id,
+        broker_id=offer.broker_id,
+        settlement="final" if paying.endorsed is not None else offer.settlement,
+        guarantor=offer.guarantor,
+        redeem_by_s=offer.redeem_by_s,
+        external_id=offer.external_id,
+        payer=taken.payer,
+        change=finished.change,
+        released=finished.released,
+    )
+    if taken.mac_key:
+        return receipts.sign_mac(receipt, taken.mac_key)
+    key = setting.ring.current(RECEIPT_KEY)
+    return receipts.sign(receipt, lambda body: signing.sign(key.secret, body))
+
+
+def end_hold(
+    payment: marks.Payment, now_s: int
+) -> Generator[GateCommand, object, marks.Settled | None]:
+    """Release a hold that a crash left behind, under a new fence; None once it is so.
+
+    A confirm under the old fence then fails, so "nothing was charged" stays true. `Settled` where
+    the payment was confirmed meanwhile; `Busy` within a lease; `Undecided` where the broker may
+    have paid, which only the same bytes find out.
+    """
+    if read_kept(payment.kept).at_broker:
+        raise Undecided("outcome_unknown", "send the same payment again")
+    held = yield marks.Hold(
+        k=payment.k,
+        digest=payment.digest,
+        marks=(),
+        kept=payment.kept,
+        now_s=now_s,
+        lease_until_s=now_s,
+        until_s=payment.until_s,
+    )
+    if isinstance(held, marks.Settled):
+        return held
+    assert isinstance(held, marks.Held), "a hold is held or settled"
+    yield marks.Release(k=payment.k, fence=held.fence)
+    return None
