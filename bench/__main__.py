@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -12,22 +12,34 @@ from bench import broker, marks, paywall, sizes, till
 from bench.figures import Figure, as_json, print_table
 from bench.programs import Missing
 
-MEASURES: dict[str, Callable[[float], list[Figure]]] = {
-    "till": till.measure,
-    "paywall": paywall.measure,
-    "broker": broker.measure,
-    "marks": marks.measure,
-    "bytes": lambda _: sizes.measure(),
+
+class Part(StrEnum):
+    """What can be asked for."""
+
+    TILL = "till"
+    PAYWALL = "paywall"
+    BROKER = "broker"
+    MARKS = "marks"
+    BYTES = "bytes"
+    ALL = "all"
+
+
+MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
+    Part.TILL: till.measure,
+    Part.PAYWALL: paywall.measure,
+    Part.BROKER: broker.measure,
+    Part.MARKS: marks.measure,
+    Part.BYTES: lambda _: sizes.measure(),
 }
-Part = Enum("Part", {name: name for name in (*MEASURES, "all")}, type=str)
 
 
 def main(
-    part: Annotated[Part, typer.Argument(help="What to measure.")] = Part["all"],
+    part: Annotated[Part, typer.Argument(help="What to measure.")] = Part.ALL,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="How long each contestant runs, all rounds together.")
     ] = 10.0,
-    as_json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure this commit on this machine. Ratios are within one run; nothing passes or fails.
 
@@ -38,14 +50,14 @@ def main(
     """
     figures: list[Figure] = []
     for name, measure in MEASURES.items():
-        if part.value in {name, "all"}:
+        if part in {name, Part.ALL}:
             print(f"bench: {name} ...", file=sys.stderr)
             try:
                 figures += measure(seconds)
             except Missing as missing:
                 print(f"bench: {name}: {missing}", file=sys.stderr)
                 raise typer.Exit(1) from None
-    if as_json_:
+    if json:
         print(msgspec.json.encode(as_json(figures)).decode())
     else:
         print_table(figures)

@@ -18,8 +18,8 @@ from bench import wrk
 from bench.figures import Figure, median_ratio
 from bench.postgres import CLIENTS, SCALE, Cluster
 from bench.programs import ensure
-from bench.shop import ROOT
-from bench.wrk import Load, require_clean
+from bench.shop import PYTHON_PATH
+from bench.wrk import Load
 from farthing.broker.app import Broker
 from farthing.broker.engine import Transfer
 from farthing.broker.people import OpenAccount, TopUp
@@ -30,7 +30,7 @@ PAYERS = 10_000
 FLOAT_MICRO = 10**9  # of each payer: nobody runs dry
 OPENED_AT_ONCE = 256
 WARM_TRANSFERS = 5_000  # for the run that finds out how many a round will need
-MARGIN = 1.6  # transfers made for a round, against what the first run did
+MARGIN = 1.3  # transfers made for a round, against what the first run did
 SEED = 1995
 
 
@@ -118,14 +118,13 @@ def _fill(bank: Bank) -> None:
 
 
 def _over_http(bank: Bank, seconds: float, folder: Path) -> Iterator[float]:
-    """Transfers a second over 64 connections, once for each time it is asked; first one: warm."""
+    """Transfers a second over 64 connections, each time it is asked; the first is to warm up."""
     load = Load(url=bank.url, path="/transfer", method="POST")
-    warm = wrk.send(load, bank.requests(WARM_TRANSFERS), 1, folder)
-    count = int(warm.rate * warm.seconds * max(1.0, seconds) * MARGIN)
+    warm = wrk.send_fresh(load, bank.requests, WARM_TRANSFERS, 1, folder)
     yield warm.rate
+    count = int(warm.rate * seconds * MARGIN) + WARM_TRANSFERS
     while True:
-        run = wrk.send(load, bank.requests(count), seconds, folder)
-        yield require_clean(run, "transfers over HTTP").rate
+        yield wrk.send_fresh(load, bank.requests, count, seconds, folder).rate
 
 
 def measure(seconds: float, *, payers: int = PAYERS, scale: int = SCALE) -> list[Figure]:
@@ -142,7 +141,7 @@ def measure(seconds: float, *, payers: int = PAYERS, scale: int = SCALE) -> list
         _fill(bank)
         _fill(other)
         command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(other.port))
-        env = {"FARTHING_DATA": str(other.folder), "PYTHONPATH": str(ROOT)}
+        env = {"FARTHING_DATA": str(other.folder), "PYTHONPATH": PYTHON_PATH}
         log = folder / "broker.log"
         with (
             Cluster(folder / "postgres", scale=scale).running() as cluster,

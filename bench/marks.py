@@ -17,8 +17,8 @@ import httpx
 
 from bench.figures import Figure, median_ratio
 from bench.offers import HEADERS
-from bench.paywall import Lane, race
 from bench.payments import at_now
+from bench.paywall import Lane, race
 from bench.programs import Missing, ensure
 from bench.shop import HELD, Shop
 from bench.wrk import Load

@@ -20,6 +20,8 @@ from farthing.schemes.contract import (
     Json,
     Key,
     Offer,
+    Paid,
+    Ring,
     Setting,
 )
 from farthing.schemes.mac.millicent import MILLICENT
@@ -40,7 +42,7 @@ PAYERS = 1_000  # a cache of payer secrets must hold them, as a gate's does
 DAY_S = 86_400
 
 
-class Ring:
+class Keys:
     """Keys in a dictionary; the gate's own ring is a file."""
 
     def __init__(self, *keys: Key) -> None:
@@ -100,7 +102,7 @@ class ScripPayer:
         self._series = by_purpose[LICENSED_SERIES]
         self._range = by_purpose[PAYER_RANGE]
         self._purse = MILLICENT.purse(
-            Setting(broker_id=BROKER, currency=CURRENCY, ring=Ring(*keys))
+            Setting(broker_id=BROKER, currency=CURRENCY, ring=Keys(*keys))
         )
         self._expires_at_s = int(time.time()) // DAY_S * DAY_S + 20 * DAY_S
         self._payers = [self._range.id + secrets.token_hex(6) for _ in range(PAYERS)]
@@ -132,6 +134,7 @@ class ScripPayer:
         """The payload of one payment."""
         at = at_now(secrets.token_bytes(8))
         paid = self._purse.pay(self._buy(at), offer, binding, at)
+        assert isinstance(paid, Paid), "MilliCent pays without asking first"
         return paid.payload
 
 
@@ -141,7 +144,7 @@ class ChainPayer:
     def __init__(self, key: Key) -> None:
         """`key` is the broker's for certificates."""
         self._key = key
-        self._purse = PAYWORD.purse(Setting(broker_id=BROKER, currency=CURRENCY, ring=Ring(key)))
+        self._purse = PAYWORD.purse(Setting(broker_id=BROKER, currency=CURRENCY, ring=Keys(key)))
 
     def _certificate(self, limit_micro: int) -> Instrument:
         secret = secrets.token_bytes(32)
@@ -176,6 +179,7 @@ class ChainPayer:
         _, opened = self._purse.open(card, offer, at)
         for _ in range(count):
             paid = self._purse.pay(opened, offer, binding, at)
+            assert isinstance(paid, Paid), "PayWord pays without asking first"
             yield paid.payload
             assert paid.after is not None, "a chain goes on"
             opened = paid.after

@@ -14,14 +14,15 @@ import msgspec
 
 from bench import wrk
 from bench.figures import Figure, median_ratio
-from bench.programs import ensure
 from bench.offers import HEADERS, Dialect
+from bench.programs import ensure
 from bench.shop import FREE, HELD, TAKEN, Shop
 from bench.wrk import Load, Run, require_clean
 
 ROUNDS = 3
-WARM_PAYMENTS = 6_000  # for the run that finds out how many a round will need
-MARGIN = 1.6  # payments made for a round, against what the first run did
+WARM_PAYMENTS = 2_000  # for the run that finds out how many a round will need
+REPEATED = 1_000  # where a payment is only so many bytes, these go round and round
+MARGIN = 1.3  # payments made for a round, against what the first run did
 
 
 class Lane(msgspec.Struct, kw_only=True):
@@ -45,18 +46,22 @@ class Lane(msgspec.Struct, kw_only=True):
 def race(shop: Callable[[Lane], Shop], lanes: Sequence[Lane], seconds: float, folder: Path) -> None:
     """Let the lanes take turns, `seconds` each in all; their runs are kept in them."""
     per_round_s = max(1.0, seconds / ROUNDS)
-    warm_count = WARM_PAYMENTS
-    counts: dict[str, int] = {}
-    for lane in lanes:
-        requests = shop(lane).payments(lane.path, warm_count, lane.dialect)
-        warm = wrk.send(lane.load, requests, 1, folder, wrap=not lane.spends)
-        counts[lane.name] = int(warm.rate * warm.seconds * per_round_s * MARGIN)
+    warm = {lane.name: _run(lane, shop(lane), WARM_PAYMENTS, 1, folder) for lane in lanes}
     for _ in range(ROUNDS):
         for lane in lanes:
-            count = counts[lane.name] if lane.spends else warm_count
-            requests = shop(lane).payments(lane.path, count, lane.dialect)
-            run = wrk.send(lane.load, requests, per_round_s, folder, wrap=not lane.spends)
-            lane.runs.append(require_clean(run, lane.name))
+            count = int(warm[lane.name].rate * per_round_s * MARGIN) + WARM_PAYMENTS
+            lane.runs.append(_run(lane, shop(lane), count, per_round_s, folder))
+
+
+def _run(lane: Lane, shop: Shop, count: int, seconds: float, folder: Path) -> Run:
+    if not lane.spends:
+        requests = shop.payments(lane.path, REPEATED, lane.dialect)
+        return require_clean(wrk.send(lane.load, requests, seconds, folder, wrap=True))
+
+    def make(count: int) -> list[str]:
+        return shop.payments(lane.path, count, lane.dialect)
+
+    return wrk.send_fresh(lane.load, make, count, seconds, folder)
 
 
 def _rates(lanes: Sequence[Lane]) -> list[Figure]:

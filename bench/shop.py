@@ -1,6 +1,7 @@
 """A vendor's folder and everything that is paid at its gate: payments made beforehand, servers."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,8 @@ path = "{TAKEN}"
 price = "200u"
 hold = false
 """
-ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parent.parent
+PYTHON_PATH = f"{_ROOT / 'src'}{os.pathsep}{_ROOT}"  # of the servers: this very tree
 
 
 class Shop:
@@ -93,7 +95,7 @@ class Shop:
     @contextlib.contextmanager
     def _running(self, name: str, command: list[str], port: int) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
-        env = {"FARTHING_DATA": str(self.folder), "PYTHONPATH": str(ROOT)}
+        env = {"FARTHING_DATA": str(self.folder), "PYTHONPATH": PYTHON_PATH}
         log = self.folder / f"{name}.log"
         with servers.running(command, url=url + FREE, log=log, env=env) as child:
             self.server = child.pid

@@ -22,7 +22,7 @@ from bench.payments import (
     CURRENCY,
     VENDOR,
     ChainPayer,
-    Ring,
+    Keys,
     ScripPayer,
     at_now,
     certificate_key,
@@ -33,7 +33,7 @@ from bench.rounds import Contestant, take_turns
 from farthing import codec
 from farthing.marks import NOTHING, Hold, Memory, Read, Take
 from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.contract import Binding, Scheme, Till
+from farthing.schemes.contract import Binding, Till
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.scrip import OWN_SERIES, mint_scrip, serial_of
 from farthing.stores.memory import MemoryMarks
@@ -96,7 +96,7 @@ def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_m
 def _scrip(count: int, protocol: str) -> Callable[[], Callable[[], int]]:
     keys = vendor_keys(at_now().now_s)
     payer = ScripPayer(keys)
-    of = setting(Ring(*keys), {"protocol": protocol})
+    of = setting(Keys(*keys), {"protocol": protocol})
     offer = MILLICENT.till(of).offer(PRICE_MICRO, at_now())
     payments = [_ready(payer.pay(offer, _binding())) for _ in range(count)]
     till = MILLICENT.till(of)
@@ -105,7 +105,7 @@ def _scrip(count: int, protocol: str) -> Callable[[], Callable[[], int]]:
 
 def _words(count: int) -> Callable[[], Callable[[], int]]:
     certifying = certificate_key()
-    ring = Ring(*vendor_keys(at_now().now_s), certifying)
+    ring = Keys(*vendor_keys(at_now().now_s), certifying)
     till = PAYWORD.till(setting(ring, {"unit_micro": UNIT_MICRO}))
     payer = ChainPayer(certifying)
     offer = till.offer(UNIT_MICRO, at_now())

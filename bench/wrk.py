@@ -1,7 +1,7 @@
 """`wrk`, the load generator: one run over requests made beforehand."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from bench.programs import Missing, find
 CONNECTIONS = 64
 THREADS = 1  # one core is left for the server
 SCRIPT = Path(__file__).with_name("load.lua")
+TRIES = 4
 SPARE_S = 30  # wrk's own time to read its file, before and after the load
 
 
@@ -77,8 +78,24 @@ def send(
     raise Missing(f"wrk said: {(done.stderr or done.stdout).strip()[-300:]}")
 
 
-def require_clean(run: Run, what: str) -> Run:
+def send_fresh(
+    load: Load, make: Callable[[int], Sequence[str]], count: int, seconds: float, folder: Path
+) -> Run:
+    """Send requests that work once only, some `count` of them; `Missing` where any is refused.
+
+    Where they were used up before the time was, the run is repeated with twice as many.
+    """
+    for _ in range(TRIES):
+        requests = make(count)
+        run = send(load, requests, seconds, folder)
+        if run.requests < len(requests) - 2 * CONNECTIONS:  # some are in the air at the end
+            return require_clean(run)
+        count *= 2
+    raise Missing(f"{load.path}: requests are used up faster than they are made")
+
+
+def require_clean(run: Run) -> Run:
     """The run itself; `Missing` where answers were refused or connections broke."""
     if run.refused or run.broken:
-        raise Missing(f"{what}: {run.refused} refused, {run.broken} broken of {run.requests}")
+        raise Missing(f"{run.refused} refused, {run.broken} broken of {run.requests} requests")
     return run

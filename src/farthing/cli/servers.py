@@ -1,6 +1,8 @@
 """Processes that commands start: granian servers, and free ports for them."""
 
 import contextlib
+import ctypes
+import importlib
 import os
 import signal
 import socket
@@ -9,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 from granian import Granian
@@ -18,6 +21,7 @@ from farthing.errors import Misconfigured
 
 START_TIMEOUT_S = 20.0  # a server that is not up by then will not be
 STOP_TIMEOUT_S = 5.0
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def require_free(host: str, port: int) -> None:
@@ -41,7 +45,10 @@ def free_port() -> int:
 
 
 def serve(target: str, *, host: str, port: int, workers: int) -> None:
-    """Serve an ASGI factory until stopped."""
+    """Serve an ASGI factory until stopped.
+
+    A worker that is killed is started again; a server that is killed takes its workers along.
+    """
     require_free(host, port)
     Granian(
         target,
@@ -50,10 +57,21 @@ def serve(target: str, *, host: str, port: int, workers: int) -> None:
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         workers=workers,
-        factory=True,
         log_access=False,
         websockets=True,
-    ).serve()
+        respawn_failed_workers=True,
+    ).serve(target_loader=load_in_worker)
+
+
+def load_in_worker(target: str) -> Any:
+    """What `module:factory` makes, in a worker that does not outlive the server above it.
+
+    A worker left behind would keep the port, and the server could not be started again.
+    """
+    if sys.platform == "linux":  # elsewhere the operator ends what is left behind
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    module, _, factory = target.partition(":")
+    return getattr(importlib.import_module(module), factory)()
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ import msgspec
 from farthing import codec
 from farthing.errors import Forged, Unsupported
 from farthing.marks import Claim, Keys, Memory, Put
+from farthing.schemes.flows import End, EndKind, Flow
 from farthing.schemes.messages import (
     Accepted,
     Account,
@@ -38,10 +39,7 @@ from farthing.schemes.messages import (
     Concluded,
     Conclusion,
     Dialect,
-    End,
-    EndKind,
     Finished,
-    Flow,
     Instrument,
     Issued,
     Json,
@@ -113,6 +111,10 @@ class Mint:
     def __init__(self, setting: Setting) -> None:
         """For one issuer."""
         self.setting = setting
+
+    def series(self, operation: Operation) -> str:
+        """The series from which `apply` wants one leased serial; empty for none."""
+        return ""
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """All cryptography of one operation, no state; any refusal."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from farthing.marks import NO_KEYS, Claim, Keys, Mark, Moment, Record
+from farthing.schemes.flows import Flow
 
 Json = Any  # a JSON value; the readers in `codec` have checked its depth and size
 Operation = Literal["issue", "redeem", "take_back", "grant", "status"]
@@ -151,41 +152,6 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator vouches for, `key=value;key=value`, keys rising."""
 
 
-EndKind = Literal[
-    "payer",
-    "credit",
-    "guarantee",
-    "outstanding",
-    "vendor",
-    "stock",
-    "breakage",
-    "disputed",
-    "lottery",
-    "bank",
-]
-
-
-class End(msgspec.Struct, frozen=True, kw_only=True):
-    """One end of a flow of money. The engine knows which account it is.
-
-    `credit` is a payer's balance and then its credit, up to the limit. `guarantee` is the same for
-    what the broker has promised a vendor: what is above the limit the broker bears itself, as a
-    receivable from the payer.
-    """
-
-    kind: EndKind
-    id: str = ""
-    """Account or series; for `payer` and `vendor` the account id."""
-
-
-class Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """Move money from one end to another."""
-
-    source: End
-    target: End
-    amount_micro: int
-
-
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """A message whose cryptography is right. Travels between processes."""
 
@@ -201,6 +167,8 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     flows: tuple[Flow, ...] = ()
     marks: tuple[Mark, ...] = ()
     records: tuple[Record, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    """At a vendor's own mint: what it will show the broker because of this."""
     keys: tuple[Key, ...] = ()
     """Keys for the issuer's ring (a licence); written there before the rest commits."""
     due: tuple[tuple[int, bytes], ...] = ()

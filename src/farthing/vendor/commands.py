@@ -5,6 +5,7 @@ that a command meets is thrown into the generator; `Aborted` is thrown in when t
 """
 
 from collections.abc import Generator
+from typing import TypeVar
 
 import msgspec
 
@@ -12,6 +13,7 @@ from farthing import marks
 from farthing.schemes.contract import Json
 
 Headers = tuple[tuple[bytes, bytes], ...]
+T = TypeVar("T")
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,3 +82,9 @@ class Aborted(Exception):  # noqa: N818 - a signal from the driver, not an error
 
 GateCommand = marks.Command | Look | TakeSerial | AskOrigin | AskBroker
 Walk = Generator[GateCommand, object, Answer]
+
+
+def expect(kind: type[T], answer: object) -> T:
+    """`answer` as `kind`: a driver that answers otherwise is our own mistake."""
+    assert isinstance(answer, kind), f"driver answered {type(answer).__name__}"
+    return answer

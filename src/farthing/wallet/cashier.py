@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from farthing.errors import Mismatch
-from farthing.wallet.choice import Choice, Guide, require_payable, site_of
+from farthing.wallet.choice import Choice, Guide, place_of, require_payable, site_of
 from farthing.wallet.commands import Purchase, Request, TakeOver
 from farthing.wallet.driver import Driver, Session, drive
 from farthing.wallet.errand import Flow, look
@@ -99,7 +99,7 @@ def _settle(guide: Guide, broker_id: str, vendor_id: str) -> Flow[Settled]:
 
 
 def _pay(guide: Guide, request: Request, choice: Choice) -> Flow[Purchase]:
-    guide.policy.require_site(request.url.split("/")[2])
+    guide.policy.require_site(place_of(request.url).host)
     repeatable = partial(_is_repeatable, choice)
     return (yield from obtain(guide, request, (choice,), is_repeatable=repeatable))
 

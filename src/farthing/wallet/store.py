@@ -85,7 +85,7 @@ class Store:
         )
 
     def _take_over(self, command: TakeOver) -> tuple[Purchase, ...]:
-        where, values = OPEN["purchases"], ()
+        where, values = OPEN["purchases"], tuple[str, ...]()
         if command.vendor_id:
             where, values = (
                 f"broker=? AND vendor=? AND {where}",

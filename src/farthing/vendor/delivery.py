@@ -1,0 +1,148 @@
+"""From a hold to an answer: the origin, the broker where it pays first, confirm or release.
+
+held -> [broker reserves] -> origin -> 2xx, 304: [broker pays] -> confirm -> page and receipt
+                                    -> else:     [broker voids] -> release -> "not charged"
+"""
+
+import msgspec
+
+from farthing import marks
+from farthing.errors import Broken, Busy, Denied, OriginFailed, Refusal, Undecided
+from farthing.schemes.contract import At, Dialect, Json
+from farthing.vendor import reserving
+from farthing.vendor.booking import REPEATABLE, confirm_of, read_kept, receipt_of
+from farthing.vendor.commands import Aborted, Answer, OriginAnswered, Request, Walk, expect
+from farthing.vendor.offering import Offering
+from farthing.vendor.payments import NOT_CHARGED, Outcome, Paying, ask_origin, paid, passed_on
+from farthing.vendor.prices import Priced
+from farthing.vendor.reserving import Reserved
+from farthing.wire import dialects
+from farthing.wire.offers import Receipt
+
+STORED_BODY_S = 3600  # how long a stored body is given out again
+
+
+class Delivery:
+    """The second half of every walk."""
+
+    def __init__(self, offering: Offering) -> None:
+        """Refuses with the offers of `offering`."""
+        self._offering = offering
+
+    def serve_held(self, paying: Paying, held: marks.Held) -> Walk:
+        """Origin, then confirm or release. Whatever happens, the hold does not stay."""
+        fence = held.fence
+        # After a crash the first attempt's change stands, not the one that was just made.
+        taken = msgspec.structs.replace(paying.taken, kept=read_kept(held.kept).till)
+        paying = msgspec.structs.replace(paying, taken=taken)
+        reserved: Reserved | None = None
+        try:
+            if paying.endorsed is not None:
+                reserved = yield from reserving.reserve(self._settlement(paying))
+                if reserved.number == 0:
+                    return (yield from self._serve_settled(paying, fence, reserved))
+            asked = ask_origin(paying.priced, paying.taken)
+            origin = expect(OriginAnswered, (yield asked))
+            if not (200 <= origin.status < 300 or origin.status == 304):
+                return (yield from self._let_go(paying, fence, reserved, passed_on(origin)))
+            if reserved is not None:
+                reserved = yield from reserving.capture(reserved)
+        except (Undecided, Broken) as unknown:
+            return self._offering.refuse(paying.request, unknown, paying.at, value_moved=True)
+        except (Refusal, Aborted) as gone:
+            refused = self._not_charged(paying, gone)
+            answer = yield from self._let_go(paying, fence, reserved, refused)
+            if isinstance(gone, Aborted):
+                raise
+            return answer
+        return (yield from self._confirm(paying, fence, origin, reserved))
+
+    def _settlement(self, paying: Paying) -> dict[str, Json]:
+        tender = self._offering.tender(paying.request, paying.priced, paying.at)
+        return dialects.settlement(paying.offer, paying.endorsed, tender)
+
+    def _not_charged(self, paying: Paying, gone: Refusal | Aborted) -> Answer:
+        """What the payer hears once the hold is released."""
+        refusal = gone if isinstance(gone, Refusal) else OriginFailed("payer_gone", "nobody waits")
+        return self._offering.refuse(
+            paying.request, refusal, paying.at, value_moved=True, extra=NOT_CHARGED
+        )
+
+    def _let_go(
+        self, paying: Paying, fence: int, reserved: Reserved | None, answer: Answer
+    ) -> Walk:
+        """Give reservation and marks back; then `answer`, which says that nothing was charged.
+
+        Where the hold is not ours any more, or the store fails, nobody can say so yet.
+        """
+        if reserved is not None:
+            yield from reserving.void(reserved)
+        try:
+            yield marks.Release(k=paying.credential.k, fence=fence)
+        except Refusal as lost:
+            return self._offering.refuse(paying.request, lost, paying.at, value_moved=True)
+        return answer
+
+    def _confirm(
+        self, paying: Paying, fence: int, origin: OriginAnswered, reserved: Reserved | None
+    ) -> Walk:
+        """Durable before the first byte goes out."""
+        for_payer = reserved.for_payer if reserved is not None else None
+        receipt = receipt_of(self._offering.setting, paying, for_payer)
+        try:
+            yield confirm_of(paying, fence, origin, receipt)
+        except Busy as lost:
+            return self._offering.refuse(paying.request, lost, paying.at, value_moved=True)
+        except Refusal as failed:
+            if reserved is not None:  # paid at the broker: the same bytes go on from here
+                return self._offering.refuse(paying.request, failed, paying.at, value_moved=True)
+            refused = self._not_charged(paying, failed)
+            return (yield from self._let_go(paying, fence, None, refused))
+        return paid(receipt, origin, paying.credential.dialect)
+
+    def _serve_settled(self, paying: Paying, fence: int, reserved: Reserved) -> Walk:
+        """After a crash between the broker's payment and our confirm: confirm first."""
+        nothing = OriginAnswered(status=200, headers=(), body=None)
+        answer = yield from self._confirm(paying, fence, nothing, reserved)
+        if not answer.charged_micro:
+            return answer
+        receipt = receipt_of(self._offering.setting, paying, reserved.for_payer)
+        dialect = paying.credential.dialect
+        return (
+            yield from self.serve_paid(paying.request, paying.priced, receipt, paying.at, dialect)
+        )
+
+    def serve_paid(
+        self,
+        request: Request,
+        priced: Priced,
+        receipt: Receipt,
+        at: At,
+        dialect: Dialect,
+        *,
+        replay: bool = False,
+    ) -> Walk:
+        """The page after the money: for origins that cannot fail, and for repeats."""
+        try:
+            asked = ask_origin(priced, receipt, replay=replay)
+            origin = expect(OriginAnswered, (yield asked))
+        except OriginFailed as failed:
+            headers = dialects.receipt_headers(receipt, dialect)
+            return self._offering.refuse(request, failed, at, value_moved=True, extra=headers)
+        return paid(receipt, origin, dialect)
+
+    def repeat(self, request: Request, priced: Priced, outcome: Outcome, at: At) -> Walk:
+        """The same payment again: the stored outcome, within the route's window."""
+        receipt, dialect = outcome.receipt, outcome.dialect
+        age_s = at.now_s - receipt.issued_at_s
+        if outcome.body is not None and age_s <= STORED_BODY_S:
+            stored = OriginAnswered(
+                status=outcome.status, headers=outcome.headers, body=outcome.body
+            )
+            return paid(receipt, stored, dialect)
+        if request.method in REPEATABLE and age_s <= priced.route.repeat_s:
+            again = self.serve_paid(request, priced, receipt, at, dialect, replay=True)
+            return (yield from again)
+        over = Denied("repeat_window_over", "paid for, and the time to fetch it again is over")
+        headers = dialects.receipt_headers(receipt, dialect)
+        return self._offering.refuse(request, over, at, value_moved=True, extra=headers)

@@ -1,0 +1,87 @@
+"""What a gate offers, and how it says no: tenders and refusals, for one vendor's tills."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from farthing.errors import Refusal, row_of
+from farthing.ids import network
+from farthing.schemes import registry
+from farthing.schemes.contract import At, Offer, Setting, Till
+from farthing.vendor.booking import earlier
+from farthing.vendor.commands import Answer, Headers, Request
+from farthing.vendor.prices import Priced
+from farthing.wire import dialects
+from farthing.wire.offers import CHALLENGE_LIFE_S, Tender, target_of
+
+CHALLENGE_KEY = "farthing/wire/challenge/1"
+
+
+class Offering:
+    """The tills of one vendor."""
+
+    def __init__(self, setting: Setting, *, schemes: Sequence[str], realm: str = "") -> None:
+        """`schemes`: registry names that this gate takes; `realm`: public host, else the Host.
+
+        `setting.options` holds one object of options per scheme name.
+        """
+        self.setting = setting
+        self._realm = realm
+        self.tills: Mapping[str, Till] = {
+            name: registry.by_name(name).till(setting_for(setting, name)) for name in schemes
+        }
+
+    def realm_of(self, request: Request) -> str:
+        """The public host that challenges name."""
+        return self._realm or request.host
+
+    def tender(self, request: Request, priced: Priced, at: At) -> Tender:
+        """The offers for this request, in the vendor's order."""
+        realm = self.realm_of(request)
+        return Tender(
+            offers=tuple(self._offer(name, priced, at) for name in priced.accept),
+            realm=realm,
+            url=f"{request.scheme}://{realm}{request.path_query}",
+            target=target_of(request.method, request.path_query),
+            expires_at_s=at.now_s + CHALLENGE_LIFE_S,
+            description=priced.route.description,
+        )
+
+    def _offer(self, name: str, priced: Priced, at: At) -> Offer:
+        till, route = self.tills[name], priced.route
+        offer = till.offer(priced.price_micro, at)
+        offer = msgspec.structs.replace(
+            offer, description=route.description, external_id=route.external_id
+        )
+        if earlier(route.clearing or "batch", till.traits.latest) == "before":
+            return msgspec.structs.replace(offer, settlement="final", redeem_by_s=0)
+        return offer
+
+    def refuse(
+        self,
+        request: Request,
+        refusal: Refusal,
+        at: At,
+        *,
+        priced: Priced | None = None,
+        value_moved: bool = False,
+        extra: Headers = (),
+    ) -> Answer:
+        """The answer to a refusal: fresh offers where its row is 402, a problem otherwise."""
+        is_sold = row_of(refusal, value_moved=value_moved).status == 402 and priced is not None
+        status, headers, body = dialects.refusal(
+            refusal,
+            tender=self.tender(request, priced, at) if is_sold and priced is not None else None,
+            key=self.setting.ring.current(CHALLENGE_KEY),
+            nonce=at.entropy[:8],
+            value_moved=value_moved,
+            network=network(self.setting.broker_id),
+            headers=request.headers,
+        )
+        shown = headers if not extra else tuple(p for p in headers if p[0] != b"cache-control")
+        return Answer(status=status, headers=(*shown, *extra), body=body)
+
+
+def setting_for(setting: Setting, scheme: str) -> Setting:
+    """A setting with the options of one scheme."""
+    return msgspec.structs.replace(setting, options=setting.options.get(scheme, {}))

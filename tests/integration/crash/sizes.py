@@ -1,0 +1,36 @@
+"""How much each suite does, and the seed that repeats a run."""
+
+import os
+import secrets
+from typing import NamedTuple
+
+SUITE_VARIABLE = "FARTHING_SUITE"
+SEED_VARIABLE = "FARTHING_SEED"
+SEED_BELOW = 2**32
+
+
+class Size(NamedTuple):
+    kills: int
+    kill_s: float
+    """The loop ends here even if kills are left."""
+    repeats: int
+    """Of every call and cut of the lost replies."""
+
+
+SIZES = {
+    "ci": Size(kills=20, kill_s=16.0, repeats=1),
+    "full": Size(kills=60, kill_s=120.0, repeats=2),
+    "long": Size(kills=1_000, kill_s=3_600.0, repeats=10),
+}
+
+
+def size() -> Size:
+    return SIZES[os.environ.get(SUITE_VARIABLE, "ci")]
+
+
+def seed() -> int:
+    """The seed that was given, or a new one; printed, so that a failure can be repeated."""
+    given = os.environ.get(SEED_VARIABLE)
+    number = int(given) if given else secrets.randbelow(SEED_BELOW)
+    print(f"repeat with {SEED_VARIABLE}={number}")  # noqa: T201 - pytest shows it on failure
+    return number
