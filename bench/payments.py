@@ -8,7 +8,6 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Misconfigured
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY, SLOTS, Certificate
 from farthing.schemes.chain.payword.purse import Card
@@ -42,27 +41,27 @@ PAYERS = 1_000  # a cache of payer secrets must hold them, as a gate's does
 DAY_S = 86_400
 
 
-class Keys:
-    """Keys in a dictionary; the gate's own ring is a file."""
+class RingInMemory:
+    """Keys in dictionaries, as fast to find as in the gate's own ring, which is a file."""
 
     def __init__(self, *keys: Key) -> None:
         """The newest last."""
-        self._keys = {(key.purpose, key.id): key for key in keys}
+        self._by_id = {(key.purpose, key.id): key for key in keys}
+        self._live: dict[str, list[Key]] = {}
+        for key in reversed(keys):
+            self._live.setdefault(key.purpose, []).append(key)
 
     def live(self, purpose: str) -> list[Key]:
-        """The newest two."""
-        found = [key for (of, _), key in reversed(self._keys.items()) if of == purpose]
-        if not found:
-            raise Misconfigured("key_missing", f"no key for {purpose}")
-        return found[:2]
+        """The newest first."""
+        return self._live[purpose]
 
     def current(self, purpose: str) -> Key:
         """The newest."""
-        return self.live(purpose)[0]
+        return self._live[purpose][0]
 
     def find(self, purpose: str, key_id: str) -> Key | None:
         """By name."""
-        return self._keys.get((purpose, key_id))
+        return self._by_id.get((purpose, key_id))
 
 
 def certificate_key() -> Key:
@@ -102,7 +101,7 @@ class ScripPayer:
         self._series = by_purpose[LICENSED_SERIES]
         self._range = by_purpose[PAYER_RANGE]
         self._purse = MILLICENT.purse(
-            Setting(broker_id=BROKER, currency=CURRENCY, ring=Keys(*keys))
+            Setting(broker_id=BROKER, currency=CURRENCY, ring=RingInMemory(*keys))
         )
         self._expires_at_s = int(time.time()) // DAY_S * DAY_S + 20 * DAY_S
         self._payers = [self._range.id + secrets.token_hex(6) for _ in range(PAYERS)]
@@ -144,7 +143,9 @@ class ChainPayer:
     def __init__(self, key: Key) -> None:
         """`key` is the broker's for certificates."""
         self._key = key
-        self._purse = PAYWORD.purse(Setting(broker_id=BROKER, currency=CURRENCY, ring=Keys(key)))
+        self._purse = PAYWORD.purse(
+            Setting(broker_id=BROKER, currency=CURRENCY, ring=RingInMemory(key))
+        )
 
     def _certificate(self, limit_micro: int) -> Instrument:
         secret = secrets.token_bytes(32)

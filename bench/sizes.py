@@ -7,7 +7,7 @@ from bench.offers import HEADERS, Dialect, binding, header_value, receive
 from bench.payments import (
     CURRENCY,
     ChainPayer,
-    Keys,
+    RingInMemory,
     ScripPayer,
     at_now,
     certificate_key,
@@ -33,7 +33,9 @@ def measure() -> list[Figure]:
     """Each kind of payment, by payload and by header."""
     certifying = certificate_key()
     keys = vendor_keys(at_now().now_s)
-    gate = Gate(setting(Keys(*keys, certifying)), schemes=["millicent", "payword"], realm=REALM)
+    gate = Gate(
+        setting(RingInMemory(*keys, certifying)), schemes=["millicent", "payword"], realm=REALM
+    )
 
     def scrip(received: Received, dialect: Dialect) -> Named:
         payload = ScripPayer(keys).pay(received.offer, binding(REALM, PATH, dialect))

@@ -22,7 +22,7 @@ from bench.payments import (
     CURRENCY,
     VENDOR,
     ChainPayer,
-    Keys,
+    RingInMemory,
     ScripPayer,
     at_now,
     certificate_key,
@@ -71,12 +71,11 @@ def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_m
     offer = till.offer(price_micro, at)
     binding = _binding()
     serial = 0
-    has_series = bool(till.series())
     for raw, k, digest in payments:
         payment = till.read(raw)
         keys = till.recall(payment)
         memory: Memory = store.do_now(Read(keys=keys)) if keys else NOTHING
-        if has_series:
+        if till.series(payment):
             at = msgspec.structs.replace(at, serials=(serial,))
             serial += 1
         taken = till.take(payment, offer, binding, memory, at)
@@ -96,7 +95,7 @@ def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_m
 def _scrip(count: int, protocol: str) -> Callable[[], Callable[[], int]]:
     keys = vendor_keys(at_now().now_s)
     payer = ScripPayer(keys)
-    of = setting(Keys(*keys), {"protocol": protocol})
+    of = setting(RingInMemory(*keys), {"protocol": protocol})
     offer = MILLICENT.till(of).offer(PRICE_MICRO, at_now())
     payments = [_ready(payer.pay(offer, _binding())) for _ in range(count)]
     till = MILLICENT.till(of)
@@ -105,7 +104,7 @@ def _scrip(count: int, protocol: str) -> Callable[[], Callable[[], int]]:
 
 def _words(count: int) -> Callable[[], Callable[[], int]]:
     certifying = certificate_key()
-    ring = Keys(*vendor_keys(at_now().now_s), certifying)
+    ring = RingInMemory(*vendor_keys(at_now().now_s), certifying)
     till = PAYWORD.till(setting(ring, {"unit_micro": UNIT_MICRO}))
     payer = ChainPayer(certifying)
     offer = till.offer(UNIT_MICRO, at_now())

@@ -218,7 +218,7 @@ class Vendor:
         self, payment: object, tender: Tender, k: str, digest: bytes, at: At
     ) -> tuple[Taken, marks.Held | marks.Settled]:
         memory = self._read(self.till.recall(payment))
-        series = self.till.series()
+        series = self.till.series(payment)
         if series:
             serial = self.store.do_now(marks.LeaseSerials(series=series, count=1))
             at = msgspec.structs.replace(at, serials=(serial,))

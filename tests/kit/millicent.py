@@ -11,6 +11,9 @@ from farthing.schemes.mac.millicent.scrip import (
     LICENSED_SERIES,
     OWN_SERIES,
     PAYER_RANGE,
+    STOCK_SERIES,
+    mint_scrip,
+    serial_of,
 )
 from tests.kit.canaries import canary
 from tests.kit.parties import (
@@ -28,7 +31,15 @@ from tests.kit.parties import (
 
 QUOTA_MICRO = 20_000_000
 MASTER_SECRETS = {
-    name: canary(name) for name in ("licensed-series", "own-series", "payer-range", "burn")
+    name: canary(name)
+    for name in (
+        "licensed-series",
+        "own-series",
+        "stock-series",
+        "payer-range",
+        "stock-range",
+        "burn",
+    )
 }
 
 
@@ -42,6 +53,8 @@ def vendor_ring(vendor_id: str = VENDOR) -> Ring:
             not_after_s=NOW_S + 90 * DAY_S,
         ),
         Key(id="0000000002", purpose=OWN_SERIES, secret=MASTER_SECRETS["own-series"]),
+        Key(id="8000000001", purpose=STOCK_SERIES, secret=MASTER_SECRETS["stock-series"]),
+        Key(id="0002", purpose=PAYER_RANGE, secret=MASTER_SECRETS["stock-range"]),
         Key(id="0001", purpose=PAYER_RANGE, secret=MASTER_SECRETS["payer-range"]),
         Key(id=vendor_id, purpose=BURN_KEY, secret=MASTER_SECRETS["burn"]),
     )
@@ -60,6 +73,42 @@ def licence(ring: Ring, **changed: Json) -> dict[str, Json]:
         "quotaMicro": QUOTA_MICRO,
         "series": series.id,
     } | changed
+
+
+STOCKED_FROM = 1000  # first index of ready pieces; change of them is leased from 0
+
+
+def batch(
+    ring: Ring,
+    count: int,
+    value_micro: int,
+    *,
+    first: int = 0,
+    discount_e4: int = 1000,
+    expires_at_s: int = NOW_S + 30 * DAY_S,
+) -> dict[str, Json]:
+    """Pieces for a warehouse, as the vendor mints them ahead."""
+    pieces = [
+        mint_scrip(
+            ring.current(STOCK_SERIES).secret,
+            vendor=VENDOR,
+            currency="eur",
+            value_micro=value_micro,
+            serial=serial_of(0x8000000001, STOCKED_FROM + first + number),
+            payer=f"0002{first + number:012x}",
+            expires_at_s=expires_at_s,
+        )
+        for number in range(count)
+    ]
+    stock_range = ring.find(PAYER_RANGE, "0002")
+    assert stock_range is not None
+    return {
+        "discountE4": discount_e4,
+        "kBurn": codec.b64u(ring.current(BURN_KEY).secret),
+        "kPayer": codec.b64u(stock_range.secret),
+        "payerRange": "0002",
+        "pieces": [msgspec.to_builtins(piece) for piece in pieces],
+    }
 
 
 class Scene:

@@ -214,8 +214,8 @@ class Vendor:
         keys = self.till.recall(payment)
         memory = self.store.do_now(marks.Read(keys=keys)) if keys else marks.NOTHING
         serials: tuple[int, ...] = ()
-        if self.till.series():
-            lease = marks.LeaseSerials(series=self.till.series(), count=1)
+        if self.till.series(payment):
+            lease = marks.LeaseSerials(series=self.till.series(payment), count=1)
             serials = (self.store.do_now(lease),)
         at = self.clock.at(*serials)
         taken = self.till.take(payment, offer, binding_of(k, target), memory, at)
@@ -238,11 +238,20 @@ class Vendor:
 
     def burn(self, message: Json) -> Json:
         """The vendor's own mint takes a piece back."""
+        return self.mint("take_back", message)
+
+    def mint(self, operation: Operation, message: Json) -> Json:
+        """One operation of the vendor's own mint; the same message has one effect."""
         if self._mint is None:
             raise Unsupported("operation_unsupported", "this vendor has no mint")
-        at = self.clock.at()
         message = on_the_wire(message)
-        checked = self._mint.check("take_back", message, Account(id="", role="payer"), at)
+        account = Account(id="", role="payer")
+        checked = self._mint.check(operation, message, account, self.clock.at())
+        series = self._mint.series(checked)
+        serials: tuple[int, ...] = ()
+        if series:
+            serials = (self.store.do_now(marks.LeaseSerials(series=series, count=1)),)
+        at = self.clock.at(*serials)
         applied = self._mint.apply(checked, marks.NOTHING, at)
         digest = codec.digest(message)
         answer = codec.canonical(applied.answer)
@@ -255,7 +264,7 @@ class Vendor:
             lease_until_s=at.now_s,
             until_s=at.now_s + 400 * DAY_S,
         )
-        done = self.store.do_now(marks.Take(hold=hold, outcome=answer))
+        done = self.store.do_now(marks.Take(hold=hold, outcome=answer, claims=applied.claims))
         return codec.read_json(done.outcome if isinstance(done, marks.Settled) else answer)
 
     def claims(self) -> list[Json]:

@@ -16,7 +16,7 @@ from farthing.errors import Refusal
 from farthing.schemes.chain.payword.purse import Card
 from farthing.schemes.contract import Json
 from farthing.schemes.mac.millicent import scrip as mc
-from farthing.schemes.mac.millicent.till import ClaimBody, claim_mac
+from farthing.schemes.mac.millicent.claims import ClaimBody, claim_mac
 from tests.kit import millicent, payword
 from tests.kit.canaries import canary
 from tests.kit.parties import DAY_S, NOW_S, TARGET, vendor_account

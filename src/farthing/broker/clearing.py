@@ -10,7 +10,8 @@ what value leaves is debited, what it reaches is credited, whichever side the ac
 | guarantee | as credit, and what is above the limit is `asset/receivable/<id>` |
 | outstanding, disputed | `liability/outstanding/<scheme>[/<series>]`, `liability/disputed/…` |
 | stock | `asset/stock/<scheme>[/<series>]` |
-| breakage, lottery, bank | `income/breakage`, `equity/lottery`, `asset/bank/<id, or manual>` |
+| breakage, commission | `income/breakage`, `income/commission` |
+| lottery, bank | `equity/lottery`, `asset/bank/<id, or manual>` |
 
 The commission is a vendor's parts per 10,000 of what a clearing batch brought it from payers'
 money. It is rounded down once per batch, and the rest, in 1/10,000 of a micro-unit, is carried to
@@ -127,6 +128,8 @@ def account_of(end: End, scheme: str) -> str:
             return f"asset/stock/{below}"
         case "breakage":
             return accounts.BREAKAGE
+        case "commission":
+            return accounts.COMMISSION
         case "lottery":
             return accounts.LOTTERY
         case "bank":

@@ -54,18 +54,16 @@ class FarthingScheme:
     ) -> dict[str, Json]:
         """The inner payload that pays `requirements`, written to the wallet before it is given.
 
-        The wallet's refusals; `Unsupported` for a scheme that it lacks, and where something put a
-        payment identifier into `extensions`: a payment could not be found again under it.
+        The wallet's refusals; `Unsupported` for a scheme that it lacks, and where something has put
+        a payment identifier into `extensions`: the wallet gives each payment one of its own.
         """
         if wire.payment_id_in(extensions or {}):
             raise Unsupported(
-                "payment_identifier_unsupported",
-                "payments are known by their own hash here: leave the payment-identifier out",
+                "payment_identifier_taken", "the wallet makes the payment-identifier: add none"
             )
         entry = requirements.model_dump(by_alias=True)
-        received = wire.read_entry(entry, now_s=self._cashier.clock())
-        payload: dict[str, Json] = dict(self._cashier.pay(received).paid.payload)
-        return payload
+        made = self._cashier.pay(wire.read_entry(entry, now_s=self._cashier.clock()))
+        return wire.identified(made.paid.payload, made.k)
 
     def policy(self, _version: int, offers: list[Any]) -> list[Any]:
         """For `register_policy`: leaves out Farthing offers of schemes that the wallet lacks."""

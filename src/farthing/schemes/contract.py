@@ -112,13 +112,13 @@ class Mint:
         """For one issuer."""
         self.setting = setting
 
-    def series(self, operation: Operation) -> str:
-        """The series from which `apply` wants one leased serial; empty for none."""
-        return ""
-
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """All cryptography of one operation, no state; any refusal."""
         raise Unsupported("operation_unsupported", f"{self.traits.name} has no {operation}")
+
+    def series(self, checked: Checked) -> str:
+        """The series from which `apply` wants one leased serial; empty for none."""
+        return ""
 
     def recall(self, checked: Checked) -> Keys:
         """What `apply` will read."""
@@ -235,8 +235,8 @@ class Till:
         """
         return ""
 
-    def series(self) -> str:
-        """The series from which `take` wants one leased serial; empty for none."""
+    def series(self, payment: Any) -> str:
+        """The series from which `take` of this payment wants one leased serial; empty for none."""
         return ""
 
     def recall(self, payment: Any) -> Keys:

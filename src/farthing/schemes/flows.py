@@ -12,6 +12,7 @@ EndKind = Literal[
     "vendor",
     "stock",
     "breakage",
+    "commission",
     "disputed",
     "lottery",
     "bank",

@@ -89,6 +89,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the till must consult a revocation list that may go stale."""
     latest: Moment
     """The latest clearing moment that is safe for the vendor."""
+    moments: tuple[Moment, ...] = ("before", "during", "batch")
+    """When its payments can be cleared at all."""
     entropy_bytes: int = 0
     """How many random bytes `take` and `finish` together may use."""
     sealed: bool = False

@@ -10,6 +10,7 @@ The folder (0700)::
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -18,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from farthing import codec
+from farthing import codec, marks
 from farthing.crypto import signing
-from farthing.errors import Forged, Misconfigured, Refusal, TooLarge
+from farthing.errors import BadRequest, Forged, Misconfigured, Refusal, TooLarge
 from farthing.ids import require_name
 from farthing.money import require_currency
 from farthing.schemes import registry
@@ -31,17 +32,30 @@ from farthing.stores.keys import KeyRing
 from farthing.stores.sqlite import SqliteMarks
 from farthing.vendor import clearing, endpoints
 from farthing.vendor.asgi import App as AsgiApp
-from farthing.vendor.asgi import Receive, Scope, Send, Serving, request_of, send_answer
+from farthing.vendor.asgi import (
+    Receive,
+    Scope,
+    Send,
+    Serving,
+    origin_scope,
+    request_of,
+    send_answer,
+)
 from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.commands import Answer, Walk
 from farthing.vendor.driver import Exchange, Serials, now
 from farthing.vendor.endpoints import Doors, refuse
-from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
+from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate, require_private
+from farthing.vendor.peers import Peers
 from farthing.vendor.prices import PriceFile
 
 BROKER_ROOT_KEY = "farthing/broker/root/1"
 CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
+FORGET_EVERY_S = 60  # how often it forgets
+FORGET_COUNT = 1_000  # of each kind in one transaction: some milliseconds of the writer
+FORGET_ROUNDS_MAX = 20  # in one go: 20,000 payments a minute are more than a gate takes
 LOOK_EVERY_S = 1.0  # how often a gate looks at its prices and keys
+FAILURES_COUNTED = 8  # 2^8 seconds is past the longest pause
 LICENCE_QUOTA_MICRO = 1_000 * 10**6  # what the broker may sell of our scrip: 1,000 units
 LICENCE_LIFE_S = 90 * 86_400
 SAMPLE_PRICES = """\
@@ -66,6 +80,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     currency: str
     realm: str = ""
     """Public host of the site; empty: whatever the request says."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks whose `X-Forwarded-*` headers are believed: TLS terminators."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +174,11 @@ class Vendor:
             raise Misconfigured(
                 "vendor_not_initialised", f"{wrong.filename}: run `farthing vendor init` first"
             ) from None
-        self.config = msgspec.json.decode(raw, type=Config)
+        try:
+            self.config = msgspec.json.decode(raw, type=Config)
+        except msgspec.DecodeError as wrong:
+            raise Misconfigured("vendor_malformed", f"{data / 'vendor.json'}: {wrong}") from None
+        self._peers = Peers(self.config.trusted_proxies)
         self.data = data
         self.ring = KeyRing.open(data / "ring")
         self.store = SqliteMarks(data / "marks.db")
@@ -170,14 +190,18 @@ class Vendor:
             vendor_id=self.config.vendor_id,
         )
         names = [scheme.traits.name for scheme in registry.all_schemes()]
-        self.price_file = PriceFile(
-            data / "prices.toml", currency=self.config.currency, known=names
-        )
         self.gate = Gate(self.setting, schemes=names, realm=self.config.realm)
+        self.price_file = PriceFile(
+            data / "prices.toml",
+            currency=self.config.currency,
+            known=names,
+            verify=self.gate.verify_route,
+        )
         self.doors = Doors(self.gate)
         self.broker = BrokerClient(self.config.broker_url, token.strip())
         self.serials = Serials(self.store)
         self._looked_at = 0.0
+        self._due = asyncio.Event()
 
     @staticmethod
     async def init(data: Path, config: Config, token: str, prices: str = SAMPLE_PRICES) -> None:
@@ -203,6 +227,7 @@ class Vendor:
             await broker.close()
         if not (data / "prices.toml").exists():
             (data / "prices.toml").write_text(prices)
+        (data / "token").unlink(missing_ok=True)  # of an attempt that broke off
         _private(data / "token", token.encode())
         _private(data / "vendor.json", msgspec.json.format(msgspec.json.encode(config)))
 
@@ -217,25 +242,69 @@ class Vendor:
         if at - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = at
-        self.ring.refresh()
+        try:
+            self.ring.refresh()
+        except Refusal as wrong:  # the old keys go on until the file is in order
+            _log.error("keys left as they were: %s", wrong)
         if self.price_file.refresh() == "refused" and self.price_file.trouble is not None:
             _log.error("prices left as they were: %s", self.price_file.trouble.detail)
 
     async def clear(self) -> list[clearing.Cleared]:
-        """Sweep the outbox of every scheme to the broker."""
-        return [
-            await clearing.sweep(name, till, self.store, self.broker, now())
-            for name, till in self.gate.tills.items()
-        ]
+        """Sweep the outbox of every scheme to the broker; the first refusal, after all had a go."""
+        done: list[clearing.Cleared] = []
+        trouble: Refusal | None = None
+        for name, till in self.gate.tills.items():
+            try:
+                cleared = await clearing.sweep(name, till, self.store, self.broker, now())
+            except Refusal as wrong:
+                trouble = trouble or wrong
+                continue
+            done.append(cleared)
+            for code, count in cleared.refused.items():
+                _log.error("the broker refused %d %s claims for good: %s", count, name, code)
+        if trouble is not None:
+            raise trouble
+        return done
 
-    async def keep_clearing(self) -> None:
-        """Sweep now and then until cancelled; a broker out of reach is tried again."""
+    async def keep_house(self) -> None:
+        """Clear and forget now and then, until cancelled."""
+        await asyncio.gather(self._keep_clearing(), self._keep_forgetting())
+
+    async def _keep_clearing(self) -> None:
+        """Sweep when a claim is due at once, else each minute; more seldom while refused."""
+        failures = 0
         while True:
-            await asyncio.sleep(CLEAR_EVERY_S)
+            if failures:
+                await asyncio.sleep(min(2**failures, CLEAR_EVERY_S))
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._due.wait(), CLEAR_EVERY_S)
+            self._due.clear()
             try:
                 await self.clear()
+                failures = 0
             except Refusal as wrong:
+                failures = min(failures + 1, FAILURES_COUNTED)
                 _log.warning("clearing waits: %s", wrong)
+
+    async def _keep_forgetting(self) -> None:
+        """Drop what time has made safe to drop, a little at a time."""
+        while True:
+            await asyncio.sleep(FORGET_EVERY_S)
+            try:
+                await self.forget(now().now_s)
+            except Refusal as wrong:
+                _log.warning("forgetting waits: %s", wrong)
+
+    async def forget(self, now_s: int) -> int:
+        """How many rows went; what is over the bound waits for the next round."""
+        gone = 0
+        for _ in range(FORGET_ROUNDS_MAX):
+            count: int = await self.store.do(marks.Forget(now_s=now_s, count=FORGET_COUNT))
+            gone += count
+            if not count:
+                break
+        return gone
 
     def sells(self, path: str) -> bool:
         """Whether this path has a price: what is sold is not given away over a WebSocket."""
@@ -243,36 +312,40 @@ class Vendor:
 
     def exchange(self, walk: Walk) -> Exchange:
         """Drive one walk of the gate."""
-        return Exchange(walk, self.store, self.serials, self.broker)
+        return Exchange(walk, self.store, self.serials, self.broker, self._due.set)
 
     async def serve(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request before `app`: our own doors, a free page, or a paid one."""
         self.look()
-        path: str = scope["path"]
-        if path.startswith("/.well-known/farthing"):
-            answer = await self._door(path, scope["method"], receive)
-            if answer is not None:
-                await send_answer(send, answer, method=scope["method"])
-                return
-        priced = self.price_file.prices.find(scope["method"], path)
+        try:
+            scope = self._peers.seen(scope)
+            answer = await self._door(scope, receive)
+        except Refusal as wrong:
+            answer = refuse(wrong)
+        if answer is not None:
+            await send_answer(send, answer, method=scope["method"])
+            return
+        priced = self.price_file.prices.find(scope["method"], scope["path"])
         if priced is None:
-            await app(scope, receive, send)
+            await app(origin_scope(scope), receive, send)
             return
         walk = self.gate.serve(request_of(scope), priced)
         await Serving(app, scope, receive, send).run(self.exchange(walk))
 
-    async def _door(self, path: str, method: str, receive: Receive) -> Answer | None:
-        """The answer of one of our own doors; None where the path is not one."""
-        if path == endpoints.KEYS_PATH:
-            return self.doors.keys()
-        if path == endpoints.PRICES_PATH:
-            return self.doors.price_list(self.price_file.prices)
+    async def _door(self, scope: Scope, receive: Receive) -> Answer | None:
+        """The answer of one of our own doors; None where the path is not one. Any refusal."""
+        path, method = scope["path"], scope["method"]
+        if not path.startswith(endpoints.WELL_KNOWN):
+            return None
+        if method in {"GET", "HEAD"}:
+            if path == endpoints.KEYS_PATH:
+                return self.doors.keys()
+            if path == endpoints.PRICES_PATH:
+                return self.doors.price_list(self.price_file.prices)
         if not path.startswith(endpoints.PREFIX) or method != "POST":
             return None
-        try:
-            body = await _read_body(receive)
-        except Refusal as wrong:
-            return refuse(wrong)
+        require_private(request_of(scope))
+        body = await _read_body(receive)
         if path == endpoints.OUTCOME_PATH:
             return await self.exchange(self.doors.outcome(body)).start()
         operation, _, scheme = path.removeprefix(endpoints.PREFIX).partition("/")
@@ -285,6 +358,8 @@ async def _read_body(receive: Receive) -> bytes:
     size_bytes = 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("request_cut_short", "the connection closed within the body")
         part: bytes = message.get("body", b"")
         size_bytes += len(part)
         if size_bytes > endpoints.BODY_BYTES_MAX:

@@ -1,17 +1,30 @@
 """The gate around an ASGI application: hold, let the application answer, confirm, send.
 
 An answer whose length is known and at most 1 MiB is buffered and sent after the confirm; a longer
-one, a chunked one or an event stream is confirmed at its head and then passed on as it comes.
+one, a chunked one or an event stream is confirmed at its head and then passed on as it comes. What
+the application does after its answer is its own affair: the payer waits for the answer only.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from enum import Enum
 from typing import Any
+from urllib.parse import quote
 
-from farthing.errors import OriginFailed
-from farthing.vendor.commands import Answer, AskOrigin, Headers, OriginAnswered, Request
-from farthing.vendor.driver import Exchange
+from farthing.errors import OriginFailed, Refusal
+from farthing.vendor.commands import (
+    Aborted,
+    Answer,
+    AskOrigin,
+    Headers,
+    OriginAnswered,
+    Request,
+)
+from farthing.vendor.driver import Exchange, to_the_end
+from farthing.vendor.peers import is_local
+from farthing.wire import problems
+from farthing.wire.dialects import without_credentials
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -20,49 +33,70 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BUFFER_BYTES_MAX = 1024 * 1024  # longer answers stream, confirmed at their head
-CREDENTIALS = frozenset({b"payment-authorization", b"payment-signature", b"x-cashu"})
+LENGTH_DIGITS_MAX = 18  # of a content-length: more bytes than any disk holds
+EVENT_STREAM = b"text/event-stream"  # its first event may be long in coming
+BODILESS = frozenset({204, 304})
+OURS = b"x-pay-"  # what the gate tells the site behind it; payers may not
 _log = logging.getLogger("farthing.gate")
+
+
+def raw_path(scope: Scope) -> bytes:
+    """The path as it came; percent-encoded anew where the server does not keep it."""
+    found: bytes | None = scope.get("raw_path")
+    return found if found is not None else quote(scope["path"], safe="/%:@!$&'()*+,;=~-._").encode()
 
 
 def request_of(scope: Scope) -> Request:
     """The gate's view of an ASGI request."""
     headers = tuple((bytes(key), bytes(value)) for key, value in scope["headers"])
-    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-    query: bytes = scope.get("query_string", b"")
-    path_query = (raw_path + b"?" + query if query else raw_path).decode("latin-1")
+    path, query = raw_path(scope), scope.get("query_string", b"")
+    path_query = (path + b"?" + query if query else path).decode("latin-1")
     host = next((value for key, value in headers if key == b"host"), b"")
+    scheme: str = scope.get("scheme", "http")
     return Request(
         method=scope["method"],
-        scheme=scope.get("scheme", "http"),
+        scheme=scheme,
         host=host.decode("latin-1"),
         path=scope["path"],
         path_query=path_query,
         headers=headers,
+        secure=scheme == "https" or is_local(scope),
     )
 
 
-def origin_scope(scope: Scope, add: Headers) -> Scope:
-    """The scope that the origin sees: no credential of ours, no `x-pay-*` of the payer's."""
+def origin_scope(scope: Scope, add: Headers = ()) -> Scope:
+    """The scope that the origin sees: no credential of ours, no header that only we may send.
+
+    Nor any extension of the server's: an answer must pass through the gate message by message.
+    """
     kept = [
         (key, value)
-        for key, value in scope["headers"]
-        if key not in CREDENTIALS
-        and not key.startswith(b"x-pay-")
-        and not (key == b"authorization" and value[:8].lower() == b"payment ")
+        for key, value in without_credentials(scope["headers"])
+        if not key.replace(b"_", b"-").startswith(OURS)  # both spell one CGI variable
     ]
-    return {**scope, "headers": [*kept, *add]}
+    return {**scope, "headers": [*kept, *add], "extensions": {}}
 
 
 async def send_answer(send: Send, answer: Answer, *, method: str) -> None:
     """Send a whole answer; a HEAD request gets its head only."""
     body = answer.body or b""
     headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
-    if answer.status not in {204, 304}:
+    if answer.status not in BODILESS:
         length = next((v for k, v in answer.headers if k == b"content-length"), b"")
         size = length if method == "HEAD" and length else str(len(body)).encode()
         headers.append((b"content-length", size))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+
+class _Phase(Enum):
+    COLLECTING = "the application's answer is not confirmed yet"
+    STREAMING = "the head has gone out, and what follows is passed on"
+    ANSWERED = "the whole answer has gone out"
+
+
+class _Stopped(Exception):  # noqa: N818 - a signal to the application, not an error
+    """The payer was refused: nobody wants the rest of this answer."""
 
 
 class Serving:
@@ -74,11 +108,11 @@ class Serving:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._method: str = scope["method"]
         self._head: Message | None = None
         self._parts: list[bytes] = []
-        self._whole = False
-        self._streaming = False
-        self._answered = False
+        self._size_bytes = 0
+        self._phase = _Phase.COLLECTING
 
     async def run(self, exchange: Exchange) -> None:
         """Serve, whatever the origin or the payer do meanwhile."""
@@ -86,90 +120,121 @@ class Serving:
             answer = await exchange.start()
             if answer is None and exchange.wanted is not None:
                 answer = await self._through_origin(exchange, exchange.wanted)
-        except asyncio.CancelledError:
-            await asyncio.shield(exchange.abort())
+        except Aborted:
+            raise asyncio.CancelledError from None
+        except Refusal as wrong:  # a gate that cannot even refuse: keys or prices out of order
+            if self._phase is not _Phase.COLLECTING:
+                raise
+            status, headers, body = problems.problem(wrong, value_moved=True)
+            answer = Answer(status=status, headers=headers, body=body)
+        except BaseException:
+            await to_the_end(asyncio.ensure_future(exchange.abort()))
             raise
         if exchange.cancelled:
             raise asyncio.CancelledError
         if answer is not None:
-            await send_answer(self._send, answer, method=self._scope["method"])
+            await send_answer(self._send, answer, method=self._method)
 
     async def _through_origin(self, exchange: Exchange, wanted: AskOrigin) -> Answer | None:
-        """The answer still to be sent; None where the origin's stream has gone out already."""
-        failed: OriginFailed | None = None
+        """The answer still to be sent; None where the origin's has gone out already."""
+        failed = OriginFailed("origin_closed_early", "the site closed before it answered")
         try:
             async with asyncio.timeout(wanted.timeout_s) as timer:
-                await self._app(
-                    origin_scope(self._scope, wanted.add),
-                    self._receive,
-                    self._tap(exchange, timer),
-                )
+                scope = origin_scope(self._scope, wanted.add)
+                await self._app(scope, self._receive, self._tap(exchange, timer))
         except TimeoutError:
             failed = OriginFailed("origin_timed_out", "the site did not answer in time")
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-            raise
-        except Exception as wrong:  # the process edge: an application may raise anything
-            _log.exception("the application failed: %s", type(wrong).__name__)
-            if self._streaming:
-                raise
-            failed = OriginFailed("origin_failed", "the site failed to answer")
-        if self._streaming:
+        except _Stopped:
             return None
-        if failed is None and not self._whole:
-            failed = OriginFailed("origin_closed_early", "the site closed before it answered")
-        return await exchange.resume(failed if failed is not None else self._answered_whole())
-
-    def _answered_whole(self) -> OriginAnswered:
-        assert self._head is not None, "a whole answer has a head"
-        return OriginAnswered(
-            status=self._head["status"],
-            headers=tuple((bytes(k), bytes(v)) for k, v in self._head.get("headers", ())),
-            body=b"".join(self._parts),
-        )
+        except OriginFailed as wrong:
+            if self._phase is _Phase.STREAMING:
+                raise
+            failed = wrong
+        except Exception as wrong:  # the process edge: an application may raise anything
+            if self._phase is _Phase.STREAMING:
+                raise
+            _log.exception("the application failed: %s", type(wrong).__name__)
+            failed = OriginFailed("origin_failed", "the site failed to answer")
+        if self._phase is not _Phase.COLLECTING:
+            return None
+        return await exchange.resume(failed)
 
     def _tap(self, exchange: Exchange, timer: asyncio.Timeout) -> Send:
         """The `send` that the application sees."""
 
         async def tap(message: Message) -> None:
-            if self._streaming:
+            if self._phase is _Phase.STREAMING:
                 await self._send(message)
-            elif message["type"] == "http.response.start":
+            if self._phase is not _Phase.COLLECTING or timer.expired():
+                return
+            if message["type"] == "http.response.start":
                 self._head = message
+                if _field(message, b"content-type").startswith(EVENT_STREAM):
+                    timer.reschedule(None)
+                    await self._confirm(exchange, message, is_whole=False)
             elif message["type"] == "http.response.body" and self._head is not None:
                 self._parts.append(message.get("body", b""))
-                self._whole = not message.get("more_body", False)
-                if not self._whole and not _short(self._head):
+                self._size_bytes += len(self._parts[-1])
+                is_whole = not message.get("more_body", False)
+                if is_whole or not self._is_short(self._head):
                     timer.reschedule(None)
-                    await self._stream(exchange)
+                    await self._confirm(exchange, self._head, is_whole=is_whole)
 
         return tap
 
-    async def _stream(self, exchange: Exchange) -> None:
-        """Confirm at the head, then let the parts through."""
-        head = self._answered_whole()
+    async def _confirm(self, exchange: Exchange, head: Message, *, is_whole: bool) -> None:
+        """Confirm or release, then let the answer through."""
+        if is_whole:
+            self._require_length(head)
         answer = await exchange.resume(
-            OriginAnswered(status=head.status, headers=head.headers, body=None)
+            OriginAnswered(
+                status=head["status"],
+                headers=tuple((bytes(k).lower(), bytes(v)) for k, v in head.get("headers", ())),
+                body=b"".join(self._parts) if is_whole else None,
+            )
         )
+        if exchange.cancelled:
+            raise asyncio.CancelledError
         assert answer is not None, "a gate asks the origin once"
-        self._streaming = True
         if answer.body is not None:
-            await send_answer(self._send, answer, method=self._scope["method"])
-            raise OriginFailed("not_charged", "the confirm failed; nothing was sent or charged")
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": list(answer.headers),
-            }
-        )
+            self._phase = _Phase.ANSWERED
+            await send_answer(self._send, answer, method=self._method)
+            if not is_whole:
+                raise _Stopped
+            return
+        self._phase = _Phase.STREAMING
+        start = {"type": "http.response.start", "status": answer.status}
+        await self._send({**start, "headers": list(answer.headers)})
         for part in self._parts:
             await self._send({"type": "http.response.body", "body": part, "more_body": True})
         self._parts.clear()
 
+    def _is_short(self, head: Message) -> bool:
+        """Whether the answer says that it fits the buffer; `OriginFailed` once it does not."""
+        length = _length(head)
+        if length is None or length > BUFFER_BYTES_MAX:
+            return False
+        self._require_at_most(length)
+        return True
 
-def _short(head: Message) -> bool:
-    """Whether the answer says that it fits the buffer."""
-    for key, value in head.get("headers", ()):
-        if key == b"content-length":
-            return value.isdigit() and int(value) <= BUFFER_BYTES_MAX
-    return False
+    def _require_at_most(self, length: int) -> None:
+        if self._size_bytes > length:
+            raise OriginFailed("origin_length_wrong", "the site sent more than it said")
+
+    def _require_length(self, head: Message) -> None:
+        """`OriginFailed` unless a whole body is as long as its head says."""
+        length = _length(head)
+        if length is None or self._method == "HEAD" or head["status"] in BODILESS:
+            return
+        if self._size_bytes != length:
+            raise OriginFailed("origin_length_wrong", "the site sent another length than it said")
+
+
+def _field(head: Message, name: bytes) -> bytes:
+    return next((value for key, value in head.get("headers", ()) if key.lower() == name), b"")
+
+
+def _length(head: Message) -> int | None:
+    """What the head says of the body's length; None where it says nothing that can be read."""
+    value = _field(head, b"content-length")
+    return int(value) if value.isdigit() and len(value) <= LENGTH_DIGITS_MAX else None

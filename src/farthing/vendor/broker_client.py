@@ -4,12 +4,13 @@ Every call carries an `Idempotency-Key`; no answer in time means `Undecided`, ne
 """
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from farthing import codec
-from farthing.errors import Broken, Refusal, Unavailable, Undecided, by_name
+from farthing.errors import Broken, Misconfigured, Refusal, Unavailable, Undecided, by_name
 from farthing.schemes.contract import Json
 
 TIMEOUT_S = 10.0  # the broker answers a payment within 5 s or says that it is pending
@@ -19,7 +20,14 @@ class BrokerClient:
     """One vendor's account at its broker."""
 
     def __init__(self, url: str, token: str) -> None:
-        """`token` is the vendor's bearer token; empty for public documents only."""
+        """`token` is the vendor's bearer token; empty for public documents only.
+
+        `Misconfigured` for a broker that is reached in the open: tokens and keys go there.
+        """
+        parts = urlsplit(url)
+        is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
+            raise Misconfigured("url_insecure", "a broker's address begins with https://")
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, headers=headers)
 
@@ -48,11 +56,10 @@ class BrokerClient:
             ) from None
         return _value(answer)
 
-    async def redeem(self, scheme: str, batch_id: str, claims: list[Json]) -> list[dict[str, Any]]:
+    async def redeem(self, scheme: str, batch_id: str, claims: list[Json]) -> Json:
         """One result per claim, in order."""
         answer = await self.post(f"/redeem/{scheme}", {"claims": claims}, batch_id)
-        results: list[dict[str, Any]] = answer["results"]
-        return results
+        return answer.get("results") if isinstance(answer, dict) else None
 
     async def facilitate(self, call: str, message: Json) -> Json:
         """`settle`, `capture` or `void`."""
@@ -65,14 +72,19 @@ def _unreachable(wrong: Exception) -> Unavailable:
 
 def _value(answer: httpx.Response) -> Json:
     if answer.is_success:
-        return msgspec.json.decode(answer.content)
+        try:
+            return msgspec.json.decode(answer.content)
+        except msgspec.DecodeError:
+            raise Broken("broker_answered_strangely", "its answer is not JSON") from None
     raise problem_of(answer.content, answer.status_code)
 
 
 def problem_of(body: bytes, status: int) -> Refusal:
-    """The refusal in a problem body; `Broken` where there is none."""
+    """The refusal in a problem body; without one `Undecided` from 500 on, else `Broken`."""
     try:
         problem = msgspec.json.decode(body, type=dict[str, Any])
         return by_name(str(problem["refusal"]), str(problem["code"]), str(problem["detail"]))
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError):
+        if status >= 500:  # of a proxy on the way: the broker may have done it
+            return Undecided("outcome_unknown", f"status {status} instead of the broker's answer")
         return Broken("broker_answered_strangely", f"status {status} without a problem body")

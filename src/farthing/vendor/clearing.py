@@ -5,22 +5,32 @@ again; a claim that the broker refuses for good is acknowledged and reported.
 """
 
 import hashlib
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from farthing import codec, marks
+from farthing.errors import Broken
 from farthing.schemes.contract import At, Json, Till
 from farthing.vendor.driver import MarkStore
 
 BATCH_ITEMS_MAX = 1000  # of one request to the broker; its own limit is 10,000
 
 
+class Result(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of one claim; `challenge` and `waiting` leave it open."""
+
+    state: Literal["paid", "refused", "challenge", "waiting"]
+    paid_micro: int = 0
+    code: str = ""
+    retry: Literal["same", "new", "never", ""] = ""
+
+
 class Redeemer(Protocol):
     """The broker's redeem endpoint, as a client."""
 
-    async def redeem(self, scheme: str, batch_id: str, claims: list[Json]) -> list[dict[str, Any]]:
-        """One result per claim, `state` paid or refused, in their order; `Unavailable`."""
+    async def redeem(self, scheme: str, batch_id: str, claims: list[Json]) -> Json:
+        """One result per claim, in their order; `Unavailable`, `Undecided`."""
 
 
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,11 +44,15 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def sweep(scheme: str, till: Till, store: MarkStore, broker: Redeemer, at: At) -> Cleared:
-    """Clear everything that is pending of one scheme; `Unavailable` where the broker is not."""
+    """Clear everything that is due of one scheme.
+
+    `Unavailable`, `Undecided` where the broker does not answer: the same claims are shown again,
+    and it pays each of them once. `Broken` for an answer that does not fit.
+    """
     claims = paid_micro = after = 0
     refused: dict[str, int] = {}
     while True:
-        rows: list[tuple[int, marks.Claim]] = await store.do(
+        rows: tuple[tuple[int, marks.Claim], ...] = await store.do(
             marks.Pending(scheme=scheme, count=BATCH_ITEMS_MAX, after=after)
         )
         if not rows:
@@ -48,17 +62,32 @@ async def sweep(scheme: str, till: Till, store: MarkStore, broker: Redeemer, at:
         keys = till.archive(batch)
         memory = await store.do(marks.Read(keys=keys)) if keys else marks.NOTHING
         messages = till.sweep(batch, memory, at)
-        digest = hashlib.sha256(codec.canonical(messages)).digest()
-        results = await broker.redeem(scheme, "batch-" + codec.b64u(digest), messages)
+        shown = [pair for pair in zip(batch, messages, strict=True) if pair[1] is not None]
+        if not shown:
+            continue
         done: list[tuple[bytes, int]] = []
-        for claim, result in zip(batch, results, strict=True):
-            if result["state"] == "paid":
-                paid_micro += int(result["paidMicro"])
-            elif result["state"] == "refused" and result["retry"] != "same":
-                refused[result["code"]] = refused.get(result["code"], 0) + 1
+        results = await _show(scheme, broker, [message for _, message in shown])
+        for (claim, _), result in zip(shown, results, strict=True):
+            if result.state == "paid":
+                paid_micro += result.paid_micro
+            elif result.state == "refused" and result.retry != "same":
+                refused[result.code] = refused.get(result.code, 0) + 1
             else:
                 continue
             done.append((claim.key, claim.order))
         claims += len(done)
         await store.do(marks.Acknowledge(scheme=scheme, done=tuple(done)))
     return Cleared(scheme=scheme, claims=claims, paid_micro=paid_micro, refused=refused)
+
+
+async def _show(scheme: str, broker: Redeemer, messages: list[Json]) -> list[Result]:
+    """One batch, under an id that is its content."""
+    digest = hashlib.sha256(codec.canonical(messages)).digest()
+    answer = await broker.redeem(scheme, "batch-" + codec.b64u(digest), messages)
+    try:
+        results = msgspec.convert(answer, list[Result])
+    except msgspec.ValidationError:
+        results = []
+    if len(results) != len(messages):
+        raise Broken("broker_answered_strangely", "expected one result for each claim")
+    return results

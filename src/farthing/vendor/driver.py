@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from farthing import marks
 from farthing.errors import Refusal
@@ -25,6 +25,9 @@ from farthing.vendor.commands import (
 
 ENTROPY_BYTES = 32  # the most that any gate step uses
 SERIALS_LEASED = 1024  # a crash skips at most this many of 16.7 million
+
+
+T = TypeVar("T")
 
 
 class MarkStore(Protocol):
@@ -82,12 +85,20 @@ class Exchange:
     `resume` runs to the end. Both give the final `Answer`, or None while the origin is wanted.
     """
 
-    def __init__(self, walk: Walk, store: MarkStore, serials: Serials, broker: Broker) -> None:
-        """`walk` is a fresh generator of the gate."""
+    def __init__(
+        self,
+        walk: Walk,
+        store: MarkStore,
+        serials: Serials,
+        broker: Broker,
+        report: Callable[[], None],
+    ) -> None:
+        """`walk` is a fresh generator of the gate; `report` hears of claims to clear at once."""
         self._walk = walk
         self._store = store
         self._serials = serials
         self._broker = broker
+        self._report = report
         self.wanted: AskOrigin | None = None
         self.cancelled = False
 
@@ -102,11 +113,11 @@ class Exchange:
         return await self._run(lambda: self._walk.send(answer))
 
     async def abort(self) -> None:
-        """The payer has gone while the origin worked: let the gate clean up."""
+        """The payer has gone, or the server stops: let the gate clean up."""
         self.cancelled = True
         try:
             await self.resume(Aborted())
-        except Aborted:
+        except (Aborted, Refusal):
             return
 
     async def _run(self, step: Callable[[], object]) -> Answer | None:
@@ -139,20 +150,29 @@ class Exchange:
             return index if index is not None else await self._serials.take(command.series)
         if isinstance(command, AskBroker):
             return await self._whole(self._broker.facilitate(command.call, command.message))
-        return await self._whole(self._store.do(cast(marks.Command, command)))
+        found = await self._whole(self._store.do(cast(marks.Command, command)))
+        claims = command.claims if isinstance(command, marks.Confirm | marks.Take) else ()
+        if any(claim.moment == "during" for claim in claims):
+            self._report()
+        return found
 
-    async def _whole(self, work: Awaitable[object]) -> object:
-        """Wait for `work` to its end, cancelled or not; remember that we were."""
+    async def _whole(self, work: Awaitable[T]) -> T:
+        """The result of `work`; remember where we were cancelled meanwhile."""
         task = asyncio.ensure_future(work)
-        while True:
-            try:
-                return await asyncio.shield(task)
-            except asyncio.CancelledError:
-                if task.cancelled():
-                    raise
-                self.cancelled = True
-                if task.done():
-                    return task.result()
+        if await to_the_end(task):
+            self.cancelled = True
+        return task.result()
+
+
+async def to_the_end(task: asyncio.Future[T]) -> bool:
+    """Wait until `task` is done, cancelled or not; whether we were cancelled meanwhile."""
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    return cancelled
 
 
 def _thrower(walk: Walk, wrong: BaseException) -> Callable[[], object]:

@@ -6,7 +6,7 @@
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from farthing.errors import (
     Busy,
     Expired,
     Forged,
+    Malformed,
     Refusal,
     Unknown,
     Unsupported,
@@ -25,26 +26,35 @@ from farthing.errors import (
 from farthing.money import to_wire
 from farthing.schemes import registry
 from farthing.schemes.contract import Account, At, Json, Mint, Operation
-from farthing.vendor.commands import Answer, Headers, Look, Walk
-from farthing.vendor.gate import RECEIPT_KEY, Gate, expect, setting_for
+from farthing.vendor.booking import RECEIPT_KEY, end_hold, read_kept, read_outcome
+from farthing.vendor.commands import (
+    Answer,
+    GateCommand,
+    Headers,
+    Look,
+    TakeSerial,
+    Walk,
+    expect,
+)
+from farthing.vendor.offering import Offering, setting_for
 from farthing.vendor.payments import Kept, Outcome
 from farthing.vendor.prices import Prices
 from farthing.wire import problems, receipts
 
 OUTCOME_TAG = "farthing/wire/outcome/1"
 KEYS_TAG = "farthing/vendor/keys/1"
-PREFIX = "/.well-known/farthing/"
+PRICES_TAG = "farthing/vendor/prices/1"
+WELL_KNOWN = "/.well-known/farthing"
+PREFIX = WELL_KNOWN + "/"
 OUTCOME_PATH = PREFIX + "outcome"
-KEYS_PATH = "/.well-known/farthing-keys"
-PRICES_PATH = "/.well-known/farthing-prices"
+KEYS_PATH = WELL_KNOWN + "-keys"
+PRICES_PATH = WELL_KNOWN + "-prices"
 BODY_BYTES_MAX = 64 * 1024  # of a message to one of these doors
 SKEW_S = 120  # a question's `atS` may differ by this from our clock
 BURN_OUTCOME_S = 400 * 86_400  # longer than any scrip can live, grace included
 OPERATIONS: Mapping[str, Operation] = {"take-back": "take_back", "issue": "issue"}
 
 _JSON: Headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-_READ_KEPT = msgspec.msgpack.Decoder(Kept).decode
-_READ_OUTCOME = msgspec.msgpack.Decoder(Outcome).decode
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,17 +72,20 @@ def _answer(value: Json, status: int = 200) -> Answer:
 
 
 def refuse(refusal: Refusal) -> Answer:
-    """A problem, without offers: nothing is sold at these doors."""
-    status, headers, body = problems.problem(refusal)
-    if status == 402:
-        status = 403
+    """A problem, without offers: nothing is sold at these doors, so nothing is 402."""
+    status, headers, body = problems.problem(refusal, value_moved=True)
     return Answer(status=status, headers=headers, body=body)
+
+
+def _confirmed(outcome: Outcome) -> Answer:
+    receipt = receipts.to_json(outcome.receipt)
+    return _answer({"state": "confirmed", "status": outcome.status, "receipt": receipt})
 
 
 class Doors:
     """The doors of one gate."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Offering) -> None:
         """The vendor's mints are those of the gate's schemes that have one."""
         self._gate = gate
         self._mints: dict[str, Mint] = {}
@@ -85,29 +98,29 @@ class Doors:
         """200 confirmed or released, 404 absent, 409 running; the rest as in the table."""
         at = expect(At, (yield Look()))
         try:
-            question = msgspec.convert(codec.read_json(body), Question, strict=True)
-        except (msgspec.ValidationError, Refusal):
-            return refuse(BadRequest("question_malformed", "expected k, payloadHash, atS, proof"))
-        payment = yield marks.Find(k=question.k)
-        if payment is None:
-            return refuse(Unknown("outcome_absent", "no such payment came; repeat its bytes"))
-        found = expect(marks.Payment, payment)
-        try:
-            self._require_owner(question, _READ_KEPT(found.kept), at.now_s)
+            return (yield from self._outcome(body, at))
         except Refusal as refusal:
             return refuse(refusal)
-        if found.state is marks.State.CONFIRMED:
-            stored = _READ_OUTCOME(found.outcome)
-            return _answer(
-                {
-                    "state": "confirmed",
-                    "status": stored.status,
-                    "receipt": receipts.to_json(stored.receipt),
-                }
-            )
-        if found.state is marks.State.RELEASED or at.now_s >= found.lease_until_s:
-            return _answer({"state": "released"})
-        return refuse(Busy("in_progress", "this payment is being served"))
+
+    def _outcome(self, body: bytes, at: At) -> Walk:
+        try:
+            question = msgspec.convert(codec.read_json(body), Question, strict=True)
+        except (msgspec.ValidationError, Malformed):
+            raise BadRequest("question_malformed", "expected k, payloadHash, atS, proof") from None
+        payment = yield marks.Find(k=question.k)
+        # What a vendor's mint has burned is no payment, and has no owner to ask for it.
+        if not isinstance(payment, marks.Payment) or not payment.kept:
+            raise Unknown("outcome_absent", "no such payment came; repeat its bytes")
+        self._require_owner(question, read_kept(payment.kept), at.now_s)
+        if payment.state is marks.State.CONFIRMED:
+            return _confirmed(read_outcome(payment.outcome))
+        if payment.state is marks.State.HELD:
+            if at.now_s < payment.lease_until_s:
+                raise Busy("in_progress", "this payment is being served")
+            settled = yield from end_hold(payment, at.now_s)
+            if settled is not None:
+                return _confirmed(read_outcome(settled.outcome))
+        return _answer({"state": "released"})
 
     def _require_owner(self, question: Question, kept: Kept, now_s: int) -> None:
         """`Forged`, `Expired` unless the asker made the payment."""
@@ -122,47 +135,76 @@ class Doors:
             raise Forged("outcome_proof_wrong", "another payload was sent under this key")
         vendor_id = self._gate.setting.vendor_id
         statement = codec.enc(OUTCOME_TAG, vendor_id, question.k, kept.payload_hash, question.at_s)
-        self._gate.tills[kept.scheme].verify_owner(kept.owner, statement, question.proof)
+        till = self._gate.tills.get(kept.scheme)
+        if till is None:
+            raise Unsupported("scheme_gone", "this vendor no longer takes the scheme")
+        try:
+            till.verify_owner(kept.owner, statement, question.proof)
+        except Malformed:
+            raise Forged("outcome_proof_wrong", "the proof is not one of this scheme") from None
 
     def mint(self, scheme: str, operation: str, body: bytes) -> Walk:
         """One operation of the vendor's own mint; the same message twice has one effect."""
         at = expect(At, (yield Look()))
         try:
-            mint = self._mints.get(scheme)
-            if mint is None or operation not in OPERATIONS:
-                raise Unsupported("operation_unsupported", f"this vendor has no {operation} here")
-            message = codec.read_json(body)
-            account = Account(id="", role="payer")
-            checked = mint.check(OPERATIONS[operation], message, account, at)
-            keys = mint.recall(checked)
-            memory = expect(marks.Memory, (yield marks.Read(keys=keys))) if keys else marks.NOTHING
-            applied = mint.apply(checked, memory, at)
-            digest = codec.digest(message)
-            answer = codec.canonical({"answer": applied.answer})
-            hold = marks.Hold(
-                k=f"{operation}/{scheme}/{codec.b64u(digest)}",
-                digest=digest,
-                marks=applied.marks,
-                kept=b"",
-                now_s=at.now_s,
-                lease_until_s=at.now_s,
-                until_s=at.now_s + BURN_OUTCOME_S,
-            )
-            done = yield marks.Take(hold=hold, outcome=answer, records=applied.records)
+            answer = yield from self._mint(scheme, operation, body, at)
         except Refusal as refusal:
             return refuse(refusal)
-        stored = done.outcome if isinstance(done, marks.Settled) else answer
-        return Answer(status=200, headers=_JSON, body=stored)
+        return Answer(status=200, headers=_JSON, body=answer)
+
+    def _mint(
+        self, scheme: str, operation: str, body: bytes, at: At
+    ) -> Generator[GateCommand, object, bytes]:
+        mint = self._mints.get(scheme)
+        if mint is None or operation not in OPERATIONS:
+            raise Unsupported("operation_unsupported", "this vendor has no such operation here")
+        message = codec.read_json(body)
+        digest = codec.digest(message)
+        k = f"{operation}/{scheme}/{codec.b64u(digest)}"
+        known = yield marks.Find(k=k)
+        if isinstance(known, marks.Payment) and known.state is marks.State.CONFIRMED:
+            return known.outcome
+        checked = mint.check(OPERATIONS[operation], message, Account(id="", role="payer"), at)
+        keys = mint.recall(checked)
+        memory = expect(marks.Memory, (yield marks.Read(keys=keys))) if keys else marks.NOTHING
+        series = mint.series(checked)
+        if series:
+            serial = expect(int, (yield TakeSerial(series)))
+            at = msgspec.structs.replace(at, serials=(serial,))
+        series = mint.series(checked)
+        if series:
+            serial = expect(int, (yield TakeSerial(series)))
+            at = msgspec.structs.replace(at, serials=(serial,))
+        applied = mint.apply(checked, memory, at)
+        answer = codec.canonical({"answer": applied.answer})
+        hold = marks.Hold(
+            k=k,
+            digest=digest,
+            marks=applied.marks,
+            kept=b"",
+            now_s=at.now_s,
+            lease_until_s=at.now_s,
+            until_s=at.now_s + BURN_OUTCOME_S,
+        )
+        try:
+            done = yield marks.Take(
+                hold=hold, outcome=answer, records=applied.records, claims=applied.claims
+            )
+        except marks.Stale:
+            raise Busy("mark_contended", "others race for this mark; send it again") from None
+        return done.outcome if isinstance(done, marks.Settled) else answer
 
     def keys(self) -> Answer:
-        """The vendor's public receipt key, signed by itself."""
-        key = self._gate.setting.ring.current(RECEIPT_KEY)
+        """The vendor's public receipt keys, newest first, signed with the newest."""
         document: dict[str, Json] = {
             "vendor": self._gate.setting.vendor_id,
             "broker": self._gate.setting.broker_id,
-            "keys": [{"purpose": RECEIPT_KEY, "id": key.id, "ed25519": codec.b64u(key.public)}],
+            "keys": [
+                {"purpose": RECEIPT_KEY, "id": key.id, "ed25519": codec.b64u(key.public)}
+                for key in self._gate.setting.ring.live(RECEIPT_KEY)
+            ],
         }
-        return _answer(self._signed(document))
+        return _answer(self._signed(KEYS_TAG, document))
 
     def price_list(self, prices: Prices) -> Answer:
         """Every route with its price, signed by the vendor."""
@@ -180,9 +222,9 @@ class Doors:
                 for priced in prices.routes
             ],
         }
-        return _answer(self._signed(document))
+        return _answer(self._signed(PRICES_TAG, document))
 
-    def _signed(self, document: dict[str, Json]) -> dict[str, Json]:
+    def _signed(self, tag: str, document: dict[str, Json]) -> dict[str, Json]:
         key = self._gate.setting.ring.current(RECEIPT_KEY)
-        sig = signing.sign(key.secret, codec.enc(KEYS_TAG, codec.canonical(document)))
+        sig = signing.sign(key.secret, codec.enc(tag, codec.canonical(document)))
         return {**document, "sig": "ed25519:" + codec.b64u(sig)}

@@ -8,7 +8,6 @@ is over or whose mark it has used up itself. Its outcome stands, whatever became
 """
 
 import hashlib
-import re
 from collections.abc import Generator, Sequence
 from functools import partial
 
@@ -37,7 +36,7 @@ from farthing.vendor.booking import (
 )
 from farthing.vendor.commands import GateCommand, Look, Request, TakeSerial, Walk, expect
 from farthing.vendor.delivery import Delivery
-from farthing.vendor.offering import CHALLENGE_KEY, Offering
+from farthing.vendor.offering import CHALLENGE_KEY, HOST, Offering
 from farthing.vendor.payments import Paying, payment_digest, target_hash
 from farthing.vendor.prices import Priced
 from farthing.wire import dialects, mpp
@@ -47,7 +46,6 @@ __all__ = ["CHALLENGE_KEY", "RECEIPT_KEY", "Gate"]
 
 STALE_TRIES_MAX = 4  # a counter that moves this often under us is a race we lose
 HEADERS_BYTES_MAX = 32 * 1024  # request line and headers: what the documented proxies pass on
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")  # names, addresses, a port; no bar, no space
 
 
 class Gate(Offering):
@@ -133,7 +131,7 @@ class Gate(Offering):
         payment = till.read(credential.payload)
         keys = till.recall(payment)
         memory = expect(marks.Memory, (yield marks.Read(keys=keys))) if keys else marks.NOTHING
-        series = till.series()
+        series = till.series(payment)
         if series:
             serial = expect(int, (yield TakeSerial(series)))
             at = msgspec.structs.replace(at, serials=(serial,))
@@ -208,7 +206,12 @@ def _require_askable(request: Request, realm: str) -> None:
     size_bytes = sum(len(name) + len(value) for name, value in request.headers)
     if size_bytes + len(request.path_query) > HEADERS_BYTES_MAX:
         raise HeaderTooLarge("too_large", f"at most {HEADERS_BYTES_MAX} bytes of headers")
-    if not _HOST.fullmatch(realm):
+    if not HOST.fullmatch(realm):
         raise BadRequest("host_malformed", "send the site's name as Host")
+    require_private(request)
+
+
+def require_private(request: Request) -> None:
+    """`BadRequest` where others on the way can read along."""
     if not request.secure:
         raise BadRequest("https_required", "nothing is paid in the open; come back over https")

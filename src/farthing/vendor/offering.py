@@ -1,20 +1,22 @@
 """What a gate offers, and how it says no: tenders and refusals, for one vendor's tills."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from farthing.errors import Refusal, row_of
+from farthing.errors import Misconfigured, Refusal, row_of
 from farthing.ids import network
 from farthing.schemes import registry
 from farthing.schemes.contract import At, Offer, Setting, Till
 from farthing.vendor.booking import earlier
 from farthing.vendor.commands import Answer, Headers, Request
-from farthing.vendor.prices import Priced
+from farthing.vendor.prices import Priced, Route
 from farthing.wire import dialects
 from farthing.wire.offers import CHALLENGE_LIFE_S, Tender, target_of
 
 CHALLENGE_KEY = "farthing/wire/challenge/1"
+HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")  # names, addresses, a port; no bar, no space
 
 
 class Offering:
@@ -23,8 +25,10 @@ class Offering:
     def __init__(self, setting: Setting, *, schemes: Sequence[str], realm: str = "") -> None:
         """`schemes`: registry names that this gate takes; `realm`: public host, else the Host.
 
-        `setting.options` holds one object of options per scheme name.
+        `setting.options` holds one object of options per scheme name. `Misconfigured`.
         """
+        if realm and not HOST.fullmatch(realm):
+            raise Misconfigured("realm_malformed", "a realm is a host, as in news.example")
         self.setting = setting
         self._realm = realm
         self.tills: Mapping[str, Till] = {
@@ -34,6 +38,19 @@ class Offering:
     def realm_of(self, request: Request) -> str:
         """The public host that challenges name."""
         return self._realm or request.host
+
+    def verify_route(self, scheme: str, route: Route, price_micro: int) -> None:
+        """`OutOfRange` unless the scheme can express the price: nothing is ever rounded.
+
+        `Misconfigured` unless its payments can be cleared when the route wants them.
+        """
+        till = self.tills[scheme]
+        till.offer(price_micro, At(now_s=0))
+        moment = earlier(route.clearing or "batch", till.traits.latest)
+        if moment not in till.traits.moments:
+            raise Misconfigured("clearing_unsupported", f"{scheme} is never cleared {moment!r}")
+        if moment == "before" and not route.hold:
+            raise Misconfigured("hold_needed", "what clears before the goods go out is held")
 
     def tender(self, request: Request, priced: Priced, at: At) -> Tender:
         """The offers for this request, in the vendor's order."""

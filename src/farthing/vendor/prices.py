@@ -7,16 +7,17 @@ decides; `free` wins over routes; what nothing matches is free.
 import posixpath
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from farthing.errors import Misconfigured, Refusal
+from farthing.errors import Misconfigured, OutOfRange, Refusal
 from farthing.marks import Moment
 from farthing.money import PAYMENT_MICRO_MAX, parse_amount, require_micro
+from farthing.wire.shapes import DESCRIPTION_BYTES_MAX, EXTERNAL_ID_BYTES_MAX
 
 ROUTES_MAX = 1000  # a longer file is a mistake, and matching is linear in it
 REPEAT_S = 3600  # a paid page may be fetched again for an hour
@@ -118,16 +119,36 @@ class Spot:
         return Misconfigured("prices_malformed", f"{self._where}, line {line}: {message}")
 
 
+Verify = Callable[[str, Route, int], None]
+"""Takes scheme, route and price in micro-units: `OutOfRange` unless the scheme can express the
+price, `Misconfigured` unless it can be cleared as the route asks."""
+
+
+def anything(scheme: str, route: Route, price_micro: int) -> None:
+    """Every scheme takes every price."""
+
+
 class Prices:
     """Prices as the gate asks for them."""
 
-    def __init__(self, file: File, *, currency: str, known: Sequence[str], spot: Spot) -> None:
+    def __init__(
+        self,
+        file: File,
+        *,
+        currency: str,
+        known: Sequence[str],
+        spot: Spot,
+        verify: Verify = anything,
+    ) -> None:
         """`Misconfigured` for the first route that cannot work; `known`: schemes of this gate."""
         self.currency = currency
         self._free = tuple(glob(path) for path in file.free)
-        self.routes = tuple(
+        routes = [
             _priced(route, file.accept, index, currency=currency, known=known, spot=spot)
             for index, route in enumerate(file.route)
+        ]
+        self.routes = tuple(
+            _payable(priced, index, verify, spot) for index, priced in enumerate(routes)
         )
         self.find = lru_cache(maxsize=MATCHES_CACHED)(self._find)
 
@@ -159,6 +180,26 @@ def _price_micro(route: Route, index: int, *, currency: str, spot: Spot) -> int:
     return price_micro
 
 
+def _require_sound(route: Route, index: int, spot: Spot) -> None:
+    """`Misconfigured` for a field outside its range."""
+    if not route.path.startswith("/"):
+        raise spot.wrong("path_malformed", index, "path", "a path begins with /")
+    if not route.methods:
+        raise spot.wrong("route_without_method", index, "methods", "name a method, as in GET")
+    for method in route.methods:
+        if method not in METHODS:
+            raise spot.wrong("method_unknown", index, "methods", f"{method!r} is not a method")
+    for key, most in (
+        ("description", DESCRIPTION_BYTES_MAX),
+        ("external_id", EXTERNAL_ID_BYTES_MAX),
+    ):
+        if len(getattr(route, key).encode()) > most:
+            raise spot.wrong("text_too_long", index, key, f"at most {most} bytes")
+    for key, least_s in (("repeat_s", 0), ("origin_timeout_s", 1)):
+        if getattr(route, key) < least_s:
+            raise spot.wrong("seconds_out_of_range", index, key, f"at least {least_s} seconds")
+
+
 def _priced(
     route: Route,
     accept: tuple[str, ...],
@@ -176,20 +217,38 @@ def _priced(
             raise spot.wrong("scheme_unknown", index, "accept", reason)
     if not accept:
         raise spot.wrong("route_accepts_nothing", index, "path", "name a scheme in `accept`")
-    if not route.path.startswith("/"):
-        raise spot.wrong("path_malformed", index, "path", "a path begins with /")
-    if not route.methods:
-        raise spot.wrong("route_without_method", index, "methods", "name a method, as in GET")
-    for method in route.methods:
-        if method not in METHODS:
-            raise spot.wrong("method_unknown", index, "methods", f"{method!r} is not a method")
-    for key, least_s in (("repeat_s", 0), ("origin_timeout_s", 1)):
-        if getattr(route, key) < least_s:
-            raise spot.wrong("seconds_out_of_range", index, key, f"at least {least_s} seconds")
+    _require_sound(route, index, spot)
     return Priced(route=route, price_micro=price_micro, accept=accept, matches=glob(route.path))
 
 
-def read(text: str, *, currency: str, known: Sequence[str], where: str = "prices.toml") -> Prices:
+def _payable(priced: Priced, index: int, verify: Verify, spot: Spot) -> Priced:
+    """With the schemes that can express its price; `Misconfigured` where the route names others.
+
+    The list of the whole file is a wish, the route's own is not.
+    """
+    route, fitting, why = priced.route, [], ""
+    for name in priced.accept:
+        try:
+            verify(name, route, priced.price_micro)
+        except OutOfRange as wrong:
+            why = f"{name}: {wrong.detail}"
+        except Misconfigured as wrong:
+            raise spot.wrong(wrong.code, index, "clearing", wrong.detail) from None
+        else:
+            fitting.append(name)
+    if why and (route.accept or not fitting):
+        raise spot.wrong("price_not_payable", index, "price", why)
+    return msgspec.structs.replace(priced, accept=tuple(fitting))
+
+
+def read(
+    text: str,
+    *,
+    currency: str,
+    known: Sequence[str],
+    where: str = "prices.toml",
+    verify: Verify = anything,
+) -> Prices:
     """Prices from TOML text; `Misconfigured` with file, line and reason."""
     try:
         raw = tomllib.loads(text)
@@ -202,14 +261,17 @@ def read(text: str, *, currency: str, known: Sequence[str], where: str = "prices
         raise spot.unreadable(str(wrong)) from None
     if len(file.route) > ROUTES_MAX:
         raise Misconfigured("prices_too_many_routes", f"{where}: at most {ROUTES_MAX} routes")
-    return Prices(file, currency=currency, known=known, spot=spot)
+    return Prices(file, currency=currency, known=known, spot=spot, verify=verify)
 
 
 class PriceFile:
     """A file that may change under a running gate; a wrong new version leaves the old in force."""
 
-    def __init__(self, path: Path, *, currency: str, known: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, *, currency: str, known: Sequence[str], verify: Verify = anything
+    ) -> None:
         """Reads at once; `Misconfigured` where that fails."""
+        self._verify = verify
         self._path = path
         self._currency = currency
         self._known = known
@@ -224,7 +286,13 @@ class PriceFile:
         except (OSError, UnicodeDecodeError) as wrong:
             raise Misconfigured("prices_unreadable", f"{self._path}: {wrong}") from None
         self._stamp = (status.st_mtime_ns, status.st_size)
-        return read(text, currency=self._currency, known=self._known, where=self._path.name)
+        return read(
+            text,
+            currency=self._currency,
+            known=self._known,
+            where=self._path.name,
+            verify=self._verify,
+        )
 
     def refresh(self) -> Literal["same", "new", "refused"]:
         """Look whether the file changed; `trouble` says why a new version was refused."""

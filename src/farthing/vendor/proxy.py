@@ -1,8 +1,8 @@
 """The origin behind `farthing vendor serve --upstream URL`: any web server, over HTTP/1.1.
 
 Bodies stream both ways, hop-by-hop headers stay where they belong, and the origin learns the
-payer's address and host from `X-Forwarded-*` headers that we write ourselves. An origin that cannot
-be reached is a 502, which the gate never charges for.
+payer's address, host and scheme from `X-Forwarded-*` headers that we write ourselves. An origin
+that cannot be reached, or breaks off, raises `OriginFailed`, which the gate never charges for.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from farthing.errors import OriginFailed
-from farthing.vendor.asgi import Receive, Scope, Send
+from farthing.errors import BadRequest, Misconfigured, OriginFailed, Refusal
+from farthing.vendor.asgi import Receive, Scope, Send, raw_path
 from farthing.wire import problems
 
 HOP_BY_HOP = frozenset(
@@ -29,7 +29,9 @@ HOP_BY_HOP = frozenset(
 )
 FORWARDED = (b"x-forwarded-", b"forwarded")
 CONNECT_TIMEOUT_S = 5.0  # an origin on the same machine or network answers at once
+HEAD_TIMEOUT_S = 300.0  # to an answer's head on free paths; on priced ones the gate waits less
 CONNECTIONS_MAX = 256  # to one origin; more requests wait for one
+WAIT_TIMEOUT_S = 10.0  # and give up after this
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -48,7 +50,7 @@ def _request_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     pairs = [
         (key, value)
         for key, value in end_to_end(scope["headers"])
-        if not key.startswith(FORWARDED) and key not in {b"host", b"expect"}
+        if not key.replace(b"_", b"-").startswith(FORWARDED) and key not in {b"host", b"expect"}
     ]
     host = next((value for key, value in scope["headers"] if key == b"host"), b"")
     client: Any = scope.get("client")
@@ -61,10 +63,12 @@ def _request_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 
 def _has_body(scope: Scope) -> bool:
-    return any(
-        key == b"transfer-encoding" or (key == b"content-length" and value != b"0")
-        for key, value in scope["headers"]
-    )
+    """Whether a body follows; `BadRequest` where its length is said twice (request smuggling)."""
+    chunked = any(key == b"transfer-encoding" for key, _ in scope["headers"])
+    lengths = [value for key, value in scope["headers"] if key == b"content-length"]
+    if len(lengths) + chunked > 1:
+        raise BadRequest("length_ambiguous", "say the length of a body once")
+    return chunked or any(length != b"0" for length in lengths)
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:
@@ -77,17 +81,26 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
+def _failed(wrong: httpx.TransportError) -> OriginFailed:
+    return OriginFailed(
+        "origin_unreachable", f"the site behind this gate is away ({type(wrong).__name__})"
+    )
+
+
 class Upstream:
     """An ASGI application that passes every request on to one origin."""
 
     def __init__(self, url: str) -> None:
-        """`url` is the origin's, without a path."""
-        self._base = url.rstrip("/")
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),  # the gate times the answer
-            limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
-            follow_redirects=False,
-            trust_env=False,
+        """`url` is the origin's, without a path; `Misconfigured`."""
+        try:
+            self._url = httpx.URL(url)
+        except httpx.InvalidURL:
+            self._url = httpx.URL("")
+        if self._url.scheme not in {"http", "https"} or self._url.raw_path != b"/":
+            raise Misconfigured("upstream_malformed", "an upstream reads http://127.0.0.1:8000")
+        # The transport itself: a client would keep the cookies of all payers in one jar.
+        self._http = httpx.AsyncHTTPTransport(
+            limits=httpx.Limits(max_connections=CONNECTIONS_MAX), trust_env=False
         )
 
     async def close(self) -> None:
@@ -99,35 +112,56 @@ class Upstream:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
+            await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "not passed on here"})
         else:
             await self._pass(scope, receive, send)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on, and its answer back as it comes."""
-        target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-        query = scope.get("query_string", b"").decode("latin-1")
-        request = httpx.Request(
-            scope["method"],
-            f"{self._base}{target}{'?' + query if query else ''}",
-            headers=_request_headers(scope),
-            content=_body(receive) if _has_body(scope) else None,
-        )
+        """Pass one request on, and its answer back as it comes; `OriginFailed` after its head."""
         try:
-            answer = await self._http.send(request, stream=True)
-        except (httpx.TransportError, OriginFailed) as wrong:
-            await _send_failure(send, type(wrong).__name__)
+            answer = await self._ask(scope, receive)
+        except Refusal as wrong:
+            status, headers, body = problems.problem(wrong)
+            await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+            await send({"type": "http.response.body", "body": body})
             return
         try:
-            headers = end_to_end((key.lower(), value) for key, value in answer.headers.raw)
+            pairs = end_to_end((key.lower(), value) for key, value in answer.headers.raw)
             start = {"type": "http.response.start", "status": answer.status_code}
-            await send({**start, "headers": headers})
-            bare = scope["method"] == "HEAD" or answer.headers.get("content-length") == "0"
-            if not bare:
-                await self._pass_on(answer, send)
+            await send({**start, "headers": pairs})
+            if scope["method"] != "HEAD" and answer.headers.get("content-length") != "0":
+                async for part in answer.aiter_raw():
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except httpx.TransportError as wrong:
+            raise _failed(wrong) from None
         finally:
             await answer.aclose()
+
+    async def _ask(self, scope: Scope, receive: Receive) -> httpx.Response:
+        """The origin's head; `OriginFailed`, `BadRequest`."""
+        query: bytes = scope.get("query_string", b"")
+        path = raw_path(scope)
+        timeouts: dict[str, float | None] = {
+            "connect": CONNECT_TIMEOUT_S,
+            "pool": WAIT_TIMEOUT_S,
+            "read": HEAD_TIMEOUT_S,
+        }
+        request = httpx.Request(
+            scope["method"],
+            self._url,
+            headers=_request_headers(scope),
+            content=_body(receive) if _has_body(scope) else None,
+            # The target goes out as it came in: the origin reads what the gate has priced.
+            extensions={"timeout": timeouts, "target": path + b"?" + query if query else path},
+        )
+        try:
+            answer = await self._http.handle_async_request(request)
+        except httpx.TransportError as wrong:
+            raise _failed(wrong) from None
+        timeouts["read"] = None  # the next event of a stream may be long in coming
+        return answer
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start and stop with the server."""
@@ -136,14 +170,3 @@ class Upstream:
         await receive()
         await self.close()
         await send({"type": "lifespan.shutdown.complete"})
-
-    async def _pass_on(self, answer: httpx.Response, send: Send) -> None:
-        async for part in answer.aiter_raw():
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-
-
-async def _send_failure(send: Send, reason: str) -> None:
-    failed = OriginFailed("origin_unreachable", f"the site behind this gate is away ({reason})")
-    status, headers, body = problems.problem(failed)
-    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-    await send({"type": "http.response.body", "body": body})

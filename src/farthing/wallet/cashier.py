@@ -20,7 +20,6 @@ from farthing.wallet.driver import Driver, Session, drive
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import obtain
 from farthing.wallet.settling import Verdict, look_up
-from farthing.wire import x402
 from farthing.wire.offers import Received
 
 Settled = tuple[tuple[Purchase, Verdict], ...]
@@ -94,7 +93,7 @@ def _settle(guide: Guide, broker_id: str, vendor_id: str) -> Flow[Settled]:
     )
     settled: list[tuple[Purchase, Verdict]] = []
     for purchase in found:
-        settled.append((purchase, (yield from look_up(guide, purchase, sends_max=1))))
+        settled.append((purchase, (yield from look_up(guide, purchase, unseen=True))))
     return tuple(settled)
 
 
@@ -107,17 +106,15 @@ def _pay(guide: Guide, request: Request, choice: Choice) -> Flow[Purchase]:
 def _is_repeatable(choice: Choice, purchase: Purchase) -> bool:
     """Whether an earlier purchase of the same request answers this offer too.
 
-    An MPP credential holds its own challenge. An x402 payload is sent with the offer of now, and
-    under the K that its bytes give it.
+    An MPP credential holds its own challenge; an x402 payload is sent with the offer of now.
     """
-    received, payload = choice.received, purchase.paid.payload
-    if purchase.received.dialect != received.dialect:
+    if purchase.received.dialect != choice.received.dialect:
         return False
-    if received.dialect == "mpp":
+    if purchase.received.dialect == "mpp":
         return True
     wish = choice.wish
     return (
-        purchase.k == x402.key_of(received, payload, "")
+        purchase.k == purchase.id  # and no hash, which an identifier would hide
         and purchase.price_micro == wish.price_micro
         and (purchase.scheme, purchase.broker_id) == (wish.scheme, wish.broker_id)
         and (purchase.vendor_id, purchase.currency) == (wish.vendor_id, wish.currency)

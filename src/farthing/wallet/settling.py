@@ -235,17 +235,25 @@ def _release(guide: Guide, purchase: Purchase, *, aside: bool = False) -> Flow[N
     )
 
 
-def look_up(guide: Guide, purchase: Purchase, *, sends_max: int = SENDS_MAX) -> Flow[Verdict]:
-    """Settle a purchase at the vendor's outcome endpoint, as far as that can tell."""
-    finding = yield from _enquire(guide, purchase, sends_max=sends_max)
+def look_up(guide: Guide, purchase: Purchase, *, unseen: bool = False) -> Flow[Verdict]:
+    """Settle a purchase at the vendor's outcome endpoint, as far as that can tell.
+
+    `unseen`: the answer to the payment went to another client. Then the vendor is asked only once,
+    for the payment may still be on its way; and an instrument is set aside when two payments of it
+    came to nothing, for that is all that a refusal leaves to be seen.
+    """
+    finding = yield from _enquire(guide, purchase, sends_max=1 if unseen else SENDS_MAX)
     at = yield from look()
     if isinstance(finding, Receipt) and (yield from _accept(guide, purchase, finding)):
         return Verdict.DONE
     age_s = at.now_s - purchase.created_at_s
-    if finding == "released" or (finding == "absent" and age_s >= ABSENT_FINAL_S):
+    if finding == "released":
         yield from _release(guide, purchase)
-        if finding == "absent":  # the vendor may have refused it, because of an earlier one
-            yield from _look_back(guide, purchase)
+        return Verdict.RELEASED
+    if finding == "absent" and age_s >= ABSENT_FINAL_S:
+        earlier: tuple[Purchase, ...] = yield RecallReleased(purchase=purchase)
+        yield from _release(guide, purchase, aside=unseen and bool(earlier))
+        yield from _look_back(guide, earlier)
         return Verdict.RELEASED
     yield Settle(purchase=purchase, state="undecided", now_s=at.now_s)
     return Verdict.UNDECIDED
@@ -261,13 +269,12 @@ def _resync(guide: Guide, purchase: Purchase) -> Flow[Verdict]:
     if isinstance(finding, Receipt) and (yield from _accept(guide, purchase, finding)):
         return Verdict.DONE
     yield from _release(guide, purchase, aside=True)
-    explained = yield from _look_back(guide, purchase)
-    return Verdict.ANEW if explained else Verdict.RELEASED
-
-
-def _look_back(guide: Guide, purchase: Purchase) -> Flow[bool]:
-    """Whether an earlier purchase of the same instrument was taken after all; then it is done."""
     earlier: tuple[Purchase, ...] = yield RecallReleased(purchase=purchase)
+    return Verdict.ANEW if (yield from _look_back(guide, earlier)) else Verdict.RELEASED
+
+
+def _look_back(guide: Guide, earlier: tuple[Purchase, ...]) -> Flow[bool]:
+    """Whether one that was taken as released was taken by the vendor after all; then it is done."""
     for other in earlier:
         finding = yield from _enquire(guide, other)
         if isinstance(finding, Receipt) and (yield from _accept(guide, other, finding)):

@@ -41,6 +41,7 @@ VERSION = 2
 SCHEME = "batch-settlement"
 HEADER_BYTES_MAX = 16 * 1024  # encoded, of what a wallet reads; our own 402 has at most 7 KiB
 IDENTIFIER = "payment-identifier"
+_MEMBER = "__extensions"  # the stock client moves it out of the payload, to where it belongs
 _IDENTIFIER_OFFERED = {IDENTIFIER: {"info": {"required": False}, "schema": {}}}
 _PAYMENT_ID = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _SAME = ("scheme", "network", "amount", "payTo", "maxTimeoutSeconds")
@@ -245,11 +246,12 @@ def read_required(value: str, *, now_s: int) -> tuple[Received, ...]:
 def read_entry(entry: dict[str, Json], *, now_s: int) -> Received:
     """The offer in one entry of `accepts`: all that a stock payer's scheme object is shown.
 
-    The realm is the host of `extra.site`. `Malformed`, and what `offer_of` refuses.
+    The realm is the host of `extra.site`; the payment is to have an identifier, see `identified`.
+    `Malformed`, and what `offer_of` refuses.
     """
     if entry.get("scheme") != SCHEME:
         raise Unsupported("method_unsupported", f"the scheme here is {SCHEME}")
-    received = _received(entry, {}, now_s=now_s, description="")
+    received = _received(entry, _IDENTIFIER_OFFERED, now_s=now_s, description="")
     return msgspec.structs.replace(received, realm=_host(received.site))
 
 
@@ -301,6 +303,14 @@ def _offer(fields: _Requirements, description: str) -> Offer:
     )
     require_short(offer)
     return offer
+
+
+def identified(payload: Mapping[str, Json], payment_id: str) -> dict[str, Json]:
+    """`payload` as a stock payer's scheme object returns it, to go out under `payment_id`.
+
+    Two payments may have equal payloads: a chain's word that was given back is used again.
+    """
+    return {**payload, _MEMBER: {IDENTIFIER: {"info": {"id": payment_id}}}}
 
 
 def key_of(received: Received, payload: Json, payment_id: str) -> str:

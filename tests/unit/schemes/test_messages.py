@@ -166,7 +166,7 @@ def _json(thing: object) -> str:
     "name",
     ["At", "Applied", "Issued", "Asked", "Paid", "Accepted", "Concluded", "Taken", "Finished",
      "Key", "Instrument"],
-)  # fmt: skip  # - names
+)  # fmt: skip  # - names of structs
 def test_a_struct_that_carries_secrets_has_a_repr_of_its_own(name: str) -> None:
     assert getattr(messages, name).__repr__ is not msgspec.Struct.__repr__
 

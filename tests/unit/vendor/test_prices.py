@@ -83,7 +83,7 @@ def test_another_spelling_of_a_path_is_no_way_around_its_price(path: str) -> Non
     ("path", "plain"),
     [("/", "/"), ("/a", "/a"), ("/a/", "/a/"), ("//", "/"), ("/..", "/"), ("/a/..", "/"),
      ("//a//b/", "/a/b/"), ("/a/./b/../c", "/a/c"), ("/.a/..b", "/.a/..b")],
-)  # fmt: skip  # - pairs
+)  # fmt: skip  # - pairs in a table
 def test_a_path_is_read_as_most_origins_read_it(path: str, plain: str) -> None:
     assert plain_path(path) == plain
 

@@ -1,9 +1,9 @@
-"""MilliCent at the broker: mint under a vendor's licence, pay the vendor's claims, take back.
+"""MilliCent at the broker: sell scrip, pay the vendors' claims, take scrip back.
 
-Supply model "licence": the vendor grants one series (its master scrip secret), one payer range and
-a quota. Value sold goes into a pool per vendor and expiry day; claims and burn receipts draw on the
-pool of the scrip they name, so a vendor is never paid more than was sold for it. What is left when
-nothing can be claimed any more lapses as breakage.
+Scrip comes from a vendor's licence, from a warehouse, or is the broker's own. Value sold under a
+licence goes into a pool per vendor and expiry day; claims and burn receipts draw on the pool of the
+scrip they name, so a vendor is never paid more than was sold for it. What is left when nothing can
+be claimed any more lapses as breakage. What each case posts is a table in the decisions.
 """
 
 from hmac import compare_digest
@@ -11,15 +11,8 @@ from hmac import compare_digest
 import msgspec
 
 from farthing import codec
-from farthing.errors import (
-    Denied,
-    Forged,
-    Overlimit,
-    Replayed,
-    Unavailable,
-    WrongVendor,
-)
-from farthing.marks import Keys, Memory, Put
+from farthing.errors import Denied, Forged, OutOfRange, Replayed, Unfit, WrongVendor
+from farthing.marks import Delete, Keys, Memory, Put
 from farthing.schemes.contract import (
     Account,
     Applied,
@@ -35,44 +28,41 @@ from farthing.schemes.contract import (
     Redeemed,
     Returned,
 )
+from farthing.schemes.mac.millicent import own_scrip, warehouse
+from farthing.schemes.mac.millicent.claims import CLAIMS, ClaimBody, claim_mac
+from farthing.schemes.mac.millicent.draft import Draft
 from farthing.schemes.mac.millicent.orders import (
-    DAY_S,
-    SUBMIT_S,
+    CASH_OUTS,
+    LICENCES,
+    ORDERS,
+    POOLS,
+    Burned,
+    CashOut,
     Licence,
     Order,
-    Pool,
     Quota,
     Sale,
     kept_until_s,
     licence_prefix,
-    open_licence,
     pool_key,
-    read_pool,
     used_key,
 )
+from farthing.schemes.mac.millicent.own_scrip import Return
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
+    DAY_S,
     DISPUTE_S,
-    GRACE_S,
     LICENSED_SERIES,
     LIFE_S,
     PAYER_RANGE,
+    SERIES_BITS,
+    STOCK_BIT,
     TRAITS,
-    Burn,
     burn_mac,
-    mint_scrip,
-    payer_secret,
+    fresh_expiry_s,
     require_props,
-    serial_of,
 )
-from farthing.schemes.mac.millicent.till import ClaimBody, claim_mac
-
-PAYER_ENTROPY_BYTES = 6  # the 48 random bits of a payer_id
-
-
-_ORDER, _LICENCE = codec.Reader(Order), codec.Reader(Licence)
-_CLAIM, _BURN = codec.Reader(ClaimBody), codec.Reader(Burn)
-_POOL = codec.Reader(Pool)
+from farthing.schemes.mac.millicent.warehouse import Batch
 
 
 class MillicentMint(Mint):
@@ -85,44 +75,55 @@ class MillicentMint(Mint):
         checks = {
             "issue": self._check_order,
             "redeem": self._check_claim,
-            "take_back": self._check_burn,
-            "grant": self._check_licence,
+            "take_back": self._check_take_back,
+            "grant": self._check_grant,
         }
         if operation not in checks:
             return super().check(operation, message, account, at)
-        parsed = checks[operation](message, account)
-        if isinstance(parsed, Order):
-            expires_at_s = (at.now_s + LIFE_S) // DAY_S * DAY_S + DAY_S
-            parsed = Sale(order=parsed, expires_at_s=expires_at_s)
+        parsed = checks[operation](message, account, at)
         return Checked(operation=operation, message=parsed, account=account)
 
-    def _check_order(self, message: Json, account: Account) -> Order:
+    def _check_order(self, message: Json, account: Account, at: At) -> Sale:
         _require_role(account, "payer")
-        order = _ORDER.convert(message)
+        order = ORDERS.convert(message)
         if order.props:
             vouched = set(account.props.split(";"))
             require_props(order.props)
             if not set(order.props.split(";")) <= vouched:
                 raise Denied("props_not_vouched", "the broker does not vouch for these properties")
-        return order
+        if order.pay is not None:
+            own_scrip.verify_payment(
+                self.setting, order.pay, order.vendor, order.value_micro, at.now_s
+            )
+        return Sale(order=order, expires_at_s=fresh_expiry_s(at.now_s))
 
-    def _check_claim(self, message: Json, account: Account) -> ClaimBody:
+    def _check_claim(self, message: Json, account: Account, at: At) -> ClaimBody:
         _require_role(account, "vendor")
-        claim = _CLAIM.convert(message)
+        claim = CLAIMS.convert(message)
         if claim.vendor != account.id:
             raise WrongVendor("claim_of_another_vendor", "a vendor claims its own payments only")
         expected = claim_mac(self._shared_key(claim.vendor), claim)
         if not compare_digest(expected.encode(), claim.mac.encode()):
             raise Forged("claim_mac_wrong", "this claim was not made by the vendor as it stands")
+        if claim.moved_to_s > fresh_expiry_s(at.now_s) or claim.moved_to_s % DAY_S:
+            raise OutOfRange("renewed_too_long", "renewed scrip lives no longer than new scrip")
         return claim
 
-    def _check_burn(self, message: Json, account: Account) -> Burn:
+    def _check_take_back(self, message: Json, account: Account, at: At) -> Burned | Return:
+        """A burn receipt by itself, with a wish for broker scrip, or broker scrip."""
         _require_role(account, "payer")
-        burn = _BURN.convert(message)
+        if isinstance(message, dict) and "scrip" in message:
+            order = own_scrip.RETURNS.convert(message)
+            own_scrip.verify_return(self.setting, order, at.now_s)
+            return order
+        if isinstance(message, dict) and "burn" not in message:
+            message = {"burn": message}
+        cash_out = CASH_OUTS.convert(message)
+        burn = cash_out.burn
         expected = burn_mac(self._shared_key(burn.vendor), burn)
         if not compare_digest(expected.encode(), burn.mac.encode()):
             raise Forged("burn_receipt_wrong", "this receipt was not made by the vendor")
-        return burn
+        return Burned(cash_out=cash_out, expires_at_s=fresh_expiry_s(at.now_s))
 
     def _shared_key(self, vendor: str) -> bytes:
         key = self.setting.ring.find(BURN_KEY, vendor)
@@ -130,132 +131,189 @@ class MillicentMint(Mint):
             raise WrongVendor("vendor_unknown", "no vendor of this name has a licence here")
         return key.secret
 
-    def _check_licence(self, message: Json, account: Account) -> Licence:
+    def _check_grant(self, message: Json, account: Account, at: At) -> Licence | Batch:
+        """A licence from the vendor, or a batch that the operator buys of it."""
+        if isinstance(message, dict) and "pieces" in message:
+            _require_role(account, "broker")
+            batch = warehouse.BATCHES.convert(message)
+            first = batch.pieces[0]
+            if first.vendor != account.id or first.currency != self.setting.currency:
+                raise WrongVendor("batch_of_another_vendor", f"these are not for {account.id}")
+            return batch
         _require_role(account, "vendor")
-        licence = _LICENCE.convert(message)
+        licence = LICENCES.convert(message)
         for text in (licence.k_burn, licence.k_payer, licence.k_scrip):
             codec.unb64u(text, size_bytes=32)
+        if int(licence.series, 16) & STOCK_BIT:
+            raise Unfit("series_for_stock", "a licence is for a series that is no warehouse's")
         return licence
 
     def recall(self, checked: Checked) -> Keys:
-        """The licences or the pool, and whether the serial was used before."""
-        message = checked.message
-        if isinstance(message, Sale):
-            pool = pool_key(message.vendor, message.expires_at_s)
-            return Keys(prefixes=(licence_prefix(message.vendor),), records=(pool,))
-        if isinstance(message, Licence):
-            return Keys(prefixes=(licence_prefix(checked.account.id),))
-        return Keys(
-            records=(
-                used_key(message.vendor, message.serial),
-                pool_key(message.vendor, message.expires_at_s),
-            )
-        )
+        """Licences, shelves and pools, and whether a serial was used before."""
+        message, own = checked.message, self.setting.broker_id
+        match message:
+            case Sale(order=order):
+                records = [
+                    pool_key(order.vendor, message.expires_at_s),
+                    warehouse.stock_key(order.vendor),
+                ]
+                prefixes = [licence_prefix(order.vendor), warehouse.shelf_prefix(order.vendor)]
+                if order.pay is not None:
+                    paid = order.pay.scrip
+                    records += [used_key(own, paid.serial), pool_key(own, paid.expires_at_s)]
+                    prefixes.append(licence_prefix(own))
+                return Keys(records=tuple(records), prefixes=tuple(prefixes))
+            case ClaimBody():
+                keys = (
+                    used_key(message.vendor, message.serial),
+                    pool_key(message.vendor, message.expires_at_s),
+                    pool_key(message.vendor, message.moved_to_s),
+                )
+                return Keys(records=keys[: 3 if message.moved_to_s else 2])
+            case Burned(cash_out=CashOut(burn=burn, in_scrip=in_scrip)):
+                return Keys(
+                    records=(
+                        used_key(burn.vendor, burn.serial),
+                        pool_key(burn.vendor, burn.expires_at_s),
+                        warehouse.stock_key(burn.vendor),
+                        pool_key(own, message.expires_at_s),
+                    ),
+                    prefixes=(licence_prefix(own),) if in_scrip else (),
+                )
+            case Return(scrip=scrip):
+                return Keys(
+                    records=(used_key(own, scrip.serial), pool_key(own, scrip.expires_at_s))
+                )
+            case Batch():
+                vendor = checked.account.id
+                return Keys(
+                    records=(warehouse.stock_key(vendor),),
+                    prefixes=(warehouse.shelf_prefix(vendor),),
+                )
+            case _:
+                return Keys(prefixes=(licence_prefix(checked.account.id),))
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
-        """Sell, pay, credit or register; `Overlimit`, `Replayed`, `Unavailable`."""
-        message = checked.message
-        if isinstance(message, Sale):
-            return self._sell(message, checked.account, memory, at)
-        if isinstance(message, ClaimBody):
-            return self._pay(message, memory)
-        if isinstance(message, Burn):
-            return self._credit(message, checked.account, memory)
-        return self._register(message, checked.account, memory)
+        """Sell, pay, credit or register; `Overlimit`, `Replayed`, `Unavailable`, `Mismatch`."""
+        message, account = checked.message, checked.account
+        draft = Draft(self.setting.ring, self.setting.currency, memory, at)
+        match message:
+            case Sale():
+                return self._sell(message, account, draft, at)
+            case ClaimBody():
+                return self._pay(message, draft)
+            case Burned():
+                return self._cash_out(message, account, draft, at)
+            case Return():
+                return self._return(message, account, draft)
+            case Batch():
+                return warehouse.buy(message, account.id, memory)
+            case _:
+                return self._register(message, account, memory)
 
-    def _sell(self, sale: Sale, account: Account, memory: Memory, at: At) -> Issued:
-        order, expires_at_s = sale.order, sale.expires_at_s
-        record_key, quota = open_licence(order, memory, at.now_s)
-        series = record_key.decode().rsplit("/", 1)[1]
-        k_scrip = self._secret(LICENSED_SERIES, f"{order.vendor}/{series}")
-        k_payer = self._secret(PAYER_RANGE, f"{order.vendor}/{quota.payer_range}")
-        payer = quota.payer_range + at.entropy[:PAYER_ENTROPY_BYTES].hex()
-        scrip = mint_scrip(
-            k_scrip,
-            vendor=order.vendor,
-            currency=self.setting.currency,
-            value_micro=order.value_micro,
-            serial=serial_of(int(series, 16), quota.next_index),
-            payer=payer,
-            expires_at_s=expires_at_s,
-            props=order.props,
-        )
-        secret = payer_secret(k_payer, order.vendor, payer)
-        sold = msgspec.structs.replace(
-            quota,
-            next_index=quota.next_index + 1,
-            sold_micro=quota.sold_micro + order.value_micro,
-        )
-        key = pool_key(order.vendor, expires_at_s)
-        pool = read_pool(memory, key)
-        pool = msgspec.structs.replace(pool, sold_micro=pool.sold_micro + order.value_micro)
-        until_s = kept_until_s(expires_at_s)
+    def _sell(self, sale: Sale, account: Account, draft: Draft, at: At) -> Issued:
+        order, source = sale.order, End(kind="payer", id=account.id)
+        answer: dict[str, Json] = {}
+        if order.pay is not None:
+            source = End(kind="outstanding", id=self.setting.broker_id)
+        shelf = None
+        if not order.props and order.pay is None:
+            shelf = warehouse.find(order.vendor, order.value_micro, draft.memory, at.now_s)
+        if shelf is not None:
+            scrip, records, flows = warehouse.sell(shelf, draft.memory, source)
+            draft.write(*records)
+            draft.flows += flows
+            secret = draft.secret_of(scrip)
+        else:
+            scrip, secret = draft.mint(order, sale.expires_at_s, entropy=at.entropy)
+            draft.flow(source, End(kind="outstanding", id=order.vendor), order.value_micro)
+        if order.pay is not None:
+            answer |= self._take_own(order, draft)
+        answer |= {"scrip": msgspec.to_builtins(scrip), "secret": codec.b64u(secret)}
         return Issued(
-            flows=(
-                Flow(
-                    source=End(kind="payer", id=account.id),
-                    target=End(kind="outstanding", id=order.vendor),
-                    amount_micro=order.value_micro,
-                ),
-            ),
-            records=(
-                Put(key=record_key, value=codec.canonical(sold), until_s=until_s),
-                Put(key=key, value=codec.canonical(pool), until_s=until_s),
-            ),
-            due=((expires_at_s + GRACE_S + SUBMIT_S, key),),
-            answer={"scrip": msgspec.to_builtins(scrip), "secret": codec.b64u(secret)},
+            flows=tuple(draft.flows),
+            records=draft.records,
+            due=tuple(draft.due),
+            answer=answer,
         )
 
-    def _secret(self, purpose: str, key_id: str) -> bytes:
-        key = self.setting.ring.find(purpose, key_id)
-        if key is None:
-            raise Unavailable("licence_revoked", "the vendor's licence was revoked; ask it anew")
-        return key.secret
+    def _take_own(self, order: Order, draft: Draft) -> dict[str, Json]:
+        """Use up the broker scrip that pays an order; its change, if there is any."""
+        assert order.pay is not None, "the caller has looked"
+        paid, own = order.pay.scrip, self.setting.broker_id
+        if draft.is_repeat(own, paid.serial, codec.digest(order.pay), paid.expires_at_s):
+            raise Replayed("serial_already_used", "this broker scrip has paid for an order")
+        draft.pool(own, paid.expires_at_s, redeemed=paid.value_micro)
+        rest_micro = paid.value_micro - order.value_micro
+        if not rest_micro:
+            return {}
+        again = Order(value_micro=rest_micro, vendor=own, props=paid.props)
+        change, _ = draft.mint(again, paid.expires_at_s, payer=paid.payer)
+        return {"change": msgspec.to_builtins(change)}
 
-    def _pay(self, claim: ClaimBody, memory: Memory) -> Redeemed:
-        outcome = self._use(claim, claim.price_micro, "redeemed_micro", memory)
-        if outcome is None:
+    def _pay(self, claim: ClaimBody, draft: Draft) -> Redeemed:
+        digest = codec.digest(msgspec.structs.replace(claim, mac=""))
+        if draft.is_repeat(claim.vendor, claim.serial, digest, claim.expires_at_s):
             return Redeemed(answer={"paidMicro": 0})
+        draft.pool(
+            claim.vendor,
+            claim.expires_at_s,
+            redeemed=claim.price_micro,
+            sold=-claim.moved_micro,
+        )
+        if claim.moved_micro:
+            draft.pool(claim.vendor, claim.moved_to_s, sold=claim.moved_micro)
+        draft.flow(
+            End(kind="outstanding", id=claim.vendor),
+            End(kind="vendor", id=claim.vendor),
+            claim.price_micro,
+        )
         return Redeemed(
-            flows=(
-                _from_pool(claim.vendor, End(kind="vendor", id=claim.vendor), claim.price_micro),
-            ),
-            records=outcome,
+            flows=tuple(draft.flows),
+            records=draft.records,
+            due=tuple(draft.due),
             answer={"paidMicro": claim.price_micro},
             paid_micro=claim.price_micro,
         )
 
-    def _credit(self, burn: Burn, account: Account, memory: Memory) -> Returned:
-        outcome = self._use(burn, burn.value_micro, "returned_micro", memory)
-        if outcome is None:
-            return Returned(answer={"creditedMicro": burn.value_micro})
+    def _cash_out(self, burned: Burned, account: Account, draft: Draft, at: At) -> Returned:
+        asked, own = burned.cash_out, self.setting.broker_id
+        burn = asked.burn
+        digest = codec.digest(msgspec.structs.replace(burn, mac=""))
+        answer: dict[str, Json] = {"creditedMicro": burn.value_micro}
+        if draft.is_repeat(burn.vendor, burn.serial, digest, burn.expires_at_s):
+            if asked.in_scrip:
+                raise Replayed("serial_already_used", "this piece was cashed out before")
+            return Returned(answer=answer)
+        target = End(kind="payer", id=account.id)
+        if asked.in_scrip:
+            target = End(kind="outstanding", id=own)
+            order = Order(value_micro=burn.value_micro, vendor=own)
+            scrip, secret = draft.mint(order, burned.expires_at_s, entropy=at.entropy)
+            answer |= {"scrip": msgspec.to_builtins(scrip), "secret": codec.b64u(secret)}
+        if int(burn.serial, 16) >> SERIES_BITS & STOCK_BIT:
+            put, flows = warehouse.take_back(
+                burn.vendor, burn.value_micro, burn.expires_at_s, draft.memory, target
+            )
+            draft.write(put)
+            draft.flows += flows
+        else:
+            draft.pool(burn.vendor, burn.expires_at_s, returned=burn.value_micro)
+            draft.flow(End(kind="outstanding", id=burn.vendor), target, burn.value_micro)
         return Returned(
-            flows=(_from_pool(burn.vendor, End(kind="payer", id=account.id), burn.value_micro),),
-            records=outcome,
-            answer={"creditedMicro": burn.value_micro},
+            flows=tuple(draft.flows), records=draft.records, due=tuple(draft.due), answer=answer
         )
 
-    def _use(
-        self, message: ClaimBody | Burn, amount_micro: int, column: str, memory: Memory
-    ) -> tuple[Put, ...] | None:
-        """Use up a serial and draw on its pool; None if this very message did so before."""
-        used_at = used_key(message.vendor, message.serial)
-        digest = codec.digest(msgspec.structs.replace(message, mac=""))
-        used = memory.records.get(used_at)
-        if used == digest:
-            return None
-        if used is not None:
-            raise Replayed("serial_already_used", "this serial was claimed or returned before")
-        key = pool_key(message.vendor, message.expires_at_s)
-        pool = read_pool(memory, key)
-        if amount_micro > pool.rest_micro:
-            raise Overlimit("more_than_was_sold", "claims of a vendor end where its sales end")
-        pool = msgspec.structs.replace(pool, **{column: getattr(pool, column) + amount_micro})
-        until_s = kept_until_s(message.expires_at_s)
-        return (
-            Put(key=used_at, value=digest, until_s=until_s),
-            Put(key=key, value=codec.canonical(pool), until_s=until_s),
+    def _return(self, order: Return, account: Account, draft: Draft) -> Returned:
+        own, scrip = self.setting.broker_id, order.scrip
+        answer = {"creditedMicro": scrip.value_micro}
+        if draft.is_repeat(own, scrip.serial, codec.digest(order), scrip.expires_at_s):
+            return Returned(answer=answer)
+        draft.pool(own, scrip.expires_at_s, returned=scrip.value_micro)
+        draft.flow(
+            End(kind="outstanding", id=own), End(kind="payer", id=account.id), scrip.value_micro
         )
+        return Returned(flows=tuple(draft.flows), records=draft.records, answer=answer)
 
     def _register(self, licence: Licence, account: Account, memory: Memory) -> Applied:
         key = licence_prefix(account.id) + licence.series.encode()
@@ -281,24 +339,25 @@ class MillicentMint(Mint):
         )
 
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
-        """What is left in a pool after grace and submit window is breakage."""
-        _, kind, vendor, _ = key.decode().split("/")
-        pool = _POOL.read(value)
+        """What is left in a pool is breakage, what is left on a shelf the broker's loss."""
+        _, kind, vendor, *_ = key.decode().split("/")
+        if kind == "shelf":
+            return Applied(flows=warehouse.write_off(vendor, value), records=(Delete(key=key),))
+        pool = POOLS.read(value)
         if kind != "pool" or not pool.rest_micro:
             return None
         emptied = msgspec.structs.replace(pool, sold_micro=pool.sold_micro - pool.rest_micro)
-        return Applied(
-            flows=(_from_pool(vendor, End(kind="breakage", id=vendor), pool.rest_micro),),
-            records=(Put(key=key, value=codec.canonical(emptied), until_s=at.now_s + DISPUTE_S),),
+        rest = Flow(
+            source=End(kind="outstanding", id=vendor),
+            target=End(kind="breakage", id=vendor),
+            amount_micro=pool.rest_micro,
         )
+        put = Put(key=key, value=codec.canonical(emptied), until_s=at.now_s + DISPUTE_S)
+        return Applied(flows=(rest,), records=(put,))
 
 
 def _key(purpose: str, key_id: str, secret: str) -> Key:
     return Key(id=key_id, purpose=purpose, secret=codec.unb64u(secret, size_bytes=32))
-
-
-def _from_pool(vendor: str, target: End, amount_micro: int) -> Flow:
-    return Flow(source=End(kind="outstanding", id=vendor), target=target, amount_micro=amount_micro)
 
 
 def _require_role(account: Account, role: str) -> None:

@@ -16,17 +16,19 @@ from farthing.errors import Overlimit, Unavailable, Unfit
 from farthing.ids import require_name
 from farthing.marks import Memory
 from farthing.money import ACCOUNT_MICRO_MAX
+from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.scrip import (
+    DAY_S,
     DISPUTE_S,
     GRACE_S,
     SCRIP_MICRO_MAX,
     SERIES_SIZE,
+    Burn,
 )
 
 _SERIES = re.compile(r"[0-9a-f]{10}")
 _RANGE = re.compile(r"[0-9a-f]{4}")
 
-DAY_S = 86_400
 SUBMIT_S = DAY_S  # a vendor may still claim this long after the scrip's grace has ended
 
 
@@ -39,6 +41,8 @@ class Order(
 ):
     """`issue`: scrip of one vendor, please."""
 
+    pay: Payment | None = None
+    """Broker scrip that pays for it, signed; None: the account pays."""
     props: str = ""
     """Which of the account's properties the scrip is to carry."""
     value_micro: int
@@ -52,7 +56,7 @@ class Order(
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
-    """An order with the expiry its scrip will have: the end of a day, so that pools are few."""
+    """An order with the expiry that its scrip will have if it is minted now."""
 
     order: Order
     expires_at_s: int
@@ -119,7 +123,30 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.sold_micro - self.redeemed_micro - self.returned_micro
 
 
-_QUOTA, _POOL = codec.Reader(Quota), codec.Reader(Pool)
+class CashOut(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"in_scrip": "inScrip"},
+):
+    """`take_back`: a burn receipt, for money or for broker scrip."""
+
+    burn: Burn
+    in_scrip: bool = False
+
+
+class Burned(msgspec.Struct, frozen=True, kw_only=True):
+    """A cash-out with the expiry that broker scrip for it would have."""
+
+    cash_out: CashOut
+    expires_at_s: int
+
+
+ORDERS, LICENCES = codec.Reader(Order), codec.Reader(Licence)
+CASH_OUTS, POOLS = codec.Reader(CashOut), codec.Reader(Pool)
+_QUOTA = codec.Reader(Quota)
 
 
 def licence_prefix(vendor: str) -> bytes:
@@ -145,7 +172,7 @@ def kept_until_s(expires_at_s: int) -> int:
 def read_pool(memory: Memory, key: bytes) -> Pool:
     """The pool under `key`; an empty one where nothing was sold yet."""
     found = memory.records.get(key)
-    return _POOL.read(found) if found is not None else Pool()
+    return POOLS.read(found) if found is not None else Pool()
 
 
 def open_licence(order: Order, memory: Memory, now_s: int) -> tuple[bytes, Quota]:

@@ -62,6 +62,17 @@ _SOLD = codec.Reader(Sold)
 _SCRIP = codec.Reader(Scrip)
 
 
+class Fresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The vendor's answer to a renewal."""
+
+    scrip: Scrip
+
+
+_FRESH = codec.Reader(Fresh)
+LARGER_MAX = 10  # a piece from a warehouse may be worth this many times what was asked for
+RENEWED_E4_MIN = 9_000  # a renewal that costs more than a tenth is refused
+
+
 class MillicentPurse(Purse):
     """One wallet's MilliCent at one broker."""
 
@@ -80,20 +91,43 @@ class MillicentPurse(Purse):
         """The piece that was bought; `Malformed`, `Forged` if it is not what was asked for.
 
         A burn receipt from the vendor is carried on to the broker, whose answer leaves nothing.
+        A broker with a warehouse may sell a larger piece than was asked for, never a smaller one.
         """
+        if asked.to == "vendor" and asked.operation == "issue":
+            return (self._renewed(asked, answer),)
         if asked.to == "vendor":
             return Asked(operation="take_back", message=answer)
         if asked.operation == "take_back":
             return ()
         sold = _SOLD.convert(answer)
         wanted = asked.message
-        found = (sold.scrip.vendor, sold.scrip.value_micro, sold.scrip.currency)
-        if found != (wanted["vendor"], wanted["valueMicro"], self.setting.currency):
+        scrip = sold.scrip
+        found = (scrip.vendor, scrip.currency, scrip.value_micro >= wanted["valueMicro"])
+        if found != (wanted["vendor"], self.setting.currency, True):
             raise Forged("scrip_not_as_ordered", "the broker sold another piece than was asked for")
+        if scrip.value_micro > wanted["valueMicro"] * LARGER_MAX:
+            raise Forged("scrip_not_as_ordered", "the broker sold a much larger piece")
         if sold.scrip.expires_at_s <= at.now_s:
             raise Expired("scrip_expired", "the broker sold a piece that is past its end")
         codec.unb64u(sold.secret, size_bytes=32)
         return (self._instrument(sold.scrip, sold.secret),)
+
+    def _renewed(self, asked: Asked, answer: Json) -> Instrument:
+        """The fresh piece for an old one; `Forged` if more than a fee is missing."""
+        old = _SCRIP.convert(asked.message["renew"])
+        fresh = _FRESH.convert(answer).scrip
+        like = msgspec.structs.replace(
+            old,
+            cert=fresh.cert,
+            serial=fresh.serial,
+            value_micro=fresh.value_micro,
+            expires_at_s=fresh.expires_at_s,
+        )
+        if fresh != like or fresh.serial == old.serial or fresh.expires_at_s < old.expires_at_s:
+            raise Forged("renewal_wrong", "the vendor gave another piece than was renewed")
+        if not old.value_micro * RENEWED_E4_MIN <= fresh.value_micro * 10_000:
+            raise Forged("renewal_wrong", "the vendor kept more than a fee")
+        return self._instrument(fresh, codec.b64u(asked.kept))
 
     def _instrument(self, scrip: Scrip, secret: str) -> Instrument:
         return Instrument(
@@ -164,14 +198,32 @@ class MillicentPurse(Purse):
         return receipt_key(codec.unb64u(held.secret, size_bytes=32))
 
     def give_back(self, instrument: Instrument, at: At) -> Asked:
-        """First the vendor burns the piece; its receipt then goes to the broker."""
+        """First the vendor burns the piece; its receipt then goes to the broker.
+
+        A piece that has expired is renewed first, for the vendor's fee, and is then given back by
+        asking again. Broker scrip goes to the broker at once.
+        """
         held = _HELD.read(instrument.body)
         nonce = codec.b64u(at.entropy[:NONCE_BYTES])
-        k_sig = sign_key(codec.unb64u(held.secret, size_bytes=32))
+        secret = codec.unb64u(held.secret, size_bytes=32)
+        k_sig = sign_key(secret)
+        if at.now_s >= held.scrip.expires_at_s:
+            return Asked(
+                operation="issue",
+                to="vendor",
+                vendor_id=held.scrip.vendor,
+                message={
+                    "nonce": nonce,
+                    "renew": msgspec.to_builtins(held.scrip),
+                    "sig": burn_sig(k_sig, held.scrip.cert, nonce, what="renew"),
+                },
+                kept=secret,
+            )
+        is_brokers = held.scrip.vendor == self.setting.broker_id
         return Asked(
             operation="take_back",
-            to="vendor",
-            vendor_id=held.scrip.vendor,
+            to="broker" if is_brokers else "vendor",
+            vendor_id="" if is_brokers else held.scrip.vendor,
             message={
                 "nonce": nonce,
                 "scrip": msgspec.to_builtins(held.scrip),

@@ -23,7 +23,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto.mac import mac
-from farthing.errors import Expired, Forged, Revoked, Unfit
+from farthing.errors import Expired, Forged, Misconfigured, Revoked, Unfit
 from farthing.marks import Once
 from farthing.schemes.contract import Key, Ring, Traits
 
@@ -32,6 +32,7 @@ SERIES_SIZE = 1 << SERIES_BITS
 PAYER_RANGE_BITS = 48  # the random part of a payer_id; the 16 bits above select a range
 SCRIP_MICRO_MAX = 5_000_000  # 5 units of currency: the largest piece
 PROPS_BYTES_MAX = 256  # of `key=value;key=value`
+DAY_S = 86_400
 SKEW_S = 120  # clocks of payer and vendor may differ by this
 GRACE_S = 30 * 86_400  # how long expired scrip may still be exchanged
 DISPUTE_S = 30 * 86_400
@@ -50,6 +51,8 @@ OWN_SERIES = SCRIP_TAG
 LICENSED_SERIES = "farthing/millicent/licence/1"
 PAYER_RANGE = SECRET_TAG
 BURN_KEY = BURN_TAG  # shared by vendor and broker; its id is the vendor's
+STOCK_SERIES = "farthing/millicent/stock/1"  # of scrip that the vendor mints for a warehouse
+STOCK_BIT = 1 << 39  # the top bit of a series: its scrip, and all change of it, was paid up front
 
 PROTOCOLS = ("signed", "clear")  # C and A of the paper
 
@@ -65,6 +68,7 @@ TRAITS = Traits(
     credit=False,
     needs_list=False,
     latest="batch",
+    moments=("during", "batch"),
     payer_loss_max="scrip held, and one purchase a dishonest vendor does not deliver",
     vendor_loss_max="nothing: it checks its own money",
     broker_loss_max="the licensed quota, if the vendor's key leaks",
@@ -151,6 +155,12 @@ def write_props(props: dict[str, str]) -> str:
 def series_id(series: int) -> str:
     """A series as keys and records name it."""
     return f"{series:010x}"
+
+
+def require_left(index: int) -> None:
+    """`Misconfigured` where a series has no serial of this index."""
+    if index >= SERIES_SIZE:
+        raise Misconfigured("series_used_up", "rotate the scrip series: farthing vendor keys")
 
 
 def serial_of(series: int, index: int) -> str:
@@ -245,9 +255,12 @@ def request_sig(
     return blake2b(packed, key=k_sig, digest_size=16).hexdigest()
 
 
-def burn_sig(k_sig: bytes, cert: str, nonce: str) -> str:
-    """The payer's word that this piece may be burned, 32 hex digits."""
-    return mac(16, k_sig, BURN_TAG, "order", cert, nonce).hex()
+def burn_sig(k_sig: bytes, cert: str, nonce: str, *, what: str = "order") -> str:
+    """The payer's word that this piece may be burned, 32 hex digits.
+
+    `what` is "order" for a cash-out and "renew" for an exchange against fresh scrip.
+    """
+    return mac(16, k_sig, BURN_TAG, what, cert, nonce).hex()
 
 
 class Burn(
@@ -291,6 +304,9 @@ def burn_mac(k_burn: bytes, burn: Burn) -> str:
     ).hex()
 
 
+SERIES_PURPOSES = (OWN_SERIES, LICENSED_SERIES, STOCK_SERIES)
+
+
 class VendorKeys:
     """The vendor's keys by series and payer range, read from a ring once and then kept.
 
@@ -304,14 +320,25 @@ class VendorKeys:
     def scrip_key(self, series: int) -> bytes:
         """k_scrip of a series; `Revoked` where the ring holds none."""
         key_id = series_id(series)
-        key = self._ring.find(OWN_SERIES, key_id) or self._ring.find(LICENSED_SERIES, key_id)
-        if key is None:
-            raise Revoked("series_revoked", "this series is not (or no longer) taken here")
-        return key.secret
+        for purpose in SERIES_PURPOSES:
+            key = self._ring.find(purpose, key_id)
+            if key is not None:
+                return key.secret
+        raise Revoked("series_revoked", "this series is not (or no longer) taken here")
 
-    def change_series(self) -> Key:
-        """The vendor's own current series, from which change is minted."""
-        return self._ring.current(OWN_SERIES)
+    def change_series(self, series: int) -> Key:
+        """The current series for change of scrip of `series`: the vendor's own, of its lineage.
+
+        `Revoked` where the vendor never stocked a warehouse: then no such scrip is genuine.
+        """
+        if not series & STOCK_BIT:
+            return self._ring.current(OWN_SERIES)
+        try:
+            return self._ring.current(STOCK_SERIES)
+        except Misconfigured:
+            raise Revoked(
+                "series_revoked", "this series is not (or no longer) taken here"
+            ) from None
 
     def secret(self, vendor: str, payer: str) -> bytes:
         """The payer's secret; `Forged` where no range holds this payer_id."""
@@ -319,6 +346,11 @@ class VendorKeys:
         if key is None:
             raise Forged("payer_range_unknown", "no key of this vendor has this payer_id")
         return payer_secret(key.secret, vendor, payer)
+
+
+def fresh_expiry_s(now_s: int) -> int:
+    """When scrip minted now expires: the end of a day, so that pools are few."""
+    return (now_s + LIFE_S) // DAY_S * DAY_S + DAY_S
 
 
 def require_current(scrip: Scrip, now_s: int) -> None:

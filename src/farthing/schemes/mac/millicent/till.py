@@ -21,10 +21,9 @@ from farthing.errors import (
     Misconfigured,
     OutOfRange,
     Underpaid,
-    Unfit,
     WrongVendor,
 )
-from farthing.marks import Claim, Memory
+from farthing.marks import Claim, Memory, Once
 from farthing.schemes.contract import (
     At,
     Binding,
@@ -35,12 +34,14 @@ from farthing.schemes.contract import (
     Taken,
     Till,
 )
+from farthing.schemes.mac.millicent.claims import CLAIMS, ClaimBody, claim_mac, claim_of
+from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     PROTOCOLS,
     SCRIP_MICRO_MAX,
     SECRETS_CACHED,
-    SERIES_SIZE,
+    STOCK_BIT,
     TRAITS,
     Scrip,
     VendorKeys,
@@ -50,68 +51,13 @@ from farthing.schemes.mac.millicent.scrip import (
     request_sig,
     require_certified,
     require_current,
-    require_ids,
-    require_worth,
+    require_left,
     serial_of,
     sign_key,
 )
 
-NONCE_CHARS_MAX = 32  # a nonce of 16 bytes in hex
 _ENCODE = msgspec.json.Encoder().encode
-
-
-class Payment(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """A payment in protocol C, or in A without `nonce` and `sig`."""
-
-    nonce: str = ""
-    scrip: Scrip
-    sig: str = ""
-    """Request signature, 32 hex digits."""
-
-    def __post_init__(self) -> None:
-        """`Unfit` for a field that is too long."""
-        if len(self.nonce) > NONCE_CHARS_MAX or len(self.sig) not in {0, 32}:
-            raise Unfit("signature_malformed", "sig is 32 hex digits, nonce at most 32 characters")
-
-
 _READER = codec.Reader(Payment)
-CLAIM_TAG = "farthing/millicent/claim/1"
-
-
-class ClaimBody(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    rename={"expires_at_s": "expiresS", "price_micro": "priceMicro"},
-):
-    """What the vendor shows the broker for one payment."""
-
-    expires_at_s: int
-    """Expiry of the scrip: it names the pool that pays."""
-    mac: str = ""
-    """32 hex digits under the key that vendor and broker share; made when it is swept."""
-    price_micro: int
-    serial: str
-    vendor: str
-
-    def __post_init__(self) -> None:
-        """`Unfit` for a field outside its range or spelling."""
-        require_ids(self.serial)
-        require_worth(self.price_micro, self.expires_at_s)
-
-
-_CLAIM = codec.Reader(ClaimBody)
-
-
-def claim_mac(k_burn: bytes, claim: ClaimBody) -> str:
-    """The MAC over every other field of a claim, 32 hex digits."""
-    k_claim = mac(32, k_burn, CLAIM_TAG)
-    fields = (claim.vendor, claim.serial, claim.price_micro, claim.expires_at_s)
-    return mac(16, k_claim, CLAIM_TAG, *fields).hex()
 
 
 class MillicentTill(Till):
@@ -150,9 +96,11 @@ class MillicentTill(Till):
         """The payment; `Malformed`, `Unfit`."""
         return _READER.read(payload)
 
-    def series(self) -> str:
-        """Change comes from the vendor's current series."""
-        return f"{self.traits.name}/{self._keys.change_series().id}"
+    def series(self, payment: Payment) -> str:
+        """Change comes from the vendor's current series of the same lineage; `Revoked`."""
+        if payment.scrip.series & STOCK_BIT:
+            self._keys.scrip_key(payment.scrip.series)  # a vendor may have no stock at all
+        return f"{self.traits.name}/{self._keys.change_series(payment.scrip.series).id}"
 
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
@@ -182,12 +130,6 @@ class MillicentTill(Till):
         if change_micro < 0:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
         mark = mark_of(scrip)
-        body = ClaimBody(
-            expires_at_s=scrip.expires_at_s,
-            price_micro=offer.price_micro,
-            serial=scrip.serial,
-            vendor=vendor,
-        )
         return Taken(
             value_micro=offer.price_micro,
             reference=f"mc:{scrip.serial}",
@@ -195,25 +137,27 @@ class MillicentTill(Till):
             owner=bytes.fromhex(scrip.payer),
             marks=(mark,),
             until_s=mark.until_s,
-            claims=(
-                Claim(
-                    scheme=self.traits.name,
-                    key=mark.id,
-                    order=1,
-                    value_micro=offer.price_micro,
-                    body=_ENCODE(body),
-                    moment="batch",
-                ),
-            ),
+            claims=self._claims(scrip, mark, offer.price_micro),
             kept=self._change(scrip, change_micro, at) if change_micro else b"",
             mac_key=receipt_key(secret),
         )
 
+    def _claims(self, scrip: Scrip, mark: Once, price_micro: int) -> tuple[Claim, ...]:
+        """One claim; none for scrip of a warehouse, which was paid up front."""
+        if scrip.series & STOCK_BIT:
+            return ()
+        body = ClaimBody(
+            expires_at_s=scrip.expires_at_s,
+            price_micro=price_micro,
+            serial=scrip.serial,
+            vendor=scrip.vendor,
+        )
+        return (claim_of(self.traits.name, mark, body),)
+
     def _change(self, scrip: Scrip, change_micro: int, at: At) -> bytes:
         """The change as JSON; it is kept with the hold, so a resume gives the same piece."""
-        key = self._keys.change_series()
-        if at.serials[0] >= SERIES_SIZE:
-            raise Misconfigured("series_used_up", "rotate the scrip series: farthing vendor keys")
+        key = self._keys.change_series(scrip.series)
+        require_left(at.serials[0])
         change = mint_scrip(
             key.secret,
             vendor=scrip.vendor,
@@ -233,7 +177,7 @@ class MillicentTill(Till):
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """The claims, MACed for the broker."""
         key = self.setting.ring.current(BURN_KEY)
-        bodies = [_CLAIM.read(claim.body) for claim in claims]
+        bodies = [CLAIMS.read(claim.body) for claim in claims]
         return [
             msgspec.to_builtins(msgspec.structs.replace(body, mac=claim_mac(key.secret, body)))
             for body in bodies

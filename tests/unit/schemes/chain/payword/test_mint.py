@@ -22,9 +22,8 @@ from farthing.errors import (
     Unsupported,
     WrongVendor,
 )
-from farthing.schemes.chain.payword.commitment import LIMIT_MICRO_MAX, SLOTS
-from farthing.schemes.chain.payword.mint import revoked_key
-from farthing.schemes.contract import Json
+from farthing.schemes.chain.payword.commitment import LIMIT_MICRO_MAX, SLOTS, revoked_key
+from farthing.schemes.contract import Json, Operation
 from tests.kit.canaries import canary
 from tests.kit.flips import bit_flips
 from tests.kit.parties import DAY_S, PAYER, VENDOR, payer_account, vendor_account
@@ -96,11 +95,11 @@ def test_a_key_of_another_size_is_not_certified(key: str) -> None:
 @pytest.mark.parametrize(
     ("operation", "role"), [("issue", "vendor"), ("redeem", "payer"), ("take_back", "vendor")]
 )
-def test_an_operation_is_for_one_kind_of_account(operation: str, role: str) -> None:
+def test_an_operation_is_for_one_kind_of_account(operation: Operation, role: str) -> None:
     scene = Scene()
     account = vendor_account() if role == "vendor" else payer_account()
     with pytest.raises(Denied, match="wrong_kind_of_account"):
-        scene.broker.run(operation, {}, account)  # type: ignore[arg-type]  # one of four words
+        scene.broker.run(operation, {}, account)
     with pytest.raises(Unsupported):
         scene.broker.run("grant", {}, account)
 

@@ -15,10 +15,10 @@ from farthing.errors import (
     Unfit,
     WrongVendor,
 )
-from farthing.schemes.contract import Json
+from farthing.schemes.contract import Json, Operation
+from farthing.schemes.mac.millicent.claims import ClaimBody, claim_mac
 from farthing.schemes.mac.millicent.orders import Pool, pool_key
 from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES
-from farthing.schemes.mac.millicent.till import ClaimBody, claim_mac
 from tests.kit.flips import bit_flips
 from tests.kit.millicent import MASTER_SECRETS, Scene, held, licence
 from tests.kit.parties import DAY_S, NOW_S, VENDOR, Broker, payer_account, vendor_account
@@ -35,11 +35,11 @@ def claim_of(serial: str, price_micro: int, expires_at_s: int, vendor: str = VEN
     return msgspec.to_builtins(signed)
 
 
-def refusals_of(broker: Broker, operation: str, raw: bytes, account: str) -> Refusal | None:
+def refusals_of(broker: Broker, operation: Operation, raw: bytes, account: str) -> Refusal | None:
     """What the broker says to `raw`; None if it takes it."""
     who = vendor_account(account) if operation == "redeem" else payer_account(account)
     try:
-        broker.run(operation, codec.read_json(raw), who)  # type: ignore[arg-type]  # one of four words
+        broker.run(operation, codec.read_json(raw), who)
     except Refusal as wrong:
         return wrong
     return None
@@ -109,11 +109,11 @@ def test_a_series_is_granted_once() -> None:
     ("operation", "role"),
     [("issue", "vendor"), ("redeem", "payer"), ("take_back", "vendor"), ("grant", "payer")],
 )
-def test_an_operation_is_for_one_kind_of_account(operation: str, role: str) -> None:
+def test_an_operation_is_for_one_kind_of_account(operation: Operation, role: str) -> None:
     scene = Scene()
     account = vendor_account() if role == "vendor" else payer_account()
     with pytest.raises(Denied, match="wrong_kind_of_account"):
-        scene.broker.run(operation, {}, account)  # type: ignore[arg-type]  # one of four words
+        scene.broker.run(operation, {}, account)
 
 
 def test_properties_are_sold_only_as_far_as_they_are_vouched_for() -> None:

@@ -16,20 +16,20 @@ from farthing.errors import (
     Reused,
     Revoked,
     Underpaid,
-    Unfit,
     WrongVendor,
 )
-from farthing.schemes.contract import At, Json, Key
+from farthing.schemes.contract import At, Json, Key, Paid
 from farthing.schemes.mac.millicent import MILLICENT
+from farthing.schemes.mac.millicent.claims import CLAIMS, claim_mac
+from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.scrip import (
-    BURN_KEY,
     LICENSED_SERIES,
     OWN_SERIES,
     SCRIP_MICRO_MAX,
     SERIES_SIZE,
+    STOCK_BIT,
     sign_key,
 )
-from farthing.schemes.mac.millicent.till import ClaimBody, claim_mac
 from tests.kit.flips import bit_flips, edits
 from tests.kit.millicent import MASTER_SECRETS, Scene, held
 from tests.kit.parties import DAY_S, TARGET, Vendor, binding_of
@@ -189,8 +189,9 @@ def test_the_request_body_is_signed_too() -> None:
     offer, piece = scene.vendor.offer(200), scene.buy()
     bound = msgspec.structs.replace(binding_of(), body_digest=bytes(32))
     paid = scene.payer.purse.pay(piece, offer, bound, scene.clock.at())
+    assert isinstance(paid, Paid)
     till = scene.vendor.till
-    payment = till.read(codec.canonical(paid.payload))  # type: ignore[union-attr]  # MilliCent asks nobody first
+    payment = till.read(codec.canonical(paid.payload))
     till.take(payment, offer, bound, marks.NOTHING, scene.clock.at(0))
     with pytest.raises(Forged):
         till.take(payment, offer, binding_of(), marks.NOTHING, scene.clock.at(0))
@@ -249,12 +250,22 @@ def test_a_series_that_is_used_up_gives_no_change() -> None:
 
 def test_change_comes_from_the_present_series() -> None:
     scene = Scene()
-    assert scene.vendor.till.series() == "millicent/0000000002"
+    payment = Payment(scrip=held(scene.buy()).scrip)
+    assert scene.vendor.till.series(payment) == "millicent/0000000002"
     scene.vendor.ring.add(Key(id="0000000003", purpose=OWN_SERIES, secret=bytes(32)))
-    assert scene.vendor.till.series() == "millicent/0000000003"
+    assert scene.vendor.till.series(payment) == "millicent/0000000003"
     left = scene.payer.spend(scene.vendor, scene.buy(), 200)
     assert left is not None
     assert held(left).scrip.series == 3
+
+
+def test_scrip_of_a_stock_that_the_vendor_has_not_is_revoked() -> None:
+    scene = Scene()
+    offer = scene.vendor.offer(200)
+    payload = scene.payer.pay(scene.buy(), offer).payload
+    payload["scrip"]["serial"] = f"{STOCK_BIT << 24:016x}"
+    with pytest.raises(Revoked, match="series_revoked"):
+        scene.vendor.serve(payload, offer)
 
 
 @pytest.mark.parametrize(
@@ -305,37 +316,16 @@ def test_an_edited_payment_is_refused_or_means_the_same(raw: bytes) -> None:
         assert payment == _SCENE.vendor.till.read(_RAW)
 
 
-def test_a_claim_is_the_price_of_one_serial_under_the_shared_key() -> None:
+def test_a_payment_is_claimed_once_at_its_price() -> None:
     scene = Scene()
     piece = scene.buy()
     scene.payer.spend(scene.vendor, piece, 200)
-    (claim,) = scene.vendor.claims()
+    (message,) = scene.vendor.claims()
+    claim = CLAIMS.convert(message)
     scrip = held(piece).scrip
-    body = ClaimBody(
-        expires_at_s=scrip.expires_at_s, price_micro=200, serial=scrip.serial, vendor="news"
-    )
-    expected = claim_mac(MASTER_SECRETS["burn"], body)
-    assert claim == {
-        "expiresS": scrip.expires_at_s,
-        "mac": expected,
-        "priceMicro": 200,
-        "serial": scrip.serial,
-        "vendor": "news",
-    }
-    k_claim = mac(32, scene.vendor.ring.current(BURN_KEY).secret, "farthing/millicent/claim/1")
-    fields = ("news", scrip.serial, 200, scrip.expires_at_s)
-    assert expected == mac(16, k_claim, "farthing/millicent/claim/1", *fields).hex()
-
-
-def test_a_claim_names_a_serial_and_an_amount_that_can_be() -> None:
-    for fields in (
-        {"serial": "x"}, {"price_micro": 0}, {"price_micro": SCRIP_MICRO_MAX + 1},
-        {"expires_at_s": -1},
-    ):  # fmt: skip  # - one field each
-        with pytest.raises(Unfit):
-            ClaimBody(
-                **{"expires_at_s": 1, "price_micro": 1, "serial": "0" * 16, "vendor": "v"} | fields  # type: ignore[arg-type]  # wrong on purpose
-            )
+    assert (claim.serial, claim.price_micro, claim.vendor) == (scrip.serial, 200, "news")
+    assert claim.expires_at_s == scrip.expires_at_s
+    assert claim.mac == claim_mac(MASTER_SECRETS["burn"], claim)
 
 
 def test_only_the_payers_key_proves_a_payment() -> None:

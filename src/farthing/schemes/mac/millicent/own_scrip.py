@@ -1,0 +1,101 @@
+"""Broker scrip: the broker is its own vendor, and its scrip buys the scrip of others.
+
+It is sold from a licence that the broker granted itself, pays for an `issue` in protocol C (the
+target that is signed names vendor and value), and goes back to money. The change is broker scrip
+with the same payer_id. Nobody else takes it. Source: steps 2 to 4 and 7 of obtaining scrip.
+"""
+
+from hmac import compare_digest
+
+import msgspec
+
+from farthing import codec
+from farthing.errors import Forged, Underpaid, Unfit, WrongVendor
+from farthing.schemes.contract import Ring, Setting
+from farthing.schemes.mac.millicent.payment import Payment
+from farthing.schemes.mac.millicent.scrip import (
+    LICENSED_SERIES,
+    PAYER_RANGE,
+    Scrip,
+    burn_sig,
+    certificate,
+    payer_secret,
+    request_sig,
+    require_current,
+    series_id,
+    sign_key,
+)
+
+OWN_SERIES_ID = "0000000001"  # of the series that a broker grants itself when it is made
+OWN_RANGE_ID = "0001"
+OWN_QUOTA_MICRO = 10**15  # what all accounts together may hold
+
+
+class Return(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`take_back`: broker scrip, please, as money in the account."""
+
+    nonce: str
+    scrip: Scrip
+    sig: str
+    """32 hex digits under the payer's signing key."""
+
+
+RETURNS = codec.Reader(Return)
+
+
+def target_of(vendor: str, value_micro: int) -> str:
+    """What an order paid with broker scrip signs."""
+    return f"ISSUE {vendor} {value_micro}"
+
+
+def _require_own(setting: Setting, scrip: Scrip, now_s: int) -> bytes:
+    """The payer's signing key; `WrongVendor`, `Expired`, `Forged`."""
+    broker = setting.broker_id
+    if scrip.vendor != broker or scrip.currency != setting.currency:
+        raise WrongVendor("scrip_not_of_this_broker", "a broker takes its own scrip only")
+    require_current(scrip, now_s)
+    expected = certificate(
+        _secret(setting.ring, LICENSED_SERIES, f"{broker}/{series_id(scrip.series)}"),
+        vendor=scrip.vendor,
+        currency=scrip.currency,
+        value_micro=scrip.value_micro,
+        serial=scrip.serial,
+        payer=scrip.payer,
+        expires_at_s=scrip.expires_at_s,
+        props=scrip.props,
+    )
+    if not compare_digest(expected.encode(), scrip.cert.encode()):
+        raise Forged("scrip_certificate_wrong", "this scrip was not minted as it stands")
+    k_payer = _secret(setting.ring, PAYER_RANGE, f"{broker}/{scrip.payer[:4]}")
+    return sign_key(payer_secret(k_payer, broker, scrip.payer))
+
+
+def _secret(ring: Ring, purpose: str, key_id: str) -> bytes:
+    key = ring.find(purpose, key_id)
+    if key is None:
+        raise Forged("series_unknown", "this broker minted no such scrip")
+    return key.secret
+
+
+def verify_payment(
+    setting: Setting, payment: Payment, vendor: str, value_micro: int, now_s: int
+) -> None:
+    """Broker scrip that pays for an order; `WrongVendor`, `Expired`, `Forged`, `Underpaid`."""
+    scrip = payment.scrip
+    if vendor == setting.broker_id:
+        raise Unfit("broker_scrip_for_itself", "broker scrip does not buy broker scrip")
+    k_sig = _require_own(setting, scrip, now_s)
+    target = target_of(vendor, value_micro)
+    expected = request_sig(k_sig, scrip.vendor, target, b"", scrip.cert, payment.nonce)
+    if not compare_digest(expected.encode(), payment.sig.encode()):
+        raise Forged("request_signature_wrong", "sign the order with the payer's secret")
+    if scrip.value_micro < value_micro:
+        raise Underpaid("amount_below_price", f"the order costs {value_micro} micro-units")
+
+
+def verify_return(setting: Setting, order: Return, now_s: int) -> None:
+    """Broker scrip that goes back to money; `WrongVendor`, `Expired`, `Forged`."""
+    k_sig = _require_own(setting, order.scrip, now_s)
+    expected = burn_sig(k_sig, order.scrip.cert, order.nonce)
+    if not compare_digest(expected.encode(), order.sig.encode()):
+        raise Forged("burn_signature_wrong", "sign the order with the payer's secret")

@@ -1,0 +1,158 @@
+"""After the faults have stopped: everything that is under way is finished, and the sums are right."""
+
+import hashlib
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+import msgspec
+
+from farthing.cli import servers
+from farthing.errors import Misconfigured
+from farthing.wallet.app import open_wallet
+from farthing.wallet.book import Entry, Holding
+from tests.integration.crash.fleet import (
+    PASSPHRASE,
+    PRICE_MICRO,
+    VENDOR,
+    Buyer,
+    Fleet,
+    page,
+)
+
+# A wallet believes "no such payment came" a minute after it paid. Its clock goes that far ahead,
+# which a gate's tolerance for clocks allows, since nothing is under way any more.
+LATER_S = 61
+FINISH_S = 10.0  # leases end after three seconds, and an unanswered ask is sent again at once
+HISTORY_MAX = 10_000
+
+
+class Purse(NamedTuple):
+    """A wallet, when everything in it is decided."""
+
+    history: tuple[Entry, ...]
+    holdings: tuple[Holding, ...]
+    states: dict[tuple[str, str], int]
+    """Price of its purchases in micro-units, by scheme and state."""
+
+
+def finish_wallet(buyer: Buyer) -> Purse:
+    """Recover until nothing is open; it pays nothing."""
+    deadline_s = time.monotonic() + FINISH_S
+    with open_wallet(
+        buyer.path, PASSPHRASE, clock=lambda: int(time.time()) + LATER_S
+    ) as wallet:
+        while True:
+            found = wallet.recover()
+            if not (found.undecided or found.asks_open):
+                break
+            assert time.monotonic() < deadline_s, f"{buyer.name}: {found}"
+            time.sleep(0.1)
+        purse = Purse(wallet.history(HISTORY_MAX), wallet.holdings(), _states(buyer.path))
+    assert {holding.state for holding in purse.holdings} <= {"ready"}, buyer.name
+    assert {state for _, state in purse.states} <= {"done", "released"}, buyer.name
+    return purse
+
+
+def _states(path: Path) -> dict[tuple[str, str], int]:
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    rows = db.execute("SELECT scheme, state, SUM(price_micro) FROM purchases GROUP BY 1, 2")
+    states = {(scheme, state): micro for scheme, state, micro in rows}
+    db.close()
+    return states
+
+
+def require_acknowledged(buyer: Buyer, purse: Purse) -> None:
+    """Every page that the payer got is paid for, with that receipt, once; and it is the page."""
+    done = {entry.url: entry.reference for entry in purse.history if entry.state == "done"}
+    count = sum(entry.state == "done" for entry in purse.history)
+    assert count == len(done), f"{buyer.name} paid {count} times for {len(done)} pages"
+    for line in buyer.bought():
+        number = line["number"]
+        url, reference = _find(done, buyer.name, number)
+        assert reference == line["reference"], url
+        body = page("pages", int(url.rpartition("/")[2].partition(".")[0]))
+        assert line["sha256"] == hashlib.sha256(body.encode()).hexdigest(), url
+
+
+def _find(done: dict[str, str], name: str, number: int) -> tuple[str, str]:
+    for url, reference in done.items():
+        if url.endswith(f"?{name}={number}"):
+            return url, reference
+    raise AssertionError(f"{name} got page {number} and does not know of it")
+
+
+def clear(fleet: Fleet) -> None:
+    """The vendor clears until nothing is pending; no claim is refused for good."""
+    deadline_s = time.monotonic() + FINISH_S
+    while True:
+        try:
+            refused = [one["refused"] for one in _json(fleet.vendor("clear", "--json"))]
+        except Misconfigured as wrong:  # another sweep is under way: a gate's own, or one killed
+            assert time.monotonic() < deadline_s, wrong.detail
+            time.sleep(0.1)
+            continue
+        print(f"refused: {refused}")  # noqa: T201 - pytest shows it on failure
+        break
+    assert all(line["pending_micro"] == 0 for line in _json(fleet.vendor("report", "--json")))
+
+
+def _json(raw: bytes) -> Any:
+    return msgspec.json.decode(raw)
+
+
+def reckon(fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int) -> str:
+    """All sums; a line that says what was found."""
+    spent = Counter[str]()
+    held: Counter[str] = Counter()
+    for purse in purses.values():
+        for (scheme, state), micro in purse.states.items():
+            spent[scheme] += micro if state == "done" else 0
+        for holding in purse.holdings:
+            held[holding.scheme] += holding.worth_micro
+    references = [e.reference for p in purses.values() for e in p.history if e.state == "done"]
+    assert len(references) == len(set(references)), "two purchases share a receipt"
+    report = {line["scheme"]: line for line in _json(fleet.vendor("report", "--json"))}
+    earned = {scheme: line["earned_micro"] for scheme, line in report.items()}
+    assert earned == {scheme: micro for scheme, micro in spent.items() if micro}
+    audit = _audit(fleet)
+    assert audit["findings"] == []
+    assert audit["ledgerSumMicro"] == 0
+    scrip = audit["schemes"]["millicent"]
+    assert scrip["outstandingMicro"] == held["millicent"], "scrip is lost, or made of nothing"
+    assert scrip["redeemedMicro"] == spent["millicent"]
+    vendor = fleet.call(f"/balance?account={VENDOR}")["vendorMicro"]
+    commission = audit["balances"].get("income/commission", 0)
+    total_micro = sum(spent.values())
+    assert vendor + commission == total_micro, "the vendor is paid what was spent"
+    assert commission == total_micro * 500 // 10_000
+    left_micro = 0
+    for name in purses:
+        account = fleet.call(f"/balance?account={name}")
+        left_micro += account["payerMicro"]
+        assert account["owedMicro"] == 0
+    assert topped_up_micro == left_micro + held["millicent"] + total_micro
+    assert not [name for name in audit["balances"] if name.startswith("liability/hold/")]
+    _require_marks(fleet, total_micro // PRICE_MICRO)
+    return f"{total_micro // PRICE_MICRO} pages, {dict(spent)}, held {dict(held)}"
+
+
+def _audit(fleet: Fleet) -> Any:
+    command = servers.python("-m", "farthing.cli", "broker", "audit", "--json")
+    return _json(
+        servers.run_once(command, env={"FARTHING_DATA": str(fleet.folder / "broker")})
+    )
+
+
+def _require_marks(fleet: Fleet, pages: int) -> None:
+    """As many payments are confirmed as pages were paid, and no hold is within its lease."""
+    db = apsw.Connection(str(fleet.folder / "gate" / "marks.db"))
+    confirmed = db.execute("SELECT COUNT(*) FROM payments WHERE state = 2").get
+    held = db.execute(
+        "SELECT COUNT(*) FROM payments WHERE state = 1 AND lease_until_s > ?", (int(time.time()),)
+    ).get
+    db.close()
+    assert confirmed == pages
+    assert held == 0

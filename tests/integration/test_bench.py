@@ -1,0 +1,86 @@
+"""Each part of the benchmark measures something, with sizes that take seconds."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bench import broker, marks, paywall, programs, sizes, till
+from bench.figures import Figure
+
+SHORT_S = 0.1
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.serial
+
+
+def needs(*names: str) -> None:
+    """Skip, and say so, where a program is missing: a test installs nothing."""
+    for name in names:
+        try:
+            programs.find(name)
+        except programs.Missing as missing:
+            pytest.skip(f"NOT TESTED: {missing}")
+
+
+def require_figures(part: str, found: Sequence[Figure]) -> None:
+    assert found
+    assert {figure.part for figure in found} == {part}
+    assert len({figure.name for figure in found}) == len(found)
+    assert all(figure.value > 0 for figure in found)
+
+
+@pytest.fixture(autouse=True)
+def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (paywall, broker):
+        monkeypatch.setattr(module, "ROUNDS", 1)
+    monkeypatch.setattr(paywall, "WARM_PAYMENTS", 200)
+    monkeypatch.setattr(broker, "WARM_TRANSFERS", 200)
+
+
+def test_till_measures_every_contestant() -> None:
+    found = till.measure(SHORT_S, batch=50)
+    require_figures("till", found)
+    assert {figure.name for figure in found if figure.target} == {
+        "MilliCent signed",
+        "MilliCent clear",
+        "PayWord",
+        "scrip minted",
+    }
+
+
+def test_paywall_measures_gate_and_proxy_beside_the_plain_site() -> None:
+    needs("wrk")
+    require_figures("paywall", paywall.measure(SHORT_S))
+
+
+def test_broker_measures_transfers_beside_pgbench() -> None:
+    needs("wrk", "initdb", "pg_ctl", "pgbench")
+    require_figures("broker", broker.measure(SHORT_S, payers=20, scale=1))
+
+
+def test_marks_are_filled_and_survive_the_gate() -> None:
+    needs("wrk")
+    found = marks.measure(SHORT_S, many=2_000, few=10)
+    require_figures("marks", found)
+
+
+def test_bytes_are_within_the_targets() -> None:
+    found = sizes.measure()
+    require_figures("bytes", found)
+    assert all(figure.met for figure in found if figure.target is not None)
+
+
+def test_command_prints_one_json_object() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "bytes", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    shown = json.loads(done.stdout)
+    assert set(shown) == {"machine", "figures"}
+    assert {"part", "name", "value", "unit", "target", "met"} <= set(shown["figures"][0])

@@ -1,0 +1,282 @@
+"""A gate before one site, driven command by command over any store, and payers who buy there."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from farthing import marks
+from farthing.crypto import signing
+from farthing.errors import Refusal
+from farthing.schemes import registry
+from farthing.schemes.contract import Binding, Dialect, Instrument, Json, Key, Paid
+from farthing.stores.memory import MemoryMarks
+from farthing.vendor.commands import (
+    Answer,
+    AskBroker,
+    AskOrigin,
+    Look,
+    OriginAnswered,
+    Request,
+    TakeSerial,
+    Walk,
+)
+from farthing.vendor.endpoints import Doors
+from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
+from farthing.vendor.prices import read
+from farthing.wire import mpp, x402, x402_response
+from farthing.wire.offers import Receipt, Received, target_of
+from tests.kit import millicent, payword
+from tests.kit.canaries import canary
+from tests.kit.parties import VENDOR, Clock, Ring, on_the_wire, setting_of
+
+HOST = "news.example"
+PATH = "/articles/1"
+PRICE_MICRO = 200
+WORTH_MICRO = 1000
+SCHEMES = ("millicent", "payword")
+DIALECTS: tuple[Dialect, ...] = ("mpp", "x402")
+PAGE = OriginAnswered(
+    status=200,
+    headers=((b"content-type", b"text/html"), (b"content-length", b"8")),
+    body=b"the page",
+)
+ROUTE = f"""accept = ["millicent", "payword"]
+[[route]]
+path = "/articles/*"
+price = "{PRICE_MICRO}u"
+"""
+
+Origin = Callable[[AskOrigin], OriginAnswered | BaseException]
+
+
+def status(code: int) -> Origin:
+    """An origin that always answers so."""
+    return lambda _: msgspec.structs.replace(PAGE, status=code)
+
+
+def gate_ring() -> Ring:
+    """Every key that a gate has, all of them canaries."""
+    ring = millicent.vendor_ring()
+    receipt = canary("receipt")
+    for key in (
+        Key(id="1", purpose=CHALLENGE_KEY, secret=canary("challenge")),
+        Key(id="1", purpose=RECEIPT_KEY, secret=receipt, public=signing.public_of(receipt)),
+        msgspec.structs.replace(payword.certifying_key(), secret=b""),
+    ):
+        ring.add(key)
+    return ring
+
+
+class Shop:
+    """A vendor's gate and its site."""
+
+    def __init__(
+        self, prices: str = ROUTE, *, store: marks.Marks | None = None, realm: str = ""
+    ) -> None:
+        self.clock, self.ring = Clock(), gate_ring()
+        self.store: marks.Marks = store or MemoryMarks()
+        self.prices = prices
+        self.origin: Origin = lambda _: PAGE
+        self.broker: Callable[[AskBroker], Json] = _no_broker
+        self.visits: list[AskOrigin] = []
+        self.said: list[str] = []
+        """Names of the commands that the walks gave."""
+        self.restart(realm=realm)
+
+    def restart(self, *, prices: str = "", realm: str = "") -> None:
+        """As another process would: nothing of the last one is left but its store."""
+        self.prices = prices or self.prices
+        setting = setting_of(self.ring, vendor_id=VENDOR)
+        self.gate = Gate(setting, schemes=SCHEMES, realm=realm)
+        self.doors = Doors(self.gate)
+        self.book = read(self.prices, currency="eur", known=SCHEMES, verify=self.gate.verify_route)
+
+    def walk(self, request: Request) -> Walk:
+        priced = self.book.find(request.method, request.path)
+        assert priced is not None, "a priced path"
+        return self.gate.serve(request, priced)
+
+    def run(self, walk: Walk, *, commands: int | None = None) -> Answer | None:
+        """Drive a walk; None where it was dropped after so many commands, like in a crash."""
+        step: Callable[[], object] = lambda: next(walk)  # noqa: E731 - it changes at every turn
+        while commands is None or commands > 0:
+            try:
+                command = step()
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+            self.said.append(type(command).__name__)
+            step = self._answered(walk, command)
+            commands = None if commands is None else commands - 1
+        return None
+
+    def _answered(self, walk: Walk, command: object) -> Callable[[], object]:
+        try:
+            found = self.carry_out(command)
+        except (Refusal, marks.Stale) as wrong:
+            return lambda wrong=wrong: walk.throw(wrong)
+        if isinstance(found, BaseException):
+            return lambda: walk.throw(found)
+        return lambda: walk.send(found)
+
+    def carry_out(self, command: Any) -> object:
+        """What the driver does about one command."""
+        match command:
+            case Look():
+                return self.clock.at()
+            case TakeSerial(series=series):
+                return self.store.do_now(marks.LeaseSerials(series=series, count=1))
+            case AskOrigin():
+                self.visits.append(command)
+                return self.origin(command)
+            case AskBroker():
+                return on_the_wire(self.broker(command))
+            case _:
+                return self.store.do_now(command)
+
+    def serve(self, request: Request) -> Answer:
+        answer = self.run(self.walk(request))
+        assert answer is not None, "driven to its end"
+        return answer
+
+    def get(self, *headers: tuple[str, str], path: str = PATH, method: str = "GET") -> Answer:
+        return self.serve(asking(*headers, path=path, method=method))
+
+    def outcome(self, question: bytes) -> Answer:
+        answer = self.run(self.doors.outcome(question))
+        assert answer is not None, "driven to its end"
+        return answer
+
+    def find(self, k: str) -> marks.Payment | None:
+        found: marks.Payment | None = self.store.do_now(marks.Find(k=k))
+        return found
+
+    def claims(self, scheme: str) -> list[marks.Claim]:
+        rows = self.store.do_now(marks.Pending(scheme=scheme, count=1000))
+        return [claim for _, claim in rows]
+
+    def earned_micro(self) -> int:
+        """What the outbox holds, of every scheme."""
+        totals: Iterable[marks.Total] = self.store.do_now(marks.Tally())
+        return sum(total.earned_micro for total in totals)
+
+
+def _no_broker(command: AskBroker) -> Json:
+    raise AssertionError(f"nobody should {command.call} here")
+
+
+def asking(
+    *headers: tuple[str, str],
+    path: str = PATH,
+    method: str = "GET",
+    host: str = HOST,
+    secure: bool = True,
+) -> Request:
+    """A request with these headers."""
+    return Request(
+        method=method,
+        scheme="https" if secure else "http",
+        host=host,
+        path=path.partition("?")[0],
+        path_query=path,
+        headers=tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers),
+        secure=secure,
+    )
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that is ready to be sent, as often as one likes."""
+
+    header: tuple[str, str]
+    k: str
+    paid: Paid
+    payload: Json
+
+
+class Buyer:
+    """A payer with an account at the broker of one scheme."""
+
+    def __init__(self, shop: Shop, scheme: str) -> None:
+        self.shop, self.scheme = shop, scheme
+        self.scene: millicent.Scene | payword.Scene = (
+            millicent.Scene() if scheme == "millicent" else payword.Scene()
+        )
+        for party in (self.scene, self.scene.payer, self.scene.broker, self.scene.vendor):
+            party.clock = shop.clock
+        self.purse = self.scene.payer.purse
+        self._payments = 0
+
+    def instrument(self) -> Instrument:
+        """A fresh piece of scrip, or a fresh chain."""
+        if isinstance(self.scene, millicent.Scene):
+            return self.scene.buy(WORTH_MICRO)
+        return self.scene.open()
+
+    def pay(
+        self,
+        dialect: Dialect = "mpp",
+        *,
+        instrument: Instrument | None = None,
+        path: str = PATH,
+        method: str = "GET",
+    ) -> Payment:
+        """Ask, and pay the offer in this scheme."""
+        asked = self.shop.get(path=path, method=method)
+        received = next(r for r in received_in(asked, dialect) if r.offer.scheme == self.scheme)
+        return self.answer(received, instrument or self.instrument(), path=path, method=method)
+
+    def answer(
+        self, received: Received, instrument: Instrument, *, path: str = PATH, method: str = "GET"
+    ) -> Payment:
+        binding = Binding(
+            dialect=received.dialect,
+            k="",
+            method=method,
+            host=HOST,
+            path_query=path,
+            target=received.target or target_of(method, path),
+        )
+        paid = self.purse.pay(instrument, received.offer, binding, self.shop.clock.at())
+        assert isinstance(paid, Paid)
+        self._payments += 1
+        if received.dialect == "mpp":
+            header, k = mpp.authorization(received, paid.payload), received.echo["id"]
+        else:
+            k = f"w_payment_{self.scheme}_{self._payments:06}"
+            header = ("PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k))
+        return Payment(header=header, k=k, paid=paid, payload=paid.payload)
+
+
+def value_of(answer: Answer, name: bytes) -> str:
+    """The first header of this name; empty without."""
+    return next((value.decode() for key, value in answer.headers if key == name), "")
+
+
+def received_in(answer: Answer, dialect: Dialect) -> tuple[Received, ...]:
+    """The offers of a 402."""
+    assert answer.status == 402, answer.body
+    if dialect == "x402":
+        return x402.read_required(value_of(answer, b"payment-required"), now_s=0)
+    values = [value.decode() for key, value in answer.headers if key == b"www-authenticate"]
+    return mpp.read_challenges(values)
+
+
+def receipt_in(answer: Answer) -> Receipt | None:
+    """The receipt of a paid answer, in whichever dialect."""
+    token = value_of(answer, b"payment-receipt")
+    if token:
+        return mpp.read_receipt(token)
+    told = value_of(answer, b"payment-response")
+    return x402_response.read_response(told).receipt if told else None
+
+
+def code_of(answer: Answer) -> str:
+    """The broken rule in a problem body."""
+    found: str = msgspec.json.decode(answer.body or b"{}").get("code", "")
+    return found
+
+
+def is_released(answer: Answer) -> bool:
+    """Whether the payer is told that nothing was charged."""
+    return value_of(answer, b"payment-outcome") == "released"

@@ -1,0 +1,50 @@
+"""Claims: their MAC covers every field, and a renewal's fields come together."""
+
+import msgspec
+import pytest
+
+from farthing.errors import Unfit
+from farthing.marks import Once
+from farthing.schemes.mac.millicent.claims import CLAIMS, ClaimBody, claim_mac, claim_of
+
+CLAIM = ClaimBody(
+    expires_at_s=100,
+    moved_micro=5,
+    moved_to_s=200,
+    price_micro=3,
+    serial="0" * 15 + "1",
+    vendor="news",
+)
+KEY = bytes(32)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("expires_at_s", 101),
+        ("moved_micro", 6),
+        ("moved_to_s", 201),
+        ("price_micro", 4),
+        ("serial", "0" * 16),
+        ("vendor", "other"),
+    ],
+)
+def test_every_field_is_under_the_mac(name: str, value: int | str) -> None:
+    other = msgspec.structs.replace(CLAIM, **{name: value})
+    assert claim_mac(KEY, other) != claim_mac(KEY, CLAIM)
+
+
+def test_the_mac_is_not_under_itself() -> None:
+    assert claim_mac(KEY, msgspec.structs.replace(CLAIM, mac="0" * 32)) == claim_mac(KEY, CLAIM)
+
+
+@pytest.mark.parametrize("changed", [{"moved_micro": 0}, {"moved_to_s": 0}])
+def test_a_renewal_moves_some_value_to_some_day(changed: dict[str, int]) -> None:
+    with pytest.raises(Unfit):
+        msgspec.structs.replace(CLAIM, **changed)
+
+
+def test_a_row_of_the_outbox_reads_back_as_the_claim() -> None:
+    row = claim_of("millicent", Once(id=b"mark", until_s=1), CLAIM)
+    assert (row.key, row.order, row.value_micro) == (b"mark", 1, 3)
+    assert CLAIMS.read(row.body) == CLAIM
