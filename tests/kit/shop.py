@@ -5,10 +5,9 @@ from typing import Any
 
 import msgspec
 
-from farthing import marks
+from farthing import codec, marks
 from farthing.crypto import signing
 from farthing.errors import Refusal
-from farthing.schemes import registry
 from farthing.schemes.contract import Binding, Dialect, Instrument, Json, Key, Paid
 from farthing.stores.memory import MemoryMarks
 from farthing.vendor.commands import (
@@ -97,28 +96,11 @@ class Shop:
         assert priced is not None, "a priced path"
         return self.gate.serve(request, priced)
 
-    def run(self, walk: Walk, *, commands: int | None = None) -> Answer | None:
-        """Drive a walk; None where it was dropped after so many commands, like in a crash."""
-        step: Callable[[], object] = lambda: next(walk)  # noqa: E731 - it changes at every turn
-        while commands is None or commands > 0:
-            try:
-                command = step()
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
-            self.said.append(type(command).__name__)
-            step = self._answered(walk, command)
-            commands = None if commands is None else commands - 1
-        return None
-
-    def _answered(self, walk: Walk, command: object) -> Callable[[], object]:
-        try:
-            found = self.carry_out(command)
-        except (Refusal, marks.Stale) as wrong:
-            return lambda wrong=wrong: walk.throw(wrong)
-        if isinstance(found, BaseException):
-            return lambda: walk.throw(found)
-        return lambda: walk.send(found)
+    def run(self, walk: Walk) -> Answer:
+        """Drive a walk to its end."""
+        answer = Walking(self, walk).go()
+        assert answer is not None, "driven to its end"
+        return answer
 
     def carry_out(self, command: Any) -> object:
         """What the driver does about one command."""
@@ -135,18 +117,12 @@ class Shop:
             case _:
                 return self.store.do_now(command)
 
-    def serve(self, request: Request) -> Answer:
-        answer = self.run(self.walk(request))
-        assert answer is not None, "driven to its end"
-        return answer
-
     def get(self, *headers: tuple[str, str], path: str = PATH, method: str = "GET") -> Answer:
-        return self.serve(asking(*headers, path=path, method=method))
+        return self.run(self.walk(asking(*headers, path=path, method=method)))
 
-    def outcome(self, question: bytes) -> Answer:
-        answer = self.run(self.doors.outcome(question))
-        assert answer is not None, "driven to its end"
-        return answer
+    def start(self, *headers: tuple[str, str], path: str = PATH, method: str = "GET") -> "Walking":
+        """A request that is served command by command."""
+        return Walking(self, self.walk(asking(*headers, path=path, method=method)))
 
     def find(self, k: str) -> marks.Payment | None:
         found: marks.Payment | None = self.store.do_now(marks.Find(k=k))
@@ -160,6 +136,78 @@ class Shop:
         """What the outbox holds, of every scheme."""
         totals: Iterable[marks.Total] = self.store.do_now(marks.Tally())
         return sum(total.earned_micro for total in totals)
+
+
+class Walking:
+    """One walk under way, which may stop anywhere, and end there like in a crash."""
+
+    def __init__(self, shop: Shop, walk: Walk) -> None:
+        self._shop, self._walk = shop, walk
+        self._step: Callable[[], object] = lambda: next(walk)
+        self.command: object = None
+        """The one that waits to be carried out; None at the beginning and at the end."""
+        self.answer: Answer | None = None
+
+    def go(self, commands: int | None = None) -> Answer | None:
+        """Carry out so many commands, or all; the answer if the walk has ended."""
+        while self.answer is None and (commands is None or commands > 0):
+            if self.command is None and not self._advance():
+                break
+            self._shop.said.append(type(self.command).__name__)
+            self._carry_out()
+            self._advance()
+            commands = None if commands is None else commands - 1
+        return self.answer
+
+    def until(self, kind: type[object]) -> None:
+        """Carry out everything before the first command of this kind, which waits."""
+        if self.command is None:
+            self._advance()
+        while not isinstance(self.command, kind):
+            assert self.go(1) is None, f"ended without {kind.__name__}"
+
+    def drop(self) -> None:
+        """The process dies here."""
+        self._walk.close()
+
+    def throw(self, wrong: BaseException) -> Answer | None:
+        """What comes instead of the command's answer; then on to the end."""
+        self.interrupt(wrong)
+        return self.go()
+
+    def interrupt(self, wrong: BaseException) -> None:
+        """What comes instead of the command's answer; the next one waits."""
+        self._step = lambda: self._walk.throw(wrong)
+        self._advance()
+
+    def _advance(self) -> bool:
+        try:
+            self.command = self._step()
+        except StopIteration as end:
+            self.command, self.answer = None, end.value
+            return False
+        return True
+
+    def _carry_out(self) -> None:
+        walk = self._walk
+        try:
+            found = self._shop.carry_out(self.command)
+        except (Refusal, marks.Stale) as wrong:
+            thrown: BaseException = wrong
+            self._step = lambda: walk.throw(thrown)
+            return
+        if isinstance(found, BaseException):
+            self._step = lambda: walk.throw(found)
+        else:
+            self._step = lambda: walk.send(found)
+
+
+def in_step(walkings: list[Walking]) -> list[Answer]:
+    """All of them at once: one command of each in turn; their answers."""
+    while any(walking.answer is None for walking in walkings):
+        for walking in walkings:
+            walking.go(1)
+    return [walking.answer for walking in walkings if walking.answer is not None]
 
 
 def _no_broker(command: AskBroker) -> Json:
@@ -202,8 +250,7 @@ class Buyer:
         self.scene: millicent.Scene | payword.Scene = (
             millicent.Scene() if scheme == "millicent" else payword.Scene()
         )
-        for party in (self.scene, self.scene.payer, self.scene.broker, self.scene.vendor):
-            party.clock = shop.clock
+        self.scene.clock = self.scene.payer.clock = self.scene.broker.clock = shop.clock
         self.purse = self.scene.payer.purse
         self._payments = 0
 
@@ -248,6 +295,14 @@ class Buyer:
         return Payment(header=header, k=k, paid=paid, payload=paid.payload)
 
 
+def x402_with_id(value: str, payment_id: str) -> str:
+    """A `PAYMENT-SIGNATURE` under another payment identifier."""
+    message = codec.read_json(codec.unb64(value))
+    assert isinstance(message, dict)
+    message["extensions"]["payment-identifier"]["info"]["id"] = payment_id
+    return codec.b64(codec.canonical(message))
+
+
 def value_of(answer: Answer, name: bytes) -> str:
     """The first header of this name; empty without."""
     return next((value.decode() for key, value in answer.headers if key == name), "")
@@ -272,8 +327,10 @@ def receipt_in(answer: Answer) -> Receipt | None:
 
 
 def code_of(answer: Answer) -> str:
-    """The broken rule in a problem body."""
-    found: str = msgspec.json.decode(answer.body or b"{}").get("code", "")
+    """The broken rule in a problem body; empty for any other answer."""
+    if value_of(answer, b"content-type") != "application/problem+json":
+        return ""
+    found: str = msgspec.json.decode(answer.body or b"{}")["code"]
     return found
 
 

@@ -32,7 +32,6 @@ from farthing.broker.vault import Vault
 from farthing.crypto import signing
 from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
 from farthing.schemes.contract import Mint, Setting
 from farthing.stores.commit import Committer
 from farthing.stores.keys import KeyRing, make_secret_key, make_signing_key
@@ -41,7 +40,8 @@ DATABASE = "broker.db"
 RING = "keys.ring"
 ROOT_KEY = "farthing/broker/root/1"
 VAULT_KEY = "farthing/broker/vault/1"
-PUBLIC_KEYS = (ROOT_KEY, CERTIFICATE_KEY)  # Ed25519, listed in the key document
+SIGNING = (ROOT_KEY, *(key for one in registry.all_schemes() for key in one.mint.signing))
+SEALING = (VAULT_KEY, *(key for one in registry.all_schemes() for key in one.mint.sealing))
 SKEW_S = 120  # how far back a clock may be set between two starts
 LIST_LIFE_S = 300  # gates ask each minute; five missed ones are an alarm
 TICK_S = 1.0  # between two looks at what is due
@@ -82,6 +82,16 @@ def _load_mints(
     return mints_of(identity, ring), ring.refresh
 
 
+def _complete(ring: KeyRing) -> None:
+    """Make the keys that the registered schemes need and the ring lacks."""
+    for purposes, make in ((SIGNING, make_signing_key), (SEALING, make_secret_key)):
+        for purpose in purposes:
+            try:
+                ring.current(purpose)
+            except Misconfigured:
+                ring.add(make(purpose, secrets.token_bytes(32)))
+
+
 def _require_url(url: str) -> str:
     parts = urlsplit(url)
     is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
@@ -119,9 +129,7 @@ class Broker:
         if (data_dir / DATABASE).exists():
             raise Misconfigured("broker_exists", "this directory holds a broker already")
         ring = KeyRing.create(data_dir / RING, passphrase)
-        for purpose in PUBLIC_KEYS:
-            ring.add(make_signing_key(purpose, secrets.token_bytes(32)))
-        ring.add(make_secret_key(VAULT_KEY, secrets.token_bytes(32)))
+        _complete(ring)
         token = new_token(secrets.token_bytes(TOKEN_BYTES))
         committer = _committer(data_dir)
         try:
@@ -139,6 +147,7 @@ class Broker:
         if not (data_dir / DATABASE).exists():
             raise Misconfigured("broker_missing", "no broker here; run: farthing broker init")
         ring = KeyRing.open(data_dir / RING, passphrase)
+        _complete(ring)
         committer = _committer(data_dir)
         settings = committer.read(store.settings)
         if "broker_id" not in settings:
@@ -165,6 +174,8 @@ class Broker:
             now_s=now_s,
             entropy=secrets.token_bytes,
         )
+        for name in mints:
+            books.found(name)
         return cls(Engine(books, checks), ring, checks)
 
     def close(self) -> None:
@@ -186,7 +197,7 @@ class Broker:
                     "public": codec.b64u(key.public),
                     "purpose": purpose,
                 }
-                for purpose in PUBLIC_KEYS
+                for purpose in SIGNING
                 for key in self.ring.live(purpose)
             ],
             "url": identity.url,

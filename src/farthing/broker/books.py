@@ -178,6 +178,22 @@ class Books:
         facts.write(connection, scheme, applied)
         self.keep_keys(applied)
 
+    def found(self, scheme: str) -> None:
+        """What a scheme's mint begins with, once for each broker."""
+        mint = self.mint(scheme)
+        mark = f"founded/{scheme}"
+
+        def work(connection: apsw.Connection) -> None:
+            if mark in store.settings(connection):
+                return
+            applied = mint.found(self.at(mint))
+            if applied is not None:
+                self.enact(connection, scheme, applied, (mark,), kind="found")
+            store.put_setting(connection, mark, "1")
+
+        if mark not in self.committer.read(store.settings):
+            self.committer.do_now(work, atomic=True)
+
     def keep_keys(self, applied: Applied) -> None:
         """Put a licence's keys into the ring; a key that is there already is no change.
 

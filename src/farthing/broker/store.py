@@ -115,6 +115,11 @@ def found(connection: apsw.Connection, settings: dict[str, str], token_hash: byt
     add_token(connection, token_hash, OPERATOR, ("admin",))
 
 
+def put_setting(connection: apsw.Connection, name: str, value: str) -> None:
+    """Write one setting that is not there yet."""
+    connection.execute("INSERT INTO settings VALUES (?, ?)", (name, value))
+
+
 def settings(connection: apsw.Connection) -> dict[str, str]:
     """All settings by name; empty before `init`."""
     return {str(name): str(value) for name, value in connection.execute("SELECT * FROM settings")}

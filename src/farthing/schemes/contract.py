@@ -107,6 +107,10 @@ class Mint:
     traits: ClassVar[Traits]
     published: ClassVar[bytes] = b""
     """Prefix of the records that the broker publishes as a signed list: revocations, by name."""
+    signing: ClassVar[tuple[str, ...]] = ()
+    """Purposes of the Ed25519 keys that the issuer's ring must hold and publish."""
+    sealing: ClassVar[tuple[str, ...]] = ()
+    """Purposes of the symmetric keys that the issuer's ring must hold."""
 
     def __init__(self, setting: Setting) -> None:
         """For one issuer."""
@@ -115,6 +119,10 @@ class Mint:
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """All cryptography of one operation, no state; any refusal."""
         raise Unsupported("operation_unsupported", f"{self.traits.name} has no {operation}")
+
+    def found(self, at: At) -> Applied | None:
+        """What a new issuer begins with, once; None for nothing. The same keys each time."""
+        return None
 
     def series(self, checked: Checked) -> str:
         """The series from which `apply` wants one leased serial; empty for none."""

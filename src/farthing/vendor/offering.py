@@ -15,6 +15,7 @@ from farthing.vendor.prices import Priced, Route
 from farthing.wire import dialects
 from farthing.wire.offers import CHALLENGE_LIFE_S, Tender, target_of
 
+URL_CHARS_MAX = 1024  # of the 7 KiB that all offers of a 402 have together
 CHALLENGE_KEY = "farthing/wire/challenge/1"
 HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")  # names, addresses, a port; no bar, no space
 
@@ -58,7 +59,7 @@ class Offering:
         return Tender(
             offers=tuple(self._offer(name, priced, at) for name in priced.accept),
             realm=realm,
-            url=f"{request.scheme}://{realm}{request.path_query}",
+            url=_url(request, realm),
             target=target_of(request.method, request.path_query),
             expires_at_s=at.now_s + CHALLENGE_LIFE_S,
             description=priced.route.description,
@@ -97,6 +98,14 @@ class Offering:
         )
         shown = headers if not extra else tuple(p for p in headers if p[0] != b"cache-control")
         return Answer(status=status, headers=(*shown, *extra), body=body)
+
+
+def _url(request: Request, realm: str) -> str:
+    """What is bought, for display; cut where it would not fit the headers of a 402."""
+    site = f"{request.scheme}://{realm}"
+    path = request.path_query.partition("?")[0]
+    whole = (site + request.path_query, site + path)
+    return next((url for url in whole if len(url) <= URL_CHARS_MAX), site + "/")
 
 
 def setting_for(setting: Setting, scheme: str) -> Setting:

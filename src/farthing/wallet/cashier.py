@@ -78,9 +78,9 @@ def request_of(received: Received) -> Request:
     A long target is known by its hash only, which then stands for the path.
     """
     method, _, path_query = received.target.partition(" ")
-    site = received.site if received.site.startswith("https://") else site_of(received.realm)
     if not method or not path_query or not received.realm:
         raise Mismatch("offer_without_request", "the offer does not say which request it is for")
+    site = received.site if received.site.startswith("https://") else site_of(received.realm)
     separator = "" if path_query.startswith("/") else "/"
     return Request(method=method, url=site + separator + path_query)
 

@@ -20,8 +20,9 @@ from farthing.schemes import registry
 from farthing.wallet.app import Wallet, open_wallet
 from farthing.wire import mpp
 from tests.integration.crash.fleet import PAGES, PASSPHRASE
+from tests.integration.crash.sizes import size
 
-PAUSE_S = 0.02  # after a failure, before the same page is asked for again
+PAUSE_S = 0.1  # after a failure, before the same page is asked for again
 AT_ONCE = 8
 TIMEOUT_S = 10.0
 
@@ -83,6 +84,7 @@ def buy_in_turn(wallet: Wallet, folder: Path, gate: str, stop: Path) -> None:
     while not stop.exists():
         if buy(wallet, diary, url_of(gate, folder, number), number):
             number += 1
+            time.sleep(size().pause_s)
         else:
             time.sleep(PAUSE_S)
 
@@ -109,6 +111,7 @@ async def buy_eight(wallet: Wallet, folder: Path, gate: str, stop: Path) -> None
             first = diary.count("begun") * AT_ONCE
             diary.write("begun", first)
             await asyncio.gather(*(one(first + more) for more in range(AT_ONCE)))
+            await asyncio.sleep(AT_ONCE * size().pause_s)
 
 
 def main() -> None:

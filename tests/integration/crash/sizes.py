@@ -13,14 +13,14 @@ class Size(NamedTuple):
     kills: int
     kill_s: float
     """The loop ends here even if kills are left."""
-    repeats: int
-    """Of every call and cut of the lost replies."""
+    pause_s: float
+    """Between two pages of a wallet, so that its history stays short enough to be read whole."""
 
 
 SIZES = {
-    "ci": Size(kills=20, kill_s=16.0, repeats=1),
-    "full": Size(kills=60, kill_s=120.0, repeats=2),
-    "long": Size(kills=1_000, kill_s=3_600.0, repeats=10),
+    "ci": Size(kills=20, kill_s=12.0, pause_s=0),
+    "full": Size(kills=60, kill_s=120.0, pause_s=0),
+    "long": Size(kills=1_000, kill_s=3_600.0, pause_s=0.2),
 }
 
 

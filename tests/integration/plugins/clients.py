@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import httpx
-from mpp.client import Mpp
+from mpp.client import Mpp  # type: ignore[attr-defined]  # the package leaves its exports unmarked
 from x402 import x402Client, x402ClientSync
 from x402.http.clients.httpx import x402HttpxClient
 from x402.http.clients.requests import x402_requests

@@ -35,7 +35,3 @@ def test_code_of_the_page_buys_two_pages(market: Market, block: str) -> None:
     with market.open(path, "millicent") as wallet:
         assert [entry.state for entry in wallet.history()] == ["done", "done"]
     market.owed_micro["millicent"] += 2 * PRICE_MICRO
-
-
-def test_the_one_method_that_the_page_names_is_there() -> None:
-    assert 'farthing.plugins.mpp.method(wallet, "payword")' in PAGE.read_text()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from farthing import marks
@@ -10,9 +11,9 @@ from farthing.schemes.contract import Dialect
 from farthing.stores.memory import MemoryMarks
 from farthing.stores.sqlite import SqliteMarks
 from farthing.vendor.booking import LEASE_GRACE_S
-from farthing.vendor.gate import HEADERS_BYTES_MAX
+from farthing.vendor.commands import AskOrigin
 from farthing.vendor.prices import ORIGIN_TIMEOUT_S
-from farthing.wire.offers import CHALLENGE_LIFE_S, CREDENTIAL_BYTES_MAX
+from farthing.wire.offers import CHALLENGE_LIFE_S
 from tests.kit.shop import (
     DIALECTS,
     PATH,
@@ -23,15 +24,15 @@ from tests.kit.shop import (
     Shop,
     asking,
     code_of,
+    in_step,
     is_released,
     receipt_in,
     received_in,
-    status,
     value_of,
+    x402_with_id,
 )
 
 LEASE_S = ORIGIN_TIMEOUT_S + LEASE_GRACE_S
-HOLDS_AT = 5  # commands of a walk until the hold is in the store, at most
 
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
@@ -45,17 +46,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[marks.Mark
     opened = SqliteMarks(tmp_path / "marks.db")
     yield opened
     opened.close()
-
-
-def hold(shop: Shop, *headers: tuple[str, str]) -> None:
-    """A process dies with the hold in the store and the origin at work."""
-    shop.said.clear()
-    walk = shop.walk(asking(*headers))
-    while "Hold" not in shop.said:
-        probe = len(shop.said)
-        shop.run(walk, commands=1)
-        assert len(shop.said) > probe
-    walk.close()
 
 
 @every_scheme
@@ -133,30 +123,218 @@ def test_another_payment_on_a_used_mark_is_replayed_and_brings_no_goods(
 
 
 @every_scheme
-def test_one_of_thirty_two_walks_with_one_payment_wins(scheme: str, store: marks.Marks) -> None:
+def test_of_thirty_two_arrivals_of_one_payment_one_is_charged(
+    scheme: str, store: marks.Marks
+) -> None:
     shop = Shop(store=store)
     payment = Buyer(shop, scheme).pay()
-    walks = [shop.walk(asking(payment.header)) for _ in range(32)]
-    _in_step(shop, walks)
-    codes = sorted(code_of(answer) or "page" for answer in shop.answers)
-    assert codes.count("page") >= 1
-    assert set(codes) <= {"page", "in_progress"}
-    assert len([visit for visit in shop.visits if b"x-pay-replay" not in dict(visit.add)]) == 1
+    answers = in_step([shop.start(payment.header) for _ in range(32)])
+    assert sorted({(answer.status, code_of(answer)) for answer in answers}) == [
+        (200, ""),
+        (409, "in_progress"),
+    ]
+    assert len([visit for visit in shop.visits if not dict(visit.add).get(b"x-pay-replay")]) == 1
     assert shop.earned_micro() == PRICE_MICRO
 
 
 @every_scheme
-def test_one_of_thirty_two_payments_on_one_instrument_wins(
-    scheme: str, store: marks.Marks
-) -> None:
+def test_of_thirty_two_payments_on_one_instrument_one_wins(scheme: str, store: marks.Marks) -> None:
     shop = Shop(store=store)
     buyer = Buyer(shop, scheme)
     instrument = buyer.instrument()
-    walks = [
-        shop.walk(asking(buyer.pay(instrument=instrument).header)) for _ in range(32)
-    ]
-    _in_step(shop, walks)
-    assert sorted(answer.status for answer in shop.answers)[:2] == [200, 403 + 6]
-    assert {code_of(answer) for answer in shop.answers} == {"", "mark_held"}
+    payments = [buyer.pay(instrument=instrument) for _ in range(32)]
+    answers = in_step([shop.start(payment.header) for payment in payments])
+    assert sorted(answer.status for answer in answers) == [200, *[409] * 31]
+    assert {code_of(answer) for answer in answers} == {"", "mark_held"}
     assert len(shop.visits) == 1
     assert shop.earned_micro() == PRICE_MICRO
+
+
+@every_scheme
+def test_the_same_payment_within_the_lease_is_busy_and_may_come_again(scheme: str) -> None:
+    shop = Shop()
+    payment = Buyer(shop, scheme).pay()
+    first = shop.start(payment.header)
+    first.until(AskOrigin)
+    answer = shop.get(payment.header)
+    assert (answer.status, code_of(answer)) == (409, "in_progress")
+    assert value_of(answer, b"retry-after")
+    done = first.go()
+    assert done is not None
+    assert shop.get(payment.header).headers == done.headers
+    assert shop.earned_micro() == PRICE_MICRO
+
+
+@every_scheme
+def test_a_payment_whose_challenge_ends_while_it_is_served_is_not_paid_for_anew(
+    scheme: str,
+) -> None:
+    """A 402 here would make the wallet pay twice."""
+    shop = Shop()
+    payment = Buyer(shop, scheme).pay()
+    shop.clock.now_s += CHALLENGE_LIFE_S - 1
+    first = shop.start(payment.header)
+    first.until(AskOrigin)
+    shop.clock.now_s += 2
+    answer = shop.get(payment.header)
+    assert (answer.status, code_of(answer)) == (409, "in_progress")
+    assert first.go() is not None
+    assert shop.get(payment.header).status == 200
+    assert shop.earned_micro() == PRICE_MICRO
+
+
+@every_scheme
+def test_after_a_crash_the_same_payment_resumes_even_past_its_challenge(scheme: str) -> None:
+    shop = Shop()
+    payment = Buyer(shop, scheme).pay()
+    shop.clock.now_s += CHALLENGE_LIFE_S - 1
+    first = shop.start(payment.header)
+    first.until(AskOrigin)
+    first.drop()
+    shop.clock.now_s += LEASE_S
+    assert shop.get(payment.header).status == 200
+    assert shop.earned_micro() == PRICE_MICRO
+
+
+@every_scheme
+def test_after_the_lease_another_payment_takes_the_mark_over(scheme: str) -> None:
+    shop = Shop()
+    buyer = Buyer(shop, scheme)
+    instrument = buyer.instrument()
+    first, other = (buyer.pay(instrument=instrument) for _ in range(2))
+    slow = shop.start(first.header)
+    slow.until(AskOrigin)
+    shop.clock.now_s += LEASE_S
+    assert shop.get(other.header).status == 200
+    answer = slow.go()
+    assert answer is not None
+    assert (answer.status, code_of(answer)) == (409, "hold_lost")
+    assert not is_released(answer)
+    assert answer.body is not None
+    assert b"the page" not in answer.body
+    assert shop.earned_micro() == PRICE_MICRO
+
+
+@every_scheme
+def test_of_two_attempts_at_one_payment_the_earlier_fence_loses(scheme: str) -> None:
+    shop = Shop()
+    payment = Buyer(shop, scheme).pay()
+    slow = shop.start(payment.header)
+    slow.until(AskOrigin)
+    shop.clock.now_s += LEASE_S
+    resumed = shop.get(payment.header)
+    late = slow.go()
+    assert resumed.status == 200
+    assert late is not None
+    assert late.status == 409
+    assert shop.get(payment.header).headers == resumed.headers
+    assert shop.earned_micro() == PRICE_MICRO
+
+
+def test_a_refused_payment_ends_the_hold_that_a_crash_left() -> None:
+    """The instrument ends between two attempts: nobody may confirm the first one any more."""
+    shop = Shop()
+    buyer = Buyer(shop, "millicent")
+    payment = buyer.pay()
+    slow = shop.start(payment.header)
+    slow.until(AskOrigin)
+    shop.clock.now_s += 90 * 86_400
+    answer = shop.get(payment.header)
+    assert (answer.status, code_of(answer)) == (402, "scrip_expired")
+    late = slow.go()
+    assert late is not None
+    assert late.status == 409
+    assert shop.earned_micro() == 0
+
+
+@every_scheme
+@every_dialect
+def test_a_key_that_served_another_payment_or_target_is_reused(
+    scheme: str, dialect: Dialect
+) -> None:
+    shop = Shop()
+    buyer = Buyer(shop, scheme)
+    received = next(one for one in received_in(shop.get(), dialect) if one.offer.scheme == scheme)
+    first, other = (buyer.answer(received, buyer.instrument()) for _ in range(2))
+    assert shop.get(first.header).status == 200
+    if dialect == "x402":
+        header = other.header
+        other_key = (header[0], x402_with_id(header[1], first.k))
+        answers = [shop.get(other_key)]
+    else:
+        answers = [shop.get(other.header), shop.get(first.header, path=PATH + "0")]
+    for answer in answers:
+        assert (answer.status, code_of(answer)) == (409, "idempotency_conflict")
+        assert not value_of(answer, b"www-authenticate")
+    assert shop.earned_micro() == PRICE_MICRO
+
+
+@every_scheme
+@every_dialect
+def test_a_payment_is_for_its_target_method_and_site_only(scheme: str, dialect: Dialect) -> None:
+    shop = Shop(ROUTE + 'methods = ["GET", "HEAD", "POST"]')
+    payment = Buyer(shop, scheme).pay(dialect)
+    elsewhere = [
+        asking(payment.header, path="/articles/2"),
+        asking(payment.header, path=PATH + "?page=2"),
+        asking(payment.header, method="POST"),
+        asking(payment.header, method="HEAD"),
+    ]
+    if dialect == "mpp":
+        elsewhere.append(asking(payment.header, host="mirror.example"))
+    for request in elsewhere:
+        answer = shop.run(shop.walk(request))
+        assert answer.status == 402, request
+        assert code_of(answer) in {"challenge_for_another_target", "no_matching_requirements"}
+    assert shop.visits == []
+    assert shop.get(payment.header).status == 200
+
+
+def test_too_little_is_forgotten_and_the_piece_stays_good() -> None:
+    shop = Shop(ROUTE + '[[route]]\npath = "/dear"\nprice = "5000u"\naccept = ["millicent"]\n')
+    buyer = Buyer(shop, "millicent")
+    piece = buyer.instrument()
+    cheap = buyer.pay(instrument=piece)
+    received = received_in(shop.get(path="/dear"), "mpp")[0]
+    short = msgspec.structs.replace(
+        received, offer=msgspec.structs.replace(received.offer, price_micro=200)
+    )
+    underpaid = buyer.answer(short, piece, path="/dear")
+    answer = shop.get(underpaid.header, path="/dear")
+    assert (answer.status, code_of(answer)) == (402, "amount_below_price")
+    assert shop.find(underpaid.k) is None
+    assert shop.get(cheap.header).status == 200
+
+
+@every_scheme
+def test_a_scheme_that_the_route_does_not_take_is_unsupported(scheme: str) -> None:
+    shop = Shop()
+    payment = Buyer(shop, scheme).pay()
+    other = next(name for name in SCHEMES if name != scheme)
+    shop.restart(prices=f'[[route]]\npath = "/**"\nprice = "200u"\naccept = ["{other}"]\n')
+    answer = shop.get(payment.header)
+    assert (answer.status, code_of(answer)) == (400, "method_not_accepted")
+
+
+def test_a_mark_that_moves_under_every_try_is_contended() -> None:
+    shop = Shop()
+    payment = Buyer(shop, "payword").pay()
+    walking = shop.start(payment.header)
+    for _ in range(4):
+        walking.until(marks.Hold)
+        walking.interrupt(marks.Stale())
+    answer = walking.go()
+    assert answer is not None
+    assert (answer.status, code_of(answer)) == (409, "mark_contended")
+
+
+@every_scheme
+def test_a_counter_that_moved_meanwhile_is_read_again(scheme: str) -> None:
+    shop = Shop()
+    payment = Buyer(shop, scheme).pay()
+    walking = shop.start(payment.header)
+    walking.until(marks.Hold)
+    walking.interrupt(marks.Stale())
+    answer = walking.go()
+    assert answer is not None
+    assert answer.status == 200

@@ -113,6 +113,7 @@ class PaywordMint(Mint):
 
     traits = TRAITS
     published = REVOKED_PREFIX
+    signing = (CERTIFICATE_KEY,)
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """Signatures and every link; `Forged`, `Late`, `WrongVendor`, `Overlimit`, `Denied`."""

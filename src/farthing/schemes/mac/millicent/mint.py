@@ -69,6 +69,13 @@ class MillicentMint(Mint):
     """The broker's side."""
 
     traits = TRAITS
+    sealing = (own_scrip.OWN_KEY,)
+
+    def found(self, at: At) -> Applied | None:
+        """The licence that the broker grants itself, for scrip of its own."""
+        licence = own_scrip.licence_of(self.setting.ring)
+        account = Account(id=self.setting.broker_id, role="vendor")
+        return self._register(licence, account, Memory())
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """`Malformed`, `Denied` for the wrong kind of account, `WrongVendor`, `Forged`."""
@@ -207,7 +214,7 @@ class MillicentMint(Mint):
             case Return():
                 return self._return(message, account, draft)
             case Batch():
-                return warehouse.buy(message, account.id, memory)
+                return warehouse.buy(message, account.id, memory, at)
             case _:
                 return self._register(message, account, memory)
 

@@ -10,9 +10,12 @@ from hmac import compare_digest
 import msgspec
 
 from farthing import codec
+from farthing.crypto.mac import mac
 from farthing.errors import Forged, Underpaid, Unfit, WrongVendor
 from farthing.schemes.contract import Ring, Setting
+from farthing.schemes.mac.millicent.orders import Licence
 from farthing.schemes.mac.millicent.payment import Payment
+from farthing.schemes.mac.millicent.renewal import require_renewable
 from farthing.schemes.mac.millicent.scrip import (
     LICENSED_SERIES,
     PAYER_RANGE,
@@ -28,6 +31,8 @@ from farthing.schemes.mac.millicent.scrip import (
 
 OWN_SERIES_ID = "0000000001"  # of the series that a broker grants itself when it is made
 OWN_RANGE_ID = "0001"
+OWN_KEY = "farthing/millicent/own/1"  # all keys of the broker's own scrip are derived from it
+OWN_END_S = 2**40  # the broker's licence of itself does not end
 OWN_QUOTA_MICRO = 10**15  # what all accounts together may hold
 
 
@@ -43,17 +48,30 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 RETURNS = codec.Reader(Return)
 
 
+def licence_of(ring: Ring) -> Licence:
+    """The broker's licence of itself; always the same for one ring."""
+    key = ring.current(OWN_KEY).secret
+    return Licence(
+        k_burn=codec.b64u(mac(32, key, OWN_KEY, "burn")),
+        k_payer=codec.b64u(mac(32, key, OWN_KEY, "payer")),
+        k_scrip=codec.b64u(mac(32, key, OWN_KEY, "scrip")),
+        not_after_s=OWN_END_S,
+        payer_range=OWN_RANGE_ID,
+        quota_micro=OWN_QUOTA_MICRO,
+        series=OWN_SERIES_ID,
+    )
+
+
 def target_of(vendor: str, value_micro: int) -> str:
     """What an order paid with broker scrip signs."""
     return f"ISSUE {vendor} {value_micro}"
 
 
-def _require_own(setting: Setting, scrip: Scrip, now_s: int) -> bytes:
-    """The payer's signing key; `WrongVendor`, `Expired`, `Forged`."""
+def _require_own(setting: Setting, scrip: Scrip) -> bytes:
+    """The payer's signing key; `WrongVendor`, `Forged`."""
     broker = setting.broker_id
     if scrip.vendor != broker or scrip.currency != setting.currency:
         raise WrongVendor("scrip_not_of_this_broker", "a broker takes its own scrip only")
-    require_current(scrip, now_s)
     expected = certificate(
         _secret(setting.ring, LICENSED_SERIES, f"{broker}/{series_id(scrip.series)}"),
         vendor=scrip.vendor,
@@ -84,7 +102,8 @@ def verify_payment(
     scrip = payment.scrip
     if vendor == setting.broker_id:
         raise Unfit("broker_scrip_for_itself", "broker scrip does not buy broker scrip")
-    k_sig = _require_own(setting, scrip, now_s)
+    require_current(scrip, now_s)
+    k_sig = _require_own(setting, scrip)
     target = target_of(vendor, value_micro)
     expected = request_sig(k_sig, scrip.vendor, target, b"", scrip.cert, payment.nonce)
     if not compare_digest(expected.encode(), payment.sig.encode()):
@@ -94,8 +113,9 @@ def verify_payment(
 
 
 def verify_return(setting: Setting, order: Return, now_s: int) -> None:
-    """Broker scrip that goes back to money; `WrongVendor`, `Expired`, `Forged`."""
-    k_sig = _require_own(setting, order.scrip, now_s)
+    """Broker scrip that goes back to money, in its grace too; `WrongVendor`, `Expired`, `Forged`."""
+    require_renewable(order.scrip, now_s)
+    k_sig = _require_own(setting, order.scrip)
     expected = burn_sig(k_sig, order.scrip.cert, order.nonce)
     if not compare_digest(expected.encode(), order.sig.encode()):
         raise Forged("burn_signature_wrong", "sign the order with the payer's secret")

@@ -207,7 +207,8 @@ class MillicentPurse(Purse):
         nonce = codec.b64u(at.entropy[:NONCE_BYTES])
         secret = codec.unb64u(held.secret, size_bytes=32)
         k_sig = sign_key(secret)
-        if at.now_s >= held.scrip.expires_at_s:
+        is_brokers = held.scrip.vendor == self.setting.broker_id
+        if at.now_s >= held.scrip.expires_at_s and not is_brokers:
             return Asked(
                 operation="issue",
                 to="vendor",
@@ -219,7 +220,6 @@ class MillicentPurse(Purse):
                 },
                 kept=secret,
             )
-        is_brokers = held.scrip.vendor == self.setting.broker_id
         return Asked(
             operation="take_back",
             to="broker" if is_brokers else "vendor",

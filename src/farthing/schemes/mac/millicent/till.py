@@ -98,8 +98,6 @@ class MillicentTill(Till):
 
     def series(self, payment: Payment) -> str:
         """Change comes from the vendor's current series of the same lineage; `Revoked`."""
-        if payment.scrip.series & STOCK_BIT:
-            self._keys.scrip_key(payment.scrip.series)  # a vendor may have no stock at all
         return f"{self.traits.name}/{self._keys.change_series(payment.scrip.series).id}"
 
     def take(

@@ -16,9 +16,9 @@ Source: the warehouse model of the paper's authors; the cap on returns is ours.
 import msgspec
 
 from farthing import codec
-from farthing.errors import Mismatch, Overlimit, Unfit
-from farthing.marks import Delete, Memory, Put, Record
-from farthing.schemes.contract import Applied, End, Flow, Key
+from farthing.errors import Expired, Mismatch, Overlimit, Unfit
+from farthing.marks import Memory, Put
+from farthing.schemes.contract import Applied, At, End, Flow, Key
 from farthing.schemes.mac.millicent.orders import kept_until_s
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
@@ -102,9 +102,15 @@ def cost_micro(value_micro: int, discount_e4: int) -> int:
     return value_micro - value_micro * discount_e4 // 10_000
 
 
-def buy(batch: Batch, vendor: str, memory: Memory) -> Applied:
-    """Put a batch on the shelf and pay for it; `Mismatch` for another discount than before."""
+def buy(batch: Batch, vendor: str, memory: Memory, at: At) -> Applied:
+    """Put a batch on the shelf and pay for it, once.
+
+    `Mismatch` for another discount than before or a batch that was bought, `Expired` for pieces
+    that would not be sold any more.
+    """
     first = batch.pieces[0]
+    if first.expires_at_s <= at.now_s + SHELF_LIFE_S:
+        raise Expired("batch_near_its_end", "pieces with less than a week left are not sold")
     stock = _read_stock(memory, vendor) or Stock(discount_e4=batch.discount_e4)
     if stock.discount_e4 != batch.discount_e4:
         raise Mismatch("discount_differs", f"the discount with {vendor} is {stock.discount_e4}")
@@ -145,14 +151,15 @@ def find(vendor: str, value_micro: int, memory: Memory, now_s: int) -> bytes | N
     for key in sorted(key for key in memory.records if key.startswith(prefix)):
         if int(key.split(b"/")[3]) < value_micro:
             continue
-        if _SHELF.read(memory.records[key]).pieces[0].expires_at_s > now_s + SHELF_LIFE_S:
+        pieces = _SHELF.read(memory.records[key]).pieces
+        if pieces and pieces[0].expires_at_s > now_s + SHELF_LIFE_S:
             return key
     return None
 
 
 def sell(
     key: bytes, memory: Memory, source: End
-) -> tuple[Scrip, tuple[Record, ...], tuple[Flow, ...]]:
+) -> tuple[Scrip, tuple[Put, ...], tuple[Flow, ...]]:
     """The next piece of a shelf, paid from `source`: its cost to the stock, the rest is margin."""
     shelf = _SHELF.read(memory.records[key])
     scrip, rest = shelf.pieces[0], shelf.pieces[1:]
@@ -160,12 +167,9 @@ def sell(
     assert stock is not None, "a shelf stands only where something was bought"
     until_s = kept_until_s(scrip.expires_at_s)
     sold = msgspec.structs.replace(stock, sold_micro=stock.sold_micro + scrip.value_micro)
-    left: Record = Delete(key=key)
-    if rest:
-        kept = msgspec.structs.replace(shelf, pieces=rest)
-        left = Put(key=key, value=codec.canonical(kept), until_s=until_s)
+    kept = msgspec.structs.replace(shelf, pieces=rest)  # empty it stays, so it is bought once
     records = (
-        left,
+        Put(key=key, value=codec.canonical(kept), until_s=until_s),
         Put(key=stock_key(scrip.vendor), value=codec.canonical(sold), until_s=until_s),
     )
     cost = cost_micro(scrip.value_micro, shelf.discount_e4)

@@ -21,6 +21,7 @@ from farthing.schemes.contract import Asked, Instrument, Json, Key, Need
 from farthing.schemes.mac.millicent import own_scrip
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
+    GRACE_S,
     LICENSED_SERIES,
     PAYER_RANGE,
     request_sig,
@@ -122,6 +123,21 @@ def test_broker_scrip_goes_back_to_money_once() -> None:
         scene.broker.run("take_back", asked.message, scene.payer.account)
     assert balance(scene, "payer/ann") == 0
     assert balance(scene, f"outstanding/{BROKER}") == 0
+
+
+def test_expired_broker_scrip_buys_nothing_and_goes_back_within_its_grace() -> None:
+    scene = with_own_scrip()
+    piece, late = buy_own(scene), buy_own(scene)
+    scene.clock.now_s = piece.expires_at_s + GRACE_S
+    with pytest.raises(Expired):
+        scene.broker.run("issue", order(piece, 3_000), scene.payer.account)
+    asked = scene.payer.purse.give_back(piece, scene.clock.at())
+    scene.broker.run("take_back", asked.message, scene.payer.account)
+    assert balance(scene, "payer/ann") == -10_000
+    scene.clock.now_s += 1
+    asked = scene.payer.purse.give_back(late, scene.clock.at())
+    with pytest.raises(Expired, match="scrip_past_grace"):
+        scene.broker.run("take_back", asked.message, scene.payer.account)
 
 
 def test_a_cash_out_may_be_had_in_broker_scrip() -> None:

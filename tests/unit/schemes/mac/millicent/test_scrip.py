@@ -99,7 +99,7 @@ def test_a_rotated_series_takes_over_and_the_old_one_still_verifies() -> None:
 def test_a_payer_of_an_unknown_range_is_forged() -> None:
     keys = VendorKeys(vendor_ring())
     with pytest.raises(Forged, match="payer_range_unknown"):
-        keys.secret("news", "0002" + "0" * 12)
+        keys.secret("news", "0003" + "0" * 12)
 
 
 def test_a_payers_secret_depends_on_range_vendor_and_payer() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from farthing.errors import (
     Denied,
+    Expired,
     Malformed,
     Mismatch,
     Overlimit,
@@ -122,6 +123,20 @@ def test_pieces_near_their_end_are_not_sold_and_expired_ones_are_written_off() -
     scene.broker.lapse()
     assert balance(scene, f"stock/{VENDOR}") == 0
     assert balance(scene, "commission/") == -2 * 1_800
+
+
+def test_a_batch_that_is_sold_out_is_not_bought_again() -> None:
+    scene = stocked(count=1)
+    scene.buy(2_000)
+    with pytest.raises(Mismatch, match="batch_on_the_shelf"):
+        scene.broker.run("grant", batch(scene.vendor.ring, 1, 2_000), OPERATOR)
+
+
+def test_a_batch_that_would_not_be_sold_is_not_bought() -> None:
+    scene = Scene()
+    old = batch(scene.vendor.ring, 1, 2_000, expires_at_s=NOW_S + SHELF_LIFE_S)
+    with pytest.raises(Expired, match="batch_near_its_end"):
+        scene.broker.run("grant", old, OPERATOR)
 
 
 def test_only_the_operator_buys_and_only_of_the_vendor_it_names() -> None:
