@@ -22,7 +22,7 @@ from farthing.vendor.commands import (
 )
 from farthing.vendor.endpoints import Doors
 from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
-from farthing.vendor.prices import read
+from farthing.vendor.prices import anything, read
 from farthing.wire import mpp, x402, x402_response
 from farthing.wire.offers import Receipt, Received, target_of
 from tests.kit import millicent, payword
@@ -71,11 +71,17 @@ class Shop:
     """A vendor's gate and its site."""
 
     def __init__(
-        self, prices: str = ROUTE, *, store: marks.Marks | None = None, realm: str = ""
+        self,
+        prices: str = ROUTE,
+        *,
+        store: marks.Marks | None = None,
+        realm: str = "",
+        verified: bool = True,
     ) -> None:
+        """`verified` false: the prices may ask of the schemes what they do not offer yet."""
         self.clock, self.ring = Clock(), gate_ring()
         self.store: marks.Marks = store or MemoryMarks()
-        self.prices = prices
+        self.prices, self._verified = prices, verified
         self.origin: Origin = lambda _: PAGE
         self.broker: Callable[[AskBroker], Json] = _no_broker
         self.visits: list[AskOrigin] = []
@@ -89,7 +95,8 @@ class Shop:
         setting = setting_of(self.ring, vendor_id=VENDOR)
         self.gate = Gate(setting, schemes=SCHEMES, realm=realm)
         self.doors = Doors(self.gate)
-        self.book = read(self.prices, currency="eur", known=SCHEMES, verify=self.gate.verify_route)
+        verify = self.gate.verify_route if self._verified else anything
+        self.book = read(self.prices, currency="eur", known=SCHEMES, verify=verify)
 
     def walk(self, request: Request) -> Walk:
         priced = self.book.find(request.method, request.path)
@@ -123,6 +130,10 @@ class Shop:
     def start(self, *headers: tuple[str, str], path: str = PATH, method: str = "GET") -> "Walking":
         """A request that is served command by command."""
         return Walking(self, self.walk(asking(*headers, path=path, method=method)))
+
+    def outcome(self, question: Json) -> Answer:
+        """What the outcome door says."""
+        return self.run(self.doors.outcome(codec.canonical(question)))
 
     def find(self, k: str) -> marks.Payment | None:
         found: marks.Payment | None = self.store.do_now(marks.Find(k=k))

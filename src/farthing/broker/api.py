@@ -24,7 +24,7 @@ from farthing.broker.store import Caller
 from farthing.broker.web import BODY_BYTES_MAX, authorize, bearer, key_of, problem_of
 from farthing.errors import BadRequest, Broken, Denied, Malformed, Refusal, TooLarge, Unknown
 from farthing.rails.manual import PayoutState
-from farthing.schemes.contract import Operation
+from farthing.schemes.contract import Account, Operation
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024  # of claims: the batch limit of the trust programme
 JSON_TYPE = "application/json"
@@ -201,6 +201,20 @@ async def grant(
     return await _operate(request, scheme, "grant", data, "redeem")
 
 
+@post("/vendors/{vendor_id:str}/grants/{scheme:str}")
+async def buy_ahead(
+    request: StrictRequest, vendor_id: FromPath[str], scheme: FromPath[str], data: JSONBody[Any]
+) -> Response[bytes]:
+    """The operator takes what a vendor offers the broker: a warehouse's batch (scope admin)."""
+    _caller(request, "admin")
+    engine = _engine(request)
+    found = engine.books.account(vendor_id)
+    if found.role != "vendor":
+        raise Denied("wrong_kind_of_account", "only vendors have something to grant")
+    account = Account(id=vendor_id, role="broker")
+    return _json(await engine.operations.run(scheme, "grant", data, account, _key(request)))
+
+
 @post("/redeem/{scheme:str}", request_max_body_size=BATCH_BYTES_MAX)
 async def redeem(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Batch]
@@ -290,6 +304,7 @@ def build(engine: Engine, documents: Documents, lifespan: Lifespan | None = None
             issue,
             take_back,
             grant,
+            buy_ahead,
             redeem,
             keys,
             revocations,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import apsw
 import structlog
 from litestar import Litestar
 
@@ -40,7 +41,8 @@ DATABASE = "broker.db"
 RING = "keys.ring"
 ROOT_KEY = "farthing/broker/root/1"
 VAULT_KEY = "farthing/broker/vault/1"
-SIGNING = (ROOT_KEY, *(key for one in registry.all_schemes() for key in one.mint.signing))
+ROTATING = tuple(key for one in registry.all_schemes() for key in one.mint.signing)
+SIGNING = (ROOT_KEY, *ROTATING)  # the root is what vendors have pinned: it stays
 SEALING = (VAULT_KEY, *(key for one in registry.all_schemes() for key in one.mint.sealing))
 SKEW_S = 120  # how far back a clock may be set between two starts
 LIST_LIFE_S = 300  # gates ask each minute; five missed ones are an alarm
@@ -222,6 +224,26 @@ class Broker:
         root = self.ring.current(ROOT_KEY)
         sig = signing.sign(root.secret, codec.canonical(document))
         return codec.canonical(document | {"sig": f"ed25519:{codec.b64u(sig)}"})
+
+
+def backup(data_dir: Path, to: Path) -> None:
+    """Copy the books of a running or stopped broker; `Misconfigured` if `to` exists.
+
+    The copy is of one moment, and holds no key.
+    """
+    if to.exists():
+        raise Misconfigured("file_exists", f"{to} exists; name another file")
+    if not (data_dir / DATABASE).exists():
+        raise Misconfigured("broker_missing", "no broker here; run: farthing broker init")
+    source = apsw.Connection(str(data_dir / DATABASE), flags=apsw.SQLITE_OPEN_READWRITE)
+    target = apsw.Connection(str(to))
+    try:
+        with target.backup("main", source, "main") as copy:
+            copy.step()
+    finally:
+        target.close()
+        source.close()
+    to.chmod(0o600)
 
 
 @contextlib.asynccontextmanager

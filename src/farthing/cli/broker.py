@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import typer
 
+from farthing import codec
 from farthing.broker import app as brokers
 from farthing.broker.audit import audit as read_books
 from farthing.cli import output, servers
@@ -132,6 +133,26 @@ def add_vendor(
     _give_tokens(opened, "redeem", token_file, as_json=as_json)
 
 
+@vendor_app.command("buy")
+def buy(
+    name: Annotated[str, typer.Argument(help="Whose scrip.")],
+    batch: Annotated[Path, typer.Argument(help="The file that the vendor made.")],
+    data: Data = Path("broker"),
+) -> None:
+    """Buy a batch of scrip that a vendor minted ahead, at the discount in it.
+
+    Example: farthing broker vendor buy gazette batch.json
+    """
+    try:
+        message = msgspec.json.decode(batch.read_bytes())
+    except (OSError, msgspec.DecodeError) as wrong:
+        raise Misconfigured("batch_unreadable", f"{batch}: {wrong}") from None
+    digest = codec.b64u(codec.digest(message))
+    bought = call(data, "POST", f"/vendors/{name}/grants/millicent", message, key=f"b{digest}")
+    answer = bought["answer"]
+    output.say(f"{name}: bought {answer['pieces']} pieces worth {answer['faceMicro']} micro")
+
+
 def _give_tokens(opened: Any, scope: str, token_file: Path | None, *, as_json: bool) -> None:
     """Show an account's tokens, or put the one of `scope` into a file and show none."""
     if token_file is not None:
@@ -184,6 +205,66 @@ def keys(data: Data = Path("broker")) -> None:
         output.print_json(msgspec.json.decode(broker.key_document()))
     finally:
         broker.close()
+
+
+@app.command()
+def rotate(
+    name: Annotated[str, typer.Argument(help="A key's purpose, as `keys` prints it.")],
+    data: Data = Path("broker"),
+) -> None:
+    """Make a new signing key; what the old one signed stays good. Restart the broker after it.
+
+    Example: farthing broker rotate farthing/payword/certificate/1
+    """
+    broker = brokers.Broker.open(data)
+    try:
+        if name not in brokers.ROTATING:
+            raise Misconfigured("key_unknown", f"keys are {', '.join(brokers.ROTATING)}")
+        key = broker.ring.rotate(name, secrets.token_bytes(32))
+    finally:
+        broker.close()
+    output.say(f"{name}: the key is now {key.id}")
+
+
+@app.command()
+def revoke(
+    scheme: Annotated[str, typer.Argument(help="As in payword.")],
+    name: Annotated[str, typer.Argument(help="What to bar: a certificate's serial.")],
+    data: Data = Path("broker"),
+) -> None:
+    """Put a name on a scheme's list; gates fetch it each minute.
+
+    Example: farthing broker revoke payword p_0123456789ab
+    """
+    call(data, "POST", f"/revoke/{scheme}", {"name": name})
+    output.say(f"{scheme}: {name} is on the list")
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
+    data: Data = Path("broker"),
+) -> None:
+    """Copy the books while the broker runs. The keys are not in it: keep them apart.
+
+    Example: farthing broker backup books.db
+    """
+    brokers.backup(data, to)
+    output.say(f"{to} holds the books as they were; keep keys.ring and keys.secret elsewhere")
+
+
+@app.command()
+def clear(data: Data = Path("broker"), as_json: AsJson = False) -> None:
+    """Show the payouts that are to be made at the bank.
+
+    Example: farthing broker clear --json
+    """
+    payouts = call(data, "GET", "/payouts")
+    if as_json:
+        output.print_json(payouts)
+        return
+    for payout in payouts:
+        output.say(msgspec.json.encode(payout).decode())
 
 
 @app.command()

@@ -2,13 +2,17 @@
 
 import asyncio
 import os
+import secrets
+import time
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from farthing.cli import output, servers
-from farthing.money import show_micro
+from farthing.money import parse_amount, show_micro
+from farthing.vendor import minting
 from farthing.vendor.app import Config, Vendor, fetch_broker
 from farthing.vendor.report import report as make_report
 
@@ -98,6 +102,72 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
             for row in rows
         ],
     )
+
+
+@app.command()
+def stock(
+    pieces: Annotated[int, typer.Option(help="How many pieces, at most 50 in a batch.")],
+    value: Annotated[str, typer.Option(help="What each is worth, as in 1c.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the broker's operator.")],
+    discount: Annotated[int, typer.Option(help="For the broker, parts per 10,000.")] = 1000,
+    data: Data = Path("vendor"),
+) -> None:
+    """Mint scrip ahead for a broker that buys it in bulk. The file is as good as money.
+
+    Example: farthing vendor stock --pieces 50 --value 1c -o batch.json
+    """
+    vendor = Vendor(data)
+    try:
+        wanted = minting.Wanted(
+            count=pieces, value_micro=parse_amount(value).micro, discount_e4=discount
+        )
+        first: int = vendor.store.do_now(
+            minting.lease_for(vendor.ring, wanted, secrets.token_bytes(32))
+        )
+        made = minting.batch(
+            vendor.ring,
+            wanted,
+            vendor_id=vendor.config.vendor_id,
+            currency=vendor.config.currency,
+            first_index=first,
+            entropy=secrets.token_bytes(32 + pieces * minting.PAYER_BYTES),
+            now_s=int(time.time()),
+        )
+    finally:
+        vendor.store.close()
+    output.write_private(out, msgspec.json.encode(made).decode())
+    output.say(f"{pieces} pieces are in {out}; the operator runs: farthing broker vendor buy")
+
+
+@app.command()
+def rotate(
+    name: Annotated[str, typer.Argument(help="challenge, receipt, change or stock.")],
+    data: Data = Path("vendor"),
+) -> None:
+    """Make a new key; what was made with the old one stays good.
+
+    Example: farthing vendor rotate change
+    """
+    vendor = Vendor(data)
+    vendor.store.close()
+    key = minting.rotate(vendor.ring, minting.purpose_of(name), secrets.token_bytes(32))
+    output.say(f"{name}: the key is now {key.id}; running gates notice within a second")
+
+
+@app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="challenge, receipt, change, licence or stock.")],
+    key_id: Annotated[str, typer.Argument(help="The key's id, as in 0000000002.")],
+    data: Data = Path("vendor"),
+) -> None:
+    """Take a key out of use for good: what was made with it is worth nothing any more.
+
+    Example: farthing vendor revoke change 0000000002
+    """
+    vendor = Vendor(data)
+    vendor.store.close()
+    minting.revoke(vendor.ring, minting.purpose_of(name), key_id)
+    output.say(f"{name} {key_id} is revoked; running gates notice within a second")
 
 
 @app.command()

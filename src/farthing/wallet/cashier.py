@@ -13,7 +13,7 @@ can dodge the budget per site; the budgets per payment and per day hold whatever
 from collections.abc import Callable
 from functools import partial
 
-from farthing.errors import Mismatch
+from farthing.errors import Mismatch, Unsupported
 from farthing.wallet.choice import Choice, Guide, place_of, require_payable, site_of
 from farthing.wallet.commands import Purchase, Request, TakeOver
 from farthing.wallet.driver import Driver, Session, drive
@@ -93,7 +93,11 @@ def _settle(guide: Guide, broker_id: str, vendor_id: str) -> Flow[Settled]:
     )
     settled: list[tuple[Purchase, Verdict]] = []
     for purchase in found:
-        settled.append((purchase, (yield from look_up(guide, purchase, unseen=True))))
+        try:
+            verdict = yield from look_up(guide, purchase, unseen=True)
+        except Unsupported:  # made with a scheme or an account that this wallet is opened without
+            verdict = Verdict.UNDECIDED
+        settled.append((purchase, verdict))
     return tuple(settled)
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,41 @@ def test_the_registered_schemes_are_served_with_the_rings_keys(tmp_path: Path) -
         broker.close()
 
     asyncio.run(talk())
+
+
+def test_a_backup_is_the_books_of_one_moment_without_a_key(tmp_path: Path) -> None:
+    data = tmp_path / "broker"
+    make(data)
+    broker = Broker.open(data)
+    copy = tmp_path / "books.db"
+    try:
+        apps.backup(data, copy)
+    finally:
+        broker.close()
+    assert copy.stat().st_mode & 0o077 == 0
+    with pytest.raises(Misconfigured, match="file_exists"):
+        apps.backup(data, copy)
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    copy.rename(other / apps.DATABASE)
+    for name in (apps.RING, "keys.secret"):
+        shutil.copy(data / name, other / name)
+    restored = Broker.open(other)
+    try:
+        assert restored.engine.books.identity == broker.engine.books.identity
+    finally:
+        restored.close()
+
+
+def test_every_key_that_a_registered_scheme_needs_is_made_and_the_signing_ones_are_public(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path)
+    broker = Broker.open(tmp_path)
+    try:
+        document = msgspec.json.decode(broker.key_document())
+        assert {key["purpose"] for key in document["keys"]} == set(apps.SIGNING)
+        for purpose in (*apps.SIGNING, *apps.SEALING):
+            assert broker.ring.current(purpose).secret
+    finally:
+        broker.close()

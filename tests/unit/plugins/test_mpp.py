@@ -14,7 +14,7 @@ from farthing.plugins.mpp import FarthingMethods, method
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.wallet.policy import Limits
-from tests.unit.plugins.town import Town, town_in
+from tests.unit.wallet.town import Town, town_in
 
 
 @pytest.fixture

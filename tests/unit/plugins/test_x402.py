@@ -17,7 +17,7 @@ from farthing.schemes.chain.payword import PAYWORD
 from farthing.wallet.commands import Purchase
 from farthing.wallet.policy import Limits
 from farthing.wire.offers import Received
-from tests.unit.plugins.town import Town, town_in
+from tests.unit.wallet.town import Town, town_in
 
 ALLOWED: Any = {"allowed_assets": [{"network": "farthing:*", "asset": "microeur"}]}
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from farthing import marks
-from farthing.errors import Broken, HoldLost, OriginFailed, Refusal, Unavailable, Undecided
+from farthing.errors import Broken, HoldLost, OriginFailed, Refusal
 from farthing.schemes.contract import Dialect
 from farthing.vendor.commands import Aborted, AskOrigin, OriginAnswered
 from farthing.vendor.delivery import STORED_BODY_S
@@ -275,7 +275,3 @@ def test_no_secret_stands_in_any_answer() -> None:
         for name in ("challenge", "receipt", "own-series", "payer-range", "burn"):
             assert canary(name).hex() not in text
             assert canary(name).decode() not in text
-
-
-assert Unavailable
-assert Undecided

@@ -14,7 +14,7 @@ from farthing.errors import (
     Unfunded,
     Unsupported,
 )
-from farthing.wallet.choice import choose, is_paid, place_of, read_offers
+from farthing.wallet.choice import choose, is_paid, place_of, read_offers, site_of
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.policy import Limits
 from farthing.wire.offers import Received
@@ -89,6 +89,20 @@ def test_an_origin_is_read_from_its_url(
 def test_an_origin_that_is_not_secure_is_denied(url: str) -> None:
     with pytest.raises(Denied, match="site_not_secure"):
         place_of(url)
+
+
+@pytest.mark.parametrize(
+    ("authority", "site"),
+    [
+        ("news.example", "https://news.example"),
+        ("News.Example:443", "https://news.example"),
+        ("news.example:8443", "https://news.example:8443"),
+        ("127.0.0.1:8402", "http://127.0.0.1:8402"),
+        ("localhost", "http://localhost"),
+    ],
+)
+def test_a_host_is_asked_over_https_except_on_this_machine(authority: str, site: str) -> None:
+    assert site_of(authority) == site
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from farthing.wallet.commands import (
     Reserve,
     Settle,
     Spent,
+    TakeOver,
     Unsettled,
     Wish,
 )
@@ -362,6 +363,23 @@ def test_what_is_held_by_a_living_flow_is_not_abandoned(world: World) -> None:
     assert (len(purchases), len(asks)) == (1, 0)
     flow = fetch(world.guide(), get("/a"))
     flow.close()
+
+
+def test_open_purchases_are_taken_over_by_vendor_or_all_together(world: World) -> None:
+    made = purchase_on(world)
+    all_of_them = TakeOver(now_s=world.now_s())
+    elsewhere = TakeOver(broker_id=BROKER, vendor_id="another", now_s=world.now_s())
+    there = TakeOver(broker_id=BROKER, vendor_id=VENDOR, now_s=world.now_s())
+    assert world.store.do(all_of_them) == ()
+    world.store.let_go((made.id,))
+    assert world.store.do(elsewhere) == ()
+    assert [found.id for found in world.store.do(there)] == [made.id]
+    assert world.store.do(all_of_them) == ()
+    world.store.let_go((made.id,))
+    assert [found.id for found in world.store.do(all_of_them)] == [made.id]
+    settled(world, made, instruments=(made.paid.spent,))
+    world.store.let_go((made.id,))
+    assert world.store.do(all_of_them) == ()
 
 
 def test_a_refused_give_back_sets_the_instrument_aside(world: World) -> None:

@@ -151,6 +151,22 @@ def test_required_out_of_order_is_malformed(value: str) -> None:
         x402.read_required(value, now_s=NOW_S)
 
 
+def test_one_entry_by_itself_says_offer_site_and_request() -> None:
+    whole = received()
+    found = x402.read_entry(whole.echo["accepted"], now_s=NOW_S)
+    assert found.offer == msgspec.structs.replace(whole.offer, description="")
+    assert (found.site, found.realm) == ("https://news.example", "news.example")
+    assert (found.target, found.expires_at_s) == ("GET /a/1093", NOW_S + 300)
+
+
+def test_entry_of_another_scheme_or_a_broken_site_is_refused() -> None:
+    entry = received().echo["accepted"]
+    with pytest.raises(Unsupported, match="method_unsupported"):
+        x402.read_entry({**entry, "scheme": "exact"}, now_s=NOW_S)
+    with pytest.raises(Malformed, match="resource_url_malformed"):
+        x402.read_entry({**entry, "extra": {**entry["extra"], "site": "http://["}}, now_s=NOW_S)
+
+
 def test_offer_over_a_limit_is_not_written() -> None:
     long = msgspec.structs.replace(OFFER, external_id="x" * 129)
     with pytest.raises(Misconfigured, match="external_id_too_long"):
@@ -184,10 +200,24 @@ def test_payment_without_identifier_is_known_by_its_payload() -> None:
     assert x402.read_payment(codec.b64(reordered)).k == "x402:" + digest
 
 
-def test_identifier_goes_out_only_where_it_was_offered() -> None:
+def test_identifier_goes_out_only_where_it_was_offered_and_the_key_follows() -> None:
     message = opened(REQUIRED)
     del message["extensions"]
-    assert "extensions" not in opened(x402.payment(received(sealed(message)), PAYLOAD, PAYMENT_ID))
+    without = received(sealed(message))
+    assert "extensions" not in opened(x402.payment(without, PAYLOAD, PAYMENT_ID))
+    for offered in (received(), without):
+        value = x402.payment(offered, PAYLOAD, PAYMENT_ID)
+        assert x402.read_payment(value).k == x402.key_of(offered, PAYLOAD, PAYMENT_ID)
+
+
+def test_identified_payload_is_known_by_its_identifier_once_the_client_has_moved_it() -> None:
+    made = x402.identified(PAYLOAD, PAYMENT_ID)
+    extensions = made.pop("__extensions")
+    assert made == PAYLOAD
+    found = x402.read_payment(payment_with(payload=made, extensions=extensions))
+    entry = received().echo["accepted"]
+    assert found.k == PAYMENT_ID
+    assert x402.key_of(x402.read_entry(entry, now_s=NOW_S), PAYLOAD, PAYMENT_ID) == PAYMENT_ID
 
 
 @pytest.mark.parametrize(

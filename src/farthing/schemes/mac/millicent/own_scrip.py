@@ -113,7 +113,7 @@ def verify_payment(
 
 
 def verify_return(setting: Setting, order: Return, now_s: int) -> None:
-    """Broker scrip that goes back to money, in its grace too; `WrongVendor`, `Expired`, `Forged`."""
+    """Broker scrip that goes back to money; in its grace too. `Expired`, `Forged`."""
     require_renewable(order.scrip, now_s)
     k_sig = _require_own(setting, order.scrip)
     expected = burn_sig(k_sig, order.scrip.cert, order.nonce)

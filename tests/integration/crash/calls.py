@@ -1,0 +1,404 @@
+"""One request of every kind that broker and gate answer, each as its caller would send it.
+
+The table is by route as the routers have them; `test_lost_reply` holds it against them.
+"""
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from farthing import codec, ids, marks
+from farthing.schemes import registry
+from farthing.schemes.contract import (
+    Asked,
+    At,
+    Binding,
+    Dialect,
+    Instrument,
+    Json,
+    Need,
+    Paid,
+    Purse,
+    Setting,
+)
+from farthing.vendor import endpoints
+from farthing.vendor.app import Vendor, licence_of, new_keys
+from farthing.wallet.app import NoKeys
+from farthing.wire import mpp, x402
+from farthing.wire.offers import Received, target_of
+from tests.integration.crash.fleet import PRICE_MICRO, VENDOR, Fleet
+from tests.integration.crash.middle import Message, ask
+from tests.kit.parties import Ring
+
+BROKER_ID = "crash-broker"
+PAYER = "ann"
+LOAD_MICRO = 2_000
+ENTROPY_BYTES = 512
+REFERENCE_BYTES = 8
+DIALECT_HEADERS: Mapping[Dialect, str] = {"mpp": "www-authenticate", "x402": "payment-required"}
+
+
+class Call(NamedTuple):
+    """One request, and whom it is for."""
+
+    to: str
+    """broker or gate."""
+    request: bytes
+
+
+class Kind(NamedTuple):
+    """A kind of request."""
+
+    name: str
+    make: Callable[[], Call]
+    moves: bool = True
+    """Whether its first arrival changes the books."""
+    bodiless: bool = False
+
+
+def at_now() -> At:
+    return At(now_s=int(time.time()), entropy=os.urandom(ENTROPY_BYTES))
+
+
+class Callers:
+    """The operator, a payer and a vendor of one fleet, writing their requests by hand."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._ports = {
+            "broker": urlsplit(fleet.broker_url).port or 0,
+            "gate": urlsplit(fleet.gate_url).port or 0,
+        }
+        opened = fleet.call(
+            "/accounts",
+            {"id": PAYER, "creditLimitMicro": 10**6, "payoutTo": "DE00 1234"},
+        )
+        fleet.tokens[PAYER] = opened["tokens"]
+        fleet.top_up(PAYER, 10**6, "RF-callers")
+        self._chain: Instrument | None = None
+
+    # --- bytes ----------------------------------------------------------------------------------
+
+    def port(self, party: str) -> int:
+        return self._ports[party]
+
+    def _request(
+        self, to: str, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> Call:
+        lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{self._ports[to]}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body:
+            lines += ["content-type: application/json", f"content-length: {len(body)}"]
+        return Call(to, "\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+    def _say(self, call: Call) -> Message:
+        (answer,) = ask(self._ports[call.to], call.request)
+        return answer
+
+    def _done(self, call: Call) -> Any:
+        answer = self._say(call)
+        assert answer.status in {200, 201}, answer.raw
+        return msgspec.json.decode(answer.body)
+
+    def get(self, to: str, path: str, token: str = "") -> Call:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return self._request(to, "GET", path, headers)
+
+    def post(self, path: str, body: Json, token: str) -> Call:
+        """To the broker, under a key of its own."""
+        headers = {
+            "authorization": f"Bearer {token}",
+            "idempotency-key": secrets.token_hex(16),
+        }
+        return self._request("broker", "POST", path, headers, msgspec.json.encode(body))
+
+    @property
+    def _operator(self) -> str:
+        return self._fleet.admin_token
+
+    @property
+    def _pay(self) -> str:
+        return self._fleet.tokens[PAYER]["pay"]
+
+    @property
+    def _redeem(self) -> str:
+        return self._fleet.tokens[VENDOR]["redeem"]
+
+    # --- accounts and money ---------------------------------------------------------------------
+
+    def open_account(self) -> Call:
+        return self.post("/accounts", {"id": f"n{secrets.token_hex(6)}"}, self._operator)
+
+    def change_account(self) -> Call:
+        body = {
+            "id": PAYER,
+            "creditLimitMicro": 10**6 + secrets.randbelow(10**6),
+            "payoutTo": "DE00 1234",
+        }
+        return self.post(f"/accounts/{PAYER}", body, self._operator)
+
+    def top_up(self) -> Call:
+        reference = f"RF-{secrets.token_hex(REFERENCE_BYTES)}"
+        body = {"amountMicro": 100_000, "payer": PAYER, "reference": reference}
+        return self.post("/topup", body, self._operator)
+
+    def pay_out(self) -> Call:
+        return self.post("/payout", {"amountMicro": 10_000, "role": "payer"}, self._pay)
+
+    def step_payout(self) -> Call:
+        made = self._done(self.pay_out())["payout"]
+        return self.post(f"/payouts/{made}", {"state": "exported"}, self._operator)
+
+    def transfer(self) -> Call:
+        body = {"id": secrets.token_hex(16), "to": f"vendor/{VENDOR}", "amountMicro": 5}
+        return self.post("/transfer", body, self._pay)
+
+    # --- instruments ----------------------------------------------------------------------------
+
+    def purse(self, scheme: str) -> Purse:
+        setting = Setting(
+            broker_id=BROKER_ID,
+            currency="eur",
+            ring=NoKeys(),
+            broker_url=self._fleet.broker_url,
+        )
+        return registry.by_name(scheme).purse(setting)
+
+    def _need(self) -> Need:
+        return Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR)
+
+    def issue(self, scheme: str) -> Call:
+        asked = self.purse(scheme).ask(self._need(), at_now())
+        return self.post(f"/issue/{scheme}", asked.message, self._pay)
+
+    def load(self, scheme: str) -> Instrument:
+        purse = self.purse(scheme)
+        asked = purse.ask(self._need(), at_now())
+        answer = self._done(self.post(f"/issue/{scheme}", asked.message, self._pay))["answer"]
+        received = purse.receive(asked, answer, at_now())
+        assert isinstance(received, tuple), "loading is one errand"
+        return received[0]
+
+    def give_back(self) -> Call:
+        """To the vendor: burn a piece of scrip."""
+        asked = self.purse("millicent").give_back(self.load("millicent"), at_now())
+        return self._mint("take-back", "millicent", asked)
+
+    def _mint(self, operation: str, scheme: str, asked: Asked) -> Call:
+        path = f"{endpoints.PREFIX}{operation}/{scheme}"
+        return self._request("gate", "POST", path, {}, msgspec.json.encode(asked.message))
+
+    def cash_out(self) -> Call:
+        """To the broker: the vendor's receipt for burned scrip."""
+        purse = self.purse("millicent")
+        asked = purse.give_back(self.load("millicent"), at_now())
+        burned = self._done(self._mint("take-back", "millicent", asked))["answer"]
+        following = purse.receive(asked, burned, at_now())
+        assert isinstance(following, Asked), "the receipt goes to the broker"
+        return self.post("/take-back/millicent", following.message, self._pay)
+
+    def revoke(self) -> Call:
+        """The key of a certificate is lost."""
+        serial = self.load("payword").id.partition(":")[2]
+        return self.post("/take-back/payword", {"serial": serial}, self._pay)
+
+    def grant(self) -> Call:
+        """A new vendor's licence."""
+        name = f"v{secrets.token_hex(6)}"
+        opened = self._done(self.post("/accounts", {"id": name, "role": "vendor"}, self._operator))
+        keys = new_keys(os.urandom(224), name, int(time.time()))
+        licence = licence_of(cast(Any, Ring(*keys)))
+        return self.post("/grant/millicent", licence, opened["tokens"]["redeem"])
+
+    # --- pages ----------------------------------------------------------------------------------
+
+    def page(self, scheme: str, dialect: Dialect, area: str, method: str = "GET") -> Call:
+        """A paid request for a page."""
+        return self._paid(scheme, dialect, area, method)[0]
+
+    def _paid(
+        self, scheme: str, dialect: Dialect, area: str, method: str = "GET"
+    ) -> tuple[Call, Paid, str]:
+        path = f"/{area}/1.html?{secrets.token_hex(6)}"
+        unpaid = self._request("gate", method, path, {})
+        (challenge,) = ask(self._ports["gate"], unpaid.request)
+        received = self._offer(challenge, scheme, dialect)
+        k = str(received.echo["id"]) if dialect == "mpp" else ids.new_id("w", os.urandom(16))
+        binding = Binding(
+            dialect=dialect,
+            k=k,
+            method=method,
+            host=f"127.0.0.1:{self._ports['gate']}",
+            path_query=path,
+            target=target_of(method, path),
+        )
+        instrument = self._chain if scheme == "payword" else self.load(scheme)
+        purse = self.purse(scheme)
+        if instrument is None:
+            _, instrument = purse.open(self.load(scheme), received.offer, at_now())
+        paid = purse.pay(instrument, received.offer, binding, at_now())
+        assert isinstance(paid, Paid), "these schemes pay at once"
+        if scheme == "payword":
+            worth_micro = 0 if paid.after is None else paid.after.worth_micro
+            self._chain = paid.after if worth_micro >= PRICE_MICRO else None
+        if dialect == "mpp":
+            name, value = mpp.authorization(received, paid.payload)
+        else:
+            name, value = "PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k)
+            k = x402.key_of(received, paid.payload, k)
+        return self._request("gate", method, path, {name: value}), paid, k
+
+    def _offer(self, challenge: Message, scheme: str, dialect: Dialect) -> Received:
+        assert challenge.status == 402, challenge.raw
+        lines = challenge.head.decode("latin-1").split("\r\n")
+        named = [line.partition(": ") for line in lines if ": " in line]
+        values = [value for name, _, value in named if name.lower() == DIALECT_HEADERS[dialect]]
+        if dialect == "mpp":
+            offers = mpp.read_challenges(values)
+        else:
+            offers = x402.read_required(values[0], now_s=int(time.time()))
+        return next(offer for offer in offers if offer.offer.scheme == scheme)
+
+    def outcome(self, scheme: str) -> Call:
+        """What became of a payment, asked by whoever can show it."""
+        call, paid, k = self._paid(scheme, "mpp", "pages")
+        assert self._say(call).status == 200
+        question = codec.canonical({"k": k, "payload": paid.payload})
+        return self._request("gate", "POST", endpoints.OUTCOME_PATH, {}, question)
+
+    # --- claims ---------------------------------------------------------------------------------
+
+    def _claims(self, scheme: str) -> list[Json]:
+        """A fresh payment, as the vendor shows it to the broker."""
+        assert self._say(self.page(scheme, "mpp", "pages")).status == 200
+        return asyncio.run(_newest_claims(self._fleet.folder / "gate", scheme))
+
+    def redeem(self, scheme: str) -> Call:
+        return self.post(f"/redeem/{scheme}", {"claims": self._claims(scheme)}, self._redeem)
+
+    def _facilitator(self, **more: Json) -> dict[str, Json]:
+        wanted: dict[str, Json] = {
+            "scheme": x402.SCHEME,
+            "network": ids.network(BROKER_ID),
+            "asset": "microeur",
+            "amount": str(PRICE_MICRO),
+            "payTo": VENDOR,
+            "maxTimeoutSeconds": 300,
+            "extra": {"method": "millicent", "terms": {"variant": self._variant()}},
+        }
+        payload = self._claims("millicent")[0]
+        return {
+            "x402Version": x402.VERSION,
+            "paymentPayload": {
+                "x402Version": x402.VERSION,
+                "accepted": wanted,
+                "payload": payload,
+            },
+            "paymentRequirements": wanted,
+        } | more
+
+    def _variant(self) -> str:
+        return registry.by_name("millicent").traits.variant
+
+    def verify(self) -> Call:
+        return self.post("/verify", self._facilitator(), self._redeem)
+
+    def settle(self) -> Call:
+        return self.post("/settle", self._facilitator(), self._redeem)
+
+    def reserve(self) -> Call:
+        return self.post("/settle", self._facilitator(reserve={"atEnd": "void"}), self._redeem)
+
+    def step(self, path: str) -> Call:
+        reserved = self._done(self.reserve())
+        body = {"transaction": reserved["transaction"], "reservation": 1}
+        return self.post(path, body, self._redeem)
+
+    # --- the table ------------------------------------------------------------------------------
+
+    def broker_kinds(self) -> dict[str, list[Kind]]:
+        """By method and route."""
+        read = partial(Kind, moves=False)
+        both = ("millicent", "payword")
+        return {
+            "POST /accounts": [Kind("accounts", self.open_account)],
+            "POST /accounts/{account_id}": [Kind("change", self.change_account)],
+            "POST /topup": [Kind("topup", self.top_up)],
+            "POST /payout": [Kind("payout", self.pay_out)],
+            "POST /payouts/{payout_id}": [Kind("step payout", self.step_payout)],
+            "POST /issue/{scheme}": [Kind(f"issue {s}", partial(self.issue, s)) for s in both],
+            "POST /take-back/{scheme}": [
+                Kind("cash out", self.cash_out),
+                Kind("revoke", self.revoke),
+            ],
+            "POST /grant/{scheme}": [Kind("grant", self.grant)],
+            "POST /redeem/{scheme}": [
+                Kind(f"redeem {s}", partial(self.redeem, s)) for s in both
+            ],
+            "POST /transfer": [Kind("transfer", self.transfer)],
+            "POST /verify": [read("verify", self.verify)],
+            "POST /settle": [Kind("settle", self.settle), Kind("reserve", self.reserve)],
+            "POST /capture": [Kind("capture", partial(self.step, "/capture"))],
+            "POST /void": [Kind("void", partial(self.step, "/void"))],
+            "GET /supported": [read("supported", partial(self.get, "broker", "/supported"))],
+            "GET /payouts": [
+                read("payouts", partial(self.get, "broker", "/payouts", self._operator))
+            ],
+            "GET /balance": [read("balance", partial(self.get, "broker", "/balance", self._pay))],
+            "GET /statement": [
+                read("statement", partial(self.get, "broker", "/statement", self._pay))
+            ],
+            "GET /.well-known/farthing-keys": [
+                read("keys", partial(self.get, "broker", "/.well-known/farthing-keys"))
+            ],
+            "GET /health": [read("health", partial(self.get, "broker", "/health"))],
+        }
+
+    def gate_kinds(self) -> dict[str, list[Kind]]:
+        """By method and door; a page stands for every priced route."""
+        read = partial(Kind, moves=False)
+        dialects: tuple[Dialect, ...] = ("mpp", "x402")
+        pages = [
+            Kind(f"{area} {scheme} {dialect}", partial(self.page, scheme, dialect, area))
+            for scheme in ("millicent", "payword")
+            for dialect in dialects
+            for area in ("pages", "sure", "kept")
+        ]
+        head = partial(self.page, "millicent", "mpp", "pages", "HEAD")
+        return {
+            "GET page": [*pages, Kind("head", head, bodiless=True)],
+            f"POST {endpoints.OUTCOME_PATH}": [
+                read(f"outcome {s}", partial(self.outcome, s)) for s in ("millicent", "payword")
+            ],
+            f"POST {endpoints.PREFIX}take-back/millicent": [Kind("burn", self.give_back)],
+            f"GET {endpoints.KEYS_PATH}": [
+                read("gate keys", partial(self.get, "gate", endpoints.KEYS_PATH))
+            ],
+            f"GET {endpoints.PRICES_PATH}": [
+                read("prices", partial(self.get, "gate", endpoints.PRICES_PATH))
+            ],
+        }
+
+
+async def _newest_claims(folder: Path, scheme: str) -> list[Json]:
+    """As a sweep would send the newest claim, which stays pending."""
+    vendor = Vendor(folder)
+    try:
+        till = vendor.gate.tills[scheme]
+        rows: list[tuple[int, marks.Claim]] = await vendor.store.do(
+            marks.Pending(scheme=scheme, count=10_000)
+        )
+        newest = (rows[-1][1],)
+        keys = till.archive(newest)
+        memory = await vendor.store.do(marks.Read(keys=keys)) if keys else marks.NOTHING
+        return till.sweep(newest, memory, at_now())
+    finally:
+        await vendor.close()

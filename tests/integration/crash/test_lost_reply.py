@@ -1,0 +1,180 @@
+"""An answer that is lost on the way: the same request again gets the same answer, and moves nothing.
+
+Every route of broker and gate, each answer cut in three places, asked again on a new connection,
+twice on that, and after both parties were killed and started again.
+"""
+
+import hashlib
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from farthing.broker.app import Broker, asgi_app
+from farthing.broker.fast import Fast
+from farthing.vendor import endpoints
+from farthing.vendor.app import Vendor
+from tests.integration.crash.calls import Call, Callers, Kind
+from tests.integration.crash.fleet import Fleet
+from tests.integration.crash.middle import Cut, Message, Middle, ask, ask_in_vain
+
+STORES = {"broker": Path("broker/broker.db"), "gate": Path("gate/marks.db")}
+# Not the books: an index brought up to date by whoever reads it, and blocks of serials that a
+# process takes when it first needs one.
+UNCOUNTED = {"lines", "settings", "serials"}
+STAMPED = {"issuedAtS", "sig"}  # of documents that say when they were signed
+
+
+class Sent(NamedTuple):
+    """A request that was answered, in full or not."""
+
+    kind: Kind
+    cut: Cut
+    call: Call
+    got: bytes
+    """What came of the first answer."""
+    answer: Message | None
+    """The answer to the same request again; None where it was not asked again yet."""
+
+
+def books(fleet: Fleet) -> dict[str, str]:
+    """A digest of everything that broker and gate have written down, by table."""
+    found: dict[str, str] = {}
+    for party, path in STORES.items():
+        db = apsw.Connection(str(fleet.folder / path), flags=apsw.SQLITE_OPEN_READWRITE)
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        for table in tables:
+            if table not in UNCOUNTED and not table.startswith("sqlite_"):
+                rows = sorted(map(repr, db.execute(f'SELECT * FROM "{table}"')))
+                digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+                found[f"{party} {table}"] = digest
+        db.close()
+    return found
+
+
+def lasting(message: Message) -> tuple[bytes, list[bytes], object]:
+    """What must not differ between two answers to one request."""
+    first, headers, body = message.lasting
+    if b'"issuedAtS"' in body:
+        return first, headers, {k: v for k, v in msgspec.json.decode(body).items() if k not in STAMPED}
+    return first, headers, body
+
+
+def require_same(sent: Sent, answers: list[Message]) -> None:
+    """Every answer is the first one, as far as that got."""
+    told = f"{sent.kind.name}, cut {sent.cut.value}"
+    expected = sent.answer or answers[0]
+    for answer in answers:
+        assert 200 <= answer.status < 300, f"{told}: {answer.raw!r}"
+        assert lasting(answer) == lasting(expected), told
+    head, parted, body = sent.got.partition(b"\r\n\r\n")
+    if parted and b'"issuedAtS"' not in expected.body:
+        assert Message(head + parted, b"").lasting[:2] == expected.lasting[:2], told
+        assert expected.body.startswith(body), told
+
+
+def lose(middles: dict[str, tuple[Middle, int]], kind: Kind, cut: Cut, call: Call) -> Sent:
+    """Send a new request of this kind, whose answer is cut."""
+    middle, port = middles[call.to]
+    middle.script.append(cut)
+    return Sent(kind, cut, call, ask_in_vain(port, call.request), None)
+
+
+def again(callers: Callers, sent: Sent) -> Sent:
+    """The same request on a new connection, twice."""
+    answers = ask(callers.port(sent.call.to), sent.call.request, 2)
+    require_same(sent, answers)
+    return sent._replace(answer=answers[0])
+
+
+def cuts_of(kind: Kind) -> list[Cut]:
+    return [Cut.NOTHING, Cut.HEAD] if kind.bodiless else list(Cut)
+
+
+def try_kind(
+    fleet: Fleet, callers: Callers, middles: dict[str, tuple[Middle, int]], kind: Kind
+) -> list[Sent]:
+    """Every cut, asked again at once, and once more for after the restart."""
+    found: list[Sent] = []
+    for cut in cuts_of(kind):
+        late, call = lose(middles, kind, cut, kind.make()), kind.make()
+        before = books(fleet)
+        soon = lose(middles, kind, cut, call)
+        after = books(fleet)
+        assert (before != after) == kind.moves, f"{kind.name}: what was it to move?"
+        found += [late, again(callers, soon)]
+        assert books(fleet) == after, f"{kind.name} again, cut {cut.value}"
+    return found
+
+
+@pytest.mark.serial
+def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None:
+    with Fleet(tmp_path) as fleet, ExitStack() as stack:
+        callers = Callers(fleet)
+        middles: dict[str, tuple[Middle, int]] = {}
+        for party in STORES:
+            middle = Middle(callers.port(party))
+            middles[party] = middle, stack.enter_context(middle.running())
+        kinds = [
+            kind
+            for table in (callers.broker_kinds(), callers.gate_kinds())
+            for kinds in table.values()
+            for kind in kinds
+        ]
+        kinds.sort(key=lambda kind: not kind.moves)  # what only reads is asked when all has moved
+        sent = [one for kind in kinds for one in try_kind(fleet, callers, middles, kind)]
+        held = books(fleet)
+        for party in (fleet.broker, fleet.gate):
+            party.kill()
+            print(f"{party.name} up after {party.revive():.2f} s")  # noqa: T201 - a figure
+        for one in sent:
+            again(callers, one)
+        assert books(fleet) == held, "asked again after the restart"
+        print(f"{len(kinds)} kinds of requests, {len(sent)} lost answers")  # noqa: T201 - likewise
+
+
+def broker_routes(folder: Path) -> set[str]:
+    Broker.init(folder, broker_id="demo-broker", currency="eur", url="http://127.0.0.1:1")
+    broker = Broker.open(folder)
+    try:
+        fast = asgi_app(broker)
+        assert isinstance(fast, Fast)
+        rest = fast._rest
+        assert isinstance(rest, Litestar)
+        found = {f"POST {path}" for path in fast._routes} | {"GET /supported"}
+        for route in rest.routes:
+            if isinstance(route, HTTPRoute) and not route.path.startswith("/schema"):
+                found |= {f"{m} {route.path_format}" for m in route.methods if m != "OPTIONS"}
+    finally:
+        broker.close()
+    return found
+
+
+def gate_doors(folder: Path) -> set[str]:
+    """What `endpoints` names, and the vendor's mints."""
+    paths = {
+        path
+        for name, path in vars(endpoints).items()
+        if name.endswith("_PATH") and path.startswith(endpoints.WELL_KNOWN)
+    }
+    vendor = Vendor(folder)
+    mints = set(vendor.doors._mints)
+    vendor.store.close()
+    asked = {f"POST {endpoints.OUTCOME_PATH}"}
+    doors = {f"GET {path}" for path in paths - {endpoints.OUTCOME_PATH}} | asked | {"GET page"}
+    for scheme in mints:
+        doors |= {f"POST {endpoints.PREFIX}{name}/{scheme}" for name in endpoints.OPERATIONS}
+    return doors
+
+
+@pytest.mark.serial
+def test_every_route_of_broker_and_gate_is_in_the_table(tmp_path: Path) -> None:
+    with Fleet(tmp_path) as fleet:
+        callers = Callers(fleet)
+        assert set(callers.broker_kinds()) == broker_routes(tmp_path / "another")
+        assert set(callers.gate_kinds()) == gate_doors(tmp_path / "gate")

@@ -1,0 +1,126 @@
+"""A gate's process dies after its k-th command, for every k, and the payer repeats its bytes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from farthing import marks
+from farthing.schemes.contract import Dialect
+from farthing.stores.memory import MemoryMarks
+from farthing.stores.sqlite import SqliteMarks
+from farthing.vendor.booking import LEASE_GRACE_S
+from farthing.vendor.prices import ORIGIN_TIMEOUT_S
+from tests.kit.shop import (
+    DIALECTS,
+    PRICE_MICRO,
+    ROUTE,
+    SCHEMES,
+    WORTH_MICRO,
+    Buyer,
+    Payment,
+    Shop,
+    receipt_in,
+    status,
+)
+
+LEASE_S = ORIGIN_TIMEOUT_S + LEASE_GRACE_S
+COMMANDS_MAX = 40  # more than any walk has
+
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+every_route = pytest.mark.parametrize("route", [ROUTE, ROUTE + "hold = false"], ids=["held", "not"])
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[marks.Marks]:
+    if request.param == "memory":
+        yield MemoryMarks()
+        return
+    opened = SqliteMarks(tmp_path / "marks.db")
+    yield opened
+    opened.close()
+
+
+def killed(shop: Shop, payment: Payment, commands: int) -> bool:
+    """Serve the payment for so many commands and no more; whether it ended before."""
+    walking = shop.start(payment.header)
+    ended = walking.go(commands) is not None
+    walking.drop()
+    shop.restart()
+    return ended
+
+
+@every_scheme
+@every_route
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_same_bytes_finish_what_was_begun(
+    scheme: str, dialect: Dialect, route: str, store: marks.Marks
+) -> None:
+    shop = Shop(route, store=store)
+    buyer = Buyer(shop, scheme)
+    for sold in range(1, COMMANDS_MAX):
+        payment = buyer.pay(dialect)
+        ended = killed(shop, payment, sold)
+        shop.clock.now_s += LEASE_S
+        first = shop.get(payment.header)
+        assert first.status == 200, f"frozen after {sold} commands"
+        assert shop.get(payment.header).headers == first.headers
+        assert shop.earned_micro() == sold * PRICE_MICRO
+        if ended:
+            return
+    raise AssertionError("the walk never ended")
+
+
+@pytest.mark.parametrize("dies_at", range(1, 8))
+def test_the_change_is_the_one_that_was_made_first(dies_at: int, store: marks.Marks) -> None:
+    """The second attempt mints another piece, and it must not be the one that counts."""
+    shop = Shop(store=store)
+    payment = Buyer(shop, "millicent").pay()
+    killed(shop, payment, dies_at)
+    found = shop.find(payment.k)
+    kept = b"" if found is None else msgspec.msgpack.decode(found.kept)["till"]
+    shop.clock.now_s += LEASE_S
+    receipt = receipt_in(shop.get(payment.header))
+    assert receipt is not None
+    assert receipt.change["valueMicro"] == WORTH_MICRO - PRICE_MICRO
+    if kept:
+        assert receipt.change == msgspec.json.decode(kept)
+
+
+@every_scheme
+def test_a_release_that_is_cut_short_is_finished_too(scheme: str, store: marks.Marks) -> None:
+    shop = Shop(store=store)
+    buyer = Buyer(shop, scheme)
+    for commands in range(1, COMMANDS_MAX):
+        payment = buyer.pay()
+        shop.origin = status(500)
+        ended = killed(shop, payment, commands)
+        shop.clock.now_s += LEASE_S
+        assert shop.get(payment.header).status == 500
+        assert shop.earned_micro() == 0
+        shop.origin = status(200)
+        assert shop.get(payment.header).status == 200
+        store.do_now(marks.Acknowledge(scheme=scheme, done=()))
+        if ended:
+            return
+        shop = Shop(store=MemoryMarks())
+        buyer = Buyer(shop, scheme)
+    raise AssertionError("the walk never ended")
+
+
+@every_scheme
+def test_after_any_crash_another_payment_may_use_the_instrument(scheme: str) -> None:
+    """A payer that lost its bytes is not frozen either: the lease ends, the mark is free."""
+    for commands in range(1, COMMANDS_MAX):
+        shop = Shop()
+        buyer = Buyer(shop, scheme)
+        instrument = buyer.instrument()
+        lost, other = (buyer.pay(instrument=instrument) for _ in range(2))
+        if killed(shop, lost, commands):
+            return
+        was_charged = shop.earned_micro() > 0
+        shop.clock.now_s += LEASE_S
+        assert shop.get(other.header).status == (403 if was_charged else 200)
+        assert shop.earned_micro() == PRICE_MICRO
+    raise AssertionError("the walk never ended")
