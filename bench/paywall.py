@@ -20,7 +20,7 @@ from bench.shop import FREE, HELD, TAKEN, Shop
 from bench.wrk import Load, Run, require_clean
 
 ROUNDS = 3
-WARM_PAYMENTS = 2_000  # for the run that finds out how many a round will need
+WARM_PAYMENTS = 4_000  # for the run that finds out how many a round will need
 REPEATED = 1_000  # where a payment is only so many bytes, these go round and round
 MARGIN = 1.3  # payments made for a round, against what the first run did
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+PREPARING = 5  # a round takes at most so many times as long as its measured part
 ROUNDS = 5  # odd, so that the median is a round that happened
 
 
@@ -46,9 +47,10 @@ def take_turns(contestants: Sequence[Contestant], seconds: float) -> list[Rates]
 
 def _rate(contestant: Contestant, seconds: float) -> float:
     count, spent_s = 0, 0.0
-    while spent_s < seconds:
+    gc.collect()
+    until_s = time.monotonic() + seconds * PREPARING
+    while not count or (spent_s < seconds and time.monotonic() < until_s):
         batch = contestant.prepare()
-        gc.collect()
         began_s = time.thread_time()
         count += batch()
         spent_s += time.thread_time() - began_s

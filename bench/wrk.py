@@ -11,7 +11,7 @@ from bench.programs import Missing, find
 CONNECTIONS = 64
 THREADS = 1  # one core is left for the server
 SCRIPT = Path(__file__).with_name("load.lua")
-TRIES = 4
+TRIES = 6  # each with twice the requests of the one before
 SPARE_S = 30  # wrk's own time to read its file, before and after the load
 
 

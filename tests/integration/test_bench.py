@@ -37,8 +37,6 @@ def require_figures(part: str, found: Sequence[Figure]) -> None:
 def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (paywall, broker):
         monkeypatch.setattr(module, "ROUNDS", 1)
-    monkeypatch.setattr(paywall, "WARM_PAYMENTS", 200)
-    monkeypatch.setattr(broker, "WARM_TRANSFERS", 200)
 
 
 def test_till_measures_every_contestant() -> None:

@@ -49,9 +49,14 @@ price = "{PRICE_MICRO}u"
 Origin = Callable[[AskOrigin], OriginAnswered | BaseException]
 
 
-def status(code: int) -> Origin:
+def answering(answer: OriginAnswered) -> Origin:
     """An origin that always answers so."""
-    return lambda _: msgspec.structs.replace(PAGE, status=code)
+    return lambda _: answer
+
+
+def status(code: int) -> Origin:
+    """An origin that answers its page with this status."""
+    return answering(msgspec.structs.replace(PAGE, status=code))
 
 
 def gate_ring() -> Ring:

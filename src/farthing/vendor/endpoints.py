@@ -140,8 +140,8 @@ class Doors:
             raise Unsupported("scheme_gone", "this vendor no longer takes the scheme")
         try:
             till.verify_owner(kept.owner, statement, question.proof)
-        except Malformed:
-            raise Forged("outcome_proof_wrong", "the proof is not one of this scheme") from None
+        except (Malformed, Forged):
+            raise Forged("outcome_proof_wrong", "this is not the owner's proof") from None
 
     def mint(self, scheme: str, operation: str, body: bytes) -> Walk:
         """One operation of the vendor's own mint; the same message twice has one effect."""

@@ -4,7 +4,8 @@
   reads offers, `policy.py` holds the budgets, `commands.py` is what flow and world say.
 - `store.py` writes before anything is sent, so a wallet killed at any point loses nothing and pays
   nothing twice; `file.py`, `vault.py`, `rows.py` and `book.py` are the sealed file beneath it.
-- `driver.py` carries commands out; `httpx_auth.py` lets a payer's own client send the pages.
+- `driver.py` carries commands out; `httpx_auth.py` lets a payer's own client send the pages, and
+  `cashier.py` makes payments for clients that tell us nothing of what became of them.
 - `app.py` is the process edge: clock, environment, and what commands offer.
 - A secret is sealed in the file, and in no repr, log, error or URL.
 """

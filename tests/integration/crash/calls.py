@@ -29,6 +29,12 @@ from farthing.schemes.contract import (
     Purse,
     Setting,
 )
+from farthing.schemes.mac.millicent.scrip import (
+    DAY_S,
+    STOCK_BIT,
+    mint_scrip,
+    serial_of,
+)
 from farthing.vendor import endpoints
 from farthing.vendor.app import Vendor, licence_of, new_keys
 from farthing.wallet.app import NoKeys
@@ -41,6 +47,7 @@ from tests.kit.parties import Ring
 BROKER_ID = "crash-broker"
 PAYER = "ann"
 LOAD_MICRO = 2_000
+CREDIT_MICRO = 10**7  # hundreds of certificates are opened
 ENTROPY_BYTES = 512
 REFERENCE_BYTES = 8
 DIALECT_HEADERS: Mapping[Dialect, str] = {"mpp": "www-authenticate", "x402": "payment-required"}
@@ -79,7 +86,7 @@ class Callers:
         }
         opened = fleet.call(
             "/accounts",
-            {"id": PAYER, "creditLimitMicro": 10**6, "payoutTo": "DE00 1234"},
+            {"id": PAYER, "creditLimitMicro": CREDIT_MICRO, "payoutTo": "DE00 1234"},
         )
         fleet.tokens[PAYER] = opened["tokens"]
         fleet.top_up(PAYER, 10**6, "RF-callers")
@@ -140,7 +147,7 @@ class Callers:
     def change_account(self) -> Call:
         body = {
             "id": PAYER,
-            "creditLimitMicro": 10**6 + secrets.randbelow(10**6),
+            "creditLimitMicro": CREDIT_MICRO + secrets.randbelow(10**6),
             "payoutTo": "DE00 1234",
         }
         return self.post(f"/accounts/{PAYER}", body, self._operator)
@@ -172,16 +179,15 @@ class Callers:
         )
         return registry.by_name(scheme).purse(setting)
 
-    def _need(self) -> Need:
-        return Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR)
+    def _asked(self, scheme: str) -> Asked:
+        need = Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR)
+        return self.purse(scheme).ask(need, at_now())
 
     def issue(self, scheme: str) -> Call:
-        asked = self.purse(scheme).ask(self._need(), at_now())
-        return self.post(f"/issue/{scheme}", asked.message, self._pay)
+        return self.post(f"/issue/{scheme}", self._asked(scheme).message, self._pay)
 
     def load(self, scheme: str) -> Instrument:
-        purse = self.purse(scheme)
-        asked = purse.ask(self._need(), at_now())
+        purse, asked = self.purse(scheme), self._asked(scheme)
         answer = self._done(self.post(f"/issue/{scheme}", asked.message, self._pay))["answer"]
         received = purse.receive(asked, answer, at_now())
         assert isinstance(received, tuple), "loading is one errand"
@@ -191,6 +197,12 @@ class Callers:
         """To the vendor: burn a piece of scrip."""
         asked = self.purse("millicent").give_back(self.load("millicent"), at_now())
         return self._mint("take-back", "millicent", asked)
+
+    def renew(self) -> Call:
+        """To the vendor: a fresh piece for an old one."""
+        old = self.load("millicent")
+        late = msgspec.structs.replace(at_now(), now_s=old.expires_at_s)
+        return self._mint("issue", "millicent", self.purse("millicent").give_back(old, late))
 
     def _mint(self, operation: str, scheme: str, asked: Asked) -> Call:
         path = f"{endpoints.PREFIX}{operation}/{scheme}"
@@ -210,13 +222,42 @@ class Callers:
         serial = self.load("payword").id.partition(":")[2]
         return self.post("/take-back/payword", {"serial": serial}, self._pay)
 
-    def grant(self) -> Call:
-        """A new vendor's licence."""
+    def revoke_by_operator(self) -> Call:
+        serial = self.load("payword").id.partition(":")[2]
+        return self.post("/revoke/payword", {"name": serial}, self._operator)
+
+    def _new_vendor(self) -> tuple[str, str]:
+        """Name and token."""
         name = f"v{secrets.token_hex(6)}"
         opened = self._done(self.post("/accounts", {"id": name, "role": "vendor"}, self._operator))
+        return name, opened["tokens"]["redeem"]
+
+    def grant(self) -> Call:
+        """A new vendor's licence."""
+        name, token = self._new_vendor()
         keys = new_keys(os.urandom(224), name, int(time.time()))
-        licence = licence_of(cast(Any, Ring(*keys)))
-        return self.post("/grant/millicent", licence, opened["tokens"]["redeem"])
+        return self.post("/grant/millicent", licence_of(cast(Any, Ring(*keys))), token)
+
+    def buy_batch(self) -> Call:
+        """A new vendor's batch of scrip, for the broker's warehouse."""
+        name, _ = self._new_vendor()
+        piece = mint_scrip(
+            os.urandom(32),
+            vendor=name,
+            currency="eur",
+            value_micro=LOAD_MICRO,
+            serial=serial_of(STOCK_BIT | 1, 0),
+            payer="0002" + secrets.token_hex(6),
+            expires_at_s=(int(time.time()) // DAY_S + 30) * DAY_S,
+        )
+        batch = {
+            "discountE4": 1_000,
+            "kBurn": codec.b64u(os.urandom(32)),
+            "kPayer": codec.b64u(os.urandom(32)),
+            "payerRange": "0002",
+            "pieces": [msgspec.to_builtins(piece)],
+        }
+        return self.post(f"/vendors/{name}/grants/millicent", batch, self._operator)
 
     # --- pages ----------------------------------------------------------------------------------
 
@@ -292,9 +333,11 @@ class Callers:
             "amount": str(PRICE_MICRO),
             "payTo": VENDOR,
             "maxTimeoutSeconds": 300,
-            "extra": {"method": "millicent", "terms": {"variant": self._variant()}},
+            "extra": {"method": "payword"},
         }
-        payload = self._claims("millicent")[0]
+        # A chain of its own: a reservation holds what it touches, and of MilliCent that is a pool.
+        self._chain = None
+        payload = self._claims("payword")[0]
         return {
             "x402Version": x402.VERSION,
             "paymentPayload": {
@@ -304,9 +347,6 @@ class Callers:
             },
             "paymentRequirements": wanted,
         } | more
-
-    def _variant(self) -> str:
-        return registry.by_name("millicent").traits.variant
 
     def verify(self) -> Call:
         return self.post("/verify", self._facilitator(), self._redeem)
@@ -343,6 +383,9 @@ class Callers:
             "POST /redeem/{scheme}": [
                 Kind(f"redeem {s}", partial(self.redeem, s)) for s in both
             ],
+            "POST /vendors/{vendor_id}/grants/{scheme}": [Kind("batch", self.buy_batch)],
+            "POST /revoke/{scheme}": [Kind("hot list", self.revoke_by_operator)],
+            "GET /lists/{scheme}": [read("list", partial(self.get, "broker", "/lists/payword"))],
             "POST /transfer": [Kind("transfer", self.transfer)],
             "POST /verify": [read("verify", self.verify)],
             "POST /settle": [Kind("settle", self.settle), Kind("reserve", self.reserve)],
@@ -379,6 +422,7 @@ class Callers:
                 read(f"outcome {s}", partial(self.outcome, s)) for s in ("millicent", "payword")
             ],
             f"POST {endpoints.PREFIX}take-back/millicent": [Kind("burn", self.give_back)],
+            f"POST {endpoints.PREFIX}issue/millicent": [Kind("renew", self.renew)],
             f"GET {endpoints.KEYS_PATH}": [
                 read("gate keys", partial(self.get, "gate", endpoints.KEYS_PATH))
             ],

@@ -157,7 +157,9 @@ def test_we_read_a_response_that_x402_wrote() -> None:
     ours = stock_http.decode_payment_response_header(x402_response.response(CHANGED))
     assert isinstance(ours, SettleResponse)
     written = stock_http.encode_payment_response_header(ours)
-    assert x402_response.read_response(written) == x402_response.read_response(x402_response.response(CHANGED))
+    assert x402_response.read_response(written) == x402_response.read_response(
+        x402_response.response(CHANGED)
+    )
 
 
 def test_both_packages_read_one_402() -> None:

@@ -20,6 +20,7 @@ from tests.kit.shop import (
     WORTH_MICRO,
     Buyer,
     Shop,
+    answering,
     code_of,
     is_released,
     receipt_in,
@@ -87,7 +88,8 @@ def test_an_origin_cannot_speak_for_the_gate() -> None:
     for code in (200, 500):
         shop = Shop()
         payment = Buyer(shop, "payword").pay()
-        shop.origin = lambda _, code=code: msgspec.structs.replace(PAGE, status=code, headers=lie)
+        lying = msgspec.structs.replace(PAGE, status=code, headers=lie)
+        shop.origin = answering(lying)
         answer = shop.get(payment.header)
         assert b"forged" not in [value for _, value in answer.headers]
         assert is_released(answer) == (code == 500)

@@ -234,8 +234,6 @@ def test_a_piece_is_burned_once_and_the_same_order_gets_the_same_receipt() -> No
     assert first.status == 200
     shop.clock.now_s += 90 * 86_400
     assert burn(shop, asked.message).body == first.body
-    again = buyer.purse.give_back(buyer.instrument(), shop.clock.at())
-    assert again.message != asked.message
 
 
 def test_another_order_for_a_burned_piece_is_replayed() -> None:

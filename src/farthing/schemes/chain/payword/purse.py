@@ -8,7 +8,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import chain, signing
-from farthing.errors import Expired, Forged, OutOfRange
+from farthing.errors import Expired, Forged, OutOfRange, Unsupported
 from farthing.schemes.chain.payword.commitment import (
     DAY_S,
     SLOTS,
@@ -199,3 +199,13 @@ class PaywordPurse(Purse):
         """`ed25519:` under the certificate's key."""
         secret = codec.unb64u(_OPENED.read(instrument.body).secret, size_bytes=KEY_BYTES)
         return "ed25519:" + codec.b64u(signing.sign(secret, statement))
+
+    def give_back(self, instrument: Instrument, at: At) -> Asked:
+        """Credit goes back by revoking its certificate; `Unsupported` for a chain of the day.
+
+        What a vendor has been paid with it is still billed; nothing new can be opened with it.
+        """
+        if instrument.vendor_id:
+            raise Unsupported("chain_ends_by_itself", "unused words cost nothing; they end today")
+        serial = _CARD.read(instrument.body).certificate.serial
+        return Asked(operation="take_back", message={"serial": serial})

@@ -3,7 +3,7 @@ import pytest
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Expired, Forged, Malformed, OutOfRange
+from farthing.errors import Expired, Forged, Malformed, OutOfRange, Unsupported
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.payword.commitment import SLOTS
 from farthing.schemes.contract import Accepted, Asked, Burned, Json, Need, Rolled
@@ -145,3 +145,21 @@ def test_opening_leaves_the_certificate_worth_what_it_was() -> None:
     after = scene.certificate
     assert msgspec.structs.replace(after, body=b"") == msgspec.structs.replace(before, body=b"")
     assert after.body != before.body
+
+
+def test_giving_credit_back_revokes_it_and_what_was_paid_is_still_billed() -> None:
+    scene = Scene()
+    chain = scene.open()
+    scene.payer.spend(scene.vendor, chain, 100)
+    asked = scene.payer.purse.give_back(scene.certificate, scene.clock.at())
+    assert (asked.operation, asked.to) == ("take_back", "broker")
+    answer = scene.broker.run("take_back", asked.message, scene.account).answer
+    assert scene.payer.purse.receive(asked, answer, scene.clock.at()) == ()
+    assert scene.clear() == 100
+    scene.certify()  # the credit is free again
+
+
+def test_a_chain_of_the_day_is_not_given_back() -> None:
+    scene = Scene()
+    with pytest.raises(Unsupported, match="chain_ends_by_itself"):
+        scene.payer.purse.give_back(scene.open(), scene.clock.at())
