@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-Unit = Literal["/s", "×", "ms", "MB", "bytes", "% CPU", "payments"]
+Unit = Literal["/s", "×", "ms", "µs", "MB", "bytes"]
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):

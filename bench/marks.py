@@ -6,7 +6,6 @@ one falls anywhere among the old; serials rise, as serials do.
 """
 
 import contextlib
-import os
 import shutil
 import statistics
 from pathlib import Path
@@ -19,9 +18,9 @@ from bench.figures import Figure, median_ratio
 from bench.offers import HEADERS
 from bench.payments import at_now
 from bench.paywall import Lane, race
+from bench.processes import resident_mb
 from bench.programs import Missing, ensure
 from bench.shop import HELD, Shop
-from bench.wrk import Load
 
 MANY, FEW = 10_000_000, 10_000
 BATCH = 200_000  # rows in one transaction: the log stays small
@@ -75,9 +74,9 @@ def fill(file: Path, count: int) -> None:
 def _stocked(folder: Path, count: int) -> Shop:
     """A shop whose gate remembers `count` payments and one that it has really taken."""
     shop = Shop(folder)
-    with shop.serving("paid") as url:
+    with shop.serving("paid") as server:
         headers = {HEADERS["mpp"]: shop.payments(HELD, 1)[0]}
-        answer = httpx.get(url + HELD, headers=headers, trust_env=False)
+        answer = httpx.get(server.url + HELD, headers=headers, trust_env=False)
         assert answer.status_code == 200, answer.text
     fill(folder / "marks.db", count)
     return shop
@@ -94,11 +93,12 @@ def measure(seconds: float, *, many: int = MANY, few: int = FEW) -> list[Figure]
         shops = {count: _stocked(folder / str(count), count) for count in (few, many)}
         lanes: dict[int, Lane] = {}
         for count, shop in shops.items():
-            load = Load(url=stack.enter_context(shop.serving("paid")), path=HELD)
-            lanes[count] = Lane(name=f"Paywall with {count:,} marks", load=load, path=HELD)
+            server = stack.enter_context(shop.serving("paid"))
+            name_of = f"Paywall with {count:,} marks"
+            lanes[count] = Lane(name=name_of, server=server, path=HELD, pays=HELD)
         by_name = {lanes[count].name: shop for count, shop in shops.items()}
         race(lambda lane: by_name[lane.name], list(lanes.values()), seconds, folder)
-        memory = {count: resident_mb(shop.server) for count, shop in shops.items()}
+        memory = {count: resident_mb(lane.server.process) for count, lane in lanes.items()}
     figures = [
         Figure(part="marks", name=lane.name, value=statistics.median(lane.rates), unit="/s")
         for lane in lanes.values()
@@ -120,17 +120,3 @@ def _memory(count: int, found_mb: float, *, many: int) -> Figure:
         target=MEMORY_MB_MAX if count == many else None,
         at_most=True,
     )
-
-
-def resident_mb(process: int) -> float:
-    """Resident memory of a process and its children; what they share counts for each of them."""
-    tree = {process}
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            parents[int(entry.name)] = int(fields[1])
-    while grown := {child for child, parent in parents.items() if parent in tree} - tree:
-        tree |= grown
-    pages = sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in tree)
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -15,27 +15,32 @@ import msgspec
 from bench import wrk
 from bench.figures import Figure, median_ratio
 from bench.offers import HEADERS, Dialect
+from bench.processes import cpu_s
 from bench.programs import ensure
-from bench.shop import FREE, HELD, TAKEN, Shop
+from bench.shop import FREE, HELD, TAKEN, Server, Shop
 from bench.wrk import Load, Run, require_clean
 
 ROUNDS = 3
-WARM_PAYMENTS = 4_000  # for the run that finds out how many a round will need
+FIRST_GUESS = 3_000  # paid requests a second: what the first round is made for
 REPEATED = 1_000  # where a payment is only so many bytes, these go round and round
-MARGIN = 1.3  # payments made for a round, against what the first run did
+MARGIN = 1.3  # payments made for a round, against what the one before needed
 
 
 class Lane(msgspec.Struct, kw_only=True):
     """One contestant and its runs."""
 
     name: str
-    load: Load
+    server: Server
     path: str
-    """What the payments are for; the plain site serves it too."""
+    """What is asked for."""
+    pays: str
+    """The path that the payments are for, whether or not anybody wants them."""
     dialect: Dialect = "mpp"
     spends: bool = True
     """Whether each payment works once only."""
     runs: list[Run] = msgspec.field(default_factory=list)
+    cpu_us: list[float] = msgspec.field(default_factory=list)
+    """Of the server, for one request, in each round."""
 
     @property
     def rates(self) -> list[float]:
@@ -46,34 +51,49 @@ class Lane(msgspec.Struct, kw_only=True):
 def race(shop: Callable[[Lane], Shop], lanes: Sequence[Lane], seconds: float, folder: Path) -> None:
     """Let the lanes take turns, `seconds` each in all; their runs are kept in them."""
     per_round_s = max(1.0, seconds / ROUNDS)
-    warm = {lane.name: _run(lane, shop(lane), WARM_PAYMENTS, 1, folder) for lane in lanes}
     for _ in range(ROUNDS):
         for lane in lanes:
-            count = int(warm[lane.name].rate * per_round_s * MARGIN) + WARM_PAYMENTS
-            lane.runs.append(_run(lane, shop(lane), count, per_round_s, folder))
+            rate = lane.runs[-1].rate if lane.runs else FIRST_GUESS
+            count = int(rate * per_round_s * MARGIN)
+            _run(lane, shop(lane), count, per_round_s, folder)
 
 
-def _run(lane: Lane, shop: Shop, count: int, seconds: float, folder: Path) -> Run:
-    if not lane.spends:
-        requests = shop.payments(lane.path, REPEATED, lane.dialect)
-        return require_clean(wrk.send(lane.load, requests, seconds, folder, wrap=True))
+def _run(lane: Lane, shop: Shop, count: int, seconds: float, folder: Path) -> None:
+    load = Load(url=lane.server.url, path=lane.path, header=HEADERS[lane.dialect])
+    before_s = 0.0
 
     def make(count: int) -> list[str]:
-        return shop.payments(lane.path, count, lane.dialect)
+        nonlocal before_s
+        payments = shop.payments(lane.pays, count, lane.dialect)
+        before_s = cpu_s(lane.server.process)
+        return payments
 
-    return wrk.send_fresh(lane.load, make, count, seconds, folder)
+    if lane.spends:
+        run = wrk.send_fresh(load, make, count, seconds, folder)
+    else:
+        run = require_clean(wrk.send(load, make(REPEATED), seconds, folder, wrap=True))
+    lane.runs.append(run)
+    lane.cpu_us.append((cpu_s(lane.server.process) - before_s) / run.requests * 1e6)
 
 
-def _rates(lanes: Sequence[Lane]) -> list[Figure]:
-    return [
-        Figure(part="paywall", name=lane.name, value=statistics.median(lane.rates), unit="/s")
-        for lane in lanes
-    ]
+def _each(lanes: Sequence[Lane]) -> list[Figure]:
+    figures: list[Figure] = []
+    for lane in lanes:
+        rate, cpu_us = statistics.median(lane.rates), statistics.median(lane.cpu_us)
+        figures += [
+            Figure(part="paywall", name=lane.name, value=rate, unit="/s"),
+            Figure(part="paywall", name=f"{lane.name}: server CPU", value=cpu_us, unit="µs"),
+        ]
+    return figures
 
 
-def _to(name: str, lane: Lane, other: Lane, target: float | None) -> Figure:
+def _to(name: str, lane: Lane, other: Lane, target: float | None) -> list[Figure]:
     ratio = median_ratio(lane.rates, other.rates)
-    return Figure(part="paywall", name=name, value=ratio, unit="×", target=target)
+    of_cpu = median_ratio(other.cpu_us, lane.cpu_us)
+    return [
+        Figure(part="paywall", name=name, value=ratio, unit="×", target=target),
+        Figure(part="paywall", name=f"{name}, by CPU", value=of_cpu, unit="×"),
+    ]
 
 
 def _p99(lane: Lane) -> Figure:
@@ -93,34 +113,25 @@ def measure(seconds: float) -> list[Figure]:
     with TemporaryDirectory(prefix="farthing-bench-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         one, two = Shop(folder / "one"), Shop(folder / "two")
-        plain_url = stack.enter_context(one.serving("plain"))
-        paid_url = stack.enter_context(one.serving("paid"))
-        proxy_url = stack.enter_context(two.proxying(plain_url))
-
-        def lane(name: str, url: str, path: str, *, dialect: Dialect = "mpp") -> Lane:
-            load = Load(url=url, path=path, header=HEADERS[dialect])
-            return Lane(name=name, load=load, path=path, dialect=dialect)
-
-        plain = lane("plain site", plain_url, HELD)
-        plain.spends = False
-        held = lane("Paywall, hold", paid_url, HELD)
-        taken = lane("Paywall, hold = false", paid_url, TAKEN)
-        of_x402 = lane("Paywall, hold, x402", paid_url, HELD, dialect="x402")
-        proxied = lane("vendor serve, paid", proxy_url, HELD)
-        free = Lane(
-            name="vendor serve, free",
-            load=Load(url=proxy_url, path=FREE),
-            path=HELD,
-            spends=False,
+        site = stack.enter_context(one.serving("plain"))
+        gate = stack.enter_context(one.serving("paid"))
+        proxy = stack.enter_context(two.proxying(site.url))
+        plain = Lane(name="plain site", server=site, path=HELD, pays=HELD, spends=False)
+        held = Lane(name="Paywall, hold", server=gate, path=HELD, pays=HELD)
+        taken = Lane(name="Paywall, hold = false", server=gate, path=TAKEN, pays=TAKEN)
+        of_x402 = Lane(
+            name="Paywall, hold, x402", server=gate, path=HELD, pays=HELD, dialect="x402"
         )
+        free = Lane(name="vendor serve, free", server=proxy, path=FREE, pays=HELD, spends=False)
+        proxied = Lane(name="vendor serve, paid", server=proxy, path=HELD, pays=HELD)
         lanes = [plain, held, taken, of_x402, free, proxied]
         race(lambda of: two if of in (proxied, free) else one, lanes, seconds, folder)
         return [
-            *_rates(lanes),
-            _to("Paywall, hold, to plain", held, plain, 0.25),
-            _to("Paywall, hold = false, to plain", taken, plain, 0.35),
-            _to("Paywall, hold, x402, to plain", of_x402, plain, None),
-            _to("vendor serve, paid to free", proxied, free, 0.6),
+            *_each(lanes),
+            *_to("Paywall, hold, to plain", held, plain, 0.25),
+            *_to("Paywall, hold = false, to plain", taken, plain, 0.35),
+            *_to("Paywall, hold, x402, to plain", of_x402, plain, None),
+            *_to("vendor serve, paid to free", proxied, free, 0.6),
             _p99(held),
             _p99(taken),
         ]

@@ -41,7 +41,9 @@ def ensure(*programs: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     for command in (["apt-get", "update", "-qq"], install):
-        subprocess.run(command, env=environment, check=True, stdout=sys.stderr)  # noqa: S603 - our words
+        subprocess.run(  # noqa: S603 - our own command, no shell
+            command, env=environment, check=True, stdout=sys.stderr
+        )
 
 
 def _is_here(program: str) -> bool:

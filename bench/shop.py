@@ -35,16 +35,20 @@ _ROOT = Path(__file__).resolve().parent.parent
 PYTHON_PATH = f"{_ROOT / 'src'}{os.pathsep}{_ROOT}"  # of the servers: this very tree
 
 
-class Shop:
-    """One vendor, its folder, and a payer who knows where to get its scrip.
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """A running server."""
 
-    `server` is the process id of the server that was started last.
-    """
+    url: str
+    process: int
+    """Its process id; its workers are children."""
+
+
+class Shop:
+    """One vendor, its folder, and a payer who knows where to get its scrip."""
 
     def __init__(self, folder: Path) -> None:
         """Make the folder as `farthing vendor init` does, without a broker."""
         self.folder = folder
-        self.server = 0
         folder.mkdir(parents=True)
         keys = vendor_keys(int(time.time()))
         ring = KeyRing.create(folder / "ring")
@@ -76,27 +80,26 @@ class Shop:
         return header_value(received, payload)
 
     @contextlib.contextmanager
-    def serving(self, name: str) -> Iterator[str]:
-        """A site of `bench.sites` on a free port; its URL."""
+    def serving(self, name: str) -> Iterator[Server]:
+        """A site of `bench.sites` on a free port."""
         port = servers.free_port()
         command = servers.python("-m", "bench.sites", name, str(port))
-        with self._running(name, command, port) as url:
-            yield url
+        with self._running(name, command, port) as server:
+            yield server
 
     @contextlib.contextmanager
-    def proxying(self, upstream: str) -> Iterator[str]:
-        """`farthing vendor serve` before `upstream`; its URL."""
+    def proxying(self, upstream: str) -> Iterator[Server]:
+        """`farthing vendor serve` before `upstream`."""
         port = servers.free_port()
         arguments = ["vendor", "serve", "--upstream", upstream, "--port", str(port)]
         command = servers.python("-m", "farthing.cli", *arguments)
-        with self._running("proxy", command, port) as url:
-            yield url
+        with self._running("proxy", command, port) as server:
+            yield server
 
     @contextlib.contextmanager
-    def _running(self, name: str, command: list[str], port: int) -> Iterator[str]:
+    def _running(self, name: str, command: list[str], port: int) -> Iterator[Server]:
         url = f"http://127.0.0.1:{port}"
         env = {"FARTHING_DATA": str(self.folder), "PYTHONPATH": PYTHON_PATH}
         log = self.folder / f"{name}.log"
         with servers.running(command, url=url + FREE, log=log, env=env) as child:
-            self.server = child.pid
-            yield url
+            yield Server(url=url, process=child.pid)

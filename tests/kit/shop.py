@@ -33,6 +33,7 @@ HOST = "news.example"
 PATH = "/articles/1"
 PRICE_MICRO = 200
 WORTH_MICRO = 1000
+RICH_MICRO = 500_000_000  # credit for as many chains as any test opens
 SCHEMES = ("millicent", "payword")
 DIALECTS: tuple[Dialect, ...] = ("mpp", "x402")
 PAGE = OriginAnswered(
@@ -264,7 +265,7 @@ class Buyer:
     def __init__(self, shop: Shop, scheme: str) -> None:
         self.shop, self.scheme = shop, scheme
         self.scene: millicent.Scene | payword.Scene = (
-            millicent.Scene() if scheme == "millicent" else payword.Scene()
+            millicent.Scene() if scheme == "millicent" else payword.Scene(credit_micro=RICH_MICRO)
         )
         self.scene.clock = self.scene.payer.clock = self.scene.broker.clock = shop.clock
         self.purse = self.scene.payer.purse
@@ -274,6 +275,7 @@ class Buyer:
         """A fresh piece of scrip, or a fresh chain."""
         if isinstance(self.scene, millicent.Scene):
             return self.scene.buy(WORTH_MICRO)
+        self.scene.certificate = self.scene.certify()
         return self.scene.open()
 
     def pay(

@@ -136,8 +136,8 @@ async def step_payout(
 ) -> Response[bytes]:
     """Say what became of a payout: exported, confirmed or returned (scope admin)."""
     _caller(request, "admin")
-    _key(request)
-    return _json(await _engine(request).people.step_payout(payout_id, data.state))
+    people = _engine(request).people
+    return _json(await people.step_payout(payout_id, data.state, _key(request)))
 
 
 @get("/payouts")
@@ -251,9 +251,7 @@ async def revoke(
 ) -> Response[bytes]:
     """Put a name on a scheme's list of revocations (scope admin)."""
     _caller(request, "admin")
-    _key(request)
-    await _engine(request).operations.revoke(scheme, data.name)
-    return _json(codec.canonical({"revoked": data.name}))
+    return _json(await _engine(request).operations.revoke(scheme, data.name, _key(request)))
 
 
 @get("/health")

@@ -63,7 +63,7 @@ class Operations:
 
         return await books.answered(asked, work)
 
-    async def revoke(self, scheme: str, name: str) -> None:
+    async def revoke(self, scheme: str, name: str, key: str) -> bytes:
         """Put a name on a scheme's published list; `Unsupported` where it publishes none."""
         books = self._books
         prefix = books.mint(scheme).published
@@ -75,9 +75,13 @@ class Operations:
         applied = Applied(
             records=(Put(key=prefix + name.encode(), value=b"broker", until_s=until_s),)
         )
-        await books.committer.do(
-            lambda connection: facts.write(connection, scheme, applied), atomic=True
-        )
+
+        def work(connection: apsw.Connection) -> tuple[bytes, int]:
+            facts.write(connection, scheme, applied)
+            return codec.canonical({"revoked": name}), 0
+
+        scope, digest = f"operator/revoke/{scheme}", codec.digest([name])
+        return await books.answered(Asked(scope=scope, key=key, digest=digest), work)
 
     def listed(self, scheme: str) -> list[str]:
         """The names on a scheme's list, in order; `Unsupported` where it publishes none."""

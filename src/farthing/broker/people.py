@@ -253,17 +253,17 @@ class People:
 
         return await books.answered(_asked(f"{party_id}/payout", asked, key), work)
 
-    async def step_payout(self, payout_id: str, state: manual.PayoutState) -> bytes:
+    async def step_payout(self, payout_id: str, state: manual.PayoutState, key: str) -> bytes:
         """Move a payout on; the same step again is no change. `Conflict`, `Unknown`."""
         books = self._books
 
-        def work(connection: apsw.Connection) -> bytes:
+        def work(connection: apsw.Connection) -> tuple[bytes, int]:
             payout = store.find_payout(connection, payout_id)
             answer = {
                 "payout": payout_id, "amountMicro": payout.amount_micro, "state": state.value
             }  # fmt: skip  # - one object
             if payout.state == state.value:
-                return _json(answer)
+                return _json(answer), 0
             manual.require_step(manual.PayoutState(payout.state), state)
             transit, bank = accounts.clearing(payout.rail), accounts.bank(payout.rail)
             paid = payout.state == "confirmed"
@@ -280,9 +280,12 @@ class People:
                 cause = ("payout", payout_id, state.value)
                 books.post(connection, cause, postings, kind="payout", ref=payout_id)
             store.set_payout_state(connection, payout_id, state.value)
-            return _json(answer)
+            return _json(answer), 0
 
-        return await books.committer.do(work, atomic=True)
+        asked = Asked(
+            scope="operator/payouts", key=key, digest=codec.digest([payout_id, state.value])
+        )
+        return await books.answered(asked, work)
 
     def export_payouts(self) -> list[manual.Line]:
         """Every planned or exported payout as the operator types it; again gives the same."""

@@ -8,10 +8,10 @@ import socket
 import socketserver
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
-from typing import BinaryIO, NamedTuple
+from functools import partial
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple, Self
 
 TIMEOUT_S = 10.0  # of one read: an answer that takes longer will not come
 
@@ -80,37 +80,39 @@ def hear(stream: BinaryIO, *, bodiless: bool = False) -> Message | None:
 class Middle:
     """Passes messages on to one port; the next answers are cut as scripted."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, behind: int) -> None:
+        """`behind`: the port that answers."""
         self.script: deque[Cut | None] = deque()
         """One for each answer to come; None, and after its end, lets it through."""
         self.cut: list[Message] = []
         """The requests whose answers were cut."""
-        self._behind = port
+        self._behind = behind
+        self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
-    @contextmanager
-    def running(self) -> Iterator[int]:
-        """The port to connect to."""
-        middle = self
+    @property
+    def port(self) -> int:
+        """Where to connect to."""
+        port: int = self._server.server_address[1]
+        return port
 
-        class Handler(socketserver.StreamRequestHandler):
-            timeout = TIMEOUT_S
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
-            def handle(self) -> None:
-                with contextlib.suppress(OSError):
-                    middle.serve(self.rfile, self.connection)
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-        with Server(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-            thread.start()
-            try:
-                yield server.server_address[1]
-            finally:
-                server.shutdown()
-                thread.join(timeout=TIMEOUT_S)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=TIMEOUT_S)
 
     def serve(self, asking: BinaryIO, answering: socket.socket) -> None:
         """One connection, until somebody closes it or an answer is cut."""
@@ -127,6 +129,23 @@ class Middle:
                     answering.sendall(answer.until(cut))
                     return
                 answering.sendall(answer.raw)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    timeout = TIMEOUT_S
+
+    def __init__(self, middle: Middle, *arguments: Any) -> None:
+        self._middle = middle
+        super().__init__(*arguments)
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            self._middle.serve(self.rfile, self.connection)
 
 
 def ask(port: int, request: bytes, count: int = 1) -> list[Message]:

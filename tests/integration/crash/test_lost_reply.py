@@ -78,11 +78,11 @@ def require_same(sent: Sent, answers: list[Message]) -> None:
         assert expected.body.startswith(body), told
 
 
-def lose(middles: dict[str, tuple[Middle, int]], kind: Kind, cut: Cut, call: Call) -> Sent:
+def lose(middles: dict[str, Middle], kind: Kind, cut: Cut, call: Call) -> Sent:
     """Send a new request of this kind, whose answer is cut."""
-    middle, port = middles[call.to]
+    middle = middles[call.to]
     middle.script.append(cut)
-    return Sent(kind, cut, call, ask_in_vain(port, call.request), None)
+    return Sent(kind, cut, call, ask_in_vain(middle.port, call.request), None)
 
 
 def again(callers: Callers, sent: Sent) -> Sent:
@@ -97,7 +97,7 @@ def cuts_of(kind: Kind) -> list[Cut]:
 
 
 def try_kind(
-    fleet: Fleet, callers: Callers, middles: dict[str, tuple[Middle, int]], kind: Kind
+    fleet: Fleet, callers: Callers, middles: dict[str, Middle], kind: Kind
 ) -> list[Sent]:
     """Every cut, asked again at once, and once more for after the restart."""
     found: list[Sent] = []
@@ -117,26 +117,6 @@ def in_order(table: dict[str, list[Kind]]) -> list[Kind]:
     reading = {route for route in table if route.startswith("GET ") and route != "GET page"}
     routes = sorted(table, key=lambda route: route in reading)
     return [kind for route in routes for kind in table[route]]
-
-
-@pytest.mark.serial
-def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None:
-    with Fleet(tmp_path) as fleet, ExitStack() as stack:
-        callers = Callers(fleet)
-        middles: dict[str, tuple[Middle, int]] = {}
-        for party in STORES:
-            middle = Middle(callers.port(party))
-            middles[party] = middle, stack.enter_context(middle.running())
-        kinds = in_order(callers.broker_kinds() | callers.gate_kinds())
-        sent = [one for kind in kinds for one in try_kind(fleet, callers, middles, kind)]
-        held = books(fleet)
-        for party in (fleet.broker, fleet.gate):
-            party.kill()
-            print(f"{party.name} up after {party.revive():.2f} s")  # noqa: T201 - a figure
-        for one in sent:
-            again(callers, one)
-        assert books(fleet) == held, "asked again after the restart"
-        print(f"{len(kinds)} kinds of requests, {len(sent)} lost answers")  # noqa: T201 - likewise
 
 
 def broker_routes(folder: Path) -> set[str]:
@@ -174,8 +154,20 @@ def gate_doors(folder: Path) -> set[str]:
 
 
 @pytest.mark.serial
-def test_every_route_of_broker_and_gate_is_in_the_table(tmp_path: Path) -> None:
-    with Fleet(tmp_path) as fleet:
+def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None:
+    with Fleet(tmp_path) as fleet, ExitStack() as stack:
         callers = Callers(fleet)
-        assert set(callers.broker_kinds()) == broker_routes(tmp_path / "another")
-        assert set(callers.gate_kinds()) == gate_doors(tmp_path / "gate")
+        middles = {party: stack.enter_context(Middle(callers.port(party))) for party in STORES}
+        table = callers.broker_kinds() | callers.gate_kinds()
+        routed = broker_routes(tmp_path / "another") | gate_doors(tmp_path / "gate")
+        assert set(table) == routed, "a new route needs its row in calls.py"
+        kinds = in_order(table)
+        sent = [one for kind in kinds for one in try_kind(fleet, callers, middles, kind)]
+        held = books(fleet)
+        for party in (fleet.broker, fleet.gate):
+            party.kill()
+            print(f"{party.name} up after {party.revive():.2f} s")  # noqa: T201 - a figure
+        for one in sent:
+            again(callers, one)
+        assert books(fleet) == held, "asked again after the restart"
+        print(f"{len(kinds)} kinds of requests, {len(sent)} lost answers")  # noqa: T201 - likewise

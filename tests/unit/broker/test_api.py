@@ -181,8 +181,9 @@ def test_a_payout_leaves_in_whole_cents_and_may_come_back(tmp_path: Path) -> Non
         ]
         path = f"/payouts/{made['payout']}"
         await callers.post("operator", path, {"state": "confirmed"}, "s1", 403)
-        for state in ("exported", "exported", "confirmed", "returned"):
-            await callers.post("operator", path, {"state": state}, "s2")
+        for key, state in (("s2", "exported"), ("s3", "confirmed"), ("s4", "returned")):
+            stepped = await callers.post("operator", path, {"state": state}, key)
+            assert await callers.post("operator", path, {"state": state}, key) == stepped
         assert (await callers.get("alice pay", "/balance"))["payerMicro"] == 51_000
         problem = await callers.post("alice pay", "/payout", {"amountMicro": 60_000}, "p2", 403)
         assert problem["refusal"] == "Unfunded"

@@ -39,14 +39,14 @@ def test_a_revoked_name_is_listed_once_and_only_where_a_list_is_published(tmp_pa
     async def talk(desk: Desk) -> None:
         operations = desk.engine.operations
         assert operations.listed("tab") == []
-        for name in ("p_2", "p_1", "p_2"):
-            await operations.revoke("tab", name)
+        for key, name in (("k1", "p_2"), ("k2", "p_1"), ("k3", "p_2")):
+            await operations.revoke("tab", name, key)
         assert operations.listed("tab") == ["p_1", "p_2"]
         with pytest.raises(Unsupported):
-            await operations.revoke("coupon", "p_1")
+            await operations.revoke("coupon", "p_1", "k4")
         for name in ("", "x" * 65, "p\n1"):
             with pytest.raises(OutOfRange):
-                await operations.revoke("tab", name)
+                await operations.revoke("tab", name, "k5")
 
     with_desk(tmp_path, talk)
 

@@ -96,14 +96,15 @@ def test_a_payout_goes_its_way_and_every_step_is_booked(tmp_path: Path) -> None:
         assert desk.balance(accounts.clearing("manual")) == -30_000
         assert [line.amount_cents for line in people.export_payouts()] == [3]
         with pytest.raises(Conflict):
-            await people.step_payout(made["payout"], PayoutState.CONFIRMED)
-        await people.step_payout(made["payout"], PayoutState.EXPORTED)
+            await people.step_payout(made["payout"], PayoutState.CONFIRMED, "s1")
+        exported = await people.step_payout(made["payout"], PayoutState.EXPORTED, "s2")
         assert [line.amount_cents for line in people.export_payouts()] == [3]
-        for _ in range(2):
-            await people.step_payout(made["payout"], PayoutState.CONFIRMED)
+        for key in ("s3", "s3", "s4"):
+            await people.step_payout(made["payout"], PayoutState.CONFIRMED, key)
+        assert await people.step_payout(made["payout"], PayoutState.EXPORTED, "s2") == exported
         assert desk.balance(accounts.bank("manual")) == 20_000
         assert desk.balance(accounts.clearing("manual")) == 0
-        await people.step_payout(made["payout"], PayoutState.RETURNED)
+        await people.step_payout(made["payout"], PayoutState.RETURNED, "s5")
         assert desk.balance(accounts.payer("alice")) == -50_000
         assert desk.balance(accounts.bank("manual")) == 50_000
         with pytest.raises(Unfunded):

@@ -1,0 +1,38 @@
+"""Every setting is documented, and every command that the docs show exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from farthing.vendor.app import Config
+from farthing.vendor.prices import File, Route
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = (ROOT / "docs" / "reference" / "settings.md").read_text()
+VARIABLE = re.compile(r"\bFARTHING_[A-Z_]+\b")
+
+
+@pytest.mark.parametrize("kind", [File, Route, Config])
+def test_every_key_of_a_file_is_documented(kind: type) -> None:
+    for name in kind.__struct_fields__:  # type: ignore[attr-defined]  # a msgspec struct
+        if name != "route":
+            assert f"`{name}`" in SETTINGS, f"{kind.__name__}.{name} is not documented"
+
+
+def test_every_variable_of_the_environment_is_documented() -> None:
+    read = {
+        found
+        for path in (ROOT / "src").rglob("*.py")
+        for found in VARIABLE.findall(path.read_text())
+    }
+    assert read
+    for name in sorted(read):
+        assert f"`{name}`" in SETTINGS, f"{name} is not documented"
+
+
+def test_links_in_the_docs_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
