@@ -9,7 +9,8 @@
   the same commands the same way, and one conformance suite holds them to it.
 - `until_s` never shrinks; `Forget` drops what time alone has made safe to drop.
 
-Nothing here does I/O or reads a clock.
+Nothing here does I/O or reads a clock. The structs hold no cycles and are made by the million, so
+the garbage collector is told to leave them alone (`gc=False`).
 """
 
 from enum import Enum
@@ -22,7 +23,7 @@ from farthing.errors import Busy, HoldLost, Replayed, Reused
 Moment = Literal["before", "during", "batch"]
 
 
-class Once(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Once(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """This id may be used by one payment only."""
 
     id: bytes
@@ -31,7 +32,7 @@ class Once(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Unix seconds after which the id may be forgotten."""
 
 
-class Advance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Advance(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Move a counter from `over` to `to`; compare-and-set."""
 
     id: bytes
@@ -43,7 +44,7 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     until_s: int
 
 
-class Put(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Put(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Write one record."""
 
     key: bytes
@@ -51,7 +52,7 @@ class Put(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     until_s: int
 
 
-class Delete(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Delete(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Remove one record, if it is there."""
 
     key: bytes
@@ -61,7 +62,7 @@ Mark = Once | Advance
 Record = Put | Delete
 
 
-class Keys(msgspec.Struct, frozen=True, kw_only=True):
+class Keys(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a decision wants to read."""
 
     counters: tuple[bytes, ...] = ()
@@ -73,14 +74,14 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.counters or self.records or self.prefixes)
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a counter stands."""
 
     to: int
     link: bytes
 
 
-class Memory(msgspec.Struct, frozen=True, kw_only=True):
+class Memory(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What was found under some `Keys`; an absent key is absent here."""
 
     counters: dict[bytes, Place] = {}
@@ -91,7 +92,7 @@ NOTHING = Memory()
 NO_KEYS = Keys()
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the vendor will show the broker to be paid: one row of the outbox."""
 
     scheme: str
@@ -162,13 +163,13 @@ TABLE: dict[tuple[State, Event], tuple[Step, State]] = {
 LOST = (Step.LOST, State.ABSENT)
 
 
-class Read(msgspec.Struct, frozen=True, kw_only=True):
+class Read(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Answer: `Memory`. Held but unconfirmed advances are not seen."""
 
     keys: Keys
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
+class Hold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Take the marks for one payment. Answer: `Held` or `Settled`.
 
     `Reused` for the same `k` with another digest; `Busy`; `Replayed`; `Stale` when an `Advance` is
@@ -188,7 +189,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """How long the outcome is remembered."""
 
 
-class Confirm(msgspec.Struct, frozen=True, kw_only=True):
+class Confirm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Make a hold final, with its outcome, records and claims. Answer: None; `HoldLost`."""
 
     k: str
@@ -198,7 +199,7 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True):
     claims: tuple[Claim, ...] = ()
 
 
-class Take(msgspec.Struct, frozen=True, kw_only=True):
+class Take(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Hold and confirm in one transaction, for origins that cannot fail. Answers as `Hold`."""
 
     hold: Hold
@@ -207,27 +208,27 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
     claims: tuple[Claim, ...] = ()
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True):
+class Release(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Give the marks back. Answer: None; `HoldLost` under an old fence."""
 
     k: str
     fence: int
 
 
-class Find(msgspec.Struct, frozen=True, kw_only=True):
+class Find(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Answer: the `Payment` under `k`, or None."""
 
     k: str
 
 
-class LeaseSerials(msgspec.Struct, frozen=True, kw_only=True):
+class LeaseSerials(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Take `count` serials of a series for good. Answer: the first one, counted from 0."""
 
     series: str
     count: int
 
 
-class Pending(msgspec.Struct, frozen=True, kw_only=True):
+class Pending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Answer: up to `count` claims of a scheme that are not acknowledged, oldest first."""
 
     scheme: str
@@ -236,11 +237,11 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """Only rows numbered above this one; the answer is pairs (row number, claim)."""
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
+class Tally(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Answer: one `Total` per scheme that has claims in the outbox, by name."""
 
 
-class Total(msgspec.Struct, frozen=True, kw_only=True):
+class Total(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a vendor's outbox holds of one scheme."""
 
     scheme: str
@@ -251,7 +252,7 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
     """Of `earned_micro`, what the broker has not acknowledged."""
 
 
-class Acknowledge(msgspec.Struct, frozen=True, kw_only=True):
+class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The broker has taken these. Answer: None. A claim that has risen since stays pending."""
 
     scheme: str
@@ -259,7 +260,7 @@ class Acknowledge(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs (claim key, order)."""
 
 
-class Forget(msgspec.Struct, frozen=True, kw_only=True):
+class Forget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Drop what is past its `until_s`, at most `count` of each kind. Answer: how many went."""
 
     now_s: int
@@ -281,7 +282,7 @@ Command = (
 )
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class Held(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The marks are ours until the lease ends."""
 
     fence: int
@@ -290,13 +291,13 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an earlier attempt at the same payment left this hold."""
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
+class Settled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The same payment was confirmed before; this is its outcome."""
 
     outcome: bytes
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True):
+class Payment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One payment as a store remembers it."""
 
     k: str

@@ -115,7 +115,7 @@ class Hand:
 
     def later(self, *links: Json) -> Json:
         """A payment with the commitment's id."""
-        return {"commitment": codec.b64u(self.commitment.id), "links": list(links)}
+        return {"commitment": self.commitment.id, "links": list(links)}
 
 
 def opened_of(instrument: Instrument) -> Opened:

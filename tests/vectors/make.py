@@ -213,7 +213,7 @@ def payword_file() -> Vector:
             "certificateSignedHex": hand.commitment.certificate.signed().hex(),
             "commitment": msgspec.to_builtins(hand.commitment),
             "commitmentSignedHex": hand.commitment.signed().hex(),
-            "commitmentId": codec.b64u(hand.commitment.id),
+            "commitmentId": hand.commitment.id,
         },
         "vectors": [*payword_payments(certificate, hand), *payword_claims(hand)],
     }

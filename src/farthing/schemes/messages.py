@@ -17,7 +17,7 @@ Settlement = Literal["final", "deferred", "probabilistic"]
 Dialect = Literal["mpp", "x402", "private", "cashu", "mcp"]
 
 
-class At(msgspec.Struct, frozen=True, kw_only=True):
+class At(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What only the edge knows: the time, randomness, and serials leased for this call."""
 
     now_s: int
@@ -32,7 +32,7 @@ class At(msgspec.Struct, frozen=True, kw_only=True):
         return f"At({self.now_s})"
 
 
-class Binding(msgspec.Struct, frozen=True, kw_only=True):
+class Binding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The request that a payment is tied to."""
 
     dialect: Dialect
@@ -321,7 +321,7 @@ class Concluded(msgspec.Struct, frozen=True, kw_only=True):
         return f"Concluded({self.instruments!r})"
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class Taken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A payment that is right, and what it would do."""
 
     value_micro: int
@@ -357,7 +357,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
         return f"Taken({self.reference}, {self.value_micro})"
 
 
-class Finished(msgspec.Struct, frozen=True, kw_only=True):
+class Finished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the till adds to a receipt."""
 
     change: Json = None

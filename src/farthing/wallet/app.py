@@ -30,7 +30,7 @@ from farthing.wallet.flow import Recovered, fetch, recover
 from farthing.wallet.httpx_auth import FarthingAuth
 from farthing.wallet.line import Line
 from farthing.wallet.policy import Limits, Policy, read_limits
-from farthing.wallet.settling import Verdict
+from farthing.wallet.settling import Verdict, is_delivered
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
 
@@ -258,7 +258,7 @@ class Wallet:
             response = line.read(out)
             made = fetched.purchase
             paid = made is not None and fetched.verdict is Verdict.DONE
-            if made is not None and paid:
+            if made is not None and is_delivered(fetched.verdict, response.status_code):
                 session.deliver(made)
         return Page(
             status=response.status_code,

@@ -116,8 +116,12 @@ class Session:
 
     def deliver(self, purchase: Purchase) -> None:
         """The payer has what was paid for."""
-        self._taken.pop(purchase.id, None)
+        self.hand_over(purchase)
         self._driver.store.deliver(purchase)
+
+    def hand_over(self, purchase: Purchase) -> None:
+        """Somebody else says what becomes of it."""
+        self._taken.pop(purchase.id, None)
 
     def answer(self, command: Command) -> Any:
         """The answer to any command but the payer's own requests; any refusal of the store."""

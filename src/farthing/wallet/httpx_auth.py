@@ -3,11 +3,12 @@
 The payer's own client sends the page requests, unpaid and paid, so its transports, proxies and
 certificates apply; brokers and outcome endpoints are asked by the wallet's client. httpx ends an
 auth flow where a request breaks: the purchase is then left undecided, and the same request made
-again sends the same bytes. A request with a credential on it is never redirected: the guard sits in
-httpcore's `trace` extension, which sees every request before its head is sent.
+again sends the same bytes, as it does after a page that broke off before its end. A request with a
+credential on it is never redirected: the guard sits in httpcore's `trace` extension, which sees
+every request before its head is sent.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,10 +17,11 @@ import anyio.to_thread
 import httpx
 
 from farthing.errors import Denied, Refusal
-from farthing.wallet.commands import Command, Request, SendRequest, Wait
+from farthing.wallet.commands import Command, Purchase, Request, SendRequest, Wait
 from farthing.wallet.driver import Driver, Session, has_json, heard
 from farthing.wallet.flow import Fetched, fetch
-from farthing.wallet.settling import Verdict
+from farthing.wallet.settling import is_delivered
+from farthing.wallet.store import Store
 
 PAYERS_LEGS = frozenset({"first", "paid"})
 Trace = Callable[[str, dict[str, Any]], None]
@@ -72,7 +74,9 @@ class _Steps:
     """The flow between its commands; the same for both kinds of client."""
 
     def __init__(self, driver: Driver, session: Session, request: httpx.Request) -> None:
+        self._store = driver.store
         self._session = session
+        self._last: httpx.Response | None = None
         self._base = request
         self._flow = fetch(driver.guide, _seen(request))
         self.command: Command | None = next(self._flow)
@@ -102,6 +106,7 @@ class _Steps:
         assert isinstance(self.command, SendRequest), "is_own was asked before"
         if self.command.leg == "first":
             self._base = response.request  # another address after a redirect
+        self._last = response
         self.take(heard(response, response.content if has_json(response) else b""))
 
     def run(self, answer: Callable[[Command], Any]) -> None:
@@ -124,8 +129,50 @@ class _Steps:
         except StopIteration as end:
             self.command = None
             fetched: Fetched = end.value
-            if fetched.purchase is not None and fetched.verdict is Verdict.DONE:
-                self._session.deliver(fetched.purchase)
+            made, page = fetched.purchase, self._last
+            if made is None or page is None:
+                return
+            if is_delivered(fetched.verdict, page.status_code):
+                self._session.hand_over(made)
+                page.stream = _Body(page.stream, self._store, made)
+
+
+class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of a page that is paid for: only who has read it to its end has got it.
+
+    Else the purchase is let go, so that the same request made again sends the same bytes.
+    """
+
+    def __init__(self, stream: Any, store: Store, made: Purchase) -> None:
+        self._stream = stream
+        self._store = store
+        self._made = made
+        self._is_got = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+        self._get()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            yield part
+        self._get()
+
+    def _get(self) -> None:
+        self._is_got = True
+        self._store.deliver(self._made)
+
+    def close(self) -> None:
+        self._stream.close()
+        self._leave()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._is_got:
+            self._store.let_go((self._made.id,))
 
 
 def _seen(request: httpx.Request) -> Request:

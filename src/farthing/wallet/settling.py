@@ -59,6 +59,14 @@ class Verdict(Enum):
     UNDECIDED = "undecided"
 
 
+SERVER_ERRORS_FROM = 500  # a page that was paid and then failed comes when it is asked for again
+
+
+def is_delivered(verdict: Verdict | None, status: int) -> bool:
+    """Whether an answer of this status leaves nothing to be fetched with the same payment."""
+    return verdict is Verdict.DONE and status < SERVER_ERRORS_FROM
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """What the wallet reads of a refusal's body."""
 

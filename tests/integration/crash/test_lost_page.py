@@ -7,6 +7,7 @@ import asyncio
 import io
 import itertools
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,15 +55,81 @@ def read_with_httpx(wallet: Wallet) -> Get:
     return get
 
 
-def buy_with_losses(get: Get, name: str, middles: dict[str, Middle]) -> int:
-    """A page for every answer that may be lost, in every way; how many pages."""
-    count = 0
-    for party, which, cut in itertools.product(middles, range(ANSWERS_MAX), Cut):
-        script = middles[party].script
-        script.clear()
-        script.extend([None] * which + [cut])
-        count += 1
-        url = f"{middles['gate'].url}/pages/1.html?{name}={count}"
-        got = [body for body in (get(url) for _ in range(TRIES_MAX)) if body is not None][:1]
-        assert got == [page("pages", 1).encode()], (party, which, cut)
-    return count
+READERS: dict[str, Callable[[Wallet], Get]] = {"get": read_with_get, "httpx": read_with_httpx}
+
+
+def read_through_losses(get: Get, url: str) -> None:
+    """The page comes at last, and it is the page."""
+    found = (body for body in (get(url) for _ in range(TRIES_MAX)) if body is not None)
+    assert next(found, None) == page("pages", 1).encode(), url
+
+
+class Reader:
+    """A payer whose wallet reaches broker and gate through somebody who cuts answers."""
+
+    def __init__(self, fleet: Fleet, middles: dict[str, Middle], name: str, scheme: str) -> None:
+        self.buyer: Buyer = fleet.add_buyer(name)
+        self.pages = 0
+        self._middles = middles
+        self._schemes = {scheme: registry.by_name(scheme)}
+        with open_wallet(self.buyer.path, PASSPHRASE) as wallet:
+            wallet.add_broker(middles["broker"].url, name, fleet.tokens[name]["pay"])
+
+    def read(self, read_with: Callable[[Wallet], Get], losses: list[tuple[str, int, Cut]]) -> None:
+        """A page for each loss: whose answer, how many before it get through, how it is cut."""
+        with open_wallet(self.buyer.path, PASSPHRASE, schemes=self._schemes) as wallet:
+            for party, which, cut in losses:
+                for middle in self._middles.values():
+                    middle.script.clear()
+                self._middles[party].script.extend([None] * which + [cut])
+                self.pages += 1
+                site = self._middles["gate"].url
+                url = f"{site}/pages/1.html?{self.buyer.name}={self.pages}"
+                read_through_losses(read_with(wallet), url)
+
+
+def clear_through_losses(fleet: Fleet, middle: Middle) -> None:
+    """The vendor's sweep, its answers cut in every way, until it comes through."""
+
+    async def sweep() -> bool:
+        vendor = Vendor(fleet.folder / "gate")
+        await vendor.broker.close()
+        vendor.broker = BrokerClient(middle.url, fleet.tokens[VENDOR]["redeem"])
+        try:
+            await vendor.clear()
+        except Refusal:
+            return False
+        finally:
+            await vendor.close()
+        return True
+
+    middle.script.extend(Cut)
+    for _ in range(len(Cut) * len(SCHEMES)):
+        if asyncio.run(sweep()):
+            break
+    assert not middle.script, "a sweep asks the broker"
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("how", READERS)
+def test_a_page_whose_answer_is_lost_is_paid_once(tmp_path: Path, how: str) -> None:
+    at_gate = [("gate", *loss) for loss in itertools.product(range(ANSWERS_MAX), Cut)]
+    with Fleet(tmp_path) as fleet, ExitStack() as stack:
+        ports = {"broker": fleet.broker_url, "gate": fleet.gate_url}
+        middles = {
+            party: stack.enter_context(Middle(urlsplit(url).port or 0))
+            for party, url in ports.items()
+        }
+        readers: list[Reader] = []
+        for scheme in SCHEMES:
+            for cut in Cut:  # a wallet of its own for each: the first page is what it loads for
+                readers.append(Reader(fleet, middles, f"{scheme}-{cut.name.lower()}", scheme))
+                readers[-1].read(READERS[how], [("broker", 0, cut)])
+            readers[-1].read(READERS[how], at_gate)
+        clear_through_losses(fleet, middles["broker"])
+        purses = {reader.buyer.name: finish_wallet(reader.buyer) for reader in readers}
+        for reader in readers:
+            done = [e for e in purses[reader.buyer.name].history if e.state == "done"]
+            assert len(done) == reader.pages, f"{reader.buyer.name}, {reader.pages} pages"
+        clear(fleet)
+        print(reckon(fleet, purses, len(readers) * TOPUP_MICRO))  # noqa: T201 - the figures

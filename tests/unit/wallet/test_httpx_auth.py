@@ -1,5 +1,6 @@
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,86 @@ def test_a_broken_connection_is_taken_up_by_the_same_request(town: Town) -> None
         assert client.get(town.site.origin + "/a").status_code == 200
     assert town.site.charges == [("/a", 200)]
     assert [entry.state for entry in town.wallet.history()] == ["done"]
+
+
+class Failing(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Spoils the first page that was paid for: its end is missing, or it is an error after all."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+        self._sync, self._async = httpx.HTTPTransport(), httpx.AsyncHTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._spoil(self._sync.handle_request(request))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self._spoil(await self._async.handle_async_request(request))
+
+    def close(self) -> None:
+        self._sync.close()
+
+    async def aclose(self) -> None:
+        await self._async.aclose()
+
+    def _spoil(self, response: httpx.Response) -> httpx.Response:
+        if "payment-receipt" in response.headers:
+            if self._fault == "status":
+                response.status_code = 502
+            if self._fault == "body":
+                response.stream = Cut(response.stream)
+            self._fault = ""
+        return response
+
+
+class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that breaks off in its first part."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            yield part[:10]
+            raise httpx.ReadError("cut")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            yield part[:10]
+            raise httpx.ReadError("cut")
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("fault", ["body", "status"])
+def test_a_paid_page_that_did_not_come_whole_comes_again_unpaid(
+    town: Town, fault: str, kind: str
+) -> None:
+    url, auth = town.site.origin + "/a", town.wallet.auth()
+
+    async def fetch() -> httpx.Response:
+        async with httpx.AsyncClient(auth=auth, transport=Failing(fault)) as client:
+            with contextlib.suppress(httpx.ReadError):
+                assert (await client.get(url)).status_code == 502
+            assert town.site.charges == [("/a", 200)]
+            return await client.get(url)
+
+    if kind == "async":
+        answer = anyio.run(fetch)
+    else:
+        with httpx.Client(auth=auth, transport=Failing(fault)) as client:
+            with contextlib.suppress(httpx.ReadError):
+                assert client.get(url).status_code == 502
+            answer = client.get(url)
+    assert (answer.status_code, answer.content) == (200, PAGE)
+    assert town.site.charges == [("/a", 200)]
+    with httpx.Client(auth=auth) as client:
+        assert client.get(url).content == PAGE
+    assert town.site.charges == [("/a", 200)] * 2, "what was got is bought anew"
 
 
 def test_a_cancelled_request_is_taken_up_by_the_same_request(town: Town) -> None:

@@ -143,9 +143,9 @@ class Commitment(
         return codec.enc(*fields)
 
     @property
-    def id(self) -> bytes:
-        """16 bytes that stand for the commitment in later payments."""
-        return hashlib.sha256(self.signed()).digest()[:16]
+    def id(self) -> str:
+        """What stands for the commitment in later payments: 16 bytes, base64url."""
+        return codec.b64u(hashlib.sha256(self.signed()).digest()[:16])
 
     @property
     def worth_micro(self) -> int:
@@ -172,9 +172,9 @@ Link = tuple[int, int, str]
 """(denomination, index, word in base64url), as it travels."""
 
 
-def counter_id(commitment_id: bytes, denomination: int) -> bytes:
+def counter_id(commitment_id: str, denomination: int) -> bytes:
     """The mark of one chain, at the gate and at the broker."""
-    return b"payword" + commitment_id + denomination.to_bytes(8, "big")
+    return b"payword" + commitment_id.encode() + denomination.to_bytes(8, "big")
 
 
 def revoked_key(serial: str) -> bytes:

@@ -229,8 +229,8 @@ class PaywordMint(Mint):
         due_micro = denomination * max(0, index - last)
         if due_micro == 0:
             return Redeemed(answer={"paidMicro": 0})
-        slots = _slot_keys(commitment)
-        if any(memory.records.get(key, commitment.id) != commitment.id for key in slots):
+        slots, own_id = _slot_keys(commitment), commitment.id.encode()
+        if any(memory.records.get(key, own_id) != own_id for key in slots):
             raise Conflict("slot_committed_twice", "another commitment has this part of the credit")
         payer = memory.records.get(_payer_key(commitment.certificate.payer))
         if payer is None:
@@ -247,7 +247,7 @@ class PaywordMint(Mint):
             marks=(
                 Advance(id=mark_id, over=last, to=index, link=codec.unb64u(text), until_s=until_s),
             ),
-            records=tuple(Put(key=key, value=commitment.id, until_s=until_s) for key in slots),
+            records=tuple(Put(key=key, value=own_id, until_s=until_s) for key in slots),
             answer={"paidMicro": due_micro},
             paid_micro=due_micro,
         )

@@ -150,7 +150,7 @@ class PaywordPurse(Purse):
         commitment = opened.commitment
         unit_micro, length, _ = commitment.chains[0]
         return Instrument(
-            id=f"pw:{codec.b64u(commitment.id)}",
+            id=f"pw:{commitment.id}",
             scheme=self.traits.name,
             vendor_id=commitment.vendor,
             currency=commitment.certificate.currency,
@@ -178,7 +178,7 @@ class PaywordPurse(Purse):
         word = chain.descend(key, codec.unb64u(opened.seed), length, index)
         first = opened.index == 0
         payload = {
-            "commitment": msgspec.to_builtins(commitment) if first else codec.b64u(commitment.id),
+            "commitment": msgspec.to_builtins(commitment) if first else commitment.id,
             "links": [[unit_micro, index, codec.b64u(word)]],
         }
         after = self._instrument(msgspec.structs.replace(opened, index=index))

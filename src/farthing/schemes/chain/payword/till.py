@@ -1,7 +1,7 @@
 """The vendor's side of PayWord: one counter per chain, one hash per link, claims of the last word.
 
 The first payment carries the commitment; its two signatures are checked once and what later
-payments need is kept with each chain's counter: ``word(16) key(16) facts``. A later payment names
+payments need is kept with each chain's counter (`counters.py`). A later payment names
 the commitment by its id. The commitment itself is a record that the sweep joins to the claims.
 """
 
@@ -11,12 +11,10 @@ from farthing import codec
 from farthing.crypto import chain, signing
 from farthing.errors import (
     Closed,
-    Expired,
-    JumpTooLong,
     Malformed,
     Misconfigured,
     OutOfRange,
-    Replayed,
+    Refusal,
     Revoked,
     Underpaid,
     Unfit,
@@ -24,6 +22,7 @@ from farthing.errors import (
 )
 from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.counters import Kept, pack, require_step
 from farthing.schemes.chain.payword.commitment import (
     CHAINS_MAX,
     DAY_S,
@@ -42,6 +41,7 @@ from farthing.schemes.chain.payword.commitment import (
 )
 from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken, Till
 
+ID_CHARS = 22  # 16 bytes in base64url
 UNIT_MICRO = 100  # default worth of a word: 0.01 cent
 STEPS_MAX = 1000  # links in one payment: bounds the hashing that a payer can make us do
 
@@ -54,6 +54,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         """`Unfit` for no links, too many, or a denomination twice."""
+        if isinstance(self.commitment, str) and len(self.commitment) != ID_CHARS:
+            raise Unfit("commitment_id_malformed", f"an id is {ID_CHARS} characters of base64url")
         if not 1 <= len(self.links) <= CHAINS_MAX:
             raise Unfit("link_count_out_of_range", f"a payment has 1 to {CHAINS_MAX} links")
         if len({denomination for denomination, _, _ in self.links}) != len(self.links):
@@ -67,28 +69,11 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return f"Payment({[link[:2] for link in self.links]})"
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What every later payment on a chain needs, kept beside its counter."""
-
-    word: bytes
-    key: bytes
-    length: int
-    ends_at_s: int
-    payer: str
-    public_key: bytes
-
-    def __repr__(self) -> str:
-        """Length and end only."""
-        return f"Facts({self.length}, {self.ends_at_s})"
-
-
 _READER = codec.Reader(Payment)
-_ENCODE = msgspec.msgpack.Encoder().encode
-_FACTS = msgspec.msgpack.Decoder(Facts).decode
 
 
 def record_key(commitment_id: bytes) -> bytes:
-    """Where a gate keeps the commitment for the sweep."""
+    """Where a gate keeps the commitment for the sweep; the id as it travels, in ASCII."""
     return b"payword/commitment/" + commitment_id
 
 
@@ -127,75 +112,72 @@ class PaywordTill(Till):
         """The payment; `Malformed`, `Unfit`."""
         return _READER.read(payload)
 
-    def _id(self, payment: Payment) -> bytes:
-        if isinstance(payment.commitment, str):
-            return codec.unb64u(payment.commitment, size_bytes=16)
-        return payment.commitment.id
-
     def recall(self, payment: Payment) -> Keys:
         """The counters of every chain that the payment names; at an opening the hot list too."""
-        commitment_id = self._id(payment)
-        if isinstance(payment.commitment, str):
-            return Keys(
-                counters=tuple(counter_id(commitment_id, value) for value, _, _ in payment.links)
-            )
+        commitment = payment.commitment
+        if isinstance(commitment, str):
+            # An id that nobody was given, or spelled otherwise, names no counter.
+            return Keys(counters=tuple([counter_id(commitment, d) for d, _, _ in payment.links]))
+        commitment_id = commitment.id
         return Keys(
-            counters=tuple(
-                counter_id(commitment_id, value) for value, _, _ in payment.commitment.chains
-            ),
-            records=(revoked_key(payment.commitment.certificate.serial),),
+            counters=tuple(counter_id(commitment_id, value) for value, _, _ in commitment.chains),
+            records=(revoked_key(commitment.certificate.serial),),
         )
 
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
         """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, and so on."""
-        commitment_id = self._id(payment)
         if memory.records:
             raise Revoked("certificate_revoked", "the broker has put this certificate on its list")
-        opening = self._open(payment.commitment, at)
+        commitment = payment.commitment
+        opening: dict[int, Kept] = {}
+        if isinstance(commitment, str):
+            commitment_id = commitment
+        else:
+            commitment_id, opening = commitment.id, self._open(commitment, at)
         marks: list[Mark] = []
+        claims: list[Claim] = []
         value_micro = 0
-        owner = None
+        kept: Kept | None = None
         for denomination, index, text in payment.links:
             mark_id = counter_id(commitment_id, denomination)
             place = memory.counters.get(mark_id)
-            facts = opening.get(denomination) if place is None else _FACTS(place.link)
-            if facts is None:
-                if opening:
-                    raise OutOfRange("denomination_unknown", "the commitment has no such chain")
-                raise Closed("commitment_unknown", "send the commitment itself with this payment")
             last = place.to if place is not None else 0
-            _require_step(facts, index, last, at.now_s)
+            kept = Kept(place.link) if place is not None else opening.get(denomination)
+            if kept is None:
+                raise _unknown_chain(bool(opening))
+            require_step(kept, index, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
             word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
-            chain.verify_word(facts.key, word, index, facts.word, last)
+            chain.verify_word(kept.key, word, index, kept.word, last)
             value_micro += denomination * (index - last)
-            marks.append(_advance(mark_id, last, index, facts, word))
-            owner = facts
-        if value_micro < offer.price_micro or owner is None:
+            marks.append(_advance(mark_id, last, index, kept, word))
+            claims.append(_claim(mark_id, denomination * index, index, word))
+        assert kept is not None, "a payment has a link"
+        if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
-        until_s = owner.ends_at_s + SKEW_S + DISPUTE_S
+        until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
         records: tuple[Put, ...] = ()
-        if isinstance(payment.commitment, Commitment) and not memory.counters:
-            marks += _untouched(payment, commitment_id, opening)
-            body = codec.canonical(payment.commitment)
-            records = (Put(key=record_key(commitment_id), value=body, until_s=until_s),)
+        if opening and not memory.counters:
+            assert isinstance(commitment, Commitment), "only the object opens chains"
+            marks += _untouched(commitment, payment.links, opening)
+            body = codec.canonical(commitment)
+            key = record_key(commitment_id.encode())
+            records = (Put(key=key, value=body, until_s=until_s),)
         return Taken(
             value_micro=value_micro,
-            reference=f"pw:{codec.b64u(commitment_id)}:{_places(payment.links, self.unit_micro)}",
-            payer=owner.payer,
-            owner=owner.public_key,
+            reference=f"pw:{commitment_id}:{_places(payment.links, self.unit_micro)}",
+            payer=kept.payer,
+            owner=kept.public_key,
             marks=tuple(marks),
             until_s=until_s,
             records=records,
-            claims=tuple(_claim(commitment_id, link) for link in payment.links),
+            claims=tuple(claims),
             value_moved=True,
         )
 
-    def _open(self, commitment: Commitment | str, at: At) -> dict[int, Facts]:
-        """Check a commitment and derive what its chains need; nothing for a mere id."""
-        if isinstance(commitment, str):
-            return {}
+    def _open(self, commitment: Commitment, at: At) -> dict[int, Kept]:
+        """Check a commitment and derive what its chains need."""
         if commitment.vendor != self.setting.vendor_id:
             raise WrongVendor("commitment_for_another_vendor", "commit to this vendor")
         require_vouched(commitment, self.setting.broker_id, self.setting.currency)
@@ -204,7 +186,7 @@ class PaywordTill(Till):
         verify_commitment(commitment)
         key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
         return {
-            denomination: Facts(
+            denomination: pack(
                 word=codec.unb64u(root, size_bytes=chain.WORD_BYTES),
                 key=key,
                 length=length,
@@ -238,16 +220,10 @@ class PaywordTill(Till):
         signing.verify(owner, statement, codec.unb64u(text, size_bytes=64))
 
 
-def _require_step(facts: Facts, index: int, last: int, now_s: int) -> None:
-    """`Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, all before any hashing."""
-    if now_s > facts.ends_at_s + SKEW_S:
-        raise Expired("commitment_expired", "commit anew: a commitment is for one day")
-    if index <= last:
-        raise Replayed("chain_index_not_above_last", "pay with a higher index", lastIndex=last)
-    if index > facts.length:
-        raise OutOfRange("chain_index_above_length", f"this chain has {facts.length} links")
-    if index - last > STEPS_MAX:
-        raise JumpTooLong("jump_too_long", f"at most {STEPS_MAX} links in one payment")
+def _unknown_chain(is_opening: bool) -> Refusal:  # noqa: FBT001 - one private caller
+    if is_opening:
+        return OutOfRange("denomination_unknown", "the commitment has no such chain")
+    return Closed("commitment_unknown", "send the commitment itself with this payment")
 
 
 def _places(links: tuple[Link, ...], unit_micro: int) -> str:
@@ -255,42 +231,42 @@ def _places(links: tuple[Link, ...], unit_micro: int) -> str:
     return ",".join(f"{i}" if d == unit_micro else f"{i}x{d}" for d, i, _ in links)
 
 
-def _advance(mark_id: bytes, last: int, index: int, facts: Facts, word: bytes) -> Advance:
+def _advance(mark_id: bytes, last: int, index: int, kept: Kept, word: bytes) -> Advance:
     return Advance(
         id=mark_id,
         over=last,
         to=index,
-        link=_ENCODE(msgspec.structs.replace(facts, word=word)),
-        until_s=facts.ends_at_s + SKEW_S + DISPUTE_S,
+        link=kept.with_word(word),
+        until_s=kept.ends_at_s + SKEW_S + DISPUTE_S,
     )
 
 
-def _untouched(payment: Payment, commitment_id: bytes, opening: dict[int, Facts]) -> list[Mark]:
+def _untouched(
+    commitment: Commitment, links: tuple[Link, ...], opening: dict[int, Kept]
+) -> list[Mark]:
     """At the opening: roots and slots are used up, and every other chain has its counter at 0."""
-    assert isinstance(payment.commitment, Commitment), "only the object opens chains"
-    paid = {denomination for denomination, _, _ in payment.links}
-    certificate, day = payment.commitment.certificate, payment.commitment.day
-    until_s = payment.commitment.ends_at_s + SKEW_S + DISPUTE_S
+    paid = {denomination for denomination, _, _ in links}
+    serial, day = commitment.certificate.serial, commitment.day
+    until_s = commitment.ends_at_s + SKEW_S + DISPUTE_S
     marks: list[Mark] = [
-        Once(id=codec.enc("payword/slot", certificate.serial, day, slot), until_s=until_s)
-        for slot in payment.commitment.taken_slots
+        Once(id=codec.enc("payword/slot", serial, day, slot), until_s=until_s)
+        for slot in commitment.taken_slots
     ]
-    for denomination, facts in opening.items():
-        marks.append(Once(id=b"payword/root" + facts.word, until_s=until_s))
+    for denomination, kept in opening.items():
+        marks.append(Once(id=b"payword/root" + kept.word, until_s=until_s))
         if denomination not in paid:
-            mark_id = counter_id(commitment_id, denomination)
-            marks.append(_advance(mark_id, 0, 0, facts, facts.word))
+            mark_id = counter_id(commitment.id, denomination)
+            marks.append(_advance(mark_id, 0, 0, kept, kept.word))
     return marks
 
 
-def _claim(commitment_id: bytes, link: Link) -> Claim:
+def _claim(mark_id: bytes, worth_micro: int, index: int, word: bytes) -> Claim:
     """The last word of one chain; a later one supersedes it."""
-    denomination, index, text = link
     return Claim(
         scheme=TRAITS.name,
-        key=counter_id(commitment_id, denomination),
+        key=mark_id,
         order=index,
-        value_micro=denomination * index,
-        body=codec.unb64u(text),
+        value_micro=worth_micro,
+        body=word,
         moment="batch",
     )

@@ -17,6 +17,7 @@ class ClaimBody(
     kw_only=True,
     forbid_unknown_fields=True,
     omit_defaults=True,
+    gc=False,
     rename={
         "expires_at_s": "expiresS",
         "moved_micro": "movedMicro",

@@ -9,7 +9,12 @@ NONCE_CHARS_MAX = 32  # a nonce of 16 bytes in hex
 
 
 class Payment(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
 ):
     """A payment in protocol C, or in A without `nonce` and `sig`."""
 

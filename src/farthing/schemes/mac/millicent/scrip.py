@@ -81,6 +81,7 @@ class Scrip(
     kw_only=True,
     forbid_unknown_fields=True,
     omit_defaults=True,
+    gc=False,
     rename={"expires_at_s": "expiresS", "value_micro": "valueMicro"},
 ):
     """One piece of scrip, as it travels. Without the payer's secret it buys nothing (B and C)."""

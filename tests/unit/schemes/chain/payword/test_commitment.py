@@ -44,7 +44,7 @@ def test_what_the_payer_signs_names_vendor_certificate_day_slots_and_chains() ->
         COMMITMENT.salt, 0, 1, *COMMITMENT.chains[0], *COMMITMENT.chains[1],
     )  # fmt: skip  # - the fields in their order
     assert COMMITMENT.signed() == codec.enc(*fields)
-    assert COMMITMENT.id == hashlib.sha256(codec.enc(*fields)).digest()[:16]
+    assert COMMITMENT.id == codec.b64u(hashlib.sha256(codec.enc(*fields)).digest()[:16])
     verify_commitment(COMMITMENT)
 
 
