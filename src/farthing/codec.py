@@ -28,6 +28,9 @@ T = TypeVar("T")
 Json = None | bool | int | str | list[Any] | dict[str, Any]
 
 
+_EIGHT = b"\0\0\0\x08"  # the length of every integer
+
+
 def enc(*fields: bytes | str | int) -> bytes:
     """Fields, each after its length in 4 bytes; integers are 8 bytes big-endian, text is UTF-8.
 
@@ -37,13 +40,11 @@ def enc(*fields: bytes | str | int) -> bytes:
     parts: list[bytes] = []
     for field in fields:
         if isinstance(field, str):
-            raw = field.encode()
+            field = field.encode()
         elif isinstance(field, int):
-            raw = field.to_bytes(8, "big")
-        else:
-            raw = field
-        parts.append(len(raw).to_bytes(4, "big"))
-        parts.append(raw)
+            parts.append(_EIGHT + field.to_bytes(8, "big"))
+            continue
+        parts.append(len(field).to_bytes(4, "big") + field)
     return b"".join(parts)
 
 

@@ -133,3 +133,21 @@ def test_a_page_whose_answer_is_lost_is_paid_once(tmp_path: Path, how: str) -> N
             assert len(done) == reader.pages, f"{reader.buyer.name}, {reader.pages} pages"
         clear(fleet)
         print(reckon(fleet, purses, len(readers) * TOPUP_MICRO))  # noqa: T201 - the figures
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("how", READERS)
+def test_a_page_that_was_paid_before_its_site_failed_comes_later_unpaid(
+    tmp_path: Path, how: str
+) -> None:
+    with Fleet(tmp_path) as fleet:
+        buyer = fleet.add_buyer("ann")
+        with open_wallet(buyer.path, PASSPHRASE) as wallet:
+            get = READERS[how](wallet)
+            url = f"{fleet.gate_url}/sure/1.html"
+            fleet.origin.kill()
+            assert get(url) is None
+            assert [entry.state for entry in wallet.history()] == ["done"]
+            fleet.origin.revive()
+            assert get(url) == page("sure", 1).encode()
+            assert [entry.state for entry in wallet.history()] == ["done"]

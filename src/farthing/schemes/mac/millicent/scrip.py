@@ -15,6 +15,7 @@ the request signature, because it covers every other field.
 """
 
 import re
+import struct
 from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
@@ -169,6 +170,9 @@ def serial_of(series: int, index: int) -> str:
     return f"{series << SERIES_BITS | index:016x}"
 
 
+_FIXED = struct.Struct(">IQI8sI8sIQI")  # value, serial, payer and expiry after their lengths
+
+
 def certificate(
     k_scrip: bytes,
     vendor: str,
@@ -184,20 +188,19 @@ def certificate(
     The bytes are those of `codec.enc` with serial and payer as integers, written out because this
     runs twice for every payment.
     """
-    packed = _head(vendor, currency) + b"".join(
-        (
-            b"\0\0\0\x08",
-            value_micro.to_bytes(8, "big"),
-            b"\0\0\0\x08",
-            bytes.fromhex(serial),
-            b"\0\0\0\x08",
-            bytes.fromhex(payer),
-            b"\0\0\0\x08",
-            expires_at_s.to_bytes(8, "big"),
-            len(props).to_bytes(4, "big"),
-            props.encode(),
-        )
+    packed = _head(vendor, currency) + _FIXED.pack(
+        8,
+        value_micro,
+        8,
+        bytes.fromhex(serial),
+        8,
+        bytes.fromhex(payer),
+        8,
+        expires_at_s,
+        len(props),
     )
+    if props:
+        packed += props.encode()
     return blake2b(packed, key=k_scrip, digest_size=16).hexdigest()
 
 
