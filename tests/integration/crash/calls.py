@@ -380,9 +380,7 @@ class Callers:
                 Kind("revoke", self.revoke),
             ],
             "POST /grant/{scheme}": [Kind("grant", self.grant)],
-            "POST /redeem/{scheme}": [
-                Kind(f"redeem {s}", partial(self.redeem, s)) for s in both
-            ],
+            "POST /redeem/{scheme}": [Kind(f"redeem {s}", partial(self.redeem, s)) for s in both],
             "POST /vendors/{vendor_id}/grants/{scheme}": [Kind("batch", self.buy_batch)],
             "POST /revoke/{scheme}": [Kind("hot list", self.revoke_by_operator)],
             "GET /lists/{scheme}": [read("list", partial(self.get, "broker", "/lists/payword"))],

@@ -186,7 +186,9 @@ class Buyer:
         try:
             code = self.process.wait(timeout=STOP_S)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} is stuck:\n{self._log.read_text()[-2000:]}") from None
+            raise AssertionError(
+                f"{self.name} is stuck:\n{self._log.read_text()[-2000:]}"
+            ) from None
         assert code == 0, self._log.read_text()[-2000:]
 
     def bought(self) -> list[dict[str, Any]]:

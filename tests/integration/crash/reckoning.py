@@ -41,9 +41,7 @@ class Purse(NamedTuple):
 def finish_wallet(buyer: Buyer) -> Purse:
     """Recover until nothing is open; it pays nothing."""
     deadline_s = time.monotonic() + FINISH_S
-    with open_wallet(
-        buyer.path, PASSPHRASE, clock=lambda: int(time.time()) + LATER_S
-    ) as wallet:
+    with open_wallet(buyer.path, PASSPHRASE, clock=lambda: int(time.time()) + LATER_S) as wallet:
         while True:
             found = wallet.recover()
             if not (found.undecided or found.asks_open):
@@ -90,13 +88,13 @@ def clear(fleet: Fleet) -> None:
     deadline_s = time.monotonic() + FINISH_S
     while True:
         try:
-            refused = [one["refused"] for one in _json(fleet.vendor("clear", "--json"))]
+            swept = _json(fleet.vendor("clear", "--json"))
         except Misconfigured as wrong:  # another sweep is under way: a gate's own, or one killed
             assert time.monotonic() < deadline_s, wrong.detail
             time.sleep(0.1)
-            continue
-        print(f"refused: {refused}")  # noqa: T201 - pytest shows it on failure
-        break
+        else:
+            break
+    assert not any(one["refused"] for one in swept), swept
     assert all(line["pending_micro"] == 0 for line in _json(fleet.vendor("report", "--json")))
 
 
@@ -142,9 +140,7 @@ def reckon(fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int) -> str:
 
 def _audit(fleet: Fleet) -> Any:
     command = servers.python("-m", "farthing.cli", "broker", "audit", "--json")
-    return _json(
-        servers.run_once(command, env={"FARTHING_DATA": str(fleet.folder / "broker")})
-    )
+    return _json(servers.run_once(command, env={"FARTHING_DATA": str(fleet.folder / "broker")}))
 
 
 def _require_marks(fleet: Fleet, pages: int) -> None:

@@ -18,7 +18,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "ci": Size(kills=20, kill_s=12.0, pause_s=0),
+    "ci": Size(kills=20, kill_s=9.0, pause_s=0),
     "full": Size(kills=60, kill_s=120.0, pause_s=0),
     "long": Size(kills=1_000, kill_s=3_600.0, pause_s=0.2),
 }

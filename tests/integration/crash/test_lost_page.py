@@ -6,7 +6,7 @@ Here the real programs ask again; `test_lost_reply` does it by hand, for every r
 import asyncio
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -110,11 +110,17 @@ def clear_through_losses(fleet: Fleet, middle: Middle) -> None:
     assert not middle.script, "a sweep asks the broker"
 
 
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
+        yield fleet
+
+
 @pytest.mark.serial
 @pytest.mark.parametrize("how", READERS)
-def test_a_page_whose_answer_is_lost_is_paid_once(tmp_path: Path, how: str) -> None:
+def test_a_page_whose_answer_is_lost_is_paid_once(fleet: Fleet, how: str) -> None:
     at_gate = [("gate", *loss) for loss in itertools.product(range(ANSWERS_MAX), Cut)]
-    with Fleet(tmp_path) as fleet, ExitStack() as stack:
+    with ExitStack() as stack:
         ports = {"broker": fleet.broker_url, "gate": fleet.gate_url}
         middles = {
             party: stack.enter_context(Middle(urlsplit(url).port or 0))
@@ -123,31 +129,36 @@ def test_a_page_whose_answer_is_lost_is_paid_once(tmp_path: Path, how: str) -> N
         readers: list[Reader] = []
         for scheme in SCHEMES:
             for cut in Cut:  # a wallet of its own for each: the first page is what it loads for
-                readers.append(Reader(fleet, middles, f"{scheme}-{cut.name.lower()}", scheme))
+                name = f"{how}-{scheme}-{cut.name.lower()}"
+                readers.append(Reader(fleet, middles, name, scheme))
                 readers[-1].read(READERS[how], [("broker", 0, cut)])
             readers[-1].read(READERS[how], at_gate)
         clear_through_losses(fleet, middles["broker"])
-        purses = {reader.buyer.name: finish_wallet(reader.buyer) for reader in readers}
         for reader in readers:
-            done = [e for e in purses[reader.buyer.name].history if e.state == "done"]
+            done = [e for e in finish_wallet(reader.buyer).history if e.state == "done"]
             assert len(done) == reader.pages, f"{reader.buyer.name}, {reader.pages} pages"
-        clear(fleet)
-        print(reckon(fleet, purses, len(readers) * TOPUP_MICRO))  # noqa: T201 - the figures
+    require_right_sums(fleet)
 
 
 @pytest.mark.serial
 @pytest.mark.parametrize("how", READERS)
 def test_a_page_that_was_paid_before_its_site_failed_comes_later_unpaid(
-    tmp_path: Path, how: str
+    fleet: Fleet, how: str
 ) -> None:
-    with Fleet(tmp_path) as fleet:
-        buyer = fleet.add_buyer("ann")
-        with open_wallet(buyer.path, PASSPHRASE) as wallet:
-            get = READERS[how](wallet)
-            url = f"{fleet.gate_url}/sure/1.html"
-            fleet.origin.kill()
-            assert get(url) is None
-            assert [entry.state for entry in wallet.history()] == ["done"]
-            fleet.origin.revive()
-            assert get(url) == page("sure", 1).encode()
-            assert [entry.state for entry in wallet.history()] == ["done"]
+    buyer = fleet.add_buyer(f"{how}-late")
+    with open_wallet(buyer.path, PASSPHRASE) as wallet:
+        get = READERS[how](wallet)
+        url = f"{fleet.gate_url}/sure/1.html"
+        fleet.origin.kill()
+        assert get(url) is None
+        assert [entry.state for entry in wallet.history()] == ["done"]
+        fleet.origin.revive()
+        assert get(url) == page("sure", 1).encode()
+        assert [entry.state for entry in wallet.history()] == ["done"]
+    require_right_sums(fleet)
+
+
+def require_right_sums(fleet: Fleet) -> None:
+    purses = {buyer.name: finish_wallet(buyer) for buyer in fleet.buyers}
+    clear(fleet)
+    print(reckon(fleet, purses, len(purses) * TOPUP_MICRO))  # noqa: T201 - the figures

@@ -47,7 +47,9 @@ def books(fleet: Fleet) -> dict[str, str]:
     found: dict[str, str] = {}
     for party, path in STORES.items():
         db = apsw.Connection(str(fleet.folder / path), flags=apsw.SQLITE_OPEN_READWRITE)
-        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        tables = [
+            name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
         for table in tables:
             if table not in UNCOUNTED and not table.startswith("sqlite_"):
                 rows = sorted(map(repr, db.execute(f'SELECT * FROM "{table}"')))
@@ -61,7 +63,11 @@ def lasting(message: Message) -> tuple[bytes, list[bytes], object]:
     """What must not differ between two answers to one request."""
     first, headers, body = message.lasting
     if b'"issuedAtS"' in body:
-        return first, headers, {k: v for k, v in msgspec.json.decode(body).items() if k not in STAMPED}
+        return (
+            first,
+            headers,
+            {k: v for k, v in msgspec.json.decode(body).items() if k not in STAMPED},
+        )
     return first, headers, body
 
 
@@ -96,9 +102,7 @@ def cuts_of(kind: Kind) -> list[Cut]:
     return [Cut.NOTHING, Cut.HEAD] if kind.bodiless else list(Cut)
 
 
-def try_kind(
-    fleet: Fleet, callers: Callers, middles: dict[str, Middle], kind: Kind
-) -> list[Sent]:
+def try_kind(fleet: Fleet, callers: Callers, middles: dict[str, Middle], kind: Kind) -> list[Sent]:
     """Every cut, asked again at once, and once more for after the restart."""
     found: list[Sent] = []
     for cut in cuts_of(kind):

@@ -58,7 +58,7 @@ def exchange(walk: Walk, store: Store, reports: list[str] | None = None) -> Exch
 
 def asks(*commands: GateCommand) -> Generator[GateCommand, object, Answer]:
     """A walk that gives these commands and keeps what came back."""
-    for command in commands:
+    for command in commands:  # noqa: UP028 - a tuple takes no answers
         yield command
     return DONE
 

@@ -1,0 +1,145 @@
+"""What one payment writes: hold, confirm, claims, receipt, and the end of a hold."""
+
+import itertools
+
+import msgspec
+import pytest
+
+from farthing import marks
+from farthing.errors import Undecided
+from farthing.marks import Moment
+from farthing.vendor.booking import (
+    LEASE_GRACE_S,
+    MOMENTS,
+    OUTCOME_KEPT_S_MIN,
+    STORED_BODY_BYTES_MAX,
+    earlier,
+    end_hold,
+    read_kept,
+    read_outcome,
+)
+from farthing.vendor.commands import AskOrigin
+from farthing.vendor.payments import Kept
+from tests.kit.shop import PAGE, PRICE_MICRO, ROUTE, SCHEMES, Buyer, Shop, Walking, answering
+
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+
+
+def command_of(shop: Shop, scheme: str, kind: type[object], method: str = "GET") -> Walking:
+    walking = shop.start(Buyer(shop, scheme).pay(method=method).header, method=method)
+    walking.until(kind)
+    return walking
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(MOMENTS, MOMENTS)))
+def test_the_earlier_moment_comes_first_in_the_list(one: Moment, other: Moment) -> None:
+    assert earlier(one, other) == MOMENTS[min(MOMENTS.index(one), MOMENTS.index(other))]
+
+
+@every_scheme
+def test_a_hold_outlives_the_origins_time_and_its_outcome_a_month(scheme: str) -> None:
+    shop = Shop(ROUTE + "origin_timeout_s = 7")
+    hold = command_of(shop, scheme, marks.Hold).command
+    assert isinstance(hold, marks.Hold)
+    assert hold.lease_until_s == shop.clock.now_s + 7 + LEASE_GRACE_S
+    assert hold.until_s >= shop.clock.now_s + OUTCOME_KEPT_S_MIN
+    assert hold.until_s >= max(mark.until_s for mark in hold.marks)
+    kept = read_kept(hold.kept)
+    assert (kept.scheme, kept.at_broker) == (scheme, False)
+    assert kept.owner
+
+
+@every_scheme
+@pytest.mark.parametrize("clearing", ["during", "batch"])
+def test_claims_are_cleared_when_the_route_says(scheme: str, clearing: Moment) -> None:
+    shop = Shop(ROUTE + f'clearing = "{clearing}"')
+    confirm = command_of(shop, scheme, marks.Confirm).command
+    assert isinstance(confirm, marks.Confirm)
+    assert [claim.moment for claim in confirm.claims] == [clearing]
+    assert confirm.claims[0].value_micro == PRICE_MICRO
+
+
+@pytest.mark.parametrize(
+    ("extra", "method", "size_bytes", "kept"),
+    [
+        ("", "GET", 8, False),
+        ("replay_body = true", "GET", 8, True),
+        ("replay_body = true", "GET", STORED_BODY_BYTES_MAX, True),
+        ("replay_body = true", "GET", STORED_BODY_BYTES_MAX + 1, False),
+        ('methods = ["POST"]', "POST", 8, True),
+    ],
+)
+def test_a_body_is_kept_where_it_cannot_be_asked_for_again(
+    extra: str,
+    method: str,
+    size_bytes: int,
+    kept: bool,  # noqa: FBT001 - a row of a table
+) -> None:
+    shop = Shop(ROUTE + extra)
+    shop.origin = answering(msgspec.structs.replace(PAGE, body=b"x" * size_bytes))
+    confirm = command_of(shop, "payword", marks.Confirm, method).command
+    assert isinstance(confirm, marks.Confirm)
+    outcome = read_outcome(confirm.outcome)
+    assert (outcome.body is not None) is kept
+    assert outcome.headers == (PAGE.headers if kept else ())
+
+
+@every_scheme
+def test_a_receipt_has_a_name_of_its_own_and_the_same_for_the_same_payment(scheme: str) -> None:
+    shop = Shop()
+    buyer = Buyer(shop, scheme)
+    names = []
+    for payment in (buyer.pay(), buyer.pay()):
+        shop.get(payment.header)
+        found = shop.find(payment.k)
+        assert found is not None
+        names.append(read_outcome(found.outcome).receipt.receipt_id)
+    assert len(set(names)) == 2
+    assert all(name.startswith("rc_") for name in names)
+
+
+@every_scheme
+def test_a_hold_that_a_crash_left_is_ended_under_a_new_fence(scheme: str) -> None:
+    shop = Shop()
+    payment = Buyer(shop, scheme).pay()
+    slow = shop.start(payment.header)
+    slow.until(AskOrigin)
+    found = shop.find(payment.k)
+    assert found is not None
+    shop.clock.now_s = found.lease_until_s
+    walk = end_hold(found, shop.clock.now_s)
+    assert isinstance(shop.carry_out(next(walk)), marks.Held)
+    ended = shop.find(payment.k)
+    assert ended is not None
+    assert ended.fence > found.fence
+
+
+def test_a_hold_that_was_confirmed_meanwhile_is_settled() -> None:
+    shop = Shop()
+    payment = Buyer(shop, "millicent").pay()
+    slow = shop.start(payment.header)
+    slow.until(AskOrigin)
+    found = shop.find(payment.k)
+    assert found is not None
+    slow.go()
+    walk = end_hold(found, found.lease_until_s)
+    settled = shop.carry_out(next(walk))
+    with pytest.raises(StopIteration) as ended:
+        walk.send(settled)
+    assert ended.value.value is settled
+
+
+def test_nobody_ends_a_hold_for_which_the_broker_may_have_paid() -> None:
+    kept = Kept(scheme="payword", owner=b"", payload_hash=b"", till=b"", at_broker=True)
+    payment = marks.Payment(
+        k="k",
+        digest=b"",
+        state=marks.State.HELD,
+        fence=1,
+        lease_until_s=0,
+        kept=msgspec.msgpack.encode(kept),
+        outcome=b"",
+        until_s=1,
+    )
+    with pytest.raises(Undecided):
+        next(end_hold(payment, 1))

@@ -1,0 +1,170 @@
+"""What a gate fetches from its broker: keys under the pinned root, revocations that stay."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from farthing import codec, marks
+from farthing.broker.app import Broker
+from farthing.crypto import signing
+from farthing.errors import Expired, Forged, Malformed
+from farthing.schemes.chain.payword.commitment import (
+    CERTIFICATE_KEY,
+    REVOKED_PREFIX,
+    revoked_key,
+)
+from farthing.schemes.contract import Json, Key
+from farthing.stores.keys import KeyRing
+from farthing.stores.memory import MemoryMarks
+from farthing.vendor import lists
+
+NOW_S = 1_795_176_000
+ROOT_SECRET = bytes(31) + b"r"
+
+
+class RealBroker:
+    """The documents of a broker that was just made."""
+
+    def __init__(self, folder: Path) -> None:
+        Broker.init(folder, broker_id="b", currency="eur", url="http://127.0.0.1:9")
+        self.broker = Broker.open(folder)
+
+    async def get(self, path: str) -> Json:
+        if path == lists.KEYS_PATH:
+            return msgspec.json.decode(self.broker.key_document())
+        return msgspec.json.decode(self.broker.list_document(path.rpartition("/")[2]))
+
+
+class Written:
+    """A broker that answers what the test has signed."""
+
+    def __init__(self, **documents: dict[str, Any]) -> None:
+        self.documents = documents
+
+    async def get(self, path: str) -> Json:
+        return self.documents[path.rpartition("/")[2].replace("-", "_")]
+
+
+def signed(document: dict[str, Any], secret: bytes = ROOT_SECRET) -> dict[str, Any]:
+    sig = signing.sign(secret, codec.canonical(document))
+    return {**document, "sig": f"ed25519:{codec.b64u(sig)}"}
+
+
+def revoked(*names: str, **changed: Any) -> dict[str, Any]:
+    document = {
+        "broker": "b",
+        "issuedAtS": NOW_S,
+        "nextUpdateS": NOW_S + 300,
+        "revoked": list(names),
+        "scheme": "payword",
+    }
+    return signed(document | changed)
+
+
+async def refresh(store: MemoryMarks, document: dict[str, Any], now_s: int = NOW_S) -> int:
+    return await lists.refresh_list(
+        Written(payword=document),
+        store,
+        "payword",
+        REVOKED_PREFIX,
+        signing.public_of(ROOT_SECRET),
+        now_s,
+    )
+
+
+def known(store: MemoryMarks, serial: str) -> bool:
+    found = store.do_now(marks.Read(keys=marks.Keys(records=(revoked_key(serial),))))
+    return bool(found.records)
+
+
+def test_a_new_broker_key_joins_the_ring_once(tmp_path: Path) -> None:
+    broker = RealBroker(tmp_path / "broker")
+    ring = KeyRing.create(tmp_path / "ring")
+
+    async def talk() -> None:
+        document, keys = await lists.fetch_keys(broker)
+        assert (document.broker, document.currency) == ("b", "eur")
+        for key in keys:
+            ring.add(key)
+        root = next(key for key in keys if key.purpose == lists.BROKER_ROOT_KEY)
+        assert await lists.refresh_keys(broker, ring, root.id) == 0
+        fresh = broker.broker.ring.rotate(CERTIFICATE_KEY, bytes(32))
+        assert await lists.refresh_keys(broker, ring, root.id) == 1
+        assert await lists.refresh_keys(broker, ring, root.id) == 0
+        added = ring.find(CERTIFICATE_KEY, fresh.id)
+        assert added is not None
+        assert (added.public, added.secret) == (fresh.public, b"")
+
+    try:
+        asyncio.run(talk())
+    finally:
+        broker.broker.close()
+
+
+def test_a_broker_with_another_root_is_refused(tmp_path: Path) -> None:
+    one, other = RealBroker(tmp_path / "one"), RealBroker(tmp_path / "other")
+
+    async def talk() -> None:
+        _, keys = await lists.fetch_keys(one)
+        root = next(key for key in keys if key.purpose == lists.BROKER_ROOT_KEY)
+        with pytest.raises(Forged, match="broker_root_changed"):
+            await lists.fetch_keys(other, root.public)
+
+    try:
+        asyncio.run(talk())
+    finally:
+        one.broker.close()
+        other.broker.close()
+
+
+def test_a_key_document_that_was_changed_is_forged(tmp_path: Path) -> None:
+    broker = RealBroker(tmp_path / "broker")
+
+    async def talk() -> None:
+        document = await broker.get(lists.KEYS_PATH)
+        with pytest.raises(Forged):
+            await lists.fetch_keys(Written(farthing_keys=document | {"currency": "usd"}))
+        for wrong in ({}, {"sig": "none"}, document | {"keys": []}):
+            with pytest.raises(Malformed):
+                await lists.fetch_keys(Written(farthing_keys=wrong))
+
+    try:
+        asyncio.run(talk())
+    finally:
+        broker.broker.close()
+
+
+def test_a_ring_that_lost_the_root_asks_nobody(tmp_path: Path) -> None:
+    ring = KeyRing.create(tmp_path / "ring")
+    ring.add(Key(id="1", purpose="other", secret=bytes(32)))
+    with pytest.raises(Forged, match="broker_root_missing"):
+        asyncio.run(lists.refresh_keys(Written(), ring, "1"))
+
+
+def test_revoked_names_become_records_and_stay() -> None:
+    async def talk() -> None:
+        store = MemoryMarks()
+        assert await refresh(store, revoked("p_1", "p_2")) == 2
+        assert await refresh(store, revoked("p_1", "p_2")) == 2
+        assert await refresh(store, revoked("p_3")) == 1
+        assert all(known(store, name) for name in ("p_1", "p_2", "p_3"))
+        assert not known(store, "p_4")
+
+    asyncio.run(talk())
+
+
+def test_a_list_that_is_old_forged_or_of_another_scheme_changes_nothing() -> None:
+    async def talk() -> None:
+        store = MemoryMarks()
+        with pytest.raises(Expired, match="list_stale"):
+            await refresh(store, revoked("p_1"), NOW_S + 421)
+        with pytest.raises(Forged, match="list_of_another_scheme"):
+            await refresh(store, revoked("p_1", scheme="ecash"))
+        with pytest.raises(Forged, match="signature_wrong"):
+            await refresh(store, revoked("p_1") | {"revoked": ["p_2"]})
+        assert not known(store, "p_1")
+
+    asyncio.run(talk())

@@ -1,0 +1,128 @@
+"""What a gate offers, what it may promise, and how it says no."""
+
+import pytest
+
+from farthing import errors
+from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
+from farthing.schemes.contract import Dialect
+from farthing.vendor.offering import URL_CHARS_MAX, Offering, setting_for
+from farthing.vendor.prices import Route
+from tests.kit.parties import VENDOR, setting_of
+from tests.kit.shop import (
+    DIALECTS,
+    HOST,
+    PATH,
+    PRICE_MICRO,
+    ROUTE,
+    SCHEMES,
+    Shop,
+    asking,
+    code_of,
+    gate_ring,
+    received_in,
+    value_of,
+)
+
+REFUSALS = [kind for kind in errors.classes() if kind is not errors.Unpaid]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_scheme_of_the_route_is_offered_in_its_order(dialect: Dialect) -> None:
+    shop = Shop(ROUTE + 'description = "Article 1"\nexternal_id = "art-1"')
+    offers = [received.offer for received in received_in(shop.get(), dialect)]
+    assert [offer.scheme for offer in offers] == list(SCHEMES)
+    for offer in offers:
+        assert (offer.price_micro, offer.vendor_id) == (PRICE_MICRO, VENDOR)
+        assert (offer.description, offer.external_id) == ("Article 1", "art-1")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_offer_is_for_one_request(dialect: Dialect) -> None:
+    received = received_in(Shop().get(), dialect)[0]
+    assert received.target == f"GET {PATH}"
+    assert received.realm == HOST
+
+
+def test_two_challenges_never_collide() -> None:
+    shop = Shop()
+    ids = [received.echo["id"] for _ in range(20) for received in received_in(shop.get(), "mpp")]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("length", [URL_CHARS_MAX, 4000, 20_000])
+def test_a_url_that_is_too_long_to_show_is_cut(length: int) -> None:
+    shop = Shop(ROUTE.replace("/articles/*", "/**"))
+    for path in (PATH + "?" + "q" * length, "/" + "p" * length):
+        assert received_in(shop.get(path=path), "x402")[0].realm == HOST
+
+
+def test_a_login_of_the_sites_own_keeps_its_header() -> None:
+    shop = Shop()
+    plain = value_of(shop.get(), b"www-authenticate")
+    beside = value_of(shop.get(("Authorization", "Basic eDp5")), b"www-authenticate")
+    assert "header=" not in plain
+    assert 'header="Payment-Authorization"' in beside
+
+
+@pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_refusal_has_the_status_of_its_row(
+    kind: type[Refusal],
+    moved: bool,  # noqa: FBT001 - a row of a table
+    dialect: Dialect,
+) -> None:
+    shop = Shop()
+    header = ("PAYMENT-SIGNATURE", "x") if dialect == "x402" else ("Authorization", "Payment x")
+    request, refusal = asking(header), kind("some_rule", "what to do")
+    priced = shop.book.find("GET", PATH)
+    answer = shop.gate.refuse(request, refusal, shop.clock.at(), priced=priced, value_moved=moved)
+    row = row_of(refusal, value_moved=moved)
+    assert answer.status == row.status
+    assert code_of(answer) == "some_rule"
+    assert bool(value_of(answer, b"www-authenticate")) == (row.status == 402)
+    assert bool(value_of(answer, b"payment-response")) == (dialect == "x402")
+    assert value_of(answer, b"retry-after") == (str(row.retry_after_s) if row.retry_after_s else "")
+    assert value_of(answer, b"cache-control") == "no-store"
+    assert not (moved and answer.status == 402)
+
+
+def test_a_realm_that_no_host_can_be_is_refused_at_the_start() -> None:
+    setting = setting_of(gate_ring(), vendor_id=VENDOR)
+    for realm in ("a|b", "news example", "néws", "x" * 256):
+        with pytest.raises(Misconfigured, match="realm_malformed"):
+            Offering(setting, schemes=SCHEMES, realm=realm)
+
+
+def route(**changed: object) -> Route:
+    return Route(path="/**", price="200u", **changed)  # type: ignore[arg-type]  # any field
+
+
+def test_a_price_that_a_scheme_cannot_express_is_out_of_range() -> None:
+    gate = Shop().gate
+    gate.verify_route("millicent", route(), 250)
+    gate.verify_route("payword", route(), 200)
+    with pytest.raises(OutOfRange):
+        gate.verify_route("payword", route(), 250)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_scheme_that_is_never_settled_cannot_clear_before(scheme: str) -> None:
+    gate = Shop().gate
+    for clearing in (None, "during", "batch"):
+        gate.verify_route(scheme, route(clearing=clearing), 200)
+    with pytest.raises(Misconfigured, match="clearing_unsupported"):
+        gate.verify_route(scheme, route(clearing="before"), 200)
+
+
+def test_options_are_those_of_the_scheme() -> None:
+    setting = setting_of(gate_ring(), vendor_id=VENDOR, payword={"unit_micro": 50})
+    assert setting_for(setting, "payword").options == {"unit_micro": 50}
+    assert setting_for(setting, "millicent").options == {}
+    assert (
+        Offering(setting, schemes=["payword"])
+        .tills["payword"]
+        .offer(50, Shop().clock.at())
+        .terms["unitMicro"]
+        == 50
+    )

@@ -1,0 +1,89 @@
+"""What of a request and an answer goes through; the rest is shown before a real origin."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from farthing.errors import Misconfigured
+from farthing.vendor.proxy import Upstream, end_to_end
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "127.0.0.1:8000", "ftp://a", "http://a/path", "http://a?q", "http://[", "http://a:x"],
+)
+def test_an_upstream_that_is_no_origin_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(Misconfigured, match="upstream_malformed"):
+        Upstream(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://origin.example/"])
+def test_an_origin_is_a_scheme_a_host_and_a_port(url: str) -> None:
+    asyncio.run(Upstream(url).close())
+
+
+def test_what_connection_names_is_for_one_connection() -> None:
+    pairs = [
+        (b"connection", b"close, X-One"),
+        (b"connection", b"x-two"),
+        (b"x-one", b"1"),
+        (b"x-two", b"2"),
+        (b"x-three", b"3"),
+        (b"transfer-encoding", b"chunked"),
+        (b"upgrade", b"h2c"),
+        (b"set-cookie", b"a=1"),
+        (b"set-cookie", b"b=2"),
+    ]
+    kept = [(b"x-three", b"3"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+    assert end_to_end(pairs) == kept
+
+
+async def talk(upstream: Upstream, *headers: tuple[bytes, bytes]) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": list(headers)}
+    await upstream(scope, receive, send)
+    await upstream.close()
+    return sent
+
+
+def test_nobody_there_is_a_bad_gateway() -> None:
+    sent = asyncio.run(talk(Upstream("http://127.0.0.1:9")))
+    assert sent[0]["status"] == 502
+    assert b"origin_unreachable" in sent[1]["body"]
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        [(b"content-length", b"1"), (b"content-length", b"2")],
+        [(b"content-length", b"1"), (b"transfer-encoding", b"chunked")],
+    ],
+)
+def test_a_length_that_is_said_twice_is_a_bad_request(
+    framing: list[tuple[bytes, bytes]],
+) -> None:
+    sent = asyncio.run(talk(Upstream("http://127.0.0.1:9"), *framing))
+    assert sent[0]["status"] == 400
+    assert b"length_ambiguous" in sent[1]["body"]
+
+
+def test_it_starts_and_stops_with_its_server() -> None:
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    asyncio.run(Upstream("http://127.0.0.1:9")({"type": "lifespan"}, receive, send))
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
