@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from farthing.vendor.app import Config
+from farthing.vendor.founding import Config
 from farthing.vendor.prices import File, Route
 
 ROOT = Path(__file__).parents[2]

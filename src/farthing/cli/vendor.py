@@ -13,7 +13,8 @@ import typer
 from farthing.cli import output, servers
 from farthing.money import parse_amount, show_micro
 from farthing.vendor import minting
-from farthing.vendor.app import Config, Vendor, fetch_broker
+from farthing.vendor.app import Vendor
+from farthing.vendor.founding import Wanted, found
 from farthing.vendor.report import report as make_report
 
 app = typer.Typer(help="A vendor: a gate before any web site.", no_args_is_help=True)
@@ -40,18 +41,8 @@ def init(
     """
     token = output.token_from(token_file, "vendor token")
 
-    async def work() -> None:
-        known = await fetch_broker(broker)
-        config = Config(
-            vendor_id=vendor_id,
-            broker_id=known.broker_id,
-            broker_url=broker,
-            currency=known.currency,
-            realm=realm,
-        )
-        await Vendor.init(data, config, token)
-
-    asyncio.run(work())
+    wanted = Wanted(vendor_id=vendor_id, broker_url=broker, realm=realm)
+    asyncio.run(found(data, wanted, token, int(time.time())))
     output.say(f"{data} is ready; edit {data / 'prices.toml'}, then run farthing vendor serve")
 
 

@@ -12,25 +12,18 @@ The folder (0700)::
 import asyncio
 import contextlib
 import logging
-import os
-import secrets
 import time
 from pathlib import Path
 
 import msgspec
 
-from farthing import codec, marks
-from farthing.crypto import signing
-from farthing.errors import BadRequest, Forged, Misconfigured, Refusal, TooLarge
-from farthing.ids import require_name
-from farthing.money import require_currency
+from farthing import marks
+from farthing.errors import BadRequest, Misconfigured, Refusal, TooLarge
 from farthing.schemes import registry
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
-from farthing.schemes.contract import Key, Setting
-from farthing.schemes.mac.millicent import scrip
+from farthing.schemes.contract import Setting
 from farthing.stores.keys import KeyRing
 from farthing.stores.sqlite import SqliteMarks
-from farthing.vendor import clearing, endpoints
+from farthing.vendor import clearing, endpoints, lists
 from farthing.vendor.asgi import App as AsgiApp
 from farthing.vendor.asgi import (
     Receive,
@@ -45,121 +38,20 @@ from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.commands import Answer, Walk
 from farthing.vendor.driver import Exchange, Serials, now
 from farthing.vendor.endpoints import Doors, refuse
-from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate, require_private
+from farthing.vendor.founding import Config
+from farthing.vendor.gate import Gate, require_private
 from farthing.vendor.peers import Peers
 from farthing.vendor.prices import PriceFile
 
-BROKER_ROOT_KEY = "farthing/broker/root/1"
 CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
+LISTS_EVERY_S = 60  # how often it asks for keys and revocations
 FORGET_EVERY_S = 60  # how often it forgets
 FORGET_COUNT = 1_000  # of each kind in one transaction: some milliseconds of the writer
 FORGET_ROUNDS_MAX = 20  # in one go: 20,000 payments a minute are more than a gate takes
 LOOK_EVERY_S = 1.0  # how often a gate looks at its prices and keys
 FAILURES_COUNTED = 8  # 2^8 seconds is past the longest pause
-LICENCE_QUOTA_MICRO = 1_000 * 10**6  # what the broker may sell of our scrip: 1,000 units
-LICENCE_LIFE_S = 90 * 86_400
-SAMPLE_PRICES = """\
-# What costs how much. The first route that matches a request decides; the rest is free.
-accept = ["millicent", "payword"]
-free = ["/", "/style.css", "/favicon.svg", "/img/**"]
-
-[[route]]
-path = "/articles/*"
-price = "0.02c"
-"""
 
 _log = logging.getLogger("farthing.vendor")
-
-
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`vendor.json`."""
-
-    vendor_id: str
-    broker_id: str
-    broker_url: str
-    currency: str
-    realm: str = ""
-    """Public host of the site; empty: whatever the request says."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses and networks whose `X-Forwarded-*` headers are believed: TLS terminators."""
-
-
-class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What a broker says of itself."""
-
-    broker_id: str
-    currency: str
-    keys: tuple[Key, ...]
-    """Its public keys that a vendor needs."""
-
-
-async def fetch_broker(url: str) -> Known:
-    """The broker's signed key document; `Unavailable`, `Forged`."""
-    client = BrokerClient(url, "")
-    try:
-        document = await client.get("/.well-known/farthing-keys")
-    finally:
-        await client.close()
-    keys = [
-        Key(
-            id=entry["id"],
-            purpose=entry["purpose"],
-            public=codec.unb64u(entry["public"], size_bytes=32),
-        )
-        for entry in document["keys"]
-    ]
-    root = next(key for key in keys if key.purpose == BROKER_ROOT_KEY)
-    kind, _, sig = str(document.pop("sig")).partition(":")
-    if kind != "ed25519":
-        raise Forged("key_document_unsigned", "the broker's key document has no signature")
-    signing.verify(root.public, codec.canonical(document), codec.unb64u(sig))
-    return Known(
-        broker_id=document["broker"],
-        currency=document["currency"],
-        keys=tuple(key for key in keys if key.purpose == CERTIFICATE_KEY),
-    )
-
-
-def _private(path: Path, text: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def new_keys(entropy: bytes, vendor_id: str, now_s: int) -> list[Key]:
-    """The first keys of a vendor, from 224 bytes of entropy."""
-    parts = [entropy[start : start + 32] for start in range(0, 224, 32)]
-    receipt_public = signing.public_of(parts[1])
-    return [
-        Key(id="1", purpose=CHALLENGE_KEY, secret=parts[0]),
-        Key(id="1", purpose=RECEIPT_KEY, secret=parts[1], public=receipt_public),
-        Key(
-            id="0000000001",
-            purpose=scrip.LICENSED_SERIES,
-            secret=parts[2],
-            not_after_s=now_s + LICENCE_LIFE_S,
-        ),
-        Key(id="0000000002", purpose=scrip.OWN_SERIES, secret=parts[3]),
-        Key(id="0001", purpose=scrip.PAYER_RANGE, secret=parts[4]),
-        Key(id=vendor_id, purpose=scrip.BURN_KEY, secret=parts[5]),
-    ]
-
-
-def licence_of(ring: KeyRing) -> dict[str, str | int]:
-    """The licence that lets the broker mint our scrip, as `grant` takes it."""
-    series = ring.current(scrip.LICENSED_SERIES)
-    payer = ring.current(scrip.PAYER_RANGE)
-    return {
-        "kBurn": codec.b64u(ring.current(scrip.BURN_KEY).secret),
-        "kPayer": codec.b64u(payer.secret),
-        "kScrip": codec.b64u(series.secret),
-        "notAfterS": series.not_after_s,
-        "payerRange": payer.id,
-        "quotaMicro": LICENCE_QUOTA_MICRO,
-        "series": series.id,
-    }
 
 
 class Vendor:
@@ -203,34 +95,6 @@ class Vendor:
         self._looked_at = 0.0
         self._due = asyncio.Event()
 
-    @staticmethod
-    async def init(data: Path, config: Config, token: str, prices: str = SAMPLE_PRICES) -> None:
-        """Make a folder, register its keys with the broker; `Misconfigured` if it exists."""
-        require_name(config.vendor_id)
-        require_currency(config.currency)
-        if (data / "vendor.json").exists():
-            raise Misconfigured("vendor_exists", f"{data} holds a vendor already")
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        known = await fetch_broker(config.broker_url)
-        if (data / "ring").exists():  # an attempt broke off: the same keys go on
-            ring = KeyRing.open(data / "ring")
-        else:
-            ring = KeyRing.create(data / "ring")
-            fresh = new_keys(secrets.token_bytes(224), config.vendor_id, int(time.time()))
-            for key in (*known.keys, *fresh):
-                ring.add(key)
-        licence = licence_of(ring)
-        broker = BrokerClient(config.broker_url, token)
-        try:
-            await broker.post("/grant/millicent", licence, f"licence-{licence['series']}")
-        finally:
-            await broker.close()
-        if not (data / "prices.toml").exists():
-            (data / "prices.toml").write_text(prices)
-        (data / "token").unlink(missing_ok=True)  # of an attempt that broke off
-        _private(data / "token", token.encode())
-        _private(data / "vendor.json", msgspec.json.format(msgspec.json.encode(config)))
-
     async def close(self) -> None:
         """Close store and connections."""
         await self.broker.close()
@@ -267,8 +131,32 @@ class Vendor:
         return done
 
     async def keep_house(self) -> None:
-        """Clear and forget now and then, until cancelled."""
-        await asyncio.gather(self._keep_clearing(), self._keep_forgetting())
+        """Clear, forget and fetch the broker's lists now and then, until cancelled."""
+        await asyncio.gather(self._keep_clearing(), self._keep_forgetting(), self._keep_fetching())
+
+    async def fetch_lists(self) -> int:
+        """The broker's new keys and every revocation; how many names are revoked."""
+        root_id = self.config.broker_root
+        await lists.refresh_keys(self.broker, self.ring, root_id)
+        root = self.ring.find(lists.BROKER_ROOT_KEY, root_id)
+        assert root is not None, "its keys were just checked under it"
+        count = 0
+        for name in self.gate.tills:
+            prefix = registry.by_name(name).mint.published
+            if prefix:
+                count += await lists.refresh_list(
+                    self.broker, self.store, name, prefix, root.public, now().now_s
+                )
+        return count
+
+    async def _keep_fetching(self) -> None:
+        """The lists at once and then each minute; a broker that is away is asked again."""
+        while True:
+            try:
+                await self.fetch_lists()
+            except Refusal as wrong:
+                _log.warning("the broker's lists wait: %s", wrong)
+            await asyncio.sleep(LISTS_EVERY_S)
 
     async def _keep_clearing(self) -> None:
         """Sweep when a claim is due at once, else each minute; more seldom while refused."""

@@ -1,14 +1,10 @@
-"""One request of every kind that broker and gate answer, each as its caller would send it.
-
-The table is by route as the routers have them; `test_lost_reply` holds it against them.
-"""
+"""Requests to broker and gate as the operator, a payer and a vendor would send them, byte by byte."""
 
 import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -59,16 +55,6 @@ class Call(NamedTuple):
     to: str
     """broker or gate."""
     request: bytes
-
-
-class Kind(NamedTuple):
-    """A kind of request."""
-
-    name: str
-    make: Callable[[], Call]
-    moves: bool = True
-    """Whether its first arrival changes the books."""
-    bodiless: bool = False
 
 
 def at_now() -> At:
@@ -128,11 +114,11 @@ class Callers:
         return self._request("broker", "POST", path, headers, msgspec.json.encode(body))
 
     @property
-    def _operator(self) -> str:
+    def operator(self) -> str:
         return self._fleet.admin_token
 
     @property
-    def _pay(self) -> str:
+    def pay(self) -> str:
         return self._fleet.tokens[PAYER]["pay"]
 
     @property
@@ -142,7 +128,7 @@ class Callers:
     # --- accounts and money ---------------------------------------------------------------------
 
     def open_account(self) -> Call:
-        return self.post("/accounts", {"id": f"n{secrets.token_hex(6)}"}, self._operator)
+        return self.post("/accounts", {"id": f"n{secrets.token_hex(6)}"}, self.operator)
 
     def change_account(self) -> Call:
         body = {
@@ -150,23 +136,23 @@ class Callers:
             "creditLimitMicro": CREDIT_MICRO + secrets.randbelow(10**6),
             "payoutTo": "DE00 1234",
         }
-        return self.post(f"/accounts/{PAYER}", body, self._operator)
+        return self.post(f"/accounts/{PAYER}", body, self.operator)
 
     def top_up(self) -> Call:
         reference = f"RF-{secrets.token_hex(REFERENCE_BYTES)}"
         body = {"amountMicro": 100_000, "payer": PAYER, "reference": reference}
-        return self.post("/topup", body, self._operator)
+        return self.post("/topup", body, self.operator)
 
     def pay_out(self) -> Call:
-        return self.post("/payout", {"amountMicro": 10_000, "role": "payer"}, self._pay)
+        return self.post("/payout", {"amountMicro": 10_000, "role": "payer"}, self.pay)
 
     def step_payout(self) -> Call:
         made = self._done(self.pay_out())["payout"]
-        return self.post(f"/payouts/{made}", {"state": "exported"}, self._operator)
+        return self.post(f"/payouts/{made}", {"state": "exported"}, self.operator)
 
     def transfer(self) -> Call:
         body = {"id": secrets.token_hex(16), "to": f"vendor/{VENDOR}", "amountMicro": 5}
-        return self.post("/transfer", body, self._pay)
+        return self.post("/transfer", body, self.pay)
 
     # --- instruments ----------------------------------------------------------------------------
 
@@ -184,11 +170,11 @@ class Callers:
         return self.purse(scheme).ask(need, at_now())
 
     def issue(self, scheme: str) -> Call:
-        return self.post(f"/issue/{scheme}", self._asked(scheme).message, self._pay)
+        return self.post(f"/issue/{scheme}", self._asked(scheme).message, self.pay)
 
     def load(self, scheme: str) -> Instrument:
         purse, asked = self.purse(scheme), self._asked(scheme)
-        answer = self._done(self.post(f"/issue/{scheme}", asked.message, self._pay))["answer"]
+        answer = self._done(self.post(f"/issue/{scheme}", asked.message, self.pay))["answer"]
         received = purse.receive(asked, answer, at_now())
         assert isinstance(received, tuple), "loading is one errand"
         return received[0]
@@ -215,21 +201,21 @@ class Callers:
         burned = self._done(self._mint("take-back", "millicent", asked))["answer"]
         following = purse.receive(asked, burned, at_now())
         assert isinstance(following, Asked), "the receipt goes to the broker"
-        return self.post("/take-back/millicent", following.message, self._pay)
+        return self.post("/take-back/millicent", following.message, self.pay)
 
     def revoke(self) -> Call:
         """The key of a certificate is lost."""
         serial = self.load("payword").id.partition(":")[2]
-        return self.post("/take-back/payword", {"serial": serial}, self._pay)
+        return self.post("/take-back/payword", {"serial": serial}, self.pay)
 
     def revoke_by_operator(self) -> Call:
         serial = self.load("payword").id.partition(":")[2]
-        return self.post("/revoke/payword", {"name": serial}, self._operator)
+        return self.post("/revoke/payword", {"name": serial}, self.operator)
 
     def _new_vendor(self) -> tuple[str, str]:
         """Name and token."""
         name = f"v{secrets.token_hex(6)}"
-        opened = self._done(self.post("/accounts", {"id": name, "role": "vendor"}, self._operator))
+        opened = self._done(self.post("/accounts", {"id": name, "role": "vendor"}, self.operator))
         return name, opened["tokens"]["redeem"]
 
     def grant(self) -> Call:
@@ -257,7 +243,7 @@ class Callers:
             "payerRange": "0002",
             "pieces": [msgspec.to_builtins(piece)],
         }
-        return self.post(f"/vendors/{name}/grants/millicent", batch, self._operator)
+        return self.post(f"/vendors/{name}/grants/millicent", batch, self.operator)
 
     # --- pages ----------------------------------------------------------------------------------
 
@@ -361,73 +347,6 @@ class Callers:
         reserved = self._done(self.reserve())
         body = {"transaction": reserved["transaction"], "reservation": 1}
         return self.post(path, body, self._redeem)
-
-    # --- the table ------------------------------------------------------------------------------
-
-    def broker_kinds(self) -> dict[str, list[Kind]]:
-        """By method and route."""
-        read = partial(Kind, moves=False)
-        both = ("millicent", "payword")
-        return {
-            "POST /accounts": [Kind("accounts", self.open_account)],
-            "POST /accounts/{account_id}": [Kind("change", self.change_account)],
-            "POST /topup": [Kind("topup", self.top_up)],
-            "POST /payout": [Kind("payout", self.pay_out)],
-            "POST /payouts/{payout_id}": [Kind("step payout", self.step_payout)],
-            "POST /issue/{scheme}": [Kind(f"issue {s}", partial(self.issue, s)) for s in both],
-            "POST /take-back/{scheme}": [
-                Kind("cash out", self.cash_out),
-                Kind("revoke", self.revoke),
-            ],
-            "POST /grant/{scheme}": [Kind("grant", self.grant)],
-            "POST /redeem/{scheme}": [Kind(f"redeem {s}", partial(self.redeem, s)) for s in both],
-            "POST /vendors/{vendor_id}/grants/{scheme}": [Kind("batch", self.buy_batch)],
-            "POST /revoke/{scheme}": [Kind("hot list", self.revoke_by_operator)],
-            "GET /lists/{scheme}": [read("list", partial(self.get, "broker", "/lists/payword"))],
-            "POST /transfer": [Kind("transfer", self.transfer)],
-            "POST /verify": [read("verify", self.verify)],
-            "POST /settle": [Kind("settle", self.settle), Kind("reserve", self.reserve)],
-            "POST /capture": [Kind("capture", partial(self.step, "/capture"))],
-            "POST /void": [Kind("void", partial(self.step, "/void"))],
-            "GET /supported": [read("supported", partial(self.get, "broker", "/supported"))],
-            "GET /payouts": [
-                read("payouts", partial(self.get, "broker", "/payouts", self._operator))
-            ],
-            "GET /balance": [read("balance", partial(self.get, "broker", "/balance", self._pay))],
-            "GET /statement": [
-                read("statement", partial(self.get, "broker", "/statement", self._pay))
-            ],
-            "GET /.well-known/farthing-keys": [
-                read("keys", partial(self.get, "broker", "/.well-known/farthing-keys"))
-            ],
-            "GET /health": [read("health", partial(self.get, "broker", "/health"))],
-        }
-
-    def gate_kinds(self) -> dict[str, list[Kind]]:
-        """By method and door; a page stands for every priced route."""
-        read = partial(Kind, moves=False)
-        dialects: tuple[Dialect, ...] = ("mpp", "x402")
-        pages = [
-            Kind(f"{area} {scheme} {dialect}", partial(self.page, scheme, dialect, area))
-            for scheme in ("millicent", "payword")
-            for dialect in dialects
-            for area in ("pages", "sure", "kept")
-        ]
-        head = partial(self.page, "millicent", "mpp", "pages", "HEAD")
-        return {
-            "GET page": [*pages, Kind("head", head, bodiless=True)],
-            f"POST {endpoints.OUTCOME_PATH}": [
-                read(f"outcome {s}", partial(self.outcome, s)) for s in ("millicent", "payword")
-            ],
-            f"POST {endpoints.PREFIX}take-back/millicent": [Kind("burn", self.give_back)],
-            f"POST {endpoints.PREFIX}issue/millicent": [Kind("renew", self.renew)],
-            f"GET {endpoints.KEYS_PATH}": [
-                read("gate keys", partial(self.get, "gate", endpoints.KEYS_PATH))
-            ],
-            f"GET {endpoints.PRICES_PATH}": [
-                read("prices", partial(self.get, "gate", endpoints.PRICES_PATH))
-            ],
-        }
 
 
 async def _newest_claims(folder: Path, scheme: str) -> list[Json]:

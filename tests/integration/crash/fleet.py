@@ -1,4 +1,4 @@
-"""A stock origin, a broker, a gate with two workers and paying wallets: real processes, to be killed.
+"""A stock origin, a broker, a gate with two workers and paying wallets: processes to be killed.
 
 Every party keeps its port and its folder over restarts.
 """

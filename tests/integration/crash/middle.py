@@ -11,7 +11,7 @@ from collections import deque
 from enum import Enum
 from functools import partial
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 TIMEOUT_S = 10.0  # of one read: an answer that takes longer will not come
 
@@ -145,7 +145,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
-            self._middle.serve(self.rfile, self.connection)
+            self._middle.serve(cast(BinaryIO, self.rfile), self.connection)
 
 
 def ask(port: int, request: bytes, count: int = 1) -> list[Message]:

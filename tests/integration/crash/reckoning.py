@@ -1,4 +1,4 @@
-"""After the faults have stopped: everything that is under way is finished, and the sums are right."""
+"""After the faults have stopped: what is under way is finished, and the sums are right."""
 
 import hashlib
 import time
@@ -86,14 +86,13 @@ def _find(done: dict[str, str], name: str, number: int) -> tuple[str, str]:
 def clear(fleet: Fleet) -> None:
     """The vendor clears until nothing is pending; no claim is refused for good."""
     deadline_s = time.monotonic() + FINISH_S
-    while True:
+    swept: Any = None
+    while swept is None and time.monotonic() < deadline_s:
         try:
             swept = _json(fleet.vendor("clear", "--json"))
-        except Misconfigured as wrong:  # another sweep is under way: a gate's own, or one killed
-            assert time.monotonic() < deadline_s, wrong.detail
+        except Misconfigured:  # another sweep is under way: a gate's own, or that of one killed
             time.sleep(0.1)
-        else:
-            break
+    assert swept is not None, "clearing does not come through"
     assert not any(one["refused"] for one in swept), swept
     assert all(line["pending_micro"] == 0 for line in _json(fleet.vendor("report", "--json")))
 

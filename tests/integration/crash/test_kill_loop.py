@@ -1,4 +1,4 @@
-"""SIGKILL to broker, gate, their workers and wallets under load: nothing lost, nothing paid twice."""
+"""SIGKILL to broker, gate, workers and wallets under load: nothing lost, nothing paid twice."""
 
 import contextlib
 import os

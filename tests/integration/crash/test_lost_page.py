@@ -1,4 +1,4 @@
-"""A wallet and a vendor whose answers are lost on the way: one payment for one page, every claim paid.
+"""A wallet and a vendor whose answers are lost: one payment for a page, every claim paid once.
 
 Here the real programs ask again; `test_lost_reply` does it by hand, for every route.
 """
@@ -8,7 +8,6 @@ import io
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx

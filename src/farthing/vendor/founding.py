@@ -1,0 +1,152 @@
+"""How a vendor begins: its keys, what the broker says of itself, and the licence it grants.
+
+The folder (0700)::
+
+    vendor.json     who we are and where the broker is
+    token           the bearer token for the broker (0600)
+    ring, ring.secret   sealed keys
+    marks.db        every payment, mark and claim
+    prices.toml     what costs how much
+
+An attempt that broke off is taken up again: the same keys, the same licence.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import signing
+from farthing.errors import Misconfigured
+from farthing.ids import require_name
+from farthing.schemes.contract import Key
+from farthing.schemes.mac.millicent import scrip
+from farthing.stores.keys import KeyRing
+from farthing.vendor.booking import RECEIPT_KEY
+from farthing.vendor.broker_client import BrokerClient
+from farthing.vendor.lists import BROKER_ROOT_KEY, fetch_keys
+from farthing.vendor.offering import CHALLENGE_KEY
+
+LICENCE_QUOTA_MICRO = 1_000 * 10**6  # what the broker may sell of our scrip: 1,000 units
+LICENCE_LIFE_S = 90 * 86_400
+SAMPLE_PRICES = """\
+# What costs how much. The first route that matches a request decides; the rest is free.
+accept = ["millicent", "payword"]
+free = ["/", "/style.css", "/favicon.svg", "/img/**"]
+
+[[route]]
+path = "/articles/*"
+price = "0.02c"
+"""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`vendor.json`."""
+
+    vendor_id: str
+    broker_id: str
+    broker_url: str
+    broker_root: str
+    """Id of the broker's root key, pinned in the ring."""
+    currency: str
+    realm: str = ""
+    """Public host of the site; empty: whatever the request says."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks whose `X-Forwarded-*` headers are believed: TLS terminators."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new vendor is called, and where its broker is."""
+
+    vendor_id: str
+    broker_url: str
+    realm: str = ""
+
+
+def _private(path: Path, text: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def new_keys(entropy: bytes, vendor_id: str, now_s: int) -> list[Key]:
+    """The first keys of a vendor, from 192 bytes of entropy."""
+    parts = [entropy[start : start + 32] for start in range(0, 192, 32)]
+    receipt_public = signing.public_of(parts[1])
+    return [
+        Key(id="1", purpose=CHALLENGE_KEY, secret=parts[0]),
+        Key(id="1", purpose=RECEIPT_KEY, secret=parts[1], public=receipt_public),
+        Key(
+            id="0000000001",
+            purpose=scrip.LICENSED_SERIES,
+            secret=parts[2],
+            not_after_s=now_s + LICENCE_LIFE_S,
+        ),
+        Key(id="0000000002", purpose=scrip.OWN_SERIES, secret=parts[3]),
+        Key(id="0001", purpose=scrip.PAYER_RANGE, secret=parts[4]),
+        Key(id=vendor_id, purpose=scrip.BURN_KEY, secret=parts[5]),
+    ]
+
+
+def licence_of(ring: KeyRing) -> dict[str, str | int]:
+    """The licence that lets the broker mint our scrip, as `grant` takes it."""
+    series = ring.current(scrip.LICENSED_SERIES)
+    payer = ring.current(scrip.PAYER_RANGE)
+    return {
+        "kBurn": codec.b64u(ring.current(scrip.BURN_KEY).secret),
+        "kPayer": codec.b64u(payer.secret),
+        "kScrip": codec.b64u(series.secret),
+        "notAfterS": series.not_after_s,
+        "payerRange": payer.id,
+        "quotaMicro": LICENCE_QUOTA_MICRO,
+        "series": series.id,
+    }
+
+
+async def found(
+    data: Path, wanted: Wanted, token: str, now_s: int, prices: str = SAMPLE_PRICES
+) -> Config:
+    """Make a folder and register its keys with the broker.
+
+    `Misconfigured` if it holds a vendor, `Unavailable`, and the broker's refusals.
+    """
+    require_name(wanted.vendor_id)
+    if (data / "vendor.json").exists():
+        raise Misconfigured("vendor_exists", f"{data} holds a vendor already")
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    broker = BrokerClient(wanted.broker_url, token)
+    try:
+        document, keys = await fetch_keys(broker)
+        ring = _ring(data, [*keys, *new_keys(secrets.token_bytes(192), wanted.vendor_id, now_s)])
+        licence = licence_of(ring)
+        await broker.post("/grant/millicent", licence, f"licence-{licence['series']}")
+    finally:
+        await broker.close()
+    if not (data / "prices.toml").exists():
+        (data / "prices.toml").write_text(prices)
+    (data / "token").unlink(missing_ok=True)  # of an attempt that broke off
+    _private(data / "token", token.encode())
+    config = Config(
+        vendor_id=wanted.vendor_id,
+        broker_id=document.broker,
+        broker_url=wanted.broker_url,
+        broker_root=next(key.id for key in keys if key.purpose == BROKER_ROOT_KEY),
+        currency=document.currency,
+        realm=wanted.realm,
+    )
+    _private(data / "vendor.json", msgspec.json.format(msgspec.json.encode(config)))
+    return config
+
+
+def _ring(data: Path, keys: list[Key]) -> KeyRing:
+    """The ring with these keys; the one that an earlier attempt left, if there is one."""
+    if (data / "ring").exists():
+        return KeyRing.open(data / "ring")
+    ring = KeyRing.create(data / "ring")
+    for key in keys:
+        ring.add(key)
+    return ring

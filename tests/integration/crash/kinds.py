@@ -1,0 +1,89 @@
+"""Every kind of request that broker and gate answer, by route as their routers have them.
+
+`test_lost_reply` holds the table against the routers.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from farthing.schemes.contract import Dialect
+from farthing.vendor import endpoints
+from tests.integration.crash.calls import Call, Callers
+
+
+class Kind(NamedTuple):
+    """A kind of request."""
+
+    name: str
+    make: Callable[[], Call]
+    moves: bool = True
+    """Whether its first arrival changes the books."""
+    bodiless: bool = False
+
+
+def broker_kinds(callers: Callers) -> dict[str, list[Kind]]:
+    """By method and route."""
+    read = partial(Kind, moves=False)
+    both = ("millicent", "payword")
+    return {
+        "POST /accounts": [Kind("accounts", callers.open_account)],
+        "POST /accounts/{account_id}": [Kind("change", callers.change_account)],
+        "POST /topup": [Kind("topup", callers.top_up)],
+        "POST /payout": [Kind("payout", callers.pay_out)],
+        "POST /payouts/{payout_id}": [Kind("step payout", callers.step_payout)],
+        "POST /issue/{scheme}": [Kind(f"issue {s}", partial(callers.issue, s)) for s in both],
+        "POST /take-back/{scheme}": [
+            Kind("cash out", callers.cash_out),
+            Kind("revoke", callers.revoke),
+        ],
+        "POST /grant/{scheme}": [Kind("grant", callers.grant)],
+        "POST /redeem/{scheme}": [Kind(f"redeem {s}", partial(callers.redeem, s)) for s in both],
+        "POST /vendors/{vendor_id}/grants/{scheme}": [Kind("batch", callers.buy_batch)],
+        "POST /revoke/{scheme}": [Kind("hot list", callers.revoke_by_operator)],
+        "GET /lists/{scheme}": [read("list", partial(callers.get, "broker", "/lists/payword"))],
+        "POST /transfer": [Kind("transfer", callers.transfer)],
+        "POST /verify": [read("verify", callers.verify)],
+        "POST /settle": [Kind("settle", callers.settle), Kind("reserve", callers.reserve)],
+        "POST /capture": [Kind("capture", partial(callers.step, "/capture"))],
+        "POST /void": [Kind("void", partial(callers.step, "/void"))],
+        "GET /supported": [read("supported", partial(callers.get, "broker", "/supported"))],
+        "GET /payouts": [
+            read("payouts", partial(callers.get, "broker", "/payouts", callers.operator))
+        ],
+        "GET /balance": [read("balance", partial(callers.get, "broker", "/balance", callers.pay))],
+        "GET /statement": [
+            read("statement", partial(callers.get, "broker", "/statement", callers.pay))
+        ],
+        "GET /.well-known/farthing-keys": [
+            read("keys", partial(callers.get, "broker", "/.well-known/farthing-keys"))
+        ],
+        "GET /health": [read("health", partial(callers.get, "broker", "/health"))],
+    }
+
+
+def gate_kinds(callers: Callers) -> dict[str, list[Kind]]:
+    """By method and door; a page stands for every priced route."""
+    read = partial(Kind, moves=False)
+    dialects: tuple[Dialect, ...] = ("mpp", "x402")
+    pages = [
+        Kind(f"{area} {scheme} {dialect}", partial(callers.page, scheme, dialect, area))
+        for scheme in ("millicent", "payword")
+        for dialect in dialects
+        for area in ("pages", "sure", "kept")
+    ]
+    head = partial(callers.page, "millicent", "mpp", "pages", "HEAD")
+    return {
+        "GET page": [*pages, Kind("head", head, bodiless=True)],
+        f"POST {endpoints.OUTCOME_PATH}": [
+            read(f"outcome {s}", partial(callers.outcome, s)) for s in ("millicent", "payword")
+        ],
+        f"POST {endpoints.PREFIX}take-back/millicent": [Kind("burn", callers.give_back)],
+        f"POST {endpoints.PREFIX}issue/millicent": [Kind("renew", callers.renew)],
+        f"GET {endpoints.KEYS_PATH}": [
+            read("gate keys", partial(callers.get, "gate", endpoints.KEYS_PATH))
+        ],
+        f"GET {endpoints.PRICES_PATH}": [
+            read("prices", partial(callers.get, "gate", endpoints.PRICES_PATH))
+        ],
+    }
