@@ -1,0 +1,95 @@
+"""How a vendor begins: once, with keys of one purpose each, and again where it broke off."""
+
+import asyncio
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from farthing import codec
+from farthing.broker.app import Broker
+from farthing.cli import broker as broker_cli
+from farthing.cli import output, servers
+from farthing.errors import Misconfigured, OutOfRange, Unavailable
+from farthing.schemes.mac.millicent import scrip
+from farthing.schemes.mac.millicent.orders import LICENCES
+from farthing.stores.keys import KeyRing
+from farthing.vendor.app import Vendor
+from farthing.vendor.founding import Wanted, found, licence_of, new_keys
+
+NOW_S = 1_795_176_000
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A running broker's URL and a vendor's token."""
+    port = servers.free_port()
+    url = f"http://127.0.0.1:{port}"
+    data = tmp_path / "broker"
+    token = Broker.init(data, broker_id="b", currency="eur", url=url)
+    output.write_private(data / broker_cli.ADMIN_TOKEN, token)
+    command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
+    env = {"FARTHING_DATA": str(data)}
+    with servers.running(command, url=url + "/health", log=tmp_path / "log", env=env):
+        opened: Any = broker_cli.call(data, "POST", "/accounts", {"id": "news", "role": "vendor"})
+        yield url, opened["tokens"]["redeem"]
+
+
+def test_every_first_key_has_one_purpose_and_a_secret_of_its_own(tmp_path: Path) -> None:
+    keys = new_keys(secrets.token_bytes(192), "news", NOW_S)
+    assert len({key.secret for key in keys}) == len(keys) == 6
+    ring = KeyRing.create(tmp_path / "ring")
+    for key in keys:
+        ring.add(key)
+    licence = LICENCES.convert(licence_of(ring))
+    assert licence.series != ring.current(scrip.OWN_SERIES).id
+    assert codec.unb64u(licence.k_scrip) == ring.current(scrip.LICENSED_SERIES).secret
+
+
+def test_a_name_that_is_none_asks_nobody(tmp_path: Path) -> None:
+    wanted = Wanted(vendor_id="Not a name", broker_url="http://127.0.0.1:9")
+    with pytest.raises(OutOfRange, match="name_malformed"):
+        asyncio.run(found(tmp_path / "vendor", wanted, "made up", NOW_S))
+
+
+def test_without_a_broker_there_is_no_vendor(tmp_path: Path) -> None:
+    wanted = Wanted(vendor_id="news", broker_url="http://127.0.0.1:9")
+    with pytest.raises(Unavailable):
+        asyncio.run(found(tmp_path / "vendor", wanted, "made up", NOW_S))
+    assert not (tmp_path / "vendor" / "vendor.json").exists()
+
+
+@pytest.mark.serial
+def test_a_vendor_is_founded_once_and_taken_up_where_it_broke_off(
+    tmp_path: Path, broker: tuple[str, str]
+) -> None:
+    url, token = broker
+    data = tmp_path / "vendor"
+    wanted = Wanted(vendor_id="news", broker_url=url)
+    now_s = NOW_S + 10**8  # licences end after the broker's own clock
+
+    config = asyncio.run(found(data, wanted, token, now_s))
+    assert (config.broker_id, config.currency) == ("b", "eur")
+    assert stat.S_IMODE((data / "token").stat().st_mode) == 0o600
+    with pytest.raises(Misconfigured, match="vendor_exists"):
+        asyncio.run(found(data, wanted, token, now_s))
+
+    (data / "vendor.json").unlink()  # as if the last write had not come
+    assert asyncio.run(found(data, wanted, token, now_s)) == config
+
+    vendor = Vendor(data)
+    try:
+        assert msgspec.json.decode((data / "vendor.json").read_bytes())["vendor_id"] == "news"
+        assert vendor.config == config
+
+        async def talk() -> None:
+            assert await vendor.fetch_lists() == 0
+            await vendor.close()
+
+        asyncio.run(talk())
+    finally:
+        vendor.store.close()
