@@ -31,11 +31,11 @@ from farthing.schemes.mac.millicent.scrip import (
     payer_secret,
     serial_of,
 )
-from farthing.vendor.app import new_keys
+from farthing.vendor.founding import new_keys
 
 BROKER, VENDOR = "bench-broker", "bench"
 CURRENCY = "eur"
-BROKER_URL = "https://broker.example"
+BROKER_URL = "http://127.0.0.1:9"  # nobody answers there: no broker is asked
 WORTH_MICRO = 1_000  # of each piece of scrip: every payment at 200 gives change
 PAYERS = 1_000  # a cache of payer secrets must hold them, as a gate's does
 DAY_S = 86_400

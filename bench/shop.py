@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ import msgspec
 from bench.offers import Dialect, binding, header_value, receive
 from bench.payments import BROKER, BROKER_URL, CURRENCY, VENDOR, ScripPayer, setting, vendor_keys
 from farthing.cli import servers
-from farthing.stores.keys import KeyRing
-from farthing.vendor.app import Config
+from farthing.stores.keys import KeyRing, make_signing_key
+from farthing.vendor.founding import Config
 from farthing.vendor.gate import Gate
+from farthing.vendor.lists import BROKER_ROOT_KEY
 from farthing.vendor.prices import read
 
 REALM = "bench.example"  # what challenges name, whatever the port
@@ -50,7 +52,8 @@ class Shop:
         """Make the folder as `farthing vendor init` does, without a broker."""
         self.folder = folder
         folder.mkdir(parents=True)
-        keys = vendor_keys(int(time.time()))
+        root = make_signing_key(BROKER_ROOT_KEY, secrets.token_bytes(32))
+        keys = [root, *vendor_keys(int(time.time()))]
         ring = KeyRing.create(folder / "ring")
         for key in keys:
             ring.add(key)
@@ -58,6 +61,7 @@ class Shop:
             vendor_id=VENDOR,
             broker_id=BROKER,
             broker_url=BROKER_URL,
+            broker_root=root.id,
             currency=CURRENCY,
             realm=REALM,
         )

@@ -75,10 +75,11 @@ def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_m
         payment = till.read(raw)
         keys = till.recall(payment)
         memory: Memory = store.do_now(Read(keys=keys)) if keys else NOTHING
-        if till.series(payment):
+        taken = till.take(payment, offer, binding, memory, at)
+        if till.series(taken):
             at = msgspec.structs.replace(at, serials=(serial,))
             serial += 1
-        taken = till.take(payment, offer, binding, memory, at)
+            till.finish(taken, None, at)
         hold = Hold(
             k=k,
             digest=digest,

@@ -218,10 +218,6 @@ class Vendor:
         self, payment: object, tender: Tender, k: str, digest: bytes, at: At
     ) -> tuple[Taken, marks.Held | marks.Settled]:
         memory = self._read(self.till.recall(payment))
-        series = self.till.series(payment)
-        if series:
-            serial = self.store.do_now(marks.LeaseSerials(series=series, count=1))
-            at = msgspec.structs.replace(at, serials=(serial,))
         offer = msgspec.structs.replace(tender.offer, sealed=b"")
         taken = self.till.take(payment, offer, binding_of(tender.k), memory, at)
         return taken, self._hold(taken, k, digest)
@@ -257,7 +253,12 @@ class Vendor:
                     self.broker.void(message)
                 return Reply(state="released", k=k)
             redeemed = None if message is None else self.broker.capture(message)
-        finished = self.till.finish(taken, redeemed, self.room.at())
+        at = self.room.at()
+        series = self.till.series(taken)
+        if series:
+            serial = self.store.do_now(marks.LeaseSerials(series=series, count=1))
+            at = msgspec.structs.replace(at, serials=(serial,))
+        finished = self.till.finish(taken, redeemed, at)
         reply = Reply(
             state="paid",
             k=k,

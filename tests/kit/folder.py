@@ -18,7 +18,7 @@ from farthing.schemes.mac.millicent.scrip import (
 )
 from farthing.stores.keys import KeyRing
 from farthing.stores.sqlite import SqliteMarks
-from farthing.vendor.app import Config, new_keys
+from farthing.vendor.founding import Config, new_keys
 from farthing.wire import mpp, x402
 from farthing.wire.offers import Received, target_of
 from tests.kit.parties import BROKER, Ring, setting_of
@@ -39,17 +39,25 @@ origin_timeout_s = 2
 class Folder:
     """One vendor's folder. The payer's scrip is minted with the keys in it."""
 
-    def __init__(self, path: Path, *, prices: str = PRICES, proxies: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        prices: str = PRICES,
+        proxies: tuple[str, ...] = (),
+        broker_url: str = "http://127.0.0.1:9",
+    ) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.keys = new_keys(secrets.token_bytes(224), VENDOR, int(time.time()))
+        self.keys = new_keys(secrets.token_bytes(192), VENDOR, int(time.time()))
         ring = KeyRing.create(path / "ring")
         for key in self.keys:
             ring.add(key)
         config = Config(
             vendor_id=VENDOR,
             broker_id=BROKER,
-            broker_url="http://127.0.0.1:9",
+            broker_url=broker_url,
+            broker_root="1",
             currency="eur",
             trusted_proxies=proxies,
         )

@@ -213,12 +213,12 @@ class Vendor:
         payment = self.till.read(raw)
         keys = self.till.recall(payment)
         memory = self.store.do_now(marks.Read(keys=keys)) if keys else marks.NOTHING
-        serials: tuple[int, ...] = ()
-        if self.till.series(payment):
-            lease = marks.LeaseSerials(series=self.till.series(payment), count=1)
-            serials = (self.store.do_now(lease),)
-        at = self.clock.at(*serials)
+        at = self.clock.at()
         taken = self.till.take(payment, offer, binding_of(k, target), memory, at)
+        series = self.till.series(taken)
+        if series:
+            lease = marks.LeaseSerials(series=series, count=1)
+            at = self.clock.at(self.store.do_now(lease))
         hold = marks.Hold(
             k=k,
             digest=hashlib.sha256(codec.enc(k, raw, target)).digest(),

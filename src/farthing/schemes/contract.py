@@ -243,10 +243,6 @@ class Till:
         """
         return ""
 
-    def series(self, payment: Any) -> str:
-        """The series from which `take` of this payment wants one leased serial; empty for none."""
-        return ""
-
     def recall(self, payment: Any) -> Keys:
         """What `take` reads; nothing by default."""
         return Keys()
@@ -272,6 +268,13 @@ class Till:
         if len(messages) != 1 or messages[0] is None:
             raise Unsupported("settle_unsupported", "clear these payments in batches")
         return messages[0]
+
+    def series(self, taken: Taken) -> str:
+        """The series from which `finish` wants one leased serial; empty for none.
+
+        It is taken when the payment is about to be confirmed: forgeries and repeats cost none.
+        """
+        return ""
 
     def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
         """After the origin answered: change and releases. `redeemed`: the broker's `for_payer`."""

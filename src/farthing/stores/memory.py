@@ -174,8 +174,10 @@ class MemoryMarks:
         self._payments[payment.k] = replace(payment, state=State.RELEASED)
 
     def _confirm(self, confirm: Confirm) -> None:
-        held = require_fence(self._payments.get(confirm.k), confirm.fence)
-        for mark in self._held.pop(confirm.k):
+        self._settle(require_fence(self._payments.get(confirm.k), confirm.fence), confirm)
+
+    def _settle(self, held: Payment, confirm: Confirm | Take) -> None:
+        for mark in self._held.pop(held.k):
             if isinstance(mark, Advance):
                 counter = self._counters[mark.id]
                 counter.place = Place(to=mark.to, link=mark.link)
@@ -203,15 +205,7 @@ class MemoryMarks:
     def _take(self, take: Take) -> Held | Settled:
         answer = self._hold(take.hold)
         if isinstance(answer, Held):
-            self._confirm(
-                Confirm(
-                    k=take.hold.k,
-                    fence=answer.fence,
-                    outcome=take.outcome,
-                    records=take.records,
-                    claims=take.claims,
-                )
-            )
+            self._settle(self._payments[take.hold.k], take)
         return answer
 
     def _release(self, release: Release) -> None:

@@ -65,16 +65,13 @@ def request_of(scope: Scope) -> Request:
 
 
 def origin_scope(scope: Scope, add: Headers = ()) -> Scope:
-    """The scope that the origin sees: no credential of ours, no header that only we may send.
-
-    Nor any extension of the server's: an answer must pass through the gate message by message.
-    """
+    """The scope that the origin sees: no credential of ours, no header that only we may send."""
     kept = [
         (key, value)
         for key, value in without_credentials(scope["headers"])
         if not key.replace(b"_", b"-").startswith(OURS)  # both spell one CGI variable
     ]
-    return {**scope, "headers": [*kept, *add], "extensions": {}}
+    return {**scope, "headers": [*kept, *add]}
 
 
 async def send_answer(send: Send, answer: Answer, *, method: str) -> None:
@@ -140,7 +137,8 @@ class Serving:
         failed = OriginFailed("origin_closed_early", "the site closed before it answered")
         try:
             async with asyncio.timeout(wanted.timeout_s) as timer:
-                scope = origin_scope(self._scope, wanted.add)
+                # No extension of the server's: an answer passes through here message by message.
+                scope = {**origin_scope(self._scope, wanted.add), "extensions": {}}
                 await self._app(scope, self._receive, self._tap(exchange, timer))
         except TimeoutError:
             failed = OriginFailed("origin_timed_out", "the site did not answer in time")

@@ -9,7 +9,7 @@ from farthing.crypto import signing
 from farthing.errors import Undecided
 from farthing.marks import Moment
 from farthing.schemes.contract import Json, Setting
-from farthing.vendor.commands import GateCommand, OriginAnswered
+from farthing.vendor.commands import GateCommand, OriginAnswered, TakeSerial, expect
 from farthing.vendor.payments import Kept, Outcome, Paying
 from farthing.wire import receipts
 from farthing.wire.offers import Receipt
@@ -51,6 +51,15 @@ def hold_of(paying: Paying) -> marks.Hold:
         lease_until_s=now_s + lease_s,
         until_s=max(taken.until_s, now_s + OUTCOME_KEPT_S_MIN),
     )
+
+
+def numbered(paying: Paying) -> Generator[GateCommand, object, Paying]:
+    """The payment with the serial that its receipt needs, if it needs one."""
+    series = paying.till.series(paying.taken)
+    if not series:
+        return paying
+    serial = expect(int, (yield TakeSerial(series)))
+    return msgspec.structs.replace(paying, at=msgspec.structs.replace(paying.at, serials=(serial,)))
 
 
 def take_of(paying: Paying, receipt: Receipt) -> marks.Take:
@@ -103,7 +112,7 @@ def claims_of(paying: Paying) -> tuple[marks.Claim, ...]:
 
 
 def receipt_of(setting: Setting, paying: Paying, for_payer: Json = None) -> Receipt:
-    """The signed receipt, with whatever the till adds."""
+    """The signed receipt, with whatever the till adds; `paying` is `numbered`."""
     finished = paying.till.finish(paying.taken, for_payer, paying.at)
     offer, taken, at = paying.offer, paying.taken, paying.at
     receipt = Receipt(

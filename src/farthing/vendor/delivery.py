@@ -4,14 +4,24 @@ held -> [broker reserves] -> origin -> 2xx, 304: [broker pays] -> confirm -> pag
                                     -> else:     [broker voids] -> release -> "not charged"
 """
 
+from collections.abc import Generator
+
 import msgspec
 
 from farthing import marks
 from farthing.errors import Broken, Busy, Denied, OriginFailed, Refusal, Undecided
 from farthing.schemes.contract import At, Dialect, Json
 from farthing.vendor import reserving
-from farthing.vendor.booking import REPEATABLE, confirm_of, read_kept, receipt_of
-from farthing.vendor.commands import Aborted, Answer, OriginAnswered, Request, Walk, expect
+from farthing.vendor.booking import REPEATABLE, confirm_of, numbered, read_kept, receipt_of
+from farthing.vendor.commands import (
+    Aborted,
+    Answer,
+    GateCommand,
+    OriginAnswered,
+    Request,
+    Walk,
+    expect,
+)
 from farthing.vendor.offering import Offering
 from farthing.vendor.payments import NOT_CHARGED, Outcome, Paying, ask_origin, paid, passed_on
 from farthing.vendor.prices import Priced
@@ -19,6 +29,7 @@ from farthing.vendor.reserving import Reserved
 from farthing.wire import dialects
 from farthing.wire.offers import Receipt
 
+NOBODY = Answer(status=500, headers=(), body=b"")  # stands where a receipt says it all
 STORED_BODY_S = 3600  # how long a stored body is given out again
 
 
@@ -86,27 +97,35 @@ class Delivery:
     def _confirm(
         self, paying: Paying, fence: int, origin: OriginAnswered, reserved: Reserved | None
     ) -> Walk:
-        """Durable before the first byte goes out."""
+        """The origin's answer with the receipt, once that is durable."""
+        receipt, refused = yield from self._settle(paying, fence, origin, reserved)
+        return refused if receipt is None else paid(receipt, origin, paying.credential.dialect)
+
+    def _settle(
+        self, paying: Paying, fence: int, origin: OriginAnswered, reserved: Reserved | None
+    ) -> Generator[GateCommand, object, tuple[Receipt | None, Answer]]:
+        """Durable before the first byte goes out: the receipt, or None and what is said instead."""
         for_payer = reserved.for_payer if reserved is not None else None
-        receipt = receipt_of(self._offering.setting, paying, for_payer)
         try:
+            paying = yield from numbered(paying)
+            receipt = receipt_of(self._offering.setting, paying, for_payer)
             yield confirm_of(paying, fence, origin, receipt)
         except Busy as lost:
-            return self._offering.refuse(paying.request, lost, paying.at, value_moved=True)
+            return None, self._offering.refuse(paying.request, lost, paying.at, value_moved=True)
         except Refusal as failed:
             if reserved is not None:  # paid at the broker: the same bytes go on from here
-                return self._offering.refuse(paying.request, failed, paying.at, value_moved=True)
+                said = self._offering.refuse(paying.request, failed, paying.at, value_moved=True)
+                return None, said
             refused = self._not_charged(paying, failed)
-            return (yield from self._let_go(paying, fence, None, refused))
-        return paid(receipt, origin, paying.credential.dialect)
+            return None, (yield from self._let_go(paying, fence, None, refused))
+        return receipt, NOBODY
 
     def _serve_settled(self, paying: Paying, fence: int, reserved: Reserved) -> Walk:
         """After a crash between the broker's payment and our confirm: confirm first."""
         nothing = OriginAnswered(status=200, headers=(), body=None)
-        answer = yield from self._confirm(paying, fence, nothing, reserved)
-        if not answer.charged_micro:
-            return answer
-        receipt = receipt_of(self._offering.setting, paying, reserved.for_payer)
+        receipt, refused = yield from self._settle(paying, fence, nothing, reserved)
+        if receipt is None:
+            return refused
         dialect = paying.credential.dialect
         return (
             yield from self.serve_paid(paying.request, paying.priced, receipt, paying.at, dialect)

@@ -147,7 +147,11 @@ class Exchange:
             return now()
         if isinstance(command, TakeSerial):
             index = self._serials.take_now(command.series)
-            return index if index is not None else await self._serials.take(command.series)
+            return (
+                index
+                if index is not None
+                else await self._whole(self._serials.take(command.series))
+            )
         if isinstance(command, AskBroker):
             return await self._whole(self._broker.facilitate(command.call, command.message))
         found = await self._whole(self._store.do(cast(marks.Command, command)))

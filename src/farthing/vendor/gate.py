@@ -11,8 +11,6 @@ import hashlib
 from collections.abc import Generator, Sequence
 from functools import partial
 
-import msgspec
-
 from farthing import codec, marks
 from farthing.errors import (
     BadRequest,
@@ -30,11 +28,12 @@ from farthing.vendor.booking import (
     earlier,
     end_hold,
     hold_of,
+    numbered,
     read_outcome,
     receipt_of,
     take_of,
 )
-from farthing.vendor.commands import GateCommand, Look, Request, TakeSerial, Walk, expect
+from farthing.vendor.commands import GateCommand, Look, Request, Walk, expect
 from farthing.vendor.delivery import Delivery
 from farthing.vendor.offering import CHALLENGE_KEY, HOST, Offering
 from farthing.vendor.payments import Paying, payment_digest, target_hash
@@ -112,6 +111,7 @@ class Gate(Offering):
             receipt: Receipt | None = None
             command: GateCommand = hold_of(paying)
             if not priced.route.hold:
+                paying = yield from numbered(paying)
                 receipt = receipt_of(self.setting, paying)
                 command = take_of(paying, receipt)
             try:
@@ -131,10 +131,6 @@ class Gate(Offering):
         payment = till.read(credential.payload)
         keys = till.recall(payment)
         memory = expect(marks.Memory, (yield marks.Read(keys=keys))) if keys else marks.NOTHING
-        series = till.series(payment)
-        if series:
-            serial = expect(int, (yield TakeSerial(series)))
-            at = msgspec.structs.replace(at, serials=(serial,))
         binding = Binding(
             dialect=credential.dialect,
             k=credential.k,

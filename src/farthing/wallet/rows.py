@@ -95,11 +95,13 @@ class Rows:
             values,
         )
 
-    def is_held(self, owner: int, leased_until_s: int, now_s: int) -> bool:
-        """Whether somebody who may still be alive is working on a row."""
-        if owner == 0 or now_s >= leased_until_s:
+    def is_held(
+        self, owner: int, leased_until_s: int, now_s: int, *, to_send: bool = False
+    ) -> bool:
+        """Whether somebody who may still be alive is working on a row; see `take_over`."""
+        if owner == 0 or now_s >= leased_until_s or (to_send and owner < 0):
             return False
-        return owner == self.file.owner or _is_running(owner)
+        return abs(owner) == self.file.owner or _is_running(abs(owner))
 
     def take_over(
         self,
@@ -111,17 +113,23 @@ class Rows:
         *,
         skip: frozenset[str] = frozenset(),
         count_max: int = COUNT_MAX,
+        to_send: bool = False,
     ) -> list[Kept]:
-        """The oldest abandoned rows `where`, at most `count_max`, now leased to us."""
+        """The oldest abandoned rows `where`, at most `count_max`, now leased to us.
+
+        Who only enquires after a purchase, its owner below zero, gives way to whoever wants the
+        same page and is about to send the same bytes: else that would be a purchase more.
+        """
+        owned = self.file.owner if to_send else -self.file.owner
         found: list[Kept] = []
         for row_id, sealed, owner, leased_until_s in self.leases(table, where, values):
-            if row_id in skip or self.is_held(owner, leased_until_s, now_s):
+            if row_id in skip or self.is_held(owner, leased_until_s, now_s, to_send=to_send):
                 continue
             if len(found) == count_max:
                 break
             self.db.execute(
                 f"UPDATE {table} SET owner=?, leased_until_s=? WHERE id=?",  # noqa: S608 - as above
-                (self.file.owner, now_s + LEASE_S, row_id),
+                (owned, now_s + LEASE_S, row_id),
             )
             found.append(self.unseal(kind, table, row_id, sealed))
         return found

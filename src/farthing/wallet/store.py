@@ -132,6 +132,7 @@ class Store:
             f"request=? AND delivered=0 AND ({OPEN['purchases']}"
             " OR (state='done' AND created_at_s>?))",
             (tag, command.now_s - REPEAT_S),
+            to_send=True,
         )
         if same is not None:
             return Unsettled(purchase=same, same=True)
@@ -229,11 +230,18 @@ class Store:
         return Spent(site_micro=site_micro, total_micro=total_micro)
 
     def _take_over_purchase(
-        self, command: Reserve, where: str, values: tuple[Any, ...]
+        self, command: Reserve, where: str, values: tuple[Any, ...], *, to_send: bool = False
     ) -> Purchase | None:
         """The oldest abandoned purchase `where`; the others stay for the next who asks."""
         found = self._rows.take_over(
-            Purchase, "purchases", command.now_s, where, values, skip=command.skip, count_max=1
+            Purchase,
+            "purchases",
+            command.now_s,
+            where,
+            values,
+            skip=command.skip,
+            count_max=1,
+            to_send=to_send,
         )
         return found[0] if found else None
 

@@ -100,6 +100,8 @@ def _logins(line: str) -> str:
         parts = read_parts(line)
     except Malformed:
         return "" if line.strip().lower().startswith(mpp.SCHEME) else line
+    if all(part.scheme != mpp.SCHEME for part in parts):
+        return line
     return ", ".join(_spelled(part) for part in parts if part.scheme != mpp.SCHEME)
 
 

@@ -1,4 +1,4 @@
-"""Requests to broker and gate as the operator, a payer and a vendor would send them, byte by byte."""
+"""Requests to broker and gate as the operator, a payer and a vendor send them, byte by byte."""
 
 import asyncio
 import os
@@ -32,7 +32,8 @@ from farthing.schemes.mac.millicent.scrip import (
     serial_of,
 )
 from farthing.vendor import endpoints
-from farthing.vendor.app import Vendor, licence_of, new_keys
+from farthing.vendor.app import Vendor
+from farthing.vendor.founding import licence_of, new_keys
 from farthing.wallet.app import NoKeys
 from farthing.wire import mpp, x402
 from farthing.wire.offers import Received, target_of

@@ -145,7 +145,9 @@ def _audit(fleet: Fleet) -> Any:
 def _require_marks(fleet: Fleet, pages: int) -> None:
     """As many payments are confirmed as pages were paid, and no hold is within its lease."""
     db = apsw.Connection(str(fleet.folder / "gate" / "marks.db"))
-    confirmed = db.execute("SELECT COUNT(*) FROM payments WHERE state = 2").get
+    # What has a slash in its name is no payment: a list that was fetched, scrip that was burned.
+    paid = "SELECT COUNT(*) FROM payments WHERE state = 2 AND INSTR(k, '/') = 0"
+    confirmed = db.execute(paid).get
     held = db.execute(
         "SELECT COUNT(*) FROM payments WHERE state = 1 AND lease_until_s > ?", (int(time.time()),)
     ).get

@@ -72,7 +72,7 @@ def millicent_things() -> Things:
     things = (
         asked, issued, piece, millicent.held(piece), paid, payment, served, served.taken, accepted,
         concluded, give_back, checked, checked.message, msgspec.convert(issued.answer, Sold),
-        msgspec.convert(grant, Licence), vendor.till.finish(served.taken, None, scene.clock.at()),
+        msgspec.convert(grant, Licence), vendor.till.finish(served.taken, None, scene.clock.at(0)),
         broker.run("take_back", receipt, payer.account), AskFirst(asked=give_back),
         broker.mint.apply(checked, marks.NOTHING, scene.clock.at()), vendor.ring.current(
             BURN_KEY

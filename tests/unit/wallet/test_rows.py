@@ -44,6 +44,18 @@ def test_an_abandoned_row_is_taken_over_by_one_only(world: World) -> None:
     assert second == []
 
 
+def test_a_request_made_again_takes_its_purchase_from_who_only_enquires(world: World) -> None:
+    made = purchase_on(world)
+    world.store.let_go((made.id,))
+    rows = Rows(world.store.file)
+    with world.store.file.write():
+        assert rows.take_over(type(made), "purchases", world.now_s(), OPEN["purchases"])
+    fetched = world.fetch("/a")
+    assert fetched.purchase is not None
+    assert fetched.purchase.id == made.id
+    assert world.site.charges == [("/a", 200)]
+
+
 def test_a_row_moved_under_another_id_does_not_open(world: World) -> None:
     made = purchase_on(world)
     rows = Rows(world.store.file)

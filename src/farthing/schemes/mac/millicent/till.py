@@ -60,6 +60,16 @@ _ENCODE = msgspec.json.Encoder().encode
 _READER = codec.Reader(Payment)
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is kept with the hold: the piece that was paid with, and what goes back of it."""
+
+    old: Scrip
+    value_micro: int
+
+
+_CHANGE = msgspec.json.Decoder(Change)
+
+
 class MillicentTill(Till):
     """One vendor's till."""
 
@@ -95,10 +105,6 @@ class MillicentTill(Till):
     def read(self, payload: bytes) -> Payment:
         """The payment; `Malformed`, `Unfit`."""
         return _READER.read(payload)
-
-    def series(self, payment: Payment) -> str:
-        """Change comes from the vendor's current series of the same lineage; `Revoked`."""
-        return f"{self.traits.name}/{self._keys.change_series(payment.scrip.series).id}"
 
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
@@ -136,7 +142,7 @@ class MillicentTill(Till):
             marks=(mark,),
             until_s=mark.until_s,
             claims=self._claims(scrip, mark, offer.price_micro),
-            kept=self._change(scrip, change_micro, at) if change_micro else b"",
+            kept=_ENCODE(Change(old=scrip, value_micro=change_micro)) if change_micro else b"",
             mac_key=receipt_key(secret),
         )
 
@@ -152,25 +158,32 @@ class MillicentTill(Till):
         )
         return (claim_of(self.traits.name, mark, body),)
 
-    def _change(self, scrip: Scrip, change_micro: int, at: At) -> bytes:
-        """The change as JSON; it is kept with the hold, so a resume gives the same piece."""
-        key = self._keys.change_series(scrip.series)
-        require_left(at.serials[0])
-        change = mint_scrip(
-            key.secret,
-            vendor=scrip.vendor,
-            currency=scrip.currency,
-            value_micro=change_micro,
-            serial=serial_of(int(key.id, 16), at.serials[0]),
-            payer=scrip.payer,
-            expires_at_s=scrip.expires_at_s,
-            props=scrip.props,
-        )
-        return _ENCODE(change)
+    def series(self, taken: Taken) -> str:
+        """Change comes from the vendor's current series of the same lineage."""
+        if not taken.kept:
+            return ""
+        old = _CHANGE.decode(taken.kept).old
+        return f"{self.traits.name}/{self._keys.change_series(old.series).id}"
 
     def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
-        """The change that was kept with the hold."""
-        return Finished(change=msgspec.json.decode(taken.kept) if taken.kept else None)
+        """The change, minted now; it counts once it is confirmed with the receipt."""
+        if not taken.kept:
+            return Finished()
+        change = _CHANGE.decode(taken.kept)
+        old = change.old
+        key = self._keys.change_series(old.series)
+        require_left(at.serials[0])
+        fresh = mint_scrip(
+            key.secret,
+            vendor=old.vendor,
+            currency=old.currency,
+            value_micro=change.value_micro,
+            serial=serial_of(int(key.id, 16), at.serials[0]),
+            payer=old.payer,
+            expires_at_s=old.expires_at_s,
+            props=old.props,
+        )
+        return Finished(change=msgspec.to_builtins(fresh))
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """The claims, MACed for the broker."""

@@ -18,10 +18,9 @@ from farthing.errors import (
     Underpaid,
     WrongVendor,
 )
-from farthing.schemes.contract import At, Json, Key, Paid
+from farthing.schemes.contract import Json, Key, Paid
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.claims import CLAIMS, claim_mac
-from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.scrip import (
     LICENSED_SERIES,
     OWN_SERIES,
@@ -238,25 +237,38 @@ def test_a_series_that_is_used_up_gives_no_change() -> None:
     scene = Scene()
     offer = scene.vendor.offer(200)
     payload = scene.payer.pay(scene.buy(), offer).payload
-    payment = scene.vendor.till.read(codec.canonical(payload))
-
-    def take(at: At) -> None:
-        scene.vendor.till.take(payment, offer, binding_of(), marks.NOTHING, at)
-
-    take(scene.clock.at(SERIES_SIZE - 1))
+    till = scene.vendor.till
+    payment = till.read(codec.canonical(payload))
+    taken = till.take(payment, offer, binding_of(), marks.NOTHING, scene.clock.at())
+    till.finish(taken, None, scene.clock.at(SERIES_SIZE - 1))
     with pytest.raises(Misconfigured, match="series_used_up"):
-        take(scene.clock.at(SERIES_SIZE))
+        till.finish(taken, None, scene.clock.at(SERIES_SIZE))
 
 
 def test_change_comes_from_the_present_series() -> None:
     scene = Scene()
-    payment = Payment(scrip=held(scene.buy()).scrip)
-    assert scene.vendor.till.series(payment) == "millicent/0000000002"
+    offer = scene.vendor.offer(200)
+    payload = scene.payer.pay(scene.buy(), offer).payload
+    till = scene.vendor.till
+    payment = till.read(codec.canonical(payload))
+    taken = till.take(payment, offer, binding_of(), marks.NOTHING, scene.clock.at())
+    assert till.series(taken) == "millicent/0000000002"
     scene.vendor.ring.add(Key(id="0000000003", purpose=OWN_SERIES, secret=bytes(32)))
-    assert scene.vendor.till.series(payment) == "millicent/0000000003"
+    assert till.series(taken) == "millicent/0000000003"
     left = scene.payer.spend(scene.vendor, scene.buy(), 200)
     assert left is not None
     assert held(left).scrip.series == 3
+
+
+def test_an_exact_payment_wants_no_serial() -> None:
+    scene = Scene()
+    offer = scene.vendor.offer(1000)
+    payload = scene.payer.pay(scene.buy(1000), offer).payload
+    till = scene.vendor.till
+    payment = till.read(codec.canonical(payload))
+    taken = till.take(payment, offer, binding_of(), marks.NOTHING, scene.clock.at())
+    assert till.series(taken) == ""
+    assert till.finish(taken, None, scene.clock.at()).change is None
 
 
 def test_scrip_of_a_stock_that_the_vendor_has_not_is_revoked() -> None:
