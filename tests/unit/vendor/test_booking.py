@@ -20,7 +20,17 @@ from farthing.vendor.booking import (
 )
 from farthing.vendor.commands import AskOrigin
 from farthing.vendor.payments import Kept
-from tests.kit.shop import PAGE, PRICE_MICRO, ROUTE, SCHEMES, Buyer, Shop, Walking, answering
+from tests.kit.shop import (
+    PAGE,
+    PRICE_MICRO,
+    ROUTE,
+    SCHEMES,
+    Buyer,
+    Shop,
+    Walking,
+    answering,
+    status,
+)
 
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
 
@@ -143,3 +153,18 @@ def test_nobody_ends_a_hold_for_which_the_broker_may_have_paid() -> None:
     )
     with pytest.raises(Undecided):
         next(end_hold(payment, 1))
+
+
+def test_a_serial_is_taken_once_for_a_payment_that_is_confirmed_and_never_otherwise() -> None:
+    shop = Shop()
+    buyer = Buyer(shop, "millicent")
+    payment = buyer.pay()
+    shop.get(payment.header)
+    assert shop.said.count("TakeSerial") == 1
+    for _ in range(3):
+        shop.get(payment.header)  # repeats
+    name, value = payment.header
+    shop.get((name, value[:-2] + ("AA" if value[-2:] != "AA" else "BB")))  # forgeries
+    shop.origin = status(500)
+    shop.get(buyer.pay().header)  # and what is released
+    assert shop.said.count("TakeSerial") == 1
