@@ -25,7 +25,7 @@ from bench.shop import HELD, Shop
 MANY, FEW = 10_000_000, 10_000
 BATCH = 200_000  # rows in one transaction: the log stays small
 KEPT_S = 60 * 86_400
-BYTES_A_MARK = 1_600  # on the disk: what ten million took, and room for the log
+BYTES_A_MARK = 1_800  # on the disk: what ten million took, and room for the log
 MEMORY_MB_MAX, RATE_LEAST = 300, 0.7
 
 _FILL = """

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from farthing.vendor.app import Vendor
-from farthing.vendor.asgi import App, Message, Receive, Scope, Send
+from farthing.vendor.asgi import App, Message, Receive, Scope, Send, origin_scope
 
 _log = logging.getLogger("farthing.gate")
 
@@ -38,7 +38,7 @@ class Paywall:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "not sold here"})
         else:
-            await self._app(scope, receive, send)
+            await self._app(origin_scope(scope), receive, send)
 
     def _keep_house(self) -> None:
         """Clear and forget beside the requests; begun anew should it ever break off."""

@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +23,7 @@ from farthing.errors import Malformed
 JSON_DEPTH_MAX = 8  # deeper nesting is a parser bomb: our deepest message has 5
 JSON_MEMBERS_MAX = 64  # per object and list
 JSON_STRING_MAX = 4096  # bytes of one string; our longest field is a sealed key of 1.5 kB
+NESTING_SAFE = 500  # levels that fit the stack of any thread; what is deeper is not even parsed
 JSON_INT_MAX = 2**53 - 1  # every JSON reader agrees up to here
 
 T = TypeVar("T")
@@ -152,8 +154,28 @@ def _require_text(text: str) -> None:
         raise Malformed("json_string_too_long", f"at most {JSON_STRING_MAX} bytes a string")
 
 
+# Strings as a JSON reader sees them, as far as the text is JSON at all; and what nests.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+
+
+def require_shallow(raw: bytes) -> None:
+    """`Malformed` for JSON text that nests deeper than any C stack likes.
+
+    Parsers guard themselves by Python's recursion limit, which any library may have raised.
+    """
+    if raw.count(b"[") + raw.count(b"{") <= NESTING_SAFE:
+        return
+    depth = 0
+    for bracket in _BRACKETS.finditer(_STRINGS.sub(b"", raw)):
+        depth += 1 if bracket.group() in b"[{" else -1
+        if depth > NESTING_SAFE:
+            raise Malformed("json_too_deep", f"at most {JSON_DEPTH_MAX} levels")
+
+
 def read_json(raw: bytes) -> Json:
     """Parse JSON within the limits of this module; `Malformed` otherwise."""
+    require_shallow(raw)
     try:
         value: Json = json.loads(
             raw.decode(),
@@ -184,6 +206,7 @@ class Reader(Generic[T]):
 
     def read(self, raw: bytes) -> T:
         """The message in `raw`; `Malformed` for anything else."""
+        require_shallow(raw)
         try:
             message = self._decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:

@@ -90,13 +90,21 @@ def test_a_folder_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_socket_to_what_is_sold_is_refused_and_others_pass(folder: Folder) -> None:
+    seen: list[object] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["headers"])
+        await page(scope, receive, send)
+
     async def run() -> None:
-        paywall = Paywall(page, folder.path)
+        paywall = Paywall(app, folder.path)
         for path, answer in (("/sold/page", "websocket.close"), ("/free", "websocket.accept")):
             server = Conversation("websocket.connect")
-            scope = {"type": "websocket", "path": path, "headers": [(b"x-pay-payer", b"eve")]}
+            headers = [(b"x-pay-payer", b"eve"), (b"cookie", b"a")]
+            scope = {"type": "websocket", "path": path, "headers": headers}
             await paywall(scope, server.receive, server.send)
             assert server.names == [answer]
+        assert seen == [[(b"cookie", b"a")]], "what only we may say is ours here too"
         await paywall.close()
 
     asyncio.run(run())

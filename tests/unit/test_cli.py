@@ -27,9 +27,7 @@ def commands() -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: str(value))
-def test_every_command_has_an_example_and_describes_its_options(
-    name: str, command: Any
-) -> None:
+def test_every_command_has_an_example_and_describes_its_options(name: str, command: Any) -> None:
     assert f"Example: {name}" in (command.help or "")
     for parameter in command.params:
         if parameter.name not in {"help", "install_completion", "show_completion"}:

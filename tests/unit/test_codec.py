@@ -1,6 +1,8 @@
 import base64
 import hashlib
 import json
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -173,9 +175,30 @@ def test_each_limit_holds_at_its_value_and_not_one_beyond(
         codec.read_json(is_over)
 
 
+@pytest.fixture
+def deep() -> Iterator[None]:
+    """As after a library has raised the recursion limit beyond what the stack holds."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.usefixtures("deep")
 def test_a_parser_bomb_is_only_malformed() -> None:
+    for bomb in (nested(200_000), b'["' + nested(9) + b'",' + nested(200_000) + b"]"):
+        with pytest.raises(Malformed, match="json_too_deep"):
+            codec.read_json(bomb)
+
+
+def test_brackets_in_text_and_side_by_side_are_no_depth() -> None:
+    codec.require_shallow(b'["' + b"[" * 5_000 + b'"]')
+    codec.require_shallow(b"[" + b",".join([b"[{}]"] * 2_000) + b"]")
+    codec.require_shallow(b'["\\"' + b"[" * 5_000 + b'"]')
     with pytest.raises(Malformed):
-        codec.read_json(nested(200_000))
+        codec.require_shallow(b'["\\\\"' + b"[" * 5_000)
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
@@ -224,6 +247,7 @@ def test_a_repeated_key_is_found_wherever_it_stands(data: st.DataObject) -> None
         READER.read(f"{{{members}}}".encode())
 
 
+@pytest.mark.usefixtures("deep")
 def test_a_reader_survives_a_parser_bomb() -> None:
     with pytest.raises(Malformed):
         READER.read(b'{"name":"a","micro":7,"inner":' + nested(200_000) + b"}")

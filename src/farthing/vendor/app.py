@@ -234,10 +234,15 @@ class Vendor:
             return None
         require_private(request_of(scope))
         body = await _read_body(receive)
-        if path == endpoints.OUTCOME_PATH:
-            return await self.exchange(self.doors.outcome(body)).start()
-        operation, _, scheme = path.removeprefix(endpoints.PREFIX).partition("/")
-        return await self.exchange(self.doors.mint(scheme, operation, body)).start()
+        walk = self.doors.outcome(body)
+        if path != endpoints.OUTCOME_PATH:
+            operation, _, scheme = path.removeprefix(endpoints.PREFIX).partition("/")
+            walk = self.doors.mint(scheme, operation, body)
+        exchange = self.exchange(walk)
+        answer = await exchange.start()
+        if exchange.cancelled:
+            raise asyncio.CancelledError
+        return answer
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -143,10 +143,18 @@ async def found(
 
 
 def _ring(data: Path, keys: list[Key]) -> KeyRing:
-    """The ring with these keys; the one that an earlier attempt left, if there is one."""
-    if (data / "ring").exists():
-        return KeyRing.open(data / "ring")
-    ring = KeyRing.create(data / "ring")
+    """The ring with these keys; one that an earlier attempt left keeps what it has."""
+    path = data / "ring"
+    ring = KeyRing.open(path) if path.exists() else KeyRing.create(path)
     for key in keys:
-        ring.add(key)
+        if not any(ring.find(key.purpose, one) for one in (key.id, *_ids(ring, key.purpose))):
+            ring.add(key)
     return ring
+
+
+def _ids(ring: KeyRing, purpose: str) -> tuple[str, ...]:
+    """The id of the current key of a purpose that signs or mints; none for public halves."""
+    try:
+        return (ring.current(purpose).id,)
+    except Misconfigured:
+        return ()

@@ -28,6 +28,7 @@ def read_object(raw: bytes | msgspec.Raw) -> tuple[dict[str, Any], bytes]:
     stands twice; the others go through `codec.read_json`.
     """
     raw = bytes(raw)
+    codec.require_shallow(raw)
     try:
         value = _DECODE(raw)
         written = _ENCODE(value)

@@ -83,3 +83,29 @@ def test_cancelled_anywhere_it_is_confirmed_or_released(
         if ended:
             return
     raise AssertionError("the request never ended")
+
+
+async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        await send({"type": "http.response.body", "body": b"more ", "more_body": True})
+        await asyncio.sleep(0)
+
+
+def test_an_endless_stream_ends_when_its_request_is_cancelled(shop: Shop) -> None:
+    buyer = Buyer(shop, "millicent")
+
+    async def run(turns: int) -> marks.State | None:
+        payment = buyer.pay()
+        task = asyncio.ensure_future(Page(shop, endless, payment).run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=1)
+        if not done:
+            task.cancel()
+        assert done, f"it went on after turn {turns}"
+        return state_of(shop, payment.k)
+
+    for turns in range(40):
+        assert asyncio.run(run(turns)) is not marks.State.HELD

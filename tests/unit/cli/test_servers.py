@@ -1,9 +1,16 @@
 """Child processes: they come up, they go, and their failure says why."""
 
+import contextlib
 import os
+import signal
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from farthing.cli import servers
@@ -45,3 +52,56 @@ def test_run_once_gives_what_was_printed() -> None:
 def test_run_once_raises_the_last_line_of_a_failure() -> None:
     with pytest.raises(Misconfigured, match="broke"):
         servers.run_once(servers.python("-c", "raise SystemExit('broke')"), env={})
+
+
+SITE = """
+async def site(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+def make():
+    return site
+"""
+WAIT_S = 10.0
+
+
+@contextlib.contextmanager
+def serving(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """`serve` with one worker, in a process of its own."""
+    (folder / "small_site.py").write_text(SITE)
+    call = f"serve('small_site:make', host='127.0.0.1', port={port}, workers=1)"
+    command = servers.python("-c", f"from farthing.cli.servers import serve; {call}")
+    env = {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    url = f"http://127.0.0.1:{port}"
+    with servers.running(command, url=url, log=folder / "log", env=env) as child:
+        yield child
+
+
+def worker_of(child: subprocess.Popen[bytes]) -> int:
+    found = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    return int(found[0]) if found else 0
+
+
+@pytest.mark.serial
+def test_a_server_that_is_killed_leaves_no_worker_on_its_port(tmp_path: Path) -> None:
+    port = servers.free_port()
+    for _ in range(2):
+        with serving(tmp_path, port) as child:
+            assert worker_of(child)
+            child.kill()
+            child.wait()
+
+
+@pytest.mark.serial
+def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    port = servers.free_port()
+    with serving(tmp_path, port) as child:
+        worker = worker_of(child)
+        os.kill(worker, signal.SIGKILL)
+        ends_s = time.monotonic() + WAIT_S
+        while worker_of(child) in {0, worker} and time.monotonic() < ends_s:
+            time.sleep(0.01)
+        transport = httpx.HTTPTransport(retries=5)
+        with httpx.Client(transport=transport, timeout=WAIT_S) as client:
+            assert client.get(f"http://127.0.0.1:{port}").status_code == 204

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from farthing.errors import Misconfigured
+from farthing.errors import Misconfigured, OutOfRange
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.vendor.prices import ROUTES_MAX, PriceFile, Prices, glob, plain_path, read
+from farthing.vendor.prices import ROUTES_MAX, PriceFile, Prices, Route, glob, plain_path, read
 
 KNOWN = ("millicent", "payword")
 SHOP = """\
@@ -217,3 +217,51 @@ def test_a_file_that_cannot_be_read_is_refused_at_the_start(
         path.write_bytes(raw)
     with pytest.raises(Misconfigured, match="prices_unreadable"):
         open_file(path)
+
+
+@pytest.mark.parametrize(("key", "most"), [("description", 256), ("external_id", 128)])
+def test_what_an_offer_shows_is_bounded_in_bytes(key: str, most: int) -> None:
+    head = '[[route]]\npath = "/**"\nprice = "200u"\n'
+    read(head + f'{key} = "{"é" * (most // 2)}"', currency="eur", known=["millicent"])
+    with pytest.raises(Misconfigured, match="text_too_long") as refused:
+        read(head + f'{key} = "{"é" * (most // 2)}e"', currency="eur", known=["millicent"])
+    assert "line 4" in refused.value.detail
+
+
+def verify(scheme: str, route: Route, price_micro: int) -> None:
+    """A gate whose coins are worth 100."""
+    if scheme == "coins" and price_micro % 100:
+        raise OutOfRange("price_not_in_units", "coins are worth 100")
+    if route.clearing == "before":
+        raise Misconfigured("clearing_unsupported", "coins are never cleared before")
+
+
+def read_with(text: str) -> Prices:
+    return read(text, currency="eur", known=["coins", "scrip"], verify=verify)
+
+
+def test_of_the_files_own_list_a_route_takes_what_can_express_its_price() -> None:
+    text = 'accept = ["coins", "scrip"]\n[[route]]\npath = "/a"\nprice = "250u"\n'
+    found = read_with(text).find("GET", "/a")
+    assert found is not None
+    assert found.accept == ("scrip",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[route]]\npath = "/a"\nprice = "250u"\naccept = ["coins", "scrip"]\n',
+        'accept = ["coins"]\n[[route]]\npath = "/a"\nprice = "250u"\n',
+    ],
+)
+def test_a_price_that_a_named_scheme_cannot_express_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match="price_not_payable") as refused:
+        read_with(text)
+    assert "coins are worth 100" in refused.value.detail
+
+
+def test_a_clearing_that_no_scheme_can_keep_is_refused_with_its_line() -> None:
+    text = 'accept = ["scrip"]\n[[route]]\npath = "/a"\nprice = "200u"\nclearing = "before"\n'
+    with pytest.raises(Misconfigured, match="clearing_unsupported") as refused:
+        read_with(text)
+    assert "line 5" in refused.value.detail

@@ -1,12 +1,15 @@
 """What of a request and an answer goes through; the rest is shown before a real origin."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from farthing.errors import Misconfigured
+from farthing.vendor import proxy
 from farthing.vendor.proxy import Upstream, end_to_end
+from tests.kit.origin import Origin
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,9 @@ def test_what_connection_names_is_for_one_connection() -> None:
     assert end_to_end(pairs) == kept
 
 
-async def talk(upstream: Upstream, *headers: tuple[bytes, bytes]) -> list[dict[str, Any]]:
+async def talk(
+    upstream: Upstream, *headers: tuple[bytes, bytes], method: str = "POST", path: str = "/"
+) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -48,7 +53,7 @@ async def talk(upstream: Upstream, *headers: tuple[bytes, bytes]) -> list[dict[s
     async def send(message: Any) -> None:
         sent.append(dict(message))
 
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": list(headers)}
+    scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
     await upstream(scope, receive, send)
     await upstream.close()
     return sent
@@ -87,3 +92,19 @@ def test_it_starts_and_stops_with_its_server() -> None:
 
     asyncio.run(Upstream("http://127.0.0.1:9")({"type": "lifespan"}, receive, send))
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_an_origin_that_hangs_on_a_free_path_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "HEAD_TIMEOUT_S", 0.1)
+    with Origin() as origin:
+        sent = asyncio.run(talk(Upstream(origin.url), method="GET", path="/hangs"))
+    assert sent[0]["status"] == 502
+
+
+def test_the_next_event_of_a_stream_may_be_long_in_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "HEAD_TIMEOUT_S", 0.1)
+    with Origin() as origin:
+        threading.Timer(0.3, origin.go_on.set).start()
+        sent = asyncio.run(talk(Upstream(origin.url), method="GET", path="/events"))
+    body = b"".join(message.get("body", b"") for message in sent)
+    assert body == b"data: 1\n\ndata: 2\n\n"
