@@ -30,6 +30,7 @@ HOP_BY_HOP = frozenset(
 FORWARDED = (b"x-forwarded-", b"forwarded")
 CONNECT_TIMEOUT_S = 5.0  # an origin on the same machine or network answers at once
 HEAD_TIMEOUT_S = 300.0  # to an answer's head on free paths; on priced ones the gate waits less
+POOLS = 16  # httpcore looks at every connection of a pool for each request
 CONNECTIONS_MAX = 256  # to one origin; more requests wait for one
 WAIT_TIMEOUT_S = 10.0  # and give up after this
 
@@ -99,13 +100,16 @@ class Upstream:
         if self._url.scheme not in {"http", "https"} or self._url.raw_path != b"/":
             raise Misconfigured("upstream_malformed", "an upstream reads http://127.0.0.1:8000")
         # The transport itself: a client would keep the cookies of all payers in one jar.
-        self._http = httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(max_connections=CONNECTIONS_MAX), trust_env=False
-        )
+        limits = httpx.Limits(max_connections=CONNECTIONS_MAX // POOLS)
+        self._pools = [
+            httpx.AsyncHTTPTransport(limits=limits, trust_env=False) for _ in range(POOLS)
+        ]
+        self._next = 0
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        for pool in self._pools:
+            await pool.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; a WebSocket is refused, since nothing here passes one on."""
@@ -156,8 +160,9 @@ class Upstream:
             # The target goes out as it came in: the origin reads what the gate has priced.
             extensions={"timeout": timeouts, "target": path + b"?" + query if query else path},
         )
+        self._next = (self._next + 1) % POOLS
         try:
-            answer = await self._http.handle_async_request(request)
+            answer = await self._pools[self._next].handle_async_request(request)
         except httpx.TransportError as wrong:
             raise _failed(wrong) from None
         timeouts["read"] = None  # the next event of a stream may be long in coming
