@@ -86,7 +86,7 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
         [
             (
                 row.route.path,
-                " ".join(row.route.methods),
+                " ".join(row.route.methods or ["any"]),
                 show_micro(row.price_micro, currency),
                 " ".join(row.accept),
             )

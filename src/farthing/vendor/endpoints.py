@@ -214,7 +214,7 @@ class Doors:
             "routes": [
                 {
                     "path": priced.route.path,
-                    "methods": list(priced.route.methods),
+                    "methods": list(priced.route.methods or ["*"]),
                     "amount": to_wire(priced.price_micro),
                     "accept": list(priced.accept),
                     "description": priced.route.description,

@@ -24,6 +24,7 @@ REPEAT_S = 3600  # a paid page may be fetched again for an hour
 ORIGIN_TIMEOUT_S = 30  # an origin slower than this has failed
 MATCHES_CACHED = 16_384  # paths whose route is remembered; bounded, since payers choose paths
 
+UNPRICED = "OPTIONS"  # asks what is allowed, and gets no goods
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -34,7 +35,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Glob: `*` within a segment, `**` over segments."""
     price: str
     """As people write it: `0.02c`."""
-    methods: tuple[str, ...] = ("GET", "HEAD")
+    methods: tuple[str, ...] | None = None
+    """The methods that cost this; None: every one but OPTIONS, which browsers ask with first."""
     accept: tuple[str, ...] = ()
     """Schemes in the vendor's order; empty: the file's own list."""
     clearing: Moment | None = None
@@ -47,6 +49,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     origin_timeout_s: int = ORIGIN_TIMEOUT_S
     description: str = ""
     external_id: str = ""
+
+    def costs(self, method: str) -> bool:
+        """Whether a request of this method to this route's paths is priced."""
+        return method != UNPRICED if self.methods is None else method in self.methods
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -162,7 +168,7 @@ class Prices:
         if any(pattern.fullmatch(path) for pattern in self._free):
             return None
         for priced in self.routes:
-            if method in priced.route.methods and priced.matches.fullmatch(path):
+            if priced.route.costs(method) and priced.matches.fullmatch(path):
                 return priced
         return None
 
@@ -184,9 +190,9 @@ def _require_sound(route: Route, index: int, spot: Spot) -> None:
     """`Misconfigured` for a field outside its range."""
     if not route.path.startswith("/"):
         raise spot.wrong("path_malformed", index, "path", "a path begins with /")
-    if not route.methods:
+    if route.methods == ():
         raise spot.wrong("route_without_method", index, "methods", "name a method, as in GET")
-    for method in route.methods:
+    for method in route.methods or ():
         if method not in METHODS:
             raise spot.wrong("method_unknown", index, "methods", f"{method!r} is not a method")
     for key, most in (

@@ -354,7 +354,7 @@ def test_the_price_list_names_every_route_and_is_signed() -> None:
     assert document["routes"] == [
         {
             "path": "/articles/*",
-            "methods": ["GET", "HEAD"],
+            "methods": ["*"],
             "amount": str(PRICE_MICRO),
             "accept": ["millicent", "payword"],
             "description": "",

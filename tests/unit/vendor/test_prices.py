@@ -62,9 +62,16 @@ def test_free_paths_win_and_so_does_what_nothing_matches() -> None:
 
 def test_a_route_is_for_its_methods() -> None:
     shop = prices(SHOP)
-    assert shop.find("HEAD", "/articles/1") is not None
-    assert shop.find("POST", "/articles/1") == shop.routes[1]
-    assert shop.find("DELETE", "/articles/1") is None
+    assert shop.find("POST", "/articles/x/1") == shop.routes[1]
+    for method in ("HEAD", "DELETE", "BREW"):
+        assert shop.find(method, "/articles/x/1") is None
+
+
+def test_a_route_that_names_no_method_costs_with_all_but_options() -> None:
+    shop = prices(SHOP)
+    for method in ("GET", "HEAD", "POST", "DELETE", "BREW"):
+        assert shop.find(method, "/articles/1") == shop.routes[0]
+    assert shop.find("OPTIONS", "/articles/1") is None
 
 
 @pytest.mark.parametrize(
