@@ -11,10 +11,11 @@ import msgspec
 import typer
 
 from farthing.cli import output, servers
+from farthing.errors import Misconfigured
 from farthing.money import parse_amount, show_micro
 from farthing.vendor import minting
 from farthing.vendor.app import Vendor
-from farthing.vendor.founding import Wanted, found
+from farthing.vendor.founding import Wanted, found, grant_anew
 from farthing.vendor.report import report as make_report
 
 app = typer.Typer(help="A vendor: a gate before any web site.", no_args_is_help=True)
@@ -131,6 +132,25 @@ def stock(
 
 
 @app.command()
+def grant(data: Data = Path("vendor")) -> None:
+    """License the broker anew: when it says licence_used_up, or before 90 days are over.
+
+    Example: farthing vendor grant
+    """
+
+    async def work() -> str:
+        vendor = Vendor(data)
+        try:
+            return await grant_anew(
+                vendor.ring, vendor.broker, secrets.token_bytes(32), int(time.time())
+            )
+        finally:
+            await vendor.close()
+
+    output.say(f"the broker may now sell scrip of series {asyncio.run(work())}")
+
+
+@app.command()
 def rotate(
     name: Annotated[str, typer.Argument(help="challenge, receipt, change or stock.")],
     data: Data = Path("vendor"),
@@ -141,7 +161,10 @@ def rotate(
     """
     vendor = Vendor(data)
     vendor.store.close()
-    key = minting.rotate(vendor.ring, minting.purpose_of(name), secrets.token_bytes(32))
+    purpose = minting.purpose_of(name)
+    if name == "licence":
+        raise Misconfigured("licence_is_granted", "the broker must learn it: farthing vendor grant")
+    key = minting.rotate(vendor.ring, purpose, secrets.token_bytes(32))
     output.say(f"{name}: the key is now {key.id}; running gates notice within a second")
 
 

@@ -24,6 +24,7 @@ from farthing.ids import require_name
 from farthing.schemes.contract import Key
 from farthing.schemes.mac.millicent import scrip
 from farthing.stores.keys import KeyRing
+from farthing.vendor import minting
 from farthing.vendor.booking import RECEIPT_KEY
 from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.lists import BROKER_ROOT_KEY, fetch_keys
@@ -140,6 +141,18 @@ async def found(
     )
     _private(data / "vendor.json", msgspec.json.format(msgspec.json.encode(config)))
     return config
+
+
+async def grant_anew(ring: KeyRing, broker: BrokerClient, entropy: bytes, now_s: int) -> str:
+    """License the broker for a fresh series, from 32 random bytes; the series.
+
+    What it may sell under the old licence it goes on selling until that ends. If the broker does
+    not answer, asking again grants yet another series, and the unused one does no harm.
+    """
+    minting.rotate(ring, scrip.LICENSED_SERIES, entropy, not_after_s=now_s + LICENCE_LIFE_S)
+    licence = licence_of(ring)
+    await broker.post("/grant/millicent", licence, f"licence-{licence['series']}")
+    return str(licence["series"])
 
 
 def _ring(data: Path, keys: list[Key]) -> KeyRing:

@@ -1,4 +1,4 @@
-"""The README's console blocks, run as they stand; `…` stands for what differs from run to run."""
+"""Console blocks of README and how-tos, run as they stand; `…` is what differs from run to run."""
 
 import os
 import re
@@ -17,10 +17,16 @@ START_S = 20.0
 COMMAND_S = 60.0
 
 
-def blocks() -> list[str]:
-    """Every console block of the README."""
-    text = (ROOT / "README.md").read_text()
-    return re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+def blocks() -> dict[str, str]:
+    """Every console block, by page and number."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+    return {
+        f"{page.stem}-{number}": block
+        for page in pages
+        for number, block in enumerate(
+            re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
+        )
+    }
 
 
 def steps(block: str) -> list[tuple[str, list[str]]]:
@@ -96,8 +102,8 @@ def run_block(block: str, folder: Path, environment: dict[str, str]) -> None:
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("number", range(len(blocks())))
-def test_readme_shows_what_happens(number: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", blocks())
+def test_the_docs_show_what_happens(name: str, tmp_path: Path) -> None:
     for port in PORTS.values():
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -107,5 +113,5 @@ def test_readme_shows_what_happens(number: int, tmp_path: Path) -> None:
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
         "COLUMNS": "120",
     }
-    block = blocks()[number].replace("script/demo", str(ROOT / "script/demo"))
+    block = blocks()[name].replace("script/demo", str(ROOT / "script/demo"))
     run_block(block, tmp_path, environment)

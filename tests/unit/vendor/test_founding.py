@@ -19,7 +19,7 @@ from farthing.schemes.mac.millicent import scrip
 from farthing.schemes.mac.millicent.orders import LICENCES
 from farthing.stores.keys import KeyRing
 from farthing.vendor.app import Vendor
-from farthing.vendor.founding import Wanted, found, licence_of, new_keys
+from farthing.vendor.founding import Wanted, found, grant_anew, licence_of, new_keys
 
 NOW_S = 1_795_176_000
 
@@ -88,6 +88,11 @@ def test_a_vendor_is_founded_once_and_taken_up_where_it_broke_off(
 
         async def talk() -> None:
             assert await vendor.fetch_lists() == 0
+            for series in ("0000000003", "0000000004"):
+                entropy = secrets.token_bytes(32)
+                assert await grant_anew(vendor.ring, vendor.broker, entropy, now_s) == series
+                assert vendor.ring.current(scrip.LICENSED_SERIES).id == series
+            assert vendor.ring.current(scrip.OWN_SERIES).id == "0000000002"
             await vendor.close()
 
         asyncio.run(talk())
