@@ -190,6 +190,15 @@ def read_json(raw: bytes) -> Json:
     return value
 
 
+def read_open(raw: bytes, kind: type[T]) -> T:
+    """A message of another party in which fields may come that we do not know; `Malformed`."""
+    require_shallow(raw)
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Malformed("json_malformed", f"expected a {kind.__name__.strip('_')}") from None
+
+
 class Reader(Generic[T]):
     """A strict decoder for one struct type, fast on the spelling that every encoder writes.
 

@@ -23,7 +23,24 @@ from farthing.errors import Busy, HoldLost, Replayed, Reused
 Moment = Literal["before", "during", "batch"]
 
 
-class Once(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+class Quiet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A struct whose bytes may be worth money: a repr says how much there is, never what."""
+
+    def __repr__(self) -> str:
+        """Every field, with bytes and collections as their sizes."""
+        fields = (f"{name}={_shown(getattr(self, name))}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, tuple | dict):
+        return f"<{len(value)} items>"
+    return repr(value)
+
+
+class Once(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
     """This id may be used by one payment only."""
 
     id: bytes
@@ -32,7 +49,7 @@ class Once(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Unix seconds after which the id may be forgotten."""
 
 
-class Advance(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+class Advance(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
     """Move a counter from `over` to `to`; compare-and-set."""
 
     id: bytes
@@ -44,7 +61,7 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     until_s: int
 
 
-class Put(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+class Put(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
     """Write one record."""
 
     key: bytes
@@ -52,7 +69,7 @@ class Put(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     until_s: int
 
 
-class Delete(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+class Delete(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
     """Remove one record, if it is there."""
 
     key: bytes
@@ -62,7 +79,7 @@ Mark = Once | Advance
 Record = Put | Delete
 
 
-class Keys(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Keys(Quiet, frozen=True, kw_only=True, gc=False):
     """What a decision wants to read."""
 
     counters: tuple[bytes, ...] = ()
@@ -74,14 +91,14 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return bool(self.counters or self.records or self.prefixes)
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Place(Quiet, frozen=True, kw_only=True, gc=False):
     """Where a counter stands."""
 
     to: int
     link: bytes
 
 
-class Memory(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Memory(Quiet, frozen=True, kw_only=True, gc=False):
     """What was found under some `Keys`; an absent key is absent here."""
 
     counters: dict[bytes, Place] = {}
@@ -92,7 +109,7 @@ NOTHING = Memory()
 NO_KEYS = Keys()
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Claim(Quiet, frozen=True, kw_only=True, gc=False):
     """What the vendor will show the broker to be paid: one row of the outbox."""
 
     scheme: str
@@ -163,13 +180,13 @@ TABLE: dict[tuple[State, Event], tuple[Step, State]] = {
 LOST = (Step.LOST, State.ABSENT)
 
 
-class Read(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Read(Quiet, frozen=True, kw_only=True, gc=False):
     """Answer: `Memory`. Held but unconfirmed advances are not seen."""
 
     keys: Keys
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Hold(Quiet, frozen=True, kw_only=True, gc=False):
     """Take the marks for one payment. Answer: `Held` or `Settled`.
 
     `Reused` for the same `k` with another digest; `Busy`; `Replayed`; `Stale` when an `Advance` is
@@ -189,7 +206,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How long the outcome is remembered."""
 
 
-class Confirm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Confirm(Quiet, frozen=True, kw_only=True, gc=False):
     """Make a hold final, with its outcome, records and claims. Answer: None; `HoldLost`."""
 
     k: str
@@ -199,7 +216,7 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     claims: tuple[Claim, ...] = ()
 
 
-class Take(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Take(Quiet, frozen=True, kw_only=True, gc=False):
     """Hold and confirm in one transaction, for origins that cannot fail. Answers as `Hold`."""
 
     hold: Hold
@@ -208,27 +225,27 @@ class Take(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     claims: tuple[Claim, ...] = ()
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Release(Quiet, frozen=True, kw_only=True, gc=False):
     """Give the marks back. Answer: None; `HoldLost` under an old fence."""
 
     k: str
     fence: int
 
 
-class Find(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Find(Quiet, frozen=True, kw_only=True, gc=False):
     """Answer: the `Payment` under `k`, or None."""
 
     k: str
 
 
-class LeaseSerials(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class LeaseSerials(Quiet, frozen=True, kw_only=True, gc=False):
     """Take `count` serials of a series for good. Answer: the first one, counted from 0."""
 
     series: str
     count: int
 
 
-class Pending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Pending(Quiet, frozen=True, kw_only=True, gc=False):
     """Answer: up to `count` claims of a scheme that are not acknowledged, oldest first."""
 
     scheme: str
@@ -237,11 +254,11 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Only rows numbered above this one; the answer is pairs (row number, claim)."""
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Tally(Quiet, frozen=True, kw_only=True, gc=False):
     """Answer: one `Total` per scheme that has claims in the outbox, by name."""
 
 
-class Total(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Total(Quiet, frozen=True, kw_only=True, gc=False):
     """What a vendor's outbox holds of one scheme."""
 
     scheme: str
@@ -252,7 +269,7 @@ class Total(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of `earned_micro`, what the broker has not acknowledged."""
 
 
-class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Acknowledge(Quiet, frozen=True, kw_only=True, gc=False):
     """The broker has taken these. Answer: None. A claim that has risen since stays pending."""
 
     scheme: str
@@ -260,7 +277,7 @@ class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Pairs (claim key, order)."""
 
 
-class Forget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Forget(Quiet, frozen=True, kw_only=True, gc=False):
     """Drop what is past its `until_s`, at most `count` of each kind. Answer: how many went."""
 
     now_s: int
@@ -282,7 +299,7 @@ Command = (
 )
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Held(Quiet, frozen=True, kw_only=True, gc=False):
     """The marks are ours until the lease ends."""
 
     fence: int
@@ -291,13 +308,13 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether an earlier attempt at the same payment left this hold."""
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Settled(Quiet, frozen=True, kw_only=True, gc=False):
     """The same payment was confirmed before; this is its outcome."""
 
     outcome: bytes
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Payment(Quiet, frozen=True, kw_only=True, gc=False):
     """One payment as a store remembers it."""
 
     k: str

@@ -259,3 +259,16 @@ def test_what_is_wrong_is_told_without_the_value() -> None:
         READER.convert({"name": "a", "micro": secret})
     assert secret not in str(caught.value)
     assert "micro" in str(caught.value)
+
+
+class _Word(msgspec.Struct):
+    word: str = ""
+
+
+def test_a_message_of_another_party_may_say_more_but_not_nest_without_end() -> None:
+    assert codec.read_open(b'{"word": "a", "more": [1.5]}', _Word) == _Word(word="a")
+    assert codec.read_open(b'{"more": [[[]]]}', _Word) == _Word()
+    deep = b'{"more": ' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    for wrong in (b"", b"[]", b'{"word": 1}', b'{"word": "\xff"}', deep):
+        with pytest.raises(Malformed):
+            codec.read_open(wrong, _Word)

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 
 from farthing import codec, errors, money
-from farthing.errors import Broken, Unavailable
+from farthing.errors import Broken, Malformed, Unavailable
 from farthing.wallet.commands import JSON_BYTES_MAX, Broker
 
 T = TypeVar("T")
@@ -105,8 +105,8 @@ def _call(
     if response.is_success:
         return response.content[:JSON_BYTES_MAX]
     try:
-        problem = msgspec.json.decode(response.content[:JSON_BYTES_MAX], type=_Problem)
-    except msgspec.MsgspecError:
+        problem = codec.read_open(response.content[:JSON_BYTES_MAX], _Problem)
+    except Malformed:
         raise Unavailable(
             "broker_unreachable", f"{base} answers {response.status_code}: is a broker there?"
         ) from None
@@ -115,6 +115,6 @@ def _call(
 
 def _read(body: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError:
+        return codec.read_open(body, kind)
+    except Malformed:
         raise Broken("broker_answer_malformed", "the broker speaks another version") from None

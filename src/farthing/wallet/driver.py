@@ -211,8 +211,8 @@ def read_mint(status: int, body: bytes) -> Answered | Refused | Failed:
         except (msgspec.MsgspecError, Malformed):
             return Failed(reason="answer_malformed")
     try:
-        problem = msgspec.json.decode(body, type=Problem)
-    except msgspec.MsgspecError:
+        problem = codec.read_open(body, Problem)
+    except Malformed:
         return Failed(reason=f"status_{status}")
     refusal = errors.by_name(problem.refusal, problem.code, problem.detail)
     if problem.code in TOKEN_CODES:  # the mint has not looked at the ask

@@ -21,7 +21,7 @@ from typing import Literal
 import msgspec
 
 from farthing import codec
-from farthing.errors import Forged, Mismatch, Refusal
+from farthing.errors import Forged, Malformed, Mismatch, Refusal
 from farthing.schemes.contract import Accepted, Json, Purse, Rolled
 from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import (
@@ -153,8 +153,8 @@ def _receipt_in(answer: Response) -> Receipt | None:
 
 def _problem_of(answer: Response) -> Problem:
     try:
-        return msgspec.json.decode(answer.body, type=Problem)
-    except msgspec.MsgspecError:
+        return codec.read_open(answer.body, Problem)
+    except Malformed:
         return Problem()
 
 
@@ -218,7 +218,7 @@ def _vendor_keys(purchase: Purchase) -> Flow[tuple[bytes, ...]]:
     if not isinstance(answer, Response) or answer.status != 200:
         return ()
     try:
-        document = msgspec.json.decode(answer.body, type=KeyDocument)
+        document = codec.read_open(answer.body, KeyDocument)
         if document.vendor != purchase.vendor_id:
             return ()
         return tuple(
@@ -226,7 +226,7 @@ def _vendor_keys(purchase: Purchase) -> Flow[tuple[bytes, ...]]:
             for key in document.keys
             if key.purpose == RECEIPT_PURPOSE
         )
-    except (msgspec.MsgspecError, Refusal):
+    except Refusal:
         return ()
 
 
@@ -311,11 +311,11 @@ def _finding_in(answer: Response) -> Finding:
     if answer.status != 200:
         return "unknown"
     try:
-        outcome = msgspec.json.decode(answer.body, type=Outcome)
+        outcome = codec.read_open(answer.body, Outcome)
         if outcome.state == "released":
             return "released"
         return receipts.from_json(outcome.receipt)
-    except (msgspec.MsgspecError, Refusal):
+    except Refusal:
         return "unknown"
 
 
