@@ -5,7 +5,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import BinaryIO, Self
 
 HANG_S = 30  # longer than any test waits
@@ -74,12 +73,7 @@ class Origin:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        wrong: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ends.set()
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -10,7 +10,6 @@ Name the origins: the client pays whoever asks otherwise. Source: wire format, s
 """
 
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 import anyio.to_thread
@@ -54,12 +53,7 @@ class FarthingMethods:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        wrong: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.settle()
 
 

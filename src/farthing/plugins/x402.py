@@ -13,7 +13,6 @@ there, with a cap for each payment. Source: wire format, sections 4 and 11.
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import partial
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import anyio.to_thread
@@ -86,12 +85,7 @@ class FarthingScheme:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        wrong: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.settle()
 
 
@@ -131,10 +125,5 @@ class AsyncFarthingScheme(FarthingScheme):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        wrong: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await anyio.to_thread.run_sync(self.settle)

@@ -7,7 +7,6 @@ ends, so that the next flow may finish it. The clock is passed in; entropy comes
 import secrets
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 import httpx
@@ -105,12 +104,7 @@ class Session:
     def __enter__(self) -> "Session":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        wrong: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._taken:
             self._driver.store.let_go(tuple(self._taken))
 

@@ -3,7 +3,6 @@
 A page that breaks off is fetched again with the same payment, which the gate repeats.
 """
 
-from types import TracebackType
 from typing import IO, Any, Self
 
 import httpx
@@ -30,12 +29,7 @@ class Line:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        wrong: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._drop()
 
     def _drop(self) -> None:

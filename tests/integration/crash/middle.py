@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from enum import Enum
 from functools import partial
-from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 TIMEOUT_S = 10.0  # of one read: an answer that takes longer will not come
@@ -104,12 +103,7 @@ class Middle:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        wrong: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=TIMEOUT_S)

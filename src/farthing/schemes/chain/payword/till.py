@@ -146,7 +146,7 @@ class PaywordTill(Till):
             last = place.to if place is not None else 0
             kept = Kept(place.link) if place is not None else opening.get(denomination)
             if kept is None:
-                raise _unknown_chain(bool(opening))
+                raise _unknown_chain(is_opening=bool(opening))
             require_step(kept, index, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
             word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
             chain.verify_word(kept.key, word, index, kept.word, last)
@@ -220,7 +220,7 @@ class PaywordTill(Till):
         signing.verify(owner, statement, codec.unb64u(text, size_bytes=64))
 
 
-def _unknown_chain(is_opening: bool) -> Refusal:  # noqa: FBT001 - one private caller
+def _unknown_chain(*, is_opening: bool) -> Refusal:
     if is_opening:
         return OutOfRange("denomination_unknown", "the commitment has no such chain")
     return Closed("commitment_unknown", "send the commitment itself with this payment")
