@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,7 +32,7 @@ from bench.rounds import Contestant, take_turns
 from farthing import codec
 from farthing.marks import NOTHING, Hold, Memory, Read, Take
 from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.contract import Binding, Till
+from farthing.schemes.contract import At, Binding, Till
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.scrip import OWN_SERIES, mint_scrip, serial_of
 from farthing.stores.memory import MemoryMarks
@@ -77,7 +76,7 @@ def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_m
         memory: Memory = store.do_now(Read(keys=keys)) if keys else NOTHING
         taken = till.take(payment, offer, binding, memory, at)
         if till.series(taken):
-            at = msgspec.structs.replace(at, serials=(serial,))
+            at = At(now_s=at.now_s, serials=(serial,))
             serial += 1
             till.finish(taken, None, at)
         hold = Hold(

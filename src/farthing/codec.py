@@ -41,12 +41,12 @@ def enc(*fields: bytes | str | int) -> bytes:
     """
     parts: list[bytes] = []
     for field in fields:
+        if isinstance(field, int):
+            parts += (_EIGHT, field.to_bytes(8, "big"))
+            continue
         if isinstance(field, str):
             field = field.encode()
-        elif isinstance(field, int):
-            parts.append(_EIGHT + field.to_bytes(8, "big"))
-            continue
-        parts.append(len(field).to_bytes(4, "big") + field)
+        parts += (len(field).to_bytes(4, "big"), field)
     return b"".join(parts)
 
 
@@ -215,7 +215,8 @@ class Reader(Generic[T]):
 
     def read(self, raw: bytes) -> T:
         """The message in `raw`; `Malformed` for anything else."""
-        require_shallow(raw)
+        if len(raw) > NESTING_SAFE:  # else it cannot nest that deep
+            require_shallow(raw)
         try:
             message = self._decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:

@@ -339,7 +339,9 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Written with the confirm."""
     claims: tuple[Claim, ...] = ()
     kept: bytes = b""
-    """Stored with the hold and given back to `finish`: change, keys. A resume keeps the first."""
+    """Stored with the hold and given back to `finish`: keys. A resume keeps the first."""
+    finishing: Any = None
+    """What `finish` wants of the payment besides; never stored, since a resume takes it anew."""
     moment: Moment = "batch"
     """The latest safe moment of clearing for this very payment."""
     mac_key: bytes = b""

@@ -120,10 +120,12 @@ class MemoryMarks:
             return Settled(outcome=stored.outcome)
         fence = next_fence(stored, hold.now_s)
         resumed = step is Step.RESUME
-        kept = hold.kept
-        if stored is not None and resumed:
-            kept = stored.kept
-        else:
+        kept, until_s = hold.kept, hold.until_s
+        if stored is not None:
+            until_s = max(stored.until_s, until_s)
+            if resumed:
+                kept = stored.kept
+        if not resumed:
             self._take_marks(hold)
         self._payments[hold.k] = Payment(
             k=hold.k,
@@ -133,13 +135,13 @@ class MemoryMarks:
             lease_until_s=hold.lease_until_s,
             kept=kept,
             outcome=b"",
-            until_s=hold.until_s if stored is None else max(stored.until_s, hold.until_s),
+            until_s=until_s,
         )
         return Held(fence=fence, kept=kept, resumed=resumed)
 
     def _take_marks(self, hold: Hold) -> None:
         require_distinct(hold.marks)
-        losers = set()
+        losers: set[str] | None = None
         for mark in hold.marks:
             if isinstance(mark, Once):
                 once = self._onces.get(mark.id)
@@ -150,8 +152,8 @@ class MemoryMarks:
                 holder = None if counter is None else counter.holder
             if holder is not None:
                 decide_mark(self._payments.get(holder), now_s=hold.now_s)
-                losers.add(holder)
-        for k in losers:
+                losers = {holder} if losers is None else losers | {holder}
+        for k in losers or ():
             self._give_back(self._payments[k])
         for mark in hold.marks:
             if isinstance(mark, Once):
@@ -183,7 +185,16 @@ class MemoryMarks:
                 counter.place = Place(to=mark.to, link=mark.link)
                 counter.until_s = max(counter.until_s, mark.until_s)
                 counter.holder = None
-        self._payments[held.k] = replace(held, state=State.CONFIRMED, outcome=confirm.outcome)
+        self._payments[held.k] = Payment(
+            k=held.k,
+            digest=held.digest,
+            state=State.CONFIRMED,
+            fence=held.fence,
+            lease_until_s=held.lease_until_s,
+            kept=held.kept,
+            outcome=confirm.outcome,
+            until_s=held.until_s,
+        )
         for record in confirm.records:
             if isinstance(record, Put):
                 _, until_s = self._records.get(record.key, (b"", 0))

@@ -10,6 +10,7 @@ from farthing import codec, marks
 from farthing.errors import Misconfigured, Unknown
 from farthing.schemes.contract import Json, Key
 from farthing.schemes.mac.millicent import scrip
+from farthing.schemes.mac.millicent.vendor_keys import SERIES_PURPOSES
 from farthing.schemes.mac.millicent.warehouse import PIECES_MAX, Batch
 from farthing.stores.keys import KeyRing
 from farthing.vendor.booking import RECEIPT_KEY
@@ -25,7 +26,7 @@ NAMES = {
     "licence": scrip.LICENSED_SERIES,
     "stock": scrip.STOCK_SERIES,
 }
-_SERIES = frozenset(scrip.SERIES_PURPOSES)
+_SERIES = frozenset(SERIES_PURPOSES)
 
 
 def purpose_of(name: str) -> str:
@@ -40,7 +41,7 @@ def next_series(ring: KeyRing, purpose: str) -> str:
     number = (scrip.STOCK_BIT if purpose == scrip.STOCK_SERIES else 0) | 1
     while any(
         ring.find(one, scrip.series_id(number)) or ring.is_revoked(one, scrip.series_id(number))
-        for one in scrip.SERIES_PURPOSES
+        for one in SERIES_PURPOSES
     ):
         number += 1
     return scrip.series_id(number)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from farthing import codec, marks
 from farthing.errors import Broken, Refusal, Unavailable, Undecided, row_of
 from farthing.schemes.contract import Json
+from farthing.schemes.mac.millicent.claims import body_of, claim_row
 from farthing.stores.memory import MemoryMarks
 from farthing.stores.sqlite import SqliteMarks
 from farthing.vendor import clearing
@@ -177,12 +177,11 @@ def test_a_claim_refused_for_good_is_reported_and_put_away(store: marks.Marks) -
     """A vendor that shows more than it received gets what it is owed, and is told."""
     sales = Sales("millicent", store)
     true_rows = sales.shop.claims("millicent")
-    body = msgspec.json.decode(true_rows[0].body) | {"serial": "00000000010000ff"}
-    invented = msgspec.structs.replace(true_rows[0], key=b"invented", body=codec.canonical(body))
-    swollen = msgspec.json.decode(true_rows[1].body)
-    swollen["priceMicro"] = 4_000_000
-    swollen["serial"] = "00000000010000fe"
-    more = msgspec.structs.replace(true_rows[1], key=b"more", body=codec.canonical(swollen))
+    true = body_of(true_rows[0], sales.shop.gate.setting.vendor_id)
+    times = {"expires_at_s": true.expires_at_s, "price_micro": true.price_micro}
+    invented = claim_row(marks.Once(id=b"invented", until_s=1), serial="00000000010000ff", **times)
+    times["price_micro"] = 4_000_000
+    more = claim_row(marks.Once(id=b"more", until_s=1), serial="00000000010000fe", **times)
     hold = marks.Hold(
         k="cheat",
         digest=b"d" * 32,

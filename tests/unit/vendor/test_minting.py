@@ -7,6 +7,7 @@ import pytest
 from farthing.errors import Misconfigured, Unknown
 from farthing.schemes.contract import Key
 from farthing.schemes.mac.millicent import scrip
+from farthing.schemes.mac.millicent.vendor_keys import VendorKeys, require_certified
 from farthing.schemes.mac.millicent.warehouse import BATCHES
 from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
@@ -56,9 +57,9 @@ def test_a_batch_is_one_that_the_broker_takes(ring: KeyRing) -> None:
     assert [piece.serial for piece in batch.pieces] == [
         scrip.serial_of(0x8000000001, index) for index in (5, 6, 7)
     ]
-    keys = scrip.VendorKeys(ring)
+    keys = VendorKeys(ring)
     for piece in batch.pieces:
-        scrip.require_certified(keys, piece)
+        require_certified(keys, piece)
         keys.secret("news", piece.payer)
     assert len({piece.payer for piece in batch.pieces}) == 3
 

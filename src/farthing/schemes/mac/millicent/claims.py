@@ -5,9 +5,10 @@ import msgspec
 from farthing import codec
 from farthing.crypto.mac import mac
 from farthing.marks import Claim, Once
-from farthing.schemes.mac.millicent.scrip import require_ids, require_worth
+from farthing.schemes.mac.millicent.scrip import TRAITS, require_ids, require_worth
 
 _ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder(tuple[str, int, int, int, int]).decode
 CLAIM_TAG = "farthing/millicent/claim/1"
 
 
@@ -70,13 +71,34 @@ def claim_mac(k_burn: bytes, claim: ClaimBody) -> str:
     ).hex()
 
 
-def claim_of(scheme: str, mark: Once, body: ClaimBody) -> Claim:
-    """A row of the vendor's outbox."""
+def claim_row(
+    mark: Once,
+    *,
+    serial: str,
+    price_micro: int,
+    expires_at_s: int,
+    moved_micro: int = 0,
+    moved_to_s: int = 0,
+) -> Claim:
+    """A row of the vendor's outbox, as short as it can be: every payment writes one."""
     return Claim(
-        scheme=scheme,
+        scheme=TRAITS.name,
         key=mark.id,
         order=1,
-        value_micro=body.price_micro,
-        body=_ENCODE(body),
+        value_micro=price_micro,
+        body=_ENCODE((serial, price_micro, expires_at_s, moved_micro, moved_to_s)),
         moment="batch",
+    )
+
+
+def body_of(row: Claim, vendor: str) -> ClaimBody:
+    """The claim of a row that `claim_row` wrote, without its MAC."""
+    serial, price_micro, expires_at_s, moved_micro, moved_to_s = _DECODE(row.body)
+    return ClaimBody(
+        expires_at_s=expires_at_s,
+        moved_micro=moved_micro,
+        moved_to_s=moved_to_s,
+        price_micro=price_micro,
+        serial=serial,
+        vendor=vendor,
     )

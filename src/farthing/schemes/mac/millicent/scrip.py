@@ -18,18 +18,18 @@ import re
 import struct
 from functools import lru_cache
 from hashlib import blake2b
-from hmac import compare_digest
 
 import msgspec
 
 from farthing import codec
 from farthing.crypto.mac import mac
-from farthing.errors import Expired, Forged, Misconfigured, Revoked, Unfit
+from farthing.errors import Expired, Misconfigured, Unfit
 from farthing.marks import Once
-from farthing.schemes.contract import Key, Ring, Traits
+from farthing.schemes.contract import Json, Traits
 
 SERIES_BITS = 24  # 16.7 million serials a series
 SERIES_SIZE = 1 << SERIES_BITS
+SERIES_DIGITS = 10  # hex digits of a serial that name its series
 PAYER_RANGE_BITS = 48  # the random part of a payer_id; the 16 bits above select a range
 SCRIP_MICRO_MAX = 5_000_000  # 5 units of currency: the largest piece
 PROPS_BYTES_MAX = 256  # of `key=value;key=value`
@@ -39,6 +39,7 @@ GRACE_S = 30 * 86_400  # how long expired scrip may still be exchanged
 DISPUTE_S = 30 * 86_400
 LIFE_S = 30 * 86_400  # of new scrip; from 7 to 30 days is usual
 SECRETS_CACHED = 65_536  # derived payer keys a process keeps: 32 bytes each
+TARGETS_CACHED = 4_096  # requests whose encoding is remembered: some 200 bytes each
 
 SCRIP_TAG = "farthing/millicent/scrip/1"
 SECRET_TAG = "farthing/millicent/secret/1"
@@ -57,7 +58,7 @@ STOCK_BIT = 1 << 39  # the top bit of a series: its scrip, and all change of it,
 
 PROTOCOLS = ("signed", "clear")  # C and A of the paper
 
-_HEX16 = re.compile(r"[0-9a-f]{16}")
+_HEX = "0123456789abcdef"
 _PROPS = re.compile(r"(?:[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)(?:;[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)*")
 
 TRAITS = Traits(
@@ -103,8 +104,13 @@ class Scrip(
 
     def __post_init__(self) -> None:
         """`Unfit` for a field outside its range or spelling."""
-        require_ids(self.serial, self.payer)
-        require_worth(self.value_micro, self.expires_at_s)
+        # Twice for every payment: in line, and in full only for what is about to be refused.
+        ids = self.serial + self.payer
+        if len(self.serial) != 16 or len(ids) != 32 or ids.strip(_HEX):
+            require_ids(self.serial, self.payer)
+        worth_is_sound = 0 < self.value_micro <= SCRIP_MICRO_MAX
+        if not worth_is_sound or not 0 < self.expires_at_s <= codec.JSON_INT_MAX:
+            require_worth(self.value_micro, self.expires_at_s)
         if self.props:
             require_props(self.props)
 
@@ -117,11 +123,21 @@ class Scrip(
         """The series of the serial."""
         return int(self.serial, 16) >> SERIES_BITS
 
+    @property
+    def is_stock(self) -> bool:
+        """Whether it is of a warehouse's lineage (`STOCK_BIT`): it was paid up front."""
+        return self.serial[0] >= "8"
+
+    @property
+    def series_id(self) -> str:
+        """The series as keys and records name it: the first 40 bits of the serial."""
+        return self.serial[:SERIES_DIGITS]
+
 
 def require_ids(*ids: str) -> None:
     """`Unfit` unless each is 16 hex digits, lower case."""
     for text in ids:
-        if not _HEX16.fullmatch(text):
+        if len(text) != 16 or text.strip(_HEX):
             raise Unfit("scrip_id_malformed", "serial and payer are 16 hex digits")
 
 
@@ -234,6 +250,34 @@ def mint_scrip(
     )
 
 
+def mint_change(k_scrip: bytes, old: Scrip, *, value_micro: int, serial: str) -> dict[str, Json]:
+    """Change of `old` as it travels: a serial and a value of its own, the rest as it was.
+
+    Its fields are those of a piece that was checked, so they are not checked again.
+    """
+    change: dict[str, Json] = {
+        "cert": certificate(
+            k_scrip,
+            old.vendor,
+            old.currency,
+            value_micro,
+            serial,
+            old.payer,
+            old.expires_at_s,
+            old.props,
+        ),
+        "currency": old.currency,
+        "expiresS": old.expires_at_s,
+        "payer": old.payer,
+        "serial": serial,
+        "valueMicro": value_micro,
+        "vendor": old.vendor,
+    }
+    if old.props:
+        change["props"] = old.props
+    return change
+
+
 def payer_secret(k_payer: bytes, vendor: str, payer: str) -> bytes:
     """The 32 bytes that payer and vendor share; the vendor derives them, the payer is told once."""
     return mac(32, k_payer, SECRET_TAG, vendor, int(payer, 16))
@@ -251,11 +295,16 @@ def receipt_key(secret: bytes) -> bytes:
     return mac(32, secret, RECEIPT_TAG)
 
 
+@lru_cache(maxsize=TARGETS_CACHED)
+def _request_head(vendor: str, target: str, body_digest: bytes) -> bytes:
+    return codec.enc(REQUEST_TAG, vendor, target, body_digest)
+
+
 def request_sig(
     k_sig: bytes, vendor: str, target: str, body_digest: bytes, cert: str, nonce: str
 ) -> str:
     """The request signature of protocol C, 32 hex digits."""
-    packed = codec.enc(REQUEST_TAG, vendor, target, body_digest, cert, nonce)
+    packed = _request_head(vendor, target, body_digest) + codec.enc(cert, nonce)
     return blake2b(packed, key=k_sig, digest_size=16).hexdigest()
 
 
@@ -308,50 +357,6 @@ def burn_mac(k_burn: bytes, burn: Burn) -> str:
     ).hex()
 
 
-SERIES_PURPOSES = (OWN_SERIES, LICENSED_SERIES, STOCK_SERIES)
-
-
-class VendorKeys:
-    """The vendor's keys by series and payer range, read from a ring once and then kept.
-
-    A revoked key disappears from the ring: `find` returns None and the scrip is `Revoked`.
-    """
-
-    def __init__(self, ring: Ring) -> None:
-        """Over the ring of one vendor, or of a broker that mints for it."""
-        self._ring = ring
-
-    def scrip_key(self, series: int) -> bytes:
-        """k_scrip of a series; `Revoked` where the ring holds none."""
-        key_id = series_id(series)
-        for purpose in SERIES_PURPOSES:
-            key = self._ring.find(purpose, key_id)
-            if key is not None:
-                return key.secret
-        raise Revoked("series_revoked", "this series is not (or no longer) taken here")
-
-    def change_series(self, series: int) -> Key:
-        """The current series for change of scrip of `series`: the vendor's own, of its lineage.
-
-        `Revoked` where the vendor never stocked a warehouse: then no such scrip is genuine.
-        """
-        if not series & STOCK_BIT:
-            return self._ring.current(OWN_SERIES)
-        try:
-            return self._ring.current(STOCK_SERIES)
-        except Misconfigured:
-            raise Revoked(
-                "series_revoked", "this series is not (or no longer) taken here"
-            ) from None
-
-    def secret(self, vendor: str, payer: str) -> bytes:
-        """The payer's secret; `Forged` where no range holds this payer_id."""
-        key = self._ring.find(PAYER_RANGE, payer[:4])
-        if key is None:
-            raise Forged("payer_range_unknown", "no key of this vendor has this payer_id")
-        return payer_secret(key.secret, vendor, payer)
-
-
 def fresh_expiry_s(now_s: int) -> int:
     """When scrip minted now expires: the end of a day, so that pools are few."""
     return (now_s + LIFE_S) // DAY_S * DAY_S + DAY_S
@@ -361,22 +366,6 @@ def require_current(scrip: Scrip, now_s: int) -> None:
     """`Expired` past expiry and skew."""
     if now_s > scrip.expires_at_s + SKEW_S:
         raise Expired("scrip_expired", "exchange it at the vendor within 30 days of its expiry")
-
-
-def require_certified(keys: VendorKeys, scrip: Scrip) -> None:
-    """`Forged` unless the certificate fits; `Revoked` for a series the vendor dropped."""
-    expected = certificate(
-        keys.scrip_key(scrip.series),
-        scrip.vendor,
-        scrip.currency,
-        scrip.value_micro,
-        scrip.serial,
-        scrip.payer,
-        scrip.expires_at_s,
-        scrip.props,
-    )
-    if not compare_digest(expected.encode(), scrip.cert.encode()):
-        raise Forged("scrip_certificate_wrong", "this scrip was not minted as it stands")
 
 
 def mark_of(scrip: Scrip) -> Once:

@@ -34,40 +34,27 @@ from farthing.schemes.contract import (
     Taken,
     Till,
 )
-from farthing.schemes.mac.millicent.claims import CLAIMS, ClaimBody, claim_mac, claim_of
+from farthing.schemes.mac.millicent.claims import body_of, claim_mac, claim_row
 from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     PROTOCOLS,
     SCRIP_MICRO_MAX,
     SECRETS_CACHED,
-    STOCK_BIT,
     TRAITS,
     Scrip,
-    VendorKeys,
     mark_of,
-    mint_scrip,
+    mint_change,
     receipt_key,
     request_sig,
-    require_certified,
     require_current,
     require_left,
     serial_of,
     sign_key,
 )
+from farthing.schemes.mac.millicent.vendor_keys import VendorKeys, require_certified
 
-_ENCODE = msgspec.json.Encoder().encode
 _READER = codec.Reader(Payment)
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is kept with the hold: the piece that was paid with, and what goes back of it."""
-
-    old: Scrip
-    value_micro: int
-
-
-_CHANGE = msgspec.json.Decoder(Change)
 
 
 class MillicentTill(Till):
@@ -142,53 +129,47 @@ class MillicentTill(Till):
             marks=(mark,),
             until_s=mark.until_s,
             claims=self._claims(scrip, mark, offer.price_micro),
-            kept=_ENCODE(Change(old=scrip, value_micro=change_micro)) if change_micro else b"",
+            finishing=scrip if change_micro else None,
             mac_key=receipt_key(secret),
         )
 
     def _claims(self, scrip: Scrip, mark: Once, price_micro: int) -> tuple[Claim, ...]:
         """One claim; none for scrip of a warehouse, which was paid up front."""
-        if scrip.series & STOCK_BIT:
+        if scrip.is_stock:
             return ()
-        body = ClaimBody(
-            expires_at_s=scrip.expires_at_s,
-            price_micro=price_micro,
-            serial=scrip.serial,
-            vendor=scrip.vendor,
+        return (
+            claim_row(
+                mark,
+                serial=scrip.serial,
+                price_micro=price_micro,
+                expires_at_s=scrip.expires_at_s,
+            ),
         )
-        return (claim_of(self.traits.name, mark, body),)
 
     def series(self, taken: Taken) -> str:
         """Change comes from the vendor's current series of the same lineage."""
-        if not taken.kept:
-            return ""
-        old = _CHANGE.decode(taken.kept).old
-        return f"{self.traits.name}/{self._keys.change_series(old.series).id}"
+        old = taken.finishing
+        return f"{self.traits.name}/{self._keys.change_series(old).id}" if old else ""
 
     def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
         """The change, minted now; it counts once it is confirmed with the receipt."""
-        if not taken.kept:
+        old: Scrip | None = taken.finishing
+        if old is None:
             return Finished()
-        change = _CHANGE.decode(taken.kept)
-        old = change.old
-        key = self._keys.change_series(old.series)
+        key = self._keys.change_series(old)
         require_left(at.serials[0])
-        fresh = mint_scrip(
+        change = mint_change(
             key.secret,
-            vendor=old.vendor,
-            currency=old.currency,
-            value_micro=change.value_micro,
+            old,
+            value_micro=old.value_micro - taken.value_micro,
             serial=serial_of(int(key.id, 16), at.serials[0]),
-            payer=old.payer,
-            expires_at_s=old.expires_at_s,
-            props=old.props,
         )
-        return Finished(change=msgspec.to_builtins(fresh))
+        return Finished(change=change)
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """The claims, MACed for the broker."""
         key = self.setting.ring.current(BURN_KEY)
-        bodies = [CLAIMS.read(claim.body) for claim in claims]
+        bodies = [body_of(claim, self.setting.vendor_id) for claim in claims]
         return [
             msgspec.to_builtins(msgspec.structs.replace(body, mac=claim_mac(key.secret, body)))
             for body in bodies

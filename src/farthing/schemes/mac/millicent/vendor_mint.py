@@ -25,26 +25,24 @@ from farthing.schemes.contract import (
     Setting,
 )
 from farthing.schemes.mac.millicent import renewal
-from farthing.schemes.mac.millicent.claims import ClaimBody, claim_of
+from farthing.schemes.mac.millicent.claims import claim_row
 from farthing.schemes.mac.millicent.renewal import Renewal
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
-    STOCK_BIT,
     TRAITS,
     Burn,
     Scrip,
-    VendorKeys,
     burn_mac,
     burn_sig,
     fresh_expiry_s,
     mark_of,
     mint_scrip,
-    require_certified,
     require_current,
     require_left,
     serial_of,
     sign_key,
 )
+from farthing.schemes.mac.millicent.vendor_keys import VendorKeys, require_certified
 
 NONCE_CHARS_MAX = 32  # a nonce of 16 bytes in hex
 
@@ -114,7 +112,7 @@ class MillicentVendorMint(Mint):
         """A renewal gives scrip of the vendor's own series, of the same lineage."""
         if not isinstance(checked.message, Renewal):
             return ""
-        return f"{self.traits.name}/{self._keys.change_series(checked.message.renew.series).id}"
+        return f"{self.traits.name}/{self._keys.change_series(checked.message.renew).id}"
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
         """The serial is used up, and the receipt or the fresh piece says so."""
@@ -136,7 +134,7 @@ class MillicentVendorMint(Mint):
 
     def _renew(self, old: Scrip, at: At) -> Issued:
         fee = renewal.fee_micro(old.value_micro, self._fee_e4)
-        key = self._keys.change_series(old.series)
+        key = self._keys.change_series(old)
         require_left(at.serials[0])
         fresh = mint_scrip(
             key.secret,
@@ -150,14 +148,14 @@ class MillicentVendorMint(Mint):
         )
         mark = mark_of(old)
         claims: tuple[Claim, ...] = ()
-        if not old.series & STOCK_BIT:
-            body = ClaimBody(
+        if not old.is_stock:
+            row = claim_row(
+                mark,
+                serial=old.serial,
+                price_micro=fee,
                 expires_at_s=old.expires_at_s,
                 moved_micro=fresh.value_micro,
                 moved_to_s=fresh.expires_at_s,
-                price_micro=fee,
-                serial=old.serial,
-                vendor=old.vendor,
             )
-            claims = (claim_of(self.traits.name, mark, body),)
+            claims = (row,)
         return Issued(marks=(mark,), claims=claims, answer={"scrip": msgspec.to_builtins(fresh)})

@@ -5,7 +5,7 @@ import pytest
 
 from farthing.errors import Unfit
 from farthing.marks import Once
-from farthing.schemes.mac.millicent.claims import CLAIMS, ClaimBody, claim_mac, claim_of
+from farthing.schemes.mac.millicent.claims import ClaimBody, body_of, claim_mac, claim_row
 
 CLAIM = ClaimBody(
     expires_at_s=100,
@@ -45,6 +45,13 @@ def test_a_renewal_moves_some_value_to_some_day(changed: dict[str, int]) -> None
 
 
 def test_a_row_of_the_outbox_reads_back_as_the_claim() -> None:
-    row = claim_of("millicent", Once(id=b"mark", until_s=1), CLAIM)
-    assert (row.key, row.order, row.value_micro) == (b"mark", 1, 3)
-    assert CLAIMS.read(row.body) == CLAIM
+    row = claim_row(
+        Once(id=b"mark", until_s=1),
+        serial=CLAIM.serial,
+        price_micro=CLAIM.price_micro,
+        expires_at_s=CLAIM.expires_at_s,
+        moved_micro=CLAIM.moved_micro,
+        moved_to_s=CLAIM.moved_to_s,
+    )
+    assert (row.scheme, row.key, row.order, row.value_micro) == ("millicent", b"mark", 1, 3)
+    assert body_of(row, "news") == CLAIM
