@@ -22,7 +22,7 @@ from farthing.vendor.commands import (
 )
 from farthing.vendor.endpoints import Doors
 from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
-from farthing.vendor.prices import anything, read
+from farthing.vendor.prices import Options, Verify, anything, read
 from farthing.wire import mpp, x402, x402_response
 from farthing.wire.offers import Receipt, Received, target_of
 from tests.kit import millicent, payword
@@ -98,11 +98,14 @@ class Shop:
     def restart(self, *, prices: str = "", realm: str = "") -> None:
         """As another process would: nothing of the last one is left but its store."""
         self.prices = prices or self.prices
-        setting = setting_of(self.ring, vendor_id=VENDOR)
-        self.gate = Gate(setting, schemes=SCHEMES, realm=realm)
-        self.doors = Doors(self.gate)
-        verify = self.gate.verify_route if self._verified else anything
-        self.book = read(self.prices, currency="eur", known=SCHEMES, verify=verify)
+
+        def fit(options: Options) -> Verify:
+            setting = setting_of(self.ring, vendor_id=VENDOR, **options)
+            self.gate = Gate(setting, schemes=SCHEMES, realm=realm)
+            self.doors = Doors(self.gate)
+            return self.gate.verify_route if self._verified else anything
+
+        self.book = read(self.prices, currency="eur", known=SCHEMES, fit=fit)
 
     def walk(self, request: Request) -> Walk:
         priced = self.book.find(request.method, request.path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from farthing.schemes import registry
 from farthing.vendor.founding import Config
 from farthing.vendor.prices import File, Route
 
@@ -18,6 +19,13 @@ def test_every_key_of_a_file_is_documented(kind: type) -> None:
     for name in kind.__struct_fields__:  # type: ignore[attr-defined]  # a msgspec struct
         if name != "route":
             assert f"`{name}`" in SETTINGS, f"{kind.__name__}.{name} is not documented"
+
+
+def test_every_option_of_a_scheme_is_documented() -> None:
+    for scheme in registry.all_schemes():
+        for name in scheme.options:
+            row = f"| `[{scheme.traits.name}]` `{name}` |"
+            assert row in SETTINGS, f"{scheme.traits.name}: {name} is not documented"
 
 
 def test_every_variable_of_the_environment_is_documented() -> None:

@@ -321,3 +321,5 @@ class Scheme(msgspec.Struct, frozen=True, kw_only=True):
     till: type[Till]
     vendor_mint: type[Mint] | None = None
     """At the vendor, where the vendor issues too; its gate mounts it."""
+    options: tuple[str, ...] = ()
+    """What a vendor may set under the scheme's name in `prices.toml`: `Setting.options`."""

@@ -41,7 +41,7 @@ from farthing.vendor.endpoints import Doors, refuse
 from farthing.vendor.founding import Config
 from farthing.vendor.gate import Gate, require_private
 from farthing.vendor.peers import Peers
-from farthing.vendor.prices import PriceFile
+from farthing.vendor.prices import Options, PriceFile
 
 CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
 LISTS_EVERY_S = 60  # how often it asks for keys and revocations
@@ -81,19 +81,24 @@ class Vendor:
             ring=self.ring,
             vendor_id=self.config.vendor_id,
         )
-        names = [scheme.traits.name for scheme in registry.all_schemes()]
-        self.gate = Gate(self.setting, schemes=names, realm=self.config.realm)
+        self._schemes = [scheme.traits.name for scheme in registry.all_schemes()]
         self.price_file = PriceFile(
             data / "prices.toml",
             currency=self.config.currency,
-            known=names,
-            verify=self.gate.verify_route,
+            known=self._schemes,
+            fit=lambda options: self._opened(options)[0].verify_route,
         )
-        self.doors = Doors(self.gate)
+        self.gate, self.doors = self._opened(self.price_file.prices.options)
         self.broker = BrokerClient(self.config.broker_url, token.strip())
         self.serials = Serials(self.store)
         self._looked_at = 0.0
         self._due = asyncio.Event()
+
+    def _opened(self, options: Options) -> tuple[Gate, Doors]:
+        """A gate and its doors under these options; `Misconfigured`. What is under way goes on."""
+        setting = msgspec.structs.replace(self.setting, options=dict(options))
+        gate = Gate(setting, schemes=self._schemes, realm=self.config.realm)
+        return gate, Doors(gate)
 
     async def close(self) -> None:
         """Close store and connections."""
@@ -110,8 +115,12 @@ class Vendor:
             self.ring.refresh()
         except Refusal as wrong:  # the old keys go on until the file is in order
             _log.error("keys left as they were: %s", wrong)
-        if self.price_file.refresh() == "refused" and self.price_file.trouble is not None:
+        found = self.price_file.refresh()
+        if found == "refused" and self.price_file.trouble is not None:
             _log.error("prices left as they were: %s", self.price_file.trouble.detail)
+        options = self.price_file.prices.options
+        if found == "new" and options != self.gate.setting.options:
+            self.gate, self.doors = self._opened(options)
 
     async def clear(self) -> list[clearing.Cleared]:
         """Sweep the outbox of every scheme to the broker; the first refusal, after all had a go."""

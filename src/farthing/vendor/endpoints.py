@@ -171,10 +171,6 @@ class Doors:
         if series:
             serial = expect(int, (yield TakeSerial(series)))
             at = msgspec.structs.replace(at, serials=(serial,))
-        series = mint.series(checked)
-        if series:
-            serial = expect(int, (yield TakeSerial(series)))
-            at = msgspec.structs.replace(at, serials=(serial,))
         applied = mint.apply(checked, memory, at)
         answer = codec.canonical({"answer": applied.answer})
         hold = marks.Hold(

@@ -109,5 +109,11 @@ def _url(request: Request, realm: str) -> str:
 
 
 def setting_for(setting: Setting, scheme: str) -> Setting:
-    """A setting with the options of one scheme."""
-    return msgspec.structs.replace(setting, options=setting.options.get(scheme, {}))
+    """A setting with the options of one scheme; `Misconfigured` for one that it does not have."""
+    options = setting.options.get(scheme, {})
+    known = registry.by_name(scheme).options
+    for name in options:
+        if name not in known:
+            reason = f"{scheme} has no option {name!r}; known: {', '.join(known) or 'none'}"
+            raise Misconfigured("option_unknown", reason, option=name)
+    return msgspec.structs.replace(setting, options=options)

@@ -1,13 +1,14 @@
 """`prices.toml`: what costs how much, and how it may be paid.
 
 Read whole or refused whole, with file, line and reason. The first route that matches a request
-decides; `free` wins over routes; what nothing matches is free.
+decides; `free` wins over routes; what nothing matches is free. A table that is named after a scheme
+holds the vendor's options for it.
 """
 
 import posixpath
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ import msgspec
 from farthing.errors import Misconfigured, OutOfRange, Refusal
 from farthing.marks import Moment
 from farthing.money import PAYMENT_MICRO_MAX, parse_amount, require_micro
+from farthing.schemes.contract import Json
 from farthing.wire.shapes import DESCRIPTION_BYTES_MAX, EXTERNAL_ID_BYTES_MAX
 
 ROUTES_MAX = 1000  # a longer file is a mistake, and matching is linear in it
@@ -56,7 +58,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """The whole file, without the tables of the schemes."""
 
     accept: tuple[str, ...] = ("millicent",)
     free: tuple[str, ...] = ()
@@ -109,6 +111,20 @@ class Spot:
                 return number + 1
         return start + 1
 
+    def of_scheme(self, name: str, wrong: Misconfigured) -> Misconfigured:
+        """What is wrong in the table of a scheme; the refusal's fact `option` names the key."""
+        heads = [n for n, line in enumerate(self._lines) if line.strip() == f"[{name}]"]
+        start = number = heads[0] if heads else 0
+        key = str(wrong.facts.get("option", ""))
+        for place in range(start + 1, len(self._lines)):
+            if self._lines[place].startswith("["):
+                break
+            if key and re.match(rf"\s*{re.escape(key)}\s*=", self._lines[place]):
+                number = place
+        return Misconfigured(
+            wrong.code, f"{self._where}, line {number + 1}: {wrong.detail}", **wrong.facts
+        )
+
     def wrong(self, code: str, index: int, key: str, reason: str) -> Misconfigured:
         """The refusal for one key of one route."""
         return Misconfigured(
@@ -125,13 +141,23 @@ class Spot:
         return Misconfigured("prices_malformed", f"{self._where}, line {line}: {message}")
 
 
+Options = Mapping[str, dict[str, Json]]
+"""The vendor's options of each scheme that has a table in the file."""
 Verify = Callable[[str, Route, int], None]
 """Takes scheme, route and price in micro-units: `OutOfRange` unless the scheme can express the
 price, `Misconfigured` unless it can be cleared as the route asks."""
+Fit = Callable[[Options], Verify]
+"""Takes the options, and gives what verifies routes under them; `Misconfigured`, whose fact
+`option` names the key that is wrong."""
 
 
 def anything(scheme: str, route: Route, price_micro: int) -> None:
     """Every scheme takes every price."""
+
+
+def any_options(options: Options) -> Verify:
+    """No scheme looks at its options."""
+    return anything
 
 
 class Prices:
@@ -145,9 +171,11 @@ class Prices:
         known: Sequence[str],
         spot: Spot,
         verify: Verify = anything,
+        options: Options | None = None,
     ) -> None:
         """`Misconfigured` for the first route that cannot work; `known`: schemes of this gate."""
         self.currency = currency
+        self.options: Options = options or {}
         self._free = tuple(glob(path) for path in file.free)
         routes = [
             _priced(route, file.accept, index, currency=currency, known=known, spot=spot)
@@ -253,7 +281,7 @@ def read(
     currency: str,
     known: Sequence[str],
     where: str = "prices.toml",
-    verify: Verify = anything,
+    fit: Fit = any_options,
 ) -> Prices:
     """Prices from TOML text; `Misconfigured` with file, line and reason."""
     try:
@@ -261,23 +289,33 @@ def read(
     except tomllib.TOMLDecodeError as wrong:
         raise Misconfigured("prices_not_toml", f"{where}: {wrong}") from None
     spot = Spot(where, text)
+    options = {name: raw.pop(name) for name in known if name in raw}
+    for name, table in options.items():
+        try:
+            if not isinstance(table, dict):
+                raise Misconfigured("options_not_a_table", f"write the options under [{name}]")
+            fit({name: table})
+        except Misconfigured as wrong:
+            raise spot.of_scheme(name, wrong) from None
     try:
         file = msgspec.convert(raw, File, strict=True)
     except msgspec.ValidationError as wrong:
         raise spot.unreadable(str(wrong)) from None
     if len(file.route) > ROUTES_MAX:
         raise Misconfigured("prices_too_many_routes", f"{where}: at most {ROUTES_MAX} routes")
-    return Prices(file, currency=currency, known=known, spot=spot, verify=verify)
+    return Prices(
+        file, currency=currency, known=known, spot=spot, verify=fit(options), options=options
+    )
 
 
 class PriceFile:
     """A file that may change under a running gate; a wrong new version leaves the old in force."""
 
     def __init__(
-        self, path: Path, *, currency: str, known: Sequence[str], verify: Verify = anything
+        self, path: Path, *, currency: str, known: Sequence[str], fit: Fit = any_options
     ) -> None:
         """Reads at once; `Misconfigured` where that fails."""
-        self._verify = verify
+        self._fit = fit
         self._path = path
         self._currency = currency
         self._known = known
@@ -297,7 +335,7 @@ class PriceFile:
             currency=self._currency,
             known=self._known,
             where=self._path.name,
-            verify=self._verify,
+            fit=self._fit,
         )
 
     def refresh(self) -> Literal["same", "new", "refused"]:

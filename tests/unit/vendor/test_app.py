@@ -172,6 +172,9 @@ def test_behind_a_trusted_terminator_realm_and_scheme_are_the_payers(tmp_path: P
         ("prices.toml", "[[route]]\npath = 1", "prices_malformed"),
         ("prices.toml", PRICES + 'clearing = "before"', "clearing_unsupported"),
         ("prices.toml", PRICES + 'accept = ["payword"]\nprice="150u"', "prices_not_toml"),
+        ("prices.toml", PRICES + '[millicent]\nprotocol = "open"', "protocol_unknown"),
+        ("prices.toml", PRICES + "[millicent]\nrenew_fee_e4 = 10000", "fee_out_of_range"),
+        ("prices.toml", PRICES + "[payword]\nprotocol = 1", "option_unknown"),
     ],
 )
 def test_a_folder_that_cannot_work_is_refused_at_the_start(
@@ -216,3 +219,32 @@ def test_new_prices_come_into_force_without_a_restart(
         assert "prices left as they were" in caplog.text
 
     with_site(folder, talk)
+
+
+def test_new_options_come_into_force_without_a_restart(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(apps, "LOOK_EVERY_S", 0.0)
+    path, wanted = folder.path / "prices.toml", "/sold/page"
+
+    async def talk(site: Site) -> None:
+        async with site.client() as opened:
+
+            async def payload() -> dict[str, object]:
+                asked = await opened.get(wanted)
+                header = folder.pay(asked.headers["www-authenticate"], wanted)
+                assert (await opened.get(wanted, headers=[header])).text == "the page"
+                sent: dict[str, dict[str, object]] = msgspec.json.decode(
+                    codec.unb64u(header[1].split()[1])
+                )
+                return sent["payload"]
+
+            assert "sig" in await payload()
+            path.write_text(PRICES + '[millicent]\nprotocol = "clear"\n')
+            assert list(await payload()) == ["scrip"]
+            path.write_text(PRICES + '[millicent]\nprotocol = "loud"\n')
+            assert list(await payload()) == ["scrip"]
+        assert "prices.toml, line 8: protocol is one of" in caplog.text
+
+    with_site(folder, talk)
+    assert folder.earned_micro() == 3 * PRICE_MICRO

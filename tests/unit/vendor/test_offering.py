@@ -4,7 +4,7 @@ import pytest
 
 from farthing import errors
 from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
-from farthing.schemes.contract import Dialect
+from farthing.schemes.contract import Dialect, Json
 from farthing.vendor.offering import URL_CHARS_MAX, Offering, setting_for
 from farthing.vendor.prices import Route
 from tests.kit.parties import VENDOR, setting_of
@@ -126,3 +126,21 @@ def test_options_are_those_of_the_scheme() -> None:
         .terms["unitMicro"]
         == 50
     )
+
+
+@pytest.mark.parametrize(
+    ("scheme", "option"),
+    [
+        ("millicent", {"protocol": "open"}),
+        ("millicent", {"protocol": 1}),
+        ("millicent", {"protocoll": "signed"}),
+        ("payword", {"protocol": "signed"}),
+        ("payword", {"unit_micro": 0}),
+    ],
+)
+def test_an_option_that_a_scheme_does_not_have_is_refused_by_name(
+    scheme: str, option: dict[str, Json]
+) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        Offering(setting_of(gate_ring(), vendor_id=VENDOR, **{scheme: option}), schemes=SCHEMES)
+    assert refused.value.facts["option"] == next(iter(option))

@@ -5,7 +5,18 @@ import pytest
 
 from farthing.errors import Misconfigured, OutOfRange
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.vendor.prices import ROUTES_MAX, PriceFile, Prices, Route, glob, plain_path, read
+from farthing.vendor.prices import (
+    ROUTES_MAX,
+    Options,
+    PriceFile,
+    Prices,
+    Route,
+    Verify,
+    anything,
+    glob,
+    plain_path,
+    read,
+)
 
 KNOWN = ("millicent", "payword")
 SHOP = """\
@@ -244,7 +255,7 @@ def verify(scheme: str, route: Route, price_micro: int) -> None:
 
 
 def read_with(text: str) -> Prices:
-    return read(text, currency="eur", known=["coins", "scrip"], verify=verify)
+    return read(text, currency="eur", known=["coins", "scrip"], fit=lambda _: verify)
 
 
 def test_of_the_files_own_list_a_route_takes_what_can_express_its_price() -> None:
@@ -272,3 +283,45 @@ def test_a_clearing_that_no_scheme_can_keep_is_refused_with_its_line() -> None:
     with pytest.raises(Misconfigured, match="clearing_unsupported") as refused:
         read_with(text)
     assert "line 5" in refused.value.detail
+
+
+def fit(options: Options) -> Verify:
+    """Schemes that have one option, `size`, which is 1 or 2."""
+    for table in options.values():
+        for name, value in table.items():
+            if name != "size" or value not in {1, 2}:
+                raise Misconfigured("size_wrong", "size is 1 or 2", option=name)
+    return anything
+
+
+def read_options(text: str) -> Options:
+    return read(text, currency="eur", known=["coins", "scrip"], fit=fit).options
+
+
+def test_the_table_of_a_scheme_holds_its_options() -> None:
+    text = 'accept = ["coins"]\n[scrip]\nsize = 2\n[[route]]\npath = "/a"\nprice = "1c"\n[coins]\n'
+    assert read_options(text) == {"scrip": {"size": 2}, "coins": {}}
+    assert read_options("") == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("[coins]\nsize = 3\n[scrip]\nsize = 1\n", 6),
+        ("[scrip]\nsize = 1\n\n[coins]\nsize = 1\ncolour = 3\n", 10),
+        ("\n[coins]\n# size\n  size = 0\n", 8),
+    ],
+)
+def test_a_wrong_option_is_refused_with_its_line(table: str, line: int) -> None:
+    text = '[[route]]\npath = "/a"\nprice = "1c"\nrepeat_s = 0\n' + table
+    with pytest.raises(Misconfigured, match="size_wrong") as refused:
+        read_options(text)
+    assert refused.value.detail.startswith(f"prices.toml, line {line}: size is 1 or 2")
+
+
+def test_options_stand_in_a_table() -> None:
+    with pytest.raises(Misconfigured, match="options_not_a_table") as refused:
+        read_options("coins = 3\n")
+    assert "write the options under [coins]" in refused.value.detail
+    with pytest.raises(Misconfigured, match="prices_malformed"):
+        read_options("[shells]\nsize = 1\n")

@@ -13,4 +13,10 @@ from farthing.schemes.chain.payword.purse import PaywordPurse
 from farthing.schemes.chain.payword.till import PaywordTill
 from farthing.schemes.contract import Scheme
 
-PAYWORD = Scheme(traits=TRAITS, mint=PaywordMint, purse=PaywordPurse, till=PaywordTill)
+PAYWORD = Scheme(
+    traits=TRAITS,
+    mint=PaywordMint,
+    purse=PaywordPurse,
+    till=PaywordTill,
+    options=("unit_micro",),
+)

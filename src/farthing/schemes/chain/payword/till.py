@@ -87,7 +87,9 @@ class PaywordTill(Till):
         super().__init__(setting)
         unit_micro = setting.options.get("unit_micro", UNIT_MICRO)
         if type(unit_micro) is not int or not 0 < unit_micro <= PAYMENT_MICRO_MAX:
-            raise Misconfigured("unit_out_of_range", "unit_micro is a number of micro-units")
+            raise Misconfigured(
+                "unit_out_of_range", "unit_micro is a number of micro-units", option="unit_micro"
+            )
         self.unit_micro = unit_micro
 
     def offer(self, price_micro: int, at: At) -> Offer:

@@ -22,4 +22,5 @@ MILLICENT = Scheme(
     purse=MillicentPurse,
     till=MillicentTill,
     vendor_mint=MillicentVendorMint,
+    options=("protocol", "renew_fee_e4"),
 )

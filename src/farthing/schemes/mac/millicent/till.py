@@ -68,7 +68,11 @@ class MillicentTill(Till):
         self._keys = VendorKeys(setting.ring)
         self._protocol = setting.options.get("protocol", "signed")
         if self._protocol not in PROTOCOLS:
-            raise Misconfigured("protocol_unknown", f"protocol is one of {', '.join(PROTOCOLS)}")
+            raise Misconfigured(
+                "protocol_unknown",
+                f"protocol is one of {', '.join(PROTOCOLS)}",
+                option="protocol",
+            )
         self._secret = lru_cache(maxsize=SECRETS_CACHED)(self._derive)
 
     def _derive(self, payer: str) -> bytes:

@@ -75,7 +75,11 @@ class MillicentVendorMint(Mint):
         self._keys = VendorKeys(setting.ring)
         self._fee_e4 = setting.options.get("renew_fee_e4", renewal.FEE_E4)
         if type(self._fee_e4) is not int or not 0 <= self._fee_e4 < 10_000:
-            raise Misconfigured("fee_out_of_range", "renew_fee_e4 is 0 to 9999 parts per 10,000")
+            raise Misconfigured(
+                "fee_out_of_range",
+                "renew_fee_e4 is 0 to 9999 parts per 10,000",
+                option="renew_fee_e4",
+            )
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """`Malformed`, `WrongVendor`, `Expired`, `Revoked`, `Forged`. Anyone may ask."""
