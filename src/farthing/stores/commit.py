@@ -50,6 +50,14 @@ class _Item(msgspec.Struct):
 _Answer = tuple[asyncio.Future[Any] | Future[Any], Any, BaseException | None]
 
 
+class _Answered(asyncio.Future[Any]):
+    """A task that waits for this is cancelled once it is done: commits are waited for."""
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Refuse, which tells the task to remember it until it goes on."""
+        return False
+
+
 class _Spoiled(Exception):  # noqa: N818 - a signal inside this module, not an error
     """A work left the transaction in doubt: none of the batch may commit."""
 
@@ -87,7 +95,8 @@ class Committer:
         self._path = path
         self._vfs = vfs
         self._batch_max = batch_max
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
         self._entrance = threading.Lock()
         self._closed = False
         self._local = threading.local()
@@ -107,18 +116,29 @@ class Committer:
         """What `work` returned, after its commit; what it raised; `Broken` if the disk failed.
 
         A task cancelled while it waits has no influence on the transaction: the work commits
-        whole or not at all, and nobody else notices.
+        whole or not at all, and only then does the task learn that it was cancelled. What one turn
+        of the event loop asks for is handed over together: the writer is woken once.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._enter(_Item(work, atomic, loop, future))
+        future: asyncio.Future[T] = _Answered(loop=loop)
+        item = _Item(work, atomic, loop, future)
+        with self._entrance:
+            self._require_open()
+            gathered = self._gathered.get(loop)
+            if gathered is not None:
+                gathered.append(item)
+            else:
+                self._gathered[loop] = [item]
+                loop.call_soon(self._hand_over, loop)
         return await future
 
     def do_now(self, work: Work[T], *, atomic: bool = False) -> T:
         """As `do`, blocking the calling thread."""
         assert threading.current_thread() is not self._thread, "a work may not wait for another"
         future: Future[T] = Future()
-        self._enter(_Item(work, atomic, None, future))
+        with self._entrance:  # so that nothing can queue up behind the end
+            self._require_open()
+            self._queue.put([_Item(work, atomic, None, future)])
         return future.result()
 
     def read(self, work: Work[T]) -> T:
@@ -142,16 +162,23 @@ class Committer:
             if self._closed:
                 return
             self._closed = True
+            for items in self._gathered.values():
+                self._queue.put(items)
+            self._gathered.clear()
             self._queue.put(None)
         self._thread.join()
         for connection in [*self._readers, self._connection]:
             connection.close()
 
-    def _enter(self, item: _Item) -> None:
-        with self._entrance:  # so that nothing can queue up behind the end
-            if self._closed:
-                raise Broken("store_closed", "the store is closed; start the program again")
-            self._queue.put(item)
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Broken("store_closed", "the store is closed; start the program again")
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._entrance:
+            items = self._gathered.pop(loop, None)
+            if items is not None:  # else the end has handed them over
+                self._queue.put(items)
 
     def _connect(self, cache_kib: int) -> apsw.Connection:
         connection = apsw.Connection(
@@ -163,8 +190,7 @@ class Committer:
 
     def _open_reader(self) -> apsw.Connection:
         with self._entrance:
-            if self._closed:
-                raise Broken("store_closed", "the store is closed; start the program again")
+            self._require_open()
             try:
                 connection = self._connect(READER_CACHE_KIB)
                 connection.execute("PRAGMA query_only = ON")
@@ -175,20 +201,19 @@ class Committer:
         return connection
 
     def _run(self) -> None:
+        waiting: list[_Item] = []
         is_open = True
-        while is_open:
-            item = self._queue.get()
-            batch: list[_Item] = []
-            while item is not None:
-                batch.append(item)
-                if len(batch) >= self._batch_max:
-                    break
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            else:
-                is_open = False
+        while is_open or waiting:
+            try:
+                while is_open and len(waiting) < self._batch_max:
+                    items = self._queue.get(block=not waiting)
+                    if items is None:
+                        is_open = False
+                    else:
+                        waiting += items
+            except queue.Empty:
+                pass
+            batch, waiting = waiting[: self._batch_max], waiting[self._batch_max :]
             if batch:
                 self._answer(batch, self._commit(batch))
 

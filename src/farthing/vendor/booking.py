@@ -8,7 +8,7 @@ from farthing import ids, marks
 from farthing.crypto import signing
 from farthing.errors import Undecided
 from farthing.marks import Moment
-from farthing.schemes.contract import Json, Setting
+from farthing.schemes.contract import At, Json, Setting
 from farthing.vendor.commands import GateCommand, OriginAnswered, TakeSerial, expect
 from farthing.vendor.payments import Kept, Outcome, Paying
 from farthing.wire import receipts
@@ -53,13 +53,13 @@ def hold_of(paying: Paying) -> marks.Hold:
     )
 
 
-def numbered(paying: Paying) -> Generator[GateCommand, object, Paying]:
-    """The payment with the serial that its receipt needs, if it needs one."""
-    series = paying.till.series(paying.taken)
+def numbered(paying: Paying) -> Generator[GateCommand, object, At]:
+    """The moment of the payment, with the serial that its receipt needs, if it needs one."""
+    series, at = paying.till.series(paying.taken), paying.at
     if not series:
-        return paying
+        return at
     serial = expect(int, (yield TakeSerial(series)))
-    return msgspec.structs.replace(paying, at=msgspec.structs.replace(paying.at, serials=(serial,)))
+    return At(now_s=at.now_s, entropy=at.entropy, serials=(serial,))
 
 
 def take_of(paying: Paying, receipt: Receipt) -> marks.Take:
@@ -111,10 +111,10 @@ def claims_of(paying: Paying) -> tuple[marks.Claim, ...]:
     )
 
 
-def receipt_of(setting: Setting, paying: Paying, for_payer: Json = None) -> Receipt:
-    """The signed receipt, with whatever the till adds; `paying` is `numbered`."""
-    finished = paying.till.finish(paying.taken, for_payer, paying.at)
-    offer, taken, at = paying.offer, paying.taken, paying.at
+def receipt_of(setting: Setting, paying: Paying, at: At, for_payer: Json = None) -> Receipt:
+    """The signed receipt, with whatever the till adds; `at` is `numbered`."""
+    finished = paying.till.finish(paying.taken, for_payer, at)
+    offer, taken = paying.offer, paying.taken
     receipt = Receipt(
         receipt_id=ids.new_id("rc", paying.digest[:16]),
         wire_name=paying.credential.wire_name,

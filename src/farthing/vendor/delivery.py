@@ -43,9 +43,9 @@ class Delivery:
     def serve_held(self, paying: Paying, held: marks.Held) -> Walk:
         """Origin, then confirm or release. Whatever happens, the hold does not stay."""
         fence = held.fence
-        # After a crash the first attempt's change stands, not the one that was just made.
-        taken = msgspec.structs.replace(paying.taken, kept=read_kept(held.kept).till)
-        paying = msgspec.structs.replace(paying, taken=taken)
+        if held.resumed:  # after a crash what the first attempt had kept stands
+            taken = msgspec.structs.replace(paying.taken, kept=read_kept(held.kept).till)
+            paying = msgspec.structs.replace(paying, taken=taken)
         reserved: Reserved | None = None
         try:
             if paying.endorsed is not None:
@@ -107,8 +107,8 @@ class Delivery:
         """Durable before the first byte goes out: the receipt, or None and what is said instead."""
         for_payer = reserved.for_payer if reserved is not None else None
         try:
-            paying = yield from numbered(paying)
-            receipt = receipt_of(self._offering.setting, paying, for_payer)
+            at = yield from numbered(paying)
+            receipt = receipt_of(self._offering.setting, paying, at, for_payer)
             yield confirm_of(paying, fence, origin, receipt)
         except Busy as lost:
             return None, self._offering.refuse(paying.request, lost, paying.at, value_moved=True)

@@ -7,7 +7,8 @@ the next command then throws `Aborted` into the gate, which releases the hold.
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from types import coroutine
 from typing import Any, Protocol, TypeVar, cast
 
 from farthing import marks
@@ -34,7 +35,10 @@ class MarkStore(Protocol):
     """Any store that answers `marks.Command`."""
 
     async def do(self, command: marks.Command) -> Any:
-        """The answer; refusals and `marks.Stale` as exceptions."""
+        """The answer; refusals and `marks.Stale` as exceptions.
+
+        A task that is cancelled while it waits learns it after the answer, and not before.
+        """
 
 
 class Broker(Protocol):
@@ -104,13 +108,13 @@ class Exchange:
 
     async def start(self) -> Answer | None:
         """Run from the beginning."""
-        return await self._run(lambda: next(self._walk))
+        return await self._run(None)
 
     async def resume(self, answer: object) -> Answer | None:
         """Go on with the origin's answer, or with the exception that came instead."""
         if isinstance(answer, BaseException):
-            return await self._run(lambda: self._walk.throw(answer))
-        return await self._run(lambda: self._walk.send(answer))
+            return await self._run(None, answer)
+        return await self._run(answer)
 
     async def abort(self) -> None:
         """The payer has gone, or the server stops: let the gate clean up."""
@@ -120,27 +124,27 @@ class Exchange:
         except (Aborted, Refusal):
             return
 
-    async def _run(self, step: Callable[[], object]) -> Answer | None:
+    async def _run(self, value: object, wrong: BaseException | None = None) -> Answer | None:
         """Carry out commands until the walk ends or wants the origin."""
         self.wanted = None
+        walk = self._walk
         while True:
             try:
-                command = step()
+                command = walk.send(value) if wrong is None else walk.throw(wrong)
             except StopIteration as end:
                 answer: Answer = end.value
                 return answer
+            value = wrong = None
             if isinstance(command, AskOrigin):
-                if self.cancelled:
-                    step = _thrower(self._walk, Aborted())
-                    continue
-                self.wanted = command
-                return None
+                if not self.cancelled:
+                    self.wanted = command
+                    return None
+                wrong = Aborted()
+                continue
             try:
-                found = await self._carry_out(command)
-            except (Refusal, marks.Stale) as wrong:
-                step = _thrower(self._walk, wrong)
-            else:
-                step = _sender(self._walk, found)
+                value = await self._carry_out(command)
+            except (Refusal, marks.Stale) as met:
+                wrong = met
 
     async def _carry_out(self, command: object) -> object:
         if isinstance(command, Look):
@@ -154,11 +158,26 @@ class Exchange:
             )
         if isinstance(command, AskBroker):
             return await self._whole(self._broker.facilitate(command.call, command.message))
-        found = await self._whole(self._store.do(cast(marks.Command, command)))
+        found = await self._stored(self._store.do(cast(marks.Command, command)))
         claims = command.claims if isinstance(command, marks.Confirm | marks.Take) else ()
-        if any(claim.moment == "during" for claim in claims):
-            self._report()
+        for claim in claims:
+            if claim.moment == "during":
+                self._report()
         return found
+
+    @coroutine
+    def _stored(self, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+        """As `_whole`, for what no cancellation breaks off: a step of it costs no task."""
+        while True:
+            try:
+                waited = work.send(None)
+            except StopIteration as done:
+                answer: T = done.value
+                return answer
+            try:
+                yield waited
+            except asyncio.CancelledError:
+                self.cancelled = True
 
     async def _whole(self, work: Awaitable[T]) -> T:
         """The result of `work`; remember where we were cancelled meanwhile."""
@@ -177,11 +196,3 @@ async def to_the_end(task: asyncio.Future[T]) -> bool:
         except asyncio.CancelledError:
             cancelled = True
     return cancelled
-
-
-def _thrower(walk: Walk, wrong: BaseException) -> Callable[[], object]:
-    return lambda: walk.throw(wrong)
-
-
-def _sender(walk: Walk, found: object) -> Callable[[], object]:
-    return lambda: walk.send(found)

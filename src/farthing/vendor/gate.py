@@ -111,8 +111,8 @@ class Gate(Offering):
             receipt: Receipt | None = None
             command: GateCommand = hold_of(paying)
             if not priced.route.hold:
-                paying = yield from numbered(paying)
-                receipt = receipt_of(self.setting, paying)
+                numbered_at = yield from numbered(paying)
+                receipt = receipt_of(self.setting, paying, numbered_at)
                 command = take_of(paying, receipt)
             try:
                 return paying, receipt, (yield command)
@@ -199,8 +199,10 @@ def _require_askable(request: Request, realm: str) -> None:
 
     Challenges go out over https only, or on this very machine.
     """
-    size_bytes = sum(len(name) + len(value) for name, value in request.headers)
-    if size_bytes + len(request.path_query) > HEADERS_BYTES_MAX:
+    size_bytes = len(request.path_query)
+    for name, value in request.headers:
+        size_bytes += len(name) + len(value)
+    if size_bytes > HEADERS_BYTES_MAX:
         raise HeaderTooLarge("too_large", f"at most {HEADERS_BYTES_MAX} bytes of headers")
     if not HOST.fullmatch(realm):
         raise BadRequest("host_malformed", "send the site's name as Host")

@@ -1,6 +1,7 @@
 """One payment at the gate: what is known of it, what is stored of it, what is sent of it."""
 
 import hashlib
+from functools import lru_cache
 
 import msgspec
 
@@ -9,7 +10,7 @@ from farthing.schemes.contract import At, Dialect, Json, Offer, Taken, Till
 from farthing.vendor.commands import Answer, AskOrigin, Headers, OriginAnswered, Request
 from farthing.vendor.prices import Priced
 from farthing.wire import dialects
-from farthing.wire.offers import Credential, Receipt
+from farthing.wire.offers import TARGETS_CACHED, Credential, Receipt
 
 # What an origin says in these headers is not for the payer: the gate says it.
 RESERVED = frozenset(
@@ -64,7 +65,11 @@ class Paying(msgspec.Struct, frozen=True, kw_only=True):
 
 def target_hash(request: Request, body_digest: bytes = b"") -> bytes:
     """What a payment digest says about the request, 32 bytes."""
-    fields = (request.method, request.host, request.path_query, body_digest)
+    return _target_hash(request.method, request.host, request.path_query, body_digest)
+
+
+@lru_cache(maxsize=TARGETS_CACHED)
+def _target_hash(*fields: str | bytes) -> bytes:
     return hashlib.sha256(codec.enc(*fields)).digest()
 
 

@@ -7,6 +7,7 @@ anybody can write them; the nearest proxy's own entry is the last of each list.
 
 import ipaddress
 from collections.abc import Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from farthing.errors import BadRequest, Misconfigured
@@ -16,6 +17,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 PROXIES_MAX = 64  # configured addresses; more are a mistake, and each request looks at them
 HOPS_MAX = 16  # entries of one header that are looked at; longer lists are not ours
+PAYERS_CACHED = 1024  # addresses that were read lately: connections bring several requests each
 SCHEMES = frozenset({"http", "https", "ws", "wss"})
 
 
@@ -27,8 +29,13 @@ def address_of(scope: Scope) -> Address | None:
 
 def is_local(scope: Scope) -> bool:
     """Whether the connection comes from this very machine."""
-    address = address_of(scope)
-    return address is None or address.is_loopback
+    client = scope.get("client")
+    return not client or not client[0] or _is_loopback(client[0])
+
+
+@lru_cache(maxsize=PAYERS_CACHED)
+def _is_loopback(text: str) -> bool:
+    return _address(text).is_loopback
 
 
 class Peers:

@@ -18,6 +18,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 # Nobody but the gate reads these; `authorization` may hold a login of the site's own beside ours.
 CREDENTIAL_HEADERS = frozenset({b"payment-authorization", b"payment-signature", b"x-cashu"})
 _LOGIN = b"authorization"
+_OURS = mpp.SCHEME.encode() + b" "
 PRIVATE = (b"cache-control", b"private")
 
 
@@ -86,12 +87,20 @@ def without_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[by
     for name, value in headers:
         if name in CREDENTIAL_HEADERS:
             continue
-        if name == _LOGIN and mpp.SCHEME.encode() in value.lower():
-            value = _logins(value.decode("latin-1")).encode("latin-1")
-            if not value:
+        if name == _LOGIN:
+            if _is_ours_alone(value):
                 continue
+            if mpp.SCHEME.encode() in value.lower():
+                value = _logins(value.decode("latin-1")).encode("latin-1")
+                if not value:
+                    continue
         kept.append((name, value))
     return kept
+
+
+def _is_ours_alone(line: bytes) -> bool:
+    """Whether one Payment credential is all there is, as nearly always; False tells nothing."""
+    return line[: len(_OURS)].lower() == _OURS and b"," not in line
 
 
 def _logins(line: str) -> str:

@@ -40,7 +40,7 @@ from farthing.wire.offers import (
     Received,
     Tender,
 )
-from farthing.wire.receipts import from_json, to_json
+from farthing.wire.receipts import from_json, written
 from farthing.wire.shapes import DECIMALS, Stated, offer_of, require_short, variant_of
 from farthing.wire.timestamps import from_timestamp, to_timestamp
 
@@ -387,7 +387,7 @@ def authorization(received: Received, payload: Json, source: str = "") -> tuple[
 
 def receipt_header(receipt: Receipt) -> str:
     """The `Payment-Receipt` value."""
-    return codec.b64u(codec.canonical(to_json(receipt)))
+    return codec.b64u(written(receipt))
 
 
 def read_receipt(value: str) -> Receipt:

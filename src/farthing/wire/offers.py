@@ -1,6 +1,7 @@
 """What the gate and the wallet exchange with a dialect: tender, credential, receipt."""
 
 import hashlib
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -12,8 +13,10 @@ TARGET_BYTES_MAX = 200  # a longer target is bound by its hash, to keep `opaque`
 CHALLENGE_LIFE_S = 300  # how long an offer stands
 CREDENTIAL_BYTES_MAX = 16 * 1024  # encoded; k-way coins need more than the draft's 4 KiB
 OFFERS_MAX = 8  # in one 402
+TARGETS_CACHED = 4096  # of the requests of late: each is asked for several times
 
 
+@lru_cache(maxsize=TARGETS_CACHED)
 def target_of(method: str, path_query: str) -> str:
     """`GET /a?b`, or `GET sha256:<hash of path and query>` where that is longer than 200 bytes."""
     plain = f"{method} {path_query}"

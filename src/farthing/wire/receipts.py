@@ -60,7 +60,7 @@ def to_json(receipt: Receipt) -> dict[str, Json]:
     `released` (keys that the payer bought) is ours, beside `change`. Payer, broker and K are not
     part of it.
     """
-    form: dict[str, Json] = msgspec.to_builtins(_form(receipt))
+    form: dict[str, Json] = msgspec.to_builtins(_form(receipt, receipt.sig))
     return form
 
 
@@ -88,9 +88,14 @@ def from_json(value: Json) -> Receipt:
     )
 
 
+def written(receipt: Receipt) -> bytes:
+    """`to_json` in RFC 8785 bytes."""
+    return codec.canonical(_form(receipt, receipt.sig))
+
+
 def body(receipt: Receipt) -> bytes:
     """What `sig` is over."""
-    return codec.canonical(msgspec.structs.replace(_form(receipt), sig=""))
+    return codec.canonical(_form(receipt, ""))
 
 
 def sign(receipt: Receipt, signer: Callable[[bytes], bytes]) -> Receipt:
@@ -127,7 +132,7 @@ def _proof(receipt: Receipt, kind: str, size_bytes: int) -> bytes:
     return codec.unb64u(receipt.sig[len(kind) :], size_bytes=size_bytes)
 
 
-def _form(receipt: Receipt) -> _Form:
+def _form(receipt: Receipt, sig: str) -> _Form:
     return _Form(
         status="success",
         method=receipt.wire_name,
@@ -145,5 +150,5 @@ def _form(receipt: Receipt) -> _Form:
         receipt_id=receipt.receipt_id,
         change=receipt.change,
         released=receipt.released,
-        sig=receipt.sig,
+        sig=sig,
     )

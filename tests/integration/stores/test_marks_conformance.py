@@ -215,6 +215,19 @@ def test_of_32_arrivals_of_one_payment_exactly_one_is_served(bench: Bench) -> No
     assert (kinds.count(Held), kinds.count(Busy)) == (1, RACERS - 1)
 
 
+def test_a_cancelled_task_learns_it_once_its_command_is_done(bench: Bench) -> None:
+    """The gate counts on it: what it asked for has happened when it hears that nobody waits."""
+
+    async def cancel_one() -> State:
+        asked = asyncio.ensure_future(bench.store.do(hold("p")))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait({asked})
+        return bench.state("p")
+
+    assert asyncio.run(cancel_one()) is State.HELD
+
+
 def test_take_is_hold_and_confirm_at_once(bench: Bench) -> None:
     take = Take(hold=hold("p"), outcome=b"outcome", claims=(claim(b"c"),))
     assert isinstance(bench.do(take), Held)

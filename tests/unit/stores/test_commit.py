@@ -209,14 +209,13 @@ def test_a_cancelled_waiter_leaves_its_work_and_its_neighbours_whole(
 def test_a_loop_that_has_gone_breaks_nobody(committer: Committer) -> None:
     gate = threading.Event()
 
-    async def leave() -> None:
-        task = asyncio.ensure_future(committer.do(lambda _: gate.wait(5)))
-        await asyncio.sleep(0)
-        task.cancel()
-
-    asyncio.run(leave())
+    loop = asyncio.new_event_loop()
+    left = loop.create_task(committer.do(lambda _: gate.wait(5)))
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
     gate.set()
     assert committer.do_now(insert(1)) == 1
+    assert not left.done()
 
 
 def test_close_answers_what_is_queued_and_refuses_what_comes_after(committer: Committer) -> None:

@@ -37,7 +37,7 @@ class Store:
 
     async def do(self, command: marks.Command) -> Any:
         self.said.append(f"begins {type(command).__name__}")
-        await self.gate.wait()
+        await to_the_end(asyncio.ensure_future(self.gate.wait()))
         found = self.store.do_now(command)
         self.said.append(f"ends {type(command).__name__}")
         return found
