@@ -121,7 +121,7 @@ class Claim(Quiet, frozen=True, kw_only=True, gc=False):
     """What this key is worth in all, not since the last sweep."""
     body: bytes
     """The scheme's claim message, JSON."""
-    moment: Moment
+    moment: Moment  # `before`: the broker has paid it already; counted, and never pending
 
 
 class State(Enum):

@@ -21,6 +21,7 @@ the vendor's next batch, so no order or size of batches changes the sum. Source:
 from collections.abc import Callable, Iterable
 
 from farthing.broker import risk
+from farthing.errors import OutOfRange
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
 from farthing.money import require_micro
@@ -31,6 +32,8 @@ RAIL = "manual"
 
 # Commission is due on money that payers spent, not on what the broker bought or moved itself.
 _EARNED_FROM = {"payer", "credit", "guarantee", "outstanding", "disputed", "lottery"}
+
+_CREDIT = accounts.credit("")
 
 Balance = Callable[[str], int]  # signed balance of an account, or the upper bound of its credit
 
@@ -83,6 +86,24 @@ def credits_of(flows: Iterable[Flow], scheme: str, purses: Purses) -> tuple[Post
     )
 
 
+def backs_of(debits: Iterable[Posting], purses: Purses) -> tuple[Posting, ...]:
+    """What gives debits back, the last one first: they are booked in the order money is used.
+
+    What was borrowed may have been repaid since; then it goes to the payer's own balance.
+    """
+    backs: list[Posting] = []
+    for debit in reversed(tuple(debits)):
+        own, owed_micro = debit.account, 0
+        if own.startswith(_CREDIT):
+            own = accounts.payer(debit.account.removeprefix(_CREDIT))
+            debt_micro = purses.balance(debit.account)
+            _, owed_micro = risk.repay(debit.amount_micro, debt_micro=debt_micro)
+        for name, micro in ((debit.account, owed_micro), (own, debit.amount_micro - owed_micro)):
+            if micro:
+                backs.append(purses.note(Posting(name, -micro)))
+    return tuple(backs)
+
+
 def _parts(
     end: End, amount_micro: int, scheme: str, purses: Purses, *, sign: int
 ) -> list[tuple[str, int]]:
@@ -112,6 +133,34 @@ def _parts(
             )
     parts = ((own, own_micro), (owed, owed_micro), (accounts.receivable(end.id), borne_micro))
     return [(name, micro) for name, micro in parts if micro]
+
+
+def reduced(
+    flows: Iterable[Flow],
+    debits: tuple[Posting, ...],
+    amount_micro: int,
+    purses: Purses,
+) -> tuple[tuple[Posting, ...], dict[str, int]]:
+    """Credits and earnings of a capture below what was reserved.
+
+    `OutOfRange` above it, and where the money came from coins, which are not cut.
+    """
+    flows = tuple(flows)
+    vendors = {flow.target.id for flow in flows if flow.target.kind == "vendor"}
+    from_account = all(flow.source.kind in {"payer", "credit"} for flow in flows)
+    reserved_micro = sum(posting.amount_micro for posting in debits)
+    if not 0 < amount_micro < reserved_micro or not from_account or len(vendors) != 1:
+        raise OutOfRange("capture_amount_fixed", "capture what was reserved, or void it")
+    (vendor_id,) = vendors
+    rest: list[Posting] = []
+    rest_micro = reserved_micro - amount_micro
+    for debit in reversed(debits):  # what was borrowed goes back first
+        back_micro = min(rest_micro, debit.amount_micro)
+        rest_micro -= back_micro
+        if back_micro:
+            rest.insert(0, Posting(debit.account, back_micro))
+    paid = Posting(accounts.vendor(vendor_id), -amount_micro)
+    return (paid, *backs_of(rest, purses)), {vendor_id: amount_micro}
 
 
 def account_of(end: End, scheme: str) -> str:

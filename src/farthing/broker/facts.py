@@ -8,6 +8,7 @@ reads or writes it meanwhile is `Busy`.
 from collections.abc import Iterable
 
 import apsw
+import msgspec
 
 from farthing.errors import Busy, Replayed
 from farthing.marks import Advance, Delete, Keys, Mark, Memory, Once, Place, Put, Record
@@ -102,6 +103,20 @@ def _record(connection: apsw.Connection, record: Record) -> None:
             )
         case Delete():
             connection.execute("DELETE FROM records WHERE key = ?", (record.key,))
+
+
+def parted(applied: Applied, shared: bytes) -> tuple[Applied, Applied]:
+    """A decision without the records below `shared`, and these alone with when they are due."""
+    if not shared:
+        return applied, Applied()
+    records = tuple(record for record in applied.records if record.key.startswith(shared))
+    due = tuple(pair for pair in applied.due if pair[1].startswith(shared))
+    own = msgspec.structs.replace(
+        applied,
+        records=tuple(record for record in applied.records if record not in records),
+        due=tuple(pair for pair in applied.due if pair not in due),
+    )
+    return own, Applied(records=records, due=due)
 
 
 def touched(applied: Applied) -> list[bytes]:

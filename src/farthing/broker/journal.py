@@ -34,6 +34,11 @@ def open_account(connection: apsw.Connection, name: str, high_micro: int | None 
     )
 
 
+def close_account(connection: apsw.Connection, name: str) -> None:
+    """Forget an account of ours that nothing is on any more; the journal remembers it."""
+    connection.execute("DELETE FROM accounts WHERE name = ? AND balance = 0", (name,))
+
+
 def balance(connection: apsw.Connection, name: str) -> int:
     """The signed balance in micro-units; 0 for an account that is not open."""
     row = connection.execute("SELECT balance FROM accounts WHERE name = ?", (name,)).fetchone()

@@ -2,7 +2,9 @@
 
 The payload of a payment is the redeem message of its scheme's mint, and the mint must find it worth
 the charge. With `reserve` the mint's decision is kept: its money moves to a hold account, its marks
-and records are held, and capture carries it out as decided. Without, it is one transaction.
+and records are held, and capture carries it out as decided. What a scheme's payments share (a pool)
+is not held but changed at once, and put back by a void, so payments do not wait for each other.
+Without `reserve`, it is one transaction.
 
 The same payload of the same vendor is the same transaction, whatever is asked of it. Source: the
 wire format, section 5.
@@ -15,14 +17,15 @@ import apsw
 import msgspec
 
 from farthing import codec
-from farthing.broker import clearing, facts, reservations
+from farthing.broker import clearing, facts, journal, reservations
 from farthing.broker.answers import KEPT_S
 from farthing.broker.books import Books, until_of
 from farthing.broker.reservations import TABLE, AtEnd, Event, Reservation, State, Step
 from farthing.errors import OutOfRange, Underpaid, Unknown, Unsupported
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
-from farthing.schemes.contract import Account, Checked, Json, Redeemed
+from farthing.marks import Keys, Put
+from farthing.schemes.contract import Account, Applied, Checked, Json, Redeemed
 
 _DECISION = msgspec.msgpack.Decoder(Redeemed)
 _POSTINGS = msgspec.json.Decoder(tuple[Posting, ...])
@@ -244,7 +247,11 @@ class Settling:
             cause = (tx, str(number), "reserve")
             books.post(connection, cause, postings, kind="reserve", ref=payment.scheme)
         facts.require_unspent(connection, decision.marks)
-        facts.hold(connection, facts.touched(decision), tx)
+        own, shared = facts.parted(decision, books.mint(payment.scheme).shared)
+        facts.hold(connection, facts.touched(own), tx)
+        if shared.records:
+            facts.write(connection, payment.scheme, shared)
+            self._put_back(connection, payment.scheme, shared, decision)  # refused now or never
         made = Reservation(
             tx=tx,
             party=account.id,
@@ -265,20 +272,18 @@ class Settling:
         self, connection: apsw.Connection, found: Reservation, amount_micro: int | None
     ) -> Settled:
         books = self._books
-        decision = _DECISION.decode(books.vault.open(found.applied, found.tx.encode()))
-        debits = _POSTINGS.decode(found.postings)
-        facts.let_go(connection, found.tx)
-        paid = clearing.credits_of(decision.flows, found.scheme, books.purses(connection))
-        earned = clearing.earned(decision.flows)
+        decision, debits = self._reserved(found)
+        purses = books.purses(connection)
         if amount_micro is not None and amount_micro != found.amount_micro:
-            paid, earned = _reduced(decision, debits, amount_micro)
-        total_micro = sum(posting.amount_micro for posting in debits)
+            paid, earned = clearing.reduced(decision.flows, debits, amount_micro, purses)
+        else:
+            paid = clearing.credits_of(decision.flows, found.scheme, purses)
+            earned = clearing.earned(decision.flows)
         cause = (found.tx, str(found.number), "capture")
-        if total_micro:
-            postings = (Posting(accounts.hold(found.tx), total_micro), *paid)
-            books.post(connection, cause, postings, kind="capture", ref=found.scheme)
+        self._from_hold(connection, found, debits, paid, cause)
         books.take_commission(connection, earned, cause)
-        facts.write(connection, found.scheme, decision)
+        own, _ = facts.parted(decision, books.mint(found.scheme).shared)
+        facts.write(connection, found.scheme, own)
         books.keep_keys(decision)
         paid_micro = found.amount_micro if amount_micro is None else amount_micro
         settled = _settled(found.tx, decision, paid_micro)
@@ -295,17 +300,46 @@ class Settling:
 
     def _void(self, connection: apsw.Connection, found: Reservation) -> None:
         books = self._books
-        debits = _POSTINGS.decode(found.postings)
-        total_micro = sum(posting.amount_micro for posting in debits)
-        if total_micro:
-            back = tuple(Posting(debit.account, -debit.amount_micro) for debit in debits)
-            postings = (Posting(accounts.hold(found.tx), total_micro), *back)
-            cause = (found.tx, str(found.number), "void")
-            books.post(connection, cause, postings, kind="void", ref=found.scheme)
-        facts.let_go(connection, found.tx)
+        decision, debits = self._reserved(found)
+        back = clearing.backs_of(debits, books.purses(connection))
+        self._from_hold(connection, found, debits, back, (found.tx, str(found.number), "void"))
+        _, shared = facts.parted(decision, books.mint(found.scheme).shared)
+        if shared.records:
+            put = self._put_back(connection, found.scheme, shared, decision)
+            facts.write(connection, found.scheme, msgspec.structs.replace(shared, records=put))
         until_s = books.now_s() + KEPT_S
         void = msgspec.structs.replace(found, state=State.VOID, until_s=until_s, applied=b"")
         reservations.write(connection, void)
+
+    def _reserved(self, found: Reservation) -> tuple[Redeemed, tuple[Posting, ...]]:
+        """What was decided and what it took away when this was reserved."""
+        decision = _DECISION.decode(self._books.vault.open(found.applied, found.tx.encode()))
+        return decision, _POSTINGS.decode(found.postings)
+
+    def _from_hold(
+        self,
+        connection: apsw.Connection,
+        found: Reservation,
+        debits: tuple[Posting, ...],
+        to: tuple[Posting, ...],
+        cause: tuple[str, ...],
+    ) -> None:
+        """Move what a reservation holds, and let go of it; `cause` ends with the entry's kind."""
+        held = accounts.hold(found.tx)
+        total_micro = sum(posting.amount_micro for posting in debits)
+        if total_micro:
+            postings = (Posting(held, total_micro), *to)
+            self._books.post(connection, cause, postings, kind=cause[-1], ref=found.scheme)
+            journal.close_account(connection, held)
+        facts.let_go(connection, found.tx)
+
+    def _put_back(
+        self, connection: apsw.Connection, scheme: str, shared: Applied, decision: Redeemed
+    ) -> tuple[Put, ...]:
+        """The shared records without this decision's part in them."""
+        mint = self._books.mint(scheme)
+        keys = Keys(records=tuple(record.key for record in shared.records))
+        return mint.put_back(decision, facts.read(connection, keys), self._books.at(mint))
 
     def _seal(self, tx: str, settled: Settled) -> bytes:
         return self._books.vault.seal(msgspec.json.encode(settled), tx.encode())
@@ -338,26 +372,3 @@ def payer_of(decision: Redeemed) -> str:
     """The account that pays; empty for bearer money."""
     ids = [flow.source.id for flow in decision.flows if flow.source.kind in {"payer", "credit"}]
     return ids[0] if ids else ""
-
-
-def _reduced(
-    decision: Redeemed, debits: tuple[Posting, ...], amount_micro: int
-) -> tuple[tuple[Posting, ...], dict[str, int]]:
-    """Credits and earnings of a capture below what was reserved.
-
-    `OutOfRange` above it, and where the money came from coins, which are not cut.
-    """
-    vendors = {flow.target.id for flow in decision.flows if flow.target.kind == "vendor"}
-    from_account = all(flow.source.kind in {"payer", "credit"} for flow in decision.flows)
-    reserved_micro = sum(posting.amount_micro for posting in debits)
-    if not 0 < amount_micro < reserved_micro or not from_account or len(vendors) != 1:
-        raise OutOfRange("capture_amount_fixed", "capture what was reserved, or void it")
-    (vendor_id,) = vendors
-    paid = [Posting(accounts.vendor(vendor_id), -amount_micro)]
-    rest_micro = reserved_micro - amount_micro
-    for debit in reversed(debits):  # what was borrowed goes back first
-        back_micro = min(rest_micro, debit.amount_micro)
-        rest_micro -= back_micro
-        if back_micro:
-            paid.append(Posting(debit.account, -back_micro))
-    return tuple(paid), {vendor_id: amount_micro}

@@ -111,6 +111,9 @@ class Mint:
     """Purposes of the Ed25519 keys that the issuer's ring must hold and publish."""
     sealing: ClassVar[tuple[str, ...]] = ()
     """Purposes of the symmetric keys that the issuer's ring must hold."""
+    shared: ClassVar[bytes] = b""
+    """Prefix of the records that many payments draw on. A reservation changes them at once and
+    holds none of them, so nobody waits for another's payment; `put_back` undoes its part."""
 
     def __init__(self, setting: Setting) -> None:
         """For one issuer."""
@@ -134,6 +137,14 @@ class Mint:
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
         """Decide, on the state that `recall` named; any refusal."""
+        raise NotImplementedError
+
+    def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
+        """The shared records of a reserved decision as they are once it is void.
+
+        `memory` has them as they stand now. Asked when it is reserved too: `Unsupported` for a
+        decision that could not be taken back is heard before anything is held.
+        """
         raise NotImplementedError
 
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:

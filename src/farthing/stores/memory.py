@@ -206,12 +206,14 @@ class MemoryMarks:
 
     def _claim(self, claim: Claim, until_s: int) -> None:
         row = self._outbox.get((claim.scheme, claim.key))
+        acked_order = claim.order if claim.moment == "before" else 0
         if row is None:
             self._rows += 1
-            self._outbox[claim.scheme, claim.key] = _Row(self._rows, claim, 0, until_s)
+            self._outbox[claim.scheme, claim.key] = _Row(self._rows, claim, acked_order, until_s)
         elif claim.order > row.claim.order:
             row.claim = claim
             row.until_s = max(row.until_s, until_s)
+            row.acked_order = max(row.acked_order, acked_order)
 
     def _take(self, take: Take) -> Held | Settled:
         answer = self._hold(take.hold)

@@ -96,10 +96,11 @@ PUT = """
 INSERT INTO records (key, value, until_s) VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, until_s = max(until_s, excluded.until_s)"""
 CLAIM = """
-INSERT INTO outbox (scheme, key, ord, value_micro, body, moment, until_s)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO outbox (scheme, key, ord, value_micro, body, moment, until_s, acked_ord)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, CASE ?6 WHEN 'before' THEN ?3 ELSE 0 END)
 ON CONFLICT (scheme, key) DO UPDATE SET ord = excluded.ord, value_micro = excluded.value_micro,
-    body = excluded.body, moment = excluded.moment, until_s = max(until_s, excluded.until_s)
+    body = excluded.body, moment = excluded.moment, until_s = max(until_s, excluded.until_s),
+    acked_ord = max(acked_ord, excluded.acked_ord)
 WHERE excluded.ord > ord"""
 PENDING = """
 SELECT row, scheme, key, ord, value_micro, body, moment FROM outbox

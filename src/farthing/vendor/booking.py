@@ -98,11 +98,9 @@ def confirm_of(
 def claims_of(paying: Paying) -> tuple[marks.Claim, ...]:
     """What the vendor will show the broker, at the moment that the route asks for.
 
-    Nothing where the broker has paid already.
+    What the broker has paid before the goods went out is a claim `before`: in the report only.
     """
-    if paying.endorsed is not None:
-        return ()
-    wanted = paying.priced.route.clearing
+    wanted = "before" if paying.endorsed is not None else paying.priced.route.clearing
     if wanted is None:
         return paying.taken.claims
     return tuple(

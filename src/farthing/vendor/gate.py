@@ -141,7 +141,9 @@ class Gate(Offering):
         )
         taken = till.take(payment, credential.offer, binding, memory, at)
         endorsed: Json = None
-        if earlier(priced.route.clearing or "batch", taken.moment) == "before":
+        # What a till claims nothing for was paid up front, unless its payload is the claim.
+        is_due = taken.claims or taken.moment == "before"
+        if is_due and earlier(priced.route.clearing or "batch", taken.moment) == "before":
             archive = till.archive(taken.claims)
             found = expect(marks.Memory, (yield marks.Read(keys=archive)))
             endorsed = till.endorse(payment, taken, found, at)

@@ -12,6 +12,7 @@ from farthing.schemes.contract import At, Offer, Setting, Till
 from farthing.vendor.booking import earlier
 from farthing.vendor.commands import Answer, Headers, Request
 from farthing.vendor.prices import Priced, Route
+from farthing.vendor.reserving import ORIGIN_TIMEOUT_S_MAX
 from farthing.wire import dialects
 from farthing.wire.offers import CHALLENGE_LIFE_S, Tender, target_of
 
@@ -52,6 +53,11 @@ class Offering:
             raise Misconfigured("clearing_unsupported", f"{scheme} is never cleared {moment!r}")
         if moment == "before" and not route.hold:
             raise Misconfigured("hold_needed", "what clears before the goods go out is held")
+        if moment == "before" and route.origin_timeout_s > ORIGIN_TIMEOUT_S_MAX:
+            raise Misconfigured(
+                "origin_timeout_too_long",
+                f"the broker reserves for a minute; give the site {ORIGIN_TIMEOUT_S_MAX} s",
+            )
 
     def tender(self, request: Request, priced: Priced, at: At) -> Tender:
         """The offers for this request, in the vendor's order."""

@@ -14,6 +14,9 @@ from farthing.errors import Broken, Refusal, Unavailable, Undecided, by_name
 from farthing.schemes.contract import Json
 from farthing.vendor.commands import AskBroker, GateCommand
 
+# A reservation lives for 60 s: the site has answered, and the capture arrived, before it ends.
+ORIGIN_TIMEOUT_S_MAX = 45
+
 Calls = Generator[GateCommand, object, "Reserved"]
 
 

@@ -19,7 +19,7 @@ from farthing.errors import Refusal
 from farthing.schemes import registry
 from farthing.wallet.app import Wallet, open_wallet
 from farthing.wire import mpp
-from tests.integration.crash.fleet import PAGES, PASSPHRASE
+from tests.integration.crash.fleet import HELD_AREAS, PAGES, PASSPHRASE
 from tests.integration.crash.sizes import size
 
 PAUSE_S = 0.1  # after a failure, before the same page is asked for again
@@ -61,7 +61,8 @@ class Diary:
 
 def url_of(gate: str, folder: Path, number: int) -> str:
     """Each number is a page of its own to the gate; the origin does not look at the query."""
-    return f"{gate}/pages/{number % PAGES}.html?{folder.name}={number}"
+    area = HELD_AREAS[number % len(HELD_AREAS)]
+    return f"{gate}/{area}/{number % PAGES}.html?{folder.name}={number}"
 
 
 def buy(wallet: Wallet, diary: Diary, url: str, number: int) -> bool:

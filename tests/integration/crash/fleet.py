@@ -54,7 +54,21 @@ path = "/kept/*"
 price = "200u"
 replay_body = true
 origin_timeout_s = 1
+
+[[route]]
+path = "/now/*"
+price = "200u"
+clearing = "before"
+origin_timeout_s = 1
+
+[[route]]
+path = "/soon/*"
+price = "200u"
+clearing = "during"
+origin_timeout_s = 1
 """
+AREAS = ("pages", "now", "soon", "sure", "kept")
+HELD_AREAS = AREAS[:3]  # whose pages cost nothing where the site fails; one for each moment
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -236,7 +250,7 @@ class Fleet:
             folder,
             workers=WORKERS,
         )
-        for area in ("pages", "sure", "kept"):
+        for area in AREAS:
             (site / area).mkdir(parents=True)
             for number in range(PAGES):
                 (site / area / f"{number}.html").write_text(page(area, number))

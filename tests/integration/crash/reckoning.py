@@ -72,7 +72,8 @@ def require_acknowledged(buyer: Buyer, purse: Purse) -> None:
         number = line["number"]
         url, reference = _find(done, buyer.name, number)
         assert reference == line["reference"], url
-        body = page("pages", int(url.rpartition("/")[2].partition(".")[0]))
+        area, name = url.rsplit("/", 2)[1:]
+        body = page(area, int(name.partition(".")[0]))
         assert line["sha256"] == hashlib.sha256(body.encode()).hexdigest(), url
 
 

@@ -19,6 +19,7 @@ from farthing.marks import (
     Mark,
     Marks,
     Memory,
+    Moment,
     Once,
     Place,
     Read,
@@ -113,14 +114,14 @@ def hold(k: str, *marks: Mark, now_s: int = NOW_S, **others: Any) -> Hold:
     )
 
 
-def claim(key: bytes, order: int = 1, scheme: str = "payword") -> Claim:
+def claim(key: bytes, order: int = 1, scheme: str = "payword", moment: Moment = "batch") -> Claim:
     return Claim(
         scheme=scheme,
         key=key,
         order=order,
         value_micro=100 * order,
         body=b'{"order":%d}' % order,
-        moment="batch",
+        moment=moment,
     )
 
 

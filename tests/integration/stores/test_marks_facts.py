@@ -136,6 +136,17 @@ def test_the_tally_tells_what_is_earned_and_what_is_pending(bench: Bench) -> Non
     )
 
 
+def test_what_the_broker_has_paid_before_is_counted_and_never_pending(bench: Bench) -> None:
+    send(bench, "p", claim(b"a", 3), claim(b"b", 1))
+    settled = (claim(b"a", 5, moment="before"), claim(b"c", 1, moment="before"))
+    send(bench, "q", *settled)
+    assert [row[1].key for row in pending(bench)] == [b"b"]
+    (total,) = bench.do(Tally())
+    assert (total.earned_micro, total.pending_micro) == (700, 100)
+    send(bench, "r", claim(b"a", 6))
+    assert [(row[1].key, row[1].order) for row in pending(bench)] == [(b"a", 6), (b"b", 1)]
+
+
 def test_serials_are_leased_once(bench: Bench) -> None:
     leases = [("s", 10), ("s", 1), ("t", 5), ("s", 3)]
     firsts = [bench.do(LeaseSerials(series=series, count=count)) for series, count in leases]

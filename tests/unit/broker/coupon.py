@@ -9,7 +9,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto.mac import mac, require_equal
-from farthing.errors import Expired, Misconfigured, Replayed
+from farthing.errors import Expired, Misconfigured, Overlimit, Replayed, Unsupported
 from farthing.marks import Advance, Delete, Keys, Memory, Once, Put
 from farthing.schemes.contract import (
     Account,
@@ -188,6 +188,58 @@ class ChequeMint(Mint):
         return Redeemed(flows=(flow,), marks=(mark,), paid_micro=flow.amount_micro)
 
 
+class PotMint(Mint):
+    """One pot for all: what payers put in, vendors draw on."""
+
+    traits = traits("pot")
+    shared = b"pot/left/"
+
+    def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
+        return Checked(operation=operation, message=message, account=account)
+
+    def recall(self, checked: Checked) -> Keys:
+        return Keys(records=(POT,))
+
+    def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
+        left, micro = int(memory.records.get(POT, b"0")), checked.message["micro"]
+        due = ((LAPSES_AT_S, POT),)
+        if checked.operation == "issue":
+            payer = End(kind="payer", id=checked.account.id)
+            flow = Flow(source=payer, target=_OUT, amount_micro=micro)
+            return Issued(flows=(flow,), records=(_left(left + micro),), due=due, answer="in")
+        if micro > left:
+            raise Overlimit("pot_empty")
+        vendor = End(kind="vendor", id=checked.account.id)
+        return Redeemed(
+            flows=(Flow(source=_OUT, target=vendor, amount_micro=micro),),
+            marks=(Once(id=b"pot/" + checked.message["id"].encode(), until_s=at.now_s + KEPT_S),),
+            records=(_left(left - micro),),
+            due=due,
+            paid_micro=micro,
+        )
+
+    def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
+        assert isinstance(applied, Redeemed)
+        if applied.paid_micro == NOT_RESERVED_MICRO:
+            raise Unsupported("pot_stays_open")
+        return (_left(int(memory.records[POT]) + applied.paid_micro),)
+
+    def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
+        if not int(value):
+            return None
+        flow = Flow(source=_OUT, target=End(kind="breakage"), amount_micro=int(value))
+        return Applied(flows=(flow,), records=(_left(0),))
+
+
+POT = b"pot/left/all"
+LAPSES_AT_S = 1_800_000_000 + 5_000
+NOT_RESERVED_MICRO = 77
+
+
+def _left(micro: int) -> Put:
+    return Put(key=POT, value=str(micro).encode(), until_s=LAPSES_AT_S + KEPT_S)
+
+
 def _tab(checked: Checked) -> bytes:
     claim: dict[str, Any] = checked.message
     return f"tab/{claim['payer']}/{checked.account.id}".encode()
@@ -226,4 +278,5 @@ def mints(ring: MemoryRing) -> dict[str, Mint]:
         "coupon": CouponMint(setting),
         "tab": TabMint(setting),
         "cheque": ChequeMint(setting),
+        "pot": PotMint(setting),
     }

@@ -78,6 +78,37 @@ def test_a_refund_to_credit_pays_the_debt_first() -> None:
     assert made[1:] == (Posting("liability/payer/bob", -40), Posting("asset/credit/bob", -20))
 
 
+def test_what_is_given_back_goes_where_it_came_from_the_last_part_first() -> None:
+    debits = (Posting("liability/payer/bob", 50), Posting("asset/credit/bob", 10))
+    given = clearing.backs_of(debits, purses(asset__credit__bob=10))
+    assert given == (Posting("asset/credit/bob", -10), Posting("liability/payer/bob", -50))
+
+
+def test_credit_that_was_repaid_meanwhile_is_given_back_as_money() -> None:
+    debits = (Posting("asset/credit/bob", 10), Posting("asset/credit/bob", 20))
+    given = clearing.backs_of(debits, purses(asset__credit__bob=25))
+    assert given == (
+        Posting("asset/credit/bob", -20),
+        Posting("asset/credit/bob", -5),
+        Posting("liability/payer/bob", -5),
+    )
+
+
+def test_a_smaller_charge_gives_back_what_was_borrowed_first() -> None:
+    flows = [flow(End(kind="credit", id="bob"), VENDOR, 60)]
+    debits = (Posting("liability/payer/bob", 50), Posting("asset/credit/bob", 10))
+    paid, earned = clearing.reduced(flows, debits, 45, purses(asset__credit__bob=10))
+    assert earned == {"v7": 45}
+    assert paid == (
+        Posting("liability/vendor/v7", -45),
+        Posting("asset/credit/bob", -10),
+        Posting("liability/payer/bob", -5),
+    )
+    for micro in (0, 60, 61):
+        with pytest.raises(OutOfRange, match="capture_amount_fixed"):
+            clearing.reduced(flows, debits, micro, purses())
+
+
 def test_an_amount_out_of_range_is_refused_and_nothing_is_posted_for_zero() -> None:
     assert clearing.postings_of([flow(PAYER, VENDOR, 0)], "coupon", purses()) == ()
     for micro in (-1, PAYMENT_MICRO_MAX + 1):

@@ -49,6 +49,19 @@ def test_records_are_read_by_key_and_by_prefix() -> None:
     assert facts.read(db, Keys(records=(b"s/b/1", b"s/b/2"))).records == {b"s/b/1": b"s/b/1"}
 
 
+def test_what_payments_share_is_parted_from_what_is_their_own() -> None:
+    own, shared = (
+        Put(key=b"s/used/1", value=b"", until_s=9),
+        Put(key=b"s/pool/1", value=b"", until_s=9),
+    )
+    due = ((5, b"s/pool/1"), (6, b"s/used/1"))
+    applied = Applied(marks=ONCE.marks, records=(own, shared), due=due)
+    mine, ours = facts.parted(applied, b"s/pool/")
+    assert (mine.marks, mine.records, mine.due) == (ONCE.marks, (own,), (due[1],))
+    assert (ours.marks, ours.records, ours.due) == ((), (shared,), (due[0],))
+    assert facts.parted(applied, b"") == (applied, Applied())
+
+
 def test_what_is_held_is_busy_for_readers_and_writers() -> None:
     db = connection()
     facts.hold(db, [b"s/1", b"s/c", b"s/a/1"], "tx_1")

@@ -39,7 +39,7 @@ def test_supported_names_every_scheme(tmp_path: Path) -> None:
     async def talk(callers: Callers) -> None:
         answer = await callers.get("nobody", "/supported")
         methods = [kind["extra"]["method"] for kind in answer["kinds"]]
-        assert methods == ["coupon", "tab", "cheque"]
+        assert methods == ["coupon", "tab", "cheque", "pot"]
         assert answer["kinds"][0]["network"] == NETWORK
         assert answer["signers"] == {"farthing:*": ["ed25519:root"]}
 

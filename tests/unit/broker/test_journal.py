@@ -54,6 +54,17 @@ def test_a_refused_entry_leaves_no_trace() -> None:
     assert journal.find(db, (2).to_bytes(16, "big")) is None
 
 
+def test_an_account_is_closed_only_when_nothing_is_on_it() -> None:
+    db = connection()
+    held = accounts.hold("tx_1")
+    post(db, 2, (ALICE, 30), (held, -30))
+    journal.close_account(db, held)
+    assert journal.balance(db, held) == -30
+    post(db, 3, (held, 30), (BOB, -30))
+    journal.close_account(db, held)
+    assert held not in journal.balances(db)
+
+
 def test_an_entry_id_is_used_once() -> None:
     db = connection()
     with pytest.raises(apsw.ConstraintError):

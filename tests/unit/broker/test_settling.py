@@ -271,6 +271,23 @@ def test_what_lapsed_under_no_reservation_any_more_is_tried_again(tmp_path: Path
     with_coupon(tmp_path, talk)
 
 
+def test_credit_that_is_repaid_under_a_reservation_comes_back_as_money(tmp_path: Path) -> None:
+    async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
+        await desk.open("bob", credit_limit_micro=100)
+        settling, v7 = desk.engine.settling, desk.account("v7")
+        asked = Payment(scheme="tab", payload={"payer": "bob", "index": 60}, amount_micro=60)
+        await settling.settle(asked, v7, "void")
+        assert desk.balance(accounts.credit("bob")) == 60
+        await desk.top_up("bob", 90, "bank-bob")
+        assert desk.balance(accounts.credit("bob")) == 0
+        desk.now_s += RESERVED_S
+        await desk.engine.tick()
+        assert desk.balance(accounts.payer("bob")) == -90
+        assert desk.balance(accounts.credit("bob")) == 0
+
+    with_coupon(tmp_path, talk)
+
+
 def test_thirty_two_at_once_on_one_coupon_pay_once(tmp_path: Path) -> None:
     async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
         callers = [desk.account("v7"), desk.account("v8")] * 16

@@ -170,7 +170,7 @@ def test_behind_a_trusted_terminator_realm_and_scheme_are_the_payers(tmp_path: P
         ("vendor.json", "{", "vendor_malformed"),
         ("vendor.json", '{"vendor_id": 1}', "vendor_malformed"),
         ("prices.toml", "[[route]]\npath = 1", "prices_malformed"),
-        ("prices.toml", PRICES + 'clearing = "before"', "clearing_unsupported"),
+        ("prices.toml", PRICES + 'clearing = "before"\nhold = false', "hold_needed"),
         ("prices.toml", PRICES + 'accept = ["payword"]\nprice="150u"', "prices_not_toml"),
         ("prices.toml", PRICES + '[millicent]\nprotocol = "open"', "protocol_unknown"),
         ("prices.toml", PRICES + "[millicent]\nrenew_fee_e4 = 10000", "fee_out_of_range"),

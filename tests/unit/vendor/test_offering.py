@@ -1,5 +1,8 @@
 """What a gate offers, what it may promise, and how it says no."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from farthing import errors
@@ -7,6 +10,7 @@ from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
 from farthing.schemes.contract import Dialect, Json
 from farthing.vendor.offering import URL_CHARS_MAX, Offering, setting_for
 from farthing.vendor.prices import Route
+from farthing.vendor.reserving import ORIGIN_TIMEOUT_S_MAX
 from tests.kit.parties import VENDOR, setting_of
 from tests.kit.shop import (
     DIALECTS,
@@ -107,12 +111,29 @@ def test_a_price_that_a_scheme_cannot_express_is_out_of_range() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_scheme_that_is_never_settled_cannot_clear_before(scheme: str) -> None:
+def test_every_scheme_clears_at_any_moment(scheme: str) -> None:
     gate = Shop().gate
-    for clearing in (None, "during", "batch"):
+    for clearing in (None, "before", "during", "batch"):
         gate.verify_route(scheme, route(clearing=clearing), 200)
-    with pytest.raises(Misconfigured, match="clearing_unsupported"):
-        gate.verify_route(scheme, route(clearing="before"), 200)
+
+
+def test_a_scheme_that_is_never_settled_cannot_clear_before() -> None:
+    gate = Shop().gate
+    till: Any = gate.tills["payword"]
+    till.traits = msgspec.structs.replace(till.traits, moments=("batch",))
+    for clearing in ("before", "during"):
+        with pytest.raises(Misconfigured, match="clearing_unsupported"):
+            gate.verify_route("payword", route(clearing=clearing), 200)
+
+
+def test_what_clears_before_is_held_and_its_site_answers_while_it_is_reserved() -> None:
+    gate = Shop().gate
+    with pytest.raises(Misconfigured, match="hold_needed"):
+        gate.verify_route("millicent", route(clearing="before", hold=False), 200)
+    slow = route(clearing="before", origin_timeout_s=ORIGIN_TIMEOUT_S_MAX + 1)
+    with pytest.raises(Misconfigured, match="origin_timeout_too_long"):
+        gate.verify_route("millicent", slow, 200)
+    gate.verify_route("millicent", route(origin_timeout_s=600), 200)
 
 
 def test_options_are_those_of_the_scheme() -> None:

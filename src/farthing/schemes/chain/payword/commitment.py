@@ -41,7 +41,6 @@ TRAITS = Traits(
     credit=True,
     needs_list=False,
     latest="batch",
-    moments=("during", "batch"),
     payer_loss_max="one jump that a dishonest vendor does not deliver",
     vendor_loss_max="what it accepts above the certificate's limit",
     broker_loss_max="the limit, for each vendor and day until the hot list is everywhere",

@@ -72,7 +72,7 @@ class Application(
 
 
 class ClaimMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`redeem`: the commitment and the last word of one chain."""
+    """`redeem`: the commitment and the last word of each chain that is claimed."""
 
     commitment: Commitment
     links: tuple[Link, ...]
@@ -150,18 +150,20 @@ class PaywordMint(Mint):
         # As early as the vendor may have taken it: a certificate that ended later that day counts.
         verify_certificate(certificate, self.setting.ring, commitment.day * DAY_S - SKEW_S)
         verify_commitment(commitment)
-        if len(claim.links) != 1:
-            raise Unfit("one_link_a_claim", "claim each chain by itself")
-        denomination, index, text = claim.links[0]
+        claimed = {denomination for denomination, _, _ in claim.links}
+        if not claim.links or len(claimed) != len(claim.links):
+            raise Unfit("denomination_repeated", "one link for each chain")
         roots = {value: (length, root) for value, length, root in commitment.chains}
-        if denomination not in roots:
+        if not claimed <= roots.keys():
             raise OutOfRange("denomination_unknown", "the commitment has no such chain")
-        length, root = roots[denomination]
-        if not 0 < index <= length:
-            raise OutOfRange("chain_index_above_length", f"this chain has {length} links")
+        for denomination, index, _ in claim.links:
+            if not 0 < index <= roots[denomination][0]:
+                length = roots[denomination][0]
+                raise OutOfRange("chain_index_above_length", f"this chain has {length} links")
         key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
-        word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
-        chain.verify_word(key, word, index, codec.unb64u(root), 0)
+        for denomination, index, text in claim.links:
+            word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
+            chain.verify_word(key, word, index, codec.unb64u(roots[denomination][1]), 0)
         return claim
 
     def recall(self, checked: Checked) -> Keys:
@@ -170,7 +172,7 @@ class PaywordMint(Mint):
         if isinstance(message, ClaimMessage):
             commitment = message.commitment
             return Keys(
-                counters=(counter_id(commitment.id, message.links[0][0]),),
+                counters=tuple(counter_id(commitment.id, link[0]) for link in message.links),
                 records=(*_slot_keys(commitment), _payer_key(commitment.certificate.payer)),
             )
         if isinstance(message, Revocation):
@@ -222,12 +224,18 @@ class PaywordMint(Mint):
 
     def _bill(self, claim: ClaimMessage, memory: Memory) -> Redeemed:
         commitment = claim.commitment
-        denomination, index, text = claim.links[0]
-        mark_id = counter_id(commitment.id, denomination)
-        place = memory.counters.get(mark_id)
-        last = place.to if place is not None else 0
-        due_micro = denomination * max(0, index - last)
-        if due_micro == 0:
+        until_s = commitment.ends_at_s + SUBMIT_S + DISPUTE_S
+        due_micro = 0
+        marks: list[Advance] = []
+        for denomination, index, text in claim.links:
+            mark_id = counter_id(commitment.id, denomination)
+            place = memory.counters.get(mark_id)
+            last = place.to if place is not None else 0
+            if index > last:
+                due_micro += denomination * (index - last)
+                link = codec.unb64u(text)
+                marks.append(Advance(id=mark_id, over=last, to=index, link=link, until_s=until_s))
+        if not marks:
             return Redeemed(answer={"paidMicro": 0})
         slots, own_id = _slot_keys(commitment), commitment.id.encode()
         if any(memory.records.get(key, own_id) != own_id for key in slots):
@@ -235,7 +243,6 @@ class PaywordMint(Mint):
         payer = memory.records.get(_payer_key(commitment.certificate.payer))
         if payer is None:
             raise Revoked("certificate_unknown", "this broker keeps no such payer any more")
-        until_s = commitment.ends_at_s + SUBMIT_S + DISPUTE_S
         return Redeemed(
             flows=(
                 Flow(
@@ -244,9 +251,7 @@ class PaywordMint(Mint):
                     amount_micro=due_micro,
                 ),
             ),
-            marks=(
-                Advance(id=mark_id, over=last, to=index, link=codec.unb64u(text), until_s=until_s),
-            ),
+            marks=tuple(marks),
             records=tuple(Put(key=key, value=own_id, until_s=until_s) for key in slots),
             answer={"paidMicro": due_micro},
             paid_micro=due_micro,

@@ -199,6 +199,17 @@ class PaywordTill(Till):
             for denomination, length, root in commitment.chains
         }
 
+    def endorse(self, payment: Payment, taken: Taken, memory: Memory, at: At) -> Json:
+        """One claim message for every chain that this payment uses."""
+        messages = [
+            super(PaywordTill, self).endorse(
+                payment, msgspec.structs.replace(taken, claims=(claim,)), memory, at
+            )
+            for claim in taken.claims
+        ]
+        links = [link for message in messages for link in message["links"]]
+        return messages[0] | {"links": links}
+
     def archive(self, claims: tuple[Claim, ...]) -> Keys:
         """The commitments of these claims."""
         ids = {claim.key[len(b"payword") : -8] for claim in claims}

@@ -11,7 +11,7 @@ from hmac import compare_digest
 import msgspec
 
 from farthing import codec
-from farthing.errors import Denied, Forged, OutOfRange, Replayed, Unfit, WrongVendor
+from farthing.errors import Denied, Forged, OutOfRange, Replayed, Unfit, Unsupported, WrongVendor
 from farthing.marks import Delete, Keys, Memory, Put
 from farthing.schemes.contract import (
     Account,
@@ -35,6 +35,7 @@ from farthing.schemes.mac.millicent.orders import (
     CASH_OUTS,
     LICENCES,
     ORDERS,
+    POOL_PREFIX,
     POOLS,
     Burned,
     CashOut,
@@ -44,6 +45,7 @@ from farthing.schemes.mac.millicent.orders import (
     Sale,
     kept_until_s,
     licence_prefix,
+    pool_expiry_s,
     pool_key,
     used_key,
 )
@@ -70,6 +72,7 @@ class MillicentMint(Mint):
 
     traits = TRAITS
     sealing = (own_scrip.OWN_KEY,)
+    shared = POOL_PREFIX
 
     def found(self, at: At) -> Applied | None:
         """The licence that the broker grants itself, for scrip of its own."""
@@ -344,6 +347,19 @@ class MillicentMint(Mint):
             ),
             answer=answer,
         )
+
+    def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
+        """The pool with the price in it again; `Unsupported` for a renewal, which moves value."""
+        assert isinstance(applied, Redeemed), "only payments are reserved"
+        if len(memory.records) != 1:
+            raise Unsupported("settle_unsupported", "a renewal is claimed in batches")
+        ((key, value),) = memory.records.items()
+        pool = POOLS.read(value)
+        freed = msgspec.structs.replace(
+            pool, redeemed_micro=pool.redeemed_micro - applied.paid_micro
+        )
+        until_s = kept_until_s(pool_expiry_s(key))
+        return (Put(key=key, value=codec.canonical(freed), until_s=until_s),)
 
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """What is left in a pool is breakage, what is left on a shelf the broker's loss."""

@@ -29,6 +29,7 @@ from farthing.schemes.mac.millicent.scrip import (
 _SERIES = re.compile(r"[0-9a-f]{10}")
 _RANGE = re.compile(r"[0-9a-f]{4}")
 
+POOL_PREFIX = b"millicent/pool/"
 SUBMIT_S = DAY_S  # a vendor may still claim this long after the scrip's grace has ended
 
 
@@ -156,7 +157,12 @@ def licence_prefix(vendor: str) -> bytes:
 
 def pool_key(vendor: str, expires_at_s: int) -> bytes:
     """Where the value sold for a vendor with this expiry is recorded."""
-    return f"millicent/pool/{vendor}/{expires_at_s:012d}".encode()
+    return POOL_PREFIX + f"{vendor}/{expires_at_s:012d}".encode()
+
+
+def pool_expiry_s(key: bytes) -> int:
+    """The expiry that a pool's key names."""
+    return int(key.rsplit(b"/", 1)[1])
 
 
 def used_key(vendor: str, serial: str) -> bytes:

@@ -70,7 +70,6 @@ TRAITS = Traits(
     credit=False,
     needs_list=False,
     latest="batch",
-    moments=("during", "batch"),
     payer_loss_max="scrip held, and one purchase a dishonest vendor does not deliver",
     vendor_loss_max="nothing: it checks its own money",
     broker_loss_max="the licensed quota, if the vendor's key leaks",

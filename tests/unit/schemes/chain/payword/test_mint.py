@@ -157,12 +157,12 @@ def test_an_index_outside_the_chain_is_out_of_range(index: int) -> None:
         scene.broker.redeem(message)
 
 
-def test_a_claim_is_for_one_chain_of_the_commitment() -> None:
+def test_a_claim_is_for_chains_of_the_commitment() -> None:
     scene = Scene()
     hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
     message = claim_of(hand, 7)
-    for links in ([], [hand.link(7), hand.link(1, 2500)]):
-        with pytest.raises(Unfit, match="one_link_a_claim"):
+    for links in ([], [hand.link(7), hand.link(8)]):
+        with pytest.raises(Unfit, match="denomination_repeated"):
             scene.broker.redeem(message | {"links": links})
     with pytest.raises(OutOfRange, match="denomination_unknown"):
         scene.broker.redeem(message | {"links": [[200, *hand.link(7)[1:]]]})
@@ -170,6 +170,26 @@ def test_a_claim_is_for_one_chain_of_the_commitment() -> None:
         scene.broker.redeem(message | {"links": [[2500, 2, hand.link(2)[2]]]})
     assert scene.broker.redeem(message) == 700
     assert scene.broker.redeem(claim_of(hand, 2, 2500)) == 5000
+
+
+def test_one_claim_pays_every_chain_that_it_names_and_each_word_once() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
+    both = claim_of(hand, 7) | {"links": [hand.link(7), hand.link(1, 2500)]}
+    assert scene.broker.redeem(both) == 3200
+    assert scene.broker.redeem(both) == 0
+    more = claim_of(hand, 7) | {"links": [hand.link(5), hand.link(3, 2500)]}
+    assert scene.broker.redeem(more) == 5000
+    assert scene.broker.redeem(claim_of(hand, 8)) == 100
+
+
+def test_one_false_word_of_several_pays_nothing() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
+    false = claim_of(hand, 7) | {"links": [hand.link(7), [2500, 2, hand.link(2)[2]]]}
+    with pytest.raises(Forged):
+        scene.broker.redeem(false)
+    assert scene.broker.balances == {}
 
 
 def test_a_vendor_claims_its_own_payments_only() -> None:

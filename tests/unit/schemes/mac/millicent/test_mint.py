@@ -13,9 +13,11 @@ from farthing.errors import (
     Replayed,
     Unavailable,
     Unfit,
+    Unsupported,
     WrongVendor,
 )
-from farthing.schemes.contract import Json, Operation
+from farthing.marks import Memory, Put
+from farthing.schemes.contract import Json, Operation, Redeemed
 from farthing.schemes.mac.millicent.claims import ClaimBody, claim_mac
 from farthing.schemes.mac.millicent.orders import Pool, pool_key
 from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES
@@ -286,6 +288,35 @@ def test_a_pool_lapses_once() -> None:
     value = scene.broker.records[key]
     assert codec.Reader(Pool).read(value).rest_micro == 0
     assert scene.broker.mint.lapse(key, value, scene.clock.at()) is None
+
+
+def test_a_reserved_payment_is_put_back_into_its_pool_as_it_stands_by_then() -> None:
+    scene = Scene()
+    piece, other = scene.buy(1000), scene.buy(1000)
+    mint, vendor = scene.broker.mint, vendor_account()
+    claim = claim_of("0000000001000000", 300, piece.expires_at_s)
+    checked = mint.check("redeem", claim, vendor, scene.clock.at())
+    reserved = mint.apply(checked, Memory(records=scene.broker.records), scene.clock.at())
+    (pool_put,) = (record for record in reserved.records if record.key.startswith(mint.shared))
+    assert isinstance(pool_put, Put)
+    scene.broker.records[pool_put.key] = pool_put.value
+    scene.payer.spend(scene.vendor, other, 200)
+    assert scene.clear() == 200
+    memory = Memory(records={pool_put.key: scene.broker.records[pool_put.key]})
+    (put,) = mint.put_back(reserved, memory, scene.clock.at())
+    pool = codec.Reader(Pool).read(put.value)
+    assert (pool.sold_micro, pool.redeemed_micro) == (2000, 200)
+    assert put.until_s == pool_put.until_s
+
+
+def test_a_renewal_is_not_reserved() -> None:
+    scene = Scene()
+    at, later_s = scene.clock.at(), scene.buy(1000).expires_at_s
+    memory = Memory(
+        records={pool_key("news", later_s): b"{}", pool_key("news", later_s + 1): b"{}"}
+    )
+    with pytest.raises(Unsupported, match="settle_unsupported"):
+        scene.broker.mint.put_back(Redeemed(), memory, at)
 
 
 def test_no_record_is_dropped_while_it_may_matter() -> None:
