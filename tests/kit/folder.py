@@ -33,6 +33,10 @@ path = "/sold/**"
 price = "{PRICE_MICRO}u"
 methods = ["GET", "HEAD", "POST", "PUT"]
 origin_timeout_s = 2
+[[route]]
+path = "/bound/**"
+price = "{PRICE_MICRO}u"
+bind_body = true
 """
 
 
@@ -108,6 +112,7 @@ class Folder:
             host="",
             path_query=path,
             target=received.target or target_of(method, path),
+            body_digest=received.body_digest,
         )
         at = At(now_s=int(time.time()), entropy=secrets.token_bytes(64))
         paid = self._purse.pay(self.piece(), received.offer, binding, at)

@@ -1,5 +1,6 @@
 """A gate before one site, driven command by command over any store, and payers who buy there."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -133,8 +134,10 @@ class Shop:
             case _:
                 return self.store.do_now(command)
 
-    def get(self, *headers: tuple[str, str], path: str = PATH, method: str = "GET") -> Answer:
-        return self.run(self.walk(asking(*headers, path=path, method=method)))
+    def get(
+        self, *headers: tuple[str, str], path: str = PATH, method: str = "GET", body: bytes = b""
+    ) -> Answer:
+        return self.run(self.walk(asking(*headers, path=path, method=method, body=body)))
 
     def start(self, *headers: tuple[str, str], path: str = PATH, method: str = "GET") -> "Walking":
         """A request that is served command by command."""
@@ -240,8 +243,9 @@ def asking(
     method: str = "GET",
     host: str = HOST,
     secure: bool = True,
+    body: bytes = b"",
 ) -> Request:
-    """A request with these headers."""
+    """A request with these headers, and this body where the route binds it."""
     return Request(
         method=method,
         scheme="https" if secure else "http",
@@ -249,6 +253,7 @@ def asking(
         path=path.partition("?")[0],
         path_query=path,
         headers=tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers),
+        body_digest=hashlib.sha256(body).digest() if body else b"",
         secure=secure,
     )
 
@@ -288,9 +293,10 @@ class Buyer:
         instrument: Instrument | None = None,
         path: str = PATH,
         method: str = "GET",
+        body: bytes = b"",
     ) -> Payment:
         """Ask, and pay the offer in this scheme."""
-        asked = self.shop.get(path=path, method=method)
+        asked = self.shop.get(path=path, method=method, body=body)
         received = next(r for r in received_in(asked, dialect) if r.offer.scheme == self.scheme)
         return self.answer(received, instrument or self.instrument(), path=path, method=method)
 
@@ -304,6 +310,7 @@ class Buyer:
             host=HOST,
             path_query=path,
             target=received.target or target_of(method, path),
+            body_digest=received.body_digest,
         )
         paid = self.purse.pay(instrument, received.offer, binding, self.shop.clock.at())
         assert isinstance(paid, Paid)

@@ -18,12 +18,12 @@ from pathlib import Path
 import msgspec
 
 from farthing import marks
-from farthing.errors import BadRequest, Misconfigured, Refusal, TooLarge
+from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
 from farthing.schemes.contract import Setting
 from farthing.stores.keys import KeyRing
 from farthing.stores.sqlite import SqliteMarks
-from farthing.vendor import clearing, endpoints, lists
+from farthing.vendor import bodies, clearing, endpoints, lists
 from farthing.vendor.asgi import App as AsgiApp
 from farthing.vendor.asgi import (
     Receive,
@@ -226,7 +226,16 @@ class Vendor:
         if priced is None:
             await app(origin_scope(scope), receive, send)
             return
-        walk = self.gate.serve(request_of(scope), priced)
+        request = request_of(scope)
+        if priced.route.bind_body:
+            try:
+                digest, receive = await bodies.bind(scope, receive)
+            except Refusal as wrong:
+                refused = self.gate.refuse(request, wrong, now(), value_moved=True)
+                await send_answer(send, refused, method=request.method)
+                return
+            request = msgspec.structs.replace(request, body_digest=digest)
+        walk = self.gate.serve(request, priced)
         await Serving(app, scope, receive, send).run(self.exchange(walk))
 
     async def _door(self, scope: Scope, receive: Receive) -> Answer | None:
@@ -242,7 +251,7 @@ class Vendor:
         if not path.startswith(endpoints.PREFIX) or method != "POST":
             return None
         require_private(request_of(scope))
-        body = await _read_body(receive)
+        body = await bodies.read(scope, receive, endpoints.BODY_BYTES_MAX)
         walk = self.doors.outcome(body)
         if path != endpoints.OUTCOME_PATH:
             operation, _, scheme = path.removeprefix(endpoints.PREFIX).partition("/")
@@ -252,20 +261,3 @@ class Vendor:
         if exchange.cancelled:
             raise asyncio.CancelledError
         return answer
-
-
-async def _read_body(receive: Receive) -> bytes:
-    """The request's body; `TooLarge` past the limit of our doors."""
-    parts: list[bytes] = []
-    size_bytes = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("request_cut_short", "the connection closed within the body")
-        part: bytes = message.get("body", b"")
-        size_bytes += len(part)
-        if size_bytes > endpoints.BODY_BYTES_MAX:
-            raise TooLarge("too_large", f"at most {endpoints.BODY_BYTES_MAX} bytes here")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)

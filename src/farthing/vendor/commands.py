@@ -27,6 +27,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     path_query: str
     headers: Headers
     """Names in lower case."""
+    body_digest: bytes = b""
+    """SHA-256 of the body on a route that binds it; empty without a body, and everywhere else."""
     secure: bool = True
     """Whether nobody on the way can read it: over https, or from this very machine."""
 

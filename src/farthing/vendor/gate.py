@@ -19,6 +19,7 @@ from farthing.errors import (
     HeaderTooLarge,
     Refusal,
     Reused,
+    Unsolicited,
     Unsupported,
 )
 from farthing.schemes import registry
@@ -91,6 +92,8 @@ class Gate(Offering):
             target=target_of(request.method, request.path_query),
             tender=partial(self.tender, request, priced, at),
         )
+        if credential.body_digest != request.body_digest:
+            raise Unsolicited("challenge_for_another_body", "this offer was made for another body")
         try:
             mpp.require_current(credential, now_s=at.now_s)
         except Expired:
@@ -138,6 +141,7 @@ class Gate(Offering):
             host=request.host,
             path_query=request.path_query,
             target=target_of(request.method, request.path_query),
+            body_digest=request.body_digest,
         )
         taken = till.take(payment, credential.offer, binding, memory, at)
         endorsed: Json = None

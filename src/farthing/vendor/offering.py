@@ -68,6 +68,7 @@ class Offering:
             url=_url(request, realm),
             target=target_of(request.method, request.path_query),
             expires_at_s=at.now_s + CHALLENGE_LIFE_S,
+            body_digest=request.body_digest,
             description=priced.route.description,
         )
 

@@ -63,9 +63,9 @@ class Paying(msgspec.Struct, frozen=True, kw_only=True):
         return f"Paying({self.taken!r})"
 
 
-def target_hash(request: Request, body_digest: bytes = b"") -> bytes:
+def target_hash(request: Request) -> bytes:
     """What a payment digest says about the request, 32 bytes."""
-    return _target_hash(request.method, request.host, request.path_query, body_digest)
+    return _target_hash(request.method, request.host, request.path_query, request.body_digest)
 
 
 @lru_cache(maxsize=TARGETS_CACHED)

@@ -47,6 +47,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """False for an origin that cannot fail: one commit instead of two."""
     replay_body: bool = False
     """Keep the answer's body (64 KiB, 1 h) instead of asking the origin again."""
+    bind_body: bool = False
+    """Read the request's body (1 MiB) first: a payment is then for this very body."""
     repeat_s: int = REPEAT_S
     origin_timeout_s: int = ORIGIN_TIMEOUT_S
     description: str = ""

@@ -114,6 +114,8 @@ def _is_repeatable(choice: Choice, purchase: Purchase) -> bool:
     """
     if purchase.received.dialect != choice.received.dialect:
         return False
+    if purchase.received.body_digest != choice.received.body_digest:
+        return False
     if purchase.received.dialect == "mpp":
         return True
     wish = choice.wish

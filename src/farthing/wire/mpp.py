@@ -41,7 +41,15 @@ from farthing.wire.offers import (
     Tender,
 )
 from farthing.wire.receipts import from_json, written
-from farthing.wire.shapes import DECIMALS, Stated, offer_of, require_short, variant_of
+from farthing.wire.shapes import (
+    DECIMALS,
+    Stated,
+    digest_of,
+    digest_text,
+    offer_of,
+    require_short,
+    variant_of,
+)
 from farthing.wire.timestamps import from_timestamp, to_timestamp
 
 SCHEME = "payment"  # authentication schemes compare case-insensitively
@@ -130,7 +138,7 @@ def challenge(
         intent=offer.intent,
         request=codec.b64u(codec.canonical(_request(offer))),
         expires=to_timestamp(tender.expires_at_s),
-        digest=f"sha-256=:{codec.b64(tender.body_digest)}:" if tender.body_digest else "",
+        digest=digest_text(tender.body_digest),
         header=OTHER_HEADER if use_header else "",
         opaque=opaque,
     )
@@ -218,7 +226,7 @@ def read_credential(
         challenge_id=fields.id,
         source=message.source,
         expires_at_s=_expiry(fields.expires),
-        body_digest=_body_digest(fields.digest),
+        body_digest=digest_of(fields.digest),
     )
 
 
@@ -314,15 +322,6 @@ def _offer(method: str, intent: Literal["charge", "session"], request: _Request)
     )
 
 
-def _body_digest(digest: str) -> bytes:
-    """SHA-256 out of `sha-256=:…:`; empty where the challenge binds no body; `Malformed`."""
-    if not digest:
-        return b""
-    if not (digest.startswith("sha-256=:") and digest.endswith(":")):
-        raise Malformed("digest_malformed", "a digest reads sha-256=:<base64>:")
-    return codec.unb64(digest[len("sha-256=:") : -1])
-
-
 # --- wallet -------------------------------------------------------------------------------------
 
 
@@ -372,7 +371,7 @@ def _received(params: tuple[tuple[str, str], ...]) -> Received:
         target=target,
         expires_at_s=from_timestamp(fields.expires),
         echo=echo,
-        body_digest=_body_digest(fields.digest),
+        body_digest=digest_of(fields.digest),
     )
 
 

@@ -80,7 +80,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_s: int = 0
     """When the challenge is over, unix seconds (MPP); 0 where there is none."""
     body_digest: bytes = b""
-    """SHA-256 of the body that the challenge was made for (MPP); empty where it binds none."""
+    """SHA-256 of the body that the offer was made for; empty where it binds none."""
 
     def __repr__(self) -> str:
         """Dialect, scheme and key only: a payload may be worth money."""

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from farthing import ids, money
-from farthing.errors import Misconfigured, Unsupported
+from farthing import codec, ids, money
+from farthing.errors import Malformed, Misconfigured, Unsupported
 from farthing.schemes import registry
 from farthing.schemes.contract import Json, Offer, Settlement
 
@@ -17,6 +17,7 @@ DECIMALS: Final = 6  # micro-units
 DESCRIPTION_BYTES_MAX = 256  # for display only; a challenge should stay under 2 KiB
 EXTERNAL_ID_BYTES_MAX = 128  # an item reference of the vendor's shop
 _LABEL = "micro"
+_DIGEST = ("sha-256=:", ":")  # RFC 9530, which allows others that nobody needs here
 
 
 class Stated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -94,3 +95,19 @@ def variant_of(terms: Json) -> str:
     """`terms.variant`, which tells schemes of one wire name apart; "" where there is none."""
     variant = terms.get("variant", "") if isinstance(terms, dict) else ""
     return variant if isinstance(variant, str) else ""
+
+
+def digest_text(body_digest: bytes) -> str:
+    """`sha-256=:…:` of a body's SHA-256 as offers bind it; "" where they bind none."""
+    head, tail = _DIGEST
+    return f"{head}{codec.b64(body_digest)}{tail}" if body_digest else ""
+
+
+def digest_of(text: str) -> bytes:
+    """The SHA-256 that `digest_text` wrote; empty where no body is bound; `Malformed`."""
+    if not text:
+        return b""
+    head, tail = _DIGEST
+    if not (text.startswith(head) and text.endswith(tail)):
+        raise Malformed("digest_malformed", "a digest reads sha-256=:<base64>:")
+    return codec.unb64(text[len(head) : -len(tail)])

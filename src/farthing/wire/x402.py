@@ -2,8 +2,8 @@
 
 Source: the project's wire format, sections 4, 7, 13, 15, 16. Every header is standard base64 with
 padding. All our schemes share `batch-settlement`; `extra.method` tells them apart, and
-`extra.site` and `extra.target` (ours) name the origin and the request, because a stock payer's
-scheme object sees nothing else.
+`extra.site`, `extra.target` and `extra.digest` (ours) name the origin, the request and its body,
+because a stock payer's scheme object sees nothing else.
 There is no challenge: a payment is matched against the offers that the gate would make now.
 """
 
@@ -35,7 +35,15 @@ from farthing.wire.offers import (
     Received,
     Tender,
 )
-from farthing.wire.shapes import DECIMALS, Stated, offer_of, require_short, variant_of
+from farthing.wire.shapes import (
+    DECIMALS,
+    Stated,
+    digest_of,
+    digest_text,
+    offer_of,
+    require_short,
+    variant_of,
+)
 
 VERSION = 2
 SCHEME = "batch-settlement"
@@ -45,7 +53,12 @@ _MEMBER = "__extensions"  # the stock client moves it out of the payload, to whe
 _IDENTIFIER_OFFERED = {IDENTIFIER: {"info": {"required": False}, "schema": {}}}
 _PAYMENT_ID = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _SAME = ("scheme", "network", "amount", "payTo", "maxTimeoutSeconds")
-_CLOCK = "redeemByS"  # moves with the clock: an offer of a minute ago may name the day before
+_APART = frozenset(
+    {
+        "redeemByS",  # moves with the clock: an offer of a minute ago may name the day before
+        "digest",  # for the gate to compare, whatever the dialect
+    }
+)
 _NONE = msgspec.Raw()
 _NAMES = {"version": "x402Version"}
 
@@ -56,6 +69,7 @@ class _Extra(Stated, frozen=True, kw_only=True):
     external_id: str = ""
     site: str = ""
     target: str = ""
+    digest: str = ""
 
 
 class _Requirements(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -120,6 +134,7 @@ def requirements(tender: Tender, offer: Offer) -> dict[str, Json]:
             external_id=offer.external_id,
             site=_origin(tender.url),
             target=tender.target,
+            digest=digest_text(tender.body_digest),
         ),
     )
     built: dict[str, Json] = msgspec.to_builtins(entry)
@@ -200,7 +215,8 @@ def matched(credential: Credential, tender: Tender) -> Credential:
     """With the offer of `tender` that it accepted; `Unsolicited` `no_matching_requirements`.
 
     Scheme, network, amount, asset, recipient and time-out must be equal, and what we say in
-    `extra`, the target included, must be among what the payer echoes.
+    `extra`, the target included, must be among what the payer echoes. `Malformed` for a digest
+    that is none.
     """
     theirs = credential.echo
     asset = theirs.get("asset")
@@ -213,8 +229,11 @@ def matched(credential: Credential, tender: Tender) -> Credential:
         if any(theirs.get(name) != ours[name] for name in _SAME):
             continue
         extra = theirs["extra"]
-        if all(extra.get(name) == said for name, said in ours["extra"].items() if name != _CLOCK):
-            return msgspec.structs.replace(credential, offer=offer)
+        if all(
+            extra.get(name) == said for name, said in ours["extra"].items() if name not in _APART
+        ):
+            digest = digest_of(str(extra.get("digest", "")))
+            return msgspec.structs.replace(credential, offer=offer, body_digest=digest)
     raise Unsolicited("no_matching_requirements", "this is not offered here now; ask again")
 
 
@@ -266,6 +285,7 @@ def _received(
         site=fields.extra.site,
         target=fields.extra.target,
         expires_at_s=now_s + fields.max_timeout_seconds,
+        body_digest=digest_of(fields.extra.digest),
         echo={"accepted": entry, "extensions": extensions},
     )
 

@@ -273,6 +273,23 @@ def test_an_upload_streams_through(
     assert values(said, "transfer-encoding") == ([] if framing == "length" else ["chunked"])
 
 
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_body_that_a_payment_binds_reaches_the_origin_unchanged(
+    running: Running, client: httpx.Client, framing: str
+) -> None:
+    body, path = b"a body " * 100_000, "/bound/echo"
+    content = body if framing == "length" else iter([body[:5], body[5:]])
+    header = running.folder.pay(
+        client.post(path, content=body).headers["www-authenticate"], path, "POST"
+    )
+    other = client.post(path, content=body[:-1], headers=[header])
+    assert (other.status_code, other.json()["code"]) == (402, "challenge_for_another_body")
+    said = echo(client.post(path, content=content, headers=[header]))
+    assert (said["size"], said["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
+    over = client.post(path, content=b"x" * (MIB + 1))
+    assert (over.status_code, over.json()["code"]) == (413, "too_large")
+
+
 def test_a_post_without_a_body_says_so(running: Running, client: httpx.Client) -> None:
     said = echo(client.post("/free/echo"))
     assert (said["size"], values(said, "content-length")) == (0, ["0"])

@@ -4,6 +4,7 @@ No sockets: the gate's walks run over marks in memory, the mints over a dictiona
 schemes, so that an instrument with change (scrip) and one with an index (a chain) are seen.
 """
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ class GateSite:
         names = [scheme.traits.name for scheme in registry.all_schemes()]
         self.gate = Gate(setting, schemes=names)
         self.doors = Doors(self.gate)
-        text = f'accept = ["{accept}"]\n[[route]]\npath = "/**"\nprice = "{PRICE_MICRO}u"\n'
+        text = f'accept = ["{accept}"]\n'
+        for path, bound in (("/bound", "true"), ("/**", "false")):
+            text += f'[[route]]\npath = "{path}"\nprice = "{PRICE_MICRO}u"\nbind_body = {bound}\n'
         self.prices = read_prices(text, currency=CURRENCY, known=names)
 
     def earned_micro(self) -> int:
@@ -103,6 +106,8 @@ class GateSite:
         self._fault = self.faults.pop(0) if is_paid and self.faults else ""
         if self._fault == "lost":
             return Failed(reason="ConnectError")
+        priced = self.prices.find(request.method, path)
+        assert priced is not None
         asked = GateRequest(
             method=request.method,
             scheme="https",
@@ -110,9 +115,8 @@ class GateSite:
             path=path,
             path_query=path,
             headers=tuple((n.lower().encode(), v.encode()) for n, v in request.headers),
+            body_digest=request.body_digest if priced.route.bind_body else b"",
         )
-        priced = self.prices.find(request.method, path)
-        assert priced is not None
         answer = self._answer(request, self._walk(self.gate.serve(asked, priced)))
         return Failed(reason="ReadError") if self._fault == "reply_lost" else answer
 
@@ -255,6 +259,19 @@ def test_pages_are_paid_one_after_the_other(tmp_path: Path, scheme: str) -> None
         assert world.site.earned_micro() == PRICE_MICRO * (number + 1)
     if scheme == "millicent":
         require_conserved(world, scheme)
+
+
+@pytest.mark.parametrize("scheme", ["millicent", "payword"])
+def test_a_payment_for_a_body_is_made_once_for_this_body(tmp_path: Path, scheme: str) -> None:
+    world = town(tmp_path, scheme, loaded=True)
+    for body in (b"one", b"two"):
+        world.site.faults = ["reply_lost"]
+        fetched = world.run(fetch(world.guide(), get("/bound", method="POST", body=body)))
+        assert fetched.verdict is Verdict.DONE
+        assert fetched.purchase is not None
+        assert fetched.purchase.received.body_digest == hashlib.sha256(body).digest()
+    assert world.site.earned_micro() == 3 * PRICE_MICRO
+    require_conserved(world, scheme)
 
 
 @pytest.mark.parametrize("loaded", [False, True], ids=["empty", "loaded"])

@@ -111,6 +111,17 @@ def test_undecided_payment_of_one_dialect_does_not_answer_the_other(
     assert second.paid.spent.id != first.paid.spent.id
 
 
+@pytest.mark.parametrize("read", [offered, offered_in_x402])
+def test_undecided_payment_for_one_body_does_not_answer_for_another(
+    town: Town, cashier: Cashier, read: object
+) -> None:
+    """The request is seen without its body: the digest in the offer tells them apart."""
+    assert callable(read)
+    first = cashier.pay(msgspec.structs.replace(read(town), body_digest=b"1" * 32))
+    other = cashier.pay(msgspec.structs.replace(read(town), body_digest=b"2" * 32))
+    assert other.id != first.id
+
+
 def test_payment_that_never_arrived_is_given_up_after_a_minute(
     town: Town, cashier: Cashier
 ) -> None:
