@@ -19,6 +19,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 import farthing
 from farthing import codec
 from farthing.broker.engine import Engine
+from farthing.broker.operations import BEARER
 from farthing.broker.people import OpenAccount, PayOut, TopUp
 from farthing.broker.store import Caller
 from farthing.broker.web import BODY_BYTES_MAX, authorize, bearer, key_of, problem_of
@@ -172,7 +173,10 @@ async def _operate(
     request: StrictRequest, scheme: str, operation: Operation, message: Any, scope: str
 ) -> Response[bytes]:
     engine = _engine(request)
-    account = engine.books.account(_caller(request, scope).party)
+    account = BEARER
+    is_named = "authorization" in request.headers
+    if is_named or not engine.books.mint(scheme).is_bearer(operation, message):
+        account = engine.books.account(_caller(request, scope).party)
     key = _key(request)
     return _json(await engine.operations.run(scheme, operation, message, account, key))
 
@@ -181,7 +185,10 @@ async def _operate(
 async def issue(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
 ) -> Response[bytes]:
-    """Buy spending power; the body is the scheme's own message (scope pay)."""
+    """Buy spending power; the body is the scheme's own message (scope pay).
+
+    A message that pays for itself, as an order with broker scrip in it, needs no token.
+    """
     return await _operate(request, scheme, "issue", data, "pay")
 
 
@@ -189,7 +196,7 @@ async def issue(
 async def take_back(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
 ) -> Response[bytes]:
-    """Return spending power (scope pay)."""
+    """Return spending power (scope pay); as broker scrip it needs no token."""
     return await _operate(request, scheme, "take_back", data, "pay")
 
 

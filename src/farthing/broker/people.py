@@ -145,6 +145,8 @@ class People:
     async def open(self, asked: OpenAccount, key: str) -> bytes:
         """`{"id", "role", "tokens": {scope: token}}`; `Reused` if the name is taken."""
         books = self._books
+        if asked.id == books.identity.broker_id:
+            raise OutOfRange("name_reserved", "that name is the broker's own")
 
         def work(connection: apsw.Connection) -> tuple[bytes, int]:
             party = Party(

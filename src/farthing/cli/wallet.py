@@ -83,6 +83,21 @@ def topup(
 
 
 @app.command()
+def load(
+    amount: Annotated[str, typer.Argument(help="As in 5c: at most 5 units of currency.")],
+    passphrase: Passphrase,
+    data: Data = None,
+) -> None:
+    """Buy the broker's scrip, and buy vendors' scrip with that from now on, not by the account.
+
+    Example: farthing wallet load 5c
+    """
+    with _open(data, passphrase) as wallet:
+        done = wallet.load(amount)
+    output.say(f"{done.broker_id}: loaded {show_micro(done.loaded_micro, done.currency)}")
+
+
+@app.command()
 def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) -> None:
     """Show what the account and the wallet hold.
 
@@ -181,7 +196,7 @@ def give_back(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Return unspent instruments to the account.
+    """Return unspent instruments: to the account, or of one vendor to what was loaded.
 
     Example: farthing wallet return --vendor gazette
     """

@@ -119,6 +119,13 @@ class Mint:
         """For one issuer."""
         self.setting = setting
 
+    def is_bearer(self, operation: Operation, message: Json) -> bool:
+        """Whether this message, if it is right, pays for itself and needs nobody's account.
+
+        `check` is then called with an account of no name.
+        """
+        return False
+
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """All cryptography of one operation, no state; any refusal."""
         raise Unsupported("operation_unsupported", f"{self.traits.name} has no {operation}")
@@ -160,6 +167,14 @@ class Purse:
     def __init__(self, setting: Setting) -> None:
         """For one wallet at one broker."""
         self.setting = setting
+
+    @property
+    def means(self) -> str:
+        """The vendor id of instruments that pay for an ask instead of the account; "" for none.
+
+        Option `float`: whether the payer wants it so; then what is given back becomes such, too.
+        """
+        return ""
 
     def ask(self, need: Need, at: At) -> Asked:
         """The message that gets spending power for `need`."""

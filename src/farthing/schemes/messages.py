@@ -218,6 +218,8 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     vendor_id: str = ""
     offer: Offer | None = None
     """The offer that made the need, if there is one."""
+    means: "Instrument | None" = None
+    """What pays for it, of the kind that `Purse.means` names; None: the account."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,6 +231,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Whose mint: the broker's, or that of the vendor whose scrip it is about."""
     vendor_id: str = ""
     """Which vendor, where `to` is "vendor"."""
+    bearer: bool = False
+    """Whether the message pays for itself: then it goes without the account's token."""
     kept: bytes = b""
     """Secret; sealed in the wallet file before the message is sent."""
 

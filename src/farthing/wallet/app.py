@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from farthing import codec, ids, money
-from farthing.errors import Misconfigured, Refusal
+from farthing.errors import Misconfigured, Refusal, Unavailable
 from farthing.schemes import registry
 from farthing.schemes.contract import Key, Scheme
 from farthing.wallet import account as account_of
@@ -82,6 +82,15 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     worth_micro: int
     refused: str
     """The code of the refusal, empty where it was given back."""
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """What `load` bought."""
+
+    broker_id: str
+    currency: str
+    loaded_micro: int
+    """An earlier order that was left unfinished included."""
 
 
 class Wallet:
@@ -159,18 +168,35 @@ class Wallet:
         `reference` is the bank's name of the credit; the same one books nothing twice.
         """
         broker = self._book.broker(broker_id)
-        typed = money.parse_amount(amount)
-        if typed.currency not in {None, broker.currency}:
-            raise Misconfigured(
-                "topup_in_other_currency", f"the account at {broker.id} is in {broker.currency}"
-            )
         return account_of.top_up(
             self._client,
             broker,
-            typed.micro,
+            _amount_in(amount, broker),
             reference=reference or ids.new_id("tu", secrets.token_bytes(REFERENCE_BYTES)),
             admin_token=admin_token,
         )
+
+    def load(self, amount: str, *, broker_id: str = "") -> Loaded:
+        """Buy the broker's own scrip, and from now on pay for vendors' scrip with it.
+
+        Where it runs out, as much again is bought. `give_back` of everything ends it. `Unfunded`,
+        `OutOfRange` above the largest piece, `Unavailable`.
+        """
+        broker = self._book.broker(broker_id)
+        amount_micro = _amount_in(amount, broker)
+        before = self._book.floats()
+        self._book.set_floats(before | {broker.id: amount_micro})
+        driver = self._driver(self._book.limits())
+        try:
+            with driver.session() as session:
+                flow = errand.load_float(driver.guide, broker.id, amount_micro)
+                loaded_micro = drive(flow, session.answer)
+        except Unavailable:  # the order stays, and is finished the next time
+            raise
+        except Refusal:
+            self._book.set_floats(before)
+            raise
+        return Loaded(broker_id=broker.id, currency=broker.currency, loaded_micro=loaded_micro)
 
     def balance(self, broker_id: str = "") -> Balance:
         """What the broker says of the account; `Unavailable`."""
@@ -226,6 +252,7 @@ class Wallet:
             policy=Policy(limits),
             ring=NoKeys(),
             load_micro=money.parse_amount(load).micro if load else LOAD_MICRO,
+            floats=self._book.floats(),
         )
         return Driver(guide, self._store, self._client, clock=self._clock, ask=ask)
 
@@ -271,10 +298,28 @@ class Wallet:
             return drive(recover(driver.guide), session.answer)
 
     def give_back(self, *, scheme: str = "", vendor_id: str = "") -> tuple[Returned, ...]:
-        """Return what is left of every instrument, or of those of one scheme or vendor."""
+        """Return what is left of every instrument, or of those of one scheme or vendor.
+
+        In a wallet that was loaded, vendors' scrip becomes broker scrip, and broker scrip money:
+        where everything is returned the wallet buys of its account afterwards.
+        """
         driver = self._driver(self._book.limits())
+        done = self._give_back(driver, scheme, vendor_id, own=False)
+        if not scheme:
+            floats = self._book.floats()
+            kept = {name: floats[name] for name in floats if vendor_id not in {"", name}}
+            if kept != floats:
+                self._book.set_floats(kept)
+        return (*done, *self._give_back(driver, scheme, vendor_id, own=True))
+
+    def _give_back(
+        self, driver: Driver, scheme: str, vendor_id: str, *, own: bool
+    ) -> list[Returned]:
+        """`own`: of brokers, which come last, because other scrip may become theirs."""
         done: list[Returned] = []
         for held in self._book.held(scheme, vendor_id):
+            if (held.instrument.vendor_id == held.broker_id) is not own:
+                continue
             code = ""
             with driver.session() as session:
                 flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
@@ -292,7 +337,7 @@ class Wallet:
                     refused=code,
                 )
             )
-        return tuple(done)
+        return done
 
     # --- what is held ---------------------------------------------------------------------------
 
@@ -303,6 +348,16 @@ class Wallet:
     def history(self, count: int = 100) -> tuple[Entry, ...]:
         """The last purchases, newest first."""
         return self._book.history(count)
+
+
+def _amount_in(typed: str, broker: Broker) -> int:
+    """Micro-units of what was typed; `Misconfigured` for another currency than the account's."""
+    amount = money.parse_amount(typed)
+    if amount.currency not in {None, broker.currency}:
+        raise Misconfigured(
+            "amount_in_other_currency", f"the account at {broker.id} is in {broker.currency}"
+        )
+    return amount.micro
 
 
 def default_path() -> Path:

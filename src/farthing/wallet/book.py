@@ -95,13 +95,25 @@ class Book:
             raise Unknown("broker_unknown", f"name one of this wallet's brokers ({known})")
         return brokers[broker_id]
 
+    def set_floats(self, floats: dict[str, int]) -> None:
+        """How much broker scrip is bought at once, by broker id; those left out: none."""
+        self._set("floats", floats)
+
+    def floats(self) -> dict[str, int]:
+        """As they were set."""
+        with self._file.write():
+            rows = self._file.rows("SELECT value FROM meta WHERE name='floats'")
+        return msgspec.json.decode(rows[0][0], type=dict[str, int]) if rows else {}
+
     def set_limits(self, limits: Limits) -> None:
         """Store the budgets."""
+        self._set("limits", limits)
+
+    def _set(self, name: str, value: object) -> None:
         with self._file.write() as db:
             db.execute(
-                "INSERT INTO meta VALUES ('limits', ?)"
-                " ON CONFLICT DO UPDATE SET value=excluded.value",
-                (msgspec.json.encode(limits),),
+                "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
+                (name, msgspec.json.encode(value)),
             )
 
     def limits(self) -> Limits:

@@ -47,6 +47,9 @@ class Guide(msgspec.Struct, frozen=True, kw_only=True):
     ring: Ring
     load_micro: int
     """How much an instrument is loaded with, at least, where the balance allows."""
+    floats: Mapping[str, int] = {}
+    """By broker id: how much of the broker's own scrip is bought at once, where orders to this
+    broker are to be paid with it."""
 
     def purse(self, scheme: str, broker_id: str) -> Purse:
         """The purse of a scheme at a broker; `Unsupported` for one that is not registered."""
@@ -62,6 +65,7 @@ class Guide(msgspec.Struct, frozen=True, kw_only=True):
                 currency=broker.currency,
                 ring=self.ring,
                 broker_url=broker.url,
+                options={"float": broker_id in self.floats},
             )
         )
 
@@ -194,6 +198,8 @@ def require_payable(guide: Guide, received: Received, now_s: int) -> Choice:
         raise Expired("offer_expired", "the offer had ended when it came; is the clock right?")
     if not 0 < offer.price_micro <= PAYMENT_MICRO_MAX:
         raise OutOfRange("price_out_of_range", f"prices are 1 to {PAYMENT_MICRO_MAX} micro-units")
+    if offer.vendor_id == offer.broker_id:
+        raise Unsupported("offer_of_a_broker", "brokers sell no pages; this is no offer of one")
     broker = guide.brokers.get(offer.broker_id)
     if broker is None:
         raise Unfunded(

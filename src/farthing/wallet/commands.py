@@ -132,7 +132,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     amount_micro: int
     asked: Asked
     instrument_id: str = ""
-    """The instrument that is given back by it, or empty."""
+    """The instrument that is given back by it, or pays for it; or empty."""
 
     def __repr__(self) -> str:
         """Id, scheme and operation only."""
@@ -281,6 +281,22 @@ class OpenAsk(msgspec.Struct, frozen=True, kw_only=True):
     now_s: int
 
 
+class FindMeans(msgspec.Struct, frozen=True, kw_only=True):
+    """Look for an instrument that may pay for an ask.
+
+    Answer: the `Instrument`; an abandoned `Ask` that has one or is for one, to be finished first;
+    or `Nothing`.
+    """
+
+    broker_id: str
+    scheme: str
+    vendor_id: str
+    """As `Purse.means` says."""
+    worth_micro: int
+    """At least."""
+    now_s: int
+
+
 class FinishAsk(msgspec.Struct, frozen=True, kw_only=True):
     """Write a mint's answer: instruments, the next message of the errand, or a refusal's code."""
 
@@ -288,6 +304,8 @@ class FinishAsk(msgspec.Struct, frozen=True, kw_only=True):
     instruments: tuple[Instrument, ...] = ()
     following: Ask | None = None
     refused: str = ""
+    unused: bool = False
+    """Whether the instrument that was to pay for it is as good as before."""
     now_s: int
 
 
@@ -312,6 +330,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: int
 
 
-StoreCommand = Reserve | Settle | RecallReleased | OpenAsk | FinishAsk | Abandoned | TakeOver
+AskCommand = OpenAsk | FindMeans | FinishAsk
+StoreCommand = Reserve | Settle | RecallReleased | AskCommand | Abandoned | TakeOver
 Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand
 Sent = Response | Failed

@@ -183,7 +183,8 @@ class Session:
         base = ask.site + VENDOR_MINT_PATH
         if ask.asked.to == "broker":
             base = broker.url.rstrip("/")
-            headers["Authorization"] = f"Bearer {broker.token}"
+            if not ask.asked.bearer:
+                headers["Authorization"] = f"Bearer {broker.token}"
         try:
             with self._driver.client.stream(
                 "POST",

@@ -1,16 +1,32 @@
-"""Errands to a mint: loading an instrument, giving one back.
+"""Errands to a mint: loading an instrument, and what pays for that; giving one back.
 
 An ask is in the store, with its Idempotency-Key, before it is sent; it is sent again with the same
 key until it is answered, by this process or the next. A purse may answer with one more message of
 the same errand (scrip is burned at its vendor, then the burn receipt goes to the broker): it is
 written in the transaction that finishes the one before.
+
+A payer with a float (`Guide.floats`) pays for vendors' instruments with the broker's own, and lets
+the account buy only those: the account's orders then name no vendor, and the others no account.
 """
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from farthing import ids
-from farthing.errors import Broken, OutOfRange, Overlimit, Refusal, Unavailable, Unfunded
+from farthing.errors import (
+    Broken,
+    Expired,
+    Forged,
+    OutOfRange,
+    Overlimit,
+    Refusal,
+    Replayed,
+    Unavailable,
+    Underpaid,
+    Unfunded,
+    Unsupported,
+)
 from farthing.schemes.contract import Asked, At, Instrument, Json, Need
 from farthing.wallet.choice import Choice, Guide
 from farthing.wallet.commands import (
@@ -19,8 +35,10 @@ from farthing.wallet.commands import (
     AskMint,
     Command,
     Failed,
+    FindMeans,
     FinishAsk,
     Look,
+    Nothing,
     OpenAsk,
     Refused,
     Wait,
@@ -32,6 +50,7 @@ Flow = Generator[Command, Any, T]
 LOAD_PRICES = 10  # ten pages an ask: rare enough to be cheap, little enough to lose
 SENDS_MAX = 3  # of one message in one flow; afterwards it stays for the next
 MESSAGES_MAX = 4  # of one errand: the longest that a scheme describes has two
+MEANS_TURNS_MAX = 6  # of one load: an abandoned ask or two, a top-up, and somebody quicker
 PAUSE_MS = 250  # before a message is sent again, times the number of tries
 ID_BYTES = 16  # random: an Idempotency-Key that nobody else uses
 
@@ -58,7 +77,7 @@ def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool)
         for amount_micro in dict.fromkeys((plenty_micro, wish.price_micro)):
             try:
                 return (yield from _load_one(guide, choice, site, amount_micro, patient=patient))
-            except (Unfunded, Overlimit, OutOfRange) as refused:
+            except (Unfunded, Overlimit, OutOfRange, Underpaid) as refused:
                 refusal = refusal or refused  # less may still be had
             except Refusal as refused:
                 refusal = refusal or refused
@@ -71,12 +90,20 @@ def _load_one(
     guide: Guide, choice: Choice, site: str, amount_micro: int, *, patient: bool
 ) -> Flow[bool]:
     wish = choice.wish
+    means: Instrument | None = None
+    if wish.broker_id in guide.floats and guide.purse(wish.scheme, wish.broker_id).means:
+        means = yield from _find_means(
+            guide, wish.broker_id, wish.scheme, amount_micro, patient=patient
+        )
+        if means is None:
+            return False
     at = yield from look()
     need = Need(
         amount_micro=amount_micro,
         currency=wish.currency,
         vendor_id=wish.vendor_id,
         offer=choice.received.offer,
+        means=means,
     )
     ask = Ask(
         id=ids.new_id("ask", at.entropy[:ID_BYTES]),
@@ -87,12 +114,99 @@ def _load_one(
         site=site,
         amount_micro=amount_micro,
         asked=guide.purse(wish.scheme, wish.broker_id).ask(need, (yield from look())),
+        instrument_id=means.id if means is not None else "",
     )
     opened: Ask | None = yield OpenAsk(ask=ask, patient=patient, now_s=at.now_s)
     if opened is None:
         return False
     yield from run(guide, opened)
     return True
+
+
+def _find_means(
+    guide: Guide, broker_id: str, scheme: str, amount_micro: int, *, patient: bool
+) -> Flow[Instrument | None]:
+    """What pays for an ask of `amount_micro`, bought of the account where there is none.
+
+    None where another flow will soon have some. Any refusal of the mint.
+    """
+    for _ in range(MEANS_TURNS_MAX):
+        at = yield from look()
+        found: Instrument | Ask | Nothing = yield FindMeans(
+            broker_id=broker_id,
+            scheme=scheme,
+            vendor_id=guide.purse(scheme, broker_id).means,
+            worth_micro=amount_micro,
+            now_s=at.now_s,
+        )
+        match found:
+            case Instrument():
+                return found
+            case Ask():
+                with suppress(Refusal):  # it stays open, or its instrument is free again
+                    yield from run(guide, found)
+            case Nothing(coming=True) if patient:
+                return None
+            case Nothing():
+                yield from _top_up(guide, broker_id, scheme, amount_micro)
+    raise Unfunded("no_instrument_free", "too many orders at once; try again")
+
+
+def _top_up(guide: Guide, broker_id: str, scheme: str, amount_micro: int) -> Flow[None]:
+    """Buy as much as the payer likes to have, or as is needed; the first refusal."""
+    plenty_micro = max(guide.floats[broker_id], amount_micro)
+    refusal: Refusal | None = None
+    for wanted_micro in dict.fromkeys((plenty_micro, amount_micro)):
+        try:
+            yield from _load_means(guide, broker_id, scheme, wanted_micro)
+        except (Unfunded, Overlimit, OutOfRange) as refused:
+            refusal = refusal or refused
+        else:
+            return
+    assert refusal is not None, "there is at least one amount"
+    raise refusal
+
+
+def load_float(guide: Guide, broker_id: str, amount_micro: int) -> Flow[int]:
+    """Buy what pays for orders to this broker: how much came, with what was left unfinished.
+
+    Any refusal; `Unsupported` where no scheme has any such thing.
+    """
+    names = [name for name in guide.schemes if guide.purse(name, broker_id).means]
+    if not names:
+        raise Unsupported("float_unsupported", "no scheme of this wallet buys with broker scrip")
+    total_micro = 0
+    for _ in range(MEANS_TURNS_MAX):
+        came_micro = yield from _load_means(guide, broker_id, names[0], amount_micro)
+        total_micro += came_micro
+        if came_micro == amount_micro:
+            break
+    return total_micro
+
+
+def _load_means(guide: Guide, broker_id: str, scheme: str, amount_micro: int) -> Flow[int]:
+    """Buy of the account what pays for orders: how much came, which may be an earlier ask's."""
+    purse = guide.purse(scheme, broker_id)
+    at = yield from look()
+    need = Need(
+        amount_micro=amount_micro,
+        currency=guide.brokers[broker_id].currency,
+        vendor_id=purse.means,
+    )
+    ask = Ask(
+        id=ids.new_id("ask", at.entropy[:ID_BYTES]),
+        created_at_s=at.now_s,
+        broker_id=broker_id,
+        scheme=scheme,
+        vendor_id=purse.means,
+        site="",
+        amount_micro=amount_micro,
+        asked=purse.ask(need, (yield from look())),
+    )
+    opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
+    assert opened is not None, "nobody is patient, and nothing pays for it"
+    yield from run(guide, opened)
+    return opened.amount_micro
 
 
 def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -> Flow[bool]:
@@ -151,6 +265,12 @@ def run(guide: Guide, ask: Ask) -> Flow[None]:
     raise Broken("errand_too_long", f"over {MESSAGES_MAX} messages to one mint")
 
 
+def _is_unused(ask: Ask, refusal: Refusal) -> bool:
+    """Whether the refusal of a paid order says nothing against what was to pay for it."""
+    is_order = ask.asked.bearer and ask.asked.operation == "issue"
+    return is_order and not isinstance(refusal, Forged | Expired | Replayed)
+
+
 def _answer(ask: Ask) -> Flow[Json]:
     """What the mint answers, asked again while it may help."""
     refusal: Refusal | None = None
@@ -165,7 +285,8 @@ def _answer(ask: Ask) -> Flow[Json]:
                 pass
             case Refused(refusal=refusal):
                 at = yield from look()
-                yield FinishAsk(ask=ask, refused=refusal.code, now_s=at.now_s)
+                unused = _is_unused(ask, refusal)
+                yield FinishAsk(ask=ask, refused=refusal.code, unused=unused, now_s=at.now_s)
                 raise refusal
             case Failed(reason=reason):
                 refusal = Unavailable(

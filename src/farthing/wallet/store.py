@@ -15,9 +15,11 @@ import msgspec
 
 from farthing.errors import Overlimit
 from farthing.schemes.contract import Instrument
+from farthing.wallet.asks import Asks
 from farthing.wallet.commands import (
     Abandoned,
     Ask,
+    FindMeans,
     FinishAsk,
     Nothing,
     OpenAsk,
@@ -49,6 +51,7 @@ class Store:
         """Over an open file."""
         self.file = file
         self._rows = Rows(file)
+        self._asks = Asks(self._rows)
         self._delivered: list[Purchase] = []
 
     def close(self) -> None:
@@ -68,10 +71,8 @@ class Store:
                     return self._settle(command)
                 case RecallReleased():
                     return self._recall_released(command.purchase)
-                case OpenAsk():
-                    return self._open_ask(command)
-                case FinishAsk():
-                    return self._finish_ask(command)
+                case OpenAsk() | FindMeans() | FinishAsk():
+                    return self._asks.do(command)
                 case Abandoned():
                     return self._abandoned(command.now_s)
                 case TakeOver():
@@ -306,69 +307,3 @@ class Store:
             (made.id, made.broker_id, made.scheme, made.paid.spent.id, RELEASED_RECALLED),
         )
         return tuple(self._rows.unseal(Purchase, "purchases", *row) for row in rows)
-
-    # --- asks -----------------------------------------------------------------------------------
-
-    def _open_ask(self, command: OpenAsk) -> Ask | None:
-        ask = command.ask
-        where = f"{OPEN['asks']} AND broker=? AND scheme=? AND vendor=? AND operation=?"
-        where += " AND instrument=?"
-        values = (
-            ask.broker_id,
-            ask.scheme,
-            ask.vendor_id,
-            ask.asked.operation,
-            ask.instrument_id,
-        )
-        found = self._rows.take_over(Ask, "asks", command.now_s, where, values, count_max=1)
-        if found:
-            return found[0]
-        if command.patient and self._rows.leases("asks", where, values):
-            return None
-        if ask.instrument_id:
-            place = (ask.broker_id, ask.scheme, ask.instrument_id)
-            state = self.file.rows(
-                "SELECT state FROM instruments WHERE broker=? AND scheme=? AND id=?", place
-            )
-            if state not in ([("ready",)], [("aside",)]):
-                return None
-            self._rows.mark("offered", ask.id, *place)
-        self._write_ask(ask)
-        return ask
-
-    def _write_ask(self, ask: Ask) -> None:
-        self._rows.db.execute(
-            "INSERT INTO asks VALUES (?,?,?,?,?,?,?,?,'open','',?,?)",
-            (
-                ask.id,
-                ask.created_at_s,
-                ask.broker_id,
-                ask.scheme,
-                ask.vendor_id,
-                ask.asked.operation,
-                ask.instrument_id,
-                self._rows.seal(ask, "asks", ask.id),
-                self.file.owner,
-                ask.created_at_s + LEASE_S,
-            ),
-        )
-
-    def _finish_ask(self, command: FinishAsk) -> bool:
-        ask = command.ask
-        ((state,),) = self.file.rows("SELECT state FROM asks WHERE id=?", (ask.id,))
-        if state != "open":
-            return False
-        self._rows.db.execute(
-            "UPDATE asks SET state=?, code=?, owner=0 WHERE id=?",
-            ("refused" if command.refused else "done", command.refused, ask.id),
-        )
-        for instrument in command.instruments:
-            self._rows.put_instrument(ask.broker_id, ask.site, instrument)
-        place = (ask.broker_id, ask.scheme, ask.instrument_id)
-        if command.following is not None:
-            self._write_ask(command.following)
-            if ask.instrument_id:
-                self._rows.mark("offered", command.following.id, *place)
-        elif ask.instrument_id:
-            self._rows.mark("aside" if command.refused else "spent", ask.id, *place)
-        return True

@@ -14,10 +14,11 @@ import pytest
 
 from farthing import codec, marks
 from farthing.crypto import signing
-from farthing.errors import OriginFailed, Refusal
+from farthing.errors import OriginFailed, Refusal, row_of
 from farthing.schemes import registry
 from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
 from farthing.schemes.contract import Account, At, Key, Mint, Setting
+from farthing.schemes.mac.millicent import own_scrip
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     LICENSED_SERIES,
@@ -185,16 +186,26 @@ class Mints:
         self.faults: list[str] = []
         self.sold_micro = 0
         self.credited_micro = 0
+        self.asked: list[Ask] = []
+        """What came here, each time it came."""
         vendor = Account(id=VENDOR, role="vendor")
         self._run("millicent", "grant", LICENCE, vendor)
+        own = Key(id="1", purpose=own_scrip.OWN_KEY, secret=b"O" * 32)
+        grant = msgspec.to_builtins(own_scrip.licence_of(KeysOf(own)))
+        self._run("millicent", "grant", grant, Account(id=BROKER, role="vendor"))
 
     def handle(self, ask: Ask) -> Answered | Refused | Failed:
         fault = self.faults.pop(0) if self.faults else ""
         if ask.asked.to == "vendor":
             return self._site.mint(ask)
+        self.asked.append(ask)
         if ask.id not in self._answers:
-            account = Account(id="alice", role="payer", credit_limit_micro=10**6)
-            answer = self._run(ask.scheme, ask.asked.operation, ask.asked.message, account)
+            name = "" if ask.asked.bearer else "alice"
+            account = Account(id=name, role="payer", credit_limit_micro=10**6)
+            try:
+                answer = self._run(ask.scheme, ask.asked.operation, ask.asked.message, account)
+            except Refusal as refusal:
+                return Refused(refusal=refusal, retry=row_of(refusal).retry)
             self._answers[ask.id] = Answered(value=answer)
         return Failed(reason="ReadError") if fault == "reply_lost" else self._answers[ask.id]
 

@@ -132,7 +132,7 @@ def test_a_broker_over_plain_http_elsewhere_is_refused(town: Town) -> None:
 
 def test_a_topup_in_another_currency_is_refused(town: Town) -> None:
     town.wallet.add_broker(town.broker, "", TOKEN)
-    with pytest.raises(Misconfigured, match="topup_in_other_currency"):
+    with pytest.raises(Misconfigured, match="amount_in_other_currency"):
         town.wallet.topup("5usd")
 
 

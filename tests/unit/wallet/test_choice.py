@@ -18,7 +18,7 @@ from farthing.wallet.choice import choose, is_paid, place_of, read_offers, site_
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.policy import Limits
 from farthing.wire.offers import Received
-from tests.unit.wallet.farside import SITE
+from tests.unit.wallet.farside import BROKER, SITE
 from tests.unit.wallet.world import World, get
 
 
@@ -125,6 +125,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         ({}, {"price_micro": 0}, OutOfRange, "price_out_of_range"),
         ({}, {"price_micro": 10**9 + 1}, OutOfRange, "price_out_of_range"),
         ({}, {"broker_id": "other"}, Unfunded, "broker_without_account"),
+        ({}, {"vendor_id": BROKER}, Unsupported, "offer_of_a_broker"),
         ({}, {"currency": "usd"}, Mismatch, "offer_in_another_currency"),
         ({}, {"scheme": "payword"}, Unsupported, "scheme_not_spent_here"),
         ({}, {"intent": "session"}, Unsupported, "scheme_not_spent_here"),

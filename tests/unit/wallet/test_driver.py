@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from farthing import codec
@@ -168,7 +169,10 @@ def test_an_ask_carries_its_key_and_the_token_to_the_broker_alone(
             load_micro=0,
         )
         assert session.answer(AskMint(ask=ask)) == Answered(value={})
-    (request,) = seen
+        paid = msgspec.structs.replace(ask.asked, bearer=True)
+        session.answer(AskMint(ask=msgspec.structs.replace(ask, asked=paid)))
+    request, bearers = seen
+    assert "authorization" not in {name.lower() for name, _ in bearers.headers}
     headers = {name.lower(): value for name, value in request.headers}
     assert request.url == origin + "/issue/millicent"
     assert headers["idempotency-key"] == ask.id

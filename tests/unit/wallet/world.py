@@ -51,6 +51,7 @@ class World:
         self.approves: bool | None = None
         self.limits = Limits()
         self.load_micro = 2_000
+        self.floats: dict[str, int] = {}
         self._turn = threading.Lock()
         self._draws = 0
         self.reopen()
@@ -99,6 +100,7 @@ class World:
             policy=Policy(self.limits),
             ring=KeysOf(),
             load_micro=self.load_micro,
+            floats=self.floats,
         )
 
     def answer(self, command: Command) -> Any:

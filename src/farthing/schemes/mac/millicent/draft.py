@@ -7,7 +7,7 @@ the same pool or licence.
 import msgspec
 
 from farthing import codec
-from farthing.errors import Overlimit, Replayed, Unavailable
+from farthing.errors import Overlimit, Replayed, Revoked
 from farthing.marks import Memory, Put, Record
 from farthing.schemes.contract import At, End, Flow, Ring
 from farthing.schemes.mac.millicent.orders import (
@@ -96,7 +96,7 @@ class Draft:
     def mint(
         self, order: Order, expires_at_s: int, *, payer: str = "", entropy: bytes = b""
     ) -> tuple[Scrip, bytes]:
-        """Licensed scrip and its payer's secret; `Unavailable`, `Overlimit`.
+        """Licensed scrip and its payer's secret; `WrongVendor`, `Revoked`, `Overlimit`.
 
         `payer` keeps an existing payer_id (change); else one is made of `entropy`.
         """
@@ -126,12 +126,12 @@ class Draft:
         return scrip, payer_secret(k_payer, vendor, payer)
 
     def secret_of(self, scrip: Scrip) -> bytes:
-        """The payer's secret of scrip that somebody else minted; `Unavailable`."""
+        """The payer's secret of scrip that somebody else minted; `Revoked`."""
         key = self._secret(PAYER_RANGE, f"{scrip.vendor}/{scrip.payer[:4]}")
         return payer_secret(key, scrip.vendor, scrip.payer)
 
     def _secret(self, purpose: str, key_id: str) -> bytes:
         key = self._ring.find(purpose, key_id)
         if key is None:
-            raise Unavailable("licence_revoked", "the vendor's licence was revoked; ask it anew")
+            raise Revoked("licence_revoked", "the vendor must license this broker anew")
         return key.secret

@@ -57,6 +57,7 @@ from farthing.schemes.mac.millicent.scrip import (
     LICENSED_SERIES,
     LIFE_S,
     PAYER_RANGE,
+    SCRIP_MICRO_MAX,
     SERIES_BITS,
     STOCK_BIT,
     TRAITS,
@@ -79,6 +80,10 @@ class MillicentMint(Mint):
         licence = own_scrip.licence_of(self.setting.ring)
         account = Account(id=self.setting.broker_id, role="vendor")
         return self._register(licence, account, Memory())
+
+    def is_bearer(self, operation: Operation, message: Json) -> bool:
+        """An order paid with broker scrip, and a burn receipt that is to become broker scrip."""
+        return own_scrip.is_bearer(operation, message)
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """`Malformed`, `Denied` for the wrong kind of account, `WrongVendor`, `Forged`."""
@@ -204,7 +209,7 @@ class MillicentMint(Mint):
                 return Keys(prefixes=(licence_prefix(checked.account.id),))
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
-        """Sell, pay, credit or register; `Overlimit`, `Replayed`, `Unavailable`, `Mismatch`."""
+        """Sell, pay, credit or register; `Overlimit`, `Replayed`, `WrongVendor`, `Mismatch`."""
         message, account = checked.message, checked.account
         draft = Draft(self.setting.ring, self.setting.currency, memory, at)
         match message:
@@ -227,8 +232,14 @@ class MillicentMint(Mint):
         if order.pay is not None:
             source = End(kind="outstanding", id=self.setting.broker_id)
         shelf = None
-        if not order.props and order.pay is None:
-            shelf = warehouse.find(order.vendor, order.value_micro, draft.memory, at.now_s)
+        if not order.props:
+            shelf = warehouse.find(
+                order.vendor,
+                order.value_micro,
+                draft.memory,
+                at.now_s,
+                largest_micro=order.pay.scrip.value_micro if order.pay else SCRIP_MICRO_MAX,
+            )
         if shelf is not None:
             scrip, records, flows = warehouse.sell(shelf, draft.memory, source)
             draft.write(*records)
@@ -238,7 +249,7 @@ class MillicentMint(Mint):
             scrip, secret = draft.mint(order, sale.expires_at_s, entropy=at.entropy)
             draft.flow(source, End(kind="outstanding", id=order.vendor), order.value_micro)
         if order.pay is not None:
-            answer |= self._take_own(order, draft)
+            answer |= self._take_own(order, draft, scrip.value_micro)
         answer |= {"scrip": msgspec.to_builtins(scrip), "secret": codec.b64u(secret)}
         return Issued(
             flows=tuple(draft.flows),
@@ -247,14 +258,14 @@ class MillicentMint(Mint):
             answer=answer,
         )
 
-    def _take_own(self, order: Order, draft: Draft) -> dict[str, Json]:
+    def _take_own(self, order: Order, draft: Draft, price_micro: int) -> dict[str, Json]:
         """Use up the broker scrip that pays an order; its change, if there is any."""
         assert order.pay is not None, "the caller has looked"
         paid, own = order.pay.scrip, self.setting.broker_id
         if draft.is_repeat(own, paid.serial, codec.digest(order.pay), paid.expires_at_s):
             raise Replayed("serial_already_used", "this broker scrip has paid for an order")
         draft.pool(own, paid.expires_at_s, redeemed=paid.value_micro)
-        rest_micro = paid.value_micro - order.value_micro
+        rest_micro = paid.value_micro - price_micro
         if not rest_micro:
             return {}
         again = Order(value_micro=rest_micro, vendor=own, props=paid.props)

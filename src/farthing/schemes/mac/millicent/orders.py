@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from farthing import codec
-from farthing.errors import Overlimit, Unavailable, Unfit
+from farthing.errors import Overlimit, Unfit, WrongVendor
 from farthing.ids import require_name
 from farthing.marks import Memory
 from farthing.money import ACCOUNT_MICRO_MAX
@@ -182,11 +182,11 @@ def read_pool(memory: Memory, key: bytes) -> Pool:
 
 
 def open_licence(order: Order, memory: Memory, now_s: int) -> tuple[bytes, Quota]:
-    """The first licence that can mint this order; `Unavailable`, `Overlimit`."""
+    """The first licence that can mint this order; `WrongVendor`, `Overlimit`."""
     prefix = licence_prefix(order.vendor)
     found = sorted(key for key in memory.records if key.startswith(prefix))
     if not found:
-        raise Unavailable("vendor_unknown", f"no licence to mint for {order.vendor!r}")
+        raise WrongVendor("vendor_unknown", f"no licence to mint for {order.vendor!r}")
     for key in found:
         quota = _QUOTA.read(memory.records[key])
         in_quota = quota.sold_micro + order.value_micro <= quota.quota_micro

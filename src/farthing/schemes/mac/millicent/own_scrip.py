@@ -3,6 +3,10 @@
 It is sold from a licence that the broker granted itself, pays for an `issue` in protocol C (the
 target that is signed names vendor and value), and goes back to money. The change is broker scrip
 with the same payer_id. Nobody else takes it. Source: steps 2 to 4 and 7 of obtaining scrip.
+
+An order that is paid so names no account, and neither does a burn receipt that becomes broker scrip
+(ours): the books then say who bought broker scrip, and that somebody bought of a vendor with it.
+The broker could still tell which scrip it had sold to whom; it is asked to forget, not made to.
 """
 
 from hmac import compare_digest
@@ -12,7 +16,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto.mac import mac
 from farthing.errors import Forged, Underpaid, Unfit, WrongVendor
-from farthing.schemes.contract import Ring, Setting
+from farthing.schemes.contract import Json, Operation, Ring, Setting
 from farthing.schemes.mac.millicent.orders import Licence
 from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.renewal import require_renewable
@@ -60,6 +64,15 @@ def licence_of(ring: Ring) -> Licence:
         quota_micro=OWN_QUOTA_MICRO,
         series=OWN_SERIES_ID,
     )
+
+
+def is_bearer(operation: Operation, message: Json) -> bool:
+    """Whether a message is paid for by what it holds. Properties are vouched for an account's."""
+    if not isinstance(message, dict) or message.get("props"):
+        return False
+    if operation == "issue":
+        return isinstance(message.get("pay"), dict)
+    return operation == "take_back" and message.get("inScrip") is True
 
 
 def target_of(vendor: str, value_micro: int) -> str:

@@ -20,10 +20,12 @@ from farthing.schemes.contract import (
     Paid,
     Purse,
 )
+from farthing.schemes.mac.millicent import own_scrip
 from farthing.schemes.mac.millicent.scrip import (
     PROTOCOLS,
     SCRIP_MICRO_MAX,
     TRAITS,
+    Burn,
     Scrip,
     burn_sig,
     receipt_key,
@@ -49,6 +51,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Sold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The mint's answer to `issue`."""
 
+    change: Scrip | None = None
+    """Of the broker scrip that paid for it."""
     scrip: Scrip
     secret: str
 
@@ -57,9 +61,21 @@ class Sold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return f"Sold({self.scrip!r})"
 
 
+class Cashed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mint's answer to a burn receipt that was to become broker scrip."""
+
+    credited_micro: int = msgspec.field(name="creditedMicro")
+    scrip: Scrip
+    secret: str
+
+    def __repr__(self) -> str:
+        """The scrip only."""
+        return f"Cashed({self.scrip!r})"
+
+
 _HELD = codec.Reader(Held)
-_SOLD = codec.Reader(Sold)
-_SCRIP = codec.Reader(Scrip)
+_SOLD, _CASHED = codec.Reader(Sold), codec.Reader(Cashed)
+_SCRIP, _BURN = codec.Reader(Scrip), codec.Reader(Burn)
 
 
 class Fresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +87,7 @@ class Fresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 _FRESH = codec.Reader(Fresh)
 LARGER_MAX = 10  # a piece from a warehouse may be worth this many times what was asked for
 RENEWED_E4_MIN = 9_000  # a renewal that costs more than a tenth is refused
+IN_SCRIP = b"scrip"  # kept with an order to burn: the receipt is to become broker scrip
 
 
 class MillicentPurse(Purse):
@@ -78,27 +95,41 @@ class MillicentPurse(Purse):
 
     traits = TRAITS
 
+    @property
+    def means(self) -> str:
+        """Broker scrip."""
+        return self.setting.broker_id
+
     def ask(self, need: Need, at: At) -> Asked:
-        """Scrip of `need.vendor_id`; `OutOfRange` above the largest piece."""
+        """Scrip of `need.vendor_id`; `OutOfRange` above the largest piece, or what the means are.
+
+        Paid with broker scrip the order is signed (protocol C) and names no account.
+        """
         if not 0 < need.amount_micro <= SCRIP_MICRO_MAX:
             raise OutOfRange("scrip_value_out_of_range", f"at most {SCRIP_MICRO_MAX} micro a piece")
-        return Asked(
-            operation="issue",
-            message={"valueMicro": need.amount_micro, "vendor": need.vendor_id},
-        )
+        message: dict[str, Json] = {"valueMicro": need.amount_micro, "vendor": need.vendor_id}
+        if need.means is None:
+            return Asked(operation="issue", message=message)
+        if need.means.worth_micro < need.amount_micro:
+            raise OutOfRange("scrip_below_price", "this piece is worth less than the order")
+        held = _HELD.read(need.means.body)
+        target = own_scrip.target_of(need.vendor_id, need.amount_micro)
+        message["pay"] = _signed(held, target, b"", at)
+        return Asked(operation="issue", message=message, bearer=True, kept=need.means.body)
 
     def receive(self, asked: Asked, answer: Json, at: At) -> tuple[Instrument, ...] | Asked:
         """The piece that was bought; `Malformed`, `Forged` if it is not what was asked for.
 
         A burn receipt from the vendor is carried on to the broker, whose answer leaves nothing.
         A broker with a warehouse may sell a larger piece than was asked for, never a smaller one.
+        What broker scrip paid for comes with its change.
         """
         if asked.to == "vendor" and asked.operation == "issue":
             return (self._renewed(asked, answer),)
         if asked.to == "vendor":
-            return Asked(operation="take_back", message=answer)
+            return _carried(asked, answer)
         if asked.operation == "take_back":
-            return ()
+            return self._cashed(asked, answer)
         sold = _SOLD.convert(answer)
         wanted = asked.message
         scrip = sold.scrip
@@ -110,7 +141,24 @@ class MillicentPurse(Purse):
         if sold.scrip.expires_at_s <= at.now_s:
             raise Expired("scrip_expired", "the broker sold a piece that is past its end")
         codec.unb64u(sold.secret, size_bytes=32)
-        return (self._instrument(sold.scrip, sold.secret),)
+        bought = self._instrument(sold.scrip, sold.secret)
+        if not asked.bearer:
+            return (bought,)
+        held = _HELD.read(asked.kept)
+        rest_micro = held.scrip.value_micro - scrip.value_micro
+        return (bought, *self._change(held, sold.change, rest_micro))
+
+    def _cashed(self, asked: Asked, answer: Json) -> tuple[Instrument, ...]:
+        """What a burn receipt became: money in the account, or broker scrip; `Forged`."""
+        if asked.kept != IN_SCRIP:
+            return ()
+        cashed, burn = _CASHED.convert(answer), _BURN.convert(asked.message["burn"])
+        scrip = cashed.scrip
+        found = (scrip.vendor, scrip.currency, scrip.value_micro)
+        if found != (self.means, self.setting.currency, burn.value_micro):
+            raise Forged("scrip_not_as_ordered", "the broker gave other scrip than was due")
+        codec.unb64u(cashed.secret, size_bytes=32)
+        return (self._instrument(scrip, cashed.secret),)
 
     def _renewed(self, asked: Asked, answer: Json) -> Instrument:
         """The fresh piece for an old one; `Forged` if more than a fee is missing."""
@@ -131,7 +179,7 @@ class MillicentPurse(Purse):
 
     def _instrument(self, scrip: Scrip, secret: str) -> Instrument:
         return Instrument(
-            id=f"mc:{scrip.serial}",
+            id=f"mc:{scrip.vendor}:{scrip.serial}",
             scheme=self.traits.name,
             vendor_id=scrip.vendor,
             currency=scrip.currency,
@@ -152,17 +200,7 @@ class MillicentPurse(Purse):
         if protocol not in PROTOCOLS:
             raise Unsupported("protocol_unsupported", "this wallet pays signed or in clear")
         if protocol == "signed":
-            nonce = codec.b64u(at.entropy[:NONCE_BYTES])
-            k_sig = sign_key(codec.unb64u(held.secret, size_bytes=32))
-            payload["nonce"] = nonce
-            payload["sig"] = request_sig(
-                k_sig,
-                held.scrip.vendor,
-                binding.target,
-                binding.body_digest,
-                held.scrip.cert,
-                nonce,
-            )
+            payload = _signed(held, binding.target, binding.body_digest, at)
         kept = offer.price_micro.to_bytes(8, "big")
         return Paid(payload=payload, spent=instrument, after=None, kept=kept)
 
@@ -174,17 +212,21 @@ class MillicentPurse(Purse):
             return Concluded(instruments=(paid.spent,))
         held = _HELD.read(paid.spent.body)
         rest_micro = held.scrip.value_micro - int.from_bytes(paid.kept, "big")
-        if conclusion.change is None:
+        change = None if conclusion.change is None else _SCRIP.convert(conclusion.change)
+        return Concluded(instruments=self._change(held, change, rest_micro))
+
+    def _change(self, held: Held, change: Scrip | None, rest_micro: int) -> tuple[Instrument, ...]:
+        """What is left of a piece, with the same secret; `Forged`."""
+        if change is None:
             if rest_micro:
-                raise Forged("change_missing", "the vendor kept the change; show it the receipt")
-            return Concluded()
-        change = _SCRIP.convert(conclusion.change)
+                raise Forged("change_missing", "the change was kept; show the vendor the receipt")
+            return ()
         kept = msgspec.structs.replace(
             held.scrip, cert=change.cert, serial=change.serial, value_micro=rest_micro
         )
         if change != kept or change.serial == held.scrip.serial:
             raise Forged("change_wrong", "the change differs from the scrip less the price")
-        return Concluded(instruments=(self._instrument(change, held.secret),))
+        return (self._instrument(change, held.secret),)
 
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`mac:` under the payer's signing key."""
@@ -201,7 +243,8 @@ class MillicentPurse(Purse):
         """First the vendor burns the piece; its receipt then goes to the broker.
 
         A piece that has expired is renewed first, for the vendor's fee, and is then given back by
-        asking again. Broker scrip goes to the broker at once.
+        asking again. Broker scrip goes to the broker at once, and becomes money; with the option
+        `float` other scrip becomes broker scrip.
         """
         held = _HELD.read(instrument.body)
         nonce = codec.b64u(at.entropy[:NONCE_BYTES])
@@ -229,4 +272,25 @@ class MillicentPurse(Purse):
                 "scrip": msgspec.to_builtins(held.scrip),
                 "sig": burn_sig(k_sig, held.scrip.cert, nonce),
             },
+            kept=IN_SCRIP if self.setting.options.get("float") and not is_brokers else b"",
         )
+
+
+def _signed(held: Held, target: str, body_digest: bytes, at: At) -> dict[str, Json]:
+    """A payment in protocol C."""
+    nonce = codec.b64u(at.entropy[:NONCE_BYTES])
+    k_sig = sign_key(codec.unb64u(held.secret, size_bytes=32))
+    scrip = held.scrip
+    return {
+        "nonce": nonce,
+        "scrip": msgspec.to_builtins(scrip),
+        "sig": request_sig(k_sig, scrip.vendor, target, body_digest, scrip.cert, nonce),
+    }
+
+
+def _carried(asked: Asked, receipt: Json) -> Asked:
+    """The vendor's burn receipt on its way to the broker."""
+    if asked.kept != IN_SCRIP:
+        return Asked(operation="take_back", message=receipt)
+    message = {"burn": receipt, "inScrip": True}
+    return Asked(operation="take_back", message=message, bearer=True, kept=IN_SCRIP)

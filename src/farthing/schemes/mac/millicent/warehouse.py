@@ -145,11 +145,13 @@ def buy(batch: Batch, vendor: str, memory: Memory, at: At) -> Applied:
     )
 
 
-def find(vendor: str, value_micro: int, memory: Memory, now_s: int) -> bytes | None:
-    """The shelf with the smallest pieces that are worth enough, or None."""
+def find(
+    vendor: str, value_micro: int, memory: Memory, now_s: int, *, largest_micro: int
+) -> bytes | None:
+    """The shelf with the smallest pieces that are worth enough and not too much, or None."""
     prefix = shelf_prefix(vendor)
     for key in sorted(key for key in memory.records if key.startswith(prefix)):
-        if int(key.split(b"/")[3]) < value_micro:
+        if not value_micro <= int(key.split(b"/")[3]) <= largest_micro:
             continue
         pieces = _SHELF.read(memory.records[key]).pieces
         if pieces and pieces[0].expires_at_s > now_s + SHELF_LIFE_S:

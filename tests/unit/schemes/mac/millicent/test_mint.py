@@ -11,7 +11,7 @@ from farthing.errors import (
     Overlimit,
     Refusal,
     Replayed,
-    Unavailable,
+    Revoked,
     Unfit,
     Unsupported,
     WrongVendor,
@@ -95,7 +95,7 @@ def test_a_licence_that_has_ended_or_was_revoked_sells_nothing() -> None:
         scene.buy()
     scene = Scene()
     scene.broker.ring.revoke(LICENSED_SERIES, "news/0000000001")
-    with pytest.raises(Unavailable, match="licence_revoked"):
+    with pytest.raises(Revoked, match="licence_revoked"):
         scene.buy()
 
 

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Malformed, OutOfRange, Overlimit, Unavailable, Unfit
+from farthing.errors import Malformed, OutOfRange, Overlimit, Unfit, WrongVendor
 from farthing.marks import Memory
 from farthing.money import ACCOUNT_MICRO_MAX
 from farthing.schemes.contract import Json
@@ -94,7 +94,7 @@ def test_an_order_that_just_fits_the_quota_is_taken_and_one_micro_more_is_not() 
 
 
 def test_a_vendor_without_a_licence_has_no_scrip() -> None:
-    with pytest.raises(Unavailable, match="vendor_unknown"):
+    with pytest.raises(WrongVendor, match="vendor_unknown"):
         open_licence(Order(value_micro=1, vendor="new"), memory_of(QUOTA), NOW_S)
 
 

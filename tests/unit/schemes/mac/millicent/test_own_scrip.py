@@ -17,8 +17,9 @@ from farthing.errors import (
     Unfit,
     WrongVendor,
 )
-from farthing.schemes.contract import Asked, Instrument, Json, Key, Need
+from farthing.schemes.contract import Account, Asked, Instrument, Json, Key, Need, Operation
 from farthing.schemes.mac.millicent import own_scrip
+from farthing.schemes.mac.millicent.purse import MillicentPurse
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     GRACE_S,
@@ -29,9 +30,10 @@ from farthing.schemes.mac.millicent.scrip import (
 )
 from tests.kit.canaries import canary
 from tests.kit.flips import bit_flips
-from tests.kit.millicent import Scene, held, licence
-from tests.kit.parties import BROKER, VENDOR, Ring, vendor_account
+from tests.kit.millicent import Scene, batch, held, licence, vendor_ring
+from tests.kit.parties import BROKER, VENDOR, Ring, setting_of, vendor_account
 
+NOBODY = Account(id="", role="payer")
 REFUSED = (Malformed, Forged, WrongVendor, Expired, Underpaid, Replayed, OutOfRange)
 
 
@@ -155,6 +157,97 @@ def test_a_cash_out_may_be_had_in_broker_scrip() -> None:
         scene.broker.run("take_back", wish, scene.payer.account)
     scene.broker.run("take_back", receipt, scene.payer.account)  # a repeat, and moves nothing
     assert balance(scene, "payer/ann") == -4_000
+
+
+def test_the_wallet_pays_an_order_with_broker_scrip_and_adopts_the_change() -> None:
+    scene = with_own_scrip()
+    piece = buy_own(scene)
+    need = Need(amount_micro=3_000, currency="eur", vendor_id=VENDOR, means=piece)
+    asked = scene.payer.purse.ask(need, scene.clock.at())
+    assert asked.bearer
+    assert scene.broker.mint.is_bearer("issue", asked.message)
+    answer: Any = scene.broker.run("issue", asked.message, NOBODY).answer
+    bought, change = received(scene, asked, answer)
+    assert (bought.vendor_id, bought.worth_micro) == (VENDOR, 3_000)
+    assert (change.vendor_id, change.worth_micro) == (BROKER, 7_000)
+    scene.payer.spend(scene.vendor, bought, 200)
+    again = msgspec.structs.replace(need, amount_micro=7_000, means=change)
+    asked = scene.payer.purse.ask(again, scene.clock.at())
+    answer = scene.broker.run("issue", asked.message, NOBODY).answer
+    assert [each.worth_micro for each in received(scene, asked, answer)] == [7_000]
+    assert balance(scene, "payer/ann") == -10_000
+
+
+def received(scene: Scene, asked: Asked, answer: Json) -> tuple[Instrument, ...]:
+    found = scene.payer.purse.receive(asked, answer, scene.clock.at())
+    assert not isinstance(found, Asked)
+    return found
+
+
+def test_change_of_broker_scrip_that_is_wrong_is_forged() -> None:
+    scene = with_own_scrip()
+    need = Need(amount_micro=3_000, currency="eur", vendor_id=VENDOR, means=buy_own(scene))
+    asked = scene.payer.purse.ask(need, scene.clock.at())
+    answer: Any = scene.broker.run("issue", asked.message, NOBODY).answer
+    change = answer["change"]
+    for wrong in ({"valueMicro": 6_999}, {"payer": "0" * 16}, {"vendor": VENDOR}, {"expiresS": 1}):
+        with pytest.raises(Forged, match="change_wrong"):
+            received(scene, asked, answer | {"change": change | wrong})
+    with pytest.raises(Forged, match="change_missing"):
+        received(scene, asked, {name: answer[name] for name in ("scrip", "secret")})
+
+
+def test_a_wallet_with_a_float_has_its_scrip_back_as_broker_scrip() -> None:
+    scene = with_own_scrip()
+    purse = MillicentPurse(setting_of(Ring(), float=True))
+    first = purse.give_back(scene.buy(4_000), scene.clock.at())
+    second = purse.receive(first, scene.vendor.burn(first.message), scene.clock.at())
+    assert isinstance(second, Asked)
+    assert second.bearer
+    assert scene.broker.mint.is_bearer("take_back", second.message)
+    answer: Any = scene.broker.run("take_back", second.message, NOBODY).answer
+    for wrong in ({"valueMicro": 3_999}, {"vendor": VENDOR}, {"currency": "usd"}):
+        with pytest.raises(Forged, match="scrip_not_as_ordered"):
+            purse.receive(second, answer | {"scrip": answer["scrip"] | wrong}, scene.clock.at())
+    (piece,) = purse.receive(second, answer, scene.clock.at())  # type: ignore[misc]  # no Asked
+    assert (piece.vendor_id, piece.worth_micro) == (BROKER, 4_000)
+    asked = purse.give_back(piece, scene.clock.at())
+    assert (asked.to, asked.bearer) == ("broker", False)
+    scene.broker.run("take_back", asked.message, scene.payer.account)
+    assert balance(scene, "payer/ann") == 0
+
+
+def test_broker_scrip_buys_from_the_warehouse_too() -> None:
+    scene = with_own_scrip()
+    stocked = batch(vendor_ring(), 2, 5_000)
+    scene.broker.run("grant", stocked, Account(id=VENDOR, role="broker"))
+    need = Need(amount_micro=3_000, currency="eur", vendor_id=VENDOR, means=buy_own(scene))
+    asked = scene.payer.purse.ask(need, scene.clock.at())
+    answer = scene.broker.run("issue", asked.message, NOBODY).answer
+    bought, change = received(scene, asked, answer)
+    assert (bought.worth_micro, change.worth_micro) == (5_000, 5_000)
+    assert balance(scene, f"outstanding/{BROKER}") == 5_000
+    small = msgspec.structs.replace(need, means=buy_own(scene, 4_000))
+    asked = scene.payer.purse.ask(small, scene.clock.at())
+    answer = scene.broker.run("issue", asked.message, NOBODY).answer
+    assert [each.worth_micro for each in received(scene, asked, answer)] == [3_000, 1_000]
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        ("issue", {"valueMicro": 1, "vendor": VENDOR}),
+        ("issue", {"pay": None, "valueMicro": 1, "vendor": VENDOR}),
+        ("issue", {"pay": {}, "props": "student=true", "valueMicro": 1, "vendor": VENDOR}),
+        ("take_back", {"burn": {}}),
+        ("take_back", {"burn": {}, "inScrip": False}),
+        ("grant", {"pay": {}}),
+        ("redeem", {"inScrip": True}),
+        ("issue", []),
+    ],
+)
+def test_what_does_not_pay_for_itself_needs_an_account(operation: Operation, message: Json) -> None:
+    assert not with_own_scrip().broker.mint.is_bearer(operation, message)
 
 
 def test_more_than_the_piece_is_worth_is_underpaid() -> None:

@@ -28,7 +28,7 @@ def test_an_instrument_is_worth_what_was_bought() -> None:
     scene = Scene()
     piece = scene.buy(1000)
     assert (piece.worth_micro, piece.vendor_id, piece.currency) == (1000, "news", "eur")
-    assert piece.id == f"mc:{held(piece).scrip.serial}"
+    assert piece.id == f"mc:news:{held(piece).scrip.serial}"
 
 
 @pytest.mark.parametrize("changed", [{"valueMicro": 999}, {"vendor": "other"}, {"currency": "usd"}])
