@@ -38,15 +38,24 @@ def unpad(padded: bytes) -> bytes:
 
 def seal(key: bytes, nonce: bytes, aad: bytes, message: bytes) -> bytes:
     """Nonce and ciphertext; `key` is 32 bytes, `nonce` 12 fresh random ones."""
-    return nonce + ChaCha20Poly1305(key).encrypt(nonce, pad(message), aad)
+    return box(key, nonce, aad, pad(message))
 
 
 def unseal(key: bytes, aad: bytes, sealed: bytes) -> bytes:
     """The message; `Forged` unless it was sealed under this key and `aad`, as it stands."""
-    nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-    if len(ciphertext) > MESSAGE_BYTES_MAX + TAG_BYTES:
+    if len(sealed) > NONCE_BYTES + MESSAGE_BYTES_MAX + TAG_BYTES:
         raise TooLarge("private_message_too_large", f"at most {MESSAGE_BYTES_MAX} bytes, padded")
+    return unpad(unbox(key, aad, sealed))
+
+
+def box(key: bytes, nonce: bytes, aad: bytes, message: bytes) -> bytes:
+    """As `seal`, of the message's own length: for what lies on a disk."""
+    return nonce + ChaCha20Poly1305(key).encrypt(nonce, message, aad)
+
+
+def unbox(key: bytes, aad: bytes, boxed: bytes) -> bytes:
+    """The message; `Forged` unless it was boxed under this key and `aad`, as it stands."""
     try:
-        return unpad(ChaCha20Poly1305(key).decrypt(nonce, ciphertext, aad))
+        return ChaCha20Poly1305(key).decrypt(boxed[:NONCE_BYTES], boxed[NONCE_BYTES:], aad)
     except (InvalidTag, ValueError):
         raise Forged("seal_broken", "this was not sealed with the shared key") from None

@@ -6,7 +6,6 @@ import msgspec
 
 from farthing import ids, marks
 from farthing.crypto import signing
-from farthing.errors import Undecided
 from farthing.marks import Moment
 from farthing.schemes.contract import At, Json, Setting
 from farthing.vendor.commands import GateCommand, OriginAnswered, TakeSerial, expect
@@ -39,7 +38,7 @@ def hold_of(paying: Paying) -> marks.Hold:
         owner=taken.owner,
         payload_hash=paying.payload_hash,
         till=taken.kept,
-        at_broker=paying.endorsed is not None,
+        begun=paying.begun,
     )
     lease_s = paying.priced.route.origin_timeout_s + LEASE_GRACE_S
     return marks.Hold(
@@ -136,30 +135,3 @@ def receipt_of(setting: Setting, paying: Paying, at: At, for_payer: Json = None)
         return receipts.sign_mac(receipt, taken.mac_key)
     key = setting.ring.current(RECEIPT_KEY)
     return receipts.sign(receipt, lambda body: signing.sign(key.secret, body))
-
-
-def end_hold(
-    payment: marks.Payment, now_s: int
-) -> Generator[GateCommand, object, marks.Settled | None]:
-    """Release a hold that a crash left behind, under a new fence; None once it is so.
-
-    A confirm under the old fence then fails, so "nothing was charged" stays true. `Settled` where
-    the payment was confirmed meanwhile; `Busy` within a lease; `Undecided` where the broker may
-    have paid, which only the same bytes find out.
-    """
-    if read_kept(payment.kept).at_broker:
-        raise Undecided("outcome_unknown", "send the same payment again")
-    held = yield marks.Hold(
-        k=payment.k,
-        digest=payment.digest,
-        marks=(),
-        kept=payment.kept,
-        now_s=now_s,
-        lease_until_s=now_s,
-        until_s=payment.until_s,
-    )
-    if isinstance(held, marks.Settled):
-        return held
-    assert isinstance(held, marks.Held), "a hold is held or settled"
-    yield marks.Release(k=payment.k, fence=held.fence)
-    return None

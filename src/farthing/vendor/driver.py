@@ -24,7 +24,7 @@ from farthing.vendor.commands import (
     Walk,
 )
 
-ENTROPY_BYTES = 32  # the most that any gate step uses
+ENTROPY_BYTES = 48  # 32 for the till and the challenge, the rest for a seal
 SERIALS_LEASED = 1024  # a crash skips at most this many of 16.7 million
 
 

@@ -26,7 +26,7 @@ from farthing.errors import (
 from farthing.money import to_wire
 from farthing.schemes import registry
 from farthing.schemes.contract import Account, At, Json, Mint, Operation
-from farthing.vendor.booking import RECEIPT_KEY, end_hold, read_kept, read_outcome
+from farthing.vendor.booking import RECEIPT_KEY, read_kept, read_outcome
 from farthing.vendor.commands import (
     Answer,
     GateCommand,
@@ -36,7 +36,8 @@ from farthing.vendor.commands import (
     Walk,
     expect,
 )
-from farthing.vendor.offering import Offering, setting_for
+from farthing.vendor.gate import Gate
+from farthing.vendor.offering import setting_for
 from farthing.vendor.payments import Kept, Outcome
 from farthing.vendor.prices import Prices
 from farthing.wire import problems, receipts
@@ -85,7 +86,7 @@ def _confirmed(outcome: Outcome) -> Answer:
 class Doors:
     """The doors of one gate."""
 
-    def __init__(self, gate: Offering) -> None:
+    def __init__(self, gate: Gate) -> None:
         """The vendor's mints are those of the gate's schemes that have one."""
         self._gate = gate
         self._mints: dict[str, Mint] = {}
@@ -117,9 +118,9 @@ class Doors:
         if payment.state is marks.State.HELD:
             if at.now_s < payment.lease_until_s:
                 raise Busy("in_progress", "this payment is being served")
-            settled = yield from end_hold(payment, at.now_s)
-            if settled is not None:
-                return _confirmed(read_outcome(settled.outcome))
+            ended = yield from self._gate.resolving.end(payment, at)
+            if ended is not None:
+                return _confirmed(ended)
         return _answer({"state": "released"})
 
     def _require_owner(self, question: Question, kept: Kept, now_s: int) -> None:

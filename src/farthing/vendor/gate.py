@@ -24,10 +24,10 @@ from farthing.errors import (
 )
 from farthing.schemes import registry
 from farthing.schemes.contract import At, Binding, Json, Setting
+from farthing.vendor import resolving
 from farthing.vendor.booking import (
     RECEIPT_KEY,
     earlier,
-    end_hold,
     hold_of,
     numbered,
     read_outcome,
@@ -55,6 +55,7 @@ class Gate(Offering):
         """As `Offering`."""
         super().__init__(setting, schemes=schemes, realm=realm)
         self._delivery = Delivery(self)
+        self.resolving = resolving.Resolving(self, self._verify)
 
     def serve(self, request: Request, priced: Priced) -> Walk:
         """Serve one request to a priced route; returns the answer."""
@@ -112,6 +113,8 @@ class Gate(Offering):
         for _ in range(STALE_TRIES_MAX):
             paying = yield from self._verify(request, priced, credential, at)
             receipt: Receipt | None = None
+            if paying.endorsed is not None:
+                paying = resolving.sealed(paying, self.setting.ring.current(CHALLENGE_KEY))
             command: GateCommand = hold_of(paying)
             if not priced.route.hold:
                 numbered_at = yield from numbered(paying)
@@ -174,10 +177,9 @@ class Gate(Offering):
             if known is not None and known.state is marks.State.HELD:
                 if at.now_s < known.lease_until_s:
                     raise Busy("in_progress", "this payment is being served; send it again")
-                settled = yield from end_hold(known, at.now_s)
-                if settled is not None:
-                    outcome = read_outcome(settled.outcome)
-                    return (yield from self._delivery.repeat(request, priced, outcome, at))
+                ended = yield from self.resolving.end(known, at)
+                if ended is not None:
+                    return (yield from self._delivery.repeat(request, priced, ended, at))
             elif known is not None and known.state is marks.State.CONFIRMED:
                 outcome = read_outcome(known.outcome)
                 return (yield from self._delivery.repeat(request, priced, outcome, at))

@@ -39,8 +39,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     owner: bytes
     payload_hash: bytes
     till: bytes
-    at_broker: bool = False
-    """Whether the broker was asked to pay: then a hold alone does not tell what moved."""
+    begun: bytes = b""
+    """The payment as it came, sealed, where the broker is asked to pay before the page: then a
+    hold alone does not tell what moved."""
 
 
 class Paying(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,8 @@ class Paying(msgspec.Struct, frozen=True, kw_only=True):
     endorsed: Json
     """What the broker redeems, where this payment clears before the goods go out; else None."""
     at: At
+    begun: bytes = b""
+    """Of a payment with `endorsed`: itself, sealed, for its hold."""
 
     def __repr__(self) -> str:
         """The payment's name only."""

@@ -6,9 +6,9 @@ A hold outlives the origin's time-out by half a minute, which a short test canno
 import sys
 
 from farthing.cli import main
-from farthing.vendor import booking
+from farthing.vendor import booking, resolving
 
-booking.LEASE_GRACE_S = 2
+booking.LEASE_GRACE_S = resolving.LEASE_S = 2
 
 if __name__ == "__main__":  # a worker that is spawned reads only what is above
     sys.argv[1:1] = ["vendor", "serve"]

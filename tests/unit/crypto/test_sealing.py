@@ -59,3 +59,16 @@ def test_padding_that_is_not_ours_is_refused() -> None:
     for bad in (good + bytes(sealing.STEP_BYTES), good[:-1] + b"\1", b"\xff" * 4 + good[4:], b""):
         with pytest.raises(Forged, match="padding_wrong"):
             sealing.unpad(bad)
+
+
+def test_a_box_is_as_long_as_its_message_and_opens_in_its_own_place_only() -> None:
+    key, nonce = bytes(range(32)), bytes(12)
+    boxed = sealing.box(key, nonce, b"place", b"message")
+    assert len(boxed) == sealing.NONCE_BYTES + len(b"message") + sealing.TAG_BYTES
+    assert sealing.unbox(key, b"place", boxed) == b"message"
+    flipped = bytes([boxed[-1] ^ 1])
+    for wrong in ((key, b"other", boxed), (bytes(32), b"place", boxed), (key, b"place", b"")):
+        with pytest.raises(Forged, match="seal_broken"):
+            sealing.unbox(*wrong)
+    with pytest.raises(Forged, match="seal_broken"):
+        sealing.unbox(key, b"place", boxed[:-1] + flipped)

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from farthing import marks
-from farthing.errors import Undecided
 from farthing.marks import Moment
 from farthing.vendor.booking import (
     LEASE_GRACE_S,
@@ -14,12 +13,9 @@ from farthing.vendor.booking import (
     OUTCOME_KEPT_S_MIN,
     STORED_BODY_BYTES_MAX,
     earlier,
-    end_hold,
     read_kept,
     read_outcome,
 )
-from farthing.vendor.commands import AskOrigin
-from farthing.vendor.payments import Kept
 from tests.kit.shop import (
     PAGE,
     PRICE_MICRO,
@@ -55,7 +51,7 @@ def test_a_hold_outlives_the_origins_time_and_its_outcome_a_month(scheme: str) -
     assert hold.until_s >= shop.clock.now_s + OUTCOME_KEPT_S_MIN
     assert hold.until_s >= max(mark.until_s for mark in hold.marks)
     kept = read_kept(hold.kept)
-    assert (kept.scheme, kept.at_broker) == (scheme, False)
+    assert (kept.scheme, kept.begun) == (scheme, b"")
     assert kept.owner
 
 
@@ -106,53 +102,6 @@ def test_a_receipt_has_a_name_of_its_own_and_the_same_for_the_same_payment(schem
         names.append(read_outcome(found.outcome).receipt.receipt_id)
     assert len(set(names)) == 2
     assert all(name.startswith("rc_") for name in names)
-
-
-@every_scheme
-def test_a_hold_that_a_crash_left_is_ended_under_a_new_fence(scheme: str) -> None:
-    shop = Shop()
-    payment = Buyer(shop, scheme).pay()
-    slow = shop.start(payment.header)
-    slow.until(AskOrigin)
-    found = shop.find(payment.k)
-    assert found is not None
-    shop.clock.now_s = found.lease_until_s
-    walk = end_hold(found, shop.clock.now_s)
-    assert isinstance(shop.carry_out(next(walk)), marks.Held)
-    ended = shop.find(payment.k)
-    assert ended is not None
-    assert ended.fence > found.fence
-
-
-def test_a_hold_that_was_confirmed_meanwhile_is_settled() -> None:
-    shop = Shop()
-    payment = Buyer(shop, "millicent").pay()
-    slow = shop.start(payment.header)
-    slow.until(AskOrigin)
-    found = shop.find(payment.k)
-    assert found is not None
-    slow.go()
-    walk = end_hold(found, found.lease_until_s)
-    settled = shop.carry_out(next(walk))
-    with pytest.raises(StopIteration) as ended:
-        walk.send(settled)
-    assert ended.value.value is settled
-
-
-def test_nobody_ends_a_hold_for_which_the_broker_may_have_paid() -> None:
-    kept = Kept(scheme="payword", owner=b"", payload_hash=b"", till=b"", at_broker=True)
-    payment = marks.Payment(
-        k="k",
-        digest=b"",
-        state=marks.State.HELD,
-        fence=1,
-        lease_until_s=0,
-        kept=msgspec.msgpack.encode(kept),
-        outcome=b"",
-        until_s=1,
-    )
-    with pytest.raises(Undecided):
-        next(end_hold(payment, 1))
 
 
 def test_a_serial_is_taken_once_for_a_payment_that_is_confirmed_and_never_otherwise() -> None:

@@ -1,0 +1,213 @@
+"""Holds that a crash left behind are ended by whoever asks for them, the broker's word included."""
+
+import pytest
+
+from farthing import marks
+from farthing.errors import Refusal, Unavailable, Undecided
+from farthing.schemes.contract import Dialect, Key
+from farthing.vendor.booking import read_kept, read_outcome
+from farthing.vendor.commands import Answer, AskOrigin
+from farthing.vendor.offering import CHALLENGE_KEY
+from farthing.vendor.resolving import LEASE_S, Begun
+from farthing.wire import receipts
+from farthing.wire.offers import Credential
+from tests.kit.shop import (
+    DIALECTS,
+    PRICE_MICRO,
+    ROUTE,
+    SCHEMES,
+    Buyer,
+    Payment,
+    Shop,
+    Walking,
+    asking,
+    code_of,
+    receipt_in,
+)
+from tests.unit.vendor.test_reserving import Facilitator
+
+BEFORE = ROUTE + 'clearing = "before"\n'
+HOLD_S = 60
+COMMANDS_MAX = 30  # more than any walk here has
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
+
+
+def opened(scheme: str) -> tuple[Shop, Buyer, Facilitator]:
+    shop, broker = Shop(BEFORE), Facilitator()
+    shop.broker = broker
+    return shop, Buyer(shop, scheme), broker
+
+
+def cut(shop: Shop, payment: Payment, commands: int) -> bool:
+    """The process dies after so many commands; whether the walk had ended."""
+    walking = shop.start(payment.header)
+    ended = walking.go(commands) is not None
+    walking.drop()
+    shop.restart()
+    return ended
+
+
+def ask(shop: Shop, payment: Payment) -> Answer:
+    return shop.outcome({"k": payment.k, "payload": payment.payload})
+
+
+def state_in(answer: Answer) -> str:
+    """What the outcome door says, in a word."""
+    body = answer.body or b""
+    return code_of(answer) or next(
+        word for word in ("confirmed", "released") if f'"state":"{word}"'.encode() in body
+    )
+
+
+def end(shop: Shop, found: marks.Payment) -> object:
+    """What `end` returns."""
+    walk = shop.gate.resolving.end(found, shop.clock.at())
+    answer: object = None
+    try:
+        while True:
+            command = walk.send(answer) if answer is not None else next(walk)
+            answer = shop.carry_out(command) or ()
+    except StopIteration as ended:
+        return ended.value
+
+
+def held(shop: Shop, payment: Payment) -> tuple[Walking, marks.Payment]:
+    """A payment whose origin is being asked."""
+    slow = shop.start(payment.header)
+    slow.until(AskOrigin)
+    found = shop.find(payment.k)
+    assert found is not None
+    return slow, found
+
+
+@every_scheme
+def test_a_hold_that_clears_later_is_released_under_a_new_fence(scheme: str) -> None:
+    shop = Shop()
+    slow, found = held(shop, Buyer(shop, scheme).pay())
+    shop.clock.now_s = found.lease_until_s
+    assert end(shop, found) is None
+    ended = shop.find(found.k)
+    assert ended is not None
+    assert ended.fence > found.fence
+    assert ended.state is marks.State.RELEASED
+    answer = slow.go()
+    assert answer is not None
+    assert answer.status == 409, "the answer under the old fence is dropped"
+
+
+def test_a_hold_that_was_confirmed_meanwhile_has_its_outcome() -> None:
+    shop = Shop()
+    payment = Buyer(shop, "millicent").pay()
+    slow, found = held(shop, payment)
+    slow.go()
+    confirmed = shop.find(payment.k)
+    assert confirmed is not None
+    assert end(shop, found) == read_outcome(confirmed.outcome)
+
+
+@every_scheme
+@every_dialect
+def test_killed_at_any_command_the_door_alone_says_what_became_of_it(
+    scheme: str, dialect: Dialect
+) -> None:
+    for commands in range(1, COMMANDS_MAX):
+        shop, buyer, broker = opened(scheme)
+        payment = buyer.pay(dialect)
+        if cut(shop, payment, commands):
+            return
+        shop.clock.now_s += HOLD_S
+        state = state_in(ask(shop, payment))
+        paid_micro = broker.paid_micro
+        assert paid_micro == (PRICE_MICRO if state == "confirmed" else 0), commands
+        assert "reserved" not in broker.state.values(), "nothing stays frozen"
+        assert shop.earned_micro() == paid_micro, "the report knows"
+        if state == "outcome_absent":
+            continue
+        assert state_in(ask(shop, payment)) == state
+        answer = shop.get(payment.header)
+        assert answer.status == 200, commands
+        assert broker.paid_micro == PRICE_MICRO
+        receipt = receipt_in(answer)
+        assert receipt is not None
+        if scheme == "millicent":
+            assert receipt.change["valueMicro"] == 800
+    raise AssertionError("the walk never ended")
+
+
+@every_scheme
+def test_what_the_broker_paid_before_a_crash_is_confirmed_with_its_receipt(scheme: str) -> None:
+    shop, buyer, broker = opened(scheme)
+    payment = buyer.pay()
+    walking = shop.start(payment.header)
+    walking.until(marks.Confirm)
+    walking.drop()
+    shop.restart()
+    assert broker.paid_micro == PRICE_MICRO
+    shop.clock.now_s += HOLD_S
+    assert state_in(ask(shop, payment)) == "confirmed"
+    receipt = receipt_in(shop.get(payment.header))
+    assert receipt is not None
+    assert (receipt.settlement, receipt.amount_micro) == ("final", PRICE_MICRO)
+    key = buyer.purse.receipt_key(payment.paid.spent)
+    if key:
+        receipts.verify(receipt, mac_key=key)
+    assert shop.claims(scheme) == []
+
+
+@pytest.mark.parametrize("wrong", [Undecided("outcome_unknown"), Unavailable("broker_unreachable")])
+def test_while_the_broker_does_not_say_nobody_does(wrong: Refusal) -> None:
+    shop, buyer, broker = opened("millicent")
+    payment = buyer.pay()
+    cut(shop, payment, 5)
+    shop.clock.now_s += HOLD_S
+    broker.faults["settle"] = [wrong]
+    assert state_in(ask(shop, payment)) == "outcome_unknown"
+    assert state_in(ask(shop, payment)) == "in_progress"
+    shop.clock.now_s += LEASE_S
+    assert state_in(ask(shop, payment)) == "released"
+
+
+def test_what_the_broker_refuses_for_good_is_released() -> None:
+    shop, buyer, broker = opened("payword")
+    payment = buyer.pay()
+    cut(shop, payment, 5)
+    shop.clock.now_s += HOLD_S
+    extra = {"refusal": "Replayed", "code": "claim_already_paid"}
+    broker.faults["settle"] = [{"success": False, "errorReason": "x", "extra": extra}]
+    assert state_in(ask(shop, payment)) == "released"
+
+
+def test_a_payment_that_cannot_be_taken_again_stays_undecided() -> None:
+    shop, buyer, _ = opened("millicent")
+    payment = buyer.pay()
+    cut(shop, payment, 5)
+    shop.clock.now_s += HOLD_S
+    shop.ring.add(Key(id="2", purpose=CHALLENGE_KEY, secret=bytes(32)))
+    shop.ring.revoke(CHALLENGE_KEY, "1")
+    assert state_in(ask(shop, payment)) == "outcome_unknown"
+
+
+def test_what_is_kept_of_a_payment_cannot_be_read_off_the_disk() -> None:
+    shop, buyer, _ = opened("millicent")
+    payment = buyer.pay()
+    cut(shop, payment, 5)
+    found = shop.find(payment.k)
+    assert found is not None
+    begun = read_kept(found.kept).begun
+    assert begun
+    assert payment.payload["scrip"]["cert"].encode() not in begun
+    assert payment.payload["sig"].encode() not in begun
+    credential = Credential(
+        dialect="mpp",
+        k="k",
+        wire_name="millicent",
+        variant="",
+        payload=begun,
+        offer=None,
+        echo=None,
+    )
+    shown = repr(
+        Begun(credential=credential, request=asking(), route=shop.book.routes[0].route, at_s=1)
+    )
+    assert shown == "Begun(1)"
