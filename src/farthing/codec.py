@@ -26,6 +26,7 @@ JSON_STRING_MAX = 4096  # bytes of one string; our longest field is a sealed key
 NESTING_SAFE = 500  # levels that fit the stack of any thread; what is deeper is not even parsed
 JSON_INT_MAX = 2**53 - 1  # every JSON reader agrees up to here
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 T = TypeVar("T")
 Json = None | bool | int | str | list[Any] | dict[str, Any]
 
@@ -52,7 +53,7 @@ def enc(*fields: bytes | str | int) -> bytes:
 
 def b64u(raw: bytes) -> str:
     """Base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return binascii.b2a_base64(raw, newline=False).rstrip(b"=").translate(_URL_SAFE).decode()
 
 
 # The characters that may end a text whose last group has 2 or 3 of them: the spare bits are zero.

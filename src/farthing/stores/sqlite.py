@@ -32,7 +32,6 @@ from farthing.marks import (
     Place,
     Put,
     Read,
-    Record,
     Release,
     Settled,
     State,
@@ -51,7 +50,12 @@ from farthing.stores import sqlite_tables as sql
 from farthing.stores.commit import Committer
 
 _HELD = 1
-_STATES = {_HELD: State.HELD, 2: State.CONFIRMED, 3: State.RELEASED}  # as the statements say
+_CONFIRMED = 2
+_STATES = {
+    _HELD: State.HELD,
+    _CONFIRMED: State.CONFIRMED,
+    3: State.RELEASED,
+}  # as the statements say
 
 
 class _Taken(msgspec.Struct, array_like=True):
@@ -152,13 +156,19 @@ def _under(connection: apsw.Connection, prefix: bytes) -> apsw.Cursor:
 
 
 def _hold(connection: apsw.Connection, hold: Hold) -> Held | Settled:
-    taken = _write_taken(
-        _Taken(
-            [mark.id for mark in hold.marks if isinstance(mark, Once)],
-            [(m.id, m.to, m.link, m.until_s) for m in hold.marks if not isinstance(m, Once)],
-        )
-    )
+    taken = _taken_of(hold)
     return _hold_untouched(connection, hold, taken) or _hold_in_full(connection, hold, taken)
+
+
+def _taken_of(hold: Hold) -> bytes:
+    onces: list[bytes] = []
+    advances: list[tuple[bytes, int, bytes, int]] = []
+    for mark in hold.marks:
+        if isinstance(mark, Once):
+            onces.append(mark.id)
+        else:
+            advances.append((mark.id, mark.to, mark.link, mark.until_s))
+    return _write_taken(_Taken(onces, advances))
 
 
 def _hold_untouched(connection: apsw.Connection, hold: Hold, taken: bytes) -> Held | None:
@@ -168,9 +178,17 @@ def _hold_untouched(connection: apsw.Connection, hold: Hold, taken: bytes) -> He
     """
     fence = next_fence(None, hold.now_s)
     times = (hold.lease_until_s, hold.until_s)
-    connection.execute(sql.INSERT, (hold.k, hold.digest, fence, *times, taken, hold.kept))
-    if not connection.changes():
+    values = (hold.k, hold.digest, _HELD, fence, *times, taken, hold.kept, b"")
+    if not _enter(connection, hold, values):
         return None
+    return Held(fence=fence, kept=hold.kept, resumed=False)
+
+
+def _enter(connection: apsw.Connection, hold: Hold, values: tuple[Any, ...]) -> bool:
+    """Write a new payment and its marks; False, and nothing changed, where one is not free."""
+    connection.execute(sql.INSERT, values)
+    if not connection.changes():
+        return False
     row = connection.last_insert_rowid()
     for at, mark in enumerate(hold.marks):
         if isinstance(mark, Once):
@@ -180,8 +198,8 @@ def _hold_untouched(connection: apsw.Connection, hold: Hold, taken: bytes) -> He
         if not connection.changes():
             _free(connection, hold.marks[:at])
             connection.execute(sql.DELETE_PAYMENT, (row,))
-            return None
-    return Held(fence=fence, kept=hold.kept, resumed=False)
+            return False
+    return True
 
 
 def _free(connection: apsw.Connection, marks: tuple[Mark, ...]) -> None:
@@ -206,7 +224,8 @@ def _hold_in_full(connection: apsw.Connection, hold: Hold, taken: bytes) -> Held
     for loser in _losers(connection, hold):
         _give_back(connection, loser)
     if found is None:
-        connection.execute(sql.INSERT, (hold.k, hold.digest, fence, *times, taken, hold.kept))
+        values = (hold.k, hold.digest, _HELD, fence, *times, taken, hold.kept, b"")
+        connection.execute(sql.INSERT, values)
         row = connection.last_insert_rowid()
     else:
         row = found[0]
@@ -256,8 +275,17 @@ def _confirm(connection: apsw.Connection, confirm: Confirm) -> None:
     _, marks, until_s = done
     for key, place, link, mark_until_s in _read_taken(marks).advances:
         connection.execute(sql.ADVANCE, (place, link, mark_until_s, key))
-    _write_records(connection, confirm.records)
-    for claim in confirm.claims:
+    _write_facts(connection, confirm, until_s)
+
+
+def _write_facts(connection: apsw.Connection, done: Confirm | Take, until_s: int) -> None:
+    """Records and claims of a payment that is confirmed."""
+    for record in done.records:
+        if isinstance(record, Put):
+            connection.execute(sql.PUT, (record.key, record.value, record.until_s))
+        else:
+            connection.execute(sql.DELETE_RECORD, (record.key,))
+    for claim in done.claims:
         connection.execute(
             sql.CLAIM,
             (
@@ -272,16 +300,16 @@ def _confirm(connection: apsw.Connection, confirm: Confirm) -> None:
         )
 
 
-def _write_records(connection: apsw.Connection, records: tuple[Record, ...]) -> None:
-    for record in records:
-        if isinstance(record, Put):
-            connection.execute(sql.PUT, (record.key, record.value, record.until_s))
-        else:
-            connection.execute(sql.DELETE_RECORD, (record.key,))
-
-
 def _take(connection: apsw.Connection, take: Take) -> Held | Settled:
-    answer = _hold(connection, take.hold)
+    hold = take.hold
+    if all(isinstance(mark, Once) for mark in hold.marks):  # nothing that a confirm would move
+        fence = next_fence(None, hold.now_s)
+        times = (hold.lease_until_s, hold.until_s)
+        row = (hold.k, hold.digest, _CONFIRMED, fence, *times)
+        if _enter(connection, hold, (*row, _taken_of(hold), hold.kept, take.outcome)):
+            _write_facts(connection, take, hold.until_s)
+            return Held(fence=fence, kept=hold.kept, resumed=False)
+    answer = _hold(connection, hold)
     if isinstance(answer, Held):
         confirm = Confirm(
             k=take.hold.k,

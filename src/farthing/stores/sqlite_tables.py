@@ -70,7 +70,7 @@ WHERE row = ?"""
 INSERT = """
 INSERT OR IGNORE INTO payments
     (k, digest, state, fence, lease_until_s, until_s, marks, kept, outcome)
-VALUES (?, ?, 1, ?, ?, ?, ?, ?, x'')"""
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 HOLD_AGAIN = """
 UPDATE payments SET state = 1, fence = ?, lease_until_s = ?, until_s = max(until_s, ?),
     marks = ?, kept = ? WHERE row = ?"""

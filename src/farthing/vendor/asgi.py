@@ -12,6 +12,8 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from farthing.errors import OriginFailed, Refusal
 from farthing.vendor.commands import (
     Aborted,
@@ -37,6 +39,7 @@ LENGTH_DIGITS_MAX = 18  # of a content-length: more bytes than any disk holds
 EVENT_STREAM = b"text/event-stream"  # its first event may be long in coming
 BODILESS = frozenset({204, 304})
 OURS = b"x-pay-"  # what the gate tells the site behind it; payers may not
+OURS_BEGIN = frozenset({b"x-", b"x_"})  # both spell one CGI variable
 _log = logging.getLogger("farthing.gate")
 
 
@@ -67,20 +70,24 @@ def request_of(scope: Scope) -> Request:
 def origin_scope(scope: Scope, add: Headers = ()) -> Scope:
     """The scope that the origin sees: no credential of ours, no header that only we may send."""
     kept = [
-        (key, value)
-        for key, value in without_credentials(scope["headers"])
-        if not key.replace(b"_", b"-").startswith(OURS)  # both spell one CGI variable
+        pair
+        for pair in without_credentials(scope["headers"])
+        if pair[0][:2] not in OURS_BEGIN or not pair[0].replace(b"_", b"-").startswith(OURS)
     ]
     return {**scope, "headers": [*kept, *add]}
 
 
 async def send_answer(send: Send, answer: Answer, *, method: str) -> None:
     """Send a whole answer; a HEAD request gets its head only."""
-    body = answer.body or b""
-    headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
+    body, length = answer.body or b"", b""
+    headers: list[tuple[bytes, bytes]] = []
+    for pair in answer.headers:
+        if pair[0] != b"content-length":
+            headers.append(pair)
+        else:
+            length = pair[1]
     if answer.status not in BODILESS:
-        length = next((v for k, v in answer.headers if k == b"content-length"), b"")
-        size = length if method == "HEAD" and length else str(len(body)).encode()
+        size = length if method == "HEAD" and length else b"%d" % len(body)
         headers.append((b"content-length", size))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
@@ -90,6 +97,32 @@ class _Phase(Enum):
     COLLECTING = "the application's answer is not confirmed yet"
     STREAMING = "the head has gone out, and what follows is passed on"
     ANSWERED = "the whole answer has gone out"
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What the application's answer begins with."""
+
+    status: int
+    headers: Headers
+    """Names in lower case."""
+    length: int | None
+    """What it says of the body's length; None where it says nothing that can be read."""
+    is_event_stream: bool
+
+
+def _read_head(message: Message) -> _Head:
+    headers: list[tuple[bytes, bytes]] = []
+    length: int | None = None
+    is_event_stream = False
+    for raw_name, raw_value in message.get("headers", ()):
+        name, value = bytes(raw_name).lower(), bytes(raw_value)
+        headers.append((name, value))
+        if name == b"content-length":
+            readable = value.isdigit() and len(value) <= LENGTH_DIGITS_MAX
+            length = int(value) if readable else None
+        elif name == b"content-type":
+            is_event_stream = value.startswith(EVENT_STREAM)
+    return _Head(message["status"], tuple(headers), length, is_event_stream)
 
 
 class _Stopped(Exception):  # noqa: N818 - a signal to the application, not an error
@@ -106,7 +139,7 @@ class Serving:
         self._receive = receive
         self._send = send
         self._method: str = scope["method"]
-        self._head: Message | None = None
+        self._head: _Head | None = None
         self._parts: list[bytes] = []
         self._size_bytes = 0
         self._phase = _Phase.COLLECTING
@@ -166,10 +199,10 @@ class Serving:
             if self._phase is not _Phase.COLLECTING or timer.expired():
                 return
             if message["type"] == "http.response.start":
-                self._head = message
-                if _field(message, b"content-type").startswith(EVENT_STREAM):
+                self._head = _read_head(message)
+                if self._head.is_event_stream:
                     timer.reschedule(None)
-                    await self._confirm(exchange, message, is_whole=False)
+                    await self._confirm(exchange, self._head, is_whole=False)
             elif message["type"] == "http.response.body" and self._head is not None:
                 self._parts.append(message.get("body", b""))
                 self._size_bytes += len(self._parts[-1])
@@ -180,14 +213,14 @@ class Serving:
 
         return tap
 
-    async def _confirm(self, exchange: Exchange, head: Message, *, is_whole: bool) -> None:
+    async def _confirm(self, exchange: Exchange, head: _Head, *, is_whole: bool) -> None:
         """Confirm or release, then let the answer through."""
         if is_whole:
             self._require_length(head)
         answer = await exchange.resume(
             OriginAnswered(
-                status=head["status"],
-                headers=tuple((bytes(k).lower(), bytes(v)) for k, v in head.get("headers", ())),
+                status=head.status,
+                headers=head.headers,
                 body=b"".join(self._parts) if is_whole else None,
             )
         )
@@ -207,32 +240,20 @@ class Serving:
             await self._send({"type": "http.response.body", "body": part, "more_body": True})
         self._parts.clear()
 
-    def _is_short(self, head: Message) -> bool:
+    def _is_short(self, head: _Head) -> bool:
         """Whether the answer says that it fits the buffer; `OriginFailed` once it does not."""
-        length = _length(head)
-        if length is None or length > BUFFER_BYTES_MAX:
+        if head.length is None or head.length > BUFFER_BYTES_MAX:
             return False
-        self._require_at_most(length)
+        self._require_at_most(head.length)
         return True
 
     def _require_at_most(self, length: int) -> None:
         if self._size_bytes > length:
             raise OriginFailed("origin_length_wrong", "the site sent more than it said")
 
-    def _require_length(self, head: Message) -> None:
+    def _require_length(self, head: _Head) -> None:
         """`OriginFailed` unless a whole body is as long as its head says."""
-        length = _length(head)
-        if length is None or self._method == "HEAD" or head["status"] in BODILESS:
+        if head.length is None or self._method == "HEAD" or head.status in BODILESS:
             return
-        if self._size_bytes != length:
+        if self._size_bytes != head.length:
             raise OriginFailed("origin_length_wrong", "the site sent another length than it said")
-
-
-def _field(head: Message, name: bytes) -> bytes:
-    return next((value for key, value in head.get("headers", ()) if key.lower() == name), b"")
-
-
-def _length(head: Message) -> int | None:
-    """What the head says of the body's length; None where it says nothing that can be read."""
-    value = _field(head, b"content-length")
-    return int(value) if value.isdigit() and len(value) <= LENGTH_DIGITS_MAX else None

@@ -96,13 +96,19 @@ def ask_origin(priced: Priced, paid_by: Taken | Receipt, *, replay: bool = False
 
 def paid(receipt: Receipt, origin: OriginAnswered, dialect: Dialect) -> Answer:
     """The origin's answer with the receipt on it; what it wants stored nowhere stays so."""
-    kept = tuple(pair for pair in origin.headers if pair[0] not in RESERVED)
+    headers: list[tuple[bytes, bytes]] = []
+    is_stored = True
+    for pair in origin.headers:
+        if pair[0] not in RESERVED:
+            headers.append(pair)
+        elif pair[0] == b"cache-control" and NO_STORE in pair[1]:
+            is_stored = False
     added = dialects.receipt_headers(receipt, dialect)
-    if any(name == b"cache-control" and NO_STORE in value for name, value in origin.headers):
+    if not is_stored:
         added = (*(pair for pair in added if pair[0] != b"cache-control"), _UNSTORED)
     return Answer(
         status=origin.status,
-        headers=(*kept, *added),
+        headers=(*headers, *added),
         body=origin.body,
         charged_micro=receipt.amount_micro,
     )
