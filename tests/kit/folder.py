@@ -29,15 +29,15 @@ WORTH_MICRO = 1000
 PRICE_MICRO = 200
 PRICES = f"""accept = ["millicent"]
 [[route]]
+path = "/bound/**"
+price = "{PRICE_MICRO}u"
+bind_body = true
+[[route]]
 path = "/sold/**"
 price = "{PRICE_MICRO}u"
 methods = ["GET", "HEAD", "POST", "PUT"]
 origin_timeout_s = 2
-[[route]]
-path = "/bound/**"
-price = "{PRICE_MICRO}u"
-bind_body = true
-"""
+"""  # the route of most tests is the last one, so that a line more is a key of it
 
 
 class Folder:

@@ -312,7 +312,8 @@ class Callers:
     def redeem(self, scheme: str) -> Call:
         return self.post(f"/redeem/{scheme}", {"claims": self._claims(scheme)}, self._redeem)
 
-    def _facilitator(self, **more: Json) -> dict[str, Json]:
+    def facilitator(self, scheme: str, **more: Json) -> dict[str, Json]:
+        """The facilitator's message about a fresh payment, on a chain of its own."""
         wanted: dict[str, Json] = {
             "scheme": x402.SCHEME,
             "network": ids.network(BROKER_ID),
@@ -320,11 +321,10 @@ class Callers:
             "amount": str(PRICE_MICRO),
             "payTo": VENDOR,
             "maxTimeoutSeconds": 300,
-            "extra": {"method": "payword"},
+            "extra": {"method": scheme},
         }
-        # A chain of its own: a reservation holds what it touches, and of MilliCent that is a pool.
         self._chain = None
-        payload = self._claims("payword")[0]
+        payload = self._claims(scheme)[0]
         return {
             "x402Version": x402.VERSION,
             "paymentPayload": {
@@ -335,17 +335,18 @@ class Callers:
             "paymentRequirements": wanted,
         } | more
 
-    def verify(self) -> Call:
-        return self.post("/verify", self._facilitator(), self._redeem)
+    def verify(self, scheme: str) -> Call:
+        return self.post("/verify", self.facilitator(scheme), self._redeem)
 
-    def settle(self) -> Call:
-        return self.post("/settle", self._facilitator(), self._redeem)
+    def settle(self, scheme: str) -> Call:
+        return self.post("/settle", self.facilitator(scheme), self._redeem)
 
-    def reserve(self) -> Call:
-        return self.post("/settle", self._facilitator(reserve={"atEnd": "void"}), self._redeem)
+    def reserve(self, scheme: str) -> Call:
+        message = self.facilitator(scheme, reserve={"atEnd": "void"})
+        return self.post("/settle", message, self._redeem)
 
-    def step(self, path: str) -> Call:
-        reserved = self._done(self.reserve())
+    def step(self, path: str, scheme: str) -> Call:
+        reserved = self._done(self.reserve(scheme))
         body = {"transaction": reserved["transaction"], "reservation": 1}
         return self.post(path, body, self._redeem)
 

@@ -44,10 +44,13 @@ def broker_kinds(callers: Callers) -> dict[str, list[Kind]]:
         "POST /revoke/{scheme}": [Kind("hot list", callers.revoke_by_operator)],
         "GET /lists/{scheme}": [read("list", partial(callers.get, "broker", "/lists/payword"))],
         "POST /transfer": [Kind("transfer", callers.transfer)],
-        "POST /verify": [read("verify", callers.verify)],
-        "POST /settle": [Kind("settle", callers.settle), Kind("reserve", callers.reserve)],
-        "POST /capture": [Kind("capture", partial(callers.step, "/capture"))],
-        "POST /void": [Kind("void", partial(callers.step, "/void"))],
+        "POST /verify": [read(f"verify {s}", partial(callers.verify, s)) for s in both],
+        "POST /settle": [
+            *(Kind(f"settle {s}", partial(callers.settle, s)) for s in both),
+            *(Kind(f"reserve {s}", partial(callers.reserve, s)) for s in both),
+        ],
+        "POST /capture": [Kind(f"capture {s}", partial(callers.step, "/capture", s)) for s in both],
+        "POST /void": [Kind(f"void {s}", partial(callers.step, "/void", s)) for s in both],
         "GET /supported": [read("supported", partial(callers.get, "broker", "/supported"))],
         "GET /payouts": [
             read("payouts", partial(callers.get, "broker", "/payouts", callers.operator))

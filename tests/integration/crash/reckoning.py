@@ -116,14 +116,14 @@ def reckon(fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int) -> str:
     report = {line["scheme"]: line for line in _json(fleet.vendor("report", "--json"))}
     earned = {scheme: line["earned_micro"] for scheme, line in report.items()}
     assert earned == {scheme: micro for scheme, micro in spent.items() if micro}
-    audit = _audit(fleet)
-    assert audit["findings"] == []
-    assert audit["ledgerSumMicro"] == 0
-    scrip = audit["schemes"]["millicent"]
+    found = audit(fleet)
+    assert found["findings"] == []
+    assert found["ledgerSumMicro"] == 0
+    scrip = found["schemes"]["millicent"]
     assert scrip["outstandingMicro"] == held["millicent"], "scrip is lost, or made of nothing"
     assert scrip["redeemedMicro"] == spent["millicent"]
     vendor = fleet.call(f"/balance?account={VENDOR}")["vendorMicro"]
-    commission = audit["balances"].get("income/commission", 0)
+    commission = found["balances"].get("income/commission", 0)
     total_micro = sum(spent.values())
     assert vendor + commission == total_micro, "the vendor is paid what was spent"
     assert commission == total_micro * 500 // 10_000
@@ -133,12 +133,12 @@ def reckon(fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int) -> str:
         left_micro += account["payerMicro"]
         assert account["owedMicro"] == 0
     assert topped_up_micro == left_micro + held["millicent"] + total_micro
-    assert not [name for name in audit["balances"] if name.startswith("liability/hold/")]
+    assert not [name for name in found["balances"] if name.startswith("liability/hold/")]
     _require_marks(fleet, total_micro // PRICE_MICRO)
     return f"{total_micro // PRICE_MICRO} pages, {dict(spent)}, held {dict(held)}"
 
 
-def _audit(fleet: Fleet) -> Any:
+def audit(fleet: Fleet) -> Any:
     command = servers.python("-m", "farthing.cli", "broker", "audit", "--json")
     return _json(servers.run_once(command, env={"FARTHING_DATA": str(fleet.folder / "broker")}))
 
