@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Generator, Sequence
 from functools import partial
 
+import msgspec
+
 from farthing import codec, marks
 from farthing.errors import (
     BadRequest,
@@ -18,13 +20,14 @@ from farthing.errors import (
     Expired,
     HeaderTooLarge,
     Refusal,
+    Replayed,
     Reused,
     Unsolicited,
     Unsupported,
 )
 from farthing.schemes import registry
 from farthing.schemes.contract import At, Binding, Json, Setting
-from farthing.vendor import resolving
+from farthing.vendor import idempotency, resolving
 from farthing.vendor.booking import (
     RECEIPT_KEY,
     earlier,
@@ -98,7 +101,7 @@ class Gate(Offering):
         try:
             mpp.require_current(credential, now_s=at.now_s)
         except Expired:
-            begun = yield marks.Find(k=credential.k)
+            begun = yield marks.Find(k=self._k_of(credential))
             if not isinstance(begun, marks.Payment) or begun.state is not marks.State.HELD:
                 raise
         return credential
@@ -110,7 +113,7 @@ class Gate(Offering):
 
         With the receipt where the route holds nothing: then the payment is confirmed already.
         """
-        for _ in range(STALE_TRIES_MAX):
+        for number in range(STALE_TRIES_MAX):
             paying = yield from self._verify(request, priced, credential, at)
             receipt: Receipt | None = None
             if paying.endorsed is not None:
@@ -124,6 +127,9 @@ class Gate(Offering):
                 return paying, receipt, (yield command)
             except marks.Stale:
                 continue
+            except Replayed:  # or another payment took the Idempotency-Key: its record tells
+                if number or not idempotency.key_in(request.headers):
+                    raise
         raise Busy("mark_contended", "other payments race for this mark; send it again")
 
     def _verify(
@@ -131,10 +137,13 @@ class Gate(Offering):
     ) -> Generator[GateCommand, object, Paying]:
         """From credential to a payment that is right; any refusal."""
         name = registry.registry_name(credential.wire_name, credential.variant)
-        till = self.tills.get(name)
-        if till is None or name not in priced.accept or credential.offer is None:
+        till, offer = self.tills.get(name), credential.offer
+        if till is None or name not in priced.accept or offer is None:
             raise Unsupported("method_not_accepted", f"this page does not take {name}")
+        key = idempotency.key_in(request.headers)
         payment = till.read(credential.payload)
+        if own := till.own_k(payment):
+            credential = msgspec.structs.replace(credential, k=own)
         keys = till.recall(payment)
         memory = expect(marks.Memory, (yield marks.Read(keys=keys))) if keys else marks.NOTHING
         binding = Binding(
@@ -146,7 +155,11 @@ class Gate(Offering):
             target=target_of(request.method, request.path_query),
             body_digest=request.body_digest,
         )
-        taken = till.take(payment, credential.offer, binding, memory, at)
+        taken = till.take(payment, offer, binding, memory, at)
+        payload_hash = hashlib.sha256(credential.payload).digest()
+        digest = payment_digest(credential.k, payload_hash, target_hash(request))
+        if key:
+            taken = yield from idempotency.narrowed(taken, name, key, digest)
         endorsed: Json = None
         # What a till claims nothing for was paid up front, unless its payload is the claim.
         is_due = taken.claims or taken.moment == "before"
@@ -156,15 +169,14 @@ class Gate(Offering):
             endorsed = till.endorse(payment, taken, found, at)
             if endorsed is None:
                 endorsed = codec.read_json(credential.payload)
-        payload_hash = hashlib.sha256(credential.payload).digest()
         return Paying(
             request=request,
             priced=priced,
             credential=credential,
-            offer=credential.offer,
+            offer=offer,
             till=till,
             taken=taken,
-            digest=payment_digest(credential.k, payload_hash, target_hash(request)),
+            digest=digest,
             payload_hash=payload_hash,
             endorsed=endorsed,
             at=at,
@@ -192,14 +204,22 @@ class Gate(Offering):
         claimed = dialects.claimed(request.headers)
         if claimed is None:
             return None
-        k, payload = claimed
+        k = self._k_of(claimed)
         payment = yield marks.Find(k=k)
         if not isinstance(payment, marks.Payment):
             return None
-        payload_hash = hashlib.sha256(payload).digest()
+        payload_hash = hashlib.sha256(claimed.payload).digest()
         if payment.digest != payment_digest(k, payload_hash, target_hash(request)):
             raise Reused("idempotency_conflict", "this key was used for another payment or target")
         return payment
+
+    def _k_of(self, claimed: Credential) -> str:
+        """K of a payment that may not be right; its till's own where it has one."""
+        try:
+            till = self.tills[registry.registry_name(claimed.wire_name, claimed.variant)]
+            return till.own_k(till.read(claimed.payload)) or claimed.k
+        except (Refusal, KeyError):
+            return claimed.k
 
 
 def _require_askable(request: Request, realm: str) -> None:

@@ -56,6 +56,23 @@ def read_parts(line: str) -> tuple[Part, ...]:
     )
 
 
+def tokens_of(scheme: str, line: str) -> list[str]:
+    """The tokens of every credential of `scheme` (lower case) in a line, others left alone.
+
+    Empty texts for credentials without one, and for a line of ours that does not parse.
+    """
+    first, _, rest = line.strip().partition(" ")
+    ours = first.lower() == scheme
+    if ours and "," not in rest:
+        return [rest.strip()]
+    if scheme not in line.lower():
+        return []
+    try:
+        return [part.token for part in read_parts(line) if part.scheme == scheme]
+    except Malformed:
+        return [""] if ours else []
+
+
 def quoted(value: str) -> str:
     """`value` as a quoted-string; `Malformed` for anything but printable ASCII."""
     if _UNSAFE.search(value):

@@ -53,18 +53,17 @@ def credential(
     raise Unpaid("payment_required", "pay one of the offers")
 
 
-def claimed(headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bytes] | None:
-    """K and payload of the payment in a request, nothing of it verified; None without a whole one.
+def claimed(headers: Sequence[tuple[bytes, bytes]]) -> Credential | None:
+    """The payment in a request, nothing of it verified; None without a whole one.
 
-    Enough to tell whether it came before: the payment digest covers both.
+    Enough to tell whether it came before: the payment digest covers K and payload.
     """
     try:
         found, signature = _tokens(headers)
         if found is not None:
             return mpp.claimed(found[1])
         if signature is not None:
-            paid = x402.read_payment(signature)
-            return paid.k, paid.payload
+            return x402.read_payment(signature)
     except Refusal:
         return None
     return None

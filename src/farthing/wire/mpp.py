@@ -30,7 +30,7 @@ from farthing.errors import (
 )
 from farthing.schemes import registry
 from farthing.schemes.contract import Json, Key, Offer
-from farthing.wire.authparams import quoted, read_parts
+from farthing.wire.authparams import quoted, read_parts, tokens_of
 from farthing.wire.objects import read_object
 from farthing.wire.offers import (
     CREDENTIAL_BYTES_MAX,
@@ -169,24 +169,11 @@ def find_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str
     for name, value in headers:
         if name not in (b"authorization", b"payment-authorization"):
             continue
-        for token in _tokens(value.decode("latin-1")):
+        for token in tokens_of(SCHEME, value.decode("latin-1")):
             if found is not None:
                 raise BadRequest("two_credentials", "send one Payment credential in a request")
             found = (name.decode("ascii"), token)
     return found
-
-
-def _tokens(line: str) -> list[str]:
-    scheme, _, rest = line.strip().partition(" ")
-    ours = scheme.lower() == SCHEME
-    if ours and "," not in rest:
-        return [rest.strip()]
-    if SCHEME not in line.lower():
-        return []
-    try:
-        return [part.token for part in read_parts(line) if part.scheme == SCHEME]
-    except Malformed:
-        return [""] if ours else []
 
 
 def read_credential(
@@ -222,7 +209,6 @@ def read_credential(
         variant=variant_of(offer.terms),
         payload=read_object(message.payload)[1],
         offer=offer,
-        echo=None,
         challenge_id=fields.id,
         source=message.source,
         expires_at_s=_expiry(fields.expires),
@@ -230,10 +216,16 @@ def read_credential(
     )
 
 
-def claimed(value: str) -> tuple[str, bytes]:
-    """K and canonical payload that a token claims, nothing of it verified; as `read_credential`."""
+def claimed(value: str) -> Credential:
+    """What a token claims, nothing of it verified, offer and variant left out."""
     message = _parsed(value)
-    return message.challenge.id, read_object(message.payload)[1]
+    return Credential(
+        dialect="mpp",
+        k=message.challenge.id,
+        wire_name=message.challenge.method,
+        variant="",
+        payload=read_object(message.payload)[1],
+    )
 
 
 def _parsed(value: str) -> _Credential:

@@ -71,9 +71,9 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """`terms.variant` of the echoed offer, or empty."""
     payload: bytes
     """The scheme's payment, canonical JSON."""
-    offer: Offer | None
+    offer: Offer | None = None
     """The offer that this answers, where the dialect proves it (MPP); else the gate matches."""
-    echo: Json
+    echo: Json = None
     """What the payer says it accepted (x402: the requirements)."""
     challenge_id: str = ""
     source: str = ""

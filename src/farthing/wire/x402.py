@@ -189,7 +189,6 @@ def read_payment(value: str) -> Credential:
         wire_name=wire,
         variant=variant_of(extra.get("terms")),
         payload=payload,
-        offer=None,
         echo=accepted,
     )
 

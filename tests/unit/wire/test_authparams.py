@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farthing.errors import Malformed
-from farthing.wire.authparams import Part, quoted, read_parts
+from farthing.wire.authparams import Part, quoted, read_parts, tokens_of
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E))
 
@@ -96,3 +96,20 @@ def test_long_hostile_line_takes_linear_time(piece: str) -> None:
         read_parts(line)
     except Malformed:
         return
+
+
+@pytest.mark.parametrize(
+    ("line", "tokens"),
+    [
+        ("Payment abc", ["abc"]),
+        ("PAYMENT  abc ", ["abc"]),
+        ("Payment a, Basic b, payment c", ["a", "c"]),
+        ("Basic payment", []),
+        ("Payment a b", ["a b"]),
+        ("Payment a, b=", [""]),
+        ("Digest realm=payment, a b", []),
+        ("Payment", [""]),
+    ],
+)
+def test_tokens_are_those_of_one_scheme(line: str, tokens: list[str]) -> None:
+    assert tokens_of("payment", line) == tokens

@@ -49,7 +49,9 @@ def _never() -> Tender:
 def test_what_is_claimed_is_what_is_read(scheme: str, dialect: Dialect) -> None:
     payment = Buyer(Shop(), scheme).pay(dialect)
     claimed = dialects.claimed(asking(payment.header).headers)
-    assert claimed == (payment.k, codec.canonical(payment.payload))
+    assert claimed is not None
+    found = (claimed.dialect, claimed.k, claimed.wire_name, claimed.payload)
+    assert found == (dialect, payment.k, scheme, codec.canonical(payment.payload))
 
 
 @pytest.mark.parametrize(
