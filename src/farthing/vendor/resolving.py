@@ -19,7 +19,7 @@ from farthing.crypto import sealing
 from farthing.crypto.mac import mac
 from farthing.errors import Broken, Busy, Refusal, Unavailable, Undecided
 from farthing.schemes.contract import At, Key
-from farthing.vendor import reserving
+from farthing.vendor import idempotency, reserving
 from farthing.vendor.booking import confirm_of, numbered, read_kept, read_outcome, receipt_of
 from farthing.vendor.commands import GateCommand, OriginAnswered, Request, expect
 from farthing.vendor.offering import CHALLENGE_KEY, Offering
@@ -55,7 +55,10 @@ def sealed(paying: Paying, key: Key) -> Paying:
     """The payment with itself as it came; it opens under the same key of the gate's ring."""
     begun = Begun(
         credential=msgspec.structs.replace(paying.credential, echo=None),
-        request=msgspec.structs.replace(paying.request, headers=()),
+        request=msgspec.structs.replace(
+            paying.request,
+            headers=tuple(pair for pair in paying.request.headers if pair[0] == idempotency.HEADER),
+        ),
         route=paying.priced.route,
         at_s=paying.at.now_s,
     )

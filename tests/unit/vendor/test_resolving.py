@@ -155,6 +155,19 @@ def test_what_the_broker_paid_before_a_crash_is_confirmed_with_its_receipt(schem
     assert shop.claims(scheme) == []
 
 
+def test_a_payment_that_is_ended_later_keeps_its_idempotency_key() -> None:
+    shop, buyer, _ = opened("payword")
+    payment = buyer.pay()
+    key = ("Idempotency-Key", "order-1")
+    slow = shop.start(payment.header, key)
+    slow.until(marks.Confirm)
+    slow.drop()
+    shop.clock.now_s += HOLD_S
+    assert state_in(ask(shop, payment)) == "confirmed"
+    other = buyer.pay(instrument=payment.paid.after)
+    assert code_of(shop.get(other.header, key)) == "idempotency_key_reused"
+
+
 @pytest.mark.parametrize("wrong", [Undecided("outcome_unknown"), Unavailable("broker_unreachable")])
 def test_while_the_broker_does_not_say_nobody_does(wrong: Refusal) -> None:
     shop, buyer, broker = opened("millicent")
