@@ -84,20 +84,22 @@ class Engine:
         )
 
         def work(connection: apsw.Connection) -> Entry | Refusal:
-            found = journal.find(connection, entry.id)
-            if found is not None:
-                return _same(found, entry)
             try:
                 refused = answers.find(connection, books.vault, memo)
                 assert refused is None, "only refusals of transfers are kept here"
-                with connection:
-                    journal.post(connection, entry)
-            except Refusal as refusal:
-                if not isinstance(refusal, Reused):
-                    until_s = entry.at_s + KEPT_S
-                    answers.keep_refusal(connection, books.vault, memo, refusal, until_s)
-                return refusal
-            return entry
+                if journal.post_once(connection, entry):
+                    return entry
+                refusal: Refusal | None = None
+            except Refusal as wrong:
+                refusal = wrong
+            found = journal.find(connection, entry.id)
+            if found is not None:
+                return _same(found, entry)
+            assert refusal is not None, "what is not posted is refused or known"
+            if not isinstance(refusal, Reused):
+                until_s = entry.at_s + KEPT_S
+                answers.keep_refusal(connection, books.vault, memo, refusal, until_s)
+            return refusal
 
         memo = Asked(
             scope=f"{party_id}/transfer",

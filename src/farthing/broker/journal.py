@@ -1,7 +1,7 @@
 """The journal and the balances: an entry is posted whole, or refused and nothing has changed.
 
-Runs inside a savepoint of the one writer. The hot path is two updates, one look at the last hash
-and one insert. Each update carries its account's bound, so SQLite itself refuses an overdraft.
+Runs in the one writer. The hot path is two updates, one look at the last hash and one insert. Each
+update carries its account's bound, so SQLite itself refuses an overdraft.
 `lines` is an index of entries by account, brought up to date when a statement is asked for, so
 that a transfer does not pay for it.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import apsw
 
-from farthing.errors import Unknown
+from farthing.errors import Refusal, Unknown
 from farthing.ledger.accounts import rule_of
 from farthing.ledger.book import changes, out_of_bounds
 from farthing.ledger.transfers import GENESIS, Entry, link, read, write
@@ -21,6 +21,9 @@ LINES_PER_STEP = 2_000  # entries indexed in one transaction: some 20 ms of the 
 OPENED_BY_HAND = ("liability/payer/", "liability/vendor/", "asset/credit/")
 
 _UP = "UPDATE accounts SET balance = balance + ?1 WHERE name = ?2 AND balance + ?1 <= high"
+_INSERT = "INSERT INTO entries (id, body, hash) VALUES (?, ?, ?)"
+_INSERT_NEW = "INSERT OR IGNORE INTO entries (id, body, hash) VALUES (?, ?, ?)"
+_BACK = "UPDATE accounts SET balance = balance - ?1 WHERE name = ?2"
 _DOWN = "UPDATE accounts SET balance = balance + ?1 WHERE name = ?2 AND balance + ?1 >= low"
 
 
@@ -68,12 +71,35 @@ def post(connection: apsw.Connection, entry: Entry) -> None:
     else:
         for name, change_micro in changes(entry.postings).items():
             _change(connection, name, change_micro)
+    _append(connection, entry, _INSERT)
+
+
+def post_once(connection: apsw.Connection, entry: Entry) -> bool:
+    """Post an entry of two postings; False where its id is in the journal already.
+
+    Refuses as `post`, and needs no savepoint: what is refused or known has changed nothing.
+    """
+    first, second = entry.postings
+    _change(connection, first.account, first.amount_micro)
+    try:
+        _change(connection, second.account, second.amount_micro)
+    except Refusal:
+        connection.execute(_BACK, (first.amount_micro, first.account))
+        raise
+    _append(connection, entry, _INSERT_NEW)
+    if connection.changes() == 1:
+        return True
+    for posting in entry.postings:
+        connection.execute(_BACK, (posting.amount_micro, posting.account))
+    return False
+
+
+def _append(connection: apsw.Connection, entry: Entry, statement: str) -> None:
+    """Write the next line of the journal."""
     last = connection.execute("SELECT hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
     body = write(entry)
-    connection.execute(
-        "INSERT INTO entries (id, body, hash) VALUES (?, ?, ?)",
-        (entry.id, body, link(GENESIS if last is None else last[0], body)),
-    )
+    head = link(GENESIS if last is None else last[0], body)
+    connection.execute(statement, (entry.id, body, head))
 
 
 def _change(connection: apsw.Connection, name: str, change_micro: int) -> None:

@@ -36,6 +36,20 @@ def test_a_transfer_moves_money_once(tmp_path: Path) -> None:
     with_desk(tmp_path, talk)
 
 
+def test_a_repeat_is_answered_when_the_money_is_gone(tmp_path: Path) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.open("v7", role="vendor")
+        await desk.top_up("alice", 300, "bank-1")
+        asked = Transfer(id=ID % 1, to="vendor/v7", amount_micro=300)
+        first = await desk.engine.transfer("alice", asked)
+        assert await desk.engine.transfer("alice", asked) == first
+        with pytest.raises(Reused):
+            await desk.engine.transfer("alice", msgspec.structs.replace(asked, amount_micro=301))
+
+    with_desk(tmp_path, talk)
+
+
 def test_the_same_id_with_other_fields_is_reused(tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
         await desk.open("alice")

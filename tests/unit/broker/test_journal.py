@@ -72,6 +72,31 @@ def test_an_entry_id_is_used_once() -> None:
     assert journal.balance(db, BOB) == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "number", "postings"),
+    [
+        (Unfunded, 2, ((ALICE, 101), (BOB, -101))),
+        (Unknown, 2, ((ALICE, 1), (accounts.payer("nobody"), -1))),
+        (None, 1, ((ALICE, 1), (BOB, -1))),
+    ],
+)
+def test_a_transfer_that_is_refused_or_known_changes_nothing(
+    kind: type[Exception] | None, number: int, postings: tuple[tuple[str, int], ...]
+) -> None:
+    db = connection()
+    before = (journal.balances(db), list(journal.rows(db)))
+    made = tuple(Posting(name, micro) for name, micro in postings)
+    entry = Entry(
+        id=number.to_bytes(16, "big"), postings=made, kind="transfer", ref="r", at_s=number
+    )
+    if kind is None:
+        assert not journal.post_once(db, entry)
+    else:
+        with pytest.raises(kind):
+            journal.post_once(db, entry)
+    assert (journal.balances(db), list(journal.rows(db))) == before
+
+
 def test_a_credit_limit_holds_and_lowering_it_lets_debt_shrink() -> None:
     db = connection()
     debt = accounts.credit("bob")
