@@ -30,7 +30,7 @@ from bench.payments import (
 )
 from bench.rounds import Contestant, take_turns
 from farthing import codec
-from farthing.marks import NOTHING, Hold, Memory, Read, Take
+from farthing.marks import NO_KEYS, NOTHING, Hold, Memory, Read, Take
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.contract import At, Binding, Till
 from farthing.schemes.mac.millicent import MILLICENT
@@ -73,7 +73,7 @@ def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_m
     for raw, k, digest in payments:
         payment = till.read(raw)
         keys = till.recall(payment)
-        memory: Memory = store.do_now(Read(keys=keys)) if keys else NOTHING
+        memory: Memory = store.do_now(Read(keys=keys)) if keys is not NO_KEYS else NOTHING
         taken = till.take(payment, offer, binding, memory, at)
         if till.series(taken):
             at = At(now_s=at.now_s, serials=(serial,))

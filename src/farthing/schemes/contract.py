@@ -23,7 +23,7 @@ import msgspec
 
 from farthing import codec
 from farthing.errors import Forged, Unsupported
-from farthing.marks import Claim, Keys, Memory, Put
+from farthing.marks import NO_KEYS, Claim, Keys, Memory, Put
 from farthing.schemes.flows import End, EndKind, Flow
 from farthing.schemes.messages import (
     Accepted,
@@ -140,7 +140,7 @@ class Mint:
 
     def recall(self, checked: Checked) -> Keys:
         """What `apply` will read."""
-        return Keys()
+        return NO_KEYS
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
         """Decide, on the state that `recall` named; any refusal."""
@@ -271,7 +271,7 @@ class Till:
 
     def recall(self, payment: Any) -> Keys:
         """What `take` reads; nothing by default."""
-        return Keys()
+        return NO_KEYS
 
     def take(self, payment: Any, offer: Offer, binding: Binding, memory: Memory, at: At) -> Taken:
         """Verify the payment; any refusal. Changes nothing.
@@ -319,7 +319,7 @@ class Till:
 
     def archive(self, claims: tuple[Claim, ...]) -> Keys:
         """What `sweep` reads beside the claims; nothing by default."""
-        return Keys()
+        return NO_KEYS
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """One redeem message per claim, in their order; by default the claim's body.
@@ -330,7 +330,7 @@ class Till:
 
     def evidence(self, challenge: Json) -> Keys:
         """What `answer` reads; nothing by default."""
-        return Keys()
+        return NO_KEYS
 
     def answer(self, challenge: Json, memory: Memory, at: At) -> list[Json]:
         """Redeem messages that answer a mint's challenge, to be shown in this order."""

@@ -145,7 +145,11 @@ class Gate(Offering):
         if own := till.own_k(payment):
             credential = msgspec.structs.replace(credential, k=own)
         keys = till.recall(payment)
-        memory = expect(marks.Memory, (yield marks.Read(keys=keys))) if keys else marks.NOTHING
+        memory = (
+            expect(marks.Memory, (yield marks.Read(keys=keys)))
+            if keys is not marks.NO_KEYS
+            else marks.NOTHING
+        )
         binding = Binding(
             dialect=credential.dialect,
             k=credential.k,

@@ -56,10 +56,11 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """`Unfit` for no links, too many, or a denomination twice."""
         if isinstance(self.commitment, str) and len(self.commitment) != ID_CHARS:
             raise Unfit("commitment_id_malformed", f"an id is {ID_CHARS} characters of base64url")
-        if not 1 <= len(self.links) <= CHAINS_MAX:
-            raise Unfit("link_count_out_of_range", f"a payment has 1 to {CHAINS_MAX} links")
-        if len({denomination for denomination, _, _ in self.links}) != len(self.links):
-            raise Unfit("denomination_repeated", "one link for each chain")
+        if len(self.links) != 1:
+            if not 1 <= len(self.links) <= CHAINS_MAX:
+                raise Unfit("link_count_out_of_range", f"a payment has 1 to {CHAINS_MAX} links")
+            if len({denomination for denomination, _, _ in self.links}) != len(self.links):
+                raise Unfit("denomination_repeated", "one link for each chain")
         for denomination, index, _ in self.links:
             if not 0 < denomination <= PAYMENT_MICRO_MAX or index < 0:
                 raise Unfit("link_out_of_range", "denominations and indices are above zero")
@@ -241,7 +242,7 @@ def _unknown_chain(*, is_opening: bool) -> Refusal:
 
 def _places(links: tuple[Link, ...], unit_micro: int) -> str:
     """The indices paid up to; a denomination other than the till's own is named."""
-    return ",".join(f"{i}" if d == unit_micro else f"{i}x{d}" for d, i, _ in links)
+    return ",".join([f"{i}" if d == unit_micro else f"{i}x{d}" for d, i, _ in links])
 
 
 def _advance(mark_id: bytes, last: int, index: int, kept: Kept, word: bytes) -> Advance:

@@ -302,8 +302,19 @@ def _request_head(vendor: str, target: str, body_digest: bytes) -> bytes:
 def request_sig(
     k_sig: bytes, vendor: str, target: str, body_digest: bytes, cert: str, nonce: str
 ) -> str:
-    """The request signature of protocol C, 32 hex digits."""
-    packed = _request_head(vendor, target, body_digest) + codec.enc(cert, nonce)
+    """The request signature of protocol C, 32 hex digits.
+
+    The bytes are those of `codec.enc`, written out as those of a certificate are.
+    """
+    head = _request_head(vendor, target, body_digest)
+    raw_cert, raw_nonce = cert.encode(), nonce.encode()
+    packed = b"%b%b%b%b%b" % (
+        head,
+        len(raw_cert).to_bytes(4, "big"),
+        raw_cert,
+        len(raw_nonce).to_bytes(4, "big"),
+        raw_nonce,
+    )
     return blake2b(packed, key=k_sig, digest_size=16).hexdigest()
 
 
