@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from farthing import codec, marks
-from farthing.schemes.contract import Asked, At, Binding, Instrument, Key, Paid
+from farthing.schemes.contract import Asked, At, Binding, Instrument, Key, Offer, Paid
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.scrip import (
     LICENSED_SERIES,
@@ -19,8 +19,9 @@ from farthing.schemes.mac.millicent.scrip import (
 from farthing.stores.keys import KeyRing
 from farthing.stores.sqlite import SqliteMarks
 from farthing.vendor.founding import Config, new_keys
-from farthing.wire import mpp, x402
+from farthing.wire import mpp, sealed, x402
 from farthing.wire.offers import Received, target_of
+from tests.kit import envelope
 from tests.kit.parties import BROKER, Ring, setting_of
 
 VENDOR = "gazette"
@@ -120,6 +121,20 @@ class Folder:
         if received.dialect == "mpp":
             return mpp.authorization(received, paid.payload)
         return "PAYMENT-SIGNATURE", x402.payment(received, paid.payload, secrets.token_hex(16))
+
+    def seal(self, path: str, *, headers: sealed.Headers = ()) -> envelope.Envelope:
+        """A private payment of the usual price."""
+        at = At(now_s=int(time.time()), entropy=secrets.token_bytes(64))
+        offer = Offer(
+            scheme="millicent",
+            price_micro=PRICE_MICRO,
+            currency="eur",
+            vendor_id=VENDOR,
+            broker_id=BROKER,
+            broker_url="",
+            settlement="final",
+        )
+        return envelope.pay(self._purse, self.piece(), offer, at, path=path, headers=headers)[0]
 
     def earned_micro(self) -> int:
         """What the outbox holds."""

@@ -8,7 +8,9 @@ from farthing import marks
 from farthing.vendor.asgi import App, Message, Receive, Scope, Send, Serving, request_of
 from farthing.vendor.commands import Headers
 from farthing.vendor.driver import Exchange, Serials
-from tests.kit.shop import HOST, PATH, Payment, Shop
+from farthing.vendor.private_asgi import inner_scope
+from farthing.wire.sealed import Headers as Pairs
+from tests.kit.shop import ENVELOPE, HOST, PATH, Payment, Shop
 
 PAYER = (b"authorization", b"Basic cGF5ZXI6c2VjcmV0")
 
@@ -53,12 +55,18 @@ class Page:
         self.scope = scope_of((name.lower().encode(), value.encode()), PAYER, method=method)
         self.sent: list[Message] = []
         self.shop, self.app = shop, app
+        self._envelope = shop.envelopes[value] if name == ENVELOPE else None
 
     def run(self) -> Coroutine[Any, Any, None]:
         store = SlowStore(self.shop.store)
-        walk = self.shop.walk(request_of(self.scope))
+        if self._envelope is None:
+            walk, scope = self.shop.walk(request_of(self.scope)), self.scope
+        else:
+            walk = self.shop.sealed(self._envelope.value, request_of(self.scope))
+            scope = inner_scope(self.scope, self.shop.private.open(self._envelope.raw).asked)
         exchange = Exchange(walk, store, Serials(store), NoBroker(), lambda: None)
-        return Serving(self.app, self.scope, self._receive, self._send).run(exchange)
+        whole = self._envelope is not None
+        return Serving(self.app, scope, self._receive, self._send, whole=whole).run(exchange)
 
     async def _receive(self) -> Message:
         raise AssertionError("the gate does not read bodies")
@@ -69,15 +77,30 @@ class Page:
 
     @property
     def status(self) -> int:
+        if self._envelope is not None:
+            return self._opened[0] if self.sent else 0
         return int(self.sent[0]["status"]) if self.sent else 0
 
     @property
     def headers(self) -> dict[bytes, bytes]:
+        if self._envelope is not None:
+            return {name.encode(): value.encode() for name, value in self._opened[1]}
         return dict(self.sent[0]["headers"])
 
     @property
     def body(self) -> bytes:
+        return self._opened[2] if self._envelope is not None else self._bytes
+
+    @property
+    def _bytes(self) -> bytes:
         return b"".join(message.get("body", b"") for message in self.sent[1:])
+
+    @property
+    def _opened(self) -> tuple[int, Pairs, bytes]:
+        """A sealed answer, as its payer reads it."""
+        assert self._envelope is not None
+        assert self.sent[0]["status"] == 200
+        return self._envelope.read(self._bytes)
 
     @property
     def is_whole(self) -> bool:

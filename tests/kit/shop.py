@@ -24,9 +24,10 @@ from farthing.vendor.commands import (
 from farthing.vendor.endpoints import Doors
 from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
 from farthing.vendor.prices import Options, Verify, anything, read
+from farthing.vendor.private import Private
 from farthing.wire import mpp, x402, x402_response
 from farthing.wire.offers import Receipt, Received, target_of
-from tests.kit import millicent, payword
+from tests.kit import envelope, millicent, payword
 from tests.kit.canaries import canary
 from tests.kit.parties import VENDOR, Clock, Ring, on_the_wire, setting_of
 
@@ -37,12 +38,20 @@ WORTH_MICRO = 1000
 RICH_MICRO = 500_000_000  # credit for as many chains as any test opens
 SCHEMES = ("millicent", "payword")
 DIALECTS: tuple[Dialect, ...] = ("mpp", "x402")
+WAYS: tuple[tuple[str, Dialect], ...] = (
+    *((scheme, dialect) for scheme in SCHEMES for dialect in DIALECTS),
+    ("millicent", "private"),
+)
+"""Every way to pay: scheme and dialect."""
+ENVELOPE = "x-test-envelope"  # a header that stands for a body: the request is a sealed one
 PAGE = OriginAnswered(
     status=200,
     headers=((b"content-type", b"text/html"), (b"content-length", b"8")),
     body=b"the page",
 )
 ROUTE = f"""accept = ["millicent", "payword"]
+[millicent]
+protocol = "private"
 [[route]]
 path = "/articles/*"
 price = "{PRICE_MICRO}u"
@@ -92,6 +101,8 @@ class Shop:
         self.origin: Origin = lambda _: PAGE
         self.broker: Callable[[AskBroker], Json] = _no_broker
         self.visits: list[AskOrigin] = []
+        self.envelopes: dict[str, envelope.Envelope] = {}
+        """By value: what payers have sealed."""
         self.said: list[str] = []
         """Names of the commands that the walks gave."""
         self.restart(realm=realm)
@@ -104,14 +115,27 @@ class Shop:
             setting = setting_of(self.ring, vendor_id=VENDOR, **options)
             self.gate = Gate(setting, schemes=SCHEMES, realm=realm)
             self.doors = Doors(self.gate)
+            self.private = Private(self.gate, self.doors)
             return self.gate.verify_route if self._verified else anything
 
         self.book = read(self.prices, currency="eur", known=SCHEMES, fit=fit)
 
     def walk(self, request: Request) -> Walk:
+        value = next((value for name, value in request.headers if name == ENVELOPE.encode()), None)
+        if value is not None:
+            return self._unsealed(value.decode(), request)
         priced = self.book.find(request.method, request.path)
         assert priced is not None, "a priced path"
         return self.gate.serve(request, priced)
+
+    def sealed(self, value: str, outer: Request) -> Walk:
+        """The walk of a sealed request, as the private door has it."""
+        opened = self.private.open(codec.unb64u(value))
+        return self.private.serve(opened, outer, self.book)
+
+    def _unsealed(self, value: str, outer: Request) -> Walk:
+        """The same, with the answer as its payer reads it."""
+        return self.envelopes[value].opened((yield from self.sealed(value, outer)))
 
     def run(self, walk: Walk) -> Answer:
         """Drive a walk to its end."""
@@ -295,10 +319,19 @@ class Buyer:
         method: str = "GET",
         body: bytes = b"",
     ) -> Payment:
-        """Ask, and pay the offer in this scheme."""
+        """Ask, and pay the offer in this scheme; in private nothing is asked."""
+        if dialect == "private":
+            return self._seal(instrument or self.instrument(), path, method)
         asked = self.shop.get(path=path, method=method, body=body)
         received = next(r for r in received_in(asked, dialect) if r.offer.scheme == self.scheme)
         return self.answer(received, instrument or self.instrument(), path=path, method=method)
+
+    def _seal(self, spent: Instrument, path: str, method: str) -> Payment:
+        at, till = self.shop.clock.at(), self.shop.gate.tills[self.scheme]
+        offer = till.offer(PRICE_MICRO, at)
+        made, paid = envelope.pay(self.purse, spent, offer, at, path=path, method=method)
+        self.shop.envelopes[made.value] = made
+        return Payment(header=(ENVELOPE, made.value), k=made.k, paid=paid, payload=paid.payload)
 
     def answer(
         self, received: Received, instrument: Instrument, *, path: str = PATH, method: str = "GET"

@@ -5,9 +5,11 @@
   each as `check` (cryptography, no state, in parallel workers), `recall` (what the decision reads)
   and `apply` (in the one writer).
 - The **purse** runs in the wallet: `ask`/`receive` get spending power, `pay`/`conclude` spend it,
-  `inquire`/`learn` end a doubt at the broker, `share`/`accept` pass it on.
+  `inquire`/`learn` end a doubt at the broker, `share`/`accept` pass it on; `seal_request` and
+  `unseal_answer` hide a whole purchase, where a scheme can.
 - The **till** runs at the gate: `offer` and `seal`, `read`, `recall`, `take`, `endorse`, `finish`,
-  `allowance_s` while a stream goes on; later `sweep` and `answer` talk to the broker.
+  `allowance_s` while a stream goes on; later `sweep` and `answer` talk to the broker. `unseal`
+  and `seal_answer` are the other end of a purchase that is hidden whole.
 - All of it is pure. Payloads are JSON values that are the same in every dialect; `At` brings time,
   randomness and leased serials; what is wrong raises a `Refusal`.
 - Money moves only as `Flow`s between the ends named here; the engine turns them into postings.
@@ -221,6 +223,14 @@ class Purse:
         """`mac:…` or `ed25519:…` over `statement` under the instrument's own key; "" without."""
         return ""
 
+    def seal_request(self, instrument: Instrument, message: bytes, at: At) -> tuple[bytes, bytes]:
+        """The name of the instrument's key (`Taken.owner`), and `message` sealed for its vendor."""
+        raise Unsupported("private_unsupported", f"{self.traits.name} is not paid in private")
+
+    def unseal_answer(self, instrument: Instrument, request: bytes, sealed: bytes) -> bytes:
+        """What the vendor sealed in answer to `request` (as it was sealed); `Forged`."""
+        raise Unsupported("private_unsupported", f"{self.traits.name} is not paid in private")
+
     def receipt_key(self, instrument: Instrument) -> bytes:
         """The 32-byte key under which receipts for it are `mac:`; empty: the vendor signs them."""
         return b""
@@ -242,6 +252,9 @@ class Till:
     """The vendor's side of a scheme."""
 
     traits: ClassVar[Traits]
+    is_private = False
+    """Whether it takes sealed requests: then `unseal` and `seal_answer` work, and a payment whose
+    `Binding.owner` is set came in one."""
 
     def __init__(self, setting: Setting) -> None:
         """For one vendor."""
@@ -316,6 +329,14 @@ class Till:
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is the owner's over `statement` (wire format, 8.11)."""
         raise Forged("outcome_proof_wrong", "this instrument has no key to prove with")
+
+    def unseal(self, owner: bytes, sealed: bytes) -> bytes:
+        """What the owner of an instrument sealed for this vendor; `Forged` for anything else."""
+        raise Unsupported("private_unsupported", f"{self.traits.name} is not paid in private")
+
+    def seal_answer(self, owner: bytes, request: bytes, message: bytes, at: At) -> bytes:
+        """`message` sealed for the owner, as the answer to `request` (as it was sealed)."""
+        raise Unsupported("private_unsupported", f"{self.traits.name} is not paid in private")
 
     def archive(self, claims: tuple[Claim, ...]) -> Keys:
         """What `sweep` reads beside the claims; nothing by default."""

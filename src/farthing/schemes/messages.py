@@ -45,6 +45,8 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`<METHOD> <path-and-query>`, or its hash where that is long; what a payer signs."""
     body_digest: bytes = b""
     """SHA-256 of the request body where it was bound, else empty."""
+    owner: bytes = b""
+    """Under whose key the whole request was sealed (`Till.unseal`); empty where it was not."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):

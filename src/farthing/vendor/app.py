@@ -42,6 +42,9 @@ from farthing.vendor.founding import Config
 from farthing.vendor.gate import Gate, require_private
 from farthing.vendor.peers import Peers
 from farthing.vendor.prices import Options, PriceFile
+from farthing.vendor.private import Opened, Private
+from farthing.vendor.private_asgi import inner_body, inner_scope
+from farthing.wire import published, sealed
 
 CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
 LISTS_EVERY_S = 60  # how often it asks for keys and revocations
@@ -88,17 +91,18 @@ class Vendor:
             known=self._schemes,
             fit=lambda options: self._opened(options)[0].verify_route,
         )
-        self.gate, self.doors = self._opened(self.price_file.prices.options)
+        self.gate, self.doors, self.private = self._opened(self.price_file.prices.options)
         self.broker = BrokerClient(self.config.broker_url, token.strip())
         self.serials = Serials(self.store)
         self._looked_at = 0.0
         self._due = asyncio.Event()
 
-    def _opened(self, options: Options) -> tuple[Gate, Doors]:
+    def _opened(self, options: Options) -> tuple[Gate, Doors, Private]:
         """A gate and its doors under these options; `Misconfigured`. What is under way goes on."""
         setting = msgspec.structs.replace(self.setting, options=dict(options))
         gate = Gate(setting, schemes=self._schemes, realm=self.config.realm)
-        return gate, Doors(gate)
+        doors = Doors(gate)
+        return gate, doors, Private(gate, doors)
 
     async def close(self) -> None:
         """Close store and connections."""
@@ -120,7 +124,7 @@ class Vendor:
             _log.error("prices left as they were: %s", self.price_file.trouble.detail)
         options = self.price_file.prices.options
         if found == "new" and options != self.gate.setting.options:
-            self.gate, self.doors = self._opened(options)
+            self.gate, self.doors, self.private = self._opened(options)
 
     async def clear(self) -> list[clearing.Cleared]:
         """Sweep the outbox of every scheme to the broker; the first refusal, after all had a go."""
@@ -214,13 +218,24 @@ class Vendor:
     async def serve(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request before `app`: our own doors, a free page, or a paid one."""
         self.look()
+        opened: Opened | None = None
+        answer: Answer | None = None
         try:
             scope = self._peers.seen(scope)
-            answer = await self._door(scope, receive)
+            if scope["path"] == published.PRIVATE_PATH and scope["method"] == "POST":
+                require_private(request_of(scope))
+                opened = self.private.open(
+                    await bodies.read(scope, receive, sealed.ENVELOPE_BYTES_MAX)
+                )
+            else:
+                answer = await self._door(scope, receive)
         except Refusal as wrong:
             answer = refuse(wrong)
         if answer is not None:
             await send_answer(send, answer, method=scope["method"])
+            return
+        if opened is not None:
+            await self._serve_opened(opened, app, scope, receive, send)
             return
         priced = self.price_file.prices.find(scope["method"], scope["path"])
         if priced is None:
@@ -238,22 +253,30 @@ class Vendor:
         walk = self.gate.serve(request, priced)
         await Serving(app, scope, receive, send).run(self.exchange(walk))
 
+    async def _serve_opened(
+        self, opened: Opened, app: AsgiApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """One sealed request, answered sealed."""
+        walk = self.private.serve(opened, request_of(scope), self.price_file.prices)
+        inner, body = inner_scope(scope, opened.asked), inner_body(receive, opened.asked)
+        await Serving(app, inner, body, send, whole=True).run(self.exchange(walk))
+
     async def _door(self, scope: Scope, receive: Receive) -> Answer | None:
         """The answer of one of our own doors; None where the path is not one. Any refusal."""
         path, method = scope["path"], scope["method"]
-        if not path.startswith(endpoints.WELL_KNOWN):
+        if not path.startswith(published.WELL_KNOWN):
             return None
         if method in {"GET", "HEAD"}:
-            if path == endpoints.KEYS_PATH:
+            if path == published.KEYS_PATH:
                 return self.doors.keys()
-            if path == endpoints.PRICES_PATH:
+            if path == published.PRICES_PATH:
                 return self.doors.price_list(self.price_file.prices)
         if not path.startswith(endpoints.PREFIX) or method != "POST":
             return None
         require_private(request_of(scope))
         body = await bodies.read(scope, receive, endpoints.BODY_BYTES_MAX)
         walk = self.doors.outcome(body)
-        if path != endpoints.OUTCOME_PATH:
+        if path != published.OUTCOME_PATH:
             operation, _, scheme = path.removeprefix(endpoints.PREFIX).partition("/")
             walk = self.doors.mint(scheme, operation, body)
         exchange = self.exchange(walk)

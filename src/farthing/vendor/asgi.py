@@ -132,13 +132,20 @@ class _Stopped(Exception):  # noqa: N818 - a signal to the application, not an e
 class Serving:
     """One paid request to an ASGI application."""
 
-    def __init__(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
-        """As the server called us."""
+    def __init__(
+        self, app: App, scope: Scope, receive: Receive, send: Send, *, whole: bool = False
+    ) -> None:
+        """As the server called us.
+
+        `whole`: all that goes out is one sealed answer, whatever its length and the method.
+        """
         self._app = app
         self._scope = scope
         self._receive = receive
         self._send = send
         self._method: str = scope["method"]
+        self._answered = "POST" if whole else self._method
+        self._whole = whole
         self._head: _Head | None = None
         self._parts: list[bytes] = []
         self._size_bytes = 0
@@ -163,7 +170,7 @@ class Serving:
         if exchange.cancelled:
             raise asyncio.CancelledError
         if answer is not None:
-            await send_answer(self._send, answer, method=self._method)
+            await send_answer(self._send, answer, method=self._answered)
 
     async def _through_origin(self, exchange: Exchange, wanted: AskOrigin) -> Answer | None:
         """The answer still to be sent; None where the origin's has gone out already."""
@@ -229,7 +236,7 @@ class Serving:
         assert answer is not None, "a gate asks the origin once"
         if answer.body is not None:
             self._phase = _Phase.ANSWERED
-            await send_answer(self._send, answer, method=self._method)
+            await send_answer(self._send, answer, method=self._answered)
             if not is_whole:
                 raise _Stopped
             return
@@ -242,6 +249,8 @@ class Serving:
 
     def _is_short(self, head: _Head) -> bool:
         """Whether the answer says that it fits the buffer; `OriginFailed` once it does not."""
+        if head.length is None and self._whole:
+            return self._size_bytes <= BUFFER_BYTES_MAX
         if head.length is None or head.length > BUFFER_BYTES_MAX:
             return False
         self._require_at_most(head.length)

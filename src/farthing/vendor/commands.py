@@ -11,9 +11,22 @@ import msgspec
 
 from farthing import marks
 from farthing.schemes.contract import Json
+from farthing.wire.offers import Credential
 
 Headers = tuple[tuple[bytes, bytes], ...]
 T = TypeVar("T")
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the private door knows of a request beyond its own words."""
+
+    scheme: str
+    """Whose till opened the seal."""
+    owner: bytes
+    """Under whose key it was sealed."""
+    credential: Credential
+    amount_micro: int
+    """What the payer means to pay."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +44,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of the body on a route that binds it; empty without a body, and everywhere else."""
     secure: bool = True
     """Whether nobody on the way can read it: over https, or from this very machine."""
+    sealed: Sealed | None = None
+    """Of a request that came through the private door; its payment is not in the headers."""
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -9,7 +9,15 @@ from collections.abc import Generator
 import msgspec
 
 from farthing import marks
-from farthing.errors import Broken, Busy, Denied, OriginFailed, Refusal, Undecided
+from farthing.errors import (
+    Broken,
+    Busy,
+    Denied,
+    OriginFailed,
+    Refusal,
+    TooLarge,
+    Undecided,
+)
 from farthing.schemes.contract import At, Dialect, Json
 from farthing.vendor import reserving
 from farthing.vendor.booking import REPEATABLE, confirm_of, numbered, read_kept, receipt_of
@@ -145,7 +153,7 @@ class Delivery:
         try:
             asked = ask_origin(priced, receipt, replay=replay)
             origin = expect(OriginAnswered, (yield asked))
-        except OriginFailed as failed:
+        except (OriginFailed, TooLarge) as failed:
             headers = dialects.receipt_headers(receipt, dialect)
             return self._offering.refuse(request, failed, at, value_moved=True, extra=headers)
         return paid(receipt, origin, dialect)

@@ -39,17 +39,11 @@ from farthing.vendor.commands import (
 from farthing.vendor.gate import Gate
 from farthing.vendor.offering import setting_for
 from farthing.vendor.payments import Kept, Outcome
-from farthing.vendor.prices import Prices
-from farthing.wire import problems, receipts
+from farthing.vendor.prices import Priced, Prices
+from farthing.wire import problems, published, receipts
 
 OUTCOME_TAG = "farthing/wire/outcome/1"
-KEYS_TAG = "farthing/vendor/keys/1"
-PRICES_TAG = "farthing/vendor/prices/1"
-WELL_KNOWN = "/.well-known/farthing"
-PREFIX = WELL_KNOWN + "/"
-OUTCOME_PATH = PREFIX + "outcome"
-KEYS_PATH = WELL_KNOWN + "-keys"
-PRICES_PATH = WELL_KNOWN + "-prices"
+PREFIX = published.WELL_KNOWN + "/"
 BODY_BYTES_MAX = 64 * 1024  # of a message to one of these doors
 SKEW_S = 120  # a question's `atS` may differ by this from our clock
 BURN_OUTCOME_S = 400 * 86_400  # longer than any scrip can live, grace included
@@ -201,27 +195,33 @@ class Doors:
                 for key in self._gate.setting.ring.live(RECEIPT_KEY)
             ],
         }
-        return _answer(self._signed(KEYS_TAG, document))
+        return self._signed(published.KEYS_TAG, document)
 
     def price_list(self, prices: Prices) -> Answer:
-        """Every route with its price, signed by the vendor."""
-        document: dict[str, Json] = {
-            "vendor": self._gate.setting.vendor_id,
-            "currency": prices.currency,
-            "routes": [
-                {
-                    "path": priced.route.path,
-                    "methods": list(priced.route.methods or ["*"]),
-                    "amount": to_wire(priced.price_micro),
-                    "accept": list(priced.accept),
-                    "description": priced.route.description,
-                }
-                for priced in prices.routes
-            ],
-        }
-        return _answer(self._signed(PRICES_TAG, document))
+        """Every route with its price, what is free, what may be bought in private; signed."""
+        setting = self._gate.setting
+        return self._signed(
+            published.PRICES_TAG,
+            published.PriceList(
+                vendor=setting.vendor_id,
+                broker=setting.broker_id,
+                currency=prices.currency,
+                free=prices.free,
+                private=tuple(name for name, till in self._gate.tills.items() if till.is_private),
+                routes=tuple(_listed(priced) for priced in prices.routes),
+            ),
+        )
 
-    def _signed(self, tag: str, document: dict[str, Json]) -> dict[str, Json]:
+    def _signed(self, tag: str, document: object) -> Answer:
         key = self._gate.setting.ring.current(RECEIPT_KEY)
-        sig = signing.sign(key.secret, codec.enc(tag, codec.canonical(document)))
-        return {**document, "sig": "ed25519:" + codec.b64u(sig)}
+        return _answer(published.sign(tag, document, lambda body: signing.sign(key.secret, body)))
+
+
+def _listed(priced: Priced) -> published.Listed:
+    return published.Listed(
+        path=priced.route.path,
+        methods=priced.route.methods or (published.EVERY,),
+        amount=to_wire(priced.price_micro),
+        accept=priced.accept,
+        description=priced.route.description,
+    )

@@ -44,6 +44,7 @@ from farthing.vendor.payments import Paying, payment_digest, target_hash
 from farthing.vendor.prices import Priced
 from farthing.wire import dialects, mpp
 from farthing.wire.offers import Credential, Receipt, target_of
+from farthing.wire.sealed import matched
 
 __all__ = ["CHALLENGE_KEY", "RECEIPT_KEY", "Gate"]
 
@@ -89,6 +90,10 @@ class Gate(Offering):
         self, request: Request, priced: Priced, at: At
     ) -> Generator[GateCommand, object, Credential]:
         """The payment in a request; `Expired` unless it is the rest of one that was begun."""
+        sealed = request.sealed
+        if sealed is not None:
+            tender = self.tender(request, priced, at)
+            return matched(sealed.credential, sealed.amount_micro, tender, sealed.scheme)
         credential = dialects.credential(
             request.headers,
             realm=self.realm_of(request),
@@ -158,6 +163,7 @@ class Gate(Offering):
             path_query=request.path_query,
             target=target_of(request.method, request.path_query),
             body_digest=request.body_digest,
+            owner=request.sealed.owner if request.sealed is not None else b"",
         )
         taken = till.take(payment, offer, binding, memory, at)
         payload_hash = hashlib.sha256(credential.payload).digest()
@@ -205,7 +211,8 @@ class Gate(Offering):
 
     def _known(self, request: Request) -> Generator[GateCommand, object, marks.Payment | None]:
         """This very payment, if it came before; `Reused` where its K was used for another one."""
-        claimed = dialects.claimed(request.headers)
+        sealed = request.sealed
+        claimed = sealed.credential if sealed is not None else dialects.claimed(request.headers)
         if claimed is None:
             return None
         k = self._k_of(claimed)

@@ -92,8 +92,11 @@ class Offering:
         value_moved: bool = False,
         extra: Headers = (),
     ) -> Answer:
-        """The answer to a refusal: fresh offers where its row is 402, a problem otherwise."""
-        is_sold = row_of(refusal, value_moved=value_moved).status == 402 and priced is not None
+        """The answer to a refusal: fresh offers where its row is 402, a problem otherwise.
+
+        Nothing is offered inside a seal: there the price list is the offer.
+        """
+        is_sold = row_of(refusal, value_moved=value_moved).status == 402 and request.sealed is None
         status, headers, body = dialects.refusal(
             refusal,
             tender=self.tender(request, priced, at) if is_sold and priced is not None else None,

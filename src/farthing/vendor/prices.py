@@ -5,7 +5,6 @@ decides; `free` wins over routes; what nothing matches is free. A table that is 
 holds the vendor's options for it.
 """
 
-import posixpath
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +18,14 @@ from farthing.errors import Misconfigured, OutOfRange, Refusal
 from farthing.marks import Moment
 from farthing.money import PAYMENT_MICRO_MAX, parse_amount, require_micro
 from farthing.schemes.contract import Json
+from farthing.wire import paths
+from farthing.wire.published import ROUTES_MAX
 from farthing.wire.shapes import DESCRIPTION_BYTES_MAX, EXTERNAL_ID_BYTES_MAX
 
-ROUTES_MAX = 1000  # a longer file is a mistake, and matching is linear in it
 REPEAT_S = 3600  # a paid page may be fetched again for an hour
 ORIGIN_TIMEOUT_S = 30  # an origin slower than this has failed
 MATCHES_CACHED = 16_384  # paths whose route is remembered; bounded, since payers choose paths
 
-UNPRICED = "OPTIONS"  # asks what is allowed, and gets no goods
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -56,7 +55,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def costs(self, method: str) -> bool:
         """Whether a request of this method to this route's paths is priced."""
-        return method != UNPRICED if self.methods is None else method in self.methods
+        return method != paths.UNPRICED if self.methods is None else method in self.methods
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,21 +74,9 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     accept: tuple[str, ...]
     matches: re.Pattern[str]
 
-
-def glob(pattern: str) -> re.Pattern[str]:
-    """A path glob as a pattern for whole paths; `*` stays within a segment, `**` does not."""
-    parts = re.split(r"(\*\*|\*)", pattern)
-    wild = {"**": ".*", "*": "[^/]*"}
-    return re.compile("".join(wild.get(part, re.escape(part)) for part in parts), re.DOTALL)
-
-
-def plain_path(path: str) -> str:
-    """`path` without empty, `.` and `..` segments, as most origins read it.
-
-    A request is free only if it is free in both readings: `/free/../sold` buys nothing.
-    """
-    plain = "/" + posixpath.normpath(path).lstrip("/")
-    return plain + "/" if path.endswith("/") and plain != "/" else plain
+    def costs(self, method: str) -> bool:
+        """Whether a request of this method is priced."""
+        return self.route.costs(method)
 
 
 class Spot:
@@ -132,6 +119,10 @@ class Spot:
         return Misconfigured(
             code, f"{self._where}, line {self.line('route', index, key)}: {reason}"
         )
+
+    def in_file(self, code: str, key: str, reason: str) -> Misconfigured:
+        """The refusal for one key of the file itself."""
+        return Misconfigured(code, f"{self._where}, line {self.line('', None, key)}: {reason}")
 
     def unreadable(self, message: str) -> Misconfigured:
         """The refusal for what msgspec found, whose message ends in a path such as `$.route[2]`."""
@@ -178,7 +169,8 @@ class Prices:
         """`Misconfigured` for the first route that cannot work; `known`: schemes of this gate."""
         self.currency = currency
         self.options: Options = options or {}
-        self._free = tuple(glob(path) for path in file.free)
+        self.free = file.free
+        self._free = tuple(_free(path, spot) for path in file.free)
         routes = [
             _priced(route, file.accept, index, currency=currency, known=known, spot=spot)
             for index, route in enumerate(file.route)
@@ -190,17 +182,14 @@ class Prices:
 
     def _find(self, method: str, path: str) -> Priced | None:
         """The priced route of a request, None where it is free. `path` without the query."""
-        plain = plain_path(path)
-        found = self._match(method, plain)
-        return found if found is not None or plain == path else self._match(method, path)
+        return paths.find(self._free, self.routes, method, path)
 
-    def _match(self, method: str, path: str) -> Priced | None:
-        if any(pattern.fullmatch(path) for pattern in self._free):
-            return None
-        for priced in self.routes:
-            if priced.route.costs(method) and priced.matches.fullmatch(path):
-                return priced
-        return None
+
+def _free(path: str, spot: Spot) -> re.Pattern[str]:
+    try:
+        return paths.glob(path)
+    except OutOfRange as wrong:
+        raise spot.in_file("path_malformed", "free", wrong.detail) from None
 
 
 def _price_micro(route: Route, index: int, *, currency: str, spot: Spot) -> int:
@@ -254,7 +243,11 @@ def _priced(
     if not accept:
         raise spot.wrong("route_accepts_nothing", index, "path", "name a scheme in `accept`")
     _require_sound(route, index, spot)
-    return Priced(route=route, price_micro=price_micro, accept=accept, matches=glob(route.path))
+    try:
+        matches = paths.glob(route.path)
+    except OutOfRange as wrong:
+        raise spot.wrong("path_malformed", index, "path", wrong.detail) from None
+    return Priced(route=route, price_micro=price_micro, accept=accept, matches=matches)
 
 
 def _payable(priced: Priced, index: int, verify: Verify, spot: Spot) -> Priced:

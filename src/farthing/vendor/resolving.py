@@ -24,8 +24,8 @@ from farthing.vendor.booking import confirm_of, numbered, read_kept, read_outcom
 from farthing.vendor.commands import GateCommand, OriginAnswered, Request, expect
 from farthing.vendor.offering import CHALLENGE_KEY, Offering
 from farthing.vendor.payments import Kept, Outcome, Paying
-from farthing.vendor.prices import Priced, Route, glob
-from farthing.wire import dialects
+from farthing.vendor.prices import Priced, Route
+from farthing.wire import dialects, paths
 from farthing.wire.offers import Credential
 
 TAG = "farthing/vendor/begun/1"
@@ -142,7 +142,7 @@ class Resolving:
             route=begun.route,
             price_micro=offer.price_micro,
             accept=(kept.scheme,),
-            matches=glob(begun.route.path),
+            matches=paths.glob(begun.route.path),
         )
         then = At(now_s=begun.at_s, entropy=at.entropy)
         try:

@@ -36,17 +36,13 @@ from farthing.wallet.commands import (
     Wait,
 )
 from farthing.wallet.errand import PAUSE_MS, SENDS_MAX, Flow, look
-from farthing.wire import mpp, receipts, x402_response
+from farthing.wire import mpp, published, receipts, x402_response
 from farthing.wire.offers import Receipt
 
-OUTCOME_PATH = "/.well-known/farthing/outcome"
 OUTCOME_TAG = "farthing/wire/outcome/1"
 ABSENT_FINAL_S = 60  # a payment that a vendor has not got by then was lost on the way
 RETRY_AFTER_S_MAX = 5  # longer waits are the payer's to decide
 PROOF_REFUSED = "verification-failed"  # 402: this instrument is wrong; 403: it is spent
-KEYS_PATH = "/.well-known/farthing-keys"
-RECEIPT_PURPOSE = "farthing/vendor/receipt/1"
-PUBLIC_KEY_BYTES = 32  # Ed25519
 
 
 class Verdict(Enum):
@@ -80,20 +76,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     state: Literal["confirmed", "released"]
     receipt: Json = None
-
-
-class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
-    """One key of a vendor's key document."""
-
-    purpose: str
-    ed25519: str
-
-
-class KeyDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A vendor's public keys; TLS of the origin that was paid vouches for it."""
-
-    vendor: str
-    keys: tuple[PublicKey, ...]
 
 
 Finding = Receipt | Literal["released", "absent", "unknown"]
@@ -211,23 +193,16 @@ def require_receipt(
 
 
 def _vendor_keys(purchase: Purchase) -> Flow[tuple[bytes, ...]]:
-    """The receipt keys that the vendor publishes at the origin that was paid."""
-    answer: Sent = yield SendRequest(
-        request=Request(method="GET", url=place_of(purchase.url).site + KEYS_PATH), leg="keys"
-    )
+    """The receipt keys that the vendor publishes; TLS of the origin that was paid vouches."""
+    url = place_of(purchase.url).site + published.KEYS_PATH
+    answer: Sent = yield SendRequest(request=Request(method="GET", url=url), leg="keys")
     if not isinstance(answer, Response) or answer.status != 200:
         return ()
     try:
-        document = codec.read_open(answer.body, KeyDocument)
-        if document.vendor != purchase.vendor_id:
-            return ()
-        return tuple(
-            codec.unb64u(key.ed25519, size_bytes=PUBLIC_KEY_BYTES)
-            for key in document.keys
-            if key.purpose == RECEIPT_PURPOSE
-        )
+        vendor_id, publics = published.read_keys(answer.body)
     except Refusal:
         return ()
+    return publics if vendor_id == purchase.vendor_id else ()
 
 
 def _release(guide: Guide, purchase: Purchase, *, aside: bool = False) -> Flow[None]:
@@ -332,7 +307,7 @@ def outcome_request(purse: Purse, purchase: Purchase, now_s: int) -> Request:
         body["payload"] = purchase.paid.payload
     return Request(
         method="POST",
-        url=place_of(purchase.url).site + OUTCOME_PATH,
+        url=place_of(purchase.url).site + published.OUTCOME_PATH,
         headers=(("Content-Type", "application/json"),),
         body=codec.canonical(body),
     )

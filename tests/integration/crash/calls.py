@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from farthing.schemes.contract import (
     Instrument,
     Json,
     Need,
+    Offer,
     Paid,
     Purse,
     Setting,
@@ -35,10 +36,11 @@ from farthing.vendor import endpoints
 from farthing.vendor.app import Vendor
 from farthing.vendor.founding import licence_of, new_keys
 from farthing.wallet.app import NoKeys
-from farthing.wire import mpp, x402
+from farthing.wire import mpp, published, x402
 from farthing.wire.offers import Received, target_of
 from tests.integration.crash.fleet import PRICE_MICRO, VENDOR, Fleet
 from tests.integration.crash.middle import Message, ask
+from tests.kit import envelope
 from tests.kit.parties import Ring
 
 BROKER_ID = "crash-broker"
@@ -56,6 +58,8 @@ class Call(NamedTuple):
     to: str
     """broker or gate."""
     request: bytes
+    read: Callable[[bytes], object] = bytes
+    """What the body of an answer says to whom it is for: a sealed one is another each time."""
 
 
 def at_now() -> At:
@@ -284,6 +288,28 @@ class Callers:
             k = x402.key_of(received, paid.payload, k)
         return self._request("gate", method, path, {name: value}), paid, k
 
+    def private(self, area: str) -> Call:
+        """A sealed request for a page."""
+        path, at = f"/{area}/1.html?{secrets.token_hex(6)}", at_now()
+        offer = Offer(
+            scheme="millicent",
+            price_micro=PRICE_MICRO,
+            currency="eur",
+            vendor_id=VENDOR,
+            broker_id=BROKER_ID,
+            broker_url="",
+            settlement="final",
+        )
+        piece = self.load("millicent")
+        sent, _ = envelope.pay(self.purse("millicent"), piece, offer, at, path=path)
+        call = self._request("gate", "POST", published.PRIVATE_PATH, {}, sent.raw)
+
+        def read(body: bytes) -> object:
+            status, headers, page = sent.read(body)
+            return status, [pair for pair in headers if pair[0] != "date"], page
+
+        return call._replace(read=read)
+
     def _offer(self, challenge: Message, scheme: str, dialect: Dialect) -> Received:
         assert challenge.status == 402, challenge.raw
         lines = challenge.head.decode("latin-1").split("\r\n")
@@ -300,7 +326,7 @@ class Callers:
         call, paid, k = self._paid(scheme, "mpp", "pages")
         assert self._say(call).status == 200
         question = codec.canonical({"k": k, "payload": paid.payload})
-        return self._request("gate", "POST", endpoints.OUTCOME_PATH, {}, question)
+        return self._request("gate", "POST", published.OUTCOME_PATH, {}, question)
 
     # --- claims ---------------------------------------------------------------------------------
 

@@ -38,6 +38,9 @@ HERE = Path(__file__).parent
 PRICES = """\
 accept = ["millicent", "payword"]
 
+[millicent]
+protocol = "private"
+
 [[route]]
 path = "/pages/*"
 price = "200u"

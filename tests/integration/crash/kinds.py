@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from farthing.schemes.contract import Dialect
 from farthing.vendor import endpoints
+from farthing.wire import published
 from tests.integration.crash.calls import Call, Callers
 from tests.integration.crash.fleet import AREAS
 
@@ -80,15 +81,19 @@ def gate_kinds(callers: Callers) -> dict[str, list[Kind]]:
     head = partial(callers.page, "millicent", "mpp", "pages", "HEAD")
     return {
         "GET page": [*pages, Kind("head", head, bodiless=True)],
-        f"POST {endpoints.OUTCOME_PATH}": [
+        f"POST {published.OUTCOME_PATH}": [
             read(f"outcome {s}", partial(callers.outcome, s)) for s in ("millicent", "payword")
+        ],
+        f"POST {published.PRIVATE_PATH}": [
+            Kind(f"private {area}", partial(callers.private, area))
+            for area in ("pages", "sure", "kept")
         ],
         f"POST {endpoints.PREFIX}take-back/millicent": [Kind("burn", callers.give_back)],
         f"POST {endpoints.PREFIX}issue/millicent": [Kind("renew", callers.renew)],
-        f"GET {endpoints.KEYS_PATH}": [
-            read("gate keys", partial(callers.get, "gate", endpoints.KEYS_PATH))
+        f"GET {published.KEYS_PATH}": [
+            read("gate keys", partial(callers.get, "gate", published.KEYS_PATH))
         ],
-        f"GET {endpoints.PRICES_PATH}": [
-            read("prices", partial(callers.get, "gate", endpoints.PRICES_PATH))
+        f"GET {published.PRICES_PATH}": [
+            read("prices", partial(callers.get, "gate", published.PRICES_PATH))
         ],
     }

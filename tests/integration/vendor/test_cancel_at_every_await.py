@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from farthing import marks
+from farthing.schemes.contract import Dialect
 from farthing.vendor import driver
 from farthing.vendor.asgi import BUFFER_BYTES_MAX, App, Receive, Scope, Send
 from tests.kit.page import Page, answer_with, length
@@ -60,13 +61,15 @@ APPS = {
 
 @pytest.mark.parametrize("app", APPS.values(), ids=APPS)
 @pytest.mark.parametrize("again", [0, 1, 2])
-@pytest.mark.parametrize("scheme", ["millicent", "payword"])
+@pytest.mark.parametrize(
+    ("scheme", "dialect"), [("millicent", "mpp"), ("payword", "mpp"), ("millicent", "private")]
+)
 def test_cancelled_anywhere_it_is_confirmed_or_released(
-    shop: Shop, app: App, again: int, scheme: str
+    shop: Shop, app: App, again: int, scheme: str, dialect: Dialect
 ) -> None:
     buyer = Buyer(shop, scheme)
     for turns in range(TURNS_MAX):
-        payment = buyer.pay()
+        payment = buyer.pay(dialect)
         before_micro = shop.earned_micro()
         page = Page(shop, app, payment)
         ended = asyncio.run(cancelled_after(page, turns, again=again))

@@ -12,10 +12,9 @@ from farthing.stores.sqlite import SqliteMarks
 from farthing.vendor.booking import LEASE_GRACE_S, read_outcome
 from farthing.vendor.prices import ORIGIN_TIMEOUT_S
 from tests.kit.shop import (
-    DIALECTS,
     PRICE_MICRO,
     ROUTE,
-    SCHEMES,
+    WAYS,
     WORTH_MICRO,
     Buyer,
     Payment,
@@ -27,7 +26,7 @@ from tests.kit.shop import (
 LEASE_S = ORIGIN_TIMEOUT_S + LEASE_GRACE_S
 COMMANDS_MAX = 40  # more than any walk has
 
-every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+every_way = pytest.mark.parametrize(("scheme", "dialect"), WAYS)
 every_route = pytest.mark.parametrize("route", [ROUTE, ROUTE + "hold = false"], ids=["held", "not"])
 
 
@@ -50,9 +49,8 @@ def killed(shop: Shop, payment: Payment, commands: int) -> bool:
     return ended
 
 
-@every_scheme
+@every_way
 @every_route
-@pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_same_bytes_finish_what_was_begun(
     scheme: str, dialect: Dialect, route: str, store: marks.Marks
 ) -> None:
@@ -71,11 +69,14 @@ def test_the_same_bytes_finish_what_was_begun(
     raise AssertionError("the walk never ended")
 
 
+@pytest.mark.parametrize("dialect", ["mpp", "private"])
 @pytest.mark.parametrize("dies_at", range(1, 9))
-def test_change_that_was_confirmed_is_the_change_for_ever(dies_at: int, store: marks.Marks) -> None:
+def test_change_that_was_confirmed_is_the_change_for_ever(
+    dies_at: int, dialect: Dialect, store: marks.Marks
+) -> None:
     """A second attempt mints another piece, which counts only if the first came to nothing."""
     shop = Shop(store=store)
-    payment = Buyer(shop, "millicent").pay()
+    payment = Buyer(shop, "millicent").pay(dialect)
     killed(shop, payment, dies_at)
     found = shop.find(payment.k)
     shop.clock.now_s += LEASE_S
@@ -87,12 +88,14 @@ def test_change_that_was_confirmed_is_the_change_for_ever(dies_at: int, store: m
     assert receipt_in(shop.get(payment.header)) == receipt
 
 
-@every_scheme
-def test_a_release_that_is_cut_short_is_finished_too(scheme: str, store: marks.Marks) -> None:
+@every_way
+def test_a_release_that_is_cut_short_is_finished_too(
+    scheme: str, dialect: Dialect, store: marks.Marks
+) -> None:
     shop = Shop(store=store)
     buyer = Buyer(shop, scheme)
     for commands in range(1, COMMANDS_MAX):
-        payment = buyer.pay()
+        payment = buyer.pay(dialect)
         shop.origin = status(500)
         ended = killed(shop, payment, commands)
         shop.clock.now_s += LEASE_S
@@ -108,14 +111,16 @@ def test_a_release_that_is_cut_short_is_finished_too(scheme: str, store: marks.M
     raise AssertionError("the walk never ended")
 
 
-@every_scheme
-def test_after_any_crash_another_payment_may_use_the_instrument(scheme: str) -> None:
+@every_way
+def test_after_any_crash_another_payment_may_use_the_instrument(
+    scheme: str, dialect: Dialect
+) -> None:
     """A payer that lost its bytes is not frozen either: the lease ends, the mark is free."""
     for commands in range(1, COMMANDS_MAX):
         shop = Shop()
         buyer = Buyer(shop, scheme)
         instrument = buyer.instrument()
-        lost, other = (buyer.pay(instrument=instrument) for _ in range(2))
+        lost, other = (buyer.pay(dialect, instrument=instrument) for _ in range(2))
         if killed(shop, lost, commands):
             return
         was_charged = shop.earned_micro() > 0

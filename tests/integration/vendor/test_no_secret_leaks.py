@@ -8,10 +8,12 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Refusal, Unavailable
-from farthing.schemes.contract import Json
+from farthing.schemes.contract import At, Json
 from farthing.schemes.mac.millicent.scrip import payer_secret
 from farthing.vendor import app as apps
 from farthing.vendor.asgi import Receive, Scope, Send
+from farthing.wire.published import PRIVATE_PATH
+from tests.kit import envelope
 from tests.kit.canaries import spellings
 from tests.kit.folder import PRICES, VENDOR, Folder
 from tests.kit.page import answer_with
@@ -59,7 +61,9 @@ def test_no_secret_stands_in_a_log_line_or_an_answer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apps, "LOOK_EVERY_S", 0.0)
-    folder = Folder(tmp_path / "vendor", prices=PRICES + 'clearing = "during"\n')
+    prices = PRICES + 'clearing = "during"\n[millicent]\nprotocol = "private"\n'
+    folder = Folder(tmp_path / "vendor", prices=prices)
+    inside: list[str] = []
     heard: list[httpx.Response] = []
     sent: list[str] = []
 
@@ -77,6 +81,7 @@ def test_no_secret_stands_in_a_log_line_or_an_answer(
                 for headers in ([flipped], [header], [header], [header, header]):
                     heard.append(await opened.get(path, headers=headers))
                 heard.append(await opened.get(f"/sold/other?q={QUERY}", headers=[header]))
+                inside.extend(await in_private(opened, folder, path, heard))
             heard.append(await opened.get("/.well-known/farthing-keys"))
             heard.append(await opened.get("/.well-known/farthing-prices"))
             heard.append(await opened.post("/.well-known/farthing/outcome", content=b"{"))
@@ -98,16 +103,41 @@ def test_no_secret_stands_in_a_log_line_or_an_answer(
     answers = "\n".join(
         f"{answer.url.path} {answer.headers!r} {_decoded(answer)} {answer.text}" for answer in heard
     )
+    assert sum("private_header_unsupported" in answer for answer in inside) == 4
     for name, secret in secrets_of(folder).items():
         for spelling in spellings(secret):
             assert spelling not in lines, name
             assert spelling not in answers, name
+            assert not [answer for answer in inside if spelling in answer], name
     ours = "\n".join(
         record.getMessage() for record in caplog.records if not record.name.startswith("http")
     )
     for word in ("TEST-TOKEN-CANARY", QUERY, *sent):
         assert word not in ours
     assert "TEST-TOKEN-CANARY" not in answers
+    private = [answer for answer in heard if answer.url.path == PRIVATE_PATH]
+    assert {answer.status_code for answer in private} == {200, 400}
+    for answer in private:
+        for word in (QUERY, "sold", "the page", "millicent", "private_header", "mc:"):
+            assert word not in answer.text
+
+
+async def in_private(
+    opened: httpx.AsyncClient, folder: Folder, path: str, heard: list[httpx.Response]
+) -> list[str]:
+    """What the private door says of a page: to its payer, and to everybody."""
+    paid = folder.seal(path)
+    purse, piece, at = paid.purse, paid.instrument, At(now_s=1, entropy=b"e" * 64)
+    odd = envelope.seal(purse, piece, b'{"method":"GET","pathQuery":"/","headers":[["x","y"]]}', at)
+    found = []
+    for sent in (paid, paid, odd):
+        heard.append(await opened.post(PRIVATE_PATH, content=sent.raw))
+        status, headers, body = sent.read(heard[-1].content)
+        receipt = codec.unb64u(dict(headers).get("payment-receipt", ""))
+        found.append(f"{status} {headers} {body!r} {receipt!r}")
+    heard.append(await opened.post(PRIVATE_PATH, content=paid.raw[:-9] + b'AAAAAAA"}'))
+    heard.append(await opened.post(PRIVATE_PATH, content=b"{"))
+    return found
 
 
 def _decoded(answer: httpx.Response) -> str:

@@ -28,7 +28,7 @@ from farthing.schemes.mac.millicent.scrip import (
 from farthing.stores.memory import MemoryMarks
 from farthing.vendor.commands import Answer, AskOrigin, Look, OriginAnswered, TakeSerial, Walk
 from farthing.vendor.commands import Request as GateRequest
-from farthing.vendor.endpoints import KEYS_PATH, OUTCOME_PATH, Doors
+from farthing.vendor.endpoints import Doors
 from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
 from farthing.vendor.prices import read as read_prices
 from farthing.wallet.book import Book
@@ -36,6 +36,7 @@ from farthing.wallet.commands import Answered, Ask, Failed, Refused, Request, Re
 from farthing.wallet.errand import give_back
 from farthing.wallet.flow import fetch, recover
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict
+from farthing.wire.published import KEYS_PATH, OUTCOME_PATH
 from tests.unit.wallet.farside import BROKER, CURRENCY, SITE, VENDOR, KeysOf
 from tests.unit.wallet.world import PASSPHRASE, World, get
 

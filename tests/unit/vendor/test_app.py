@@ -10,6 +10,8 @@ from farthing.errors import Misconfigured
 from farthing.vendor import app as apps
 from farthing.vendor.app import Vendor
 from farthing.vendor.endpoints import BODY_BYTES_MAX
+from farthing.wire.published import PRIVATE_PATH
+from farthing.wire.sealed import ENVELOPE_BYTES_MAX
 from tests.kit.folder import PRICE_MICRO, PRICES, Folder
 from tests.kit.site import FAR, Site, with_site
 
@@ -157,6 +159,47 @@ def test_behind_a_trusted_terminator_realm_and_scheme_are_the_payers(tmp_path: P
         assert site.seen[0]["client"][0] == "203.0.113.9"
         async with site.client("http://gate.internal", FAR) as opened:
             assert (await opened.get("/sold/page", headers=told)).status_code == 400
+
+    with_site(folder, talk)
+
+
+def test_the_private_door_sells_sealed_pages(folder: Folder) -> None:
+    (folder.path / "prices.toml").write_text(PRICES + '[millicent]\nprotocol = "private"\n')
+
+    async def talk(site: Site) -> None:
+        async with site.client() as opened:
+            sent = folder.seal("/sold/page?q=1", headers=(("accept", "text/html"),))
+            answers = [await opened.post(PRIVATE_PATH, content=sent.raw) for _ in range(2)]
+            refused = await opened.post(PRIVATE_PATH, content=sent.raw[1:])
+            long = await opened.post(PRIVATE_PATH, content=b" " * (ENVELOPE_BYTES_MAX + 1))
+            listed = (await opened.get("/.well-known/farthing-prices")).json()
+        async with site.client("http://news.example") as opened:
+            in_the_open = await opened.post(PRIVATE_PATH, content=sent.raw)
+        for answer in answers:
+            assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+            status, headers, body = sent.read(answer.content)
+            assert (status, body) == (200, b"the page")
+            assert "payment-receipt" in dict(headers)
+        assert (refused.status_code, refused.json()["code"]) == (400, "envelope_refused")
+        assert (long.status_code, long.json()["code"]) == (413, "too_large")
+        assert (in_the_open.status_code, in_the_open.json()["code"]) == (400, "https_required")
+        assert listed["private"] == ["millicent"]
+        seen = dict(site.seen[0]["headers"])
+        assert (site.seen[0]["method"], site.seen[0]["query_string"]) == ("GET", b"q=1")
+        assert (seen[b"accept"], seen[b"host"]) == (b"text/html", b"news.example")
+        assert b"content-length" not in seen
+        assert seen[b"x-pay-amount"] == b"200"
+
+    with_site(folder, talk)
+    assert folder.earned_micro() == PRICE_MICRO
+
+
+def test_a_private_door_that_is_shut_says_so(folder: Folder) -> None:
+    async def talk(site: Site) -> None:
+        async with site.client() as opened:
+            answer = await opened.post(PRIVATE_PATH, content=folder.seal("/sold/page").raw)
+            assert (answer.status_code, answer.json()["code"]) == (400, "private_unsupported")
+            assert (await opened.get(PRIVATE_PATH)).text == "the page"
 
     with_site(folder, talk)
 

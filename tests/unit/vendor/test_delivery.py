@@ -17,6 +17,7 @@ from tests.kit.shop import (
     PRICE_MICRO,
     ROUTE,
     SCHEMES,
+    WAYS,
     WORTH_MICRO,
     Buyer,
     Shop,
@@ -29,6 +30,7 @@ from tests.kit.shop import (
 )
 
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+every_way = pytest.mark.parametrize(("scheme", "dialect"), WAYS)
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 
 
@@ -151,8 +153,7 @@ def test_a_release_that_fails_promises_nothing(scheme: str, wrong: Refusal) -> N
     assert not is_released(answer)
 
 
-@every_scheme
-@every_dialect
+@every_way
 def test_a_receipt_says_what_was_paid_and_who_guarantees(scheme: str, dialect: Dialect) -> None:
     shop = Shop(ROUTE + 'external_id = "art-1"')
     payment = Buyer(shop, scheme).pay(dialect)
@@ -184,10 +185,12 @@ def test_the_origin_learns_who_paid_what() -> None:
 # --- repeats ------------------------------------------------------------------------------------
 
 
-@every_scheme
-def test_the_page_is_there_for_the_routes_window_and_the_receipt_for_ever(scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "dialect"), [way for way in WAYS if way[1] != "x402"])
+def test_the_page_is_there_for_the_routes_window_and_the_receipt_for_ever(
+    scheme: str, dialect: Dialect
+) -> None:
     shop = Shop()
-    payment = Buyer(shop, scheme).pay()
+    payment = Buyer(shop, scheme).pay(dialect)
     first = shop.get(payment.header)
     shop.clock.now_s += REPEAT_S
     assert shop.get(payment.header).headers == first.headers

@@ -12,18 +12,18 @@ from farthing.errors import Busy
 from farthing.schemes.contract import Dialect, Json, Key
 from farthing.vendor.commands import Answer, AskOrigin
 from farthing.vendor.endpoints import (
-    KEYS_TAG,
     OUTCOME_TAG,
-    PRICES_TAG,
     SKEW_S,
     refuse,
 )
 from farthing.vendor.gate import RECEIPT_KEY
 from farthing.wire import receipts
-from tests.kit.parties import VENDOR
+from farthing.wire.published import KEYS_TAG, PRICES_TAG
+from tests.kit.parties import BROKER, VENDOR
 from tests.kit.shop import (
     DIALECTS,
     PRICE_MICRO,
+    ROUTE,
     SCHEMES,
     Buyer,
     Payment,
@@ -350,7 +350,11 @@ def test_a_key_that_was_rotated_out_is_still_shown() -> None:
 
 def test_the_price_list_names_every_route_and_is_signed() -> None:
     shop = Shop()
+    shop.restart(prices='free = ["/about"]\n' + ROUTE)
     document = said(shop.doors.price_list(shop.book))
+    assert (document["vendor"], document["broker"]) == (VENDOR, BROKER)
+    assert (document["currency"], document["free"]) == ("eur", ["/about"])
+    assert document["private"] == ["millicent"]
     assert document["routes"] == [
         {
             "path": "/articles/*",
@@ -361,6 +365,8 @@ def test_the_price_list_names_every_route_and_is_signed() -> None:
         }
     ]
     require_signed(document, PRICES_TAG, shop.ring.current(RECEIPT_KEY).public)
+    shop.restart(prices=ROUTE.replace('"private"', '"signed"'))
+    assert said(shop.doors.price_list(shop.book))["private"] == []
 
 
 def test_nothing_is_sold_at_the_doors_so_nothing_is_402() -> None:

@@ -3,6 +3,7 @@
 - Source: Glassman, Manasse, Abadi, Gauthier, Sobalvarro, "The Millicent Protocol for Inexpensive
   Electronic Commerce", WWW4, 1995.
 - `scrip.py`: the fields, their certificate and the keys. `till.py`: the vendor's checks and change.
+- `private.py`: protocol B, which hides request and answer. The others: A in clear, C signed.
 - `mint.py`: the broker mints under a vendor's licence and pays claims. `purse.py`: the wallet.
 - Departures: keyed BLAKE2b for MD5; the payer carries the vendor's burn receipt at a cash-out;
   receipts are MACed, so altered change is noticed; value is pooled per vendor and expiry day.

@@ -3,6 +3,7 @@
 import msgspec
 
 from farthing import codec
+from farthing.crypto import sealing
 from farthing.crypto.mac import mac
 from farthing.errors import Expired, Forged, OutOfRange, Unsupported
 from farthing.schemes.contract import (
@@ -21,8 +22,8 @@ from farthing.schemes.contract import (
     Purse,
 )
 from farthing.schemes.mac.millicent import own_scrip
+from farthing.schemes.mac.millicent.private import seal_request, unseal_answer
 from farthing.schemes.mac.millicent.scrip import (
-    PROTOCOLS,
     SCRIP_MICRO_MAX,
     TRAITS,
     Burn,
@@ -191,16 +192,21 @@ class MillicentPurse(Purse):
     def pay(
         self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
     ) -> Paid:
-        """The scrip and, in protocol C, the request signed; `OutOfRange` if it is worth less."""
+        """The scrip and, in protocol C, the request signed; `OutOfRange` if it is worth less.
+
+        In protocol B the seal is the signature, and the nonce tells two tries apart.
+        """
         held = _HELD.read(instrument.body)
         if held.scrip.value_micro < offer.price_micro:
             raise OutOfRange("scrip_below_price", "this piece is worth less than the price")
         payload: dict[str, Json] = {"scrip": msgspec.to_builtins(held.scrip)}
         protocol = offer.terms.get("protocol", "signed")
-        if protocol not in PROTOCOLS:
-            raise Unsupported("protocol_unsupported", "this wallet pays signed or in clear")
-        if protocol == "signed":
+        if binding.dialect == "private":
+            payload["nonce"] = codec.b64u(at.entropy[:NONCE_BYTES])
+        elif protocol == "signed":
             payload = _signed(held, binding.target, binding.body_digest, at)
+        elif protocol != "clear":
+            raise Unsupported("protocol_unsupported", "this wallet pays signed or in clear")
         kept = offer.price_micro.to_bytes(8, "big")
         return Paid(payload=payload, spent=instrument, after=None, kept=kept)
 
@@ -233,6 +239,19 @@ class MillicentPurse(Purse):
         held = _HELD.read(instrument.body)
         k_sig = sign_key(codec.unb64u(held.secret, size_bytes=32))
         return "mac:" + codec.b64u(mac(16, k_sig, statement))
+
+    def seal_request(self, instrument: Instrument, message: bytes, at: At) -> tuple[bytes, bytes]:
+        """The payer_id, and `message` sealed in protocol B; `TooLarge`."""
+        held = _HELD.read(instrument.body)
+        payer, nonce = bytes.fromhex(held.scrip.payer), at.entropy[: sealing.NONCE_BYTES]
+        secret = codec.unb64u(held.secret, size_bytes=32)
+        return payer, seal_request(secret, held.scrip.vendor, payer, nonce, message)
+
+    def unseal_answer(self, instrument: Instrument, request: bytes, sealed: bytes) -> bytes:
+        """What the vendor sealed in answer to `request`; `Forged`, `TooLarge`."""
+        held = _HELD.read(instrument.body)
+        payer, secret = bytes.fromhex(held.scrip.payer), codec.unb64u(held.secret, size_bytes=32)
+        return unseal_answer(secret, held.scrip.vendor, payer, request, sealed)
 
     def receipt_key(self, instrument: Instrument) -> bytes:
         """k_receipt of the payer's secret."""

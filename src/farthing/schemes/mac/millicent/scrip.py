@@ -56,7 +56,7 @@ BURN_KEY = BURN_TAG  # shared by vendor and broker; its id is the vendor's
 STOCK_SERIES = "farthing/millicent/stock/1"  # of scrip that the vendor mints for a warehouse
 STOCK_BIT = 1 << 39  # the top bit of a series: its scrip, and all change of it, was paid up front
 
-PROTOCOLS = ("signed", "clear")  # C and A of the paper
+PROTOCOLS = ("signed", "clear", "private")  # C, A and B of the paper
 
 _HEX = "0123456789abcdef"
 _PROPS = re.compile(r"(?:[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)(?:;[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)*")

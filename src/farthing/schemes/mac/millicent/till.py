@@ -4,7 +4,8 @@ The checks run in the paper's order: vendor, currency, expiry, certificate, requ
 then the single-use serial, which the store marks. The change is a new serial of the vendor's own
 series with the same payer_id, props and expiry, so the payer's secret goes on working.
 
-Protocols (the vendor's option `protocol`): "signed" (C) by default, "clear" (A) inside TLS only.
+Protocols (the vendor's option `protocol`): "signed" (C) by default, "clear" (A) inside TLS only,
+"private" (B) beside C: payers who can seal do, for the others the 402 offers C as ever.
 Source: the paper's sections on protocols; the claim rows are ours.
 """
 
@@ -14,6 +15,7 @@ from hmac import compare_digest
 import msgspec
 
 from farthing import codec
+from farthing.crypto import sealing
 from farthing.crypto.mac import mac, require_equal
 from farthing.errors import (
     Forged,
@@ -21,6 +23,7 @@ from farthing.errors import (
     Misconfigured,
     OutOfRange,
     Underpaid,
+    WrongPayer,
     WrongVendor,
 )
 from farthing.marks import Claim, Memory, Once
@@ -36,6 +39,7 @@ from farthing.schemes.contract import (
 )
 from farthing.schemes.mac.millicent.claims import body_of, claim_mac, claim_row
 from farthing.schemes.mac.millicent.payment import Payment
+from farthing.schemes.mac.millicent.private import PAYER_BYTES, seal_answer, unseal_request
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     PROTOCOLS,
@@ -73,6 +77,8 @@ class MillicentTill(Till):
                 f"protocol is one of {', '.join(PROTOCOLS)}",
                 option="protocol",
             )
+        self.is_private = self._protocol == "private"
+        self._offered = "signed" if self.is_private else self._protocol
         self._secret = lru_cache(maxsize=SECRETS_CACHED)(self._derive)
 
     def _derive(self, payer: str) -> bytes:
@@ -90,7 +96,7 @@ class MillicentTill(Till):
             broker_id=self.setting.broker_id,
             broker_url=self.setting.broker_url,
             settlement="final",
-            terms={"protocol": self._protocol},
+            terms={"protocol": self._offered},
         )
 
     def read(self, payload: bytes) -> Payment:
@@ -100,7 +106,7 @@ class MillicentTill(Till):
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
-        """Verify; `WrongVendor`, `Expired`, `Revoked`, `Forged`, `Underpaid`."""
+        """Verify; `WrongVendor`, `WrongPayer`, `Expired`, `Revoked`, `Forged`, `Underpaid`."""
         scrip = payment.scrip
         vendor = self.setting.vendor_id
         if scrip.vendor != vendor:
@@ -110,7 +116,9 @@ class MillicentTill(Till):
         require_current(scrip, at.now_s)
         require_certified(self._keys, scrip)
         secret = self._secret(scrip.payer)
-        if self._protocol == "signed":
+        if binding.dialect == "private":
+            _require_owner(scrip, binding)
+        elif self._offered == "signed":
             expected = request_sig(
                 sign_key(secret),
                 vendor,
@@ -186,3 +194,21 @@ class MillicentTill(Till):
             raise Malformed("outcome_proof_malformed", "MilliCent proves with mac:")
         expected = mac(16, sign_key(self._secret(owner.hex())), statement)
         require_equal("outcome_proof_wrong", codec.unb64u(text, size_bytes=16), expected)
+
+    def unseal(self, owner: bytes, sealed: bytes) -> bytes:
+        """The request that this payer sealed in protocol B; `Forged`, `TooLarge`."""
+        if len(owner) != PAYER_BYTES:
+            raise Forged("seal_broken", "a payer_id has 8 bytes")
+        secret = self._secret(owner.hex())
+        return unseal_request(secret, self.setting.vendor_id, owner, sealed)
+
+    def seal_answer(self, owner: bytes, request: bytes, message: bytes, at: At) -> bytes:
+        """`message` sealed in protocol B, for whoever sealed `request`; `TooLarge`."""
+        secret, nonce = self._secret(owner.hex()), at.entropy[: sealing.NONCE_BYTES]
+        return seal_answer(secret, self.setting.vendor_id, owner, request, nonce, message)
+
+
+def _require_owner(scrip: Scrip, binding: Binding) -> None:
+    """`WrongPayer` unless who sealed the request is who owns the scrip: the seal is the proof."""
+    if bytes.fromhex(scrip.payer) != binding.owner:
+        raise WrongPayer("scrip_of_another_payer", "pay with scrip of the payer who seals")

@@ -1,0 +1,71 @@
+"""Path globs: which entry of a price list a request falls under, the same for gate and wallet.
+
+`*` stays within a segment, `**` does not. The first entry that matches decides; what is free wins
+over every price; what nothing matches is free. Source: ours.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from farthing.errors import OutOfRange
+
+UNPRICED = "OPTIONS"  # asks what is allowed, and gets no goods
+WIDE_MAX = 2  # of `**` in a glob: a pattern tries every way to share a path among them
+STARS_MAX = 2  # of `*` in a segment, for the same reason: lists come from vendors we do not know
+
+
+class Entry(Protocol):
+    """Whatever has a price."""
+
+    @property
+    def matches(self) -> re.Pattern[str]:
+        """Its glob, compiled."""
+
+    def costs(self, method: str) -> bool:
+        """Whether a request of this method is priced."""
+
+
+Found = TypeVar("Found", bound=Entry)
+
+
+def glob(pattern: str) -> re.Pattern[str]:
+    """A path glob as a pattern for whole paths; `OutOfRange` for one that is too wide."""
+    parts = re.split(r"(\*\*|\*)", pattern)
+    segments = pattern.replace("**", "").split("/")
+    if parts.count("**") > WIDE_MAX or max(part.count("*") for part in segments) > STARS_MAX:
+        raise OutOfRange(
+            "glob_too_wide", f"a glob has {WIDE_MAX} `**` and {STARS_MAX} `*` a segment at most"
+        )
+    wild = {"**": ".*", "*": "[^/]*"}
+    return re.compile("".join(wild.get(part, re.escape(part)) for part in parts), re.DOTALL)
+
+
+def plain_path(path: str) -> str:
+    """`path` without empty, `.` and `..` segments, as most origins read it.
+
+    A request is free only if it is free in both readings: `/free/../sold` buys nothing.
+    """
+    plain = "/" + posixpath.normpath(path).lstrip("/")
+    return plain + "/" if path.endswith("/") and plain != "/" else plain
+
+
+def find(
+    free: Iterable[re.Pattern[str]], entries: Iterable[Found], method: str, path: str
+) -> Found | None:
+    """The entry that prices a request, None where it is free. `path` is decoded, without query."""
+    plain = plain_path(path)
+    found = _match(free, entries, method, plain)
+    return found if found is not None or plain == path else _match(free, entries, method, path)
+
+
+def _match(
+    free: Iterable[re.Pattern[str]], entries: Iterable[Found], method: str, path: str
+) -> Found | None:
+    if any(pattern.fullmatch(path) for pattern in free):
+        return None
+    for entry in entries:
+        if entry.costs(method) and entry.matches.fullmatch(path):
+            return entry
+    return None
