@@ -105,3 +105,19 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
         transport = httpx.HTTPTransport(retries=5)
         with httpx.Client(transport=transport, timeout=WAIT_S) as client:
             assert client.get(f"http://127.0.0.1:{port}").status_code == 204
+
+
+@pytest.mark.serial
+def test_a_server_whose_worker_keeps_dying_ends_and_says_so(tmp_path: Path) -> None:
+    """Whoever started it starts it again, as the guide's units do."""
+    with serving(tmp_path, servers.free_port()) as child:
+        last = 0
+        ends_s = time.monotonic() + WAIT_S
+        while child.poll() is None and time.monotonic() < ends_s:
+            worker = worker_of(child)
+            if worker not in {0, last}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+                last = worker
+            time.sleep(0.01)
+        assert child.poll() == 1
