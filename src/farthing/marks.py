@@ -251,8 +251,8 @@ class Pending(Quiet, frozen=True, kw_only=True, gc=False):
 
     scheme: str
     count: int
-    after: int = 0
-    """Only rows numbered above this one; the answer is pairs (row number, claim)."""
+    after: int = 0  # only rows numbered above this one; the answer is pairs (row number, claim)
+    paid_too: bool = False  # acknowledged claims as well, while they are kept
 
 
 class Tally(Quiet, frozen=True, kw_only=True, gc=False):

@@ -57,9 +57,9 @@ def now_s() -> int:
     return int(time.time())
 
 
-def _committer(data_dir: Path) -> Committer:
+def _committer(path: Path) -> Committer:
     return Committer(
-        data_dir / DATABASE,
+        path,
         store.SCHEMA,
         application_id=store.APPLICATION_ID,
         version=store.VERSION,
@@ -92,6 +92,26 @@ def _complete(ring: KeyRing) -> None:
                 ring.current(purpose)
             except Misconfigured:
                 ring.add(make(purpose, secrets.token_bytes(32)))
+
+
+def _fingerprints(ring: KeyRing) -> dict[str, str]:
+    """Ids of the keys that never change, which tell whose ring it is."""
+    return {f"key/{purpose}": ring.current(purpose).id for purpose in (ROOT_KEY, VAULT_KEY)}
+
+
+def _require_ours(settings: Mapping[str, str], ring: KeyRing, committer: Committer) -> None:
+    """`Misconfigured` for books without a broker, with another's keys, or from the future."""
+    if "broker_id" not in settings:
+        raise Misconfigured("broker_incomplete", "init was cut short; remove its files, repeat")
+    for name, key_id in _fingerprints(ring).items():
+        if name not in settings:
+            committer.do_now(partial(store.put_setting, name=name, value=key_id))
+        elif settings[name] != key_id:
+            raise Misconfigured(
+                "keys_of_another_broker", f"{RING} is not the key ring of these books"
+            )
+    if now_s() < committer.read(journal.newest_s) - SKEW_S:
+        raise Misconfigured("clock_behind", "the clock is behind the newest entry; set it")
 
 
 def _require_url(url: str) -> str:
@@ -132,8 +152,9 @@ class Broker:
             raise Misconfigured("broker_exists", "this directory holds a broker already")
         ring = KeyRing.create(data_dir / RING, passphrase)
         _complete(ring)
+        wanted |= _fingerprints(ring)
         token = new_token(secrets.token_bytes(TOKEN_BYTES))
-        committer = _committer(data_dir)
+        committer = _committer(data_dir / DATABASE)
         try:
             committer.do_now(partial(store.found, settings=wanted, token_hash=hash_of(token)))
         finally:
@@ -141,26 +162,32 @@ class Broker:
         return token
 
     @classmethod
-    def open(cls, data_dir: Path, *, passphrase: str | None = None, workers: int = 0) -> "Broker":
+    def open(
+        cls,
+        data_dir: Path,
+        *,
+        passphrase: str | None = None,
+        workers: int = 0,
+        database: str = DATABASE,
+    ) -> "Broker":
         """The broker in `data_dir`; `workers` processes check batches of claims.
 
-        `Misconfigured` if there is none, or if the clock is behind the newest entry.
+        `Misconfigured` if there is none, if its keys are another's, or if the clock is behind the
+        newest entry. `database`: the books' file, where a restore has not put it in place yet.
         """
-        if not (data_dir / DATABASE).exists():
+        if not (data_dir / database).exists():
             raise Misconfigured("broker_missing", "no broker here; run: farthing broker init")
         ring = KeyRing.open(data_dir / RING, passphrase)
         _complete(ring)
-        committer = _committer(data_dir)
-        settings = committer.read(store.settings)
-        if "broker_id" not in settings:
-            committer.close()
-            raise Misconfigured("broker_incomplete", "init was cut short; remove its files, repeat")
+        committer = _committer(data_dir / database)
+        with contextlib.ExitStack() as failing:
+            failing.callback(committer.close)
+            settings = committer.read(store.settings)
+            _require_ours(settings, ring, committer)
+            failing.pop_all()
         identity = Identity(
             broker_id=settings["broker_id"], currency=settings["currency"], url=settings["url"]
         )
-        if now_s() < committer.read(journal.newest_s) - SKEW_S:
-            committer.close()
-            raise Misconfigured("clock_behind", "the clock is behind the newest entry; set it")
         mints = mints_of(identity, ring)
         checks = Checks(
             mints,

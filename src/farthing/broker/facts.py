@@ -36,6 +36,17 @@ def read(connection: apsw.Connection, keys: Keys) -> Memory:
     return Memory(counters=counters, records=records)
 
 
+def following(
+    connection: apsw.Connection, prefix: bytes, after: bytes, count: int
+) -> list[tuple[bytes, bytes]]:
+    """(key, value) of up to `count` records below `prefix` with keys above `after`, in order."""
+    rows = connection.execute(
+        "SELECT key, value FROM records WHERE key > ? AND key < ? ORDER BY key LIMIT ?",
+        (after, _after(prefix), count),
+    )
+    return list(rows)
+
+
 def _under(connection: apsw.Connection, prefix: bytes) -> dict[bytes, bytes]:
     end = _after(prefix)
     held = connection.execute(

@@ -230,6 +230,7 @@ class People:
         payout_id = ids.new_id("po", books.entropy(12))
 
         def work(connection: apsw.Connection) -> tuple[bytes, int]:
+            store.require_payouts_open(connection)
             party = store.find_party(connection, party_id)
             if not party.payout_to:
                 raise Denied("payout_destination_missing", "tell the operator where it should go")
@@ -290,9 +291,13 @@ class People:
         return await books.answered(asked, work)
 
     def export_payouts(self) -> list[manual.Line]:
-        """Every planned or exported payout as the operator types it; again gives the same."""
+        """Every planned or exported payout as the operator types it; again gives the same.
+
+        `Unavailable` after a restore, until `open_payouts`.
+        """
 
         def work(connection: apsw.Connection) -> list[Payout]:
+            store.require_payouts_open(connection)
             planned = store.payouts_in(connection, "planned")
             return sorted(planned + store.payouts_in(connection, "exported"), key=lambda p: p.id)
 

@@ -11,7 +11,7 @@ from typing import Literal
 import apsw
 import msgspec
 
-from farthing.errors import Denied, Reused, Unknown
+from farthing.errors import Denied, Reused, Unavailable, Unknown
 
 APPLICATION_ID = 0x46425231  # "FBR1": a broker's file
 VERSION = 1  # of the tables below
@@ -70,6 +70,7 @@ Role = Literal["payer", "vendor", "broker"]
 Scope = Literal["pay", "redeem", "admin"]
 PayoutState = Literal["planned", "exported", "confirmed", "returned"]
 
+PAYOUTS_CLOSED = "payouts_closed"  # the setting that stands between a restore and the bank
 OPERATOR = "operator"  # the party of admin tokens; no account of that name can be opened
 
 
@@ -118,6 +119,27 @@ def found(connection: apsw.Connection, settings: dict[str, str], token_hash: byt
 def put_setting(connection: apsw.Connection, name: str, value: str) -> None:
     """Write one setting that is not there yet."""
     connection.execute("INSERT INTO settings VALUES (?, ?)", (name, value))
+
+
+def mark_restored(connection: apsw.Connection, at_s: int) -> None:
+    """Say that these books are those of a backup: schemes begin anew, payouts wait."""
+    connection.execute("DELETE FROM settings WHERE name LIKE 'founded/%'")
+    for name, value in (("restored_at_s", str(at_s)), (PAYOUTS_CLOSED, "restored")):
+        connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+
+def open_payouts(connection: apsw.Connection) -> None:
+    """Let money go out again after a restore."""
+    connection.execute("DELETE FROM settings WHERE name = ?", (PAYOUTS_CLOSED,))
+
+
+def require_payouts_open(connection: apsw.Connection) -> None:
+    """`Unavailable` while the operator has not compared restored books with the bank."""
+    if PAYOUTS_CLOSED in settings(connection):
+        raise Unavailable(
+            "payouts_closed",
+            "the books were restored: the operator compares them with the bank first",
+        )
 
 
 def settings(connection: apsw.Connection) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,9 @@ import typer
 
 from farthing import codec
 from farthing.broker import app as brokers
+from farthing.broker import restoring
 from farthing.broker.audit import audit as read_books
+from farthing.broker.store import open_payouts
 from farthing.cli import output, servers
 from farthing.errors import Misconfigured, Unavailable, by_name
 from farthing.money import parse_amount, show_micro
@@ -29,6 +32,7 @@ TokenFile = Annotated[
 ]
 BROKER_PORT = 8400
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
+KEY_FILE = "keys.secret"
 CALL_TIMEOUT_S = 10.0
 
 
@@ -254,11 +258,75 @@ def backup(
 
 
 @app.command()
-def clear(data: Data = Path("broker"), as_json: AsJson = False) -> None:
+def restore(
+    books: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
+    keys_from: Annotated[
+        Path | None,
+        typer.Option("--keys", help="Folder with keys.ring, keys.secret, admin-token to copy."),
+    ] = None,
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
+    """Make a backup of the books a broker again, in a folder that has none.
+
+    Example: farthing broker restore books.db --keys safe/keys --data broker
+    """
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if keys_from is not None:
+        _copy_keys(keys_from, data)
+    done = restoring.restore(data, books)
+    if as_json:
+        output.print_json(done)
+        return
+    newest = datetime.fromtimestamp(done.newest_s, UTC) if done.entries else "the beginning"
+    output.say(f"{data} holds {done.entries} entries up to {newest}, head {done.head}")
+    for scheme, count in done.closed.items():
+        output.say(f"{scheme}: {count} licences and shelves give nothing out any more")
+    output.say(RESTORED)
+
+
+RESTORED = """
+What happened after that moment is not in these books. In this order:
+1. Compare the head with the last one you published, and take a later backup if there is one.
+2. farthing broker serve
+3. Book again what came in at the bank since (account topup, with the same references), and revoke
+   again what was revoked since (revoke).
+4. Ask every vendor to run `farthing vendor grant`, without which you sell no scrip for it, and
+   `farthing vendor clear --again`, which shows you every claim once more: each is paid once.
+5. Compare the payouts with the bank's own list. Until you say `farthing broker clear --open` none
+   is shown and none is planned.
+Scrip that was sold, and certificates that were made, after that moment are not covered by these
+books: vendors' claims for them are refused, and it is for you to make them good."""
+
+
+def _copy_keys(source: Path, data: Path) -> None:
+    """Put a saved key ring, and the operator's token if it is there, into a folder without one."""
+    for name in (brokers.RING, KEY_FILE, ADMIN_TOKEN):
+        saved, here = source / name, data / name
+        if not saved.exists():
+            continue
+        if not here.exists():
+            output.write_private(here, saved.read_bytes())
+        elif here.read_bytes() != saved.read_bytes():
+            raise Misconfigured("keys_exist", f"{here} is another one; name an empty folder")
+
+
+@app.command()
+def clear(
+    open_again: Annotated[
+        bool, typer.Option("--open", help="After a restore: the payouts agree with the bank's.")
+    ] = False,
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
     """Show the payouts that are to be made at the bank.
 
     Example: farthing broker clear --json
     """
+    if open_again:
+        broker = brokers.Broker.open(data)
+        broker.engine.books.committer.do_now(open_payouts)
+        broker.close()
     payouts = call(data, "GET", "/payouts")
     if as_json:
         output.print_json(payouts)

@@ -31,14 +31,14 @@ def say(line: str) -> None:
     console.print(line, markup=False, soft_wrap=True)
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, content: str | bytes) -> None:
     """A new file that only its owner reads; `Misconfigured` if it exists."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise Misconfigured("file_exists", f"{path} exists; name another file") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def token_from(token_file: Path | None, prompt: str) -> str:

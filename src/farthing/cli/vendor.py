@@ -185,7 +185,13 @@ def revoke(
 
 
 @app.command()
-def clear(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
+def clear(
+    again: Annotated[
+        bool, typer.Option("--again", help="Paid claims too: the broker restored a backup.")
+    ] = False,
+    data: Data = Path("vendor"),
+    as_json: AsJson = False,
+) -> None:
     """Show the broker every open claim, and be paid.
 
     Example: farthing vendor clear
@@ -194,7 +200,7 @@ def clear(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
     async def work() -> list[dict[str, object]]:
         vendor = Vendor(data)
         try:
-            done = await vendor.clear()
+            done = await vendor.clear(again=again)
         finally:
             await vendor.close()
         return [

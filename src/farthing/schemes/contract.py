@@ -117,6 +117,9 @@ class Mint:
     """Prefix of the records that many payments draw on. A reservation changes them at once and
     holds none of them, so nobody waits for another's payment; `put_back` undoes its part."""
 
+    given: ClassVar[tuple[bytes, ...]] = ()
+    """Prefixes of the records that say what is given out next, as serials: see `rewind`."""
+
     def __init__(self, setting: Setting) -> None:
         """For one issuer."""
         self.setting = setting
@@ -133,7 +136,17 @@ class Mint:
         raise Unsupported("operation_unsupported", f"{self.traits.name} has no {operation}")
 
     def found(self, at: At) -> Applied | None:
-        """What a new issuer begins with, once; None for nothing. The same keys each time."""
+        """What a new issuer begins with, once, and again when its books were restored.
+
+        None for nothing. Each time under new names, out of `at.entropy`.
+        """
+        return None
+
+    def rewind(self, key: bytes, value: bytes, at: At) -> Applied | None:
+        """What becomes of a `given` record when the books are those of an earlier moment.
+
+        What was given out since is unknown, and must not be given out again. None: nothing.
+        """
         return None
 
     def series(self, checked: Checked) -> str:

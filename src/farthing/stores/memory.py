@@ -238,7 +238,7 @@ class MemoryMarks:
             for row in self._outbox.values()
             if row.claim.scheme == pending.scheme
             and row.number > pending.after
-            and row.claim.order > row.acked_order
+            and (pending.paid_too or row.claim.order > row.acked_order)
         )
         return tuple(islice(found, pending.count))
 

@@ -335,7 +335,8 @@ def _lease_serials(connection: apsw.Connection, lease: LeaseSerials) -> int:
 
 
 def _pending(connection: apsw.Connection, pending: Pending) -> tuple[tuple[int, Claim], ...]:
-    rows = connection.execute(sql.PENDING, (pending.scheme, pending.after, pending.count))
+    statement = sql.KEPT_CLAIMS if pending.paid_too else sql.PENDING
+    rows = connection.execute(statement, (pending.scheme, pending.after, pending.count))
     return tuple(
         (
             row,

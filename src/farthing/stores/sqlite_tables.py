@@ -105,6 +105,7 @@ WHERE excluded.ord > ord"""
 PENDING = """
 SELECT row, scheme, key, ord, value_micro, body, moment FROM outbox
 WHERE scheme = ? AND row > ? AND ord > acked_ord ORDER BY row LIMIT ?"""
+KEPT_CLAIMS = PENDING.replace(" AND ord > acked_ord", "")
 TALLY = """
 SELECT scheme, count(*), sum(value_micro), sum(value_micro - value_micro * acked_ord / ord)
 FROM outbox GROUP BY scheme ORDER BY scheme"""

@@ -126,13 +126,18 @@ class Vendor:
         if found == "new" and options != self.gate.setting.options:
             self.gate, self.doors, self.private = self._opened(options)
 
-    async def clear(self) -> list[clearing.Cleared]:
-        """Sweep the outbox of every scheme to the broker; the first refusal, after all had a go."""
+    async def clear(self, *, again: bool = False) -> list[clearing.Cleared]:
+        """Sweep the outbox of every scheme to the broker; the first refusal, after all had a go.
+
+        `again`: what the broker has acknowledged too, since it may have lost it.
+        """
         done: list[clearing.Cleared] = []
         trouble: Refusal | None = None
         for name, till in self.gate.tills.items():
             try:
-                cleared = await clearing.sweep(name, till, self.store, self.broker, now())
+                cleared = await clearing.sweep(
+                    name, till, self.store, self.broker, now(), again=again
+                )
             except Refusal as wrong:
                 trouble = trouble or wrong
                 continue

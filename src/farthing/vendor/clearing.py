@@ -43,8 +43,10 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     """Refusals by code; their claims will not be shown again."""
 
 
-async def sweep(scheme: str, till: Till, store: MarkStore, broker: Redeemer, at: At) -> Cleared:
-    """Clear everything that is due of one scheme.
+async def sweep(
+    scheme: str, till: Till, store: MarkStore, broker: Redeemer, at: At, *, again: bool = False
+) -> Cleared:
+    """Clear everything that is due of one scheme; with `again` what was acknowledged as well.
 
     `Unavailable`, `Undecided` where the broker does not answer: the same claims are shown again,
     and it pays each of them once. `Broken` for an answer that does not fit.
@@ -53,7 +55,7 @@ async def sweep(scheme: str, till: Till, store: MarkStore, broker: Redeemer, at:
     refused: dict[str, int] = {}
     while True:
         rows: tuple[tuple[int, marks.Claim], ...] = await store.do(
-            marks.Pending(scheme=scheme, count=BATCH_ITEMS_MAX, after=after)
+            marks.Pending(scheme=scheme, count=BATCH_ITEMS_MAX, after=after, paid_too=again)
         )
         if not rows:
             break

@@ -147,6 +147,15 @@ def test_what_the_broker_has_paid_before_is_counted_and_never_pending(bench: Ben
     assert [(row[1].key, row[1].order) for row in pending(bench)] == [(b"a", 6), (b"b", 1)]
 
 
+def test_acknowledged_claims_are_shown_once_more_if_asked_for(bench: Bench) -> None:
+    send(bench, "p", claim(b"a", 2), claim(b"b", 1), claim(b"c", 1, moment="before"))
+    bench.do(Acknowledge(scheme="payword", done=((b"a", 2),)))
+    every = bench.do(Pending(scheme="payword", count=9, paid_too=True))
+    assert [row[1].key for row in every] == [b"a", b"b", b"c"]
+    following = Pending(scheme="payword", count=9, after=every[0][0], paid_too=True)
+    assert [row[1].key for row in bench.do(following)] == [b"b", b"c"]
+
+
 def test_serials_are_leased_once(bench: Bench) -> None:
     leases = [("s", 10), ("s", 1), ("t", 5), ("s", 3)]
     firsts = [bench.do(LeaseSerials(series=series, count=count)) for series, count in leases]

@@ -192,7 +192,7 @@ class Mints:
         vendor = Account(id=VENDOR, role="vendor")
         self._run("millicent", "grant", LICENCE, vendor)
         own = Key(id="1", purpose=own_scrip.OWN_KEY, secret=b"O" * 32)
-        grant = msgspec.to_builtins(own_scrip.licence_of(KeysOf(own)))
+        grant = msgspec.to_builtins(own_scrip.licence_of(KeysOf(own), bytes(5)))
         self._run("millicent", "grant", grant, Account(id=BROKER, role="vendor"))
 
     def handle(self, ask: Ask) -> Answered | Refused | Failed:

@@ -11,7 +11,7 @@ from hmac import compare_digest
 import msgspec
 
 from farthing import codec
-from farthing.errors import Denied, Forged, OutOfRange, Replayed, Unfit, Unsupported, WrongVendor
+from farthing.errors import Denied, Forged, OutOfRange, Replayed, Unfit, WrongVendor
 from farthing.marks import Delete, Keys, Memory, Put
 from farthing.schemes.contract import (
     Account,
@@ -33,6 +33,7 @@ from farthing.schemes.mac.millicent.claims import CLAIMS, ClaimBody, claim_mac
 from farthing.schemes.mac.millicent.draft import Draft
 from farthing.schemes.mac.millicent.orders import (
     CASH_OUTS,
+    LICENCE_PREFIX,
     LICENCES,
     ORDERS,
     POOL_PREFIX,
@@ -45,9 +46,10 @@ from farthing.schemes.mac.millicent.orders import (
     Sale,
     kept_until_s,
     licence_prefix,
-    pool_expiry_s,
     pool_key,
+    unredeemed,
     used_key,
+    used_up,
 )
 from farthing.schemes.mac.millicent.own_scrip import Return
 from farthing.schemes.mac.millicent.scrip import (
@@ -74,10 +76,11 @@ class MillicentMint(Mint):
     traits = TRAITS
     sealing = (own_scrip.OWN_KEY,)
     shared = POOL_PREFIX
+    given = (LICENCE_PREFIX, warehouse.SHELF_PREFIX)
 
     def found(self, at: At) -> Applied | None:
         """The licence that the broker grants itself, for scrip of its own."""
-        licence = own_scrip.licence_of(self.setting.ring)
+        licence = own_scrip.licence_of(self.setting.ring, at.entropy)
         account = Account(id=self.setting.broker_id, role="vendor")
         return self._register(licence, account, Memory())
 
@@ -362,15 +365,13 @@ class MillicentMint(Mint):
     def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
         """The pool with the price in it again; `Unsupported` for a renewal, which moves value."""
         assert isinstance(applied, Redeemed), "only payments are reserved"
-        if len(memory.records) != 1:
-            raise Unsupported("settle_unsupported", "a renewal is claimed in batches")
-        ((key, value),) = memory.records.items()
-        pool = POOLS.read(value)
-        freed = msgspec.structs.replace(
-            pool, redeemed_micro=pool.redeemed_micro - applied.paid_micro
-        )
-        until_s = kept_until_s(pool_expiry_s(key))
-        return (Put(key=key, value=codec.canonical(freed), until_s=until_s),)
+        return (unredeemed(memory, applied.paid_micro),)
+
+    def rewind(self, key: bytes, value: bytes, at: At) -> Applied | None:
+        """Licences are used up: their next serials may be out. Shelves sell nothing any more."""
+        if key.startswith(warehouse.SHELF_PREFIX):
+            return Applied(records=(warehouse.closed(key, value),))
+        return Applied(records=(used_up(key, value),))
 
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """What is left in a pool is breakage, what is left on a shelf the broker's loss."""

@@ -12,15 +12,16 @@ import re
 import msgspec
 
 from farthing import codec
-from farthing.errors import Overlimit, Unfit, WrongVendor
+from farthing.errors import Overlimit, Unfit, Unsupported, WrongVendor
 from farthing.ids import require_name
-from farthing.marks import Memory
+from farthing.marks import Memory, Put
 from farthing.money import ACCOUNT_MICRO_MAX
 from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.scrip import (
     DAY_S,
     DISPUTE_S,
     GRACE_S,
+    LIFE_S,
     SCRIP_MICRO_MAX,
     SERIES_SIZE,
     Burn,
@@ -29,7 +30,7 @@ from farthing.schemes.mac.millicent.scrip import (
 _SERIES = re.compile(r"[0-9a-f]{10}")
 _RANGE = re.compile(r"[0-9a-f]{4}")
 
-POOL_PREFIX = b"millicent/pool/"
+LICENCE_PREFIX, POOL_PREFIX = b"millicent/licence/", b"millicent/pool/"
 SUBMIT_S = DAY_S  # a vendor may still claim this long after the scrip's grace has ended
 
 
@@ -152,7 +153,15 @@ _QUOTA = codec.Reader(Quota)
 
 def licence_prefix(vendor: str) -> bytes:
     """Where the licences of a vendor are recorded."""
-    return f"millicent/licence/{vendor}/".encode()
+    return LICENCE_PREFIX + f"{vendor}/".encode()
+
+
+def used_up(key: bytes, value: bytes) -> Put:
+    """A licence from which nothing more is minted."""
+    quota = msgspec.structs.replace(_QUOTA.read(value), next_index=SERIES_SIZE)
+    # Scrip of it was sold until now at the latest, or until the licence's end.
+    until_s = kept_until_s(quota.not_after_s + LIFE_S + DAY_S)
+    return Put(key=key, value=codec.canonical(quota), until_s=until_s)
 
 
 def pool_key(vendor: str, expires_at_s: int) -> bytes:
@@ -179,6 +188,16 @@ def read_pool(memory: Memory, key: bytes) -> Pool:
     """The pool under `key`; an empty one where nothing was sold yet."""
     found = memory.records.get(key)
     return POOLS.read(found) if found is not None else Pool()
+
+
+def unredeemed(memory: Memory, micro: int) -> Put:
+    """The one pool in `memory` without a payment of `micro`; `Unsupported` if there are two."""
+    if len(memory.records) != 1:
+        raise Unsupported("settle_unsupported", "a renewal is claimed in batches")
+    ((key, value),) = memory.records.items()
+    pool = POOLS.read(value)
+    freed = msgspec.structs.replace(pool, redeemed_micro=pool.redeemed_micro - micro)
+    return Put(key=key, value=codec.canonical(freed), until_s=kept_until_s(pool_expiry_s(key)))
 
 
 def open_licence(order: Order, memory: Memory, now_s: int) -> tuple[bytes, Quota]:

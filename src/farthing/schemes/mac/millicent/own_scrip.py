@@ -23,6 +23,7 @@ from farthing.schemes.mac.millicent.renewal import require_renewable
 from farthing.schemes.mac.millicent.scrip import (
     LICENSED_SERIES,
     PAYER_RANGE,
+    STOCK_BIT,
     Scrip,
     burn_sig,
     certificate,
@@ -33,7 +34,7 @@ from farthing.schemes.mac.millicent.scrip import (
     sign_key,
 )
 
-OWN_SERIES_ID = "0000000001"  # of the series that a broker grants itself when it is made
+SERIES_BYTES = 5
 OWN_RANGE_ID = "0001"
 OWN_KEY = "farthing/millicent/own/1"  # all keys of the broker's own scrip are derived from it
 OWN_END_S = 2**40  # the broker's licence of itself does not end
@@ -52,17 +53,21 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 RETURNS = codec.Reader(Return)
 
 
-def licence_of(ring: Ring) -> Licence:
-    """The broker's licence of itself; always the same for one ring."""
+def licence_of(ring: Ring, entropy: bytes) -> Licence:
+    """A licence of the broker for itself, of a series that 39 random bits name.
+
+    So a broker whose books went back in time never mints a serial twice.
+    """
     key = ring.current(OWN_KEY).secret
+    series = series_id(int.from_bytes(entropy[:SERIES_BYTES], "big") & ~STOCK_BIT)
     return Licence(
         k_burn=codec.b64u(mac(32, key, OWN_KEY, "burn")),
         k_payer=codec.b64u(mac(32, key, OWN_KEY, "payer")),
-        k_scrip=codec.b64u(mac(32, key, OWN_KEY, "scrip")),
+        k_scrip=codec.b64u(mac(32, key, OWN_KEY, "scrip", series)),
         not_after_s=OWN_END_S,
         payer_range=OWN_RANGE_ID,
         quota_micro=OWN_QUOTA_MICRO,
-        series=OWN_SERIES_ID,
+        series=series,
     )
 
 

@@ -28,6 +28,7 @@ from farthing.schemes.mac.millicent.scrip import (
     Scrip,
 )
 
+SHELF_PREFIX = b"millicent/shelf/"
 PIECES_MAX = 50  # of one batch: a message has at most 64 members in a list
 SHELF_LIFE_S = 7 * DAY_S  # pieces with less time left are not sold any more
 DISCOUNT_E4_MAX = 5_000  # half the face value
@@ -67,9 +68,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return f"Batch({len(self.pieces)} pieces)"
 
 
-class Shelf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Shelf(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """The pieces of one batch that are left."""
 
+    closed: bool = False
+    """Whether they are sold no more: after a restore some of them may be out."""
     discount_e4: int
     pieces: tuple[Scrip, ...]
 
@@ -89,7 +94,14 @@ _SHELF, _STOCK = codec.Reader(Shelf), codec.Reader(Stock)
 
 def shelf_prefix(vendor: str) -> bytes:
     """Where the pieces of a vendor stand, the smallest first."""
-    return f"millicent/shelf/{vendor}/".encode()
+    return SHELF_PREFIX + f"{vendor}/".encode()
+
+
+def closed(key: bytes, value: bytes) -> Put:
+    """A shelf from which nothing more is sold; its rest is written off when it expires."""
+    shelf = msgspec.structs.replace(_SHELF.read(value), closed=True)
+    until_s = max((kept_until_s(piece.expires_at_s) for piece in shelf.pieces), default=0)
+    return Put(key=key, value=codec.canonical(shelf), until_s=until_s)
 
 
 def stock_key(vendor: str) -> bytes:
@@ -153,7 +165,8 @@ def find(
     for key in sorted(key for key in memory.records if key.startswith(prefix)):
         if not value_micro <= int(key.split(b"/")[3]) <= largest_micro:
             continue
-        pieces = _SHELF.read(memory.records[key]).pieces
+        shelf = _SHELF.read(memory.records[key])
+        pieces = () if shelf.closed else shelf.pieces
         if pieces and pieces[0].expires_at_s > now_s + SHELF_LIFE_S:
             return key
     return None

@@ -17,6 +17,7 @@ from farthing.schemes.mac.millicent.orders import (
     pool_key,
     read_pool,
     used_key,
+    used_up,
 )
 from farthing.schemes.mac.millicent.scrip import SCRIP_MICRO_MAX, SERIES_SIZE
 from tests.kit.millicent import licence, vendor_ring
@@ -118,3 +119,13 @@ def test_records_outlive_grace_and_submit_window() -> None:
 def test_a_licence_shows_no_secret() -> None:
     shown = repr(codec.Reader(Licence).convert(licence(vendor_ring())))
     assert shown == "Licence(0000000001, 20000000)"
+
+
+def test_a_licence_that_is_used_up_mints_nothing_more() -> None:
+    key = licence_prefix("news") + b"0000000001"
+    quota = Quota(next_index=7, not_after_s=100, payer_range="0001", quota_micro=9, sold_micro=1)
+    put = used_up(key, codec.canonical(quota))
+    order = Order(value_micro=1, vendor="news")
+    open_licence(order, Memory(records={key: codec.canonical(quota)}), 1)
+    with pytest.raises(Overlimit, match="licence_used_up"):
+        open_licence(order, Memory(records={key: put.value}), 1)

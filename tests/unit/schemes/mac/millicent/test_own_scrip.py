@@ -42,7 +42,7 @@ def with_own_scrip() -> Scene:
     scene = Scene()
     ring = Ring(
         Key(
-            id=own_scrip.OWN_SERIES_ID,
+            id="0000000001",
             purpose=LICENSED_SERIES,
             secret=canary("broker-series"),
             not_after_s=scene.clock.now_s + 10**9,
@@ -278,3 +278,11 @@ def test_every_flipped_bit_of_a_paid_order_is_refused_and_changes_nothing() -> N
         assert isinstance(caught.value, REFUSED)
     assert scene.broker.snapshot() == before
     scene.broker.run("issue", message, scene.payer.account)
+
+
+def test_a_broker_grants_itself_another_series_each_time() -> None:
+    ring = Ring(Key(id="1", purpose=own_scrip.OWN_KEY, secret=canary("own")))
+    first, second = (own_scrip.licence_of(ring, bytes([255, 0, 0, 0, n])) for n in (1, 2))
+    assert (first.series, second.series) == ("7f00000001", "7f00000002")
+    assert first.k_scrip != second.k_scrip
+    assert (first.k_payer, first.k_burn) == (second.k_payer, second.k_burn)

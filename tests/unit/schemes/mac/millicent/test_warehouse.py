@@ -12,7 +12,9 @@ from farthing.errors import (
     Unfit,
     WrongVendor,
 )
+from farthing.marks import Memory
 from farthing.schemes.contract import Account, Json
+from farthing.schemes.mac.millicent import warehouse
 from farthing.schemes.mac.millicent.scrip import BURN_KEY, Burn, burn_mac
 from farthing.schemes.mac.millicent.warehouse import SHELF_LIFE_S, cost_micro
 from tests.kit.millicent import Scene, batch, held
@@ -194,3 +196,18 @@ def test_revoking_the_stock_series_touches_no_licensed_scrip() -> None:
 def test_the_discount_is_rounded_in_the_vendors_favour() -> None:
     assert cost_micro(1, 1_000) == 1
     assert cost_micro(19, 1_000) == 18
+
+
+def test_a_closed_shelf_sells_nothing_and_is_written_off_in_the_end() -> None:
+    scene = stocked(value_micro=1_000)
+    (key,) = [key for key in scene.broker.records if key.startswith(warehouse.SHELF_PREFIX)]
+    value = scene.broker.records[key]
+    put = warehouse.closed(key, value)
+    assert (
+        warehouse.find(VENDOR, 500, Memory(records={key: value}), NOW_S, largest_micro=2_000) == key
+    )
+    assert (
+        warehouse.find(VENDOR, 500, Memory(records={key: put.value}), NOW_S, largest_micro=2_000)
+        is None
+    )
+    assert warehouse.write_off(VENDOR, put.value) == warehouse.write_off(VENDOR, value) != ()

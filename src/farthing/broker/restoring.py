@@ -1,0 +1,177 @@
+"""A backup of the books becomes a broker again, and nothing is given out a second time.
+
+The folder holds the key ring and nothing else: the books' backup has no key in it. The copy is
+checked and made ready under another name, and put in place at the end, so a restore that is cut
+short leaves no broker and is simply done again.
+
+Whatever the broker did after the backup is not in it. What this does about that:
+
+- Licences and shelves: which serials are out is unknown, so nothing more is minted or sold from
+  them; vendors grant anew, and the broker's own scrip goes on in a new series.
+- Payouts: the bank may have made some that the books know nothing of, so none is planned or shown
+  until the operator has compared both and says `farthing broker clear --open`.
+- Claims, counters and marks are older than what vendors were told. The balances are as old: a
+  claim that is shown again is paid again in the books and once in all.
+
+Source: T14 of the trust programme.
+"""
+
+import contextlib
+import os
+from functools import partial
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from farthing.broker import facts, journal, store
+from farthing.broker.app import DATABASE, RING, Broker
+from farthing.broker.audit import Report
+from farthing.broker.audit import audit as read_books
+from farthing.broker.books import Books
+from farthing.errors import Misconfigured
+from farthing.schemes.contract import Mint
+
+DRAFT = DATABASE + ".restoring"
+ROWS_PER_STEP = 1_000  # records looked at in one transaction
+FOLLOWING = ("", "-wal", "-shm", "-journal")  # what SQLite puts beside a database
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was put in place."""
+
+    entries: int
+    head: str
+    """Hash of the last entry, hex: compare it with the last one that was published."""
+    newest_s: int
+    """When the last entry was made: what came after it is lost."""
+    closed: dict[str, int]
+    """By scheme: licences and shelves that give nothing out any more."""
+
+
+def restore(data_dir: Path, backup: Path, *, passphrase: str | None = None) -> Restored:
+    """Make the folder a broker again.
+
+    `Misconfigured` for a folder that has books, or no keys; for a backup that is none, is damaged,
+    does not add up, or is of a newer program; and for keys of another broker.
+    """
+    if any((data_dir / (DATABASE + end)).exists() for end in FOLLOWING):
+        raise Misconfigured("broker_exists", f"{data_dir} has books; restore into another folder")
+    if not (data_dir / RING).exists():
+        raise Misconfigured(
+            "keys_missing",
+            f"put {RING} and keys.secret of this broker into {data_dir} first: the backup of the "
+            "books has no key in it",
+        )
+    draft = data_dir / DRAFT
+    _remove(draft)
+    with contextlib.ExitStack() as failing:
+        failing.callback(_remove, draft)
+        report = _copy(backup, draft)
+        broker = Broker.open(data_dir, passphrase=passphrase, database=DRAFT)
+        with contextlib.closing(broker):
+            done = _make_ready(broker, report)
+        failing.pop_all()
+    os.rename(draft, data_dir / DATABASE)
+    directory = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return done
+
+
+def _remove(draft: Path) -> None:
+    for end in FOLLOWING:
+        draft.with_name(draft.name + end).unlink(missing_ok=True)
+
+
+def _copy(backup: Path, to: Path) -> Report:
+    """Copy the file and read it as a whole; `Misconfigured`."""
+    try:
+        source = apsw.Connection(str(backup), flags=apsw.SQLITE_OPEN_READONLY)
+    except apsw.Error:
+        raise Misconfigured("backup_unreadable", f"cannot read {backup}") from None
+    try:
+        version = source.pragma("user_version")
+        if source.pragma("application_id") != store.APPLICATION_ID:
+            raise Misconfigured("backup_of_another_kind", f"{backup} is no backup of a broker")
+        if version != store.VERSION:
+            raise Misconfigured(
+                "backup_of_another_version",
+                f"{backup} has version {version}, this program reads {store.VERSION}: restore it "
+                "with the program that wrote it",
+            )
+        os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        target = apsw.Connection(str(to))
+        try:
+            with target.backup("main", source, "main") as copy:
+                copy.step()
+            if target.pragma("integrity_check") != "ok":
+                raise _damaged(backup)
+            report = read_books(target)
+            _require_sound(report)
+            return report
+        finally:
+            target.close()
+    except apsw.Error:
+        raise _damaged(backup) from None
+    finally:
+        source.close()
+
+
+def _damaged(backup: Path) -> Misconfigured:
+    return Misconfigured("backup_damaged", f"{backup} is damaged; take an earlier one")
+
+
+def _make_ready(broker: Broker, report: Report) -> Restored:
+    books = broker.engine.books
+    newest_s = books.committer.read(journal.newest_s)
+    closed = {name: _close(books, name, mint) for name, mint in books.mints.items()}
+    books.committer.do_now(partial(store.mark_restored, at_s=books.now_s()), atomic=True)
+    for name in books.mints:
+        books.found(name)
+    _require_sound(books.committer.read(read_books))
+    return Restored(
+        entries=report.entries,
+        head=report.head,
+        newest_s=newest_s,
+        closed={name: count for name, count in closed.items() if count},
+    )
+
+
+def _require_sound(report: Report) -> None:
+    if report.findings:
+        raise Misconfigured(
+            "backup_does_not_add_up", f"{report.findings[0]}; take an earlier backup"
+        )
+
+
+def _close(books: Books, scheme: str, mint: Mint) -> int:
+    """Rewind everything that gives something out; how many records changed."""
+    count = 0
+    for prefix in mint.given:
+        after = prefix
+        while True:
+            step = partial(_close_step, books=books, scheme=scheme, after=after, prefix=prefix)
+            changed, last = books.committer.do_now(step, atomic=True)
+            count += changed
+            if not last:
+                break
+            after = last
+    return count
+
+
+def _close_step(
+    connection: apsw.Connection, books: Books, scheme: str, after: bytes, prefix: bytes
+) -> tuple[int, bytes]:
+    """(records changed, the last key that was looked at; empty at the end)."""
+    mint = books.mint(scheme)
+    rows = facts.following(connection, prefix, after, ROWS_PER_STEP)
+    changed = 0
+    for key, value in rows:
+        applied = mint.rewind(key, value, books.at(mint))
+        if applied is not None:
+            facts.write(connection, scheme, applied)
+            changed += 1
+    return changed, rows[-1][0] if rows else b""
