@@ -1,8 +1,10 @@
 """`farthing wallet`: load money, read pages, see what was paid, give back the rest."""
 
+import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from tempfile import SpooledTemporaryFile
+from typing import IO, Annotated, cast
 
 import typer
 
@@ -12,6 +14,8 @@ from farthing.wallet import app as wallets
 from farthing.wallet.commands import Question
 
 app = typer.Typer(help="A wallet: pay for pages, within budgets.", no_args_is_help=True)
+
+SPOOLED_BYTES = 1024 * 1024  # of a page in memory before it is shown; more waits in a file
 
 Data = Annotated[
     Path | None,
@@ -151,7 +155,10 @@ def get(
     """
     with _open(data, passphrase) as wallet:
         if out is None:
-            page = wallet.get(url, sys.stdout.buffer, method=method, ask=_approve)
+            with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as file:  # whole before any is shown
+                page = wallet.get(url, cast(IO[bytes], file), method=method, ask=_approve)
+                file.seek(0)
+                shutil.copyfileobj(file, sys.stdout.buffer)
         else:
             with out.open("w+b") as file:
                 page = wallet.get(url, file, method=method, ask=_approve)

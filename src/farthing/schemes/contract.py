@@ -19,6 +19,7 @@ versions are `tests/kit/thin`, the conversations `tests/unit/schemes/test_contra
 they forced is `docs/decisions/0002-the-scheme-contract.md`.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
@@ -90,6 +91,7 @@ __all__ = [
     "Paid",
     "Purse",
     "Redeemed",
+    "Replier",
     "Returned",
     "Ring",
     "Rolled",
@@ -101,6 +103,10 @@ __all__ = [
     "Traits",
     "Waiting",
 ]
+
+
+Replier = Callable[[Json, bytes], bytes]
+"""Signs an answer for its payer: from the change and the answer's digest to a code of 16 bytes."""
 
 
 class Mint:
@@ -248,6 +254,10 @@ class Purse:
         """The 32-byte key under which receipts for it are `mac:`; empty: the vendor signs them."""
         return b""
 
+    def replier(self, paid: Paid) -> Replier | None:
+        """What the vendor signs the answer to this payment with; None: it signs none."""
+        return None
+
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """The message that returns what is left."""
         raise Unsupported("take_back_unsupported", f"{self.traits.name} is not returned")
@@ -331,6 +341,10 @@ class Till:
     def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
         """After the origin answered: change and releases. `redeemed`: the broker's `for_payer`."""
         return Finished()
+
+    def replier(self, payment: Any) -> Replier | None:
+        """What signs the answer to a payment that was taken; None where payers check nothing."""
+        return None
 
     def allowance_s(self, offer: Offer, memory: Memory) -> int:
         """How many seconds of a stream are covered by what `Taken.meter` finds, grace included.

@@ -24,6 +24,7 @@ from farthing.vendor.commands import (
     Request,
 )
 from farthing.vendor.driver import Exchange, to_the_end
+from farthing.vendor.payments import BODILESS
 from farthing.vendor.peers import is_local
 from farthing.wire import problems
 from farthing.wire.dialects import without_credentials
@@ -37,7 +38,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 BUFFER_BYTES_MAX = 1024 * 1024  # longer answers stream, confirmed at their head
 LENGTH_DIGITS_MAX = 18  # of a content-length: more bytes than any disk holds
 EVENT_STREAM = b"text/event-stream"  # its first event may be long in coming
-BODILESS = frozenset({204, 304})
 OURS = b"x-pay-"  # what the gate tells the site behind it; payers may not
 OURS_BEGIN = frozenset({b"x-", b"x_"})  # both spell one CGI variable
 _log = logging.getLogger("farthing.gate")

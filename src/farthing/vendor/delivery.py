@@ -18,7 +18,7 @@ from farthing.errors import (
     TooLarge,
     Undecided,
 )
-from farthing.schemes.contract import At, Dialect, Json
+from farthing.schemes.contract import At, Dialect, Json, Replier
 from farthing.vendor import reserving
 from farthing.vendor.booking import REPEATABLE, confirm_of, numbered, read_kept, receipt_of
 from farthing.vendor.commands import (
@@ -107,7 +107,11 @@ class Delivery:
     ) -> Walk:
         """The origin's answer with the receipt, once that is durable."""
         receipt, refused = yield from self._settle(paying, fence, origin, reserved)
-        return refused if receipt is None else paid(receipt, origin, paying.credential.dialect)
+        if receipt is None:
+            return refused
+        replier = paying.till.replier(paying.payment)
+        dialect, method = paying.credential.dialect, paying.request.method
+        return paid(receipt, origin, dialect, replier, method=method)
 
     def _settle(
         self, paying: Paying, fence: int, origin: OriginAnswered, reserved: Reserved | None
@@ -134,31 +138,48 @@ class Delivery:
         receipt, refused = yield from self._settle(paying, fence, nothing, reserved)
         if receipt is None:
             return refused
-        dialect = paying.credential.dialect
+        return (yield from self.serve_taken(paying, receipt))
+
+    def serve_taken(self, paying: Paying, receipt: Receipt) -> Walk:
+        """The page after the money, for origins that cannot fail."""
         return (
-            yield from self.serve_paid(paying.request, paying.priced, receipt, paying.at, dialect)
+            yield from self._serve_paid(
+                paying.request,
+                paying.priced,
+                receipt,
+                paying.at,
+                paying.credential.dialect,
+                paying.till.replier(paying.payment),
+            )
         )
 
-    def serve_paid(
+    def _serve_paid(
         self,
         request: Request,
         priced: Priced,
         receipt: Receipt,
         at: At,
         dialect: Dialect,
+        replier: Replier | None,
         *,
         replay: bool = False,
     ) -> Walk:
-        """The page after the money: for origins that cannot fail, and for repeats."""
         try:
             asked = ask_origin(priced, receipt, replay=replay)
             origin = expect(OriginAnswered, (yield asked))
         except (OriginFailed, TooLarge) as failed:
             headers = dialects.receipt_headers(receipt, dialect)
             return self._offering.refuse(request, failed, at, value_moved=True, extra=headers)
-        return paid(receipt, origin, dialect)
+        return paid(receipt, origin, dialect, replier, method=request.method)
 
-    def repeat(self, request: Request, priced: Priced, outcome: Outcome, at: At) -> Walk:
+    def repeat(
+        self,
+        request: Request,
+        priced: Priced,
+        outcome: Outcome,
+        at: At,
+        replier: Replier | None,
+    ) -> Walk:
         """The same payment again: the stored outcome, within the route's window."""
         receipt, dialect = outcome.receipt, outcome.dialect
         age_s = at.now_s - receipt.issued_at_s
@@ -166,9 +187,9 @@ class Delivery:
             stored = OriginAnswered(
                 status=outcome.status, headers=outcome.headers, body=outcome.body
             )
-            return paid(receipt, stored, dialect)
+            return paid(receipt, stored, dialect, replier, method=request.method)
         if request.method in REPEATABLE and age_s <= priced.route.repeat_s:
-            again = self.serve_paid(request, priced, receipt, at, dialect, replay=True)
+            again = self._serve_paid(request, priced, receipt, at, dialect, replier, replay=True)
             return (yield from again)
         over = Denied("repeat_window_over", "paid for, and the time to fetch it again is over")
         headers = dialects.receipt_headers(receipt, dialect)

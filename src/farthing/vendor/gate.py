@@ -26,7 +26,7 @@ from farthing.errors import (
     Unsupported,
 )
 from farthing.schemes import registry
-from farthing.schemes.contract import At, Binding, Json, Setting
+from farthing.schemes.contract import At, Binding, Json, Setting, Till
 from farthing.vendor import idempotency, resolving
 from farthing.vendor.booking import (
     RECEIPT_KEY,
@@ -40,7 +40,7 @@ from farthing.vendor.booking import (
 from farthing.vendor.commands import GateCommand, Look, Request, Walk, expect
 from farthing.vendor.delivery import Delivery
 from farthing.vendor.offering import CHALLENGE_KEY, HOST, Offering
-from farthing.vendor.payments import Paying, payment_digest, target_hash
+from farthing.vendor.payments import Outcome, Paying, payment_digest, target_hash
 from farthing.vendor.prices import Priced
 from farthing.wire import dialects, mpp
 from farthing.wire.offers import Credential, Receipt, target_of
@@ -75,15 +75,9 @@ class Gate(Offering):
             return (yield from self._look_up(request, priced, refusal, at))
         paying, receipt, held = entered
         if isinstance(held, marks.Settled):
-            return (
-                yield from self._delivery.repeat(request, priced, read_outcome(held.outcome), at)
-            )
+            return (yield from self._repeat(request, priced, read_outcome(held.outcome), at))
         if receipt is not None:
-            return (
-                yield from self._delivery.serve_paid(
-                    request, priced, receipt, at, credential.dialect
-                )
-            )
+            return (yield from self._delivery.serve_taken(paying, receipt))
         return (yield from self._delivery.serve_held(paying, expect(marks.Held, held)))
 
     def _credential(
@@ -185,6 +179,7 @@ class Gate(Offering):
             credential=credential,
             offer=offer,
             till=till,
+            payment=payment,
             taken=taken,
             digest=digest,
             payload_hash=payload_hash,
@@ -201,18 +196,25 @@ class Gate(Offering):
                     raise Busy("in_progress", "this payment is being served; send it again")
                 ended = yield from self.resolving.end(known, at)
                 if ended is not None:
-                    return (yield from self._delivery.repeat(request, priced, ended, at))
+                    return (yield from self._repeat(request, priced, ended, at))
             elif known is not None and known.state is marks.State.CONFIRMED:
                 outcome = read_outcome(known.outcome)
-                return (yield from self._delivery.repeat(request, priced, outcome, at))
+                return (yield from self._repeat(request, priced, outcome, at))
         except Refusal as other:
             return self.refuse(request, other, at, value_moved=True)
         return self.refuse(request, refusal, at, priced=priced)
 
+    def _repeat(self, request: Request, priced: Priced, outcome: Outcome, at: At) -> Walk:
+        """The same payment again: what it got, signed as the first time."""
+        claimed = _claimed(request)
+        assert claimed is not None, "it was found by what it claims"
+        till = self._till_of(claimed)
+        replier = till.replier(till.read(claimed.payload)) if till is not None else None
+        return (yield from self._delivery.repeat(request, priced, outcome, at, replier))
+
     def _known(self, request: Request) -> Generator[GateCommand, object, marks.Payment | None]:
         """This very payment, if it came before; `Reused` where its K was used for another one."""
-        sealed = request.sealed
-        claimed = sealed.credential if sealed is not None else dialects.claimed(request.headers)
+        claimed = _claimed(request)
         if claimed is None:
             return None
         k = self._k_of(claimed)
@@ -227,10 +229,22 @@ class Gate(Offering):
     def _k_of(self, claimed: Credential) -> str:
         """K of a payment that may not be right; its till's own where it has one."""
         try:
-            till = self.tills[registry.registry_name(claimed.wire_name, claimed.variant)]
-            return till.own_k(till.read(claimed.payload)) or claimed.k
-        except (Refusal, KeyError):
+            till = self._till_of(claimed)
+            return (till.own_k(till.read(claimed.payload)) if till else "") or claimed.k
+        except Refusal:
             return claimed.k
+
+    def _till_of(self, claimed: Credential) -> Till | None:
+        try:
+            return self.tills.get(registry.registry_name(claimed.wire_name, claimed.variant))
+        except Refusal:
+            return None
+
+
+def _claimed(request: Request) -> Credential | None:
+    """The payment in a request, nothing of it verified; None without a whole one."""
+    sealed = request.sealed
+    return sealed.credential if sealed is not None else dialects.claimed(request.headers)
 
 
 def _require_askable(request: Request, realm: str) -> None:

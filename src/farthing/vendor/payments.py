@@ -2,20 +2,28 @@
 
 import hashlib
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
 from farthing import codec
-from farthing.schemes.contract import At, Dialect, Json, Offer, Taken, Till
+from farthing.schemes.contract import At, Dialect, Json, Offer, Replier, Taken, Till
 from farthing.vendor.commands import Answer, AskOrigin, Headers, OriginAnswered, Request
 from farthing.vendor.prices import Priced
-from farthing.wire import dialects
+from farthing.wire import dialects, replies
 from farthing.wire.offers import TARGETS_CACHED, Credential, Receipt
 
 # What an origin says in these headers is not for the payer: the gate says it.
 RESERVED = frozenset(
-    {b"cache-control", b"payment-receipt", b"payment-response", b"payment-outcome"}
+    {
+        b"cache-control",
+        b"payment-receipt",
+        b"payment-response",
+        b"payment-outcome",
+        replies.HEADER,
+    }
 )
+BODILESS = frozenset({204, 304})
 NO_STORE = b"no-store"
 _UNSTORED = (b"cache-control", NO_STORE)
 NOT_CHARGED: Headers = ((b"payment-outcome", b"released"), _UNSTORED)
@@ -52,6 +60,8 @@ class Paying(msgspec.Struct, frozen=True, kw_only=True):
     credential: Credential
     offer: Offer
     till: Till
+    payment: Any
+    """The till's own, as it was read."""
     taken: Taken
     digest: bytes
     payload_hash: bytes
@@ -94,8 +104,18 @@ def ask_origin(priced: Priced, paid_by: Taken | Receipt, *, replay: bool = False
     return AskOrigin(add=tuple(add), timeout_s=priced.route.origin_timeout_s)
 
 
-def paid(receipt: Receipt, origin: OriginAnswered, dialect: Dialect) -> Answer:
-    """The origin's answer with the receipt on it; what it wants stored nowhere stays so."""
+def paid(
+    receipt: Receipt,
+    origin: OriginAnswered,
+    dialect: Dialect,
+    replier: Replier | None,
+    *,
+    method: str,
+) -> Answer:
+    """The origin's answer with the receipt on it; what it wants stored nowhere stays so.
+
+    `replier` signs it for the payer, as far as it is there: a stream's head only.
+    """
     headers: list[tuple[bytes, bytes]] = []
     is_stored = True
     for pair in origin.headers:
@@ -106,6 +126,12 @@ def paid(receipt: Receipt, origin: OriginAnswered, dialect: Dialect) -> Answer:
     added = dialects.receipt_headers(receipt, dialect)
     if not is_stored:
         added = (*(pair for pair in added if pair[0] != b"cache-control"), _UNSTORED)
+    if replier is not None:
+        body = origin.body
+        if body and (method == "HEAD" or origin.status in BODILESS):
+            body = b""  # it never goes out
+        reply = replies.sign(replier, receipt.change, origin.status, headers, body)
+        headers.append((replies.HEADER, reply))
     return Answer(
         status=origin.status,
         headers=(*headers, *added),

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -29,6 +30,7 @@ from farthing.wallet.flow import Recovered, fetch, recover
 from farthing.wallet.httpx_auth import FarthingAuth
 from farthing.wallet.line import Line
 from farthing.wallet.policy import Limits, Policy, read_limits
+from farthing.wallet.reply import checking
 from farthing.wallet.settling import Verdict, is_delivered
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
@@ -270,15 +272,17 @@ class Wallet:
         """Fetch `url` into `out`, paying if that is what it takes.
 
         Refusals of the budgets, brokers and site; `Unavailable` where the site does not answer.
-        A page that breaks off is fetched again with the same payment; `out` must then be seekable.
+        A page that breaks off is fetched again with the same payment; `out` must be seekable.
+        `Forged` for a page that was altered on its way: `out` is empty, and the change is kept.
         """
         driver = self._driver(limits or self._book.limits(), ask)
         request = Request(method=method, url=url, headers=tuple((headers or {}).items()), body=body)
         with driver.session() as session, Line(self._client, session) as line:
             fetched = drive(fetch(driver.guide, request), line.answer)
-            response = line.read(out)
             made = fetched.purchase
             paid = made is not None and fetched.verdict is Verdict.DONE
+            check = partial(checking, driver.guide, made) if made and paid else None
+            response = line.read(out, check)
             if made is not None and is_delivered(fetched.verdict, response.status_code):
                 session.deliver(made)
         return Page(

@@ -20,8 +20,10 @@ from farthing.errors import Denied, Refusal
 from farthing.wallet.commands import Command, Purchase, Request, SendRequest, Wait
 from farthing.wallet.driver import Driver, Session, has_json, heard
 from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.reply import checking
 from farthing.wallet.settling import is_delivered
 from farthing.wallet.store import Store
+from farthing.wire.replies import Checking
 
 PAYERS_LEGS = frozenset({"first", "paid"})
 Trace = Callable[[str, dict[str, Any]], None]
@@ -75,6 +77,7 @@ class _Steps:
 
     def __init__(self, driver: Driver, session: Session, request: httpx.Request) -> None:
         self._store = driver.store
+        self._guide = driver.guide
         self._session = session
         self._last: httpx.Response | None = None
         self._base = request
@@ -133,32 +136,44 @@ class _Steps:
             if made is None or page is None:
                 return
             if is_delivered(fetched.verdict, page.status_code):
+                check = checking(self._guide, made, heard(page))
                 self._session.hand_over(made)
-                page.stream = _Body(page.stream, self._store, made)
+                page.stream = _Body(page.stream, self._store, made, check)
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The body of a page that is paid for: only who has read it to its end has got it.
+    """The body of a page that is paid for: only who has read it to its end, unaltered, has got it.
 
     Else the purchase is let go, so that the same request made again sends the same bytes.
     """
 
-    def __init__(self, stream: Any, store: Store, made: Purchase) -> None:
+    def __init__(self, stream: Any, store: Store, made: Purchase, check: Checking | None) -> None:
         self._stream = stream
         self._store = store
         self._made = made
+        self._check = check
         self._is_got = False
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._stream
+        for part in self._stream:
+            self._see(part)
+            yield part
         self._get()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._stream:
+            self._see(part)
             yield part
         self._get()
 
+    def _see(self, part: bytes) -> None:
+        if self._check is not None:
+            self._check.add(part)
+
     def _get(self) -> None:
+        """`Forged` for a page that was altered on its way."""
+        if self._check is not None:
+            self._check.require()
         self._is_got = True
         self._store.deliver(self._made)
 

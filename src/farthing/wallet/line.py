@@ -3,17 +3,47 @@
 A page that breaks off is fetched again with the same payment, which the gate repeats.
 """
 
+from collections.abc import Callable, Iterator
 from typing import IO, Any, Self
 
 import httpx
 
-from farthing.errors import Unavailable
-from farthing.wallet.commands import Command, Failed, Request, SendRequest, Sent
+from farthing.errors import Forged, Unavailable
+from farthing.wallet.commands import Command, Failed, Request, Response, SendRequest, Sent
 from farthing.wallet.driver import Session, has_json, heard
 from farthing.wallet.httpx_auth import PAYERS_LEGS
+from farthing.wire.replies import Checking
 
 BODY_TRIES = 3  # a site that breaks off three times will do so again
 CHUNK_BYTES = 65_536  # read from a site at once
+
+
+Check = Callable[[Response], Checking | None]
+"""What the body of an answer is held against, from its head; `Forged`."""
+
+
+class _Checked(httpx.SyncByteStream):
+    """A body on its way, held against what the vendor signed."""
+
+    def __init__(self, stream: Any, check: Checking | None) -> None:
+        self._stream = stream
+        self._check = check
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            if self._check is not None:
+                self._check.add(part)
+            yield part
+        if self._check is not None:
+            self._check.require()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _empty(out: IO[bytes]) -> None:
+    out.seek(0)
+    out.truncate()
 
 
 class Line:
@@ -65,18 +95,25 @@ class Line:
             self._drop()
             return Failed(reason=type(wrong).__name__)
 
-    def read(self, out: IO[bytes]) -> httpx.Response:
-        """The body into `out`; sent again with the same payment where it breaks off."""
+    def read(self, out: IO[bytes], check: Check | None = None) -> httpx.Response:
+        """The body into `out`; sent again with the same payment where it breaks off.
+
+        `Forged` for a page that was altered on its way: `out` is then as empty as before.
+        """
         for _ in range(BODY_TRIES):
             if self._last is None:
                 break
             response = self._last
             try:
+                if check is not None:
+                    response.stream = _Checked(response.stream, check(heard(response)))
                 for part in response.iter_bytes(CHUNK_BYTES):
                     out.write(part)
+            except Forged:
+                _empty(out)
+                raise
             except httpx.HTTPError:
-                out.seek(0)
-                out.truncate()
+                _empty(out)
                 assert self._sent is not None, "an answer has a request"
                 self._send(self._sent)
             else:

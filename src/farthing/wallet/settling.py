@@ -105,7 +105,7 @@ def _pause_ms(answer: Sent, number: int) -> int:
 
 def _settle_by_answer(guide: Guide, purchase: Purchase, answer: Response) -> Flow[Verdict | None]:
     """The verdict; None where the same bytes should be sent again."""
-    receipt = _receipt_in(answer)
+    receipt = receipt_in(answer)
     if receipt is not None and (yield from _accept(guide, purchase, receipt)):
         return Verdict.DONE
     if answer.value("payment-outcome") == "released":
@@ -122,7 +122,7 @@ def _settle_by_answer(guide: Guide, purchase: Purchase, answer: Response) -> Flo
     return (yield from look_up(guide, purchase))
 
 
-def _receipt_in(answer: Response) -> Receipt | None:
+def receipt_in(answer: Response) -> Receipt | None:
     """The receipt of an answer, in whichever dialect; None without, or if it does not parse."""
     token, response = answer.value("payment-receipt"), answer.value("payment-response")
     try:

@@ -51,6 +51,7 @@ def test_a_page_is_sold_however_the_origin_frames_it(
     answer = buy(running, client, name)
     assert (answer.status_code, answer.text) == (200, "the page")
     assert answer.headers["payment-receipt"] != "forged"
+    assert answer.headers["farthing-reply"].startswith(("whole mac:", "stream mac:"))
     assert answer.headers["cache-control"] == "private"
     assert running.folder.earned_micro() == before_micro + PRICE_MICRO
     assert client.get(f"/free/{name}").text == "the page"

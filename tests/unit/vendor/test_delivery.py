@@ -4,12 +4,13 @@ import msgspec
 import pytest
 
 from farthing import marks
-from farthing.errors import Broken, HoldLost, OriginFailed, Refusal
+from farthing.errors import Broken, Forged, HoldLost, OriginFailed, Refusal
 from farthing.schemes.contract import Dialect
-from farthing.vendor.commands import Aborted, AskOrigin, OriginAnswered
+from farthing.vendor.commands import Aborted, Answer, AskOrigin, OriginAnswered
 from farthing.vendor.delivery import STORED_BODY_S
 from farthing.vendor.prices import REPEAT_S
 from farthing.wire import receipts
+from farthing.wire.replies import Checking
 from tests.kit.canaries import canary
 from tests.kit.shop import (
     DIALECTS,
@@ -20,6 +21,7 @@ from tests.kit.shop import (
     WAYS,
     WORTH_MICRO,
     Buyer,
+    Payment,
     Shop,
     answering,
     code_of,
@@ -180,6 +182,73 @@ def test_the_origin_learns_who_paid_what() -> None:
     assert told[b"x-pay-ref"].startswith(b"mc:")
     assert len(told[b"x-pay-payer"]) == 16
     assert b"x-pay-replay" not in told
+
+
+# --- the vendor's word for its answer -----------------------------------------------------------
+
+
+def check(buyer: Buyer, payment: Payment, answer: Answer, body: bytes | None = None) -> Checking:
+    """The answer held against its own header, with this body or its own."""
+    replier, receipt = buyer.purse.replier(payment.paid), receipt_in(answer)
+    assert replier is not None
+    assert receipt is not None
+    value = value_of(answer, b"farthing-reply")
+    checking = Checking(replier, receipt.change, answer.status, answer.headers, value)
+    checking.add(answer.body or b"" if body is None else body)
+    checking.require()
+    return checking
+
+
+@every_dialect
+@pytest.mark.parametrize("route", ["", "hold = false", "replay_body = true"])
+def test_a_page_for_scrip_is_signed_with_its_change_each_time(dialect: Dialect, route: str) -> None:
+    shop = Shop(ROUTE + route)
+    buyer = Buyer(shop, "millicent")
+    payment = buyer.pay(dialect)
+    for _ in range(2):
+        answer = shop.get(payment.header)
+        assert check(buyer, payment, answer).covers_body
+        with pytest.raises(Forged, match="reply_altered"):
+            check(buyer, payment, answer, b"the pale")
+    if not route:
+        shop.origin = lambda _: msgspec.structs.replace(PAGE, body=b"news by now")
+        check(buyer, payment, shop.get(payment.header), b"news by now")
+
+
+def test_a_stream_is_signed_as_one() -> None:
+    shop = Shop()
+    shop.origin = lambda _: msgspec.structs.replace(PAGE, body=None)
+    buyer = Buyer(shop, "millicent")
+    payment = buyer.pay()
+    assert not check(buyer, payment, shop.get(payment.header)).covers_body
+
+
+@pytest.mark.parametrize(("method", "code"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_what_has_no_body_is_signed_without_one(method: str, code: int) -> None:
+    shop = Shop()
+    shop.origin = status(code)
+    buyer = Buyer(shop, "millicent")
+    payment = buyer.pay(method=method)
+    check(buyer, payment, shop.get(payment.header, method=method), b"")
+
+
+def test_an_origin_cannot_sign_for_the_gate_and_not_every_scheme_signs() -> None:
+    forged = msgspec.structs.replace(PAGE, headers=((b"farthing-reply", b"whole mac:AAAA"),))
+    for scheme in SCHEMES:
+        shop = Shop(ROUTE.replace('"private"', '"clear"'))
+        shop.origin = answering(forged)
+        answer = shop.get(Buyer(shop, scheme).pay().header)
+        assert answer.status == 200
+        assert not value_of(answer, b"farthing-reply")
+
+
+def test_a_problem_that_carries_a_receipt_is_no_page() -> None:
+    shop = Shop(ROUTE + "repeat_s = 0")
+    payment = Buyer(shop, "millicent").pay()
+    shop.get(payment.header)
+    shop.clock.now_s += 1
+    over = shop.get(payment.header)
+    assert (over.status, value_of(over, b"farthing-reply")) == (403, "")
 
 
 # --- repeats ------------------------------------------------------------------------------------

@@ -41,13 +41,15 @@ from farthing.wallet.commands import (
     Response,
     Sent,
 )
-from farthing.wire import dialects, receipts
+from farthing.wire import dialects, receipts, replies
 from farthing.wire.offers import Credential, Receipt, Tender, target_of
 
 SITE = "https://news.example"
 VENDOR, BROKER, CURRENCY = "vendor-7", "demo-broker", "eur"
 K_SCRIP, K_PAYER, K_CHALLENGE = b"s" * 32, b"p" * 32, b"c" * 32
 SERIES, RANGE = "0000000001", "00aa"
+PAGE = b"<p>a page</p>" * 50
+"""What a server over sockets puts under every answer of status 200."""
 OUTCOME_PATH = "/.well-known/farthing/outcome"
 
 
@@ -176,7 +178,7 @@ class Site:
     def _pay(self, request: Request, path: str, credential: Credential, fault: str) -> Response:
         known = self._outcomes.get(credential.k)
         if known is not None and known[2] is not None:
-            return self._page(request, path, known[2], credential.dialect)
+            return self._page(request, path, known[2], credential)
         if fault == "origin_fails":
             self._remember(credential, None)
             answer = self._refuse(request, path, OriginFailed("origin_failed"))
@@ -227,12 +229,18 @@ class Site:
         self._spent[payment.scrip.serial] = credential.k
         self._remember(credential, receipt)
         self.charges.append((path, taken.value_micro))
-        return self._page(request, path, receipt, credential.dialect)
+        return self._page(request, path, receipt, credential)
 
-    def _page(self, request: Request, path: str, receipt: Receipt, dialect: Any) -> Response:
+    def _page(
+        self, request: Request, path: str, receipt: Receipt, credential: Credential
+    ) -> Response:
         self.served.append(path)
-        headers = _text(dialects.receipt_headers(receipt, dialect))
-        return Response(status=200, url=request.url, headers=headers)
+        headers = dialects.receipt_headers(receipt, credential.dialect)
+        replier = self.till.replier(self.till.read(credential.payload))
+        if replier is not None:
+            reply = replies.sign(replier, receipt.change, 200, headers, PAGE)
+            headers = (*headers, (replies.HEADER, reply))
+        return Response(status=200, url=request.url, headers=_text(headers))
 
     def _outcome(self, request: Request) -> Response:
         question = msgspec.json.decode(request.body)

@@ -11,11 +11,10 @@ import msgspec
 from farthing import codec
 from farthing.errors import Denied, Refusal, row_of
 from farthing.wallet.commands import Failed, Request, Response
-from tests.unit.wallet.farside import BROKER, CURRENCY, Bank, Site
+from tests.unit.wallet.farside import BROKER, CURRENCY, PAGE, Bank, Site
 
 TOKEN, ADMIN = "tok-alice", "tok-admin"
 Handle = Callable[[Request], Response | Failed]
-PAGE = b"<p>a page</p>" * 50
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from farthing.wallet.app import PASSPHRASE_VARIABLE, PATH_VARIABLE, Wallet, defa
 from farthing.wallet.app import open_wallet as reopen
 from farthing.wallet.commands import Question
 from farthing.wallet.policy import Limits
-from tests.unit.wallet.farside import BROKER, CURRENCY, Bank, Site
-from tests.unit.wallet.servers import ADMIN, PAGE, TOKEN, BankApi, served, site_at
+from tests.unit.wallet.farside import BROKER, CURRENCY, PAGE, Bank, Site
+from tests.unit.wallet.servers import ADMIN, TOKEN, BankApi, served, site_at
 from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 

@@ -8,11 +8,11 @@ import anyio
 import httpx
 import pytest
 
-from farthing.errors import Denied, Overlimit
+from farthing.errors import Denied, Forged, Overlimit
 from farthing.wallet.app import Wallet, init
 from farthing.wallet.commands import Failed, Request, Response
-from tests.unit.wallet.farside import BROKER, CURRENCY, Bank, Site
-from tests.unit.wallet.servers import PAGE, TOKEN, BankApi, served, site_at
+from tests.unit.wallet.farside import BROKER, CURRENCY, PAGE, Bank, Site
+from tests.unit.wallet.servers import TOKEN, BankApi, served, site_at
 from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 
@@ -121,6 +121,10 @@ class Failing(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 response.status_code = 502
             if self._fault == "body":
                 response.stream = Cut(response.stream)
+            if self._fault == "altered":
+                response.stream = Altered(response.stream)
+            if self._fault == "unsigned":
+                del response.headers["farthing-reply"]
             self._fault = ""
         return response
 
@@ -146,6 +150,44 @@ class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+class Altered(Cut):
+    """A body in which somebody changed a letter."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            yield part.replace(b"page", b"pale")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            yield part.replace(b"page", b"pale")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("fault", ["altered", "unsigned"])
+def test_a_page_that_is_not_as_the_vendor_sent_it_is_refused_and_comes_again_unpaid(
+    town: Town, fault: str, kind: str
+) -> None:
+    url, auth = town.site.origin + "/a", town.wallet.auth()
+
+    async def fetch() -> httpx.Response:
+        async with httpx.AsyncClient(auth=auth, transport=Failing(fault)) as client:
+            with pytest.raises(Forged, match=f"reply_{fault}"):
+                await client.get(url)
+            return await client.get(url)
+
+    if kind == "async":
+        answer = anyio.run(fetch)
+    else:
+        with httpx.Client(auth=auth, transport=Failing(fault)) as client:
+            with pytest.raises(Forged, match=f"reply_{fault}"):
+                client.get(url)
+            answer = client.get(url)
+    assert (answer.status_code, answer.content) == (200, PAGE)
+    assert town.site.charges == [("/a", 200)]
+    [holding] = town.wallet.holdings()
+    assert (holding.state, holding.worth_micro) == ("ready", 1_800), "the change was kept"
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -7,10 +7,11 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 import httpx
 import pytest
 
-from farthing.errors import Unavailable
+from farthing.errors import Forged, Unavailable
 from farthing.wallet.commands import Failed, Request, Response, SendRequest
 from farthing.wallet.driver import Driver
 from farthing.wallet.line import Line
+from farthing.wire.replies import Checking, sign
 from tests.unit.wallet.world import World
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -107,3 +108,24 @@ def test_no_answer_is_a_failure(line: Line, script: Script) -> None:
     assert isinstance(ask(line, script), Failed)
     with pytest.raises(Unavailable):
         line.read(io.BytesIO())
+
+
+def test_a_page_that_is_not_what_was_signed_leaves_nothing_behind(
+    line: Line, script: Script
+) -> None:
+    def replier(_: object, digest: bytes) -> bytes:
+        return digest[:16]
+
+    def check(response: Response) -> Checking:
+        value = sign(replier, None, 200, [], b"hello").decode()
+        return Checking(replier, None, response.status, [], value)
+
+    script.answers = [WHOLE.replace(b"hello", b"hallo"), BROKEN, WHOLE]
+    ask(line, script)
+    out = io.BytesIO()
+    with pytest.raises(Forged, match="reply_altered"):
+        line.read(out, check)
+    assert out.getvalue() == b""
+    ask(line, script)
+    line.read(out, check)
+    assert out.getvalue() == b"hello", "and what broke off is held against its own word"

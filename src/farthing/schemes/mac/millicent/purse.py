@@ -20,9 +20,11 @@ from farthing.schemes.contract import (
     Offer,
     Paid,
     Purse,
+    Replier,
 )
 from farthing.schemes.mac.millicent import own_scrip
 from farthing.schemes.mac.millicent.private import seal_request, unseal_answer
+from farthing.schemes.mac.millicent.reply import replier
 from farthing.schemes.mac.millicent.scrip import (
     SCRIP_MICRO_MAX,
     TRAITS,
@@ -257,6 +259,13 @@ class MillicentPurse(Purse):
         """k_receipt of the payer's secret."""
         held = _HELD.read(instrument.body)
         return receipt_key(codec.unb64u(held.secret, size_bytes=32))
+
+    def replier(self, paid: Paid) -> Replier | None:
+        """Under the signing key that goes with the scrip, where the request was signed."""
+        held = _HELD.read(paid.spent.body)
+        return replier(
+            sign_key(codec.unb64u(held.secret, size_bytes=32)), paid.payload.get("sig", "")
+        )
 
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """First the vendor burns the piece; its receipt then goes to the broker.

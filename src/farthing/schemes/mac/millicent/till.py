@@ -33,6 +33,7 @@ from farthing.schemes.contract import (
     Finished,
     Json,
     Offer,
+    Replier,
     Setting,
     Taken,
     Till,
@@ -40,6 +41,7 @@ from farthing.schemes.contract import (
 from farthing.schemes.mac.millicent.claims import body_of, claim_mac, claim_row
 from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.private import PAYER_BYTES, seal_answer, unseal_request
+from farthing.schemes.mac.millicent.reply import replier
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     PROTOCOLS,
@@ -177,6 +179,10 @@ class MillicentTill(Till):
             serial=serial_of(int(key.id, 16), at.serials[0]),
         )
         return Finished(change=change)
+
+    def replier(self, payment: Payment) -> Replier | None:
+        """Under the payer's signing key, where the payer signed the request."""
+        return replier(sign_key(self._secret(payment.scrip.payer)), payment.sig)
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """The claims, MACed for the broker."""
