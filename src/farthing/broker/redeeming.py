@@ -40,8 +40,9 @@ class Redeeming:
         A result is `{"state": "paid", "paidMicro", "answer"?, "forPayer"?}`, `{"state":
         "challenge", "answer"}`, `{"state": "waiting", "untilS"}` or `{"state": "refused",
         "refusal", "code", "status", "retry", "detail", "facts"}`, in the order of the claims; a
-        claim refused with retry "same" may be shown again. `TooLarge`; `Throttled` while another
-        batch of this vendor is under way; `Reused`.
+        claim refused with retry "same" may be shown again, as may one that waits or is challenged:
+        while there are such, the answer is not stored and the same batch asks for them anew.
+        `TooLarge`; `Throttled` while another batch of this vendor is under way; `Reused`.
         """
         books = self._books
         books.mint(scheme)
@@ -89,10 +90,16 @@ class Redeeming:
                 partial(self._chunk, scheme=scheme, chunk=chunk), atomic=True
             )
 
+        undecided = [item.key for item, one in zip(items, results, strict=True) if _is_open(one)]
+        over = undecided or [item.key for item in items]
+
         def finish(connection: apsw.Connection) -> tuple[bytes, int]:
-            answers.drop(connection, f"{asked.scope}/item", [item.key for item in items])
+            answers.drop(connection, f"{asked.scope}/item", over)
             return _assemble(asked.key, results), 0
 
+        if undecided:
+            answer, _ = await books.committer.do(finish)
+            return answer
         return await books.answered(asked, finish)
 
     def _chunk(
@@ -141,6 +148,12 @@ def _result(applied: Applied) -> dict[str, Json]:
             if applied.for_payer is not None:
                 result["forPayer"] = applied.for_payer
             return result
+
+
+def _is_open(result: dict[str, Json]) -> bool:
+    """Whether a claim may end otherwise when it is shown again."""
+    state = result["state"]
+    return state in {"challenge", "waiting"} or (state == "refused" and result["retry"] == "same")
 
 
 def _refused(refusal: Refusal) -> dict[str, Json]:

@@ -1,7 +1,9 @@
 """From the outbox to the broker: claims are swept in batches until they are acknowledged.
 
 A batch has an id made of its claims, so that a reply lost on the way is fetched again and not paid
-again; a claim that the broker refuses for good is acknowledged and reported.
+again; a claim that the broker refuses for good is acknowledged and reported. While an earlier claim
+is open no refusal is for good: that claim may be what a later one draws on, as the renewal of a
+piece of scrip is for the payments with it.
 """
 
 import hashlib
@@ -52,6 +54,7 @@ async def sweep(
     and it pays each of them once. `Broken` for an answer that does not fit.
     """
     claims = paid_micro = after = 0
+    is_open = False  # whether a claim that was shown before is still to be decided
     refused: dict[str, int] = {}
     while True:
         rows: tuple[tuple[int, marks.Claim], ...] = await store.do(
@@ -72,9 +75,10 @@ async def sweep(
         for (claim, _), result in zip(shown, results, strict=True):
             if result.state == "paid":
                 paid_micro += result.paid_micro
-            elif result.state == "refused" and result.retry != "same":
+            elif result.state == "refused" and result.retry != "same" and not is_open:
                 refused[result.code] = refused.get(result.code, 0) + 1
             else:
+                is_open = True
                 continue
             done.append((claim.key, claim.order))
         claims += len(done)

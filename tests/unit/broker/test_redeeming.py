@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from farthing.broker import redeeming
+from farthing.broker.settling import Payment
 from farthing.errors import Reused, Throttled, TooLarge
 from farthing.ledger import accounts
 from tests.unit.broker.desk import Desk, with_desk
@@ -84,6 +85,25 @@ def test_a_batch_cut_in_two_is_finished_by_sending_it_again(
         assert results["paidMicro"] == 500
         assert desk.balance(accounts.vendor("v7")) == -484
         assert desk.balance(accounts.COMMISSION) == -16
+
+    with_desk(tmp_path, talk)
+
+
+def test_a_batch_with_a_claim_that_is_busy_asks_for_it_anew(tmp_path: Path) -> None:
+    """Else a vendor that sells nothing more would be told "busy" for ever."""
+
+    async def talk(desk: Desk) -> None:
+        coupons = await prepare(desk)
+        payment = Payment(scheme="coupon", payload=coupons[1], amount_micro=100)
+        held = await desk.engine.settling.settle(payment, desk.account("v7"), "void")
+        first = msgspec.json.decode(await show(desk, "b1", coupons[:3]))
+        assert [one["state"] for one in first["results"]] == ["paid", "refused", "paid"]
+        assert first["results"][1]["retry"] == "same"
+        await desk.engine.settling.void(held.tx, 1, desk.account("v7"))
+        again = msgspec.json.decode(await show(desk, "b1", coupons[:3]))
+        assert [one["state"] for one in again["results"]] == ["paid"] * 3
+        assert desk.balance(accounts.vendor("v7")) == -300
+        assert msgspec.json.decode(await show(desk, "b1", coupons[:3])) == again
 
     with_desk(tmp_path, talk)
 

@@ -214,6 +214,19 @@ def test_a_claim_that_may_come_again_stays(store: marks.Marks) -> None:
     assert sales.pending == 1
 
 
+def test_no_refusal_is_for_good_while_an_earlier_claim_is_open(store: marks.Marks) -> None:
+    """A renewal that waits is what the payments with the fresh piece draw on."""
+    sales = Sales("millicent", store)
+    none_left = {"state": "refused", "code": "more_than_was_sold", "retry": "never"}
+    busy = {"state": "refused", "code": "busy", "retry": "same"}
+    sales.desk.after = lambda results: [results[0], busy, none_left]
+    assert sales.sweep() == Cleared(scheme="millicent", claims=1, paid_micro=PRICE_MICRO)
+    assert sales.pending == 2
+    sales.desk.after = lambda results: [none_left, results[1]]
+    assert sales.sweep().refused == {"more_than_was_sold": 1}
+    assert sales.pending == 0
+
+
 @pytest.mark.parametrize("state", ["challenge", "waiting"])
 def test_a_claim_that_is_not_decided_stays(state: str, store: marks.Marks) -> None:
     sales = Sales("payword", store)
