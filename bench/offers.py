@@ -24,9 +24,9 @@ def receive(gate: Gate, priced: Priced, path: str, dialect: Dialect) -> Received
     request = Request(method="GET", scheme="http", host="", path=path, path_query=path, headers=())
     tender = gate.tender(request, priced, at_now())
     tender = msgspec.structs.replace(tender, expires_at_s=tender.expires_at_s + LATE_S)
-    if dialect == "x402":
-        return x402.read_required(x402.required(tender, error=""), now_s=at_now().now_s)[0]
     key = gate.setting.ring.current(CHALLENGE_KEY)
+    if dialect == "x402":
+        return x402.read_required(x402.required(tender, error="", key=key), now_s=at_now().now_s)[0]
     value = mpp.challenge(tender, tender.offers[0], key=key, nonce=secrets.token_bytes(8))
     return mpp.read_challenges([value])[0]
 

@@ -34,7 +34,7 @@ from farthing.errors import (
     row_of,
 )
 from farthing.schemes.contract import Account, Json, Mint
-from farthing.wire import x402, x402_response
+from farthing.wire import x402, x402_entry, x402_response
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -210,8 +210,8 @@ class Fast:
         if ask.x402_version != x402.VERSION:
             raise Unsupported("invalid_x402_version", "this broker speaks version 2")
         for named in (wanted, accepted):
-            if named.scheme != x402.SCHEME:
-                raise Unsupported("invalid_scheme", f"the scheme is {x402.SCHEME}")
+            if named.scheme != x402_entry.SCHEME:
+                raise Unsupported("invalid_scheme", f"the scheme is {x402_entry.SCHEME}")
             if named.network != self._network:
                 raise Unsupported("invalid_network", f"this broker is {self._network}")
             if named.asset.lower() != self._asset:
@@ -289,7 +289,7 @@ class Fast:
                 extra["terms"] = {"variant": mint.traits.variant}
             return {
                 "x402Version": x402.VERSION,
-                "scheme": x402.SCHEME,
+                "scheme": x402_entry.SCHEME,
                 "network": self._network,
                 "extra": extra,
             }

@@ -21,6 +21,7 @@ from farthing.errors import Refusal, Unsupported
 from farthing.schemes.contract import Json
 from farthing.wallet import Wallet
 from farthing.wire import x402 as wire
+from farthing.wire.x402_entry import SCHEME
 
 try:
     import x402 as _stock  # noqa: F401 - that it is there is all we ask
@@ -42,7 +43,7 @@ class Requirements(Protocol):
 class FarthingScheme:
     """The scheme object for `x402ClientSync`, and for `x402Client` where blocking does no harm."""
 
-    scheme = wire.SCHEME
+    scheme = SCHEME
 
     def __init__(self, wallet: Wallet) -> None:
         """Pays out of `wallet`, which stays open and the caller's."""

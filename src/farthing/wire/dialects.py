@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from farthing import ids
 from farthing.errors import BadRequest, Malformed, Refusal, Unpaid, row_of
 from farthing.schemes.contract import Dialect, Json, Key, Offer
-from farthing.wire import mpp, problems, x402, x402_response
+from farthing.wire import mpp, problems, x402, x402_entry, x402_response
 from farthing.wire.authparams import Part, quoted, read_parts
 from farthing.wire.offers import Credential, Receipt, Tender
 
@@ -49,7 +49,7 @@ def credential(
         name, token = found
         return mpp.read_credential(token, realm=realm, keys=keys, target=target, header=name)
     if signature is not None:
-        return x402.matched(x402.read_payment(signature), tender())
+        return x402.matched(x402.read_payment(signature), tender(), keys)
     raise Unpaid("payment_required", "pay one of the offers")
 
 
@@ -170,7 +170,7 @@ def settlement(offer: Offer, payload: Json, tender: Tender) -> dict[str, Json]:
 
     `payload` is what the scheme's mint redeems.
     """
-    entry = x402.requirements(tender, offer)
+    entry = x402_entry.requirements(tender, offer)
     payment = {"x402Version": x402.VERSION, "accepted": entry, "payload": payload}
     return {
         "x402Version": x402.VERSION,

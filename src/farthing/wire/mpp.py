@@ -243,7 +243,7 @@ def require_current(credential: Credential, *, now_s: int) -> None:
     Apart from `read_credential`, because a payment that was taken in time may be repeated later.
     """
     if credential.expires_at_s and now_s >= credential.expires_at_s:
-        raise Expired("challenge_expired", "ask again for a fresh challenge")
+        raise Expired("challenge_expired", "ask again for a fresh offer")
 
 
 def _require_ours(fields: _Challenge, keys: Sequence[Key]) -> None:

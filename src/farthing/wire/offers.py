@@ -78,7 +78,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     challenge_id: str = ""
     source: str = ""
     expires_at_s: int = 0
-    """When the challenge is over, unix seconds (MPP); 0 where there is none."""
+    """When the offer is over, unix seconds; 0 in x402 where the gate still makes it."""
     body_digest: bytes = b""
     """SHA-256 of the body that the offer was made for; empty where it binds none."""
 

@@ -111,7 +111,7 @@ def payment_required(
     offers = order(tender.offers, accept_payment)[:OFFERS_MAX]
     error = x402_response.reason_of(refusal, row_of(refusal))
     challenges = _challenges(tender, offers, key=key, nonce=nonce, use_header=use_header)
-    added = _offer_headers(tender, offers, challenges, error)
+    added = _offer_headers(tender, offers, challenges, error, key)
     status, headers, body = problem(
         refusal,
         challenge_id=mpp.challenge_id(challenges[0]),
@@ -132,13 +132,13 @@ def _challenges(
 
 
 def _offer_headers(
-    tender: Tender, offers: tuple[Offer, ...], challenges: list[str], error: str
+    tender: Tender, offers: tuple[Offer, ...], challenges: list[str], error: str, key: Key
 ) -> Headers:
     """The offers in both dialects, the last ones dropped until the headers fit."""
     for count in range(len(offers), 0, -1):
         some = msgspec.structs.replace(tender, offers=offers[:count])
         values = [(b"www-authenticate", value.encode()) for value in challenges[:count]]
-        values.append((b"payment-required", x402.required(some, error=error).encode()))
+        values.append((b"payment-required", x402.required(some, error=error, key=key).encode()))
         if sum(len(name) + len(value) for name, value in values) <= OFFER_HEADERS_BYTES_MAX:
             return tuple(values)
     raise Misconfigured("offer_too_large", "not one offer fits the headers of a 402")

@@ -1,21 +1,20 @@
 """x402 version 2: the same offers and payments as one JSON object a header.
 
 Source: the project's wire format, sections 4, 7, 13, 15, 16. Every header is standard base64 with
-padding. All our schemes share `batch-settlement`; `extra.method` tells them apart, and
-`extra.site`, `extra.target` and `extra.digest` (ours) name the origin, the request and its body,
-because a stock payer's scheme object sees nothing else.
-There is no challenge: a payment is matched against the offers that the gate would make now.
+padding. All our schemes share `batch-settlement`; `extra.method` tells them apart.
+There is no challenge: a payment is matched against the offers that the gate would make now, or the
+offer that it echoes carries our own seal and has not ended: then its price has changed meanwhile.
 """
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from farthing import codec, ids, money
+from farthing import codec, ids
 from farthing.errors import (
     BadRequest,
     HeaderTooLarge,
@@ -25,10 +24,9 @@ from farthing.errors import (
     Unsupported,
 )
 from farthing.schemes import registry
-from farthing.schemes.contract import Json, Offer
+from farthing.schemes.contract import Json, Key
 from farthing.wire.objects import read_object
 from farthing.wire.offers import (
-    CHALLENGE_LIFE_S,
     CREDENTIAL_BYTES_MAX,
     OFFERS_MAX,
     Credential,
@@ -36,17 +34,19 @@ from farthing.wire.offers import (
     Tender,
 )
 from farthing.wire.shapes import (
-    DECIMALS,
-    Stated,
     digest_of,
-    digest_text,
-    offer_of,
-    require_short,
     variant_of,
+)
+from farthing.wire.x402_entry import (
+    ENTRIES,
+    SCHEME,
+    entry_of,
+    offer_in,
+    promised,
+    requirements,
 )
 
 VERSION = 2
-SCHEME = "batch-settlement"
 HEADER_BYTES_MAX = 16 * 1024  # encoded, of what a wallet reads; our own 402 has at most 7 KiB
 IDENTIFIER = "payment-identifier"
 _MEMBER = "__extensions"  # the stock client moves it out of the payload, to where it belongs
@@ -61,25 +61,6 @@ _APART = frozenset(
 )
 _NONE = msgspec.Raw()
 _NAMES = {"version": "x402Version"}
-
-
-class _Extra(Stated, frozen=True, kw_only=True):
-    method: str
-    payment_flow: str = ""
-    external_id: str = ""
-    site: str = ""
-    target: str = ""
-    digest: str = ""
-
-
-class _Requirements(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    scheme: str
-    network: str
-    amount: str
-    asset: str
-    pay_to: str
-    max_timeout_seconds: int
-    extra: _Extra
 
 
 class _Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -105,50 +86,22 @@ class _Required(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
 
 _READ_PAYMENT = codec.Reader(_Payment).read
 _REQUIRED = codec.Reader(_Required)
-_REQUIREMENTS = codec.Reader(_Requirements)
 
 
 # --- gate ---------------------------------------------------------------------------------------
 
 
-def requirements(tender: Tender, offer: Offer) -> dict[str, Json]:
-    """One entry of `accepts`; `Misconfigured` for an offer over a limit."""
-    require_short(offer)
-    entry = _Requirements(
-        scheme=SCHEME,
-        network=ids.network(offer.broker_id),
-        amount=money.to_wire(offer.price_micro),
-        asset=money.asset_label(offer.currency),
-        pay_to=offer.vendor_id,
-        max_timeout_seconds=CHALLENGE_LIFE_S,
-        extra=_Extra(
-            method=registry.wire_name(offer.scheme)[0],
-            payment_flow="upfront",
-            broker=offer.broker_url,
-            decimals=DECIMALS,
-            display_currency=offer.currency.upper(),
-            settlement=offer.settlement,
-            guarantor=offer.guarantor,
-            redeem_by_s=offer.redeem_by_s,
-            terms=offer.terms,
-            external_id=offer.external_id,
-            site=_origin(tender.url),
-            target=tender.target,
-            digest=digest_text(tender.body_digest),
-        ),
-    )
-    built: dict[str, Json] = msgspec.to_builtins(entry)
-    return built
+def required(tender: Tender, *, error: str, key: Key) -> str:
+    """The `PAYMENT-REQUIRED` value with every offer of `tender`; `error` says why it is asked.
 
-
-def required(tender: Tender, *, error: str) -> str:
-    """The `PAYMENT-REQUIRED` value with every offer of `tender`; `error` says why it is asked."""
+    `key`: the current challenge key, from which the one of the seals follows.
+    """
     resource = _Resource(url=tender.url, description=tender.description, mime_type=tender.mime_type)
     message = {
         "x402Version": VERSION,
         "error": error,
         "resource": resource,
-        "accepts": [requirements(tender, offer) for offer in tender.offers],
+        "accepts": [entry_of(tender, offer, key) for offer in tender.offers],
         "extensions": _IDENTIFIER_OFFERED,
     }
     return codec.b64(codec.canonical(message))
@@ -210,12 +163,13 @@ def payment_id_in(extensions: Mapping[str, Json]) -> str:
     return given
 
 
-def matched(credential: Credential, tender: Tender) -> Credential:
+def matched(credential: Credential, tender: Tender, keys: Sequence[Key]) -> Credential:
     """With the offer of `tender` that it accepted; `Unsolicited` `no_matching_requirements`.
 
     Scheme, network, amount, asset, recipient and time-out must be equal, and what we say in
-    `extra`, the target included, must be among what the payer echoes. `Malformed` for a digest
-    that is none.
+    `extra`, the target included, must be among what the payer echoes. Else an offer for the same
+    request counts that one of `keys` has sealed; its end is the caller's to judge, by
+    `expires_at_s`. `Malformed` for a digest that is none.
     """
     theirs = credential.echo
     asset = theirs.get("asset")
@@ -233,6 +187,14 @@ def matched(credential: Credential, tender: Tender) -> Credential:
         ):
             digest = digest_of(str(extra.get("digest", "")))
             return msgspec.structs.replace(credential, offer=offer, body_digest=digest)
+    made = promised(theirs, tender, keys)
+    if made is not None:
+        return msgspec.structs.replace(
+            credential,
+            offer=offer_in(made.fields, tender.description),
+            body_digest=digest_of(made.fields.extra.digest),
+            expires_at_s=made.until_s,
+        )
     raise Unsolicited("no_matching_requirements", "this is not offered here now; ask again")
 
 
@@ -276,10 +238,10 @@ def read_entry(entry: dict[str, Json], *, now_s: int) -> Received:
 def _received(
     entry: dict[str, Json], extensions: dict[str, Json], *, now_s: int, description: str
 ) -> Received:
-    fields = _REQUIREMENTS.convert(entry)
+    fields = ENTRIES.convert(entry)
     return Received(
         dialect="x402",
-        offer=_offer(fields, description),
+        offer=offer_in(fields, description),
         realm="",
         site=fields.extra.site,
         target=fields.extra.target,
@@ -301,27 +263,6 @@ def _host(url: str) -> str:
         return urlsplit(url).netloc
     except ValueError:
         raise Malformed("resource_url_malformed", "the resource's address is no URL") from None
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _offer(fields: _Requirements, description: str) -> Offer:
-    offer = offer_of(
-        fields.extra,
-        wire=fields.extra.method,
-        intent="charge",
-        amount=fields.amount,
-        asset=fields.asset,
-        recipient=fields.pay_to,
-        network=fields.network,
-        description=description,
-        external_id=fields.extra.external_id,
-    )
-    require_short(offer)
-    return offer
 
 
 def identified(payload: Mapping[str, Json], payment_id: str) -> dict[str, Json]:

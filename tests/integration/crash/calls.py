@@ -36,7 +36,7 @@ from farthing.vendor import endpoints
 from farthing.vendor.app import Vendor
 from farthing.vendor.founding import licence_of, new_keys
 from farthing.wallet.app import NoKeys
-from farthing.wire import mpp, published, x402
+from farthing.wire import mpp, published, x402, x402_entry
 from farthing.wire.offers import Received, target_of
 from tests.integration.crash.fleet import PRICE_MICRO, VENDOR, Fleet
 from tests.integration.crash.middle import Message, ask
@@ -341,7 +341,7 @@ class Callers:
     def facilitator(self, scheme: str, **more: Json) -> dict[str, Json]:
         """The facilitator's message about a fresh payment, on a chain of its own."""
         wanted: dict[str, Json] = {
-            "scheme": x402.SCHEME,
+            "scheme": x402_entry.SCHEME,
             "network": ids.network(BROKER_ID),
             "asset": "microeur",
             "amount": str(PRICE_MICRO),

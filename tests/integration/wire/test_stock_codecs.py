@@ -28,7 +28,7 @@ from tests.unit.wire.examples import (
 
 SECRET = KEY.secret.decode()
 WITH_BODY = msgspec.structs.replace(TENDER, body_digest=bytes(range(32)))
-REQUIRED = x402.required(TENDER, error="payment_required")
+REQUIRED = x402.required(TENDER, error="payment_required", key=KEY)
 CHANGED = msgspec.structs.replace(RECEIPT, change={"scrip": "x"}, sig="mac:AAAA")
 
 
@@ -115,7 +115,7 @@ def test_x402_client_pays_our_offer() -> None:
     paid = client.create_payment_payload(required)
     read = x402.read_payment(stock_http.encode_payment_signature_header(paid))
     assert read.payload == codec.canonical(PAYLOAD)
-    assert x402.matched(read, TENDER).offer is OFFER
+    assert x402.matched(read, TENDER, [KEY]).offer is OFFER
 
 
 def test_x402_identifier_is_our_key() -> None:

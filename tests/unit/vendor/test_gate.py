@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from farthing import codec, marks
+from farthing import marks
 from farthing.schemes.contract import Dialect
 from farthing.stores.memory import MemoryMarks
 from farthing.stores.sqlite import SqliteMarks
@@ -342,49 +342,3 @@ def test_a_counter_that_moved_meanwhile_is_read_again(scheme: str) -> None:
     answer = walking.go()
     assert answer is not None
     assert answer.status == 200
-
-
-# --- bodies -------------------------------------------------------------------------------------
-
-BOUND = ROUTE + 'methods = ["POST"]\nbind_body = true\nreplay_body = true'
-
-
-@every_scheme
-@every_dialect
-def test_a_payment_is_for_the_body_that_it_was_asked_for(scheme: str, dialect: Dialect) -> None:
-    shop = Shop(BOUND)
-    payment = Buyer(shop, scheme).pay(dialect, method="POST", body=b"one")
-    for other in (b"two", b""):
-        answer = shop.get(payment.header, method="POST", body=other)
-        assert (answer.status, code_of(answer)) == (402, "challenge_for_another_body")
-    assert shop.visits == []
-    paid = shop.get(payment.header, method="POST", body=b"one")
-    assert paid.status == 200
-    assert shop.get(payment.header, method="POST", body=b"one") == paid
-    again = shop.get(payment.header, method="POST", body=b"two")
-    assert (again.status, code_of(again)) == (409, "idempotency_conflict")
-    assert shop.earned_micro() == PRICE_MICRO
-
-
-@every_scheme
-@every_dialect
-def test_an_offer_for_no_body_pays_for_no_body(scheme: str, dialect: Dialect) -> None:
-    shop = Shop(BOUND)
-    payment = Buyer(shop, scheme).pay(dialect, method="POST")
-    answer = shop.get(payment.header, method="POST", body=b"smuggled in")
-    assert (answer.status, code_of(answer)) == (402, "challenge_for_another_body")
-    assert shop.get(payment.header, method="POST").status == 200
-
-
-def test_a_scrip_payment_signs_the_body_whatever_its_header_says() -> None:
-    """In x402 nothing proves the offer that a payer echoes: the signature in the payload does."""
-    shop = Shop(BOUND)
-    payment = Buyer(shop, "millicent").pay("x402", method="POST", body=b"one")
-    message = codec.read_json(codec.unb64(payment.header[1]))
-    assert isinstance(message, dict)
-    other = received_in(shop.get(method="POST", body=b"two"), "x402")[0]
-    message["accepted"] = other.echo["accepted"]
-    forged = ("PAYMENT-SIGNATURE", codec.b64(codec.canonical(message)))
-    answer = shop.get(forged, method="POST", body=b"two")
-    assert (answer.status, code_of(answer)) == (402, "request_signature_wrong")
-    assert shop.earned_micro() == 0

@@ -5,12 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from farthing import errors
+from farthing import codec, errors
 from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
 from farthing.schemes.contract import Dialect, Json
 from farthing.vendor.offering import URL_CHARS_MAX, Offering, setting_for
 from farthing.vendor.prices import Route
 from farthing.vendor.reserving import ORIGIN_TIMEOUT_S_MAX
+from farthing.wire.offers import CHALLENGE_LIFE_S
 from tests.kit.parties import VENDOR, setting_of
 from tests.kit.shop import (
     DIALECTS,
@@ -19,6 +20,7 @@ from tests.kit.shop import (
     PRICE_MICRO,
     ROUTE,
     SCHEMES,
+    Buyer,
     Shop,
     asking,
     code_of,
@@ -27,6 +29,8 @@ from tests.kit.shop import (
     value_of,
 )
 
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 REFUSALS = [kind for kind in errors.classes() if kind is not errors.Unpaid]
 
 
@@ -165,3 +169,53 @@ def test_an_option_that_a_scheme_does_not_have_is_refused_by_name(
     with pytest.raises(Misconfigured) as refused:
         Offering(setting_of(gate_ring(), vendor_id=VENDOR, **{scheme: option}), schemes=SCHEMES)
     assert refused.value.facts["option"] == next(iter(option))
+
+
+# --- prices that change -------------------------------------------------------------------------
+
+
+@every_scheme
+@every_dialect
+@pytest.mark.parametrize("price", ["100u", "400u"])
+def test_an_offer_stands_for_its_life_whatever_the_prices_say_by_then(
+    scheme: str, dialect: Dialect, price: str
+) -> None:
+    shop = Shop()
+    buyer = Buyer(shop, scheme)
+    payment, other, late = (buyer.pay(dialect) for _ in range(3))
+    shop.restart(prices=ROUTE.replace("200u", price))
+    shop.clock.now_s += CHALLENGE_LIFE_S - 1
+    answer = shop.get(payment.header)
+    assert (answer.status, answer.charged_micro) == (200, PRICE_MICRO)
+    shop.restart(prices=ROUTE.replace("200u", "300u"))
+    assert shop.get(other.header).charged_micro == PRICE_MICRO, "after two changes as well"
+    shop.clock.now_s += 1
+    over = shop.get(late.header)
+    assert (over.status, code_of(over)) == (402, "challenge_expired")
+    assert received_in(over, dialect)[0].offer.price_micro == 300
+    assert shop.earned_micro() == 2 * PRICE_MICRO
+
+
+def test_an_offer_that_the_gate_still_makes_needs_no_seal() -> None:
+    """A first request may come with a payment, and no 402 before it."""
+    shop = Shop()
+    payment = Buyer(shop, "millicent").pay("x402")
+    message = codec.read_json(codec.unb64(payment.header[1]))
+    assert isinstance(message, dict)
+    del message["accepted"]["extra"]["seal"]
+    unsealed = ("PAYMENT-SIGNATURE", codec.b64(codec.canonical(message)))
+    shop.clock.now_s += CHALLENGE_LIFE_S + 1
+    assert shop.get(unsealed).status == 200
+
+
+def test_an_old_price_without_its_seal_is_not_offered_here() -> None:
+    shop = Shop()
+    payment = Buyer(shop, "millicent").pay("x402")
+    shop.restart(prices=ROUTE.replace("200u", "400u"))
+    message = codec.read_json(codec.unb64(payment.header[1]))
+    assert isinstance(message, dict)
+    for seal in ("", message["accepted"]["extra"]["seal"][:-1] + "A"):
+        message["accepted"]["extra"]["seal"] = seal
+        answer = shop.get(("PAYMENT-SIGNATURE", codec.b64(codec.canonical(message))))
+        assert (answer.status, code_of(answer)) == (402, "no_matching_requirements")
+    assert shop.earned_micro() == 0

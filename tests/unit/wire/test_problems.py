@@ -167,7 +167,7 @@ def test_worked_example_is_that_of_the_wire_format() -> None:
     }
     assert headers == [
         (b"www-authenticate", mpp.challenge(TENDER, OFFER, key=KEY, nonce=NONCE).encode()),
-        (b"payment-required", x402.required(TENDER, error="payment_required").encode()),
+        (b"payment-required", x402.required(TENDER, error="payment_required", key=KEY).encode()),
         *PLAIN.items(),
     ]
 
@@ -231,7 +231,8 @@ def test_limit_of_the_headers_is_exact() -> None:
         required(msgspec.structs.replace(fits, realm=fits.realm + "n"))
 
 
-def test_eight_small_offers_go_out_and_no_more() -> None:
+def test_eight_small_offers_go_out_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problems, "OFFER_HEADERS_BYTES_MAX", 8 * 1024)
     small = msgspec.structs.replace(OFFER, vendor_id="", broker_url="", broker_id="b", terms={})
     small = msgspec.structs.replace(small, description="", external_id="", redeem_by_s=0)
     tender = msgspec.structs.replace(TENDER, offers=(small,) * 9, realm="a", target="GET /")

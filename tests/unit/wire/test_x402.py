@@ -22,6 +22,7 @@ from farthing.schemes.contract import Offer
 from farthing.wire import x402
 from farthing.wire.offers import CREDENTIAL_BYTES_MAX, Received, Tender
 from tests.unit.wire.examples import (
+    KEY,
     NOW_S,
     OBJECTS,
     OFFER,
@@ -31,7 +32,7 @@ from tests.unit.wire.examples import (
     TENDERS,
 )
 
-REQUIRED = x402.required(TENDER, error="payment_required")
+REQUIRED = x402.required(TENDER, error="payment_required", key=KEY)
 
 
 def opened(value: str) -> Any:
@@ -63,7 +64,7 @@ def accepting_extra(**members: object) -> str:
 
 
 def taken(value: str, tender: Tender = TENDER) -> Offer | None:
-    return x402.matched(x402.read_payment(value), tender).offer
+    return x402.matched(x402.read_payment(value), tender, [KEY]).offer
 
 
 # --- offers -------------------------------------------------------------------------------------
@@ -89,6 +90,7 @@ def test_worked_example_is_that_of_the_wire_format_with_item_and_target() -> Non
             "externalId": "art-1093",
             "site": "https://news.example",
             "target": "GET /a/1093",
+            "seal": f"{TENDER.expires_at_s}.8sskAz7GCNTvSAka",
         },
     }
     assert opened(REQUIRED) == {
@@ -106,7 +108,7 @@ def test_worked_example_is_that_of_the_wire_format_with_item_and_target() -> Non
 
 @given(TENDERS)
 def test_offer_reads_back(tender: Tender) -> None:
-    found = received(x402.required(tender, error="payment_required"))
+    found = received(x402.required(tender, error="payment_required", key=KEY))
     # What a dialect does not spell: the intent, and one description for each offer.
     offer = msgspec.structs.replace(
         tender.offers[0], intent="charge", description=tender.description
@@ -170,14 +172,16 @@ def test_entry_of_another_scheme_or_a_broken_site_is_refused() -> None:
 def test_offer_over_a_limit_is_not_written() -> None:
     long = msgspec.structs.replace(OFFER, external_id="x" * 129)
     with pytest.raises(Misconfigured, match="external_id_too_long"):
-        x402.required(msgspec.structs.replace(TENDER, offers=(long,)), error="payment_required")
+        x402.required(
+            msgspec.structs.replace(TENDER, offers=(long,)), error="payment_required", key=KEY
+        )
 
 
 # --- payments -----------------------------------------------------------------------------------
 
 
 def test_worked_example_is_matched_to_its_offer() -> None:
-    found = x402.matched(x402.read_payment(PAYMENT), TENDER)
+    found = x402.matched(x402.read_payment(PAYMENT), TENDER, [KEY])
     assert found.offer is OFFER
     assert found.payload == codec.canonical(PAYLOAD)
     assert (found.k, found.dialect, found.wire_name) == (PAYMENT_ID, "x402", "payword")
@@ -185,8 +189,10 @@ def test_worked_example_is_matched_to_its_offer() -> None:
 
 @given(TENDERS, OBJECTS)
 def test_payment_reads_back(tender: Tender, payload: dict[str, Any]) -> None:
-    offered = received(x402.required(tender, error="payment_required"))
-    found = x402.matched(x402.read_payment(x402.payment(offered, payload, PAYMENT_ID)), tender)
+    offered = received(x402.required(tender, error="payment_required", key=KEY))
+    found = x402.matched(
+        x402.read_payment(x402.payment(offered, payload, PAYMENT_ID)), tender, [KEY]
+    )
     assert found.offer is tender.offers[0]
     assert found.payload == codec.canonical(payload)
     assert found.echo == offered.echo["accepted"]
@@ -321,16 +327,17 @@ def test_payment_of_the_largest_size_is_read() -> None:
 
 
 def test_every_flipped_bit_is_refused_or_is_another_payment() -> None:
-    good = x402.matched(x402.read_payment(PAYMENT), TENDER)
+    good = x402.matched(x402.read_payment(PAYMENT), TENDER, [KEY])
     for index in range(len(PAYMENT)):
         for bit in range(8):
             flipped = PAYMENT[:index] + chr(ord(PAYMENT[index]) ^ 1 << bit) + PAYMENT[index + 1 :]
             try:
-                found = x402.matched(x402.read_payment(flipped), TENDER)
+                found = x402.matched(x402.read_payment(flipped), TENDER, [KEY])
             except Refusal:
                 continue
             echo = {**found.echo, "asset": found.echo["asset"].lower()}
-            echo["extra"] = {**echo["extra"], "redeemByS": OFFER.redeem_by_s}
+            free = ("redeemByS", "seal")  # nobody needs a seal for an offer of now
+            echo["extra"] |= {name: good.echo["extra"][name] for name in free}
             echo["extra"] = {name: echo["extra"][name] for name in good.echo["extra"]}
             assert echo == good.echo
             assert (found.offer, found.wire_name) == (OFFER, "payword")
