@@ -188,6 +188,12 @@ class OriginFailed(Refusal):
     fault = "vendor"
 
 
+class PeerFailed(Refusal):
+    """Another broker, of which this one buys, did not do its part; nothing was charged."""
+
+    fault = "broker"
+
+
 class Misconfigured(Refusal):
     """A configuration file, key ring or command that cannot work as written."""
 
@@ -258,6 +264,7 @@ ROWS: dict[type[Refusal], Row] = {
     Unavailable: _row(503, "internal-payment-error", "unexpected_settle_error", "same", 5),
     Undecided: _row(503, "internal-payment-error", "settlement_pending", "same", 2),
     OriginFailed: _row(502, "own/origin-failed", "", "same", 5),
+    PeerFailed: _row(403, "own/peer-failed", "", "new"),
     Misconfigured: _row(500, "internal-payment-error", "unexpected_settle_error", "same"),
     Broken: _row(503, "internal-payment-error", "unexpected_settle_error", "same", 5),
 }

@@ -104,23 +104,27 @@ def once_only(
     vault: Vault,
     asked: Asked,
     now_s: int,
-    work: Callable[[], tuple[bytes, int]],
-) -> bytes | Refusal:
+    work: Callable[[], tuple[bytes, int] | None],
+) -> bytes | Refusal | None:
     """The answer of `work`, which runs the first time only, or what it refused, then or now.
 
-    `work` gives (answer, until_s). What a refused `work` had written is undone; the refusal is
-    returned and not raised, because storing it must commit.
+    `work` gives (answer, until_s), or None where there is no answer yet: nothing is stored then.
+    What a refused `work` had written is undone; the refusal is returned and not raised, because
+    storing it must commit.
     """
     try:
         found = find(connection, vault, asked)
         if found is not None:
             return found
         with connection:
-            answer, until_s = work()
+            done = work()
     except Reused as refusal:
         return refusal
     except Refusal as refusal:
         keep_refusal(connection, vault, asked, refusal, now_s + KEPT_S)
         return refusal
+    if done is None:
+        return None
+    answer, until_s = done
     keep(connection, vault, asked, answer, max(until_s, now_s + KEPT_S))
     return answer

@@ -5,14 +5,15 @@ same bytes. Callers send `Authorization: Bearer <token>`. Refusals are problem b
 member, `refusal`, which is the class by name. The hot routes are in `fast.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -170,13 +171,18 @@ def _of(request: StrictRequest, account: str) -> str:
 
 
 async def _operate(
-    request: StrictRequest, scheme: str, operation: Operation, message: Any, scope: str
+    request: StrictRequest,
+    scheme: str,
+    operation: Operation,
+    message: Any,
+    scope: Literal["pay", "redeem"],
 ) -> Response[bytes]:
     engine = _engine(request)
     account = BEARER
     is_named = "authorization" in request.headers
     if is_named or not engine.books.mint(scheme).is_bearer(operation, message):
-        account = engine.books.account(_caller(request, scope).party)
+        acting: Literal["payer", "vendor"] = "payer" if scope == "pay" else "vendor"
+        account = engine.books.account(_caller(request, scope).party, acting)
     key = _key(request)
     return _json(await engine.operations.run(scheme, operation, message, account, key))
 
@@ -228,7 +234,7 @@ async def redeem(
 ) -> Response[bytes]:
     """Clear a batch of claims, one result each (scope redeem)."""
     engine = _engine(request)
-    account = engine.books.account(_caller(request, "redeem").party)
+    account = engine.books.account(_caller(request, "redeem").party, "vendor")
     claims = [bytes(claim) for claim in data.claims]
     return _json(await engine.redeeming.redeem(scheme, claims, account, _key(request)))
 
@@ -294,8 +300,13 @@ def _fault(request: Request[Any, Any, State], _: Exception) -> Response[bytes]:
     return _refused(request, Broken("internal_fault", "nothing was acknowledged; repeat it"))
 
 
-def build(engine: Engine, documents: Documents, lifespan: Lifespan | None = None) -> Litestar:
-    """The Litestar part of the broker's API; `lifespan` runs beside it."""
+def build(
+    engine: Engine,
+    documents: Documents,
+    lifespan: Lifespan | None = None,
+    more: Sequence[HTTPRouteHandler] = (),
+) -> Litestar:
+    """The Litestar part of the broker's API, `more` routes with it; `lifespan` runs beside it."""
     return Litestar(
         route_handlers=[
             open_account,
@@ -315,6 +326,7 @@ def build(engine: Engine, documents: Documents, lifespan: Lifespan | None = None
             revocations,
             revoke,
             health,
+            *more,
         ],
         request_class=StrictRequest,
         request_max_body_size=BODY_BYTES_MAX,

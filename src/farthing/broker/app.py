@@ -16,16 +16,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import apsw
 import structlog
 from litestar import Litestar
 
 from farthing import codec, ids, money
-from farthing.broker import api, journal, store
+from farthing.broker import api, journal, peer_api, peers, store
 from farthing.broker.books import Books, Identity
 from farthing.broker.checks import Checks
+from farthing.broker.courier import HttpCourier, require_url
 from farthing.broker.engine import Engine
 from farthing.broker.fast import App, Fast
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
@@ -47,6 +47,7 @@ SEALING = (VAULT_KEY, *(key for one in registry.all_schemes() for key in one.min
 SKEW_S = 120  # how far back a clock may be set between two starts
 LIST_LIFE_S = 300  # gates ask each minute; five missed ones are an alarm
 TICK_S = 1.0  # between two looks at what is due
+ERRANDS_S = 5.0  # between two looks at what other brokers have not answered
 DATA_VARIABLE = "FARTHING_DATA"
 
 _log = structlog.get_logger("farthing.broker")
@@ -114,20 +115,13 @@ def _require_ours(settings: Mapping[str, str], ring: KeyRing, committer: Committ
         raise Misconfigured("clock_behind", "the clock is behind the newest entry; set it")
 
 
-def _require_url(url: str) -> str:
-    parts = urlsplit(url)
-    is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
-        raise Misconfigured("url_insecure", "the public URL begins with https://")
-    return url.rstrip("/")
-
-
 class Broker:
     """One broker, opened."""
 
-    def __init__(self, engine: Engine, ring: KeyRing, checks: Checks) -> None:
+    def __init__(self, engine: Engine, ring: KeyRing, checks: Checks, courier: HttpCourier) -> None:
         """Use `Broker.open`."""
         self.engine = engine
+        self.courier = courier
         self.ring = ring
         self._checks = checks
 
@@ -146,7 +140,7 @@ class Broker:
         """
         ids.require_broker_id(broker_id)
         money.require_currency(currency)
-        wanted = {"broker_id": broker_id, "currency": currency, "url": _require_url(url)}
+        wanted = {"broker_id": broker_id, "currency": currency, "url": require_url(url)}
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (data_dir / DATABASE).exists():
             raise Misconfigured("broker_exists", "this directory holds a broker already")
@@ -169,8 +163,11 @@ class Broker:
         passphrase: str | None = None,
         workers: int = 0,
         database: str = DATABASE,
+        courier: HttpCourier | None = None,
     ) -> "Broker":
         """The broker in `data_dir`; `workers` processes check batches of claims.
+
+        `courier` speaks to other brokers, over the network by default.
 
         `Misconfigured` if there is none, if its keys are another's, or if the clock is behind the
         newest entry. `database`: the books' file, where a restore has not put it in place yet.
@@ -184,6 +181,7 @@ class Broker:
             failing.callback(committer.close)
             settings = committer.read(store.settings)
             _require_ours(settings, ring, committer)
+            committer.do_now(store.complete)
             failing.pop_all()
         identity = Identity(
             broker_id=settings["broker_id"], currency=settings["currency"], url=settings["url"]
@@ -205,7 +203,8 @@ class Broker:
         )
         for name in mints:
             books.found(name)
-        return cls(Engine(books, checks), ring, checks)
+        courier = courier or HttpCourier()
+        return cls(Engine(books, checks, courier), ring, checks, courier)
 
     def close(self) -> None:
         """Commit what is queued and close everything."""
@@ -219,6 +218,7 @@ class Broker:
             "broker": identity.broker_id,
             "currency": identity.currency,
             "issuedAtS": now_s(),
+            "peers": self.engine.books.committer.read(peers.names),
             "keys": [
                 {
                     "id": key.id,
@@ -276,12 +276,14 @@ def backup(data_dir: Path, to: Path) -> None:
 @contextlib.asynccontextmanager
 async def _ticking(broker: Broker, _: Litestar) -> AsyncIterator[None]:
     """What time alone does, beside the server; at its end the broker is closed."""
-    task = asyncio.create_task(_tick(broker))
+    tasks = [asyncio.create_task(_tick(broker)), asyncio.create_task(_run_errands(broker))]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await broker.courier.close()
         broker.close()
 
 
@@ -297,10 +299,22 @@ async def _tick(broker: Broker) -> None:
             await asyncio.sleep(TICK_S)
 
 
+async def _run_errands(broker: Broker) -> None:
+    """Ask other brokers again for what they have not answered; `_tick` does not wait for that."""
+    while True:
+        try:
+            more = await broker.engine.errands.resume_due()
+        except Refusal as refusal:
+            _log.error("errands_refused", code=refusal.code)
+            more = 0
+        if not more:
+            await asyncio.sleep(ERRANDS_S)
+
+
 def asgi_app(broker: Broker) -> App:
     """The ASGI application; its lifespan closes the broker."""
     root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
-    rest = api.build(broker.engine, broker, partial(_ticking, broker))
+    rest = api.build(broker.engine, broker, partial(_ticking, broker), more=peer_api.ROUTES)
     # Litestar spells the same messages out as typed dictionaries.
     return Fast(broker.engine, cast(App, rest), root_public=root_public)
 

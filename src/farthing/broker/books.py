@@ -8,7 +8,7 @@ effect even after the stored answer is forgotten.
 import hashlib
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
-from typing import Protocol
+from typing import Literal, Protocol
 
 import apsw
 import msgspec
@@ -20,7 +20,19 @@ from farthing.broker.vault import Vault
 from farthing.errors import Refusal, Replayed, Unsupported
 from farthing.ledger import accounts
 from farthing.ledger.transfers import ID_BYTES, Entry, Posting
-from farthing.schemes.contract import Account, Applied, At, Checked, Key, Mint, Ring
+from farthing.schemes.contract import (
+    Abroad,
+    Account,
+    Applied,
+    At,
+    Challenge,
+    Checked,
+    Json,
+    Key,
+    Mint,
+    Ring,
+    Waiting,
+)
 from farthing.stores.commit import Committer
 
 MINT_ENTROPY_BYTES = 64  # a nonce, a pseudonym and a serial of 16 bytes each, and room
@@ -77,14 +89,18 @@ class Books:
         count = max(MINT_ENTROPY_BYTES, mint.traits.entropy_bytes)
         return At(now_s=self.now_s(), entropy=self.entropy(count))
 
-    def account(self, party_id: str) -> Account:
-        """The account as mints see it, from committed state; `Unknown`."""
+    def account(self, party_id: str, acting: Literal["payer", "vendor", ""] = "") -> Account:
+        """The account as mints see it, from committed state; `Unknown`.
+
+        A peer broker is what it acts as: a payer when it buys, a vendor when it redeems.
+        """
 
         def work(connection: apsw.Connection) -> Account:
             party = store.find_party(connection, party_id)
             limit_micro = journal.credit_limit(connection, accounts.credit(party_id))
+            role = acting or party.role if party.role == "broker" else party.role
             return Account(
-                id=party.id, role=party.role, credit_limit_micro=limit_micro, props=party.props
+                id=party.id, role=role, credit_limit_micro=limit_micro, props=party.props
             )
 
         return self.committer.read(work)
@@ -97,8 +113,16 @@ class Books:
         self, asked: Asked, work: Callable[[apsw.Connection], tuple[bytes, int]]
     ) -> bytes:
         """The answer of `work`, which gives (answer, until_s) and runs once per key."""
+        answer = await self.decided(asked, work)
+        assert answer is not None, "this work gives an answer"
+        return answer
 
-        def once(connection: apsw.Connection) -> bytes | Refusal:
+    async def decided(
+        self, asked: Asked, work: Callable[[apsw.Connection], tuple[bytes, int] | None]
+    ) -> bytes | None:
+        """As `answered`, or None where `work` gives none yet: what it wrote stays."""
+
+        def once(connection: apsw.Connection) -> bytes | Refusal | None:
             return answers.once_only(
                 connection, self.vault, asked, self.now_s(), lambda: work(connection)
             )
@@ -174,6 +198,8 @@ class Books:
     ) -> None:
         """What a mint decided, written down; the commission is the caller's to take."""
         postings = clearing.postings_of(applied.flows, scheme, self.purses(connection))
+        if isinstance(applied, Abroad):  # it may be undone and begun anew for the same request
+            kind, cause = "reserve", (*cause, applied.hold)
         self.post(connection, cause, postings, kind=kind, ref=scheme)
         facts.write(connection, scheme, applied)
         self.keep_keys(applied)
@@ -236,3 +262,13 @@ def entry_id(*cause: str) -> bytes:
 def until_of(applied: Applied) -> int:
     """How long the answer to this must be kept: as long as its longest mark; 0 without marks."""
     return max((mark.until_s for mark in applied.marks), default=0)
+
+
+def write_answer(applied: Applied) -> bytes:
+    """The body that answers one operation."""
+    body: dict[str, Json] = {"answer": applied.answer}
+    if isinstance(applied, Challenge):
+        body["challenge"] = True
+    if isinstance(applied, Waiting):
+        body["untilS"] = applied.until_s
+    return msgspec.json.encode(body)

@@ -12,6 +12,7 @@ what value leaves is debited, what it reaches is credited, whichever side the ac
 | stock | `asset/stock/<scheme>[/<series>]` |
 | breakage, commission | `income/breakage`, `income/commission` |
 | lottery, bank | `equity/lottery`, `asset/bank/<id, or manual>` |
+| hold, peer | `liability/hold/<id>`, `asset/peer/<id>` |
 
 The commission is a vendor's parts per 10,000 of what a clearing batch brought it from payers'
 money. It is rounded down once per batch, and the rest, in 1/10,000 of a micro-unit, is carried to
@@ -29,6 +30,11 @@ from farthing.schemes.contract import End, Flow
 
 COMMISSION_E4_MAX = 10_000  # everything
 RAIL = "manual"
+_OF_THE_BROKER = {
+    "breakage": accounts.BREAKAGE,
+    "commission": accounts.COMMISSION,
+    "lottery": accounts.LOTTERY,
+}
 
 # Commission is due on money that payers spent, not on what the broker bought or moved itself.
 _EARNED_FROM = {"payer", "credit", "guarantee", "outstanding", "disputed", "lottery"}
@@ -167,22 +173,18 @@ def account_of(end: End, scheme: str) -> str:
     """The one account that an end without credit is."""
     below = f"{scheme}/{end.id}" if end.id else scheme
     match end.kind:
-        case "payer":
-            return accounts.payer(end.id)
-        case "vendor":
-            return accounts.vendor(end.id)
+        case "payer" | "vendor" | "hold":
+            return f"liability/{end.kind}/{end.id}"
         case "outstanding" | "disputed":
             return f"liability/{end.kind}/{below}"
         case "stock":
             return f"asset/stock/{below}"
-        case "breakage":
-            return accounts.BREAKAGE
-        case "commission":
-            return accounts.COMMISSION
-        case "lottery":
-            return accounts.LOTTERY
+        case "peer":
+            return accounts.peer(end.id)
         case "bank":
             return accounts.bank(end.id or RAIL)
+        case "breakage" | "commission" | "lottery":
+            return _OF_THE_BROKER[end.kind]
         case "credit" | "guarantee":
             raise AssertionError("credit is several accounts")
 

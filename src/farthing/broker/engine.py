@@ -12,7 +12,9 @@ from farthing.broker import answers, journal
 from farthing.broker.answers import KEPT_S, Asked
 from farthing.broker.books import Books
 from farthing.broker.checks import Checks
+from farthing.broker.errands import Errands
 from farthing.broker.operations import Operations
+from farthing.broker.peers import Courier, Peers
 from farthing.broker.people import People
 from farthing.broker.redeeming import Redeeming
 from farthing.broker.settling import Settling
@@ -59,11 +61,13 @@ _ENCODE = msgspec.json.Encoder().encode
 class Engine:
     """All commands of one broker."""
 
-    def __init__(self, books: Books, checks: Checks) -> None:
-        """Over the broker's books."""
+    def __init__(self, books: Books, checks: Checks, courier: Courier) -> None:
+        """Over the broker's books; `courier` speaks to other brokers."""
         self.books = books
         self.people = People(books)
-        self.operations = Operations(books)
+        self.peers = Peers(books, courier)
+        self.errands = Errands(books, courier)
+        self.operations = Operations(books, self.errands)
         self.redeeming = Redeeming(books, checks)
         self.settling = Settling(books)
 

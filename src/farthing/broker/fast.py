@@ -201,7 +201,8 @@ class Fast:
             return self._failure(refusal, tx if row_of(refusal).retry == "same" else "")
 
     def _vendor(self, token: str) -> Account:
-        return self._engine.books.account(authorize(self._engine, token, "redeem").party)
+        caller = authorize(self._engine, token, "redeem")
+        return self._engine.books.account(caller.party, "vendor")
 
     def _payment(self, value: Json, account: Account) -> Payment:
         """The payment in a facilitator call, held against this broker; any refusal."""

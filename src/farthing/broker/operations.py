@@ -6,21 +6,20 @@ decide later and `challenge: true` where it asks back.
 """
 
 import apsw
-import msgspec
 
 from farthing import codec
 from farthing.broker import clearing, facts
 from farthing.broker.answers import Asked
-from farthing.broker.books import Books, until_of
+from farthing.broker.books import Books, until_of, write_answer
+from farthing.broker.errands import Errands
 from farthing.errors import OutOfRange, Refusal, Unsupported
 from farthing.marks import Keys, Put
 from farthing.schemes.contract import (
+    Abroad,
     Account,
     Applied,
-    Challenge,
     Json,
     Operation,
-    Waiting,
 )
 
 LAPSES_PER_STEP = 200  # due records handled in one transaction: some 20 ms of the writer
@@ -34,9 +33,10 @@ LISTED_S = 60 * 86_400  # longer than any certificate lives and may be claimed f
 class Operations:
     """Single operations of the mints."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, errands: Errands) -> None:
         """Over the broker's books."""
         self._books = books
+        self._errands = errands
 
     async def run(
         self, scheme: str, operation: Operation, message: Json, account: Account, key: str
@@ -53,6 +53,9 @@ class Operations:
         found = books.stored(asked)
         if found is not None:
             return found
+        errand = self._errands.find(asked)
+        if errand is not None:
+            return await self._errands.resume(errand)
         at = books.at(mint)
         try:
             checked = mint.check(operation, message, account, at)
@@ -61,13 +64,22 @@ class Operations:
                 raise
             raise await books.refused(asked, refusal) from None
 
-        def work(connection: apsw.Connection) -> tuple[bytes, int]:
+        def work(connection: apsw.Connection) -> tuple[bytes, int] | None:
             cause = (asked.scope, key)
             applied = books.carry_out(connection, scheme, checked, at, cause)
             books.take_commission(connection, clearing.earned(applied.flows), cause)
+            if isinstance(applied, Abroad):
+                self._errands.open(connection, asked, scheme, applied)
+                return None
             return write_answer(applied), until_of(applied)
 
-        return await books.answered(asked, work)
+        answer = await books.decided(asked, work)
+        if answer is not None:
+            return answer
+        errand = self._errands.find(asked)
+        if errand is None:  # somebody was quicker
+            return await self.run(scheme, operation, message, account, key)
+        return await self._errands.run(errand)
 
     async def revoke(self, scheme: str, name: str, key: str) -> bytes:
         """Put a name on a scheme's published list; `Unsupported` where it publishes none."""
@@ -135,13 +147,3 @@ class Operations:
             cause = (scheme, "lapse", codec.b64u(key), *turn)
             books.enact(connection, scheme, applied, cause, kind="lapse")
             books.take_commission(connection, clearing.earned(applied.flows), cause)
-
-
-def write_answer(applied: Applied) -> bytes:
-    """The body that answers one operation."""
-    body: dict[str, Json] = {"answer": applied.answer}
-    if isinstance(applied, Challenge):
-        body["challenge"] = True
-    if isinstance(applied, Waiting):
-        body["untilS"] = applied.until_s
-    return msgspec.json.encode(body)

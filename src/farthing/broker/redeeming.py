@@ -122,6 +122,7 @@ class Redeeming:
 
             now_s = books.now_s()
             found = answers.once_only(connection, books.vault, asked, now_s, work)
+            assert found is not None, "a claim has an answer"
             results.append(
                 _refused(found) if isinstance(found, Refusal) else msgspec.json.decode(found)
             )

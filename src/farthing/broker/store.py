@@ -62,6 +62,15 @@ CREATE TABLE IF NOT EXISTS reservations (
   applied BLOB NOT NULL, postings BLOB NOT NULL, answer BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS reservations_until ON reservations (state, until_s);
+CREATE TABLE IF NOT EXISTS peers (
+  id TEXT PRIMARY KEY, url TEXT NOT NULL, token BLOB NOT NULL, commission INTEGER NOT NULL,
+  carry INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS errands (
+  id TEXT PRIMARY KEY, scope TEXT NOT NULL, key TEXT NOT NULL, tries INTEGER NOT NULL,
+  due_s INTEGER NOT NULL, sealed BLOB NOT NULL, UNIQUE (scope, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS errands_due ON errands (due_s);
 CREATE TABLE IF NOT EXISTS holds (key BLOB PRIMARY KEY, tx TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS holds_tx ON holds (tx);
 """
@@ -114,6 +123,11 @@ def found(connection: apsw.Connection, settings: dict[str, str], token_hash: byt
     """Write what `init` fixes for good, and the operator's token."""
     connection.executemany("INSERT INTO settings VALUES (?, ?)", list(settings.items()))
     add_token(connection, token_hash, OPERATOR, ("admin",))
+
+
+def complete(connection: apsw.Connection) -> None:
+    """Make the tables that were added after this file was founded."""
+    connection.execute(SCHEMA)
 
 
 def put_setting(connection: apsw.Connection, name: str, value: str) -> None:

@@ -1,5 +1,6 @@
 """The `farthing` command: one file a group, each command with an example in its help.
 
+- `broker_peer.py`: the broker's commands about other brokers.
 - `demo.py` runs everything at once; `broker.py`, `vendor.py`, `wallet.py` are the three roles.
 - `output.py` prints figures as tables or, with `--json`, as one object.
 - Exit codes: 0 done, 1 refused (the refusal's code on stderr), 2 bad usage.
@@ -10,7 +11,7 @@ import sys
 
 import typer
 
-from farthing.cli import broker, vendor, wallet
+from farthing.cli import broker, broker_peer, vendor, wallet
 from farthing.cli.demo import show_demo
 from farthing.errors import Refusal
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("demo")(show_demo)
+broker.app.add_typer(broker_peer.app, name="peer")
 app.add_typer(broker.app, name="broker")
 app.add_typer(vendor.app, name="vendor")
 app.add_typer(wallet.app, name="wallet")

@@ -5,7 +5,8 @@ Balances are debit-positive: an asset of 5 is +5, a debt of 5 to a payer is -5. 
 `high_micro` are the bounds of that signed balance, so "a payer's balance is never negative" reads
 `high_micro = 0`.
 
-Source: the chart of the trust programme, section 6; `asset/stock` is ours, for bought scrip.
+Source: the chart of the trust programme, section 6; `asset/stock` and
+`asset/peer` are ours, for bought scrip and for the brokers that we buy of.
 """
 
 import re
@@ -65,6 +66,7 @@ CHART: dict[str, Rule] = {
     "asset/clearing": _either("asset", 1),  # on its way in (+) or out (-); zero every day
     "asset/receivable": _owned(),
     "asset/stock": _owned(1, 2),  # scrip bought from a vendor and not yet sold
+    "asset/peer": _either("asset", 1),  # what another broker has of ours (+), or we owe it (-)
     "liability/payer": _owed(ACCOUNT_MICRO_MAX, 1, 1),
     "liability/vendor": _owed(ACCOUNT_MICRO_MAX, 1, 1),
     "liability/outstanding": _owed(LEDGER_MICRO_MAX, 1, 2),
@@ -130,6 +132,11 @@ def payer(payer_id: str) -> str:
 def vendor(vendor_id: str) -> str:
     """What a vendor has earned and not been paid out."""
     return f"liability/vendor/{vendor_id}"
+
+
+def peer(broker_id: str) -> str:
+    """What stands between us and another broker."""
+    return f"asset/peer/{broker_id}"
 
 
 def hold(order: str) -> str:

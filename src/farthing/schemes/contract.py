@@ -25,10 +25,11 @@ from typing import Any, ClassVar
 import msgspec
 
 from farthing import codec
-from farthing.errors import Forged, Unsupported
+from farthing.errors import Forged, Refusal, Unsupported
 from farthing.marks import NO_KEYS, Claim, Keys, Memory, Put
 from farthing.schemes.flows import End, EndKind, Flow
 from farthing.schemes.messages import (
+    Abroad,
     Accepted,
     Account,
     Applied,
@@ -63,46 +64,12 @@ from farthing.schemes.messages import (
 )
 
 __all__ = [
-    "Accepted",
-    "Account",
-    "Applied",
-    "AskFirst",
-    "Asked",
-    "At",
-    "Binding",
-    "Burned",
-    "Challenge",
-    "Checked",
-    "Concluded",
-    "Conclusion",
-    "Dialect",
-    "End",
-    "EndKind",
-    "Finished",
-    "Flow",
-    "Instrument",
-    "Issued",
-    "Json",
-    "Key",
-    "Mint",
-    "Need",
-    "Offer",
-    "Operation",
-    "Paid",
-    "Purse",
-    "Redeemed",
-    "Replier",
-    "Returned",
-    "Ring",
-    "Rolled",
-    "Scheme",
-    "Setting",
-    "Settlement",
-    "Taken",
-    "Till",
-    "Traits",
-    "Waiting",
-]
+    "Abroad", "Accepted", "Account", "Applied", "AskFirst", "Asked", "At", "Binding", "Burned",
+    "Challenge", "Checked", "Concluded", "Conclusion", "Dialect", "End", "EndKind", "Finished",
+    "Flow", "Instrument", "Issued", "Json", "Key", "Mint", "Need", "Offer", "Operation", "Paid",
+    "Purse", "Redeemed", "Replier", "Returned", "Ring", "Rolled", "Scheme", "Setting",
+    "Settlement", "Taken", "Till", "Traits", "Waiting",
+]  # fmt: skip  # - names only: one a line would hide the classes below
 
 
 Replier = Callable[[Json, bytes], bytes]
@@ -174,6 +141,14 @@ class Mint:
         decision that could not be taken back is heard before anything is held.
         """
         raise NotImplementedError
+
+    def resume(self, kept: bytes, outcome: Json | Refusal, at: At) -> Checked:
+        """What another broker's answer to an `Abroad` means, for `recall` and `apply`.
+
+        After a refusal the decision undoes what `Abroad` had done. `Mismatch` for an answer that is
+        not right: then it is asked once more, with a refusal.
+        """
+        raise Unsupported("peer_unsupported", f"{self.traits.name} is not bought of other brokers")
 
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """What time alone does to one record: expiry, closing, windows. None: nothing."""

@@ -16,6 +16,8 @@ EndKind = Literal[
     "disputed",
     "lottery",
     "bank",
+    "hold",
+    "peer",
 ]
 
 
@@ -24,7 +26,8 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
     `credit` is a payer's balance and then its credit, up to the limit. `guarantee` is the same for
     what the broker has promised a vendor: what is above the limit the broker bears itself, as a
-    receivable from the payer.
+    receivable from the payer. `hold` is what one order keeps apart while another broker is asked,
+    `peer` what stands between us and that broker, on either side.
     """
 
     kind: EndKind

@@ -87,6 +87,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     issuer: Literal["broker", "vendor"]
     credit: bool
     """Whether the payer is billed after spending."""
+    resold: bool = False
+    """Whether a broker can sell what is issued at another broker."""
     needs_list: bool
     """Whether the till must consult a revocation list that may go stale."""
     latest: Moment
@@ -209,6 +211,20 @@ class Waiting(Applied, frozen=True, kw_only=True):
     """Nothing decided yet: ask again from `until_s` on, under a new idempotency key."""
 
     until_s: int
+
+
+class Abroad(Applied, frozen=True, kw_only=True):
+    """Decided as far as it goes here: another broker must answer first, then `Mint.resume`."""
+
+    peer: str
+    """Id of the broker that is asked."""
+    operation: Operation
+    """Of the message there."""
+    message: Json
+    hold: str = ""
+    """Id of the `hold` end that the flows fill, if they do."""
+    kept: bytes
+    """What `resume` needs."""
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):

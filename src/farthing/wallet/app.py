@@ -29,6 +29,7 @@ from farthing.wallet.driver import TIMEOUT_S, Driver, drive
 from farthing.wallet.flow import Recovered, fetch, recover
 from farthing.wallet.httpx_auth import FarthingAuth
 from farthing.wallet.line import Line
+from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy, read_limits
 from farthing.wallet.reply import checking
 from farthing.wallet.settling import Verdict, is_delivered
@@ -193,10 +194,9 @@ class Wallet:
             with driver.session() as session:
                 flow = errand.load_float(driver.guide, broker.id, amount_micro)
                 loaded_micro = drive(flow, session.answer)
-        except Unavailable:  # the order stays, and is finished the next time
-            raise
-        except Refusal:
-            self._book.set_floats(before)
+        except Refusal as refusal:
+            if not isinstance(refusal, Unavailable):  # else it is finished the next time
+                self._book.set_floats(before)
             raise
         return Loaded(broker_id=broker.id, currency=broker.currency, loaded_micro=loaded_micro)
 
@@ -250,7 +250,7 @@ class Wallet:
     def _driver(self, limits: Limits, ask: Asker | None = None, load: str = "") -> Driver:
         guide = Guide(
             schemes=self._schemes,
-            brokers=self._book.brokers(),
+            brokers=reachable(self._book.brokers(), self._book.peers()),
             policy=Policy(limits),
             ring=NoKeys(),
             load_micro=money.parse_amount(load).micro if load else LOAD_MICRO,

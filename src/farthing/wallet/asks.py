@@ -40,7 +40,7 @@ class Asks:
         ask = command.ask
         where = f"{OPEN['asks']} AND broker=? AND scheme=? AND vendor=? AND operation=?"
         values: tuple[Any, ...] = (ask.broker_id, ask.scheme, ask.vendor_id, ask.asked.operation)
-        if not _is_load(ask):
+        if not ask.is_load:
             where, values = where + " AND instrument=?", (*values, ask.instrument_id)
         found = self._rows.take_over(Ask, "asks", command.now_s, where, values, count_max=1)
         if found:
@@ -48,11 +48,11 @@ class Asks:
         if command.patient and self._rows.leases("asks", where, values):
             return None
         if ask.instrument_id:
-            place = (ask.broker_id, ask.scheme, ask.instrument_id)
+            place = _place_of(ask)
             state = self._rows.file.rows(
                 "SELECT state FROM instruments WHERE broker=? AND scheme=? AND id=?", place
             )
-            fit = [[("ready",)]] if _is_load(ask) else [[("ready",)], [("aside",)]]
+            fit = [[("ready",)]] if ask.is_load else [[("ready",)], [("aside",)]]
             if state not in fit:
                 return None
             self._rows.mark("offered", ask.id, *place)
@@ -105,9 +105,11 @@ class Asks:
             ("refused" if command.refused else "done", command.refused, ask.id),
         )
         for instrument in command.instruments:
-            is_means = instrument.vendor_id == ask.broker_id
-            self._rows.put_instrument(ask.broker_id, "" if is_means else ask.site, instrument)
-        place = (ask.broker_id, ask.scheme, ask.instrument_id)
+            if instrument.vendor_id == ask.home:  # the broker's own, which pays anywhere
+                self._rows.put_instrument(ask.home, "", instrument)
+            else:
+                self._rows.put_instrument(ask.broker_id, ask.site, instrument)
+        place = _place_of(ask)
         if command.following is not None:
             self._write(command.following)
             if ask.instrument_id:
@@ -118,6 +120,6 @@ class Asks:
         return True
 
 
-def _is_load(ask: Ask) -> bool:
-    """Whether it is for more spending power at a vendor: whichever came first will do."""
-    return ask.asked.operation == "issue" and ask.asked.to == "broker"
+def _place_of(ask: Ask) -> tuple[str, str, str]:
+    """Broker, scheme and id of the instrument that pays for an ask or is given back by it."""
+    return (ask.home if ask.is_load else ask.broker_id, ask.scheme, ask.instrument_id)

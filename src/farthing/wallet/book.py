@@ -85,6 +85,11 @@ class Book:
             for broker_id, url, account, currency, token in rows
         }
 
+    def peers(self) -> dict[str, str]:
+        """Brokers without an account of ours: through which of ours they are reached, by id."""
+        with self._file.write():
+            return self._rows.peers()
+
     def broker(self, broker_id: str = "") -> Broker:
         """The account at this broker, or the only one; `Unknown` with what to do."""
         brokers = self.brokers()

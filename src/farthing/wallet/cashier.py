@@ -19,6 +19,7 @@ from farthing.wallet.commands import Purchase, Request, TakeOver
 from farthing.wallet.driver import Driver, Session, drive
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import obtain
+from farthing.wallet.peering import learn
 from farthing.wallet.settling import Verdict, look_up
 from farthing.wire.offers import Received
 
@@ -49,9 +50,10 @@ class Cashier:
         says, all before anything is paid.
         """
         driver, offer = self._driver, received.offer
-        choice = require_payable(driver.guide, received, driver.clock())
-        request = request_of(received)
         with driver.session() as session:
+            guide = drive(learn(driver.guide, (received,)), session.answer)
+            choice = require_payable(guide, received, driver.clock())
+            request = request_of(received)
             self._settle(session, offer.broker_id, offer.vendor_id)
             made = drive(_pay(driver.guide, request, choice), session.answer)
             driver.store.deliver(made)  # if it was confirmed before: now its page is fetched again

@@ -65,7 +65,7 @@ class Guide(msgspec.Struct, frozen=True, kw_only=True):
                 currency=broker.currency,
                 ring=self.ring,
                 broker_url=broker.url,
-                options={"float": broker_id in self.floats},
+                options={"float": broker.home in self.floats, "home": broker.home},
             )
         )
 
@@ -204,6 +204,11 @@ def require_payable(guide: Guide, received: Received, now_s: int) -> Choice:
     if broker is None:
         raise Unfunded(
             "broker_without_account", f"this wallet has no account at broker {offer.broker_id}"
+        )
+    if broker.via and not guide.schemes[offer.scheme].traits.resold:
+        raise Unsupported(
+            "scheme_not_resold",
+            f"{offer.scheme} is paid at {broker.id} itself; {broker.via} sells none of it",
         )
     if broker.currency != offer.currency:
         raise Mismatch(

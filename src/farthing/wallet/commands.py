@@ -84,6 +84,13 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     token: str
     currency: str
+    via: str = ""
+    """The broker with the account, where that one only sells what this one issues."""
+
+    @property
+    def home(self) -> str:
+        """The broker with the account."""
+        return self.via or self.id
 
     def __repr__(self) -> str:
         """Who and where only."""
@@ -133,6 +140,18 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     asked: Asked
     instrument_id: str = ""
     """The instrument that is given back by it, or pays for it; or empty."""
+    home_id: str = ""
+    """The broker whose own instruments pay for it; empty where that is `broker_id`."""
+
+    @property
+    def home(self) -> str:
+        """The broker that is asked, or to which a vendor's receipt will go."""
+        return self.home_id or self.broker_id
+
+    @property
+    def is_load(self) -> bool:
+        """Whether it is for more spending power, by whatever is paid."""
+        return self.asked.operation == "issue" and self.asked.to == "broker"
 
     def __repr__(self) -> str:
         """Id, scheme and operation only."""
@@ -315,6 +334,13 @@ class Abandoned(msgspec.Struct, frozen=True, kw_only=True):
     now_s: int
 
 
+class KeepPeer(msgspec.Struct, frozen=True, kw_only=True):
+    """Remember that a broker's vendors are reached through another, which has our account."""
+
+    broker_id: str
+    home_id: str
+
+
 class TakeOver(msgspec.Struct, frozen=True, kw_only=True):
     """Take over the open purchases that nobody is working on. Answer: a tuple of them."""
 
@@ -331,6 +357,6 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AskCommand = OpenAsk | FindMeans | FinishAsk
-StoreCommand = Reserve | Settle | RecallReleased | AskCommand | Abandoned | TakeOver
+StoreCommand = Reserve | Settle | RecallReleased | AskCommand | Abandoned | TakeOver | KeepPeer
 Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand
 Sent = Response | Failed

@@ -25,6 +25,7 @@ from farthing.wallet.commands import (
     Command,
     Failed,
     FinishAsk,
+    KeepPeer,
     Look,
     Purchase,
     Question,
@@ -38,6 +39,7 @@ from farthing.wallet.commands import (
     Wait,
 )
 from farthing.wallet.errand import Flow
+from farthing.wallet.peering import reachable
 from farthing.wallet.store import Store
 
 T = TypeVar("T")
@@ -134,6 +136,10 @@ class Session:
                 return self._key_document(request)
             case SendRequest(request=request):
                 return self.enquire(request)
+            case KeepPeer():
+                driver.store.do(command)
+                driver.guide = with_peer(driver.guide, command)
+                return None
             case _:
                 return self._remember(driver.store.do(command), command)
 
@@ -196,6 +202,12 @@ class Session:
                 return read_mint(response.status_code, _read_bounded(response))
         except httpx.HTTPError as wrong:
             return Failed(reason=type(wrong).__name__)
+
+
+def with_peer(guide: Guide, command: KeepPeer) -> Guide:
+    """The guide, with one more broker that is reached through another."""
+    brokers = reachable(guide.brokers, {command.broker_id: command.home_id})
+    return msgspec.structs.replace(guide, brokers=brokers)
 
 
 def read_mint(status: int, body: bytes) -> Answered | Refused | Failed:

@@ -20,6 +20,7 @@ from farthing.errors import (
     Forged,
     OutOfRange,
     Overlimit,
+    PeerFailed,
     Refusal,
     Replayed,
     Unavailable,
@@ -77,7 +78,7 @@ def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool)
         for amount_micro in dict.fromkeys((plenty_micro, wish.price_micro)):
             try:
                 return (yield from _load_one(guide, choice, site, amount_micro, patient=patient))
-            except (Unfunded, Overlimit, OutOfRange, Underpaid) as refused:
+            except (Unfunded, Overlimit, OutOfRange, Underpaid, PeerFailed) as refused:
                 refusal = refusal or refused  # less may still be had
             except Refusal as refused:
                 refusal = refusal or refused
@@ -91,10 +92,9 @@ def _load_one(
 ) -> Flow[bool]:
     wish = choice.wish
     means: Instrument | None = None
-    if wish.broker_id in guide.floats and guide.purse(wish.scheme, wish.broker_id).means:
-        means = yield from _find_means(
-            guide, wish.broker_id, wish.scheme, amount_micro, patient=patient
-        )
+    home = guide.brokers[wish.broker_id].home
+    if home in guide.floats and guide.purse(wish.scheme, home).means:
+        means = yield from _find_means(guide, home, wish.scheme, amount_micro, patient=patient)
         if means is None:
             return False
     at = yield from look()
@@ -115,6 +115,7 @@ def _load_one(
         amount_micro=amount_micro,
         asked=guide.purse(wish.scheme, wish.broker_id).ask(need, (yield from look())),
         instrument_id=means.id if means is not None else "",
+        home_id=home,
     )
     opened: Ask | None = yield OpenAsk(ask=ask, patient=patient, now_s=at.now_s)
     if opened is None:
@@ -223,6 +224,7 @@ def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -
         amount_micro=instrument.worth_micro,
         asked=purse.give_back(instrument, (yield from look())),
         instrument_id=instrument.id,
+        home_id=guide.brokers[broker_id].home if broker_id in guide.brokers else "",
     )
     opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
     if opened is None:
@@ -259,6 +261,7 @@ def run(guide: Guide, ask: Ask) -> Flow[None]:
             amount_micro=ask.amount_micro,
             asked=received,
             instrument_id=ask.instrument_id,
+            home_id=ask.home_id,
         )
         yield FinishAsk(ask=ask, following=following, now_s=at.now_s)
         ask = following

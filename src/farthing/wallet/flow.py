@@ -44,6 +44,7 @@ from farthing.wallet.commands import (
     Wish,
 )
 from farthing.wallet.errand import ID_BYTES, Flow, load, look, run
+from farthing.wallet.peering import learn
 from farthing.wallet.policy import question_of
 from farthing.wallet.settling import Verdict, look_up, send
 from farthing.wire import mpp, x402
@@ -97,6 +98,7 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
         offers = read_offers(answer, at.now_s)
         if not offers:
             return fetched
+        guide = yield from learn(guide, offers)
         choices = choose(guide, asked, offers, at.now_s)
         purchase = yield from obtain(guide, asked, choices)
         answer, verdict = yield from send(guide, purchase, asked)

@@ -85,6 +85,18 @@ class Rows:
             (state, holder, broker_id, scheme, row_id),
         )
 
+    def peers(self) -> dict[str, str]:
+        """Brokers that are reached through another: id of that one, by id."""
+        rows = self.file.rows("SELECT value FROM meta WHERE name='peers'")
+        return msgspec.json.decode(rows[0][0], type=dict[str, str]) if rows else {}
+
+    def put_peer(self, broker_id: str, home_id: str) -> None:
+        """Remember one more."""
+        self.db.execute(
+            "INSERT INTO meta VALUES ('peers', ?) ON CONFLICT DO UPDATE SET value=excluded.value",
+            (msgspec.json.encode(self.peers() | {broker_id: home_id}),),
+        )
+
     def leases(
         self, table: Table, where: str, values: tuple[Any, ...] = ()
     ) -> list[tuple[Any, ...]]:

@@ -21,6 +21,7 @@ from farthing.wallet.commands import (
     Ask,
     FindMeans,
     FinishAsk,
+    KeepPeer,
     Nothing,
     OpenAsk,
     OverBudget,
@@ -77,6 +78,9 @@ class Store:
                     return self._abandoned(command.now_s)
                 case TakeOver():
                     return self._take_over(command)
+                case KeepPeer():
+                    self._rows.put_peer(command.broker_id, command.home_id)
+                    return None
 
     def _abandoned(self, now_s: int) -> tuple[tuple[Purchase, ...], tuple[Ask, ...]]:
         take_over = self._rows.take_over

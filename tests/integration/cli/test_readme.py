@@ -12,7 +12,13 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PORT = re.compile(r"(?<![.\d])(8000|8400|8402)\b")
-PORTS = {"serve --data broker": 8400, "http.server": 8000, "vendor serve": 8402}
+PORTS = {
+    "serve --data broker": 8400,
+    "serve --data north": 8400,
+    "--port 8500": 8500,
+    "http.server": 8000,
+    "vendor serve": 8402,
+}
 START_S = 20.0
 COMMAND_S = 60.0
 

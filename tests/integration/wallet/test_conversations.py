@@ -64,7 +64,7 @@ CERTIFIER = signer(CERTIFICATE_KEY, "c1", b"C" * 32)
 class GateSite:
     """A site behind the real gate."""
 
-    def __init__(self, clock: Callable[[], int], *, accept: str) -> None:
+    def __init__(self, clock: Callable[[], int], *, accept: str, broker_id: str = BROKER) -> None:
         self._clock = clock
         self._serials = 0
         self._looks = 0
@@ -80,7 +80,7 @@ class GateSite:
             Key(id=VENDOR, purpose=BURN_KEY, secret=b"b" * 32),
             msgspec.structs.replace(CERTIFIER, secret=b""),
         )
-        setting = Setting(broker_id=BROKER, currency=CURRENCY, ring=ring, vendor_id=VENDOR)
+        setting = Setting(broker_id=broker_id, currency=CURRENCY, ring=ring, vendor_id=VENDOR)
         names = [scheme.traits.name for scheme in registry.all_schemes()]
         self.gate = Gate(setting, schemes=names)
         self.doors = Doors(self.gate)

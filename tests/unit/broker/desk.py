@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 
 from farthing.broker import audit as auditing
 from farthing.broker import journal, store
 from farthing.broker.books import Books, Identity
 from farthing.broker.checks import Checks
+from farthing.broker.courier import HttpCourier
 from farthing.broker.engine import Engine
 from farthing.broker.people import OpenAccount, TopUp, hash_of, new_token
 from farthing.broker.vault import Vault
@@ -21,6 +23,10 @@ from farthing.stores.commit import Committer
 from tests.unit.broker.coupon import mints, ring_for_tests
 
 START_S = 1_800_000_000
+
+
+def _nobody(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("nobody is there", request=request)
 
 
 class Desk:
@@ -49,7 +55,7 @@ class Desk:
             now_s=lambda: self.now_s,
             entropy=self._entropy,
         )
-        self.engine = Engine(self.books, Checks(made))
+        self.engine = Engine(self.books, Checks(made), HttpCourier(httpx.MockTransport(_nobody)))
 
     def _entropy(self, count: int) -> bytes:
         self._drawn += 1

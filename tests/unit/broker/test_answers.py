@@ -25,7 +25,22 @@ def ask(db: apsw.Connection, asked: Asked, outcome: bytes | Refusal) -> bytes | 
             raise outcome
         return outcome, 0
 
-    return answers.once_only(db, VAULT, asked, 1_000, work)
+    found = answers.once_only(db, VAULT, asked, 1_000, work)
+    assert found is not None
+    return found
+
+
+def test_work_without_an_answer_yet_keeps_what_it_wrote_and_may_run_again() -> None:
+    db = connection()
+
+    def work() -> None:
+        db.execute("INSERT OR REPLACE INTO settings VALUES ('begun', 'x')")
+
+    for _ in range(2):
+        assert answers.once_only(db, VAULT, ASKED, 1_000, work) is None
+    assert db.execute("SELECT count(*) FROM settings").get == 1
+    db.execute("DELETE FROM settings")
+    assert ask(db, ASKED, b"now") == b"now"
 
 
 def test_work_runs_once_and_its_answer_is_kept() -> None:

@@ -24,6 +24,7 @@ from farthing.wallet.driver import drive
 from farthing.wallet.errand import Flow
 from farthing.wallet.file import create, open_file
 from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.settling import Verdict
 from farthing.wallet.store import Store
@@ -52,6 +53,8 @@ class World:
         self.limits = Limits()
         self.load_micro = 2_000
         self.floats: dict[str, int] = {}
+        self.home = BROKER
+        """Where alice has her account."""
         self._turn = threading.Lock()
         self._draws = 0
         self.reopen()
@@ -86,17 +89,16 @@ class World:
         return True
 
     def guide(self) -> Guide:
+        account = Broker(
+            id=self.home,
+            url="https://broker.example",
+            account="alice",
+            token="tok-alice",
+            currency=CURRENCY,
+        )
         return Guide(
             schemes=self.schemes,
-            brokers={
-                BROKER: Broker(
-                    id=BROKER,
-                    url="https://broker.example",
-                    account="alice",
-                    token="tok-alice",
-                    currency=CURRENCY,
-                )
-            },
+            brokers=reachable({self.home: account}, Book(self.store.file).peers()),
             policy=Policy(self.limits),
             ring=KeysOf(),
             load_micro=self.load_micro,

@@ -9,7 +9,7 @@ import msgspec
 from farthing import codec
 from farthing.errors import Overlimit, Replayed, Revoked
 from farthing.marks import Memory, Put, Record
-from farthing.schemes.contract import At, End, Flow, Ring
+from farthing.schemes.contract import At, End, Flow, Json, Ring
 from farthing.schemes.mac.millicent.orders import (
     SUBMIT_S,
     Order,
@@ -124,6 +124,14 @@ class Draft:
         self.write(Put(key=record_key, value=codec.canonical(sold), until_s=until_s))
         self.pool(vendor, expires_at_s, sold=order.value_micro)
         return scrip, payer_secret(k_payer, vendor, payer)
+
+    def mint_own(
+        self, own: str, value_micro: int, expires_at_s: int, entropy: bytes
+    ) -> dict[str, Json]:
+        """Fresh broker scrip with its secret, as an answer has them."""
+        order = Order(value_micro=value_micro, vendor=own)
+        scrip, secret = self.mint(order, expires_at_s, entropy=entropy)
+        return {"scrip": msgspec.to_builtins(scrip), "secret": codec.b64u(secret)}
 
     def secret_of(self, scrip: Scrip) -> bytes:
         """The payer's secret of scrip that somebody else minted; `Revoked`."""

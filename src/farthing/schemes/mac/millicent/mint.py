@@ -11,7 +11,7 @@ from hmac import compare_digest
 import msgspec
 
 from farthing import codec
-from farthing.errors import Denied, Forged, OutOfRange, Replayed, Unfit, WrongVendor
+from farthing.errors import Denied, Forged, OutOfRange, Refusal, Replayed, Unfit, WrongVendor
 from farthing.marks import Delete, Keys, Memory, Put
 from farthing.schemes.contract import (
     Account,
@@ -22,13 +22,12 @@ from farthing.schemes.contract import (
     Flow,
     Issued,
     Json,
-    Key,
     Mint,
     Operation,
     Redeemed,
     Returned,
 )
-from farthing.schemes.mac.millicent import own_scrip, warehouse
+from farthing.schemes.mac.millicent import abroad, own_scrip, warehouse
 from farthing.schemes.mac.millicent.claims import CLAIMS, ClaimBody, claim_mac
 from farthing.schemes.mac.millicent.draft import Draft
 from farthing.schemes.mac.millicent.orders import (
@@ -42,11 +41,10 @@ from farthing.schemes.mac.millicent.orders import (
     CashOut,
     Licence,
     Order,
-    Quota,
     Sale,
-    kept_until_s,
     licence_prefix,
     pool_key,
+    register,
     unredeemed,
     used_key,
     used_up,
@@ -56,9 +54,6 @@ from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     DAY_S,
     DISPUTE_S,
-    LICENSED_SERIES,
-    LIFE_S,
-    PAYER_RANGE,
     SCRIP_MICRO_MAX,
     SERIES_BITS,
     STOCK_BIT,
@@ -81,8 +76,7 @@ class MillicentMint(Mint):
     def found(self, at: At) -> Applied | None:
         """The licence that the broker grants itself, for scrip of its own."""
         licence = own_scrip.licence_of(self.setting.ring, at.entropy)
-        account = Account(id=self.setting.broker_id, role="vendor")
-        return self._register(licence, account, Memory())
+        return register(licence, self.setting.broker_id, Memory())
 
     def is_bearer(self, operation: Operation, message: Json) -> bool:
         """An order paid with broker scrip, and a burn receipt that is to become broker scrip."""
@@ -110,9 +104,7 @@ class MillicentMint(Mint):
             if not set(order.props.split(";")) <= vouched:
                 raise Denied("props_not_vouched", "the broker does not vouch for these properties")
         if order.pay is not None:
-            own_scrip.verify_payment(
-                self.setting, order.pay, order.vendor, order.value_micro, at.now_s
-            )
+            own_scrip.verify_payment(self.setting, order.pay, order, at.now_s)
         return Sale(order=order, expires_at_s=fresh_expiry_s(at.now_s))
 
     def _check_claim(self, message: Json, account: Account, at: At) -> ClaimBody:
@@ -138,10 +130,20 @@ class MillicentMint(Mint):
             message = {"burn": message}
         cash_out = CASH_OUTS.convert(message)
         burn = cash_out.burn
+        if self._is_abroad(cash_out):
+            return Burned(cash_out=cash_out, expires_at_s=0)
         expected = burn_mac(self._shared_key(burn.vendor), burn)
         if not compare_digest(expected.encode(), burn.mac.encode()):
             raise Forged("burn_receipt_wrong", "this receipt was not made by the vendor")
         return Burned(cash_out=cash_out, expires_at_s=fresh_expiry_s(at.now_s))
+
+    def _is_abroad(self, message: Order | CashOut) -> bool:
+        """Whether it is about a vendor of another broker."""
+        return message.broker not in {"", self.setting.broker_id}
+
+    def resume(self, kept: bytes, outcome: Json | Refusal, at: At) -> Checked:
+        """The other broker's piece, its credit, or its refusal; `Mismatch`."""
+        return abroad.resume(kept, outcome, self.setting.currency, at)
 
     def _shared_key(self, vendor: str) -> bytes:
         key = self.setting.ring.find(BURN_KEY, vendor)
@@ -170,6 +172,10 @@ class MillicentMint(Mint):
         """Licences, shelves and pools, and whether a serial was used before."""
         message, own = checked.message, self.setting.broker_id
         match message:
+            case abroad.Bought() | abroad.Credited() | abroad.Turned():
+                return abroad.recall(message, own)
+            case Burned(cash_out=cash_out) if self._is_abroad(cash_out):
+                return Keys(records=(abroad.receipt_key(cash_out),))
             case Sale(order=order):
                 records = [
                     pool_key(order.vendor, message.expires_at_s),
@@ -216,6 +222,12 @@ class MillicentMint(Mint):
         message, account = checked.message, checked.account
         draft = Draft(self.setting.ring, self.setting.currency, memory, at)
         match message:
+            case abroad.Bought() | abroad.Credited() | abroad.Turned():
+                return abroad.finish(message, draft, self.setting.broker_id, at)
+            case Burned(cash_out=cash_out) if self._is_abroad(cash_out):
+                return abroad.show_abroad(cash_out, account, memory)
+            case Sale(order=order) if self._is_abroad(order):
+                return abroad.order_abroad(order, account, draft, self.setting.broker_id, at)
             case Sale():
                 return self._sell(message, account, draft, at)
             case ClaimBody():
@@ -227,7 +239,7 @@ class MillicentMint(Mint):
             case Batch():
                 return warehouse.buy(message, account.id, memory, at)
             case _:
-                return self._register(message, account, memory)
+                return register(message, account.id, memory)
 
     def _sell(self, sale: Sale, account: Account, draft: Draft, at: At) -> Issued:
         order, source = sale.order, End(kind="payer", id=account.id)
@@ -236,12 +248,14 @@ class MillicentMint(Mint):
             source = End(kind="outstanding", id=self.setting.broker_id)
         shelf = None
         if not order.props:
+            largest_micro = order.pay.scrip.value_micro if order.pay else SCRIP_MICRO_MAX
+            largest_micro = order.value_micro if order.exact else largest_micro
             shelf = warehouse.find(
                 order.vendor,
                 order.value_micro,
                 draft.memory,
                 at.now_s,
-                largest_micro=order.pay.scrip.value_micro if order.pay else SCRIP_MICRO_MAX,
+                largest_micro=largest_micro,
             )
         if shelf is not None:
             scrip, records, flows = warehouse.sell(shelf, draft.memory, source)
@@ -252,7 +266,8 @@ class MillicentMint(Mint):
             scrip, secret = draft.mint(order, sale.expires_at_s, entropy=at.entropy)
             draft.flow(source, End(kind="outstanding", id=order.vendor), order.value_micro)
         if order.pay is not None:
-            answer |= self._take_own(order, draft, scrip.value_micro)
+            own_scrip.use_up(order.pay, draft)
+            answer |= own_scrip.change_of(order.pay, draft, scrip.value_micro)
         answer |= {"scrip": msgspec.to_builtins(scrip), "secret": codec.b64u(secret)}
         return Issued(
             flows=tuple(draft.flows),
@@ -260,20 +275,6 @@ class MillicentMint(Mint):
             due=tuple(draft.due),
             answer=answer,
         )
-
-    def _take_own(self, order: Order, draft: Draft, price_micro: int) -> dict[str, Json]:
-        """Use up the broker scrip that pays an order; its change, if there is any."""
-        assert order.pay is not None, "the caller has looked"
-        paid, own = order.pay.scrip, self.setting.broker_id
-        if draft.is_repeat(own, paid.serial, codec.digest(order.pay), paid.expires_at_s):
-            raise Replayed("serial_already_used", "this broker scrip has paid for an order")
-        draft.pool(own, paid.expires_at_s, redeemed=paid.value_micro)
-        rest_micro = paid.value_micro - price_micro
-        if not rest_micro:
-            return {}
-        again = Order(value_micro=rest_micro, vendor=own, props=paid.props)
-        change, _ = draft.mint(again, paid.expires_at_s, payer=paid.payer)
-        return {"change": msgspec.to_builtins(change)}
 
     def _pay(self, claim: ClaimBody, draft: Draft) -> Redeemed:
         digest = codec.digest(msgspec.structs.replace(claim, mac=""))
@@ -303,7 +304,8 @@ class MillicentMint(Mint):
     def _cash_out(self, burned: Burned, account: Account, draft: Draft, at: At) -> Returned:
         asked, own = burned.cash_out, self.setting.broker_id
         burn = asked.burn
-        digest = codec.digest(msgspec.structs.replace(burn, mac=""))
+        # By account: to another one it was not credited, and a peer must not be told that it was.
+        digest = codec.digest([account.id, msgspec.structs.replace(burn, mac="")])
         answer: dict[str, Json] = {"creditedMicro": burn.value_micro}
         if draft.is_repeat(burn.vendor, burn.serial, digest, burn.expires_at_s):
             if asked.in_scrip:
@@ -312,9 +314,7 @@ class MillicentMint(Mint):
         target = End(kind="payer", id=account.id)
         if asked.in_scrip:
             target = End(kind="outstanding", id=own)
-            order = Order(value_micro=burn.value_micro, vendor=own)
-            scrip, secret = draft.mint(order, burned.expires_at_s, entropy=at.entropy)
-            answer |= {"scrip": msgspec.to_builtins(scrip), "secret": codec.b64u(secret)}
+            answer |= draft.mint_own(own, burn.value_micro, burned.expires_at_s, at.entropy)
         if int(burn.serial, 16) >> SERIES_BITS & STOCK_BIT:
             put, flows = warehouse.take_back(
                 burn.vendor, burn.value_micro, burn.expires_at_s, draft.memory, target
@@ -338,29 +338,6 @@ class MillicentMint(Mint):
             End(kind="outstanding", id=own), End(kind="payer", id=account.id), scrip.value_micro
         )
         return Returned(flows=tuple(draft.flows), records=draft.records, answer=answer)
-
-    def _register(self, licence: Licence, account: Account, memory: Memory) -> Applied:
-        key = licence_prefix(account.id) + licence.series.encode()
-        answer = {"series": licence.series, "quotaMicro": licence.quota_micro}
-        if key in memory.records:
-            raise Replayed("series_already_granted", "a series is granted once; grant the next one")
-        quota = Quota(
-            next_index=0,
-            not_after_s=licence.not_after_s,
-            payer_range=licence.payer_range,
-            quota_micro=licence.quota_micro,
-            sold_micro=0,
-        )
-        until_s = kept_until_s(licence.not_after_s + LIFE_S + DAY_S)
-        return Applied(
-            records=(Put(key=key, value=codec.canonical(quota), until_s=until_s),),
-            keys=(
-                _key(LICENSED_SERIES, f"{account.id}/{licence.series}", licence.k_scrip),
-                _key(PAYER_RANGE, f"{account.id}/{licence.payer_range}", licence.k_payer),
-                _key(BURN_KEY, account.id, licence.k_burn),
-            ),
-            answer=answer,
-        )
 
     def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
         """The pool with the price in it again; `Unsupported` for a renewal, which moves value."""
@@ -389,10 +366,6 @@ class MillicentMint(Mint):
         )
         put = Put(key=key, value=codec.canonical(emptied), until_s=at.now_s + DISPUTE_S)
         return Applied(flows=(rest,), records=(put,))
-
-
-def _key(purpose: str, key_id: str, secret: str) -> Key:
-    return Key(id=key_id, purpose=purpose, secret=codec.unb64u(secret, size_bytes=32))
 
 
 def _require_role(account: Account, role: str) -> None:

@@ -12,16 +12,20 @@ import re
 import msgspec
 
 from farthing import codec
-from farthing.errors import Overlimit, Unfit, Unsupported, WrongVendor
-from farthing.ids import require_name
+from farthing.errors import Overlimit, Replayed, Unfit, Unsupported, WrongVendor
+from farthing.ids import require_broker_id, require_name
 from farthing.marks import Memory, Put
 from farthing.money import ACCOUNT_MICRO_MAX
+from farthing.schemes.contract import Applied, Key
 from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.scrip import (
+    BURN_KEY,
     DAY_S,
     DISPUTE_S,
     GRACE_S,
+    LICENSED_SERIES,
     LIFE_S,
+    PAYER_RANGE,
     SCRIP_MICRO_MAX,
     SERIES_SIZE,
     Burn,
@@ -43,6 +47,10 @@ class Order(
 ):
     """`issue`: scrip of one vendor, please."""
 
+    broker: str = ""
+    """Where the vendor is registered, if not here."""
+    exact: bool = False
+    """Whether a larger piece will not do."""
     pay: Payment | None = None
     """Broker scrip that pays for it, signed; None: the account pays."""
     props: str = ""
@@ -55,6 +63,10 @@ class Order(
         if not 0 < self.value_micro <= SCRIP_MICRO_MAX:
             raise Unfit("scrip_value_out_of_range", f"scrip is worth 1 to {SCRIP_MICRO_MAX} micro")
         require_name(self.vendor)
+        if self.broker:
+            require_broker_id(self.broker)
+            if self.vendor == self.broker:
+                raise Unfit("vendor_is_a_broker", "brokers sell their own scrip themselves")
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +147,15 @@ class CashOut(
 ):
     """`take_back`: a burn receipt, for money or for broker scrip."""
 
+    broker: str = ""
+    """Where the vendor is registered, if not here."""
     burn: Burn
     in_scrip: bool = False
+
+    def __post_init__(self) -> None:
+        """`OutOfRange` for a broker id that is none."""
+        if self.broker:
+            require_broker_id(self.broker)
 
 
 class Burned(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,3 +231,31 @@ def open_licence(order: Order, memory: Memory, now_s: int) -> tuple[bytes, Quota
         if in_quota and now_s < quota.not_after_s and quota.next_index < SERIES_SIZE:
             return key, quota
     raise Overlimit("licence_used_up", "the vendor must grant a new series before more is sold")
+
+
+def register(licence: Licence, vendor_id: str, memory: Memory) -> Applied:
+    """Take a licence into the books, and its keys into the ring; `Replayed` for a known series."""
+    key = licence_prefix(vendor_id) + licence.series.encode()
+    if key in memory.records:
+        raise Replayed("series_already_granted", "a series is granted once; grant the next one")
+    quota = Quota(
+        next_index=0,
+        not_after_s=licence.not_after_s,
+        payer_range=licence.payer_range,
+        quota_micro=licence.quota_micro,
+        sold_micro=0,
+    )
+    until_s = kept_until_s(licence.not_after_s + LIFE_S + DAY_S)
+    return Applied(
+        records=(Put(key=key, value=codec.canonical(quota), until_s=until_s),),
+        keys=(
+            _key(LICENSED_SERIES, f"{vendor_id}/{licence.series}", licence.k_scrip),
+            _key(PAYER_RANGE, f"{vendor_id}/{licence.payer_range}", licence.k_payer),
+            _key(BURN_KEY, vendor_id, licence.k_burn),
+        ),
+        answer={"series": licence.series, "quotaMicro": licence.quota_micro},
+    )
+
+
+def _key(purpose: str, key_id: str, secret: str) -> Key:
+    return Key(id=key_id, purpose=purpose, secret=codec.unb64u(secret, size_bytes=32))

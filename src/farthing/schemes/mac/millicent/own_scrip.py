@@ -15,9 +15,10 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto.mac import mac
-from farthing.errors import Forged, Underpaid, Unfit, WrongVendor
+from farthing.errors import Forged, Replayed, Underpaid, Unfit, WrongVendor
 from farthing.schemes.contract import Json, Operation, Ring, Setting
-from farthing.schemes.mac.millicent.orders import Licence
+from farthing.schemes.mac.millicent.draft import Draft
+from farthing.schemes.mac.millicent.orders import Licence, Order
 from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.renewal import require_renewable
 from farthing.schemes.mac.millicent.scrip import (
@@ -77,12 +78,14 @@ def is_bearer(operation: Operation, message: Json) -> bool:
         return False
     if operation == "issue":
         return isinstance(message.get("pay"), dict)
+    if message.get("broker"):  # another broker must be asked: not for anybody who comes along
+        return False
     return operation == "take_back" and message.get("inScrip") is True
 
 
-def target_of(vendor: str, value_micro: int) -> str:
-    """What an order paid with broker scrip signs."""
-    return f"ISSUE {vendor} {value_micro}"
+def target_of(vendor: str, value_micro: int, broker: str = "") -> str:
+    """What an order paid with broker scrip signs; `broker` where the vendor is another's."""
+    return f"ISSUE {vendor}@{broker} {value_micro}" if broker else f"ISSUE {vendor} {value_micro}"
 
 
 def _require_own(setting: Setting, scrip: Scrip) -> bytes:
@@ -113,16 +116,14 @@ def _secret(ring: Ring, purpose: str, key_id: str) -> bytes:
     return key.secret
 
 
-def verify_payment(
-    setting: Setting, payment: Payment, vendor: str, value_micro: int, now_s: int
-) -> None:
+def verify_payment(setting: Setting, payment: Payment, order: Order, now_s: int) -> None:
     """Broker scrip that pays for an order; `WrongVendor`, `Expired`, `Forged`, `Underpaid`."""
-    scrip = payment.scrip
-    if vendor == setting.broker_id:
+    scrip, value_micro = payment.scrip, order.value_micro
+    if order.vendor == setting.broker_id:
         raise Unfit("broker_scrip_for_itself", "broker scrip does not buy broker scrip")
     require_current(scrip, now_s)
     k_sig = _require_own(setting, scrip)
-    target = target_of(vendor, value_micro)
+    target = target_of(order.vendor, value_micro, order.broker)
     expected = request_sig(k_sig, scrip.vendor, target, b"", scrip.cert, payment.nonce)
     if not compare_digest(expected.encode(), payment.sig.encode()):
         raise Forged("request_signature_wrong", "sign the order with the payer's secret")
@@ -137,3 +138,22 @@ def verify_return(setting: Setting, order: Return, now_s: int) -> None:
     expected = burn_sig(k_sig, order.scrip.cert, order.nonce)
     if not compare_digest(expected.encode(), order.sig.encode()):
         raise Forged("burn_signature_wrong", "sign the order with the payer's secret")
+
+
+def use_up(payment: Payment, draft: Draft) -> None:
+    """The piece that pays is spent; `Replayed`."""
+    paid = payment.scrip
+    if draft.is_repeat(paid.vendor, paid.serial, codec.digest(payment), paid.expires_at_s):
+        raise Replayed("serial_already_used", "this broker scrip has paid for an order")
+
+
+def change_of(payment: Payment, draft: Draft, price_micro: int) -> dict[str, Json]:
+    """The change of a piece that was used up, if there is any, as an answer has it."""
+    paid = payment.scrip
+    draft.pool(paid.vendor, paid.expires_at_s, redeemed=paid.value_micro)
+    rest_micro = paid.value_micro - price_micro
+    if not rest_micro:
+        return {}
+    again = Order(value_micro=rest_micro, vendor=paid.vendor, props=paid.props)
+    change, _ = draft.mint(again, paid.expires_at_s, payer=paid.payer)
+    return {"change": msgspec.to_builtins(change)}

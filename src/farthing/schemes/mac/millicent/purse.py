@@ -100,8 +100,13 @@ class MillicentPurse(Purse):
 
     @property
     def means(self) -> str:
-        """Broker scrip."""
-        return self.setting.broker_id
+        """Broker scrip, of the broker with the account: option `home` where that is another."""
+        return str(self.setting.options.get("home", self.setting.broker_id))
+
+    @property
+    def _abroad(self) -> str:
+        """The vendors' broker, where the one with the account only sells on."""
+        return self.setting.broker_id if self.means != self.setting.broker_id else ""
 
     def ask(self, need: Need, at: At) -> Asked:
         """Scrip of `need.vendor_id`; `OutOfRange` above the largest piece, or what the means are.
@@ -111,12 +116,14 @@ class MillicentPurse(Purse):
         if not 0 < need.amount_micro <= SCRIP_MICRO_MAX:
             raise OutOfRange("scrip_value_out_of_range", f"at most {SCRIP_MICRO_MAX} micro a piece")
         message: dict[str, Json] = {"valueMicro": need.amount_micro, "vendor": need.vendor_id}
+        if self._abroad:
+            message["broker"] = self._abroad
         if need.means is None:
             return Asked(operation="issue", message=message)
         if need.means.worth_micro < need.amount_micro:
             raise OutOfRange("scrip_below_price", "this piece is worth less than the order")
         held = _HELD.read(need.means.body)
-        target = own_scrip.target_of(need.vendor_id, need.amount_micro)
+        target = own_scrip.target_of(need.vendor_id, need.amount_micro, self._abroad)
         message["pay"] = _signed(held, target, b"", at)
         return Asked(operation="issue", message=message, bearer=True, kept=need.means.body)
 
@@ -130,7 +137,7 @@ class MillicentPurse(Purse):
         if asked.to == "vendor" and asked.operation == "issue":
             return (self._renewed(asked, answer),)
         if asked.to == "vendor":
-            return _carried(asked, answer)
+            return self._carried(asked, answer)
         if asked.operation == "take_back":
             return self._cashed(asked, answer)
         sold = _SOLD.convert(answer)
@@ -150,6 +157,18 @@ class MillicentPurse(Purse):
         held = _HELD.read(asked.kept)
         rest_micro = held.scrip.value_micro - scrip.value_micro
         return (bought, *self._change(held, sold.change, rest_micro))
+
+    def _carried(self, asked: Asked, receipt: Json) -> Asked:
+        """The vendor's burn receipt on its way to the broker with the account."""
+        if asked.kept != IN_SCRIP and not self._abroad:
+            return Asked(operation="take_back", message=receipt)
+        message: dict[str, Json] = {"burn": receipt}
+        if self._abroad:
+            message["broker"] = self._abroad
+        if asked.kept == IN_SCRIP:
+            message["inScrip"] = True
+        is_bearer = own_scrip.is_bearer("take_back", message)
+        return Asked(operation="take_back", message=message, bearer=is_bearer, kept=asked.kept)
 
     def _cashed(self, asked: Asked, answer: Json) -> tuple[Instrument, ...]:
         """What a burn receipt became: money in the account, or broker scrip; `Forged`."""
@@ -278,7 +297,7 @@ class MillicentPurse(Purse):
         nonce = codec.b64u(at.entropy[:NONCE_BYTES])
         secret = codec.unb64u(held.secret, size_bytes=32)
         k_sig = sign_key(secret)
-        is_brokers = held.scrip.vendor == self.setting.broker_id
+        is_brokers = held.scrip.vendor == self.means
         if at.now_s >= held.scrip.expires_at_s and not is_brokers:
             return Asked(
                 operation="issue",
@@ -314,11 +333,3 @@ def _signed(held: Held, target: str, body_digest: bytes, at: At) -> dict[str, Js
         "scrip": msgspec.to_builtins(scrip),
         "sig": request_sig(k_sig, scrip.vendor, target, body_digest, scrip.cert, nonce),
     }
-
-
-def _carried(asked: Asked, receipt: Json) -> Asked:
-    """The vendor's burn receipt on its way to the broker."""
-    if asked.kept != IN_SCRIP:
-        return Asked(operation="take_back", message=receipt)
-    message = {"burn": receipt, "inScrip": True}
-    return Asked(operation="take_back", message=message, bearer=True, kept=IN_SCRIP)

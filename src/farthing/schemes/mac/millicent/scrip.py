@@ -68,6 +68,7 @@ TRAITS = Traits(
     source="Glassman, Manasse, Abadi, Gauthier, Sobalvarro 1995",
     issuer="broker",
     credit=False,
+    resold=True,
     needs_list=False,
     latest="batch",
     payer_loss_max="scrip held, and one purchase a dishonest vendor does not deliver",

@@ -1,0 +1,47 @@
+"""The commands about other brokers, without a server; the how-to runs them with two."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from farthing.cli import broker, broker_peer
+from farthing.errors import Misconfigured, OutOfRange, Unavailable
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = tmp_path / "broker"
+    url = "http://127.0.0.1:9"  # nobody listens on discard
+    done = RUNNER.invoke(broker.app, ["init", "--id", "b", "--url", url, "--data", str(data)])
+    assert done.exit_code == 0, done.output
+    return data
+
+
+def run(folder: Path, *arguments: str) -> BaseException | None:
+    return RUNNER.invoke(broker_peer.app, [*arguments, "--data", str(folder)]).exception
+
+
+def test_a_token_file_that_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
+    missing = str(tmp_path / "none")
+    wrong = run(folder, "add", "south", "--url", "https://s.example", "--token-file", missing)
+    assert isinstance(wrong, Misconfigured)
+    assert wrong.code == "token_file_unreadable"
+
+
+def test_a_broker_that_is_not_running_is_said(folder: Path) -> None:
+    for command in (["list"], ["pay", "south", "5c", "--reference", "r"]):
+        assert isinstance(run(folder, *command), Unavailable)
+
+
+def test_an_amount_that_is_none_is_refused(folder: Path) -> None:
+    assert isinstance(run(folder, "pay", "south", "much", "--reference", "r"), OutOfRange)
+
+
+def test_the_broker_has_these_commands() -> None:
+    from farthing.cli import app
+
+    done = RUNNER.invoke(app, ["broker", "peer", "--help"])
+    assert all(name in done.output for name in ("add", "list", "pay"))
