@@ -61,6 +61,9 @@ class Documents(Protocol):
     def list_document(self, scheme: str) -> bytes:
         """A scheme's revocations; `Unsupported` where it has none."""
 
+    def books_document(self) -> bytes:
+        """What was published of the books."""
+
 
 class StrictRequest(Request[Any, Any, State]):
     """Reads bodies with our own strict reader, into the type that the handler names."""
@@ -253,6 +256,13 @@ async def revocations(request: StrictRequest, scheme: FromPath[str]) -> Response
     return _published(documents.list_document(scheme))
 
 
+@get("/.well-known/farthing-books")
+async def published_books(request: StrictRequest) -> Response[bytes]:
+    """The books' heads and sums of the last days, each signed by the root key."""
+    documents: Documents = request.app.state.documents
+    return _published(documents.books_document())
+
+
 def _published(body: bytes) -> Response[bytes]:
     headers = {"cache-control": "max-age=60"}
     return Response(body, media_type=JSON_TYPE, headers=headers, status_code=200)
@@ -323,6 +333,7 @@ def build(
             buy_ahead,
             redeem,
             keys,
+            published_books,
             revocations,
             revoke,
             health,

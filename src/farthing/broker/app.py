@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +23,8 @@ import structlog
 from litestar import Litestar
 
 from farthing import codec, ids, money
-from farthing.broker import api, journal, peer_api, peers, store
+from farthing.broker import api, journal, peer_api, peers, publishing, store
+from farthing.broker.audit import audit
 from farthing.broker.books import Books, Identity
 from farthing.broker.checks import Checks
 from farthing.broker.courier import HttpCourier, require_url
@@ -245,6 +247,28 @@ class Broker:
                 "scheme": scheme,
             }
         )
+
+    def publish(self) -> bytes:
+        """Publish the books' head and sums of today, signed; `Misconfigured` unless they are right.
+
+        The same day again is published anew.
+        """
+        books, at_s = self.engine.books, now_s()
+        day = datetime.fromtimestamp(at_s, UTC).date().isoformat()
+        document = publishing.document(
+            books.committer.read(audit),
+            broker_id=books.identity.broker_id,
+            currency=books.identity.currency,
+            now_s=at_s,
+            day=day,
+        )
+        signed = self._signed(document)
+        books.committer.do_now(partial(publishing.keep, day=day, signed=signed), atomic=True)
+        return signed
+
+    def books_document(self) -> bytes:
+        """What was published of the books, newest first."""
+        return self.engine.books.committer.read(publishing.shown)
 
     def _signed(self, document: dict[str, Any]) -> bytes:
         """RFC 8785 JSON with the root key's `sig` over the form without it."""

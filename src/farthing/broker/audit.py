@@ -9,6 +9,8 @@ left its bounds, and for each scheme
 What is outstanding is read from the accounts table, all else from the journal.
 """
 
+from collections.abc import Mapping
+
 import apsw
 import msgspec
 
@@ -18,6 +20,7 @@ from farthing.ledger import accounts
 from farthing.ledger.book import Book, changes
 from farthing.ledger.transfers import GENESIS, Entry, link, read
 
+NONE: Mapping[int, str] = {}
 FINDINGS_MAX = 100  # a broken chain would otherwise list every later entry
 
 # Where money of an entry that leaves `outstanding` is counted; every other kind is a redemption.
@@ -55,9 +58,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     findings: list[str]
 
 
-def audit(connection: apsw.Connection) -> Report:
-    """Read the whole journal on one snapshot and compare."""
+def audit(connection: apsw.Connection, published: Mapping[int, str] = NONE) -> Report:
+    """Read the whole journal on one snapshot and compare.
+
+    `published`: heads (hex) by number of entries, as they were published; each must be in it.
+    """
     found = _Audit()
+    heads = dict(published)
     head, count = GENESIS, 0
     for seq, entry_id, body, stored in journal.rows(connection):
         count += 1
@@ -69,6 +76,11 @@ def audit(connection: apsw.Connection) -> Report:
             found.note(f"entry {seq}: the hash does not follow from the entry before it")
             head = stored
         found.entry(seq, entry_id, body)
+        if heads.pop(seq, head.hex()) != head.hex():
+            found.note(f"entry {seq}: another head was published of the journal up to here")
+    for seq, text in sorted(heads.items()):
+        if (seq, text) != (0, GENESIS.hex()):
+            found.note(f"the journal ends before entry {seq}, which was published")
     found.tables(connection)
     shown = {
         name: accounts.shown_micro(name, micro)

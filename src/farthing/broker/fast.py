@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from farthing import codec, ids, money
+from farthing.broker import metrics
 from farthing.broker.engine import Engine, Transfer
 from farthing.broker.reservations import AtEnd
 from farthing.broker.settling import (
@@ -34,7 +35,7 @@ from farthing.errors import (
     row_of,
 )
 from farthing.schemes.contract import Account, Json, Mint
-from farthing.wire import x402, x402_entry, x402_response
+from farthing.wire import problems, x402, x402_entry, x402_response
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,6 +44,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ANSWER_WITHIN_S = 5  # a stock client waits 90 s, a gate's payer does not
 DECIMALS = 6
+JSON_HEADERS: problems.Headers = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+)
 CORE_REASONS = {"invalid_network", "invalid_scheme", "invalid_x402_version", "invalid_payload"}
 
 
@@ -97,6 +102,7 @@ class Fast:
         """`rest` takes every other path; `root_public` is shown in `/supported`."""
         self._engine = engine
         self._rest = rest
+        self._counts = metrics.Counts()
         identity = engine.books.identity
         self._network = ids.network(identity.broker_id)
         self._asset = money.asset_label(identity.currency)
@@ -122,16 +128,36 @@ class Fast:
         if path == "/supported" and scope["method"] == "GET":
             await _respond(send, 200, self._supported)
             return
+        is_scrape = path == "/metrics" and scope["method"] == "GET"
         route = self._routes.get(path)
-        if route is None or scope["method"] != "POST":
-            await self._rest(scope, receive, send)
+        if (route is None or scope["method"] != "POST") and not is_scrape:
+            await self._rest(scope, receive, self._counting(send))
             return
+        status, headers = 200, JSON_HEADERS
         try:
             token = bearer(_header(scope, b"authorization"))
-            await _respond(send, 200, await route(await _body(receive), token))
+            if route is None:
+                body, headers = await self._metrics(token), metrics.HEADERS
+            else:
+                body = await route(await _body(receive), token)
         except Refusal as refusal:
             status, headers, body = problem_of(refusal)
-            await _respond(send, status, body, headers)
+        self._counts.answers[path, status] += 1
+        await _respond(send, status, body, headers)
+
+    def _counting(self, send: Send) -> Send:
+        """Count what the other half answers, under one name."""
+
+        async def counted(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                self._counts.answers["other", message["status"]] += 1
+            await send(message)
+
+        return counted
+
+    async def _metrics(self, token: str) -> bytes:
+        authorize(self._engine, token, "metrics")
+        return await asyncio.to_thread(metrics.page, self._engine.books, self._counts)
 
     async def _transfer(self, raw: bytes, token: str) -> bytes:
         caller = authorize(self._engine, token, "pay")
@@ -338,10 +364,7 @@ async def _respond(
     send: Send,
     status: int,
     body: bytes,
-    headers: tuple[tuple[bytes, bytes], ...] = (
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-    ),
+    headers: problems.Headers = JSON_HEADERS,
 ) -> None:
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})

@@ -76,7 +76,7 @@ CREATE INDEX IF NOT EXISTS holds_tx ON holds (tx);
 """
 
 Role = Literal["payer", "vendor", "broker"]
-Scope = Literal["pay", "redeem", "admin"]
+Scope = Literal["pay", "redeem", "admin", "metrics"]
 PayoutState = Literal["planned", "exported", "confirmed", "returned"]
 
 PAYOUTS_CLOSED = "payouts_closed"  # the setting that stands between a restore and the bank
@@ -130,16 +130,18 @@ def complete(connection: apsw.Connection) -> None:
     connection.execute(SCHEMA)
 
 
-def put_setting(connection: apsw.Connection, name: str, value: str) -> None:
-    """Write one setting that is not there yet."""
+def put_setting(connection: apsw.Connection, name: str, value: str, *, again: bool = False) -> None:
+    """Write one setting that is not there yet, or with `again` whatever was there."""
+    if again:
+        connection.execute("DELETE FROM settings WHERE name = ?", (name,))
     connection.execute("INSERT INTO settings VALUES (?, ?)", (name, value))
 
 
 def mark_restored(connection: apsw.Connection, at_s: int) -> None:
     """Say that these books are those of a backup: schemes begin anew, payouts wait."""
     connection.execute("DELETE FROM settings WHERE name LIKE 'founded/%'")
-    for name, value in (("restored_at_s", str(at_s)), (PAYOUTS_CLOSED, "restored")):
-        connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+    put_setting(connection, "restored_at_s", str(at_s), again=True)
+    put_setting(connection, PAYOUTS_CLOSED, "restored", again=True)
 
 
 def open_payouts(connection: apsw.Connection) -> None:

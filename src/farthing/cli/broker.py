@@ -2,7 +2,6 @@
 
 import os
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,27 +11,24 @@ import typer
 
 from farthing import codec
 from farthing.broker import app as brokers
-from farthing.broker import restoring
-from farthing.broker.audit import audit as read_books
-from farthing.broker.store import open_payouts
-from farthing.cli import output, servers
+from farthing.broker import store
+from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
+from farthing.cli import bookkeeping, output, servers
+from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
 from farthing.errors import Misconfigured, Unavailable, by_name
-from farthing.money import parse_amount, show_micro
+from farthing.money import parse_amount
 
 app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_help=True)
 account_app = typer.Typer(help="Payers' accounts.", no_args_is_help=True)
 vendor_app = typer.Typer(help="Vendors' accounts.", no_args_is_help=True)
 app.add_typer(account_app, name="account")
 app.add_typer(vendor_app, name="vendor")
+app.add_typer(bookkeeping.app)  # its commands are the broker's own
 
-Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The broker's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 TokenFile = Annotated[
     Path | None, typer.Option("--token-file", help="Write the token there instead of showing it.")
 ]
 BROKER_PORT = 8400
-ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
-KEY_FILE = "keys.secret"
 CALL_TIMEOUT_S = 10.0
 
 
@@ -245,73 +241,6 @@ def revoke(
 
 
 @app.command()
-def backup(
-    to: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
-    data: Data = Path("broker"),
-) -> None:
-    """Copy the books while the broker runs. The keys are not in it: keep them apart.
-
-    Example: farthing broker backup books.db
-    """
-    brokers.backup(data, to)
-    output.say(f"{to} holds the books as they were; keep keys.ring and keys.secret elsewhere")
-
-
-@app.command()
-def restore(
-    books: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
-    keys_from: Annotated[
-        Path | None,
-        typer.Option("--keys", help="Folder with keys.ring, keys.secret, admin-token to copy."),
-    ] = None,
-    data: Data = Path("broker"),
-    as_json: AsJson = False,
-) -> None:
-    """Make a backup of the books a broker again, in a folder that has none.
-
-    Example: farthing broker restore books.db --keys safe/keys --data broker
-    """
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if keys_from is not None:
-        _copy_keys(keys_from, data)
-    done = restoring.restore(data, books)
-    if as_json:
-        output.print_json(done)
-        return
-    newest = datetime.fromtimestamp(done.newest_s, UTC) if done.entries else "the beginning"
-    output.say(f"{data} holds {done.entries} entries up to {newest}, head {done.head}")
-    for scheme, count in done.closed.items():
-        output.say(f"{scheme}: {count} licences and shelves give nothing out any more")
-    output.say(RESTORED)
-
-
-RESTORED = """
-What happened after that moment is not in these books. In this order:
-1. Compare the head with the last one you published, and take a later backup if there is one.
-2. farthing broker serve
-3. Book again what came in at the bank since (account topup, with the same references), and revoke
-   again what was revoked since (revoke).
-4. Ask every vendor to run `farthing vendor grant`, without which you sell no scrip for it, and
-   `farthing vendor clear --again`, which shows you every claim once more: each is paid once.
-5. Compare the payouts with the bank's own list. Until you say `farthing broker clear --open` none
-   is shown and none is planned.
-Scrip that was sold, and certificates that were made, after that moment are not covered by these
-books: vendors' claims for them are refused, and it is for you to make them good."""
-
-
-def _copy_keys(source: Path, data: Path) -> None:
-    """Put a saved key ring, and the operator's token if it is there, into a folder without one."""
-    for name in (brokers.RING, KEY_FILE, ADMIN_TOKEN):
-        saved, here = source / name, data / name
-        if not saved.exists():
-            continue
-        if not here.exists():
-            output.write_private(here, saved.read_bytes())
-        elif here.read_bytes() != saved.read_bytes():
-            raise Misconfigured("keys_exist", f"{here} is another one; name an empty folder")
-
-
-@app.command()
 def clear(
     open_again: Annotated[
         bool, typer.Option("--open", help="After a restore: the payouts agree with the bank's.")
@@ -325,7 +254,7 @@ def clear(
     """
     if open_again:
         broker = brokers.Broker.open(data)
-        broker.engine.books.committer.do_now(open_payouts)
+        broker.engine.books.committer.do_now(store.open_payouts)
         broker.close()
     payouts = call(data, "GET", "/payouts")
     if as_json:
@@ -336,27 +265,23 @@ def clear(
 
 
 @app.command()
-def audit(data: Data = Path("broker"), as_json: AsJson = False) -> None:
-    """Recompute every balance and every scheme's equation from the journal alone.
+def metrics(
+    token_file: Annotated[
+        Path, typer.Option("--token-file", help="File for the token that /metrics asks for.")
+    ],
+    data: Data = Path("broker"),
+) -> None:
+    """Make a token that reads /metrics and nothing else.
 
-    Example: farthing broker audit --json
+    Example: farthing broker metrics --token-file prometheus.token
     """
+    token = new_token(secrets.token_bytes(TOKEN_BYTES))
+    output.write_private(token_file, token)
     broker = brokers.Broker.open(data)
     try:
-        report = broker.engine.books.committer.read(read_books)
-        currency = broker.engine.books.identity.currency
+        broker.engine.books.committer.do_now(
+            lambda db: store.add_token(db, hash_of(token), store.OPERATOR, ("metrics",))
+        )
     finally:
         broker.close()
-    if as_json:
-        output.print_json(report)
-    else:
-        output.table(
-            f"{report.entries} entries, head {report.head[:16]}",
-            ("account", "balance"),
-            [(name, show_micro(micro, currency)) for name, micro in report.balances.items()],
-        )
-        output.say(f"sum of all accounts: {report.ledger_sum_micro}")
-        for finding in report.findings:
-            output.say(f"FINDING {finding}")
-    if report.findings:
-        raise typer.Exit(1)
+    output.say(f"{token_file} holds a token for /metrics")

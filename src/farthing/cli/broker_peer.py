@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from farthing.cli import output
-from farthing.cli.broker import AsJson, Data, call
+from farthing.cli.bookkeeping import AsJson, Data
+from farthing.cli.broker import call
 from farthing.money import parse_amount
 
 app = typer.Typer(help="Other brokers that you buy of.", no_args_is_help=True)

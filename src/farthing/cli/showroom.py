@@ -20,8 +20,8 @@ from rich.progress import Progress
 from farthing import gazette
 from farthing.broker import app as brokers
 from farthing.broker.audit import audit
+from farthing.cli import bookkeeping, output, servers
 from farthing.cli import broker as broker_cli
-from farthing.cli import output, servers
 from farthing.cli.attempts import Attempts
 from farthing.schemes import registry
 from farthing.wallet import app as wallets
@@ -124,7 +124,7 @@ class Showroom:
         token = brokers.Broker.init(
             self._broker, broker_id="demo-broker", currency="eur", url=broker_url
         )
-        (self._broker / broker_cli.ADMIN_TOKEN).write_text(token)
+        (self._broker / bookkeeping.ADMIN_TOKEN).write_text(token)
         self._farthing("broker", ["broker", "serve", "--port", str(broker_port)], broker_url)
         opened = self._call("/accounts", {"id": READER, "creditLimitMicro": CREDIT_MICRO})
         added = self._call("/accounts", {"id": VENDOR, "role": "vendor", "commissionE4": 500})

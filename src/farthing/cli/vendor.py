@@ -10,9 +10,11 @@ from typing import Annotated
 import msgspec
 import typer
 
+from farthing import codec
 from farthing.cli import output, servers
 from farthing.errors import Misconfigured
 from farthing.money import parse_amount, show_micro
+from farthing.vendor import metrics as gate_metrics
 from farthing.vendor import minting
 from farthing.vendor.app import Vendor
 from farthing.vendor.founding import Wanted, found, grant_anew
@@ -23,6 +25,7 @@ app = typer.Typer(help="A vendor: a gate before any web site.", no_args_is_help=
 Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The vendor's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 GATE_PORT = 8402
+METRICS_TOKEN_BYTES = 24  # 192 bits: a bearer secret nobody guesses
 
 
 @app.command()
@@ -250,3 +253,22 @@ def report(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
             for line in lines
         ],
     )
+
+
+@app.command()
+def metrics(
+    token_file: Annotated[
+        Path, typer.Option("--token-file", help="File for the token that the figures ask for.")
+    ],
+    data: Data = Path("vendor"),
+) -> None:
+    """Open the gate's figures at /.well-known/farthing-metrics to whoever has this token.
+
+    Example: farthing vendor metrics --token-file prometheus.token
+    """
+    Vendor(data).store.close()  # a wrong folder is said here
+    token = "fm_" + codec.b64u(secrets.token_bytes(METRICS_TOKEN_BYTES))
+    output.write_private(token_file, token)
+    (data / gate_metrics.HASH_FILE).unlink(missing_ok=True)
+    output.write_private(data / gate_metrics.HASH_FILE, gate_metrics.hash_of(token))
+    output.say(f"{token_file} holds a token for {gate_metrics.PATH}")

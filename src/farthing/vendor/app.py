@@ -23,7 +23,7 @@ from farthing.schemes import registry
 from farthing.schemes.contract import Setting
 from farthing.stores.keys import KeyRing
 from farthing.stores.sqlite import SqliteMarks
-from farthing.vendor import bodies, clearing, endpoints, lists
+from farthing.vendor import bodies, clearing, endpoints, lists, metrics
 from farthing.vendor.asgi import App as AsgiApp
 from farthing.vendor.asgi import (
     Receive,
@@ -35,7 +35,7 @@ from farthing.vendor.asgi import (
     send_answer,
 )
 from farthing.vendor.broker_client import BrokerClient
-from farthing.vendor.commands import Answer, Walk
+from farthing.vendor.commands import Answer, Request, Walk
 from farthing.vendor.driver import Exchange, Serials, now
 from farthing.vendor.endpoints import Doors, refuse
 from farthing.vendor.founding import Config
@@ -95,6 +95,8 @@ class Vendor:
         self.broker = BrokerClient(self.config.broker_url, token.strip())
         self.serials = Serials(self.store)
         self._looked_at = 0.0
+        self._answers: dict[int, int] = {}
+        self._folder = data
         self._due = asyncio.Event()
 
     def _opened(self, options: Options) -> tuple[Gate, Doors, Private]:
@@ -218,7 +220,7 @@ class Vendor:
 
     def exchange(self, walk: Walk) -> Exchange:
         """Drive one walk of the gate."""
-        return Exchange(walk, self.store, self.serials, self.broker, self._due.set)
+        return Exchange(walk, self.store, self.serials, self.broker, self._due.set, self._answers)
 
     async def serve(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request before `app`: our own doors, a free page, or a paid one."""
@@ -266,6 +268,15 @@ class Vendor:
         inner, body = inner_scope(scope, opened.asked), inner_body(receive, opened.asked)
         await Serving(app, inner, body, send, whole=True).run(self.exchange(walk))
 
+    async def _metrics(self, request: Request) -> Answer | None:
+        """The gate's figures; None where the vendor has made no token for them."""
+        if not metrics.authorize(self._folder, request):
+            return None
+        require_private(request)
+        totals: tuple[marks.Total, ...] = await self.store.do(marks.Tally())
+        refused = self.price_file.trouble is not None
+        return metrics.page(self._answers, totals, prices_refused=refused)
+
     async def _door(self, scope: Scope, receive: Receive) -> Answer | None:
         """The answer of one of our own doors; None where the path is not one. Any refusal."""
         path, method = scope["path"], scope["method"]
@@ -276,6 +287,8 @@ class Vendor:
                 return self.doors.keys()
             if path == published.PRICES_PATH:
                 return self.doors.price_list(self.price_file.prices)
+            if path == metrics.PATH:
+                return await self._metrics(request_of(scope))
         if not path.startswith(endpoints.PREFIX) or method != "POST":
             return None
         require_private(request_of(scope))

@@ -96,13 +96,18 @@ class Exchange:
         serials: Serials,
         broker: Broker,
         report: Callable[[], None],
+        answers: dict[int, int] | None = None,
     ) -> None:
-        """`walk` is a fresh generator of the gate; `report` hears of claims to clear at once."""
+        """`walk` is a fresh generator of the gate; `report` hears of claims to clear at once.
+
+        `answers` counts the answers by status.
+        """
         self._walk = walk
         self._store = store
         self._serials = serials
         self._broker = broker
         self._report = report
+        self._answers = {} if answers is None else answers
         self.wanted: AskOrigin | None = None
         self.cancelled = False
 
@@ -133,6 +138,7 @@ class Exchange:
                 command = walk.send(value) if wrong is None else walk.throw(wrong)
             except StopIteration as end:
                 answer: Answer = end.value
+                self._answers[answer.status] = self._answers.get(answer.status, 0) + 1
                 return answer
             value = wrong = None
             if isinstance(command, AskOrigin):

@@ -63,6 +63,9 @@ def broker_kinds(callers: Callers) -> dict[str, list[Kind]]:
         "GET /.well-known/farthing-keys": [
             read("keys", partial(callers.get, "broker", "/.well-known/farthing-keys"))
         ],
+        "GET /.well-known/farthing-books": [
+            read("books", partial(callers.get, "broker", "/.well-known/farthing-books"))
+        ],
         "GET /health": [read("health", partial(callers.get, "broker", "/health"))],
     }
 

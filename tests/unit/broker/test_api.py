@@ -8,8 +8,9 @@ import httpx
 import msgspec
 import pytest
 
-from farthing.broker import api
+from farthing.broker import api, store
 from farthing.broker.fast import App, Fast
+from farthing.broker.people import hash_of
 from tests.unit.broker.desk import open_desk
 
 Talk = Callable[["Callers"], Awaitable[None]]
@@ -47,6 +48,9 @@ class Nothing:
     def list_document(self, scheme: str) -> bytes:
         return b"{}"
 
+    def books_document(self) -> bytes:
+        return b"{}"
+
 
 def over_http(path: Path, talk: Talk) -> None:
     """A broker with an operator, alice with 1,000 micro, and vendor v7."""
@@ -58,7 +62,11 @@ def over_http(path: Path, talk: Talk) -> None:
             transport = httpx.ASGITransport(fast)
             async with httpx.AsyncClient(transport=transport, base_url="http://b.test") as client:
                 callers = Callers(client)
-                callers.tokens["operator"] = desk.operator_token
+                callers.tokens |= {"operator": desk.operator_token, "scraper": "ft_scraper"}
+                scraper = hash_of("ft_scraper")
+                desk.committer.do_now(
+                    lambda db: store.add_token(db, scraper, store.OPERATOR, ("metrics",))
+                )
                 for name, role in (("alice", "payer"), ("v7", "vendor")):
                     body = {"id": name, "role": role, "payoutTo": "DE00 1234"}
                     made = await callers.post("operator", "/accounts", body, name, 201)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from farthing.cli import broker
+from farthing.cli import bookkeeping, broker
 from farthing.errors import Misconfigured, Unavailable
 
 RUNNER = CliRunner()
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_init_shows_no_token_and_keeps_it_private(folder: Path) -> None:
-    path = folder / broker.ADMIN_TOKEN
+    path = folder / bookkeeping.ADMIN_TOKEN
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text().startswith("ft_")
 

@@ -12,8 +12,8 @@ import pytest
 
 from farthing import codec
 from farthing.broker.app import Broker
+from farthing.cli import bookkeeping, output, servers
 from farthing.cli import broker as broker_cli
-from farthing.cli import output, servers
 from farthing.errors import Misconfigured, OutOfRange, Unavailable
 from farthing.schemes.mac.millicent import scrip
 from farthing.schemes.mac.millicent.orders import LICENCES
@@ -31,7 +31,7 @@ def broker(tmp_path: Path) -> Iterator[tuple[str, str]]:
     url = f"http://127.0.0.1:{port}"
     data = tmp_path / "broker"
     token = Broker.init(data, broker_id="b", currency="eur", url=url)
-    output.write_private(data / broker_cli.ADMIN_TOKEN, token)
+    output.write_private(data / bookkeeping.ADMIN_TOKEN, token)
     command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
     env = {"FARTHING_DATA": str(data)}
     with servers.running(command, url=url + "/health", log=tmp_path / "log", env=env):

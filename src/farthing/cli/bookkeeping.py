@@ -1,0 +1,147 @@
+"""`farthing broker`: what is done with the books as a whole: save, restore, check, publish them."""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from farthing.broker import app as brokers
+from farthing.broker import publishing, restoring
+from farthing.broker.audit import audit as read_books
+from farthing.cli import output
+from farthing.errors import Misconfigured
+from farthing.money import show_micro
+
+app = typer.Typer()
+
+Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The broker's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
+KEY_FILE = "keys.secret"
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
+    data: Data = Path("broker"),
+) -> None:
+    """Copy the books while the broker runs. The keys are not in it: keep them apart.
+
+    Example: farthing broker backup books.db
+    """
+    brokers.backup(data, to)
+    output.say(f"{to} holds the books as they were; keep keys.ring and keys.secret elsewhere")
+
+
+@app.command()
+def restore(
+    books: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
+    keys_from: Annotated[
+        Path | None,
+        typer.Option("--keys", help="Folder with keys.ring, keys.secret, admin-token to copy."),
+    ] = None,
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
+    """Make a backup of the books a broker again, in a folder that has none.
+
+    Example: farthing broker restore books.db --keys safe/keys --data broker
+    """
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if keys_from is not None:
+        _copy_keys(keys_from, data)
+    done = restoring.restore(data, books)
+    if as_json:
+        output.print_json(done)
+        return
+    newest = datetime.fromtimestamp(done.newest_s, UTC) if done.entries else "the beginning"
+    output.say(f"{data} holds {done.entries} entries up to {newest}, head {done.head}")
+    for scheme, count in done.closed.items():
+        output.say(f"{scheme}: {count} licences and shelves give nothing out any more")
+    output.say(RESTORED)
+
+
+RESTORED = """
+What happened after that moment is not in these books. In this order:
+1. Compare the head with the last one you published, and take a later backup if there is one.
+2. farthing broker serve
+3. Book again what came in at the bank since (account topup, with the same references), and revoke
+   again what was revoked since (revoke).
+4. Ask every vendor to run `farthing vendor grant`, without which you sell no scrip for it, and
+   `farthing vendor clear --again`, which shows you every claim once more: each is paid once.
+5. Compare the payouts with the bank's own list. Until you say `farthing broker clear --open` none
+   is shown and none is planned.
+Scrip that was sold, and certificates that were made, after that moment are not covered by these
+books: vendors' claims for them are refused, and it is for you to make them good."""
+
+
+def _copy_keys(source: Path, data: Path) -> None:
+    """Put a saved key ring, and the operator's token if it is there, into a folder without one."""
+    for name in (brokers.RING, KEY_FILE, ADMIN_TOKEN):
+        saved, here = source / name, data / name
+        if not saved.exists():
+            continue
+        if not here.exists():
+            output.write_private(here, saved.read_bytes())
+        elif here.read_bytes() != saved.read_bytes():
+            raise Misconfigured("keys_exist", f"{here} is another one; name an empty folder")
+
+
+@app.command()
+def publish(data: Data = Path("broker"), as_json: AsJson = False) -> None:
+    """Publish the last hash of the books and what they add up to, signed: once a day.
+
+    Example: farthing broker publish
+    """
+    broker = brokers.Broker.open(data)
+    try:
+        document = msgspec.json.decode(broker.publish())
+    finally:
+        broker.close()
+    if as_json:
+        output.print_json(document)
+        return
+    output.say(f"{document['day']}: {document['entries']} entries, head {document['head']}")
+
+
+@app.command()
+def audit(
+    published: Annotated[
+        Path | None,
+        typer.Option(help="What /.well-known/farthing-books once said: it must be in the books."),
+    ] = None,
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
+    """Recompute every balance and every scheme's equation from the journal alone.
+
+    Example: farthing broker audit --json
+    """
+    heads: dict[int, str] = {}
+    if published is not None:
+        try:
+            heads = publishing.read(published.read_bytes())
+        except OSError as wrong:
+            raise Misconfigured("published_unreadable", f"{published}: {wrong}") from None
+    broker = brokers.Broker.open(data)
+    try:
+        report = broker.engine.books.committer.read(partial(read_books, published=heads))
+        currency = broker.engine.books.identity.currency
+    finally:
+        broker.close()
+    if as_json:
+        output.print_json(report)
+    else:
+        output.table(
+            f"{report.entries} entries, head {report.head[:16]}",
+            ("account", "balance"),
+            [(name, show_micro(micro, currency)) for name, micro in report.balances.items()],
+        )
+        output.say(f"sum of all accounts: {report.ledger_sum_micro}")
+        for finding in report.findings:
+            output.say(f"FINDING {finding}")
+    if report.findings:
+        raise typer.Exit(1)

@@ -1,0 +1,69 @@
+"""The commands about a broker's books, on a folder without a server."""
+
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner, Result
+
+from farthing.cli import bookkeeping, broker
+from farthing.errors import Misconfigured
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = tmp_path / "broker"
+    done = run("init", "--id", "b", "--url", "http://127.0.0.1:9", "--data", str(data))
+    assert done.exit_code == 0, done.output
+    return data
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(broker.app, list(arguments))
+
+
+def test_books_are_saved_and_restored_with_their_keys(folder: Path, tmp_path: Path) -> None:
+    books, new = tmp_path / "books.db", tmp_path / "new"
+    assert run("audit", "--data", str(folder)).exit_code == 0  # makes what a first start makes
+    assert run("backup", str(books), "--data", str(folder)).exit_code == 0
+    done = run("restore", str(books), "--keys", str(folder), "--data", str(new))
+    assert done.exit_code == 0, done.output
+    assert "farthing broker clear --open" in done.output
+    for name in ("keys.ring", "keys.secret", bookkeeping.ADMIN_TOKEN, "broker.db"):
+        assert stat.S_IMODE((new / name).stat().st_mode) == 0o600
+    report = msgspec.json.decode(run("audit", "--json", "--data", str(new)).output)
+    assert report["findings"] == []
+
+
+def test_other_keys_in_the_folder_are_not_written_over(folder: Path, tmp_path: Path) -> None:
+    books, new = tmp_path / "books.db", tmp_path / "new"
+    run("backup", str(books), "--data", str(folder))
+    new.mkdir()
+    (new / "keys.ring").write_bytes(b"others")
+    done = run("restore", str(books), "--keys", str(folder), "--data", str(new))
+    assert isinstance(done.exception, Misconfigured)
+    assert done.exception.code == "keys_exist"
+    assert (new / "keys.ring").read_bytes() == b"others"
+
+
+def test_what_is_published_is_in_the_books_that_are_audited(folder: Path, tmp_path: Path) -> None:
+    document = msgspec.json.decode(run("publish", "--json", "--data", str(folder)).output)
+    kept = tmp_path / "published.json"
+    kept.write_bytes(msgspec.json.encode({"books": [document]}))
+    assert run("audit", "--published", str(kept), "--data", str(folder)).exit_code == 0
+    kept.write_bytes(msgspec.json.encode({"books": [document | {"entries": 9}]}))
+    wrong = run("audit", "--published", str(kept), "--data", str(folder))
+    assert wrong.exit_code == 1
+    assert "ends before entry 9" in wrong.output
+    absent = run("audit", "--published", str(tmp_path / "none"), "--data", str(folder))
+    assert isinstance(absent.exception, Misconfigured)
+
+
+def test_a_token_for_the_figures_is_kept_as_its_hash(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "prometheus.token"
+    done = run("metrics", "--token-file", str(path), "--data", str(folder))
+    token = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert token not in done.output
+    assert token.encode() not in (folder / "broker.db").read_bytes()
