@@ -18,6 +18,7 @@ from farthing.vendor.commands import (
     Look,
     OriginAnswered,
     Request,
+    SpareSerial,
     TakeSerial,
     Walk,
 )
@@ -103,6 +104,7 @@ class Shop:
         self.visits: list[AskOrigin] = []
         self.envelopes: dict[str, envelope.Envelope] = {}
         """By value: what payers have sealed."""
+        self.spared: list[SpareSerial] = []
         self.said: list[str] = []
         """Names of the commands that the walks gave."""
         self.restart(realm=realm)
@@ -150,6 +152,9 @@ class Shop:
                 return self.clock.at()
             case TakeSerial(series=series):
                 return self.store.do_now(marks.LeaseSerials(series=series, count=1))
+            case SpareSerial():
+                self.spared.append(command)
+                return None
             case AskOrigin():
                 self.visits.append(command)
                 return self.origin(command)
@@ -354,14 +359,6 @@ class Buyer:
             k = f"w_payment_{self.scheme}_{self._payments:06}"
             header = ("PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k))
         return Payment(header=header, k=k, paid=paid, payload=paid.payload)
-
-
-def x402_with_id(value: str, payment_id: str) -> str:
-    """A `PAYMENT-SIGNATURE` under another payment identifier."""
-    message = codec.read_json(codec.unb64(value))
-    assert isinstance(message, dict)
-    message["extensions"]["payment-identifier"]["info"]["id"] = payment_id
-    return codec.b64(codec.canonical(message))
 
 
 def value_of(answer: Answer, name: bytes) -> str:

@@ -8,7 +8,7 @@ from farthing import ids, marks
 from farthing.crypto import signing
 from farthing.marks import Moment
 from farthing.schemes.contract import At, Json, Setting
-from farthing.vendor.commands import GateCommand, OriginAnswered, TakeSerial, expect
+from farthing.vendor.commands import GateCommand, OriginAnswered, SpareSerial, TakeSerial, expect
 from farthing.vendor.payments import Kept, Outcome, Paying
 from farthing.wire import receipts
 from farthing.wire.offers import Receipt
@@ -59,6 +59,12 @@ def numbered(paying: Paying) -> Generator[GateCommand, object, At]:
         return at
     serial = expect(int, (yield TakeSerial(series)))
     return At(now_s=at.now_s, entropy=at.entropy, serials=(serial,))
+
+
+def spared(paying: Paying, at: At) -> Generator[GateCommand, object, None]:
+    """Give back the serial of a payment that was not taken: repeats and replays cost none."""
+    for index in at.serials:
+        yield SpareSerial(paying.till.series(paying.taken), index)
 
 
 def take_of(paying: Paying, receipt: Receipt) -> marks.Take:

@@ -58,6 +58,13 @@ class TakeSerial(msgspec.Struct, frozen=True):
     series: str
 
 
+class SpareSerial(msgspec.Struct, frozen=True):
+    """Answer: None. Give a serial back: nothing that names it is stored or has gone out."""
+
+    series: str
+    index: int
+
+
 class AskOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """Answer: `OriginAnswered`; throws `OriginFailed` or `Aborted`."""
 
@@ -97,7 +104,7 @@ class Aborted(Exception):  # noqa: N818 - a signal from the driver, not an error
     """The payer has gone, or the gate is stopping."""
 
 
-GateCommand = marks.Command | Look | TakeSerial | AskOrigin | AskBroker
+GateCommand = marks.Command | Look | TakeSerial | SpareSerial | AskOrigin | AskBroker
 Walk = Generator[GateCommand, object, Answer]
 
 

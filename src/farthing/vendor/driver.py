@@ -20,6 +20,7 @@ from farthing.vendor.commands import (
     AskBroker,
     AskOrigin,
     Look,
+    SpareSerial,
     TakeSerial,
     Walk,
 )
@@ -55,15 +56,23 @@ class Serials:
         """Leases come from `store`."""
         self._store = store
         self._blocks: dict[str, tuple[int, int]] = {}
+        self._spared: dict[str, list[int]] = {}
         self._lock = asyncio.Lock()
 
     def take_now(self, series: str) -> int | None:
         """A serial index, or None where the block is used up."""
+        spared = self._spared.get(series)
+        if spared:
+            return spared.pop()
         block = self._blocks.get(series)
         if block is None or block[0] >= block[1]:
             return None
         self._blocks[series] = (block[0] + 1, block[1])
         return block[0]
+
+    def spare(self, series: str, index: int) -> None:
+        """Have it given out again: whoever took it made nothing of it."""
+        self._spared.setdefault(series, []).append(index)
 
     async def take(self, series: str) -> int:
         """A serial index, from a fresh block if need be."""
@@ -162,6 +171,9 @@ class Exchange:
                 if index is not None
                 else await self._whole(self._serials.take(command.series))
             )
+        if isinstance(command, SpareSerial):
+            self._serials.spare(command.series, command.index)
+            return None
         if isinstance(command, AskBroker):
             return await self._whole(self._broker.facilitate(command.call, command.message))
         found = await self._stored(self._store.do(cast(marks.Command, command)))

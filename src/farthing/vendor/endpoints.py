@@ -15,6 +15,7 @@ from farthing import codec, marks
 from farthing.crypto import signing
 from farthing.errors import (
     BadRequest,
+    Broken,
     Busy,
     Expired,
     Forged,
@@ -25,13 +26,14 @@ from farthing.errors import (
 )
 from farthing.money import to_wire
 from farthing.schemes import registry
-from farthing.schemes.contract import Account, At, Json, Mint, Operation
+from farthing.schemes.contract import Account, Applied, At, Json, Mint, Operation
 from farthing.vendor.booking import RECEIPT_KEY, read_kept, read_outcome
 from farthing.vendor.commands import (
     Answer,
     GateCommand,
     Headers,
     Look,
+    SpareSerial,
     TakeSerial,
     Walk,
     expect,
@@ -166,24 +168,21 @@ class Doors:
         if series:
             serial = expect(int, (yield TakeSerial(series)))
             at = msgspec.structs.replace(at, serials=(serial,))
-        applied = mint.apply(checked, memory, at)
-        answer = codec.canonical({"answer": applied.answer})
-        hold = marks.Hold(
-            k=k,
-            digest=digest,
-            marks=applied.marks,
-            kept=b"",
-            now_s=at.now_s,
-            lease_until_s=at.now_s,
-            until_s=at.now_s + BURN_OUTCOME_S,
-        )
         try:
-            done = yield marks.Take(
-                hold=hold, outcome=answer, records=applied.records, claims=applied.claims
-            )
-        except marks.Stale:
-            raise Busy("mark_contended", "others race for this mark; send it again") from None
-        return done.outcome if isinstance(done, marks.Settled) else answer
+            applied = mint.apply(checked, memory, at)
+            done, answer = yield from _taken(applied, k, digest, at)
+        except (marks.Stale, Refusal) as wrong:
+            if series and not isinstance(wrong, Broken):
+                yield SpareSerial(series, at.serials[0])
+            if isinstance(wrong, marks.Stale):
+                reason = "others race for this mark; send it again"
+                raise Busy("mark_contended", reason) from None
+            raise
+        if not isinstance(done, marks.Settled):
+            return answer
+        if series:
+            yield SpareSerial(series, at.serials[0])
+        return done.outcome
 
     def keys(self) -> Answer:
         """The vendor's public receipt keys, newest first, signed with the newest."""
@@ -225,3 +224,21 @@ def _listed(priced: Priced) -> published.Listed:
         accept=priced.accept,
         description=priced.route.description,
     )
+
+
+def _taken(
+    applied: Applied, k: str, digest: bytes, at: At
+) -> Generator[GateCommand, object, tuple[object, bytes]]:
+    """The store's answer to what a mint has decided, and the mint's own; any refusal."""
+    answer = codec.canonical({"answer": applied.answer})
+    hold = marks.Hold(
+        k=k,
+        digest=digest,
+        marks=applied.marks,
+        kept=b"",
+        now_s=at.now_s,
+        lease_until_s=at.now_s,
+        until_s=at.now_s + BURN_OUTCOME_S,
+    )
+    take = marks.Take(hold=hold, outcome=answer, records=applied.records, claims=applied.claims)
+    return (yield take), answer

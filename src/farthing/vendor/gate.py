@@ -35,6 +35,7 @@ from farthing.vendor.booking import (
     numbered,
     read_outcome,
     receipt_of,
+    spared,
     take_of,
 )
 from farthing.vendor.commands import GateCommand, Look, Request, Walk, expect
@@ -118,17 +119,26 @@ class Gate(Offering):
             if paying.endorsed is not None:
                 paying = resolving.sealed(paying, self.setting.ring.current(CHALLENGE_KEY))
             command: GateCommand = hold_of(paying)
+            numbered_at = at
             if not priced.route.hold:
                 numbered_at = yield from numbered(paying)
                 receipt = receipt_of(self.setting, paying, numbered_at)
                 command = take_of(paying, receipt)
             try:
-                return paying, receipt, (yield command)
+                held = yield command
             except marks.Stale:
+                yield from spared(paying, numbered_at)
                 continue
-            except Replayed:  # or another payment took the Idempotency-Key: its record tells
-                if number or not idempotency.key_in(request.headers):
+            except (Replayed, Busy, Reused) as wrong:
+                yield from spared(paying, numbered_at)
+                # Or another payment took the Idempotency-Key: its record tells.
+                is_keyed = isinstance(wrong, Replayed) and idempotency.key_in(request.headers)
+                if number or not is_keyed:
                     raise
+                continue
+            if isinstance(held, marks.Settled):
+                yield from spared(paying, numbered_at)
+            return paying, receipt, held
         raise Busy("mark_contended", "other payments race for this mark; send it again")
 
     def _verify(

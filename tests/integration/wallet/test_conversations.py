@@ -26,7 +26,15 @@ from farthing.schemes.mac.millicent.scrip import (
     PAYER_RANGE,
 )
 from farthing.stores.memory import MemoryMarks
-from farthing.vendor.commands import Answer, AskOrigin, Look, OriginAnswered, TakeSerial, Walk
+from farthing.vendor.commands import (
+    Answer,
+    AskOrigin,
+    Look,
+    OriginAnswered,
+    SpareSerial,
+    TakeSerial,
+    Walk,
+)
 from farthing.vendor.commands import Request as GateRequest
 from farthing.vendor.endpoints import Doors
 from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
@@ -154,6 +162,8 @@ class GateSite:
             case TakeSerial():
                 self._serials += 1
                 return self._serials
+            case SpareSerial():
+                return None
             case AskOrigin():
                 if self._fault == "origin_fails":
                     raise OriginFailed("origin_failed")

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from farthing import marks
+from farthing.errors import Broken
 from farthing.marks import Moment
 from farthing.vendor.booking import (
     LEASE_GRACE_S,
@@ -25,6 +26,7 @@ from tests.kit.shop import (
     Shop,
     Walking,
     answering,
+    code_of,
     status,
 )
 
@@ -117,3 +119,32 @@ def test_a_serial_is_taken_once_for_a_payment_that_is_confirmed_and_never_otherw
     shop.origin = status(500)
     shop.get(buyer.pay().header)  # and what is released
     assert shop.said.count("TakeSerial") == 1
+
+
+def test_where_nothing_is_held_a_serial_that_nobody_got_is_given_back() -> None:
+    """Change is minted before the mark is taken there: repeats and replays must not use it up."""
+    shop = Shop(ROUTE + "hold = false")
+    buyer = Buyer(shop, "millicent")
+    instrument = buyer.instrument()
+    payment, other = (buyer.pay(instrument=instrument) for _ in range(2))
+    shop.get(payment.header)
+    assert (shop.said.count("TakeSerial"), shop.spared) == (1, [])
+    for number in range(1, 4):
+        assert shop.get(payment.header).status == 200
+        assert code_of(shop.get(other.header)) == "instrument_already_spent"
+        assert len(shop.spared) == 2 * number
+    assert len(set(shop.spared)) == shop.said.count("TakeSerial") - 1
+    name, value = payment.header
+    before = shop.said.count("TakeSerial")
+    shop.get((name, value[:-2] + ("AA" if value[-2:] != "AA" else "BB")))  # forgeries
+    assert shop.said.count("TakeSerial") == before
+
+
+def test_a_serial_is_lost_where_nobody_knows_whether_it_went_out() -> None:
+    shop = Shop(ROUTE + "hold = false")
+    walking = shop.start(Buyer(shop, "millicent").pay().header)
+    walking.until(marks.Take)
+    answer = walking.throw(Broken("disk_full"))
+    assert answer is not None
+    assert answer.status == 503
+    assert shop.spared == []

@@ -17,6 +17,7 @@ from farthing.vendor.commands import (
     AskOrigin,
     GateCommand,
     Look,
+    SpareSerial,
     TakeSerial,
     Walk,
 )
@@ -227,6 +228,18 @@ def test_a_used_up_block_is_followed_by_a_fresh_one() -> None:
         assert taken == list(range(SERIALS_LEASED + 2))
         assert serials.take_now("a") == SERIALS_LEASED + 2
         assert serials.take_now("b") is None
+
+    asyncio.run(run())
+
+
+def test_a_serial_that_is_given_back_is_given_out_again() -> None:
+    async def run() -> None:
+        serials = Serials(Store())
+        first = await serials.take("a")
+        walked = exchange(asks(SpareSerial("a", first)), Store())
+        walked._serials = serials
+        assert await walked.start() == DONE
+        assert [serials.take_now("a"), serials.take_now("a")] == [first, first + 1]
 
     asyncio.run(run())
 

@@ -372,3 +372,18 @@ def test_the_price_list_names_every_route_and_is_signed() -> None:
 def test_nothing_is_sold_at_the_doors_so_nothing_is_402() -> None:
     answer = refuse(Busy("in_progress"))
     assert (answer.status, said(answer)["status"]) == (409, 409)
+
+
+def test_scrip_that_was_renewed_before_costs_no_serial() -> None:
+    shop = Shop()
+    buyer = Buyer(shop, "millicent")
+    piece = buyer.instrument()
+    shop.clock.now_s = piece.expires_at_s + 1
+    one, other = (
+        codec.canonical(buyer.purse.give_back(piece, shop.clock.at()).message) for _ in range(2)
+    )
+    assert shop.run(shop.doors.mint("millicent", "issue", one)).status == 200
+    again = shop.run(shop.doors.mint("millicent", "issue", one))
+    refused = shop.run(shop.doors.mint("millicent", "issue", other))
+    assert (again.status, refused.status) == (200, 403)
+    assert shop.said.count("TakeSerial") == len(shop.spared) + 1 == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from farthing import marks
+from farthing import codec, marks
 from farthing.schemes.contract import Dialect
 from farthing.stores.memory import MemoryMarks
 from farthing.stores.sqlite import SqliteMarks
@@ -30,7 +30,6 @@ from tests.kit.shop import (
     receipt_in,
     received_in,
     value_of,
-    x402_with_id,
 )
 
 LEASE_S = ORIGIN_TIMEOUT_S + LEASE_GRACE_S
@@ -249,6 +248,14 @@ def test_a_refused_payment_ends_the_hold_that_a_crash_left() -> None:
     assert late is not None
     assert late.status == 409
     assert shop.earned_micro() == 0
+
+
+def x402_with_id(value: str, payment_id: str) -> str:
+    """A `PAYMENT-SIGNATURE` under another payment identifier."""
+    message = codec.read_json(codec.unb64(value))
+    assert isinstance(message, dict)
+    message["extensions"]["payment-identifier"]["info"]["id"] = payment_id
+    return codec.b64(codec.canonical(message))
 
 
 @every_scheme
