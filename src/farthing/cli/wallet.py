@@ -147,24 +147,32 @@ def get(
     passphrase: Passphrase,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write to.")] = None,
     method: Annotated[str, typer.Option(help="The request's method.")] = "GET",
+    private: Annotated[
+        bool,
+        typer.Option("--private", help="Sealed whole, so that nobody sees what is bought."),
+    ] = False,
     data: Data = None,
 ) -> None:
     """Fetch a page, paying for it within the budgets.
 
     Example: farthing wallet get http://127.0.0.1:8402/articles/tally-sticks.html -o page.html
+
+    Example: farthing wallet get http://127.0.0.1:8402/articles/tally-sticks.html --private
     """
     with _open(data, passphrase) as wallet:
         if out is None:
-            with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as file:  # whole before any is shown
-                page = wallet.get(url, cast(IO[bytes], file), method=method, ask=_approve)
+            with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as spool:  # whole before any is shown
+                file = cast(IO[bytes], spool)
+                page = wallet.get(url, file, method=method, ask=_approve, private=private)
                 file.seek(0)
                 shutil.copyfileobj(file, sys.stdout.buffer)
         else:
             with out.open("w+b") as file:
-                page = wallet.get(url, file, method=method, ask=_approve)
+                page = wallet.get(url, file, method=method, ask=_approve, private=private)
     paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
     by = f" by {page.scheme}" if page.scheme else ""
-    output.errors.print(f"{page.status}, {paid}{by}", markup=False)
+    how = " in private" if private else ""
+    output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
     if page.status >= 400:
         raise typer.Exit(1)
 

@@ -7,32 +7,29 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
 import httpx
 import msgspec
 
-from farthing import codec, ids, money
+from farthing import ids, money
 from farthing.errors import Misconfigured, Refusal, Unavailable
 from farthing.schemes import registry
 from farthing.schemes.contract import Key, Scheme
 from farthing.wallet import account as account_of
-from farthing.wallet import errand, file
+from farthing.wallet import errand, file, page
 from farthing.wallet.account import Balance, TopUp
 from farthing.wallet.book import Book, Entry, Holding
 from farthing.wallet.cashier import Cashier
 from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import Broker, Question, Request
 from farthing.wallet.driver import TIMEOUT_S, Driver, drive
-from farthing.wallet.flow import Recovered, fetch, recover
+from farthing.wallet.flow import Recovered, recover
 from farthing.wallet.httpx_auth import FarthingAuth
-from farthing.wallet.line import Line
+from farthing.wallet.page import Page
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy, read_limits
-from farthing.wallet.reply import checking
-from farthing.wallet.settling import Verdict, is_delivered
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
 
@@ -60,20 +57,6 @@ class NoKeys:
     def find(self, purpose: str, key_id: str) -> Key | None:
         """None."""
         return None
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """What `get` brought."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    paid_micro: int
-    currency: str
-    scheme: str
-    """Empty where nothing was paid."""
-    payment_bytes: int
-    """Size of the scheme's own payload, 0 where nothing was paid."""
-    purchase_id: str
 
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,32 +251,22 @@ class Wallet:
         body: bytes = b"",
         limits: Limits | None = None,
         ask: Asker | None = None,
+        private: bool = False,
     ) -> Page:
         """Fetch `url` into `out`, paying if that is what it takes.
 
         Refusals of the budgets, brokers and site; `Unavailable` where the site does not answer.
         A page that breaks off is fetched again with the same payment; `out` must be seekable.
         `Forged` for a page that was altered on its way: `out` is empty, and the change is kept.
+
+        `private`: under a seal, so that nobody on the way learns what is bought; `Unsupported`
+        where the vendor does not sell it so, `BadRequest` for headers that are not sent so.
         """
         driver = self._driver(limits or self._book.limits(), ask)
         request = Request(method=method, url=url, headers=tuple((headers or {}).items()), body=body)
-        with driver.session() as session, Line(self._client, session) as line:
-            fetched = drive(fetch(driver.guide, request), line.answer)
-            made = fetched.purchase
-            paid = made is not None and fetched.verdict is Verdict.DONE
-            check = partial(checking, driver.guide, made) if made and paid else None
-            response = line.read(out, check)
-            if made is not None and is_delivered(fetched.verdict, response.status_code):
-                session.deliver(made)
-        return Page(
-            status=response.status_code,
-            headers=tuple(response.headers.multi_items()),
-            paid_micro=made.price_micro if made is not None and paid else 0,
-            currency=made.currency if made is not None else "",
-            scheme=made.scheme if made is not None and paid else "",
-            payment_bytes=len(codec.canonical(made.paid.payload)) if made is not None else 0,
-            purchase_id=made.id if made is not None else "",
-        )
+        if private:
+            return page.in_private(driver, request, out)
+        return page.in_the_open(driver, self._client, request, out)
 
     def recover(self) -> Recovered:
         """Finish what a killed or cancelled wallet left behind. Pays nothing."""

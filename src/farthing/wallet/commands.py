@@ -17,6 +17,7 @@ from farthing.wire.offers import Received
 
 HEADERS_BYTES_MAX = 32 * 1024  # of one answer: eight offers in two dialects need 14 KiB
 JSON_BYTES_MAX = 64 * 1024  # of a refusal or a receipt; ours have under 4 KiB
+SEALED_BYTES_MAX = 1536 * 1024  # of a price list, or a sealed answer: 1 MiB in base64url
 
 PurchaseState = Literal["sent", "undecided", "done", "released"]
 AskState = Literal["open", "done", "refused"]
@@ -55,7 +56,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """Where the answer came from: another address than was asked after a redirect."""
     headers: Headers = ()
     body: bytes = b""
-    """Of JSON answers to a payment or an enquiry, at most `JSON_BYTES_MAX`; else empty."""
+    """Of JSON answers to a payment or an enquiry, at most `JSON_BYTES_MAX`; of a page that was
+    bought in private; else empty."""
 
     def __repr__(self) -> str:
         """The status only."""
@@ -115,11 +117,13 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     price_micro: int
     received: Received
     credential: tuple[str, str]
-    """Header name and value, as sent."""
+    """Header name and value, as sent; empty in private."""
     payload_hash: bytes
     paid: Paid
     opened_from: Instrument | None = None
     """The general instrument, as it is now, if what was spent was opened out of one just then."""
+    envelope: bytes = b""
+    """The sealed request, as sent to the private endpoint; empty in the open."""
 
     def __repr__(self) -> str:
         """Id, scheme and price only."""
@@ -194,8 +198,9 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Answer: `Response` or `Failed`. Redirects are not followed once a credential is on it."""
 
     request: Request
-    leg: Literal["first", "paid", "outcome", "keys"]
-    """The payer's request, unpaid or paid; or an enquiry of the wallet's own."""
+    leg: Literal["first", "paid", "private", "outcome", "keys"]
+    """The payer's request, unpaid, paid or sealed; or an enquiry of the wallet's own: an outcome,
+    what a vendor publishes."""
 
 
 class AskMint(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from farthing.schemes.contract import At, Json
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import (
     JSON_BYTES_MAX,
+    SEALED_BYTES_MAX,
     Answered,
     Ask,
     AskMint,
@@ -47,7 +48,7 @@ T = TypeVar("T")
 ENTROPY_BYTES = 512  # for one purse call: purses that need more expand it
 TIMEOUT_S = 35  # of one request: the gate's own time-outs end before
 MINT_TIMEOUT_S = 10  # brokers answer within 5 s or say that they are busy
-KEYS_S = 300  # how long a vendor's key document is taken as it is; keys live for a year
+KEYS_S = 300  # how long a vendor's documents are taken as they are; keys live for a year
 VENDOR_MINT_PATH = "/.well-known/farthing"  # where a vendor's gate mounts its mint
 OPERATION_PATHS = {"issue": "issue", "take_back": "take-back"}
 TOKEN_CODES = frozenset({"token_missing", "token_unknown", "scope_missing"})
@@ -87,8 +88,8 @@ class Driver:
         self.client = client
         self.clock = clock
         self.ask = ask
-        self.key_documents: dict[str, tuple[int, Response]] = {}
-        """When a vendor's was read, and it, by address."""
+        self.published: dict[str, tuple[int, Response]] = {}
+        """What vendors publish, and when it was read, by address."""
 
     def session(self) -> "Session":
         """For one flow."""
@@ -133,7 +134,9 @@ class Session:
             case AskMint(ask=ask):
                 return self._ask_mint(ask)
             case SendRequest(request=request, leg="keys"):
-                return self._key_document(request)
+                return self._published(request)
+            case SendRequest(request=request, leg="private"):
+                return self.enquire(request, SEALED_BYTES_MAX)
             case SendRequest(request=request):
                 return self.enquire(request)
             case KeepPeer():
@@ -159,7 +162,7 @@ class Session:
                 self._taken[item.id] = item
         return answer
 
-    def enquire(self, request: Request) -> Sent:
+    def enquire(self, request: Request, bytes_max: int = JSON_BYTES_MAX) -> Sent:
         """Send a request of the wallet's own; its JSON answer is read."""
         try:
             with self._driver.client.stream(
@@ -169,16 +172,17 @@ class Session:
                 content=request.body,
                 timeout=TIMEOUT_S,
             ) as response:
-                return heard(response, _read_bounded(response))
+                return heard(response, _read_bounded(response, bytes_max))
         except httpx.HTTPError as wrong:
             return Failed(reason=type(wrong).__name__)
 
-    def _key_document(self, request: Request) -> Sent:
-        known, now_s = self._driver.key_documents, self._driver.clock()
+    def _published(self, request: Request) -> Sent:
+        """What a vendor publishes, as it was a while ago unless the request says `no-cache`."""
+        known, now_s = self._driver.published, self._driver.clock()
         read_at_s, answer = known.get(request.url, (0, None))
-        if answer is not None and now_s - read_at_s < KEYS_S:
+        if answer is not None and now_s - read_at_s < KEYS_S and not request.headers:
             return answer
-        fresh = self.enquire(request)
+        fresh = self.enquire(request, SEALED_BYTES_MAX)
         if isinstance(fresh, Response) and fresh.status == 200:
             known[request.url] = (now_s, fresh)
         return fresh
@@ -199,7 +203,7 @@ class Session:
                 content=codec.canonical(ask.asked.message),
                 timeout=MINT_TIMEOUT_S,
             ) as response:
-                return read_mint(response.status_code, _read_bounded(response))
+                return read_mint(response.status_code, _read_bounded(response, JSON_BYTES_MAX))
         except httpx.HTTPError as wrong:
             return Failed(reason=type(wrong).__name__)
 
@@ -227,14 +231,14 @@ def read_mint(status: int, body: bytes) -> Answered | Refused | Failed:
     return Refused(refusal=refusal, retry="same" if status >= 500 else problem.retry)
 
 
-def _read_bounded(response: httpx.Response) -> bytes:
+def _read_bounded(response: httpx.Response, bytes_max: int) -> bytes:
     """The body, cut where it is over the limit: then it is no JSON any more."""
-    body = b""
+    body = bytearray()
     for part in response.iter_bytes():
         body += part
-        if len(body) > JSON_BYTES_MAX:
+        if len(body) > bytes_max:
             break
-    return body[:JSON_BYTES_MAX]
+    return bytes(body[:bytes_max])
 
 
 def heard(response: httpx.Response, body: bytes = b"") -> Response:

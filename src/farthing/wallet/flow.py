@@ -43,11 +43,12 @@ from farthing.wallet.commands import (
     Wait,
     Wish,
 )
+from farthing.wallet.envelope import enclose
 from farthing.wallet.errand import ID_BYTES, Flow, load, look, run
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import question_of
 from farthing.wallet.settling import Verdict, look_up, send
-from farthing.wire import mpp, x402
+from farthing.wire import mpp, sealed, x402
 from farthing.wire.offers import target_of
 
 __all__ = ["Command", "Fetched", "Recovered", "fetch", "recover"]
@@ -55,6 +56,7 @@ __all__ = ["Command", "Fetched", "Recovered", "fetch", "recover"]
 PAYMENTS_MAX = 2  # for one request: the payment, and one anew where nothing was charged
 LOADS_MAX = 2  # for one payment: the instrument that was loaded may be taken by another flow
 TURNS_MAX = 64  # of one reservation: waits, questions, settled purchases; more is a fault of ours
+SEAL_BYTES = 32  # entropy that sealing a request may use: the end of the payment's
 OPEN_BYTES = 64  # entropy that opening an instrument may use; the payment has the rest
 POLL_MS = 20  # a payment on a fast site takes about as long
 PATIENCE_MS = 200  # how long to wait for another flow's instrument before one more is opened
@@ -100,7 +102,7 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
             return fetched
         guide = yield from learn(guide, offers)
         choices = choose(guide, asked, offers, at.now_s)
-        purchase = yield from obtain(guide, asked, choices)
+        purchase = yield from obtain(guide, asked, choices, is_repeatable=is_in_the_open)
         answer, verdict = yield from send(guide, purchase, asked)
         fetched = Fetched(answer=answer, purchase=purchase, verdict=verdict)
         if verdict is not Verdict.ANEW:
@@ -110,8 +112,9 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
     return fetched
 
 
-def _always(_: Purchase) -> bool:
-    return True
+def is_in_the_open(purchase: Purchase) -> bool:
+    """Whether its bytes go to the page's own address; those of the others go under a seal."""
+    return purchase.received.dialect != "private"
 
 
 def obtain(
@@ -119,7 +122,7 @@ def obtain(
     request: Request,
     choices: tuple[Choice, ...],
     *,
-    is_repeatable: Callable[[Purchase], bool] = _always,
+    is_repeatable: Callable[[Purchase], bool],
 ) -> Flow[Purchase]:
     """A purchase that is written and ready to be sent: a new one, or the one left undecided.
 
@@ -249,11 +252,23 @@ class _Pay:
             return None
         if not isinstance(paid, Paid):
             return None
-        if received.dialect == "mpp":
-            credential = mpp.authorization(received, paid.payload)
-        else:
-            credential = ("PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k))
-            k = x402.key_of(received, paid.payload, k)
+        credential, envelope = ("", ""), b""
+        match received.dialect:
+            case "private":
+                envelope = enclose(
+                    purse,
+                    instrument,
+                    request,
+                    msgspec.structs.replace(rest, entropy=rest.entropy[-SEAL_BYTES:]),
+                    amount_micro=wish.price_micro,
+                    payload=paid.payload,
+                )
+                k = sealed.key_of(codec.canonical(paid.payload))
+            case "mpp":
+                credential = mpp.authorization(received, paid.payload)
+            case _:
+                credential = ("PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k))
+                k = x402.key_of(received, paid.payload, k)
         return Purchase(
             id=purchase_id,
             created_at_s=at.now_s,
@@ -272,6 +287,7 @@ class _Pay:
             payload_hash=codec.digest(paid.payload),
             paid=paid,
             opened_from=None if general is instrument else general,
+            envelope=envelope,
         )
 
 

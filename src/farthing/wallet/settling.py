@@ -35,6 +35,7 @@ from farthing.wallet.commands import (
     Settle,
     Wait,
 )
+from farthing.wallet.envelope import carrier, enclose, opened
 from farthing.wallet.errand import PAUSE_MS, SENDS_MAX, Flow, look
 from farthing.wire import mpp, published, receipts, x402_response
 from farthing.wire.offers import Receipt
@@ -82,11 +83,17 @@ Finding = Receipt | Literal["released", "absent", "unknown"]
 
 
 def send(guide: Guide, purchase: Purchase, request: Request) -> Flow[tuple[Sent, Verdict]]:
-    """Send `request` with the purchase's credential, and settle the purchase by the answer."""
-    paid = request.with_header(*purchase.credential)
+    """Send `request` with the purchase's credential, and settle the purchase by the answer.
+
+    Of a purchase in private its envelope is sent, and the answer is the one inside.
+    """
     answer: Sent = Failed(reason="not sent")
     for number in range(1, SENDS_MAX + 1):
-        answer = yield SendRequest(request=paid, leg="paid")
+        if purchase.envelope:
+            answer = yield from _send_sealed(guide, purchase, purchase.envelope, request.url)
+        else:
+            paid = request.with_header(*purchase.credential)
+            answer = yield SendRequest(request=paid, leg="paid")
         if isinstance(answer, Response):
             verdict = yield from _settle_by_answer(guide, purchase, answer)
             if verdict is not None:
@@ -94,6 +101,13 @@ def send(guide: Guide, purchase: Purchase, request: Request) -> Flow[tuple[Sent,
         if number < SENDS_MAX:
             yield Wait(delay_ms=_pause_ms(answer, number))
     return answer, (yield from look_up(guide, purchase))
+
+
+def _send_sealed(guide: Guide, purchase: Purchase, envelope: bytes, url: str) -> Flow[Sent]:
+    """What is in the answer to an envelope that was sealed with a purchase's instrument."""
+    answer: Sent = yield SendRequest(request=carrier(url, envelope), leg="private")
+    purse = guide.purse(purchase.scheme, purchase.broker_id)
+    return opened(purse, purchase.paid.spent, envelope, url, answer)
 
 
 def _pause_ms(answer: Sent, number: int) -> int:
@@ -267,17 +281,32 @@ def _look_back(guide: Guide, earlier: tuple[Purchase, ...]) -> Flow[bool]:
 
 def _enquire(guide: Guide, purchase: Purchase, *, sends_max: int = SENDS_MAX) -> Flow[Finding]:
     """What the vendor says of a purchase; moves nothing."""
-    purse = guide.purse(purchase.scheme, purchase.broker_id)
     for number in range(1, sends_max + 1):
-        at = yield from look()
-        answer: Sent = yield SendRequest(
-            request=outcome_request(purse, purchase, at.now_s), leg="outcome"
-        )
+        answer = yield from _ask_outcome(guide, purchase)
         if isinstance(answer, Response) and answer.status not in {409, 429, 503}:
             return _finding_in(answer)
         if number < sends_max:
             yield Wait(delay_ms=_pause_ms(answer, number))
     return "unknown"
+
+
+def _ask_outcome(guide: Guide, purchase: Purchase) -> Flow[Sent]:
+    """The outcome endpoint's answer, in private where it was bought so: it shows price and change.
+
+    A vendor that has shut its private endpoint since is asked in the open, so that nothing stays
+    undecided.
+    """
+    at = yield from look()
+    purse = guide.purse(purchase.scheme, purchase.broker_id)
+    asked = outcome_request(purse, purchase, at.now_s)
+    answer: Sent
+    if purchase.received.dialect == "private":
+        envelope = enclose(purse, purchase.paid.spent, asked, at)
+        answer = yield from _send_sealed(guide, purchase, envelope, asked.url)
+        if not isinstance(answer, Response) or _problem_of(answer).code != "private_unsupported":
+            return answer
+    answer = yield SendRequest(request=asked, leg="outcome")
+    return answer
 
 
 def _finding_in(answer: Response) -> Finding:

@@ -113,6 +113,7 @@ class Store:
             rest = msgspec.structs.replace(
                 made,
                 credential=("", ""),
+                envelope=b"",
                 received=msgspec.structs.replace(made.received, echo=None),
                 paid=msgspec.structs.replace(made.paid, payload=None),
             )

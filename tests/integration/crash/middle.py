@@ -85,6 +85,8 @@ class Middle:
         """One for each answer to come; None, and after its end, lets it through."""
         self.cut: list[Message] = []
         """The requests whose answers were cut."""
+        self.heard: list[tuple[Message, Message]] = []
+        """Every request with its whole answer, as somebody on the way sees them."""
         self._behind = behind
         self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -117,6 +119,7 @@ class Middle:
                 answer = hear(stream, bodiless=request.head.startswith(b"HEAD "))
                 if answer is None:
                     return
+                self.heard.append((request, answer))
                 cut = self.script.popleft() if self.script else None
                 if cut is not None:
                     self.cut.append(request)

@@ -14,13 +14,13 @@ from farthing.wallet.commands import Ask, AskMint, Refused
 from farthing.wallet.errand import give_back, load_float
 from farthing.wallet.flow import fetch, recover
 from farthing.wallet.settling import Verdict
-from tests.integration.wallet.test_conversations import (
+from tests.unit.wallet.farside import BROKER, VENDOR
+from tests.unit.wallet.gate_town import (
     PRICE_MICRO,
     STEPS_MAX,
     require_conserved,
     town,
 )
-from tests.unit.wallet.farside import BROKER, VENDOR
 from tests.unit.wallet.world import World, get
 
 FLOAT_MICRO = 5_000

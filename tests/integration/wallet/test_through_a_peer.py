@@ -18,9 +18,9 @@ from farthing.wallet.driver import OPERATION_PATHS, read_mint
 from farthing.wallet.errand import give_back, load_float
 from farthing.wallet.flow import fetch, recover
 from farthing.wallet.settling import Verdict
-from tests.integration.wallet.test_conversations import LICENCE, PRICE_MICRO, STEPS_MAX, GateSite
 from tests.kit.brokers import ALICE_MICRO, NORTH, SOUTH, Brokers
 from tests.unit.wallet.farside import VENDOR
+from tests.unit.wallet.gate_town import LICENCE, PRICE_MICRO, STEPS_MAX, GateSite
 from tests.unit.wallet.world import World, get
 
 FLOAT_MICRO = 5_000

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +48,8 @@ class World:
         self.site: Any = site or Site(self.now_s)
         self.bank: Any = bank or Bank(self.now_s)
         self.schemes: dict[str, Scheme] = {"millicent": MILLICENT}
+        self.flow: Callable[[Guide, Request], Flow[Fetched]] = fetch
+        """How pages are bought."""
         self.said: list[str] = []
         """Names of the commands that the flow gave, in order."""
         self.approves: bool | None = None
@@ -130,7 +133,7 @@ class World:
         return drive(flow, self.answer)
 
     def fetch(self, path: str = "/a", *, method: str = "GET", body: bytes = b"") -> Fetched:
-        fetched = self.run(fetch(self.guide(), get(path, method=method, body=body)))
+        fetched = self.run(self.flow(self.guide(), get(path, method=method, body=body)))
         if fetched.purchase is not None and fetched.verdict is Verdict.DONE:
             self.store.deliver(fetched.purchase)
         return fetched

@@ -1,0 +1,84 @@
+"""One page for a payer: fetched into a file, and what was paid for it."""
+
+from functools import partial
+from typing import IO
+
+import httpx
+import msgspec
+
+from farthing import codec
+from farthing.errors import BadRequest, Unavailable
+from farthing.wallet.commands import Request, Response
+from farthing.wallet.driver import Driver, drive
+from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.line import Line
+from farthing.wallet.private import fetch_private
+from farthing.wallet.reply import checking
+from farthing.wallet.settling import Verdict, is_delivered
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What `get` brought."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    paid_micro: int
+    currency: str
+    scheme: str
+    """Empty where nothing was paid."""
+    payment_bytes: int
+    """Size of the scheme's own payload, 0 where nothing was paid."""
+    purchase_id: str
+
+
+def in_the_open(driver: Driver, client: httpx.Client, request: Request, out: IO[bytes]) -> Page:
+    """The page into `out`, paid for if that is what it takes; refusals as of `fetch`.
+
+    A page that breaks off is fetched again with the same payment; `out` must be seekable.
+    `Forged` for a page that was altered on its way; `Unavailable` where the site does not answer.
+    """
+    with driver.session() as session, Line(client, session) as line:
+        fetched = drive(fetch(driver.guide, request), line.answer)
+        made = fetched.purchase
+        paid = made is not None and fetched.verdict is Verdict.DONE
+        check = partial(checking, driver.guide, made) if made and paid else None
+        response = line.read(out, check)
+        if made is not None and is_delivered(fetched.verdict, response.status_code):
+            session.deliver(made)
+    return _page(fetched, response.status_code, tuple(response.headers.multi_items()))
+
+
+def in_private(driver: Driver, request: Request, out: IO[bytes]) -> Page:
+    """The page into `out`, bought under a seal; refusals as of `fetch_private`."""
+    try:
+        url = str(httpx.URL(request.url))  # as it goes over a line: escaped, the host in ASCII
+    except httpx.InvalidURL:
+        raise BadRequest(
+            "url_malformed", "write an address as in https://news.example/page"
+        ) from None
+    request = msgspec.structs.replace(request, url=url)
+    with driver.session() as session:
+        fetched = drive(fetch_private(driver.guide, request), session.answer)
+        answer = fetched.answer
+        if not isinstance(answer, Response):
+            raise Unavailable(
+                "site_unreachable", "the site does not answer; nothing is lost, try again"
+            )
+        out.write(answer.body)
+        if fetched.purchase is not None and is_delivered(fetched.verdict, answer.status):
+            session.deliver(fetched.purchase)
+    return _page(fetched, answer.status, answer.headers)
+
+
+def _page(fetched: Fetched, status: int, headers: tuple[tuple[str, str], ...]) -> Page:
+    made = fetched.purchase
+    paid = made is not None and fetched.verdict is Verdict.DONE
+    return Page(
+        status=status,
+        headers=headers,
+        paid_micro=made.price_micro if made is not None and paid else 0,
+        currency=made.currency if made is not None else "",
+        scheme=made.scheme if made is not None and paid else "",
+        payment_bytes=len(codec.canonical(made.paid.payload)) if made is not None else 0,
+        purchase_id=made.id if made is not None else "",
+    )
