@@ -15,7 +15,7 @@ import httpx
 from farthing.broker.app import Broker, asgi_app
 from farthing.broker.audit import Report, audit
 from farthing.broker.courier import HttpCourier
-from farthing.broker.journal import balance
+from farthing.broker.journal import balance, balances
 from farthing.schemes.contract import Asked, Instrument, Need, Setting
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.purse import MillicentPurse
@@ -40,10 +40,15 @@ class Wire(httpx.AsyncBaseTransport):
         self.faults: list[str] = []
         self.keys: list[str] = []
         """Idempotency keys that the south has seen."""
+        self.dead, self.read = asyncio.Event(), asyncio.Event()
+        """Set by the test, and by the wire: see "down late" and "reply late"."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         fault = self.faults.pop(0) if self.faults and request.method == "POST" else ""
         if fault == "down":
+            raise httpx.ConnectError("nobody is there", request=request)
+        if fault == "down late":  # found dead only when another message has been read
+            await self.read.wait()
             raise httpx.ConnectError("nobody is there", request=request)
         if fault == "lost":
             raise httpx.ReadTimeout("no answer", request=request)
@@ -53,6 +58,10 @@ class Wire(httpx.AsyncBaseTransport):
         if request.method == "POST":
             self.keys.append(request.headers["idempotency-key"])
         answer = await self.inner.handle_async_request(request)
+        if fault == "reply late":
+            self.read.set()
+            await self.dead.wait()
+            return answer
         if fault == "reply lost":
             raise httpx.ReadTimeout("no answer", request=request)
         if fault == "died after":
@@ -196,8 +205,8 @@ class Brokers:
         for report in self.audits():
             assert report.findings == []
             assert report.ledger_sum_micro == 0
-        north, _ = self.audits()
-        held = [name for name in north.balances if name.startswith("liability/hold/")]
+        names = self.north.engine.books.committer.read(balances)
+        held = [name for name in names if name.startswith("liability/hold/")]
         assert bool(held) is holding
         if not holding:
             spent_micro = DEPOSIT_MICRO - self.at(SOUTH, "liability/payer/broker-north")

@@ -183,7 +183,8 @@ class Broker:
             failing.callback(committer.close)
             settings = committer.read(store.settings)
             _require_ours(settings, ring, committer)
-            committer.do_now(store.complete)
+            if not committer.read(store.is_complete):
+                committer.do_now(store.complete)
             failing.pop_all()
         identity = Identity(
             broker_id=settings["broker_id"], currency=settings["currency"], url=settings["url"]

@@ -241,8 +241,6 @@ class Errands:
         except (Undecided, Unknown):
             raise _not_yet(errand) from None
         except Refusal as refusal:
-            if _is_unread(refusal) and errand.tries != 1:
-                raise _not_yet(errand) from None
             return _as_ours(refusal, errand.peer, books.identity.broker_id)
 
 

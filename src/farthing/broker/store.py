@@ -125,6 +125,12 @@ def found(connection: apsw.Connection, settings: dict[str, str], token_hash: byt
     add_token(connection, token_hash, OPERATOR, ("admin",))
 
 
+def is_complete(connection: apsw.Connection) -> bool:
+    """Whether this file has the tables that were added last."""
+    added = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'errands'").fetchone()
+    return added is not None
+
+
 def complete(connection: apsw.Connection) -> None:
     """Make the tables that were added after this file was founded."""
     connection.execute(SCHEMA)

@@ -1,10 +1,12 @@
 """A broker that buys a foreign vendor's scrip of another broker and sells it on: real brokers."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from farthing.broker import errands
+from farthing.broker.people import hash_of
 from farthing.schemes.contract import Accepted, Instrument, Need
 from tests.kit.brokers import (
     ALICE_MICRO,
@@ -133,6 +135,37 @@ def test_an_order_that_may_have_been_read_is_not_undone_by_a_dead_line(tmp_path:
     with_brokers(tmp_path, talk)
 
 
+def test_a_line_found_dead_undoes_nothing_that_another_message_has_bought(tmp_path: Path) -> None:
+    async def talk(brokers: Brokers) -> None:
+        wire, asked = brokers.wire, brokers.order()
+        wire.faults = ["down late", "reply late"]
+        first = asyncio.create_task(brokers.ask(asked, "k"))
+        while wire.faults == ["down late", "reply late"]:
+            await asyncio.sleep(0.001)
+        second = asyncio.create_task(brokers.ask(asked, "k"))
+        assert (await first).json()["code"] == "peer_undecided"
+        wire.dead.set()
+        assert (await second).is_success
+        assert alice_has(brokers) == ALICE_MICRO - 2_000
+
+    with_brokers(tmp_path, talk)
+
+
+def test_a_token_lost_on_the_way_undoes_nothing_that_may_have_been_bought(tmp_path: Path) -> None:
+    async def talk(brokers: Brokers) -> None:
+        brokers.wire.faults = ["reply lost"]
+        asked = brokers.order()
+        assert (await brokers.ask(asked, "k")).status_code == 503
+        token = hash_of(brokers.tokens[f"{SOUTH} broker-north"])
+        _move_token(brokers, token, bytes(32))
+        assert (await brokers.ask(asked, "k")).json()["code"] == "peer_undecided"
+        brokers.require_sound(holding=True)
+        _move_token(brokers, bytes(32), token)
+        assert (await brokers.ask(asked, "k")).is_success
+
+    with_brokers(tmp_path, talk)
+
+
 def test_a_refusal_of_the_peer_is_told_and_changes_nothing(tmp_path: Path) -> None:
     async def talk(brokers: Brokers) -> None:
         before = brokers.audits()[0].balances
@@ -155,10 +188,17 @@ def test_a_refusal_of_the_peer_is_told_and_changes_nothing(tmp_path: Path) -> No
     with_brokers(tmp_path, talk)
 
 
+def _move_token(brokers: Brokers, before: bytes, after: bytes) -> None:
+    """The south takes another token from now on."""
+    brokers.south.engine.books.committer.do_now(
+        lambda db: db.execute("UPDATE tokens SET hash = ? WHERE hash = ?", (after, before))
+    )
+
+
 def test_a_token_that_the_peer_does_not_take_is_our_fault(tmp_path: Path) -> None:
     async def talk(brokers: Brokers) -> None:
-        tokens = "UPDATE tokens SET hash = zeroblob(32) || hash WHERE party = 'broker-north'"
-        brokers.south.engine.books.committer.do_now(lambda db: db.execute(tokens).fetchall())
+        token = hash_of(brokers.tokens[f"{SOUTH} broker-north"])
+        _move_token(brokers, token, bytes(32))
         answer = await brokers.ask(brokers.order(), "k")
         assert answer.json()["code"] == "peer_denies_us"
         assert (answer.json()["refusal"], answer.json()["fault"]) == ("PeerFailed", "broker")

@@ -66,3 +66,12 @@ def test_settings_are_written_once_with_the_operators_token() -> None:
     assert store.find_caller(db, b"h" * 32).party == store.OPERATOR
     with pytest.raises(apsw.ConstraintError):
         store.found(db, {"currency": "usd"}, b"i" * 32)
+
+
+def test_a_file_from_before_there_were_peers_gets_their_tables() -> None:
+    db = connection()
+    assert store.is_complete(db)
+    db.execute("DROP TABLE errands; DROP TABLE peers")
+    assert not store.is_complete(db)
+    store.complete(db)
+    assert store.is_complete(db)
