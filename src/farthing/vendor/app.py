@@ -229,6 +229,12 @@ class Vendor:
         answer: Answer | None = None
         try:
             scope = self._peers.seen(scope)
+            prices = self.price_file.prices
+            visit = prices.cors.visit(scope, prices) if prices.cors is not None else None
+            if visit is not None and visit.preflight is not None:
+                await send_answer(send, visit.preflight, method="OPTIONS")
+                return
+            send = visit.around(send) if visit is not None else send
             if scope["path"] == published.PRIVATE_PATH and scope["method"] == "POST":
                 require_private(request_of(scope))
                 opened = self.private.open(

@@ -18,6 +18,7 @@ from farthing.errors import Misconfigured, OutOfRange, Refusal
 from farthing.marks import Moment
 from farthing.money import PAYMENT_MICRO_MAX, parse_amount, require_micro
 from farthing.schemes.contract import Json
+from farthing.vendor.cors import Cors
 from farthing.wire import paths
 from farthing.wire.published import ROUTES_MAX
 from farthing.wire.shapes import DESCRIPTION_BYTES_MAX, EXTERNAL_ID_BYTES_MAX
@@ -63,6 +64,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     accept: tuple[str, ...] = ("millicent",)
     free: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may pay here by script; `*` for all."""
     route: tuple[Route, ...] = ()
 
 
@@ -170,6 +173,7 @@ class Prices:
         self.currency = currency
         self.options: Options = options or {}
         self.free = file.free
+        self.cors = _cors(file.cors_origins, spot)
         self._free = tuple(_free(path, spot) for path in file.free)
         routes = [
             _priced(route, file.accept, index, currency=currency, known=known, spot=spot)
@@ -183,6 +187,14 @@ class Prices:
     def _find(self, method: str, path: str) -> Priced | None:
         """The priced route of a request, None where it is free. `path` without the query."""
         return paths.find(self._free, self.routes, method, path)
+
+
+def _cors(origins: tuple[str, ...], spot: Spot) -> Cors | None:
+    """None where no origin is named, as nearly everywhere."""
+    try:
+        return Cors(origins) if origins else None
+    except Misconfigured as wrong:
+        raise spot.in_file(wrong.code, "cors_origins", wrong.detail) from None
 
 
 def _free(path: str, spot: Spot) -> re.Pattern[str]:

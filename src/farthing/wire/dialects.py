@@ -138,7 +138,6 @@ def refusal(
     `headers` are the request's; `tender` may be None where the row is another. `network`, else that
     of the offers, is told to the payer of an x402 payment.
     """
-    with_cors = header(headers, b"origin") is not None
     in_x402 = header(headers, b"payment-signature") is not None
     if tender is not None and row_of(wrong, value_moved=value_moved).status == 402:
         added, body = problems.payment_required(
@@ -149,13 +148,12 @@ def refusal(
             accept_payment=header(headers, b"accept-payment"),
             use_header=_has_login(headers),
             of_payment=in_x402,
-            with_cors=with_cors,
         )
         return 402, added, body
     if tender is not None:
         network = network or ids.network(tender.offers[0].broker_id)
     told = network if in_x402 else ""
-    return problems.problem(wrong, value_moved=value_moved, network=told, with_cors=with_cors)
+    return problems.problem(wrong, value_moved=value_moved, network=told)
 
 
 def receipt_headers(receipt: Receipt, dialect: Dialect) -> Headers:

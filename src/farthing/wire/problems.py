@@ -16,9 +16,6 @@ from farthing.wire.offers import OFFERS_MAX, Tender
 REGISTRY_PROBLEMS = "https://paymentauth.org/problems/"
 PROJECT_PROBLEMS = "https://farthing.example/problems/"
 OFFER_HEADERS_BYTES_MAX = 7 * 1024  # proxies buffer 4 to 8 KiB of an answer's head by default
-EXPOSED = (
-    b"PAYMENT-REQUIRED, PAYMENT-RESPONSE, WWW-Authenticate, Payment-Receipt, X-Cashu, Retry-After"
-)
 _OWN = "own/"
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -43,14 +40,12 @@ def problem(
     challenge_id: str = "",
     reference: str = "",
     network: str = "",
-    with_cors: bool = False,
 ) -> tuple[int, Headers, bytes]:
     """Status, raw headers and body of a refusal.
 
     `value_moved` as in `errors.row_of`. `network` is that of a refused x402 payment, whose payer
     is also told by `PAYMENT-RESPONSE`; `reference`, or the fact of that name, is the transaction
-    that is pending, if any. `with_cors` where the request had an `Origin`. A 402 needs offers: see
-    `payment_required`.
+    that is pending, if any. A 402 needs offers: see `payment_required`.
     """
     row = row_of(refusal, value_moved=value_moved)
     reference = reference or str(refusal.facts.get("reference", ""))
@@ -62,8 +57,6 @@ def problem(
             refusal, network=network, transaction=reference, value_moved=value_moved
         )
         headers.append((b"payment-response", told.encode()))
-    if with_cors:
-        headers.append((b"access-control-expose-headers", EXPOSED))
     form = _Problem(
         type=_type(row),
         title=_title(row),
@@ -99,7 +92,6 @@ def payment_required(
     accept_payment: str | None = None,
     use_header: bool = False,
     of_payment: bool = False,
-    with_cors: bool = False,
 ) -> tuple[Headers, bytes]:
     """Headers and body of a 402: every offer, in both dialects, and why it is asked.
 
@@ -116,7 +108,6 @@ def payment_required(
         refusal,
         challenge_id=mpp.challenge_id(challenges[0]),
         network=ids.network(offers[0].broker_id) if of_payment else "",
-        with_cors=with_cors,
     )
     assert status == 402, "offers go out with a 402 only"
     return (*added, *headers), body

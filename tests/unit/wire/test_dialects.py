@@ -113,7 +113,7 @@ def test_a_refusal_without_offers_is_a_problem_whatever_its_row() -> None:
     shop = Shop()
     status, headers, body = dialects.refusal(
         Expired("challenge_expired"),
-        headers=[(b"payment-signature", b"x"), (b"origin", b"https://a.example")],
+        headers=[(b"payment-signature", b"x")],
         tender=None,
         key=shop.ring.current("farthing/wire/challenge/1"),
         nonce=bytes(8),
@@ -123,7 +123,6 @@ def test_a_refusal_without_offers_is_a_problem_whatever_its_row() -> None:
     assert status == 403
     names = [name for name, _ in headers]
     assert b"payment-response" in names
-    assert b"access-control-expose-headers" in names
     assert msgspec.json.decode(body)["code"] == "challenge_expired"
 
 

@@ -139,17 +139,6 @@ def test_pending_transaction_may_come_as_a_fact_of_the_refusal() -> None:
     assert x402_response.read_response(told).transaction == json.loads(body)["reference"] == "pw:1"
 
 
-def test_scripts_may_read_the_headers_where_the_request_had_an_origin() -> None:
-    exposed = b"access-control-expose-headers"
-    assert exposed not in dict(problems.problem(UNPAID)[1])
-    assert dict(problems.problem(UNPAID, with_cors=True)[1])[exposed] == (
-        b"PAYMENT-REQUIRED, PAYMENT-RESPONSE, WWW-Authenticate, Payment-Receipt, X-Cashu, "
-        b"Retry-After"
-    )
-    headers, _ = required(with_cors=True)
-    assert len(values(headers, exposed)) == 1
-
-
 # --- 402 ----------------------------------------------------------------------------------------
 
 
