@@ -97,6 +97,9 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
             for row in rows
         ],
     )
+    for scheme, options in vendor.price_file.prices.options.items():
+        for name, value in options.items():
+            output.say(f"{scheme}: {name} is {value}")
 
 
 @app.command()

@@ -24,6 +24,7 @@ from tests.integration.crash.sizes import size
 
 PAUSE_S = 0.1  # after a failure, before the same page is asked for again
 AT_ONCE = 8
+PRIVATE_EVERY = 3  # of the pages of who has MilliCent, the first of so many is bought in private
 TIMEOUT_S = 10.0
 
 
@@ -65,11 +66,11 @@ def url_of(gate: str, folder: Path, number: int) -> str:
     return f"{gate}/{area}/{number % PAGES}.html?{folder.name}={number}"
 
 
-def buy(wallet: Wallet, diary: Diary, url: str, number: int) -> bool:
+def buy(wallet: Wallet, diary: Diary, url: str, number: int, *, private: bool) -> bool:
     """One page, or word of what went wrong."""
     out = io.BytesIO()
     try:
-        page = wallet.get(url, out)
+        page = wallet.get(url, out, private=private)
     except Refusal as refusal:
         diary.failed(f"{type(refusal).__name__} {refusal.code}")
         return False
@@ -79,11 +80,12 @@ def buy(wallet: Wallet, diary: Diary, url: str, number: int) -> bool:
     return diary.got(number, page.headers, out.getvalue())
 
 
-def buy_in_turn(wallet: Wallet, folder: Path, gate: str, stop: Path) -> None:
+def buy_in_turn(wallet: Wallet, folder: Path, gate: str, stop: Path, names: list[str]) -> None:
     diary = Diary(folder)
     number = diary.count("progress")
     while not stop.exists():
-        if buy(wallet, diary, url_of(gate, folder, number), number):
+        private = "millicent" in names and number % PRIVATE_EVERY == 0
+        if buy(wallet, diary, url_of(gate, folder, number), number, private=private):
             number += 1
             time.sleep(size().pause_s)
         else:
@@ -129,7 +131,7 @@ def main() -> None:
         if at_once:
             asyncio.run(buy_eight(wallet, folder, gate, stop))
         else:
-            buy_in_turn(wallet, folder, gate, stop)
+            buy_in_turn(wallet, folder, gate, stop, names)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from farthing.cli import vendor
 from farthing.errors import Misconfigured, Unavailable
+from tests.kit.folder import PRICES, Folder
 
 RUNNER = CliRunner()
 
@@ -27,3 +28,10 @@ def test_init_without_a_broker_leaves_no_half_made_vendor(tmp_path: Path) -> Non
     done = RUNNER.invoke(vendor.app, [*command, "--data", str(data)])
     assert isinstance(done.exception, Unavailable)
     assert not (data / "vendor.json").exists()
+
+
+def test_prices_shows_what_was_set_for_a_scheme(tmp_path: Path) -> None:
+    Folder(tmp_path, prices=PRICES + '[millicent]\nprotocol = "private"\nrenew_fee_e4 = 50\n')
+    done = RUNNER.invoke(vendor.app, ["prices", "--data", str(tmp_path)])
+    assert "/sold/**" in done.stdout
+    assert done.stdout.endswith("millicent: protocol is private\nmillicent: renew_fee_e4 is 50\n")

@@ -88,12 +88,12 @@ def test_no_flipped_bit_of_an_envelope_opens_and_all_are_refused_alike(
 ) -> None:
     raw = shop.envelopes[buyer.pay("private").header[1]].raw
     refused = set()
-    for part in (raw[:120], raw[-40:]):
-        start = raw.index(part)
-        for flipped in bit_flips(part):
-            with pytest.raises(BadRequest) as wrong:
-                shop.private.open(raw[:start] + flipped + raw[start + len(part) :])
-            refused.add((wrong.value.code, wrong.value.detail, str(wrong.value.facts)))
+    for number, flipped in enumerate(bit_flips(raw)):
+        if 120 * 8 < number < (len(raw) - 40) * 8 and number % 61:  # what is the same all along
+            continue
+        with pytest.raises(BadRequest) as wrong:
+            shop.private.open(flipped)
+        refused.add((wrong.value.code, wrong.value.detail, str(wrong.value.facts)))
     assert refused == {("envelope_refused", "this does not open", "{}")}
 
 
