@@ -14,6 +14,7 @@ from farthing.errors import (
     Overlimit,
     Refusal,
     Replayed,
+    Unavailable,
     Underpaid,
     WrongVendor,
 )
@@ -25,6 +26,7 @@ from tests.kit.payword import Hand, Scene
 REFUSED = (
     Malformed, Forged, WrongVendor, Expired, NotYetValid, OutOfRange, Overlimit, Closed, Underpaid,
     Replayed,
+    Unavailable,  # a key that the gate does not have, which it asks the broker for
 )  # fmt: skip  # - classes that a changed payment may meet; Unfit is Malformed, a jump OutOfRange
 
 

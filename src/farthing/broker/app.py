@@ -230,7 +230,7 @@ class Broker:
                     "purpose": purpose,
                 }
                 for purpose in SIGNING
-                for key in self.ring.live(purpose)
+                for key in self.ring.known(purpose)
             ],
             "url": identity.url,
         }

@@ -212,7 +212,7 @@ def rotate(
     name: Annotated[str, typer.Argument(help="A key's purpose, as `keys` prints it.")],
     data: Data = Path("broker"),
 ) -> None:
-    """Make a new signing key; what the old one signed stays good. Restart the broker after it.
+    """Make a new signing key; what the old one signed stays good.
 
     Example: farthing broker rotate farthing/payword/certificate/1
     """
@@ -223,7 +223,7 @@ def rotate(
         key = broker.ring.rotate(name, secrets.token_bytes(32))
     finally:
         broker.close()
-    output.say(f"{name}: the key is now {key.id}")
+    output.say(f"{name}: the key is now {key.id}; a running broker signs with it within a second")
 
 
 @app.command()

@@ -99,6 +99,8 @@ class KeyRing:
         """Use `KeyRing.create` or `KeyRing.open`."""
         self._path = path
         self._sealing_key = sealing_key
+        self.missed: set[str] = set()
+        """Purposes of keys that were asked for and are not here; whoever looks after it clears."""
         self._adopt(sealed, stamp)
 
     @classmethod
@@ -150,7 +152,15 @@ class KeyRing:
     def find(self, purpose: str, key_id: str) -> Key | None:
         """The key of `purpose` with this id; None if it is absent or revoked."""
         entry = self._by_name.get((purpose, key_id))
-        return None if entry is None or entry.revoked else entry.key
+        if entry is None:
+            self.missed.add(purpose)
+            return None
+        return None if entry.revoked else entry.key
+
+    def known(self, purpose: str) -> Sequence[Key]:
+        """Every key of `purpose` that may still verify, newest first."""
+        entries = [e for e in self._entries if e.key.purpose == purpose and not e.revoked]
+        return [entry.key for entry in reversed(entries)]
 
     def is_revoked(self, purpose: str, key_id: str) -> bool:
         """Whether this key was here and has been revoked."""

@@ -48,6 +48,8 @@ from farthing.wire import published, sealed
 
 CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
 LISTS_EVERY_S = 60  # how often it asks for keys and revocations
+BROKER_KEYS = frozenset(key for one in registry.all_schemes() for key in one.mint.signing)
+LISTS_PAUSE_S = 2  # and at most this often, whatever payers send
 FORGET_EVERY_S = 60  # how often it forgets
 FORGET_COUNT = 1_000  # of each kind in one transaction: some milliseconds of the writer
 FORGET_ROUNDS_MAX = 20  # in one go: 20,000 payments a minute are more than a gate takes
@@ -98,6 +100,7 @@ class Vendor:
         self._answers: dict[int, int] = {}
         self._folder = data
         self._due = asyncio.Event()
+        self._outdated = asyncio.Event()
 
     def _opened(self, options: Options) -> tuple[Gate, Doors, Private]:
         """A gate and its doors under these options; `Misconfigured`. What is under way goes on."""
@@ -117,15 +120,17 @@ class Vendor:
         if at - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = at
+        has_new_keys = False
         try:
-            self.ring.refresh()
+            has_new_keys = self.ring.refresh()
         except Refusal as wrong:  # the old keys go on until the file is in order
             _log.error("keys left as they were: %s", wrong)
         found = self.price_file.refresh()
         if found == "refused" and self.price_file.trouble is not None:
             _log.error("prices left as they were: %s", self.price_file.trouble.detail)
         options = self.price_file.prices.options
-        if found == "new" and options != self.gate.setting.options:
+        # Tills keep what they derive from keys: with other keys they begin anew.
+        if has_new_keys or (found == "new" and options != self.gate.setting.options):
             self.gate, self.doors, self.private = self._opened(options)
 
     async def clear(self, *, again: bool = False) -> list[clearing.Cleared]:
@@ -170,13 +175,16 @@ class Vendor:
         return count
 
     async def _keep_fetching(self) -> None:
-        """The lists at once and then each minute; a broker that is away is asked again."""
+        """The lists at once, then each minute, and when a payment names a key that is not here."""
         while True:
             try:
                 await self.fetch_lists()
             except Refusal as wrong:
                 _log.warning("the broker's lists wait: %s", wrong)
-            await asyncio.sleep(LISTS_EVERY_S)
+            await asyncio.sleep(LISTS_PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._outdated.wait(), LISTS_EVERY_S - LISTS_PAUSE_S)
+            self._outdated.clear()
 
     async def _keep_clearing(self) -> None:
         """Sweep when a claim is due at once, else each minute; more seldom while refused."""
@@ -265,6 +273,14 @@ class Vendor:
             request = msgspec.structs.replace(request, body_digest=digest)
         walk = self.gate.serve(request, priced)
         await Serving(app, scope, receive, send).run(self.exchange(walk))
+        if self.ring.missed:
+            self._miss_keys()
+
+    def _miss_keys(self) -> None:
+        """A payment named a key that is not here: where the broker makes such, ask it for news."""
+        if self.ring.missed & BROKER_KEYS:
+            self._outdated.set()
+        self.ring.missed.clear()
 
     async def _serve_opened(
         self, opened: Opened, app: AsgiApp, scope: Scope, receive: Receive, send: Send

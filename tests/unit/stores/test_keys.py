@@ -282,3 +282,29 @@ def test_an_older_or_another_ring_in_its_place_is_refused_and_the_keys_in_use_st
     path.write_bytes(newer)
     ring.refresh()
     assert ring.is_revoked("challenge", key.id)
+
+
+def test_a_ring_tells_which_keys_were_asked_for_in_vain(path: Path) -> None:
+    ring = KeyRing.create(path)
+    key = make_signing_key("receipt", entropy(1))
+    ring.add(key)
+    assert ring.find("receipt", key.id) is not None
+    assert ring.missed == set()
+    ring.find("receipt", "another")
+    ring.find("challenge", "1")
+    assert ring.missed == {"receipt", "challenge"}
+    ring.missed.clear()
+    ring.revoke("receipt", key.id)
+    assert ring.find("receipt", key.id) is None
+    assert ring.missed == set(), "it is not missing, it is revoked"
+
+
+def test_every_key_that_may_still_verify_is_known_newest_first(path: Path) -> None:
+    ring = KeyRing.create(path)
+    keys = [make_signing_key("receipt", entropy(n)) for n in range(1, 5)]
+    for key in keys:
+        ring.add(key)
+    ring.revoke("receipt", keys[1].id)
+    assert [key.id for key in ring.known("receipt")] == [keys[n].id for n in (3, 2, 0)]
+    assert len(ring.live("receipt")) == 2
+    assert ring.known("none") == []

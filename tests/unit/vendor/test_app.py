@@ -1,5 +1,6 @@
 """One vendor's process: its doors, free and sold paths, whom it trusts, its prices."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -7,6 +8,8 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Misconfigured
+from farthing.schemes.mac.millicent.scrip import PAYER_RANGE
+from farthing.stores.keys import KeyRing
 from farthing.vendor import app as apps
 from farthing.vendor.app import Vendor
 from farthing.vendor.endpoints import BODY_BYTES_MAX
@@ -292,3 +295,21 @@ def test_new_options_come_into_force_without_a_restart(
 
     with_site(folder, talk)
     assert folder.earned_micro() == 3 * PRICE_MICRO
+
+
+def test_a_payer_range_that_is_revoked_is_refused_within_a_second(folder: Folder) -> None:
+    """Tills keep what they derive from a range, and forget it when the ring has changed."""
+    payers = folder.key(PAYER_RANGE)
+
+    async def talk(site: Site) -> None:
+        async with site.client() as opened:
+            for _ in range(2):
+                assert (await site.buy(opened)).text == "the page"
+            KeyRing.open(folder.path / "ring").revoke(PAYER_RANGE, payers.id)
+            await asyncio.sleep(apps.LOOK_EVERY_S)
+            refused = await site.buy(opened)
+        assert refused.status_code == 402
+        assert refused.json()["code"] == "payer_range_unknown"
+
+    with_site(folder, talk)
+    assert folder.earned_micro() == 2 * PRICE_MICRO

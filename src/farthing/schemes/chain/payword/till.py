@@ -16,6 +16,7 @@ from farthing.errors import (
     OutOfRange,
     Refusal,
     Revoked,
+    Unavailable,
     Underpaid,
     Unfit,
     WrongVendor,
@@ -24,6 +25,7 @@ from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.counters import Kept, pack, require_step
 from farthing.schemes.chain.payword.commitment import (
+    CERTIFICATE_KEY,
     CHAINS_MAX,
     DAY_S,
     DISPUTE_S,
@@ -185,6 +187,10 @@ class PaywordTill(Till):
             raise WrongVendor("commitment_for_another_vendor", "commit to this vendor")
         require_vouched(commitment, self.setting.broker_id, self.setting.currency)
         require_day(commitment, at.now_s)
+        if self.setting.ring.find(CERTIFICATE_KEY, commitment.certificate.key_id) is None:
+            raise Unavailable(
+                "certificate_key_unknown", "the broker's keys are asked for; try again"
+            )
         verify_certificate(commitment.certificate, self.setting.ring, at.now_s)
         verify_commitment(commitment)
         key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
