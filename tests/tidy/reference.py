@@ -108,6 +108,7 @@ def traits(scheme: Scheme) -> list[str]:
         ("source", found.source),
         ("issuer", found.issuer),
         ("the payer is billed after spending", "yes" if found.credit else "no"),
+        ("a broker sells what another one issues", "yes" if found.resold else "no"),
         ("needs a list of revocations", "yes" if found.needs_list else "no"),
         ("latest safe moment of clearing", f"`{found.latest}`"),
         ("moments of clearing", ", ".join(f"`{moment}`" for moment in found.moments)),

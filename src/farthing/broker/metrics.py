@@ -54,6 +54,11 @@ class _Books:
             "SELECT count(*) FROM reservations WHERE state = 'reserved'",
         )
         yield self._one(
+            "errands_open",
+            "Messages that other brokers have not answered.",
+            "SELECT count(*) FROM errands",
+        )
+        yield self._one(
             "overdue_seconds",
             "How long the oldest thing that time does has been due.",
             f"SELECT max(0, {self._now_s:d} - min(at_s)) FROM due",  # noqa: S608 - a number

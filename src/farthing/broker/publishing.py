@@ -37,11 +37,13 @@ def document(report: Report, *, broker_id: str, currency: str, now_s: int, day: 
         raise Misconfigured(
             "books_do_not_add_up", f"run farthing broker audit: {report.findings[0]}"
         )
-    bank_micro = owed_micro = 0
+    bank_micro = owed_micro = peers_micro = 0
     for name, micro in report.balances.items():
         kind = name.partition("/")[0]
         if name.startswith("asset/bank/"):
             bank_micro += micro
+        elif name.startswith(accounts.peer("")):
+            peers_micro += micro
         elif kind == "liability":
             owed_micro += micro
     return {
@@ -58,6 +60,7 @@ def document(report: Report, *, broker_id: str, currency: str, now_s: int, day: 
             if name.startswith((accounts.credit(""), accounts.receivable("")))
         ),
         "owedMicro": owed_micro,
+        "peersMicro": peers_micro,
         "schemes": {name: msgspec.to_builtins(one) for name, one in report.schemes.items()},
     }
 

@@ -30,6 +30,7 @@ def test_figures_are_those_of_the_books_and_name_no_account(tmp_path: Path) -> N
         assert found['farthing_broker_answers_total{route="/settle",status="200"}'] == 3
         assert found["farthing_broker_entries"] == 3
         assert found["farthing_broker_reservations_open"] == 0
+        assert found["farthing_broker_errands_open"] == 0
         assert found["farthing_broker_published_seconds"] == 0
         desk.now_s += 5_000
         late = figures(metrics.page(desk.books, counts))

@@ -13,6 +13,7 @@ from farthing.broker.app import Broker
 from farthing.broker.audit import audit
 from farthing.crypto import signing
 from farthing.errors import Misconfigured
+from tests.kit.brokers import ALICE_MICRO, NORTH, Brokers, with_brokers
 from tests.unit.broker.desk import Desk, with_desk
 from tests.unit.broker.test_app import make
 
@@ -21,6 +22,18 @@ def of(desk: Desk, day: str = "2026-11-21") -> Any:
     return publishing.document(
         desk.audit(), broker_id="b", currency="eur", now_s=desk.now_s, day=day
     )
+
+
+def test_what_stands_between_brokers_is_published_too(tmp_path: Path) -> None:
+    async def talk(brokers: Brokers) -> None:
+        await brokers.buy(2_000)
+        found = publishing.document(
+            brokers.audits()[0], broker_id=NORTH, currency="eur", now_s=1, day="2026-11-21"
+        )
+        assert (found["bankMicro"], found["owedMicro"]) == (ALICE_MICRO, ALICE_MICRO - 2_000)
+        assert found["bankMicro"] + found["peersMicro"] == found["owedMicro"]
+
+    with_brokers(tmp_path, talk)
 
 
 def test_what_is_published_is_what_the_books_add_up_to(tmp_path: Path) -> None:

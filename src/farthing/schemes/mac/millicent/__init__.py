@@ -5,6 +5,7 @@
 - `scrip.py`: the fields, their certificate and the keys. `till.py`: the vendor's checks and change.
 - `private.py`: protocol B, which hides request and answer. The others: A in clear, C signed.
 - `mint.py`: the broker mints under a vendor's licence and pays claims. `purse.py`: the wallet.
+- `own_scrip.py`: the broker's scrip, which buys others'. `abroad.py`: scrip of another broker.
 - Departures: keyed BLAKE2b for MD5; the payer carries the vendor's burn receipt at a cash-out;
   receipts are MACed, so altered change is noticed; value is pooled per vendor and expiry day.
 - Trust: payers trust the broker with their float and a vendor with one purchase.

@@ -73,7 +73,7 @@ TRAITS = Traits(
     latest="batch",
     payer_loss_max="scrip held, and one purchase a dishonest vendor does not deliver",
     vendor_loss_max="nothing: it checks its own money",
-    broker_loss_max="the licensed quota, if the vendor's key leaks",
+    broker_loss_max="the licensed quota, if the vendor's key leaks; its deposit at a peer",
 )
 
 
