@@ -7,6 +7,7 @@
 
 import hashlib
 from collections.abc import Generator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -48,10 +49,12 @@ OUTCOME_TAG = "farthing/wire/outcome/1"
 PREFIX = published.WELL_KNOWN + "/"
 BODY_BYTES_MAX = 64 * 1024  # of a message to one of these doors
 SKEW_S = 120  # a question's `atS` may differ by this from our clock
+LIST_KEPT_S = 60  # a price list by HTTP caches: a price that changed costs a payer one question
 BURN_OUTCOME_S = 400 * 86_400  # longer than any scrip can live, grace included
 OPERATIONS: Mapping[str, Operation] = {"take-back": "take_back", "issue": "issue"}
 
 _JSON: Headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+_KEPT_A_WHILE: Headers = (_JSON[0], (b"cache-control", b"max-age=%d" % LIST_KEPT_S))
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +88,7 @@ class Doors:
     def __init__(self, gate: Gate) -> None:
         """The vendor's mints are those of the gate's schemes that have one."""
         self._gate = gate
+        self._list = lru_cache(maxsize=1)(self._make_list)
         self._mints: dict[str, Mint] = {}
         for name in gate.tills:
             kind = registry.by_name(name).vendor_mint
@@ -197,9 +201,16 @@ class Doors:
         return self._signed(published.KEYS_TAG, document)
 
     def price_list(self, prices: Prices) -> Answer:
-        """Every route with its price, what is free, what may be bought in private; signed."""
+        """Every route with its price, what is free, what may be bought in private; signed.
+
+        Whoever asks in vain because a price changed asks past caches, so these may keep it.
+        """
+        return self._list(prices, self._gate.setting.ring.current(RECEIPT_KEY).id)
+
+    def _make_list(self, prices: Prices, key_id: str) -> Answer:
+        """Under the key with this id, the current one; made once, since everybody may ask."""
         setting = self._gate.setting
-        return self._signed(
+        answer = self._signed(
             published.PRICES_TAG,
             published.PriceList(
                 vendor=setting.vendor_id,
@@ -210,6 +221,7 @@ class Doors:
                 routes=tuple(_listed(priced) for priced in prices.routes),
             ),
         )
+        return msgspec.structs.replace(answer, headers=_KEPT_A_WHILE)
 
     def _signed(self, tag: str, document: object) -> Answer:
         key = self._gate.setting.ring.current(RECEIPT_KEY)

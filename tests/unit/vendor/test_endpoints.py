@@ -351,7 +351,10 @@ def test_a_key_that_was_rotated_out_is_still_shown() -> None:
 def test_the_price_list_names_every_route_and_is_signed() -> None:
     shop = Shop()
     shop.restart(prices='free = ["/about"]\n' + ROUTE)
-    document = said(shop.doors.price_list(shop.book))
+    answer = shop.doors.price_list(shop.book)
+    assert value_of(answer, b"cache-control") == "max-age=60"
+    assert shop.doors.price_list(shop.book) is answer
+    document = msgspec.json.decode(answer.body or b"")
     assert (document["vendor"], document["broker"]) == (VENDOR, BROKER)
     assert (document["currency"], document["free"]) == ("eur", ["/about"])
     assert document["private"] == ["millicent"]
@@ -366,7 +369,11 @@ def test_the_price_list_names_every_route_and_is_signed() -> None:
     ]
     require_signed(document, PRICES_TAG, shop.ring.current(RECEIPT_KEY).public)
     shop.restart(prices=ROUTE.replace('"private"', '"signed"'))
-    assert said(shop.doors.price_list(shop.book))["private"] == []
+    answer = shop.doors.price_list(shop.book)
+    assert msgspec.json.decode(answer.body or b"")["private"] == []
+    old = shop.ring.current(RECEIPT_KEY)
+    shop.ring.add(msgspec.structs.replace(old, id="2"))
+    assert shop.doors.price_list(shop.book) is not answer, "signed with the current key"
 
 
 def test_nothing_is_sold_at_the_doors_so_nothing_is_402() -> None:
