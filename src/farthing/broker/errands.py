@@ -39,6 +39,7 @@ ERRAND_TAG = "farthing/broker/errand/1"
 FIRST_PAUSE_S = 15  # longer than one message to a peer takes: whoever wrote it is at work
 PAUSE_S_MAX = 600  # a peer that was away for a day is asked within ten minutes
 ERRANDS_PER_STEP = 10  # asked one after the other, each for some seconds at most
+DENIED = "peer_denies_us"
 NOT_LOOKED_AT = frozenset({"token_missing", "token_unknown", "scope_missing"})  # by the peer
 
 
@@ -246,11 +247,8 @@ class Errands:
 
 def _is_unread(outcome: Json | Refusal) -> bool:
     """Whether the peer has not looked at the message, and so knows nothing of it."""
-    return (
-        isinstance(outcome, Unavailable)
-        or (isinstance(outcome, PeerFailed) and outcome.code == "peer_denies_us")
-        or (isinstance(outcome, Refusal) and outcome.code in NOT_LOOKED_AT)
-    )
+    denied = isinstance(outcome, PeerFailed) and outcome.code == DENIED
+    return denied or isinstance(outcome, Unavailable)
 
 
 def _not_yet(errand: Errand) -> Unavailable:
@@ -270,7 +268,7 @@ def _as_ours(refusal: Refusal, peer: str, own: str) -> Refusal:
         )
     if refusal.code in NOT_LOOKED_AT:
         return PeerFailed(
-            "peer_denies_us",
+            DENIED,
             f"{peer} does not take the token of {own}; nothing was charged, tell its operator",
         )
     return by_name(type(refusal).__name__, refusal.code, f"{peer} says: {refusal.detail}")

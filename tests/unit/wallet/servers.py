@@ -11,9 +11,11 @@ import msgspec
 from farthing import codec
 from farthing.errors import Denied, Refusal, row_of
 from farthing.wallet.commands import Failed, Request, Response
+from farthing.wallet.peering import KEYS_PATH
 from tests.unit.wallet.farside import BROKER, CURRENCY, PAGE, Bank, Site
 
 TOKEN, ADMIN = "tok-alice", "tok-admin"
+PEER = "south"  # a broker that this one buys of
 Handle = Callable[[Request], Response | Failed]
 
 
@@ -94,6 +96,8 @@ class BankApi:
     def _answer(self, request: Request, path: str) -> Any:
         headers = {name.lower(): value for name, value in request.headers}
         token = headers.get("authorization", "").removeprefix("Bearer ")
+        if path == KEYS_PATH:
+            return {"broker": BROKER, "keys": [], "peers": [PEER]}
         if path == "/health":
             return {"broker": BROKER, "state": "up"}
         if token not in {TOKEN, ADMIN}:

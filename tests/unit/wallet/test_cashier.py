@@ -9,6 +9,8 @@ import pytest
 
 from farthing.errors import Denied, Expired, Mismatch, Unfunded, Unsupported
 from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.contract import Setting
+from farthing.schemes.mac.millicent.till import MillicentTill
 from farthing.wallet.app import open_wallet
 from farthing.wallet.cashier import Cashier, request_of
 from farthing.wallet.commands import Purchase
@@ -16,6 +18,8 @@ from farthing.wallet.policy import Limits
 from farthing.wallet.settling import ABSENT_FINAL_S
 from farthing.wire import mpp, x402
 from farthing.wire.offers import Received
+from tests.unit.wallet.farside import BROKER, CURRENCY, RING, VENDOR
+from tests.unit.wallet.servers import PEER
 from tests.unit.wallet.town import Town, town_in
 from tests.unit.wallet.world import PASSPHRASE
 
@@ -58,6 +62,20 @@ def test_purchase_is_durable_ready_to_send_and_for_the_very_request(
     assert send(town, made) == 200
     assert cashier.settle() == 0
     assert town.site.charges == [("/a", 200)]
+
+
+def test_offer_of_a_broker_that_ours_knows_is_paid_through_ours(
+    town: Town, cashier: Cashier
+) -> None:
+    town.site.till = MillicentTill(
+        Setting(broker_id=PEER, currency=CURRENCY, ring=RING, vendor_id=VENDOR)
+    )
+    assert send(town, cashier.pay(offered(town, "/a"))) == 200
+    assert send(town, cashier.pay(offered(town, "/b"))) == 200
+    assert cashier.settle() == 0
+    (holding,) = town.wallet.holdings()
+    assert (holding.broker_id, holding.worth_micro, holding.state) == (PEER, 1_600, "ready")
+    assert [each.id for each in town.wallet.brokers()] == [BROKER]
 
 
 def test_earlier_payment_is_settled_before_the_next(town: Town, cashier: Cashier) -> None:
