@@ -97,15 +97,19 @@ class Folder:
         assert not isinstance(bought, Asked)
         return bought[0]
 
-    def pay(self, challenge: str, path: str, method: str = "GET") -> tuple[str, str]:
-        """The header that pays one `WWW-Authenticate` value."""
-        return self._pay(mpp.read_challenges([challenge])[0], path, method)
+    def pay(
+        self, challenge: str, path: str, method: str = "GET", piece: Instrument | None = None
+    ) -> tuple[str, str]:
+        """The header that pays one `WWW-Authenticate` value, with a fresh piece or this one."""
+        return self._pay(mpp.read_challenges([challenge])[0], path, method, piece)
 
     def pay_x402(self, required: str, path: str, method: str = "GET") -> tuple[str, str]:
         """The header that pays one `PAYMENT-REQUIRED` value."""
         return self._pay(x402.read_required(required, now_s=int(time.time()))[0], path, method)
 
-    def _pay(self, received: Received, path: str, method: str) -> tuple[str, str]:
+    def _pay(
+        self, received: Received, path: str, method: str, piece: Instrument | None = None
+    ) -> tuple[str, str]:
         binding = Binding(
             dialect=received.dialect,
             k="",
@@ -116,7 +120,7 @@ class Folder:
             body_digest=received.body_digest,
         )
         at = At(now_s=int(time.time()), entropy=secrets.token_bytes(64))
-        paid = self._purse.pay(self.piece(), received.offer, binding, at)
+        paid = self._purse.pay(piece or self.piece(), received.offer, binding, at)
         assert isinstance(paid, Paid)
         if received.dialect == "mpp":
             return mpp.authorization(received, paid.payload)

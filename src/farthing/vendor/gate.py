@@ -19,9 +19,11 @@ from farthing.errors import (
     Busy,
     Expired,
     HeaderTooLarge,
+    Malformed,
     Refusal,
     Replayed,
     Reused,
+    Unfit,
     Unsolicited,
     Unsupported,
 )
@@ -114,7 +116,10 @@ class Gate(Offering):
         With the receipt where the route holds nothing: then the payment is confirmed already.
         """
         for number in range(STALE_TRIES_MAX):
-            paying = yield from self._verify(request, priced, credential, at)
+            try:
+                paying = yield from self._verify(request, priced, credential, at)
+            except Malformed as wrong:  # the credential was read: it is its payload that is not
+                raise _unfit(wrong) from None
             receipt: Receipt | None = None
             if paying.endorsed is not None:
                 paying = resolving.sealed(paying, self.setting.ring.current(CHALLENGE_KEY))
@@ -249,6 +254,11 @@ class Gate(Offering):
             return self.tills.get(registry.registry_name(claimed.wire_name, claimed.variant))
         except Refusal:
             return None
+
+
+def _unfit(wrong: Malformed) -> Malformed:
+    """The same, as of a payload that does not fit its scheme."""
+    return Unfit(wrong.code, wrong.detail, **wrong.facts) if type(wrong) is Malformed else wrong
 
 
 def _claimed(request: Request) -> Credential | None:
