@@ -71,6 +71,14 @@ def parse_amount(text: str) -> Amount:
     return Amount(micro=int(micro), currency=currency)
 
 
+def parse_micro(text: str, currency: str) -> int:
+    """Micro-units of an amount in `currency`, which it may leave out; `OutOfRange` for another."""
+    amount = parse_amount(text)
+    if amount.currency not in {None, currency}:
+        raise OutOfRange("amount_in_another_currency", f"{text!r} is not in {currency}")
+    return amount.micro
+
+
 def show_micro(amount_micro: int, currency: str) -> str:
     """For people: `0.0002 EUR (0.02 cent)`; sums of a unit and more without the cents."""
     sign, size = ("-", -amount_micro) if amount_micro < 0 else ("", amount_micro)

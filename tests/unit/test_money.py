@@ -10,6 +10,7 @@ from farthing.money import (
     asset_label,
     from_wire,
     parse_amount,
+    parse_micro,
     require_currency,
     require_micro,
     show_micro,
@@ -122,3 +123,11 @@ def test_a_currency_is_three_lower_case_letters(code: str) -> None:
 
 def test_an_asset_is_never_named_by_the_iso_code_alone() -> None:
     assert asset_label("eur") == "microeur"
+
+
+def test_an_amount_is_read_in_the_currency_that_is_meant() -> None:
+    assert parse_micro("5eur", "eur") == parse_micro("500c", "eur") == 5_000_000
+    assert parse_micro("200u-eur", "eur") == 200
+    for text in ("5usd", "200u-usd"):
+        with pytest.raises(OutOfRange, match="amount_in_another_currency"):
+            parse_micro(text, "eur")

@@ -22,7 +22,7 @@ from farthing import codec
 from farthing.broker.engine import Engine
 from farthing.broker.operations import BEARER
 from farthing.broker.people import OpenAccount, PayOut, TopUp
-from farthing.broker.store import Caller
+from farthing.broker.store import Caller, Role
 from farthing.broker.web import BODY_BYTES_MAX, authorize, bearer, key_of, problem_of
 from farthing.errors import BadRequest, Broken, Denied, Malformed, Refusal, TooLarge, Unknown
 from farthing.rails.manual import PayoutState
@@ -108,6 +108,15 @@ async def open_account(request: StrictRequest, data: JSONBody[OpenAccount]) -> R
     """Open a payer's, vendor's or peer broker's account (scope admin). Tokens are shown once."""
     _caller(request, "admin")
     return _json(await _engine(request).people.open(data, _key(request)), 201)
+
+
+@get("/accounts")
+async def list_accounts(
+    request: StrictRequest, role: FromQuery[Role] = "payer", after: FromQuery[str] = ""
+) -> Response[bytes]:
+    """Accounts of one role with their balances, a thousand at a time (scope admin)."""
+    _caller(request, "admin")
+    return _json(_engine(request).people.accounts(role, after))
 
 
 @post("/accounts/{account_id:str}")
@@ -320,6 +329,7 @@ def build(
     return Litestar(
         route_handlers=[
             open_account,
+            list_accounts,
             change_account,
             top_up,
             pay_out,

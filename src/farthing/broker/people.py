@@ -29,6 +29,7 @@ SCOPES: dict[Role, tuple[tuple[Scope, ...], ...]] = {
 }
 TOKEN_BYTES = 24  # 192 bits: a bearer secret nobody guesses
 PROPS_BYTES_MAX = 256  # they travel in every piece of scrip
+ACCOUNTS_MAX = 1_000  # one page of the list of accounts
 STATEMENT_LINES_MAX = 1_000  # one page of a statement
 
 _PROPS = re.compile(r"(?:[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)(?:;[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)*")
@@ -324,6 +325,29 @@ class People:
             return _json(shown)
 
         return books.committer.read(work)
+
+    def accounts(self, role: Role, after: str = "") -> bytes:
+        """`{"accounts": [{"id", "hasMicro", "owesMicro"}], "next"}` of one role, by name.
+
+        `next` is the name to ask after for more, empty at the end.
+        """
+
+        def work(connection: apsw.Connection) -> bytes:
+            names = store.party_names(connection, role, after, ACCOUNTS_MAX)
+            own = accounts.vendor if role == "vendor" else accounts.payer
+            shown = [
+                {
+                    "id": name,
+                    "hasMicro": -journal.balance(connection, own(name)),
+                    "owesMicro": journal.balance(connection, accounts.credit(name)),
+                }
+                for name in names
+            ]
+            return _json(
+                {"accounts": shown, "next": names[-1] if len(names) == ACCOUNTS_MAX else ""}
+            )
+
+        return self._books.committer.read(work)
 
     async def statement(self, party_id: str, after: int = 0) -> bytes:
         """`{"lines": [{"number", "atS", "kind", "ref", "changeMicro"}], "next"}`, oldest first.

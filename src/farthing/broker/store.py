@@ -218,6 +218,22 @@ def add_token(
     )
 
 
+def drop_tokens(connection: apsw.Connection, party: str, scopes: tuple[Scope, ...]) -> None:
+    """End every token of a party with these scopes."""
+    connection.execute(
+        "DELETE FROM tokens WHERE party = ? AND scopes = ?", (party, " ".join(sorted(scopes)))
+    )
+
+
+def party_names(connection: apsw.Connection, role: Role, after: str, count: int) -> list[str]:
+    """Names of up to `count` parties of a role, in order, above `after`."""
+    rows = connection.execute(
+        "SELECT id FROM parties WHERE role = ? AND id > ? ORDER BY id LIMIT ?",
+        (role, after, count),
+    )
+    return [str(name) for (name,) in rows]
+
+
 def find_caller(connection: apsw.Connection, token_hash: bytes) -> Caller:
     """Whose token has this SHA-256; `Denied`."""
     row = connection.execute(

@@ -11,6 +11,7 @@ import typer
 from farthing.broker import app as brokers
 from farthing.broker import publishing, restoring
 from farthing.broker.audit import audit as read_books
+from farthing.broker.books import Identity
 from farthing.cli import output
 from farthing.errors import Misconfigured
 from farthing.money import show_micro
@@ -21,6 +22,13 @@ Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
 KEY_FILE = "keys.secret"
+
+
+def identity_in(data: Path) -> Identity:
+    """Which broker is in a folder; `Misconfigured`."""
+    broker = brokers.Broker.open(data)
+    broker.close()
+    return broker.engine.books.identity
 
 
 @app.command()

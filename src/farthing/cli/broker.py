@@ -13,10 +13,11 @@ from farthing import codec
 from farthing.broker import app as brokers
 from farthing.broker import store
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
+from farthing.broker.tokens import renew_token
 from farthing.cli import bookkeeping, output, servers
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
 from farthing.errors import Misconfigured, Unavailable, by_name
-from farthing.money import parse_amount
+from farthing.money import parse_micro, show_micro
 
 app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_help=True)
 account_app = typer.Typer(help="Payers' accounts.", no_args_is_help=True)
@@ -28,6 +29,7 @@ app.add_typer(bookkeeping.app)  # its commands are the broker's own
 TokenFile = Annotated[
     Path | None, typer.Option("--token-file", help="Write the token there instead of showing it.")
 ]
+PayoutTo = Annotated[str, typer.Option("--payout-to", help="Bank account that its money goes to.")]
 BROKER_PORT = 8400
 CALL_TIMEOUT_S = 10.0
 
@@ -62,6 +64,7 @@ def serve(
     Example: farthing broker serve --data broker
     """
     brokers.Broker.open(data).close()  # a wrong folder is said here, not by a worker
+    servers.require_free(host, port)
     os.environ[brokers.DATA_VARIABLE] = str(data)
     output.say(f"broker at http://{host}:{port}")
     servers.serve("farthing.broker.app:served_app", host=host, port=port, workers=1)
@@ -75,9 +78,7 @@ def call(data: Path, method: str, path: str, body: object = None, *, key: str = 
         raise Misconfigured(
             "operator_token_missing", f"{data / ADMIN_TOKEN}: run `farthing broker init` first"
         ) from None
-    broker = brokers.Broker.open(data)
-    url = broker.engine.books.identity.url
-    broker.close()
+    url = bookkeeping.identity_in(data).url
     headers = {
         "authorization": f"Bearer {token}",
         "content-type": "application/json",
@@ -103,6 +104,7 @@ def open_account(
     name: Annotated[str, typer.Argument(help="As in alice.")],
     credit: Annotated[str, typer.Option(help="How much it may owe, as in 1eur.")] = "0u",
     props: Annotated[str, typer.Option(help="What you vouch for: student=true.")] = "",
+    payout_to: PayoutTo = "",
     token_file: TokenFile = None,
     data: Data = Path("broker"),
     as_json: AsJson = False,
@@ -111,26 +113,38 @@ def open_account(
 
     Example: farthing broker account open alice --credit 1eur --token-file alice.token
     """
-    body = {"id": name, "creditLimitMicro": parse_amount(credit).micro, "props": props}
+    micro = _micro(data, credit)
+    body = {"id": name, "creditLimitMicro": micro, "props": props, "payoutTo": payout_to}
     opened = call(data, "POST", "/accounts", body)
-    _give_tokens(opened, "pay", token_file, as_json=as_json)
+    _give_tokens(opened, {"pay": token_file}, as_json=as_json)
 
 
 @vendor_app.command("add")
 def add_vendor(
     name: Annotated[str, typer.Argument(help="As in gazette.")],
     commission: Annotated[int, typer.Option(help="Your share, parts per 10,000.")] = 0,
+    payout_to: PayoutTo = "",
     token_file: TokenFile = None,
+    pay_token_file: Annotated[
+        Path | None,
+        typer.Option("--pay-token-file", help="File for its other token, which pays out."),
+    ] = None,
     data: Data = Path("broker"),
     as_json: AsJson = False,
 ) -> None:
-    """Open a vendor's account; its token is shown this once.
+    """Open a vendor's account; its tokens, one for its gates and one to be paid out, once.
 
     Example: farthing broker vendor add gazette --commission 500 --token-file gazette.token
     """
-    body = {"id": name, "role": "vendor", "commissionE4": commission}
+    body = {
+        "id": name,
+        "role": "vendor",
+        "commissionE4": commission,
+        "payoutTo": payout_to,
+    }
     opened = call(data, "POST", "/accounts", body)
-    _give_tokens(opened, "redeem", token_file, as_json=as_json)
+    files = {"redeem": token_file, "pay": pay_token_file}
+    _give_tokens(opened, files, as_json=as_json)
 
 
 @vendor_app.command("buy")
@@ -153,16 +167,88 @@ def buy(
     output.say(f"{name}: bought {answer['pieces']} pieces worth {answer['faceMicro']} micro")
 
 
-def _give_tokens(opened: Any, scope: str, token_file: Path | None, *, as_json: bool) -> None:
-    """Show an account's tokens, or put the one of `scope` into a file and show none."""
-    if token_file is not None:
-        output.write_private(token_file, opened["tokens"][scope])
-        output.say(f"{opened['id']} is open; its token is in {token_file}")
-    elif as_json:
+def _micro(data: Path, text: str) -> int:
+    """An amount in the broker's currency; `OutOfRange` for one in another."""
+    return parse_micro(text, bookkeeping.identity_in(data).currency)
+
+
+def _give_tokens(opened: Any, files: dict[str, Path | None], *, as_json: bool) -> None:
+    """Put an account's tokens into the files of their scopes; without any file, show them."""
+    named = {scope: path for scope, path in files.items() if path is not None}
+    for scope, path in named.items():
+        output.write_private(path, opened["tokens"][scope])
+        output.say(f"{opened['id']} is open; its token is in {path}")
+    if named:
+        return
+    if as_json:
         output.print_json(opened)
-    else:
-        for name, token in opened["tokens"].items():
-            output.say(f"{opened['id']} ({name}): {token}")
+        return
+    for name, token in opened["tokens"].items():
+        output.say(f"{opened['id']} ({name}): {token}")
+
+
+@account_app.command("list")
+def list_accounts(data: Data = Path("broker"), as_json: AsJson = False) -> None:
+    """Show every payer with what it has and owes.
+
+    Example: farthing broker account list
+    """
+    _list(data, "payer", as_json=as_json)
+
+
+@vendor_app.command("list")
+def list_vendors(data: Data = Path("broker"), as_json: AsJson = False) -> None:
+    """Show every vendor with what it has earned and not been paid out.
+
+    Example: farthing broker vendor list
+    """
+    _list(data, "vendor", as_json=as_json)
+
+
+def _list(data: Path, role: str, *, as_json: bool) -> None:
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = call(data, "GET", f"/accounts?role={role}&after={after}")
+        found += page["accounts"]
+        after = page["next"]
+        if not after:
+            break
+    if as_json:
+        output.print_json(found)
+        return
+    currency = bookkeeping.identity_in(data).currency
+    rows = [
+        (one["id"], show_micro(one["hasMicro"], currency), show_micro(one["owesMicro"], currency))
+        for one in found
+    ]
+    output.table(f"{len(found)} {role}s", ("account", "has", "owes"), rows)
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whose account.")],
+    token_file: Annotated[Path, typer.Option("--token-file", help="File for the new token.")],
+    scope: Annotated[str, typer.Option(help="pay, or for a vendor's gates redeem.")] = "pay",
+    only: Annotated[
+        bool, typer.Option("--only", help="The older ones of this scope end: they were stolen.")
+    ] = False,
+    data: Data = Path("broker"),
+) -> None:
+    """Make a token in the place of one that was lost.
+
+    Example: farthing broker token alice --token-file alice.token --only
+    """
+    made = new_token(secrets.token_bytes(TOKEN_BYTES))
+    broker = brokers.Broker.open(data)
+    try:
+        broker.engine.books.committer.do_now(
+            lambda db: renew_token(db, name, scope, hash_of(made), only=only), atomic=True
+        )
+    finally:
+        broker.close()
+    output.write_private(token_file, made)
+    output.say(f"{name}: a new token is in {token_file}")
 
 
 @account_app.command("topup")
@@ -176,7 +262,7 @@ def top_up(
 
     Example: farthing broker account topup alice 5eur --reference RF18-1
     """
-    micro = parse_amount(amount).micro
+    micro = _micro(data, amount)
     body = {"payer": name, "amountMicro": micro, "reference": reference}
     call(data, "POST", "/topup", body, key=f"topup-{reference}")
     output.say(f"{name}: {micro} micro booked")
@@ -262,6 +348,22 @@ def clear(
         return
     for payout in payouts:
         output.say(msgspec.json.encode(payout).decode())
+    if not payouts:
+        output.say("nothing is to be paid out")
+
+
+@app.command()
+def payout(
+    payout_id: Annotated[str, typer.Argument(help="As `clear` shows it.")],
+    state: Annotated[str, typer.Argument(help="exported, confirmed or returned.")],
+    data: Data = Path("broker"),
+) -> None:
+    """Say what the bank did with a payout: typed in, booked, or sent back.
+
+    Example: farthing broker payout po_0123456789ab confirmed
+    """
+    done = call(data, "POST", f"/payouts/{payout_id}", {"state": state}, key=f"{payout_id}-{state}")
+    output.say(f"{payout_id}: {done['amountMicro']} micro {done['state']}")
 
 
 @app.command()

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from farthing.cli import output
+from farthing.cli import bookkeeping, output
 from farthing.cli.bookkeeping import AsJson, Data
 from farthing.cli.broker import call
-from farthing.money import parse_amount
+from farthing.money import parse_micro
 
 app = typer.Typer(help="Other brokers that you buy of.", no_args_is_help=True)
 
@@ -76,7 +76,7 @@ def pay(
 
     Example: farthing broker peer pay north 5eur --reference RF18-7
     """
-    micro = parse_amount(amount).micro
+    micro = parse_micro(amount, bookkeeping.identity_in(data).currency)
     body = {"amountMicro": micro, "reference": reference, "received": received}
     paid = call(data, "POST", f"/peers/{name}/payments", body, key=f"peer-{name}-{reference}")
     output.say(f"{name}: {micro} micro booked, {paid['owedMicro']} micro owed")

@@ -13,10 +13,11 @@ import typer
 from farthing import codec
 from farthing.cli import output, servers
 from farthing.errors import Misconfigured
-from farthing.money import parse_amount, show_micro
+from farthing.money import parse_micro, show_micro
 from farthing.vendor import metrics as gate_metrics
 from farthing.vendor import minting
 from farthing.vendor.app import Vendor
+from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.founding import Wanted, found, grant_anew
 from farthing.vendor.report import report as make_report
 
@@ -117,7 +118,9 @@ def stock(
     vendor = Vendor(data)
     try:
         wanted = minting.Wanted(
-            count=pieces, value_micro=parse_amount(value).micro, discount_e4=discount
+            count=pieces,
+            value_micro=parse_micro(value, vendor.config.currency),
+            discount_e4=discount,
         )
         first: int = vendor.store.do_now(
             minting.lease_for(vendor.ring, wanted, secrets.token_bytes(32))
@@ -275,3 +278,33 @@ def metrics(
     (data / gate_metrics.HASH_FILE).unlink(missing_ok=True)
     output.write_private(data / gate_metrics.HASH_FILE, gate_metrics.hash_of(token))
     output.say(f"{token_file} holds a token for {gate_metrics.PATH}")
+
+
+@app.command()
+def payout(
+    amount: Annotated[str, typer.Argument(help="At most this much, as in 5eur: whole cents go.")],
+    token_file: Annotated[
+        Path, typer.Option("--token-file", help="File with the token that pays out.")
+    ],
+    data: Data = Path("vendor"),
+) -> None:
+    """Have the broker send what was earned to your bank account.
+
+    Example: farthing vendor payout 5eur --token-file gazette-pay.token
+    """
+    vendor = Vendor(data)
+    vendor.store.close()
+    config = vendor.config
+    token = output.token_from(token_file, "token that pays out")
+    body = {"amountMicro": parse_micro(amount, config.currency)}
+
+    async def work() -> dict[str, object]:
+        client = BrokerClient(config.broker_url, token)
+        try:
+            done: dict[str, object] = await client.post("/payout", body, secrets.token_hex(16))
+        finally:
+            await client.close()
+        return done
+
+    done = asyncio.run(work())
+    output.say(f"{done['payout']}: {done['amountMicro']} micro {done['state']}")

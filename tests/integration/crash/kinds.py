@@ -66,6 +66,9 @@ def broker_kinds(callers: Callers) -> dict[str, list[Kind]]:
         "GET /.well-known/farthing-books": [
             read("books", partial(callers.get, "broker", "/.well-known/farthing-books"))
         ],
+        "GET /accounts": [
+            read("list accounts", partial(callers.get, "broker", "/accounts", callers.operator))
+        ],
         "GET /health": [read("health", partial(callers.get, "broker", "/health"))],
     }
 

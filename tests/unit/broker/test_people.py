@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from farthing.broker import risk
+from farthing.broker import people, risk
 from farthing.broker.people import OpenAccount, PayOut, TopUp, hash_of
 from farthing.errors import Conflict, Denied, OutOfRange, Replayed, Reused, Unfunded, Unknown
 from farthing.ledger import accounts
@@ -135,5 +135,27 @@ def test_a_statement_comes_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         rest = msgspec.json.decode(await desk.engine.people.statement("alice", first["next"]))
         assert [line["ref"] for line in rest["lines"]] == ["bank-2"]
         assert rest["next"] == 0
+
+    with_desk(tmp_path, talk)
+
+
+def test_accounts_are_listed_by_role_a_page_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "ACCOUNTS_MAX", 2)
+
+    async def talk(desk: Desk) -> None:
+        for name in ("carol", "alice", "bob"):
+            await desk.open(name)
+        await desk.open("v7", role="vendor")
+        await desk.top_up("alice", 500, "b1")
+        listed = desk.engine.people.accounts
+        first = msgspec.json.decode(listed("payer"))
+        assert [one["id"] for one in first["accounts"]] == ["alice", "bob"]
+        assert first["accounts"][0] == {"id": "alice", "hasMicro": 500, "owesMicro": 0}
+        last = msgspec.json.decode(listed("payer", first["next"]))
+        assert ([one["id"] for one in last["accounts"]], last["next"]) == (["carol"], "")
+        vendors = msgspec.json.decode(listed("vendor"))
+        assert [one["id"] for one in vendors["accounts"]] == ["v7"]
 
     with_desk(tmp_path, talk)

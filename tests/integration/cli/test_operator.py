@@ -1,0 +1,105 @@
+"""A broker's life, command by command, as an operator types them in an empty folder."""
+
+import contextlib
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from farthing.cli import servers
+from tests.integration.crash.fleet import environment
+
+pytestmark = pytest.mark.serial
+
+
+class Shell:
+    """Runs `farthing` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = {**os.environ, **environment()}
+
+    def say(self, *arguments: str) -> str:
+        """What a command prints; it succeeds."""
+        done = self._run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refused(self, *arguments: str) -> str:
+        """The code with which a command is refused."""
+        done = self._run(*arguments)
+        assert (done.returncode, done.stdout) == (1, ""), done.stdout
+        return done.stderr.split()[1].rstrip(":")
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            servers.python("-m", "farthing.cli", *arguments),
+            cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip  # - one call
+
+
+@pytest.mark.timeout(120)
+def test_money_comes_in_is_listed_and_goes_out(tmp_path: Path) -> None:
+    shell, port = Shell(tmp_path), servers.free_port()
+    url = f"http://127.0.0.1:{port}"
+    assert shell.refused("broker", "account", "list") == "operator_token_missing"
+    shell.say("broker", "init", "--id", "b", "--url", url)
+    assert shell.refused("broker", "account", "list") == "broker_unreachable"
+    with contextlib.ExitStack() as running:
+        command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
+        env = environment(FARTHING_DATA=str(tmp_path / "broker"))
+        log = tmp_path / "broker.log"
+        running.enter_context(servers.running(command, url=url + "/health", log=log, env=env))
+        assert shell.refused("broker", "serve", "--port", str(port)) == "port_in_use"
+
+        shell.say("broker", "account", "open", "alice", "--token-file", "alice.token")
+        for wrong in ("5usd", "5u-usd"):
+            arguments = ("broker", "account", "topup", "alice", wrong, "--reference", "RF-0")
+            assert shell.refused(*arguments) == "amount_in_another_currency"
+        for _ in range(2):
+            shell.say("broker", "account", "topup", "alice", "5eur", "--reference", "RF-1")
+        assert "5.00 EUR" in shell.say("broker", "account", "list")
+
+        shell.say(
+            *("broker", "vendor", "add", "shop", "--payout-to", "DE00 1234"),
+            *("--token-file", "shop.token", "--pay-token-file", "shop-pay.token"),
+        )
+        for name in ("shop.token", "shop-pay.token"):
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+        assert "shop" in shell.say("broker", "vendor", "list")
+        shell.say("vendor", "init", "shop", "--broker", url, "--token-file", "shop.token")
+        assert shell.say("broker", "clear") == "nothing is to be paid out\n"
+        _earn(tmp_path, url)
+        paying_out = ("--token-file", "shop-pay.token")
+        assert shell.refused("vendor", "payout", "2usd", *paying_out) == (
+            "amount_in_another_currency"
+        )
+        planned = shell.say("vendor", "payout", "2eur", *paying_out)
+        assert planned.endswith(": 2000000 micro planned\n")
+        payout = planned.partition(":")[0]
+        assert payout in shell.say("broker", "clear")
+        for state in ("exported", "confirmed", "confirmed"):
+            shell.say("broker", "payout", payout, state)
+        assert shell.say("broker", "clear") == "nothing is to be paid out\n"
+
+        shell.say("broker", "token", "alice", "--token-file", "new.token", "--only")
+        assert _status(url, tmp_path / "alice.token") == 403
+        assert _status(url, tmp_path / "new.token") == 200
+        audit = shell.say("broker", "audit")
+        assert "sum of all accounts: 0" in audit
+        assert "FINDING" not in audit
+
+
+def _earn(folder: Path, url: str) -> None:
+    """A transfer from alice, in the place of pages that are sold."""
+    body = {"id": "0" * 32, "to": "vendor/shop", "amountMicro": 3_000_000}
+    headers = {"authorization": f"Bearer {(folder / 'alice.token').read_text()}"}
+    assert httpx.post(url + "/transfer", json=body, headers=headers).is_success
+
+
+def _status(url: str, token_file: Path) -> int:
+    headers = {"authorization": f"Bearer {token_file.read_text()}"}
+    return httpx.get(url + "/balance", headers=headers).status_code
