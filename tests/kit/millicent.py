@@ -3,7 +3,7 @@
 import msgspec
 
 from farthing import codec
-from farthing.schemes.contract import Asked, Instrument, Json, Key
+from farthing.schemes.contract import Asked, Instrument, Json, Key, Need, Offer
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.purse import Held
 from farthing.schemes.mac.millicent.scrip import (
@@ -125,10 +125,20 @@ class Scene:
     def buy(self, amount_micro: int = 1000) -> Instrument:
         return self.payer.buy(self.broker, amount_micro)
 
+    def buy_for(self, offer: Offer, amount_micro: int = 1000) -> Instrument:
+        """As `buy`, because of this offer: its properties are revealed."""
+        need = Need(amount_micro=amount_micro, currency="eur", vendor_id=VENDOR, offer=offer)
+        asked = self.payer.purse.ask(need, self.clock.at())
+        applied = self.broker.run("issue", asked.message, self.payer.account)
+        received = self.payer.purse.receive(asked, applied.answer, self.clock.at())
+        assert not isinstance(received, Asked)
+        return received[0]
+
     def buy_with_props(self, props: str, amount_micro: int = 1000) -> Instrument:
         """As `buy`, with some of what the broker vouches for."""
         asked = Asked(operation="issue", message={"valueMicro": amount_micro, "vendor": VENDOR})
-        applied = self.broker.run("issue", asked.message | {"props": props}, self.payer.account)
+        asked = msgspec.structs.replace(asked, message=asked.message | {"props": props})
+        applied = self.broker.run("issue", asked.message, self.payer.account)
         received = self.payer.purse.receive(asked, applied.answer, self.clock.at())
         assert not isinstance(received, Asked)
         return received[0]

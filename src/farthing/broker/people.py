@@ -6,17 +6,16 @@ gates, and another that pays and pays out, which no gate needs.
 """
 
 import hashlib
-import re
 
 import apsw
 import msgspec
 
-from farthing import codec, ids
+from farthing import codec, ids, props
 from farthing.broker import clearing, journal, risk, store
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books
 from farthing.broker.store import OPERATOR, Caller, Party, Payout, Role, Scope
-from farthing.errors import Denied, OutOfRange
+from farthing.errors import Denied, OutOfRange, Unfit
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
 from farthing.money import ACCOUNT_MICRO_MAX, require_micro
@@ -28,11 +27,8 @@ SCOPES: dict[Role, tuple[tuple[Scope, ...], ...]] = {
     "broker": (("pay", "redeem"),),  # a peer is a vendor when it redeems, a payer when it buys
 }
 TOKEN_BYTES = 24  # 192 bits: a bearer secret nobody guesses
-PROPS_BYTES_MAX = 256  # they travel in every piece of scrip
 ACCOUNTS_MAX = 1_000  # one page of the list of accounts
 STATEMENT_LINES_MAX = 1_000  # one page of a statement
-
-_PROPS = re.compile(r"(?:[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)(?:;[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)*")
 
 
 class OpenAccount(
@@ -111,10 +107,11 @@ class PayOut(
         manual.payable_micro(self.amount_micro, largest_micro=ACCOUNT_MICRO_MAX)
 
 
-def _require_props(props: str) -> None:
-    keys = [pair.partition("=")[0] for pair in props.split(";")]
-    if not _PROPS.fullmatch(props) or len(props) > PROPS_BYTES_MAX or keys != sorted(set(keys)):
-        raise OutOfRange("props_malformed", "props are key=value;key=value, keys rising")
+def _require_props(text: str) -> None:
+    try:
+        props.read(text)
+    except Unfit as wrong:
+        raise OutOfRange(wrong.code, wrong.detail) from None
 
 
 def _require_some(amount_micro: int) -> None:

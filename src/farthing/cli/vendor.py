@@ -14,6 +14,7 @@ from farthing import codec
 from farthing.cli import output, servers
 from farthing.errors import Misconfigured
 from farthing.money import parse_micro, show_micro
+from farthing.schemes import registry
 from farthing.vendor import metrics as gate_metrics
 from farthing.vendor import minting
 from farthing.vendor.app import Vendor
@@ -81,26 +82,37 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
     vendor.store.close()
     if as_json:
         output.print_json(
-            [{"path": r.route.path, "priceMicro": r.price_micro, "accept": r.accept} for r in rows]
+            [
+                {"path": r.route.path, "priceMicro": r.price_micro, "accept": r.accept}
+                | ({"reduced": r.reduced} if r.reduced else {})
+                | ({"requires": r.requires} if r.requires else {})
+                for r in rows
+            ]
         )
         return
     currency = vendor.config.currency
-    output.table(
-        str(data / "prices.toml"),
-        ("path", "methods", "price", "accepts"),
-        [
-            (
-                row.route.path,
-                " ".join(row.route.methods or ["any"]),
-                show_micro(row.price_micro, currency),
-                " ".join(row.accept),
-            )
-            for row in rows
-        ],
-    )
+    is_plain = not any(row.is_conditional for row in rows)
+    columns = ("path", "methods", "price", "accepts", "for payers with")
+    lines = [
+        (
+            row.route.path,
+            " ".join(row.route.methods or ["any"]),
+            show_micro(price_micro, currency),
+            " ".join(name for name in row.accept if not wanted or _shows_props(name)),
+            wanted,
+        )
+        for row in rows
+        for wanted, price_micro in ((row.requires, row.price_micro), *row.reduced)
+    ]
+    shown = len(columns) - is_plain
+    output.table(str(data / "prices.toml"), columns[:shown], [line[:shown] for line in lines])
     for scheme, options in vendor.price_file.prices.options.items():
         for name, value in options.items():
             output.say(f"{scheme}: {name} is {value}")
+
+
+def _shows_props(scheme: str) -> bool:
+    return registry.by_name(scheme).traits.props
 
 
 @app.command()

@@ -95,6 +95,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """The latest clearing moment that is safe for the vendor."""
     moments: tuple[Moment, ...] = ("before", "during", "batch")
     """When its payments can be cleared at all."""
+    props: bool = False
+    """Whether a payment shows properties of the payer that the broker vouches for."""
     entropy_bytes: int = 0
     """How many random bytes `take` and `finish` together may use."""
     sealed: bool = False
@@ -289,6 +291,8 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     """What is left if it is taken; None where nothing is, or only the change will tell."""
     kept: bytes = b""
     """Secret state for `conclude`."""
+    price_micro: int | None = None
+    """What the vendor will charge this payer; None: the price of the offer."""
     k: str = ""
     """What `Till.own_k` says of it: its K where one challenge serves several payments."""
 

@@ -235,6 +235,8 @@ def _listed(priced: Priced) -> published.Listed:
         amount=to_wire(priced.price_micro),
         accept=priced.accept,
         description=priced.route.description,
+        reduced=tuple((wanted, to_wire(micro)) for wanted, micro in priced.reduced),
+        requires=priced.requires,
     )
 
 

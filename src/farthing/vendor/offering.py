@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from farthing.errors import Misconfigured, Refusal, row_of
+from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
 from farthing.ids import network
-from farthing.schemes import registry
+from farthing.schemes import conditions, registry
 from farthing.schemes.contract import At, Offer, Setting, Till
 from farthing.vendor.booking import earlier
 from farthing.vendor.commands import Answer, Headers, Request
-from farthing.vendor.prices import Priced, Route
+from farthing.vendor.prices import Priced
 from farthing.vendor.reserving import ORIGIN_TIMEOUT_S_MAX
 from farthing.wire import dialects
 from farthing.wire.offers import CHALLENGE_LIFE_S, Tender, target_of
@@ -41,13 +41,18 @@ class Offering:
         """The public host that challenges name."""
         return self._realm or request.host
 
-    def verify_route(self, scheme: str, route: Route, price_micro: int) -> None:
-        """`OutOfRange` unless the scheme can express the price: nothing is ever rounded.
+    def verify_route(self, scheme: str, priced: Priced) -> None:
+        """`OutOfRange` unless the scheme can express the prices: nothing is ever rounded.
 
         `Misconfigured` unless its payments can be cleared when the route wants them.
         """
-        till = self.tills[scheme]
-        till.offer(price_micro, At(now_s=0))
+        till, route = self.tills[scheme], priced.route
+        till.offer(priced.price_micro, At(now_s=0))
+        if till.traits.props:
+            for _, reduced_micro in priced.reduced:
+                till.offer(reduced_micro, At(now_s=0))
+        elif priced.requires:
+            raise OutOfRange("props_not_shown", "its payments show no properties of the payer")
         moment = earlier(route.clearing or "batch", till.traits.latest)
         if moment not in till.traits.moments:
             raise Misconfigured("clearing_unsupported", f"{scheme} is never cleared {moment!r}")
@@ -78,6 +83,9 @@ class Offering:
         offer = msgspec.structs.replace(
             offer, description=route.description, external_id=route.external_id
         )
+        if priced.is_conditional and till.traits.props:
+            terms = conditions.terms_of(priced.reduced, priced.requires)
+            offer = msgspec.structs.replace(offer, terms=offer.terms | terms)
         if earlier(route.clearing or "batch", till.traits.latest) == "before":
             return msgspec.structs.replace(offer, settlement="final", redeem_by_s=0)
         return offer

@@ -8,7 +8,7 @@ holds the vendor's options for it.
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,9 @@ from farthing.errors import Misconfigured, OutOfRange, Refusal
 from farthing.marks import Moment
 from farthing.money import PAYMENT_MICRO_MAX, parse_amount, require_micro
 from farthing.schemes.contract import Json
+from farthing.vendor import reductions
 from farthing.vendor.cors import Cors
+from farthing.vendor.reductions import Reduced, Value
 from farthing.wire import paths
 from farthing.wire.published import ROUTES_MAX
 from farthing.wire.shapes import DESCRIPTION_BYTES_MAX, EXTERNAL_ID_BYTES_MAX
@@ -53,6 +55,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     origin_timeout_s: int = ORIGIN_TIMEOUT_S
     description: str = ""
     external_id: str = ""
+    reduced: tuple[Reduced, ...] = ()
+    """Lower prices for payers with properties; the first that fits decides."""
+    requires: dict[str, Value] = {}
+    """Properties without which nobody buys."""
 
     def costs(self, method: str) -> bool:
         """Whether a request of this method to this route's paths is priced."""
@@ -76,6 +82,15 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     price_micro: int
     accept: tuple[str, ...]
     matches: re.Pattern[str]
+    reduced: tuple[tuple[str, int], ...] = ()
+    """Properties and what payers with them pay, in micro-units."""
+    requires: str = ""
+    """Properties that every payer must have."""
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it matters which properties a payer has."""
+        return bool(self.reduced or self.requires)
 
     def costs(self, method: str) -> bool:
         """Whether a request of this method is priced."""
@@ -97,9 +112,12 @@ class Spot:
             heads = [n for n, line in enumerate(self._lines) if line.strip() == f"[[{table}]]"]
             start = heads[index] if index < len(heads) else 0
         for number in range(start, len(self._lines)):
-            if number > start and self._lines[number].startswith("[["):
+            line = self._lines[number]
+            if number > start and line.startswith("[[") and not line.startswith(f"[[{table}."):
                 break
-            if key and re.match(rf"\s*{re.escape(key)}\s*=", self._lines[number]):
+            if line.strip() == f"[[{table}.{key}]]":
+                return number + 1
+            if key and re.match(rf"\s*{re.escape(key)}(?:\.\w+)?\s*=", line):
                 return number + 1
         return start + 1
 
@@ -139,15 +157,15 @@ class Spot:
 
 Options = Mapping[str, dict[str, Json]]
 """The vendor's options of each scheme that has a table in the file."""
-Verify = Callable[[str, Route, int], None]
-"""Takes scheme, route and price in micro-units: `OutOfRange` unless the scheme can express the
-price, `Misconfigured` unless it can be cleared as the route asks."""
+Verify = Callable[[str, Priced], None]
+"""Takes scheme and route: `OutOfRange` unless the scheme can express its prices and conditions,
+`Misconfigured` unless it can be cleared as the route asks."""
 Fit = Callable[[Options], Verify]
 """Takes the options, and gives what verifies routes under them; `Misconfigured`, whose fact
 `option` names the key that is wrong."""
 
 
-def anything(scheme: str, route: Route, price_micro: int) -> None:
+def anything(scheme: str, priced: Priced) -> None:
     """Every scheme takes every price."""
 
 
@@ -204,16 +222,17 @@ def _free(path: str, spot: Spot) -> re.Pattern[str]:
         raise spot.in_file("path_malformed", "free", wrong.detail) from None
 
 
-def _price_micro(route: Route, index: int, *, currency: str, spot: Spot) -> int:
+def _price_micro(text: str, *, currency: str) -> int:
+    """A price as it stands in the file; `Misconfigured`."""
     try:
-        amount = parse_amount(route.price)
+        amount = parse_amount(text)
         price_micro = require_micro(amount.micro, largest_micro=PAYMENT_MICRO_MAX)
     except Refusal as wrong:
-        raise spot.wrong("price_unreadable", index, "price", wrong.detail) from None
+        raise Misconfigured("price_unreadable", wrong.detail) from None
     if amount.currency not in {None, currency}:
-        raise spot.wrong("price_currency", index, "price", f"this vendor sells in {currency}")
+        raise Misconfigured("price_currency", f"this vendor sells in {currency}")
     if price_micro == 0:
-        raise spot.wrong("price_zero", index, "price", "list a free path under `free` instead")
+        raise Misconfigured("price_zero", "list a free path under `free` instead")
     return price_micro
 
 
@@ -246,7 +265,16 @@ def _priced(
     known: Sequence[str],
     spot: Spot,
 ) -> Priced:
-    price_micro = _price_micro(route, index, currency=currency, spot=spot)
+    micro_of = partial(_price_micro, currency=currency)
+    key = "price"
+    try:
+        price_micro = micro_of(route.price)
+        key = "reduced"
+        reduced = reductions.read(route.reduced, price_micro, micro_of)
+        key = "requires"
+        requires = reductions.text_of(route.requires)
+    except Misconfigured as wrong:
+        raise spot.wrong(wrong.code, index, key, wrong.detail) from None
     accept = route.accept or accept
     for name in accept:
         if name not in known:
@@ -259,7 +287,14 @@ def _priced(
         matches = paths.glob(route.path)
     except OutOfRange as wrong:
         raise spot.wrong("path_malformed", index, "path", wrong.detail) from None
-    return Priced(route=route, price_micro=price_micro, accept=accept, matches=matches)
+    return Priced(
+        route=route,
+        price_micro=price_micro,
+        accept=accept,
+        matches=matches,
+        reduced=reduced,
+        requires=requires,
+    )
 
 
 def _payable(priced: Priced, index: int, verify: Verify, spot: Spot) -> Priced:
@@ -270,7 +305,7 @@ def _payable(priced: Priced, index: int, verify: Verify, spot: Spot) -> Priced:
     route, fitting, why = priced.route, [], ""
     for name in priced.accept:
         try:
-            verify(name, route, priced.price_micro)
+            verify(name, priced)
         except OutOfRange as wrong:
             why = f"{name}: {wrong.detail}"
         except Misconfigured as wrong:

@@ -26,6 +26,7 @@ from farthing.errors import (
     Unsupported,
 )
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes import conditions
 from farthing.schemes.contract import Purse, Ring, Scheme, Setting
 from farthing.wallet.commands import HEADERS_BYTES_MAX, Broker, Request, Response, Wish
 from farthing.wallet.policy import Policy
@@ -222,6 +223,7 @@ def require_payable(guide: Guide, received: Received, now_s: int) -> Choice:
             vendor_id=offer.vendor_id,
             currency=offer.currency,
             price_micro=offer.price_micro,
+            least_micro=conditions.least_micro(offer),
         ),
     )
 

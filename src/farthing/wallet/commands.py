@@ -188,6 +188,13 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     vendor_id: str
     currency: str
     price_micro: int
+    least_micro: int = 0
+    """What a payer with the right properties pays, where that is less; 0: there is no such."""
+
+    @property
+    def from_micro(self) -> int:
+        """The least that this may cost."""
+        return self.least_micro or self.price_micro
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):

@@ -281,7 +281,7 @@ class _Pay:
             broker_id=wish.broker_id,
             vendor_id=wish.vendor_id,
             currency=wish.currency,
-            price_micro=wish.price_micro,
+            price_micro=wish.price_micro if paid.price_micro is None else paid.price_micro,
             received=received,
             credential=credential,
             payload_hash=codec.digest(paid.payload),

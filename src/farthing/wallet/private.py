@@ -12,6 +12,7 @@ format, section 17.
 from urllib.parse import unquote
 
 from farthing.errors import Forged, Mismatch, Unavailable, Unsupported
+from farthing.schemes import conditions
 from farthing.schemes.contract import Offer
 from farthing.wallet.choice import Guide, Place, choose, place_of
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
@@ -80,6 +81,7 @@ def _offered(
             broker_id=listed.broker,
             broker_url="",
             settlement="final",
+            terms=conditions.terms_of(route.reductions, route.requires),
             description=route.description,
         ),
         realm=place.authority,

@@ -143,14 +143,19 @@ class Store:
         if same is not None:
             return Unsettled(purchase=same, same=True)
         for number, wish in enumerate(command.wishes):
+            made = self._make_purchase(number, wish, command)
+            due_micro = wish.from_micro if made is None else made[0].price_micro
+            wish = msgspec.structs.replace(wish, price_micro=due_micro)
             try:
                 command.allow(wish, self._spent(wish.currency, command.site, command.now_s))
             except Overlimit as refusal:
                 return OverBudget(wish=wish, refusal=refusal)
-            made = self._make_purchase(number, wish, command)
             if made is not None:
-                self._write_purchase(made, tag)
-                return made
+                purchase, opened = made
+                for each in opened:
+                    self._rows.put_instrument(wish.broker_id, command.site, each)
+                self._write_purchase(purchase, tag)
+                return purchase
         for wish in command.wishes:
             found = self._take_over_purchase(
                 command,
@@ -161,21 +166,24 @@ class Store:
                 return Unsettled(purchase=found, same=False)
         return Nothing(coming=any(self._is_coming(wish, command.now_s) for wish in command.wishes))
 
-    def _make_purchase(self, number: int, wish: Wish, command: Reserve) -> Purchase | None:
-        """Out of the vendor's instrument that ends first, else of a general one; None without."""
+    def _make_purchase(
+        self, number: int, wish: Wish, command: Reserve
+    ) -> tuple[Purchase, tuple[Instrument, ...]] | None:
+        """Out of the vendor's instrument that ends first, else of a general one; None without.
+
+        With what the general one becomes and what was opened of it: to be written first.
+        """
         for instrument in self._ready(wish, wish.vendor_id, command):
             made = command.pay(number, instrument)
             if made is not None:
-                return made
+                return made, ()
         if command.patient and self._is_coming(wish, command.now_s):
             return None
         for instrument in self._ready(wish, "", command):
             opened = command.open(number, instrument)
             made = command.pay(number, opened[1]) if opened is not None else None
             if opened is not None and made is not None:
-                for each in opened:
-                    self._rows.put_instrument(wish.broker_id, command.site, each)
-                return made
+                return made, opened
         return None
 
     def _ready(self, wish: Wish, vendor_id: str, command: Reserve) -> list[Instrument]:
@@ -191,7 +199,7 @@ class Store:
                 command.now_s,
                 wish.broker_id,
                 wish.currency,
-                wish.price_micro,
+                wish.from_micro,
                 CANDIDATES_MAX,
             ),
         )

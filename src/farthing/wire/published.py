@@ -46,7 +46,7 @@ class _Keys(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[_PublicKey, ...]
 
 
-class Listed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class Listed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """One route of a price list."""
 
     path: str
@@ -58,6 +58,10 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     accept: tuple[str, ...]
     """Registry names of schemes, in the vendor's order."""
     description: str = ""
+    reduced: tuple[tuple[str, str], ...] = ()
+    """Properties and what payers with them pay, as on the wire; the first that fits decides."""
+    requires: str = ""
+    """Properties without which nobody buys."""
 
     @cached_property
     def matches(self) -> re.Pattern[str]:
@@ -68,6 +72,11 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def price_micro(self) -> int:
         """The price; `OutOfRange`."""
         return money.from_wire(self.amount)
+
+    @property
+    def reductions(self) -> tuple[tuple[str, int], ...]:
+        """Properties and reduced prices in micro-units; `OutOfRange`."""
+        return tuple((wanted, money.from_wire(amount)) for wanted, amount in self.reduced)
 
     def costs(self, method: str) -> bool:
         """Whether a request of this method is priced."""

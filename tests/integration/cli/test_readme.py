@@ -41,6 +41,9 @@ def steps(block: str) -> list[tuple[str, list[str]]]:
     for line in block.splitlines():
         if line.startswith("$ "):
             found.append((line[2:], []))
+        elif line.startswith(">"):  # the shell asks for the rest of the command
+            command, printed = found.pop()
+            found.append((f"{command}\n{line[2:]}", printed))
         else:
             found[-1][1].append(line)
     return found

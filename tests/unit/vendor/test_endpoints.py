@@ -350,7 +350,8 @@ def test_a_key_that_was_rotated_out_is_still_shown() -> None:
 
 def test_the_price_list_names_every_route_and_is_signed() -> None:
     shop = Shop()
-    shop.restart(prices='free = ["/about"]\n' + ROUTE)
+    reduced = '[[route.reduced]]\nprice = "100u"\nprops.student = true\n'
+    shop.restart(prices='free = ["/about"]\n' + ROUTE + 'requires.country = "fr"\n' + reduced)
     answer = shop.doors.price_list(shop.book)
     assert value_of(answer, b"cache-control") == "max-age=60"
     assert shop.doors.price_list(shop.book) is answer
@@ -363,8 +364,9 @@ def test_the_price_list_names_every_route_and_is_signed() -> None:
             "path": "/articles/*",
             "methods": ["*"],
             "amount": str(PRICE_MICRO),
-            "accept": ["millicent", "payword"],
-            "description": "",
+            "accept": ["millicent"],
+            "reduced": [["student=true", "100"]],
+            "requires": "country=fr",
         }
     ]
     require_signed(document, PRICES_TAG, shop.ring.current(RECEIPT_KEY).public)

@@ -1,5 +1,6 @@
 """What a gate offers, what it may promise, and how it says no."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from farthing import codec, errors
 from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
 from farthing.schemes.contract import Dialect, Json
 from farthing.vendor.offering import URL_CHARS_MAX, Offering, setting_for
-from farthing.vendor.prices import Route
+from farthing.vendor.prices import Priced, Route
 from farthing.vendor.reserving import ORIGIN_TIMEOUT_S_MAX
 from farthing.wire.offers import CHALLENGE_LIFE_S
 from tests.kit.parties import VENDOR, setting_of
@@ -102,23 +103,28 @@ def test_a_realm_that_no_host_can_be_is_refused_at_the_start() -> None:
             Offering(setting, schemes=SCHEMES, realm=realm)
 
 
-def route(**changed: object) -> Route:
-    return Route(path="/**", price="200u", **changed)  # type: ignore[arg-type]  # any field
+def priced(price_micro: int = 200, **changed: Any) -> Priced:
+    """A route at this price; `changed` are fields of the route, `conditions` those beside it."""
+    conditions = changed.pop("conditions", {})
+    route = Route(path="/**", price=f"{price_micro}u", **changed)
+    return Priced(
+        route=route, price_micro=price_micro, accept=(), matches=re.compile(".*"), **conditions
+    )
 
 
 def test_a_price_that_a_scheme_cannot_express_is_out_of_range() -> None:
     gate = Shop().gate
-    gate.verify_route("millicent", route(), 250)
-    gate.verify_route("payword", route(), 200)
+    gate.verify_route("millicent", priced(250))
+    gate.verify_route("payword", priced(200))
     with pytest.raises(OutOfRange):
-        gate.verify_route("payword", route(), 250)
+        gate.verify_route("payword", priced(250))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_scheme_clears_at_any_moment(scheme: str) -> None:
     gate = Shop().gate
     for clearing in (None, "before", "during", "batch"):
-        gate.verify_route(scheme, route(clearing=clearing), 200)
+        gate.verify_route(scheme, priced(clearing=clearing))
 
 
 def test_a_scheme_that_is_never_settled_cannot_clear_before() -> None:
@@ -127,17 +133,17 @@ def test_a_scheme_that_is_never_settled_cannot_clear_before() -> None:
     till.traits = msgspec.structs.replace(till.traits, moments=("batch",))
     for clearing in ("before", "during"):
         with pytest.raises(Misconfigured, match="clearing_unsupported"):
-            gate.verify_route("payword", route(clearing=clearing), 200)
+            gate.verify_route("payword", priced(clearing=clearing))
 
 
 def test_what_clears_before_is_held_and_its_site_answers_while_it_is_reserved() -> None:
     gate = Shop().gate
     with pytest.raises(Misconfigured, match="hold_needed"):
-        gate.verify_route("millicent", route(clearing="before", hold=False), 200)
-    slow = route(clearing="before", origin_timeout_s=ORIGIN_TIMEOUT_S_MAX + 1)
+        gate.verify_route("millicent", priced(clearing="before", hold=False))
+    slow = priced(clearing="before", origin_timeout_s=ORIGIN_TIMEOUT_S_MAX + 1)
     with pytest.raises(Misconfigured, match="origin_timeout_too_long"):
-        gate.verify_route("millicent", slow, 200)
-    gate.verify_route("millicent", route(origin_timeout_s=600), 200)
+        gate.verify_route("millicent", slow)
+    gate.verify_route("millicent", priced(origin_timeout_s=600))
 
 
 def test_options_are_those_of_the_scheme() -> None:
@@ -219,3 +225,30 @@ def test_an_old_price_without_its_seal_is_not_offered_here() -> None:
         answer = shop.get(("PAYMENT-SIGNATURE", codec.b64(codec.canonical(message))))
         assert (answer.status, code_of(answer)) == (402, "no_matching_requirements")
     assert shop.earned_micro() == 0
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_conditions_stand_in_the_offers_of_schemes_that_show_properties(dialect: Dialect) -> None:
+    reduced = '\n[[route.reduced]]\nprice = "100u"\nprops.student = true\n'
+    offers = [found.offer for found in received_in(Shop(ROUTE + reduced).get(), dialect)]
+    by_name = {offer.scheme: offer.terms for offer in offers}
+    assert by_name["millicent"]["reduced"] == [["student=true", "100"]]
+    assert "reduced" not in by_name["payword"]
+
+
+def test_a_reduced_price_matters_to_schemes_that_show_properties() -> None:
+    gate = Shop().gate
+    for scheme, price_micro in (("millicent", 0), ("millicent", -1)):
+        with pytest.raises(OutOfRange):
+            gate.verify_route(
+                scheme, priced(conditions={"reduced": (("student=true", price_micro),)})
+            )
+    gate.verify_route("payword", priced(conditions={"reduced": (("student=true", 150),)}))
+
+
+def test_a_scheme_that_shows_no_properties_cannot_require_any() -> None:
+    gate = Shop().gate
+    for_some = priced(conditions={"requires": "country=fr"})
+    gate.verify_route("millicent", for_some)
+    with pytest.raises(OutOfRange, match="props_not_shown"):
+        gate.verify_route("payword", for_some)

@@ -7,9 +7,9 @@ from farthing.errors import Misconfigured, OutOfRange
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.vendor.prices import (
     Options,
+    Priced,
     PriceFile,
     Prices,
-    Route,
     Verify,
     anything,
     read,
@@ -120,6 +120,14 @@ def test_another_spelling_of_a_path_is_no_way_around_its_price(path: str) -> Non
         ("fee = 1\n", 1, "fee"),
         ('free = "/a"\n', 1, "Expected `array`"),
         ('\nfree = ["/**/**/**"]\n', 2, "2 `**`"),
+        (route('requires.age = "18 or so"'), 4, "key=value pairs"),
+        (
+            route('[[route.reduced]]\nprice = "2c"\nprops.student = true'),
+            4,
+            "below the route's own",
+        ),
+        (route('[[route.reduced]]\nprice = "1u"'), 4, "missing required field `props`"),
+        (route('[[route.reduced]]\nprice = "1u"\nprops.student = 1.5'), 4, "Expected"),
         ('[[route]]\npath = "/*a*b*"\nprice = "1c"\n', 2, "2 `*` a segment"),
     ],
 )
@@ -220,11 +228,33 @@ def test_what_an_offer_shows_is_bounded_in_bytes(key: str, most: int) -> None:
     assert "line 4" in refused.value.detail
 
 
-def verify(scheme: str, route: Route, price_micro: int) -> None:
+def test_a_route_may_cost_less_for_some_and_be_for_some_only() -> None:
+    text = """\
+[[route]]
+path = "/**"
+price = "1c"
+requires.country = "fr"
+
+[[route.reduced]]
+price = "0.1c"
+props.student = true
+props.age = 18
+
+[[route.reduced]]
+price = "0.5c"
+props = { student = true }
+"""
+    found = prices(text).find("GET", "/a")
+    assert found is not None
+    assert found.reduced == (("age=18;student=true", 1_000), ("student=true", 5_000))
+    assert (found.requires, found.is_conditional) == ("country=fr", True)
+
+
+def verify(scheme: str, priced: Priced) -> None:
     """A gate whose coins are worth 100."""
-    if scheme == "coins" and price_micro % 100:
+    if scheme == "coins" and priced.price_micro % 100:
         raise OutOfRange("price_not_in_units", "coins are worth 100")
-    if route.clearing == "before":
+    if priced.route.clearing == "before":
         raise Misconfigured("clearing_unsupported", "coins are never cleared before")
 
 

@@ -223,6 +223,15 @@ def test_the_budget_is_checked_in_the_transaction_that_spends(world: World) -> N
     assert got.refusal.code == "above_budget_per_day"
 
 
+def test_a_budget_counts_what_this_payer_is_charged(world: World) -> None:
+    made = purchase_on(world)
+    settled(world, made, state="done", instruments=(made.paid.spent,))
+    cheap = msgspec.structs.replace(made, price_micro=50)
+    for day_micro, kind in ((249, OverBudget), (250, Purchase)):
+        limits = Limits(per_day_micro=day_micro)
+        assert isinstance(world.store.do(reserve(world, "/b", made=cheap, limits=limits)), kind)
+
+
 def test_threads_that_reserve_at_once_get_one_instrument_each_once(world: World) -> None:
     made = purchase_on(world)
     settled(world, made, instruments=(made.paid.spent,))

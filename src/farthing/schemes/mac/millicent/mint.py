@@ -10,7 +10,7 @@ from hmac import compare_digest
 
 import msgspec
 
-from farthing import codec
+from farthing import codec, props
 from farthing.errors import Denied, Forged, OutOfRange, Refusal, Replayed, Unfit, WrongVendor
 from farthing.marks import Delete, Keys, Memory, Put
 from farthing.schemes.contract import (
@@ -60,7 +60,6 @@ from farthing.schemes.mac.millicent.scrip import (
     TRAITS,
     burn_mac,
     fresh_expiry_s,
-    require_props,
 )
 from farthing.schemes.mac.millicent.warehouse import Batch
 
@@ -98,11 +97,10 @@ class MillicentMint(Mint):
     def _check_order(self, message: Json, account: Account, at: At) -> Sale:
         _require_role(account, "payer")
         order = ORDERS.convert(message)
-        if order.props:
-            vouched = set(account.props.split(";"))
-            require_props(order.props)
-            if not set(order.props.split(";")) <= vouched:
-                raise Denied("props_not_vouched", "the broker does not vouch for these properties")
+        if order.props and not props.has_all(account.props, order.props):
+            raise Denied("props_not_vouched", "the broker does not vouch for these properties")
+        if order.reveal and not order.broker:
+            order = order.revealing(account.props)
         if order.pay is not None:
             own_scrip.verify_payment(self.setting, order.pay, order, at.now_s)
         return Sale(order=order, expires_at_s=fresh_expiry_s(at.now_s))

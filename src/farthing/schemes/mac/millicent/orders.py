@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from farthing import codec
+from farthing import codec, props
 from farthing.errors import Overlimit, Replayed, Unfit, Unsupported, WrongVendor
 from farthing.ids import require_broker_id, require_name
 from farthing.marks import Memory, Put
@@ -54,7 +54,9 @@ class Order(
     pay: Payment | None = None
     """Broker scrip that pays for it, signed; None: the account pays."""
     props: str = ""
-    """Which of the account's properties the scrip is to carry."""
+    """Which of the account's properties the scrip is to carry; one that it lacks is refused."""
+    reveal: str = ""
+    """Names of properties, `age;student`: the scrip is to carry those that the account has."""
     value_micro: int
     vendor: str
 
@@ -67,6 +69,14 @@ class Order(
             require_broker_id(self.broker)
             if self.vendor == self.broker:
                 raise Unfit("vendor_is_a_broker", "brokers sell their own scrip themselves")
+        if len(self.reveal) > props.BYTES_MAX:
+            raise Unfit("reveal_too_long", f"at most {props.BYTES_MAX} bytes of names")
+
+    def revealing(self, vouched: str) -> "Order":
+        """The order for a payer with these properties, canonical: those that it names."""
+        named = self.reveal.split(";")
+        shown = {key: value for key, value in props.read(vouched).items() if key in named}
+        return msgspec.structs.replace(self, props=props.write(shown))
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):

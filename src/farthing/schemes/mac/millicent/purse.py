@@ -2,10 +2,11 @@
 
 import msgspec
 
-from farthing import codec
+from farthing import codec, props
 from farthing.crypto import sealing
 from farthing.crypto.mac import mac
 from farthing.errors import Expired, Forged, OutOfRange, Unsupported
+from farthing.schemes import conditions
 from farthing.schemes.contract import (
     Accepted,
     Asked,
@@ -118,6 +119,9 @@ class MillicentPurse(Purse):
         message: dict[str, Json] = {"valueMicro": need.amount_micro, "vendor": need.vendor_id}
         if self._abroad:
             message["broker"] = self._abroad
+        named = conditions.keys_of(need.offer) if need.offer is not None else ()
+        if named and need.means is None:  # an order that names no account has no properties
+            message["reveal"] = ";".join(named)
         if need.means is None:
             return Asked(operation="issue", message=message)
         if need.means.worth_micro < need.amount_micro:
@@ -148,6 +152,9 @@ class MillicentPurse(Purse):
             raise Forged("scrip_not_as_ordered", "the broker sold another piece than was asked for")
         if scrip.value_micro > wanted["valueMicro"] * LARGER_MAX:
             raise Forged("scrip_not_as_ordered", "the broker sold a much larger piece")
+        asked_for = {*wanted.get("reveal", "").split(";"), *props.read(wanted.get("props", ""))}
+        if not props.read(scrip.props).keys() <= asked_for:
+            raise Forged("scrip_not_as_ordered", "the broker tells the vendor more than was asked")
         if sold.scrip.expires_at_s <= at.now_s:
             raise Expired("scrip_expired", "the broker sold a piece that is past its end")
         codec.unb64u(sold.secret, size_bytes=32)
@@ -218,7 +225,8 @@ class MillicentPurse(Purse):
         In protocol B the seal is the signature, and the nonce tells two tries apart.
         """
         held = _HELD.read(instrument.body)
-        if held.scrip.value_micro < offer.price_micro:
+        price_micro = conditions.due_micro(offer, held.scrip.props)
+        if held.scrip.value_micro < price_micro:
             raise OutOfRange("scrip_below_price", "this piece is worth less than the price")
         payload: dict[str, Json] = {"scrip": msgspec.to_builtins(held.scrip)}
         protocol = offer.terms.get("protocol", "signed")
@@ -228,8 +236,10 @@ class MillicentPurse(Purse):
             payload = _signed(held, binding.target, binding.body_digest, at)
         elif protocol != "clear":
             raise Unsupported("protocol_unsupported", "this wallet pays signed or in clear")
-        kept = offer.price_micro.to_bytes(8, "big")
-        return Paid(payload=payload, spent=instrument, after=None, kept=kept)
+        kept = price_micro.to_bytes(8, "big")
+        return Paid(
+            payload=payload, spent=instrument, after=None, kept=kept, price_micro=price_micro
+        )
 
     def conclude(self, paid: Paid, conclusion: Conclusion, at: At) -> Concluded:
         """Adopt the change; `Forged` if it is not the old piece less the price."""

@@ -14,14 +14,13 @@ The currency is a field of its own (ours), and the certificate stands for the wh
 the request signature, because it covers every other field.
 """
 
-import re
 import struct
 from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
 
-from farthing import codec
+from farthing import codec, props
 from farthing.crypto.mac import mac
 from farthing.errors import Expired, Misconfigured, Unfit
 from farthing.marks import Once
@@ -32,7 +31,6 @@ SERIES_SIZE = 1 << SERIES_BITS
 SERIES_DIGITS = 10  # hex digits of a serial that name its series
 PAYER_RANGE_BITS = 48  # the random part of a payer_id; the 16 bits above select a range
 SCRIP_MICRO_MAX = 5_000_000  # 5 units of currency: the largest piece
-PROPS_BYTES_MAX = 256  # of `key=value;key=value`
 DAY_S = 86_400
 SKEW_S = 120  # clocks of payer and vendor may differ by this
 GRACE_S = 30 * 86_400  # how long expired scrip may still be exchanged
@@ -59,7 +57,6 @@ STOCK_BIT = 1 << 39  # the top bit of a series: its scrip, and all change of it,
 PROTOCOLS = ("signed", "clear", "private")  # C, A and B of the paper
 
 _HEX = "0123456789abcdef"
-_PROPS = re.compile(r"(?:[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)(?:;[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)*")
 
 TRAITS = Traits(
     name="millicent",
@@ -71,6 +68,7 @@ TRAITS = Traits(
     resold=True,
     needs_list=False,
     latest="batch",
+    props=True,
     payer_loss_max="scrip held, and one purchase a dishonest vendor does not deliver",
     vendor_loss_max="nothing: it checks its own money",
     broker_loss_max="the licensed quota, if the vendor's key leaks; its deposit at a peer",
@@ -112,7 +110,7 @@ class Scrip(
         if not worth_is_sound or not 0 < self.expires_at_s <= codec.JSON_INT_MAX:
             require_worth(self.value_micro, self.expires_at_s)
         if self.props:
-            require_props(self.props)
+            props.read(self.props)
 
     def __repr__(self) -> str:
         """Serial and value only."""
@@ -147,27 +145,6 @@ def require_worth(value_micro: int, expires_at_s: int) -> None:
         raise Unfit("scrip_value_out_of_range", f"scrip is worth 1 to {SCRIP_MICRO_MAX} micro")
     if not 0 < expires_at_s <= codec.JSON_INT_MAX:
         raise Unfit("scrip_expiry_out_of_range")
-
-
-def require_props(props: str) -> dict[str, str]:
-    """The properties by key; `Unfit` unless the text is canonical (keys rising, none twice)."""
-    if len(props) > PROPS_BYTES_MAX or not _PROPS.fullmatch(props):
-        raise Unfit("props_malformed", "props are key=value pairs joined by semicolons")
-    found: dict[str, str] = {}
-    for pair in props.split(";"):
-        key, value = pair.split("=", 1)
-        if found and key <= max(found):
-            raise Unfit("props_not_canonical", "props come in rising order, each key once")
-        found[key] = value
-    return found
-
-
-def write_props(props: dict[str, str]) -> str:
-    """The canonical text of properties; `Unfit` if a key or value has other characters."""
-    text = ";".join(f"{key}={props[key]}" for key in sorted(props))
-    if text:
-        require_props(text)
-    return text
 
 
 def series_id(series: int) -> str:

@@ -27,6 +27,8 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.marks import Claim, Memory, Once
+from farthing.schemes import conditions
+from farthing.schemes.conditions import REDUCED, REQUIRES
 from farthing.schemes.contract import (
     At,
     Binding,
@@ -108,7 +110,10 @@ class MillicentTill(Till):
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
-        """Verify; `WrongVendor`, `WrongPayer`, `Expired`, `Revoked`, `Forged`, `Underpaid`."""
+        """Verify; `WrongVendor`, `WrongPayer`, `Expired`, `Revoked`, `Forged`.
+
+        Then the price: `Denied` to who lacks a property that it takes, `Underpaid`.
+        """
         scrip = payment.scrip
         vendor = self.setting.vendor_id
         if scrip.vendor != vendor:
@@ -131,18 +136,22 @@ class MillicentTill(Till):
             )
             if not compare_digest(expected.encode(), payment.sig.encode()):
                 raise Forged("request_signature_wrong", "sign the request with the payer's secret")
-        change_micro = scrip.value_micro - offer.price_micro
+        price_micro = offer.price_micro
+        if REDUCED in offer.terms or REQUIRES in offer.terms:
+            conditions.require_eligible(offer, scrip.props)
+            price_micro = conditions.due_micro(offer, scrip.props)
+        change_micro = scrip.value_micro - price_micro
         if change_micro < 0:
-            raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
+            raise Underpaid("amount_below_price", f"the price is {price_micro} micro-units")
         mark = mark_of(scrip)
         return Taken(
-            value_micro=offer.price_micro,
+            value_micro=price_micro,
             reference=f"mc:{scrip.serial}",
             payer=scrip.payer,
             owner=bytes.fromhex(scrip.payer),
             marks=(mark,),
             until_s=mark.until_s,
-            claims=self._claims(scrip, mark, offer.price_micro),
+            claims=self._claims(scrip, mark, price_micro),
             finishing=scrip if change_micro else None,
             mac_key=receipt_key(secret),
         )

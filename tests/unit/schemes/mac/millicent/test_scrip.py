@@ -14,9 +14,7 @@ from farthing.schemes.mac.millicent.scrip import (
     mark_of,
     mint_scrip,
     require_current,
-    require_props,
     serial_of,
-    write_props,
 )
 from tests.kit.millicent import MASTER_SECRETS
 from tests.kit.parties import NOW_S
@@ -31,11 +29,6 @@ PIECE = mint_scrip(
     payer="0001a0b1c2d3e4f5",
     expires_at_s=NOW_S + 1000,
     props="state=ca;student=true",
-)
-PROPS = st.dictionaries(
-    st.from_regex(r"[a-z][a-z0-9_]{0,4}", fullmatch=True),
-    st.from_regex(r"[A-Za-z0-9_.:-]{1,4}", fullmatch=True),
-    max_size=5,
 )
 
 
@@ -97,24 +90,6 @@ def test_scrip_travels_under_short_names() -> None:
     assert codec.Reader(Scrip).read(codec.canonical(PIECE)) == PIECE
     with pytest.raises(Malformed):
         codec.Reader(Scrip).read(codec.canonical(PIECE)[:-1] + b',"more":1}')
-
-
-@given(PROPS)
-def test_properties_have_one_spelling(props: dict[str, str]) -> None:
-    text = write_props(props)
-    if text:
-        assert require_props(text) == props
-    else:
-        assert props == {}
-
-
-@pytest.mark.parametrize(
-    "text", ["a", "=b", "a=", "a=b;", ";a=b", "b=1;a=1", "a=1;a=2", "a=1;a=1", "A=b", "a=b c",
-             "a=b\n", "a==b", "a=é", "a=b;;c=d", "a=" + "x" * 256],
-)  # fmt: skip  # - one spelling a line would hide that this is one list
-def test_other_spellings_of_properties_are_unfit(text: str) -> None:
-    with pytest.raises(Unfit):
-        require_props(text)
 
 
 @settings(max_examples=30)
