@@ -183,6 +183,10 @@ def test_a_refusal_travels_sealed(shop: Shop, buyer: Buyer) -> None:
     shop.clock.now_s += 40 * 86_400
     expired = shop.get(late.header)
     assert (expired.status, code_of(expired)) == (402, "scrip_expired")
+    seen = [bytes_of(shop, payment) for payment in (other, late)]
+    seen.append(shop.run(shop.sealed(short.value, asking())))
+    seen.append(shop.run(shop.sealed(sealing(buyer, b"nonsense").value, asking())))
+    assert len({(each.status, each.headers, len(each.body or b"")) for each in seen}) == 1
     for answer in (replayed, underpaid, expired):
         names = {name for name, _ in answer.headers}
         assert names.isdisjoint({b"www-authenticate", b"payment-required"})
