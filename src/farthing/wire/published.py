@@ -32,7 +32,6 @@ OUTCOME_PATH = WELL_KNOWN + "/outcome"
 PRIVATE_PATH = WELL_KNOWN + "/private"
 PUBLIC_KEY_BYTES = 32  # Ed25519
 ROUTES_MAX = 1000  # a longer list is a mistake, and matching is linear in it
-PRICES_BYTES_MAX = 1024 * 1024  # a thousand routes with their descriptions have half of it
 EVERY = "*"  # as a method: all but OPTIONS
 
 

@@ -28,7 +28,7 @@ SEALED_BYTES_MAX = sealing.NONCE_BYTES + sealing.MESSAGE_BYTES_MAX + sealing.TAG
 ENVELOPE_BYTES_MAX = SEALED_BYTES_MAX * 4 // 3 + 256  # base64url, and the names around it
 PLAIN_BYTES_MAX = sealing.MESSAGE_BYTES_MAX - 4  # of one message, its length in front
 OWNER_BYTES_MAX = 32  # of the name of a payer's key
-HEADERS_MAX = 64  # of a request or an answer: as many members as any list of ours
+HEADERS_MAX = 64  # of a request: as many members as any list of ours
 HEADERS_BYTES_MAX = 32 * 1024  # of a request, as at the public door
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

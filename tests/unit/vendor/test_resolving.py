@@ -12,10 +12,10 @@ from farthing.vendor.resolving import LEASE_S, Begun
 from farthing.wire import receipts
 from farthing.wire.offers import Credential
 from tests.kit.shop import (
-    DIALECTS,
     PRICE_MICRO,
     ROUTE,
     SCHEMES,
+    WAYS,
     Buyer,
     Payment,
     Shop,
@@ -30,7 +30,7 @@ BEFORE = ROUTE + 'clearing = "before"\n'
 HOLD_S = 60
 COMMANDS_MAX = 30  # more than any walk here has
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
-every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
+every_way = pytest.mark.parametrize(("scheme", "dialect"), WAYS)
 
 
 def opened(scheme: str) -> tuple[Shop, Buyer, Facilitator]:
@@ -106,8 +106,7 @@ def test_a_hold_that_was_confirmed_meanwhile_has_its_outcome() -> None:
     assert end(shop, found) == read_outcome(confirmed.outcome)
 
 
-@every_scheme
-@every_dialect
+@every_way
 def test_killed_at_any_command_the_door_alone_says_what_became_of_it(
     scheme: str, dialect: Dialect
 ) -> None:
@@ -135,10 +134,12 @@ def test_killed_at_any_command_the_door_alone_says_what_became_of_it(
     raise AssertionError("the walk never ended")
 
 
-@every_scheme
-def test_what_the_broker_paid_before_a_crash_is_confirmed_with_its_receipt(scheme: str) -> None:
+@every_way
+def test_what_the_broker_paid_before_a_crash_is_confirmed_with_its_receipt(
+    scheme: str, dialect: Dialect
+) -> None:
     shop, buyer, broker = opened(scheme)
-    payment = buyer.pay()
+    payment = buyer.pay(dialect)
     walking = shop.start(payment.header)
     walking.until(marks.Confirm)
     walking.drop()
