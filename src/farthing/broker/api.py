@@ -5,7 +5,7 @@ same bytes. Callers send `Authorization: Bearer <token>`. Refusals are problem b
 member, `refusal`, which is the class by name. The hot routes are in `fast.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
@@ -14,11 +14,10 @@ from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.config import OpenAPIConfig
 from litestar.params import FromPath, FromQuery, JSONBody
 
-import farthing
 from farthing import codec
+from farthing.broker import openapi
 from farthing.broker.engine import Engine
 from farthing.broker.operations import BEARER
 from farthing.broker.people import OpenAccount, PayOut, TopUp
@@ -30,6 +29,7 @@ from farthing.schemes.contract import Account, Operation
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024  # of claims: the batch limit of the trust programme
 JSON_TYPE = "application/json"
+NONE: Mapping[str, openapi.Hot] = {}
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -119,7 +119,7 @@ async def list_accounts(
     return _json(_engine(request).people.accounts(role, after))
 
 
-@post("/accounts/{account_id:str}")
+@post("/accounts/{account_id:str}", status_code=200)
 async def change_account(
     request: StrictRequest, account_id: FromPath[str], data: JSONBody[OpenAccount]
 ) -> Response[bytes]:
@@ -130,21 +130,21 @@ async def change_account(
     return _json(await _engine(request).people.change(data, _key(request)))
 
 
-@post("/topup")
+@post("/topup", status_code=200)
 async def top_up(request: StrictRequest, data: JSONBody[TopUp]) -> Response[bytes]:
     """Book money that came in at the bank (scope admin)."""
     _caller(request, "admin")
     return _json(await _engine(request).people.top_up(data, _key(request)))
 
 
-@post("/payout")
+@post("/payout", status_code=200)
 async def pay_out(request: StrictRequest, data: JSONBody[PayOut]) -> Response[bytes]:
     """Send the caller's money to its bank, in whole cents (scope pay)."""
     caller = _caller(request, "pay")
     return _json(await _engine(request).people.pay_out(caller.party, data, _key(request)))
 
 
-@post("/payouts/{payout_id:str}")
+@post("/payouts/{payout_id:str}", status_code=200)
 async def step_payout(
     request: StrictRequest, payout_id: FromPath[str], data: JSONBody[PayoutStep]
 ) -> Response[bytes]:
@@ -199,7 +199,7 @@ async def _operate(
     return _json(await engine.operations.run(scheme, operation, message, account, key))
 
 
-@post("/issue/{scheme:str}")
+@post("/issue/{scheme:str}", status_code=200)
 async def issue(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
 ) -> Response[bytes]:
@@ -210,7 +210,7 @@ async def issue(
     return await _operate(request, scheme, "issue", data, "pay")
 
 
-@post("/take-back/{scheme:str}")
+@post("/take-back/{scheme:str}", status_code=200)
 async def take_back(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
 ) -> Response[bytes]:
@@ -218,7 +218,7 @@ async def take_back(
     return await _operate(request, scheme, "take_back", data, "pay")
 
 
-@post("/grant/{scheme:str}")
+@post("/grant/{scheme:str}", status_code=200)
 async def grant(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
 ) -> Response[bytes]:
@@ -226,7 +226,7 @@ async def grant(
     return await _operate(request, scheme, "grant", data, "redeem")
 
 
-@post("/vendors/{vendor_id:str}/grants/{scheme:str}")
+@post("/vendors/{vendor_id:str}/grants/{scheme:str}", status_code=200)
 async def buy_ahead(
     request: StrictRequest, vendor_id: FromPath[str], scheme: FromPath[str], data: JSONBody[Any]
 ) -> Response[bytes]:
@@ -240,7 +240,7 @@ async def buy_ahead(
     return _json(await engine.operations.run(scheme, "grant", data, account, _key(request)))
 
 
-@post("/redeem/{scheme:str}", request_max_body_size=BATCH_BYTES_MAX)
+@post("/redeem/{scheme:str}", request_max_body_size=BATCH_BYTES_MAX, status_code=200)
 async def redeem(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Batch]
 ) -> Response[bytes]:
@@ -277,7 +277,7 @@ def _published(body: bytes) -> Response[bytes]:
     return Response(body, media_type=JSON_TYPE, headers=headers, status_code=200)
 
 
-@post("/revoke/{scheme:str}")
+@post("/revoke/{scheme:str}", status_code=200)
 async def revoke(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Revocation]
 ) -> Response[bytes]:
@@ -324,8 +324,12 @@ def build(
     documents: Documents,
     lifespan: Lifespan | None = None,
     more: Sequence[HTTPRouteHandler] = (),
+    hot: Mapping[str, openapi.Hot] = NONE,
 ) -> Litestar:
-    """The Litestar part of the broker's API, `more` routes with it; `lifespan` runs beside it."""
+    """The Litestar part of the broker's API, `more` routes with it; `lifespan` runs beside it.
+
+    `hot`: routes before it that its description tells of too.
+    """
     return Litestar(
         route_handlers=[
             open_account,
@@ -354,5 +358,5 @@ def build(
         exception_handlers={Refusal: _refused, HTTPException: _unrouted, 500: _fault},
         lifespan=[lifespan] if lifespan is not None else [],
         state=State({"engine": engine, "documents": documents}),
-        openapi_config=OpenAPIConfig(title="Farthing broker", version=farthing.__version__),
+        openapi_config=openapi.config(hot),
     )

@@ -29,7 +29,7 @@ from farthing.broker.books import Books, Identity
 from farthing.broker.checks import Checks
 from farthing.broker.courier import HttpCourier, require_url
 from farthing.broker.engine import Engine
-from farthing.broker.fast import App, Fast
+from farthing.broker.fast import HOT, App, Fast
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
 from farthing.broker.vault import Vault
 from farthing.crypto import signing
@@ -339,7 +339,9 @@ async def _run_errands(broker: Broker) -> None:
 def asgi_app(broker: Broker) -> App:
     """The ASGI application; its lifespan closes the broker."""
     root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
-    rest = api.build(broker.engine, broker, partial(_ticking, broker), more=peer_api.ROUTES)
+    rest = api.build(
+        broker.engine, broker, partial(_ticking, broker), more=peer_api.ROUTES, hot=HOT
+    )
     # Litestar spells the same messages out as typed dictionaries.
     return Fast(broker.engine, cast(App, rest), root_public=root_public)
 

@@ -14,6 +14,7 @@ import msgspec
 from farthing import codec, ids, money
 from farthing.broker import metrics
 from farthing.broker.engine import Engine, Transfer
+from farthing.broker.openapi import Hot
 from farthing.broker.reservations import AtEnd
 from farthing.broker.settling import (
     AlreadyCaptured,
@@ -51,48 +52,71 @@ JSON_HEADERS: problems.Headers = (
 CORE_REASONS = {"invalid_network", "invalid_scheme", "invalid_x402_version", "invalid_payload"}
 
 
-class _Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Stock clients may send members that we do not read."""
 
 
-class _Extra(_Message, frozen=True, kw_only=True):
+class Extra(Message, frozen=True, kw_only=True):
+    """What an offer says of its scheme."""
+
     method: str
     terms: dict[str, Json] = {}
 
 
-class _Requirements(_Message, frozen=True, kw_only=True):
+class Requirements(Message, frozen=True, kw_only=True):
+    """What a payment must fulfil."""
+
     scheme: str
     network: str
     asset: str
     amount: str
     pay_to: str
-    extra: _Extra
+    extra: Extra
 
 
-class _Payload(_Message, frozen=True, kw_only=True):
-    accepted: _Requirements
+class Payload(Message, frozen=True, kw_only=True):
+    """A payment, and the requirements that it accepted."""
+
+    accepted: Requirements
     payload: dict[str, Json]
 
 
-class _Reserve(_Message, frozen=True, kw_only=True):
+class Reserve(Message, frozen=True, kw_only=True):
+    """Hold it, and what shall be at the end."""
+
     at_end: AtEnd = "void"
 
 
-class _Ask(_Message, frozen=True, kw_only=True):
+class Ask(Message, frozen=True, kw_only=True):
+    """`verify` and `settle`."""
+
     x402_version: int = msgspec.field(name="x402Version")
-    payment_payload: _Payload
-    payment_requirements: _Requirements
-    reserve: _Reserve | None = None
+    payment_payload: Payload
+    payment_requirements: Requirements
+    reserve: Reserve | None = None
 
 
-class _Step(_Message, frozen=True, kw_only=True):
+class Step(Message, frozen=True, kw_only=True):
+    """`capture` and `void`."""
+
     transaction: str
     reservation: int
     amount: str | None = None
 
 
 _TRANSFER = codec.Reader(Transfer)
-_ASK, _STEP = codec.Reader(_Ask), codec.Reader(_Step)
+_ASK, _STEP = codec.Reader(Ask), codec.Reader(Step)
+
+
+HOT = {
+    "/transfer": Hot(body=Transfer, summary="Move money between accounts (scope pay)."),
+    "/verify": Hot(body=Ask, summary="Whether a payment would be settled (scope redeem)."),
+    "/settle": Hot(body=Ask, summary="Settle a payment, or reserve it (scope redeem)."),
+    "/capture": Hot(body=Step, summary="Have a reservation paid (scope redeem)."),
+    "/void": Hot(body=Step, summary="Give a reservation up (scope redeem)."),
+    "/supported": Hot(method="get", summary="Schemes and keys, as x402 asks for them."),
+    "/metrics": Hot(method="get", produces="text/plain", summary="Figures (scope metrics)."),
+}
 
 
 class Fast:
@@ -334,7 +358,7 @@ def _reason(refusal: Refusal) -> str:
     return x402_response.reason_of(refusal, row_of(refusal))
 
 
-def _step(raw: bytes) -> _Step:
+def _step(raw: bytes) -> Step:
     return _STEP.convert(codec.read_json(raw))
 
 

@@ -30,7 +30,7 @@ def _json(body: bytes) -> Response[bytes]:
     return Response(body, media_type="application/json", status_code=200, headers=headers)
 
 
-@post("/peers")
+@post("/peers", status_code=200)
 async def add_peer(request: OperatorsRequest, data: JSONBody[AddPeer]) -> Response[bytes]:
     """Buy of another broker, with the token of our account there (scope admin)."""
     return _json(await _engine(request).peers.add(data, _key(request)))
@@ -42,7 +42,7 @@ async def list_peers(request: OperatorsRequest) -> Response[bytes]:
     return _json(await _engine(request).peers.listed())
 
 
-@post("/peers/{peer_id:str}/payments")
+@post("/peers/{peer_id:str}/payments", status_code=200)
 async def pay_peer(
     request: OperatorsRequest, peer_id: FromPath[str], data: JSONBody[PeerPayment]
 ) -> Response[bytes]:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from farthing.broker import api, store
-from farthing.broker.fast import App, Fast
+from farthing.broker.fast import HOT, App, Fast
 from farthing.broker.people import hash_of
 from tests.unit.broker.desk import open_desk
 
@@ -57,7 +57,7 @@ def over_http(path: Path, talk: Talk) -> None:
 
     async def run() -> None:
         async with open_desk(path / "broker.db") as desk:
-            rest = api.build(desk.engine, Nothing())
+            rest = api.build(desk.engine, Nothing(), hot=HOT)
             fast = Fast(desk.engine, cast(App, rest), root_public="root")
             transport = httpx.ASGITransport(fast)
             async with httpx.AsyncClient(transport=transport, base_url="http://b.test") as client:
