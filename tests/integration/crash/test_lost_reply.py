@@ -24,6 +24,7 @@ from tests.integration.crash.calls import Call, Callers
 from tests.integration.crash.fleet import Fleet
 from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
 from tests.integration.crash.middle import Cut, Message, Middle, ask, ask_in_vain
+from tests.integration.crash.neighbour import Neighbour, with_neighbour
 
 STORES = {"broker": Path("broker/broker.db"), "gate": Path("gate/marks.db")}
 # Not the books: an index brought up to date by whoever reads it, and blocks of serials that a
@@ -173,7 +174,8 @@ def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None
     with Fleet(tmp_path) as fleet, ExitStack() as stack:
         callers = Callers(fleet)
         middles = {party: stack.enter_context(Middle(callers.port(party))) for party in STORES}
-        table = broker_kinds(callers) | gate_kinds(callers)
+        neighbour = stack.enter_context(Neighbour(fleet, callers))
+        table = with_neighbour(broker_kinds(callers), neighbour) | gate_kinds(callers)
         routed = broker_routes(tmp_path / "another") | gate_doors(tmp_path / "gate")
         assert set(table) == routed, "a new route needs its row in calls.py"
         kinds = in_order(table)

@@ -105,11 +105,16 @@ def test_a_broker_in_another_currency_is_not_asked(world: World) -> None:
     assert world.site.asked == 0
 
 
-def test_a_scheme_that_is_not_resold_is_no_reason_to_ask(world: World) -> None:
-    world.schemes["payword"] = registry.by_name("payword")
-    guide = world.run(learn(world.guide(), (offered(scheme="payword"),)))
+def test_a_scheme_that_this_wallet_does_not_spend_is_no_reason_to_ask(world: World) -> None:
+    world.run(learn(world.guide(), (offered(scheme="payword"),)))
     assert world.site.asked == 0
-    guide = with_peer(guide, KeepPeer(broker_id=SOUTH, home_id=BROKER))
+
+
+def test_a_scheme_that_is_not_resold_is_refused_with_what_is_wrong(world: World) -> None:
+    world.schemes["payword"] = registry.by_name("payword")
+    before = world.guide()
+    guide = world.run(learn(before, (offered(scheme="payword"),)))
+    assert guide == with_peer(before, KeepPeer(broker_id=SOUTH, home_id=BROKER))
     assert require_payable(guide, offered(), world.now_s()).wish.broker_id == SOUTH
     with pytest.raises(Unsupported, match="scheme_not_resold") as caught:
         require_payable(guide, offered(scheme="payword"), world.now_s())

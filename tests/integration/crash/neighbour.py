@@ -1,0 +1,81 @@
+"""Another broker beside the fleet's, of which the fleet's buys, and the requests about it."""
+
+import os
+import secrets
+import time
+from typing import Any, Self
+
+import httpx
+
+from farthing.broker.app import Broker
+from farthing.cli import servers
+from tests.integration.crash.calls import Call, Callers
+from tests.integration.crash.fleet import Fleet, Party
+from tests.integration.crash.kinds import Kind
+from tests.kit.millicent import licence, vendor_ring
+from tests.kit.parties import DAY_S, VENDOR
+
+NAME = "neighbour"
+DEPOSIT_MICRO = 1_000_000
+
+
+class Neighbour:
+    """A broker with a vendor and with an account of the fleet's broker."""
+
+    def __init__(self, fleet: Fleet, callers: Callers) -> None:
+        self._callers = callers
+        port = servers.free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        folder = fleet.folder / NAME
+        self._admin = Broker.init(folder, broker_id=NAME, currency="eur", url=self.url)
+        command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
+        self._party = Party(NAME, command, f"{self.url}/health", fleet.folder, workers=1)
+        self._fleet = fleet
+
+    def __enter__(self) -> Self:
+        self._party.start()
+        self._token = self._post("/accounts", {"id": "ours"}, self._admin)["tokens"]["pay"]
+        money = {"payer": "ours", "amountMicro": DEPOSIT_MICRO, "reference": "RF-deposit"}
+        self._post("/topup", money, self._admin)
+        vendor = self._post("/accounts", {"id": VENDOR, "role": "vendor"}, self._admin)
+        grant = licence(vendor_ring(), notAfterS=int(time.time()) + 90 * DAY_S)
+        self._post("/grant/millicent", grant, vendor["tokens"]["redeem"])
+        self._fleet.call("/peers", self._peer())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._party.stop()
+
+    def _post(self, path: str, body: Any, token: str) -> Any:
+        headers = {"authorization": f"Bearer {token}", "idempotency-key": os.urandom(8).hex()}
+        answer = httpx.post(self.url + path, json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def _peer(self) -> dict[str, Any]:
+        return {"id": NAME, "url": self.url, "token": self._token}
+
+    def add(self) -> Call:
+        return self._callers.post("/peers", self._peer(), self._callers.operator)
+
+    def pay(self) -> Call:
+        body = {"amountMicro": 5, "reference": f"RF-{secrets.token_hex(8)}", "received": True}
+        return self._callers.post(f"/peers/{NAME}/payments", body, self._callers.operator)
+
+    def issue(self) -> Call:
+        order = {"broker": NAME, "valueMicro": 1_000, "vendor": VENDOR}
+        return self._callers.post("/issue/millicent", order, self._callers.pay)
+
+    def listed(self) -> Call:
+        return self._callers.get("broker", "/peers", self._callers.operator)
+
+
+def with_neighbour(table: dict[str, list[Kind]], neighbour: Neighbour) -> dict[str, list[Kind]]:
+    """The table with the routes about other brokers, and what is bought of one."""
+    issue = "POST /issue/{scheme}"
+    return table | {
+        issue: [*table[issue], Kind("issue abroad", neighbour.issue)],
+        "POST /peers": [Kind("add peer", neighbour.add)],
+        "POST /peers/{peer_id}/payments": [Kind("pay peer", neighbour.pay)],
+        "GET /peers": [Kind("list peers", neighbour.listed, moves=False)],
+    }
