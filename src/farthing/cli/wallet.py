@@ -2,16 +2,21 @@
 
 import shutil
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, cast
 
 import typer
 
+from farthing import codec
 from farthing.cli import output
+from farthing.errors import Malformed
 from farthing.money import show_micro
 from farthing.wallet import app as wallets
-from farthing.wallet.commands import Question
+from farthing.wallet.commands import JSON_BYTES_MAX, Question
+from farthing.wallet.driver import Problem
+from farthing.wallet.page import Page
 
 app = typer.Typer(help="A wallet: pay for pages, within budgets.", no_args_is_help=True)
 
@@ -165,16 +170,36 @@ def get(
                 file = cast(IO[bytes], spool)
                 page = wallet.get(url, file, method=method, ask=_approve, private=private)
                 file.seek(0)
-                shutil.copyfileobj(file, sys.stdout.buffer)
+                refused = _refused(page, file)
+                if not refused:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
         else:
             with out.open("w+b") as file:
                 page = wallet.get(url, file, method=method, ask=_approve, private=private)
+                file.seek(0)
+                refused = _refused(page, file)
     paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
+    if page.status >= HTTPStatus.BAD_REQUEST and not page.paid_micro:
+        paid = f"nothing paid{refused}"
     by = f" by {page.scheme}" if page.scheme else ""
     how = " in private" if private else ""
     output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
-    if page.status >= 400:
+    if page.status >= HTTPStatus.BAD_REQUEST:
         raise typer.Exit(1)
+
+
+def _refused(page: Page, file: IO[bytes]) -> str:
+    """What the gate says where it refuses: `: code: detail`; empty for a page of the site's own."""
+    kinds = [value for name, value in page.headers if name.lower() == "content-type"]
+    if kinds != ["application/problem+json"]:
+        return ""
+    try:
+        problem = codec.read_open(file.read(JSON_BYTES_MAX), Problem)
+    except Malformed:
+        return ""
+    finally:
+        file.seek(0)
+    return f": {problem.code}: {problem.detail}"
 
 
 @app.command()

@@ -1,5 +1,9 @@
 """The wallet's commands on files."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -44,3 +48,54 @@ def test_an_empty_wallet_has_an_empty_history(folder: Path) -> None:
 
 def test_a_site_that_does_not_answer_is_said(folder: Path) -> None:
     assert isinstance(run(folder, "get", "http://127.0.0.1:9/"), Refusal)
+
+
+PROBLEM = b'{"code":"property_missing","detail":"for students only","status":403}'
+
+
+@contextlib.contextmanager
+def refusing(kind: str, body: bytes) -> Iterator[str]:
+    """A site that answers everything 403; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(403)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/a"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "shown", "said"),
+    [
+        ("application/problem+json", PROBLEM, "", ": property_missing: for students only"),
+        ("application/problem+json", b"{", "{", ""),
+        ("text/plain", b"no", "no", ""),
+    ],
+)
+def test_a_refusal_is_said_in_words(
+    folder: Path, kind: str, body: bytes, shown: str, said: str
+) -> None:
+    environment = {wallets.PASSPHRASE_VARIABLE: PHRASE}
+    with refusing(kind, body) as url:
+        done = RUNNER.invoke(wallet.app, ["get", url, "--data", str(folder)], env=environment)
+        file = folder / "page"
+        RUNNER.invoke(
+            wallet.app, ["get", url, "--data", str(folder), "-o", str(file)], env=environment
+        )
+    assert (done.exit_code, done.stdout) == (1, shown)
+    assert " ".join(done.stderr.split()) == f"403, nothing paid{said}"
+    assert file.read_bytes() == body
