@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bench import broker, marks, paywall, sizes, till
+from bench import broker, marks, moments, paywall, sizes, till
 from bench.figures import Figure, as_json, print_table
 from bench.programs import Missing
 
@@ -20,6 +20,7 @@ class Part(StrEnum):
     PAYWALL = "paywall"
     BROKER = "broker"
     MARKS = "marks"
+    MOMENTS = "moments"
     BYTES = "bytes"
     ALL = "all"
 
@@ -29,6 +30,7 @@ MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
     Part.PAYWALL: paywall.measure,
     Part.BROKER: broker.measure,
     Part.MARKS: marks.measure,
+    Part.MOMENTS: moments.measure,
     Part.BYTES: lambda _: sizes.measure(),
 }
 
@@ -44,7 +46,8 @@ def main(
     """Measure this commit on this machine. Ratios are within one run; nothing passes or fails.
 
     Parts: till (payments in process), paywall (paid requests over HTTP), broker (durable
-    transfers beside PostgreSQL), marks (a gate with ten million), bytes (of payments).
+    transfers beside PostgreSQL), marks (a gate with ten million), moments (of clearing, what a
+    page takes), bytes (of payments).
 
     Example: script/bench till --seconds 5
     """

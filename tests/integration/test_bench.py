@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import broker, marks, paywall, programs, sizes, till
+from bench import broker, marks, moments, paywall, programs, sizes, till
 from bench.figures import Figure
 
 SHORT_S = 0.1
@@ -82,3 +82,9 @@ def test_command_prints_one_json_object() -> None:
     shown = json.loads(done.stdout)
     assert set(shown) == {"machine", "figures"}
     assert {"part", "name", "value", "unit", "target", "met"} <= set(shown["figures"][0])
+
+
+def test_moments_measures_every_scheme_at_every_moment() -> None:
+    found = moments.measure(SHORT_S)
+    require_figures("moments", found)
+    assert len(found) == len(moments.SCHEMES) * len(moments.MOMENTS)
