@@ -19,7 +19,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Misconfigured
+from farthing.errors import Denied, Misconfigured
 from farthing.ids import require_name
 from farthing.schemes.contract import Key
 from farthing.schemes.mac.millicent import scrip
@@ -122,6 +122,7 @@ async def found(
     broker = BrokerClient(wanted.broker_url, token)
     try:
         document, keys = await fetch_keys(broker)
+        await _require_own(broker, wanted.vendor_id)
         ring = _ring(data, [*keys, *new_keys(secrets.token_bytes(192), wanted.vendor_id, now_s)])
         licence = licence_of(ring)
         await broker.post("/grant/millicent", licence, f"licence-{licence['series']}")
@@ -141,6 +142,14 @@ async def found(
     )
     _private(data / "vendor.json", msgspec.json.format(msgspec.json.encode(config)))
     return config
+
+
+async def _require_own(broker: BrokerClient, vendor_id: str) -> None:
+    """`Denied` for the token of another account; `Unavailable`."""
+    found = await broker.get("/balance")
+    whose = found.get("id", "") if isinstance(found, dict) else ""
+    if whose != vendor_id:
+        raise Denied("token_of_another", f"this token is of {whose!r}, not of {vendor_id!r}")
 
 
 async def grant_anew(ring: KeyRing, broker: BrokerClient, entropy: bytes, now_s: int) -> str:

@@ -328,8 +328,10 @@ class Wallet:
 
 
 def _amount_in(typed: str, broker: Broker) -> int:
-    """Micro-units of what was typed; `Misconfigured` for another currency than the account's."""
+    """Micro-units of what was typed; `Misconfigured` for nothing, and for another currency."""
     amount = money.parse_amount(typed)
+    if not amount.micro:
+        raise Misconfigured("amount_of_nothing", "say how much, as in 5eur")
     if amount.currency not in {None, broker.currency}:
         raise Misconfigured(
             "amount_in_other_currency", f"the account at {broker.id} is in {broker.currency}"

@@ -116,14 +116,14 @@ def create(path: Path, passphrase: str, cost: Cost) -> File:
     lock, opened = vault.create(passphrase, cost)
     if path.exists():
         raise Misconfigured(
-            "wallet_exists", f"there is a wallet at {path.name} already; open it or name another"
+            "wallet_exists", f"there is a wallet at {path} already; open it or name another"
         )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
     except OSError as wrong:
         raise Misconfigured(
-            "wallet_path_unusable", f"{path.name} cannot be made: {wrong.strerror}"
+            "wallet_path_unusable", f"{path} cannot be made: {wrong.strerror}"
         ) from None
     made = File(path, _configured(_connect(path)), opened)
     with made.write() as db:
@@ -140,12 +140,10 @@ def open_file(path: Path, passphrase: str) -> File:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError:
         raise Misconfigured(
-            "wallet_missing", f"there is no wallet at {path.name}: farthing wallet init"
+            "wallet_missing", f"there is no wallet at {path}: farthing wallet init"
         ) from None
     if mode & EXPOSED_BITS:
-        raise Misconfigured(
-            "wallet_file_exposed", f"others may read the wallet: chmod 600 {path.name}"
-        )
+        raise Misconfigured("wallet_file_exposed", f"others may read the wallet: chmod 600 {path}")
     try:
         db = _connect(path)
         application_id = db.pragma("application_id")
@@ -154,13 +152,11 @@ def open_file(path: Path, passphrase: str) -> File:
         raise Busy("wallet_locked", "another process is using the wallet; try again") from None
     except apsw.Error:
         raise Misconfigured(
-            "wallet_file_unreadable", f"{path.name} is no wallet: name another file"
+            "wallet_file_unreadable", f"{path} is no wallet: name another file"
         ) from None
     if application_id != APPLICATION_ID:
         db.close()
-        raise Misconfigured(
-            "wallet_file_unreadable", f"{path.name} is no wallet: name another file"
-        )
+        raise Misconfigured("wallet_file_unreadable", f"{path} is no wallet: name another file")
     if version != VERSION:
         db.close()
         raise Misconfigured(

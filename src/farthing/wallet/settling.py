@@ -42,6 +42,7 @@ from farthing.wire.offers import Receipt
 
 OUTCOME_TAG = "farthing/wire/outcome/1"
 ABSENT_FINAL_S = 60  # a payment that a vendor has not got by then was lost on the way
+SKEW_S = 120  # clocks differ by so much without being wrong
 RETRY_AFTER_S_MAX = 5  # longer waits are the payer's to decide
 PROOF_REFUSED = "verification-failed"  # 402: this instrument is wrong; 403: it is spent
 
@@ -247,7 +248,8 @@ def look_up(guide: Guide, purchase: Purchase, *, unseen: bool = False) -> Flow[V
     if finding == "released":
         yield from _release(guide, purchase)
         return Verdict.RELEASED
-    if finding == "absent" and age_s >= ABSENT_FINAL_S:
+    # Made later than now: the clock was wrong then, and nothing says how old it is.
+    if finding == "absent" and (age_s >= ABSENT_FINAL_S or age_s < -SKEW_S):
         earlier: tuple[Purchase, ...] = yield RecallReleased(purchase=purchase)
         yield from _release(guide, purchase, aside=unseen and bool(earlier))
         yield from _look_back(guide, earlier)

@@ -205,7 +205,7 @@ def verify_commitment(commitment: Commitment) -> None:
 def require_day(commitment: Commitment, now_s: int) -> None:
     """`NotYetValid` before day D less the skew, `Expired` after it."""
     if now_s < commitment.day * DAY_S - SKEW_S:
-        raise NotYetValid("commitment_not_yet_valid", "its day has not begun")
+        raise NotYetValid("commitment_not_yet_valid", "its day has not begun; is the clock right?")
     if now_s > commitment.ends_at_s + SKEW_S:
         raise Expired("commitment_expired", "commit anew: a commitment is for one day")
 

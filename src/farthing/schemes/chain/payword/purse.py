@@ -8,9 +8,10 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import chain, signing
-from farthing.errors import Expired, Forged, OutOfRange, Unsupported
+from farthing.errors import Expired, Forged, NotYetValid, OutOfRange, Unsupported
 from farthing.schemes.chain.payword.commitment import (
     DAY_S,
+    SKEW_S,
     SLOTS,
     TRAITS,
     Certificate,
@@ -162,12 +163,17 @@ class PaywordPurse(Purse):
     def pay(
         self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
     ) -> Paid:
-        """The next word, for exactly the price; `OutOfRange` past the chain's end, `Expired`."""
+        """The next word, for exactly the price.
+
+        `OutOfRange` past the chain's end; `Expired` and `NotYetValid` for a chain of another day.
+        """
         opened = _OPENED.read(instrument.body)
         commitment = opened.commitment
         unit_micro, length, _ = commitment.chains[0]
         if at.now_s >= commitment.ends_at_s:
             raise Expired("commitment_expired", "open a chain for today")
+        if at.now_s < commitment.day * DAY_S - SKEW_S:  # it was opened while the clock was wrong
+            raise NotYetValid("commitment_not_yet_valid", "open a chain for today")
         steps, rest = divmod(offer.price_micro, unit_micro)
         if rest:
             raise OutOfRange("price_not_in_units", "open a chain in the vendor's present unit")

@@ -3,7 +3,7 @@ import pytest
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Expired, Forged, Malformed, OutOfRange, Unsupported
+from farthing.errors import Expired, Forged, Malformed, NotYetValid, OutOfRange, Unsupported
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.payword.commitment import SLOTS
 from farthing.schemes.contract import Accepted, Asked, Burned, Json, Need, Rolled
@@ -101,6 +101,17 @@ def test_a_chain_that_is_used_up_or_over_pays_nothing() -> None:
     scene.clock.now_s = (TODAY + 1) * DAY_S
     with pytest.raises(Expired, match="commitment_expired"):
         scene.payer.pay(left, scene.vendor.offer(100))
+
+
+def test_a_chain_of_a_day_to_come_waits_for_it() -> None:
+    """Opened while the payer's clock was wrong."""
+    scene = Scene()
+    chain = scene.open()
+    scene.clock.now_s = TODAY * DAY_S - 120
+    assert scene.payer.pay(chain, scene.vendor.offer(100))
+    scene.clock.now_s -= 1
+    with pytest.raises(NotYetValid, match="commitment_not_yet_valid"):
+        scene.payer.pay(chain, scene.vendor.offer(100))
 
 
 def test_a_released_word_is_used_again_and_a_refused_chain_is_dropped() -> None:
