@@ -173,7 +173,9 @@ class PaywordPurse(Purse):
         if at.now_s >= commitment.ends_at_s:
             raise Expired("commitment_expired", "open a chain for today")
         if at.now_s < commitment.day * DAY_S - SKEW_S:  # it was opened while the clock was wrong
-            raise NotYetValid("commitment_not_yet_valid", "open a chain for today")
+            raise NotYetValid(
+                "commitment_not_yet_valid", "its day has not begun; is the clock right?"
+            )
         steps, rest = divmod(offer.price_micro, unit_micro)
         if rest:
             raise OutOfRange("price_not_in_units", "open a chain in the vendor's present unit")
