@@ -19,25 +19,9 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from farthing.errors import Busy, HoldLost, Replayed, Reused
+from farthing.quiet import Quiet
 
 Moment = Literal["before", "during", "batch"]
-
-
-class Quiet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A struct whose bytes may be worth money: a repr says how much there is, never what."""
-
-    def __repr__(self) -> str:
-        """Every field, with bytes and collections as their sizes."""
-        fields = (f"{name}={_shown(getattr(self, name))}" for name in self.__struct_fields__)
-        return f"{type(self).__name__}({', '.join(fields)})"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, tuple | dict):
-        return f"<{len(value)} items>"
-    return repr(value)
 
 
 class Once(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
@@ -101,8 +85,8 @@ class Place(Quiet, frozen=True, kw_only=True, gc=False):
 class Memory(Quiet, frozen=True, kw_only=True, gc=False):
     """What was found under some `Keys`; an absent key is absent here."""
 
-    counters: dict[bytes, Place] = {}
-    records: dict[bytes, bytes] = {}
+    counters: dict[bytes, Place] = msgspec.field(default_factory=dict)
+    records: dict[bytes, bytes] = msgspec.field(default_factory=dict)
 
 
 NOTHING = Memory()
@@ -239,6 +223,17 @@ class Find(Quiet, frozen=True, kw_only=True, gc=False):
     k: str
 
 
+class Search(Quiet, frozen=True, kw_only=True, gc=False):
+    """Answer: confirmed payments in whose outcome these bytes occur, oldest first.
+
+    It reads every payment: for what a person asks now and then.
+    """
+
+    text: bytes
+    count: int
+    """At most so many."""
+
+
 class LeaseSerials(Quiet, frozen=True, kw_only=True, gc=False):
     """Take `count` serials of a series for good. Answer: the first one, counted from 0."""
 
@@ -253,6 +248,7 @@ class Pending(Quiet, frozen=True, kw_only=True, gc=False):
     count: int
     after: int = 0  # only rows numbered above this one; the answer is pairs (row number, claim)
     paid_too: bool = False  # acknowledged claims as well, while they are kept
+    key: bytes = b""  # only the claim of this key
 
 
 class Tally(Quiet, frozen=True, kw_only=True, gc=False):
@@ -292,6 +288,7 @@ Command = (
     | Take
     | Release
     | Find
+    | Search
     | LeaseSerials
     | Pending
     | Tally

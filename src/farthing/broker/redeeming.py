@@ -12,15 +12,25 @@ from functools import partial
 import apsw
 import msgspec
 
-from farthing.broker import answers, clearing
+from farthing.broker import answers, clearing, facts
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books, until_of
 from farthing.broker.checks import Checks, Outcome, Task
-from farthing.errors import Refusal, Throttled, TooLarge, row_of
-from farthing.schemes.contract import Account, Applied, Challenge, Json, Redeemed, Waiting
+from farthing.errors import Refusal, Throttled, TooLarge, Unfunded, row_of
+from farthing.schemes.contract import (
+    Account,
+    Applied,
+    At,
+    Challenge,
+    Checked,
+    Json,
+    Redeemed,
+    Waiting,
+)
 
 CLAIMS_MAX = 10_000  # per batch: a day of a small shop, and 8 MiB at 800 bytes each
 CHUNK_CLAIMS = 200  # in one transaction: some 30 ms of the writer
+SHORT_S = 60  # when a vendor whose balance is too low may ask again; gates sweep as often
 
 _Item = tuple[Asked, Task, Outcome]
 
@@ -37,7 +47,8 @@ class Redeeming:
     async def redeem(self, scheme: str, claims: list[bytes], account: Account, key: str) -> bytes:
         """`{"batch", "paidMicro", "results": [...]}`, stored under `key`; each claim is JSON.
 
-        A result is `{"state": "paid", "paidMicro", "answer"?, "forPayer"?}`, `{"state":
+        A result is `{"state": "paid", "paidMicro", "takenMicro"?, "answer"?, "forPayer"?}`
+        (`takenMicro` is what the vendor gave back for a payer), `{"state":
         "challenge", "answer"}`, `{"state": "waiting", "untilS"}` or `{"state": "refused",
         "refusal", "code", "status", "retry", "detail", "facts"}`, in the order of the claims; a
         claim refused with retry "same" may be shown again, as may one that waits or is challenged:
@@ -115,9 +126,10 @@ class Redeeming:
                 if isinstance(checked, Refusal):
                     raise checked
                 cause = (asked.scope, asked.key)
-                applied = books.carry_out(connection, scheme, checked, task.at, cause)
+                applied = self._carry_out(connection, scheme, checked, task.at, cause)
                 for vendor_id, micro in clearing.earned(applied.flows).items():
-                    earned[vendor_id] = earned.get(vendor_id, 0) + micro
+                    if micro > 0:
+                        earned[vendor_id] = earned.get(vendor_id, 0) + micro
                 return msgspec.json.encode(_result(applied)), until_of(applied)
 
             now_s = books.now_s()
@@ -129,6 +141,37 @@ class Redeeming:
         first = chunk[0][0]
         books.take_commission(connection, earned, (first.scope, first.key))
         return results
+
+    def _carry_out(
+        self,
+        connection: apsw.Connection,
+        scheme: str,
+        checked: Checked,
+        at: At,
+        cause: tuple[str, str],
+    ) -> Applied:
+        """One claim. One by which the vendor gives something back waits until it has that much.
+
+        The commission of it comes back first, so that who earned a page can give back its price.
+        """
+        books, mint = self._books, self._books.mint(scheme)
+        memory = facts.read(connection, mint.recall(checked))
+        applied = mint.apply(checked, memory, at)
+        given_back = {
+            vendor_id: micro
+            for vendor_id, micro in clearing.earned(applied.flows).items()
+            if micro < 0
+        }
+        if not given_back:
+            books.enact(connection, scheme, applied, cause, kind=checked.operation)
+            return applied
+        try:
+            with connection:
+                books.take_commission(connection, given_back, (*cause, "back"))
+                books.enact(connection, scheme, applied, cause, kind=checked.operation)
+        except Unfunded:
+            return Waiting(until_s=at.now_s + SHORT_S)
+        return applied
 
 
 def _item(asked: Asked, number: int, digest: bytes) -> Asked:
@@ -143,7 +186,9 @@ def _result(applied: Applied) -> dict[str, Json]:
             return {"state": "waiting", "untilS": applied.until_s}
         case _:
             paid_micro = applied.paid_micro if isinstance(applied, Redeemed) else 0
-            result: dict[str, Json] = {"state": "paid", "paidMicro": paid_micro}
+            result: dict[str, Json] = {"state": "paid", "paidMicro": max(paid_micro, 0)}
+            if paid_micro < 0:
+                result["takenMicro"] = -paid_micro
             if applied.answer is not None:
                 result["answer"] = applied.answer
             if applied.for_payer is not None:

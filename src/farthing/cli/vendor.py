@@ -20,6 +20,7 @@ from farthing.vendor import minting
 from farthing.vendor.app import Vendor
 from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.founding import Wanted, found, grant_anew
+from farthing.vendor.refunding import Refunded
 from farthing.vendor.report import report as make_report
 
 app = typer.Typer(help="A vendor: a gate before any web site.", no_args_is_help=True)
@@ -242,6 +243,33 @@ def clear(
     for row in rows:
         refused = f", refused {row['refused']}" if row["refused"] else ""
         output.say(f"{row['scheme']}: {row['claims']} claims, {row['paid_micro']} micro{refused}")
+
+
+@app.command()
+def refund(
+    payment: Annotated[str, typer.Argument(help="Its receipt id, reference or K.")],
+    data: Data = Path("vendor"),
+    as_json: AsJson = False,
+) -> None:
+    """Give back what a payment cost, once; its payer gets it with farthing wallet recover.
+
+    Example: farthing vendor refund mc:0000000001000000
+    """
+
+    async def work() -> Refunded:
+        vendor = Vendor(data)
+        try:
+            return await vendor.refund(payment)
+        finally:
+            await vendor.close()
+
+    done = asyncio.run(work())
+    if as_json:
+        output.print_json(done)
+        return
+    output.say(f"{done.reference}: {show_micro(done.amount_micro, done.currency)} given back")
+    if done.waits:
+        output.say("the payer sees it when the broker has taken it: farthing vendor clear")
 
 
 @app.command()

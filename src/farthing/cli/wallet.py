@@ -21,6 +21,7 @@ from farthing.wallet.page import Page
 app = typer.Typer(help="A wallet: pay for pages, within budgets.", no_args_is_help=True)
 
 SPOOLED_BYTES = 1024 * 1024  # of a page in memory before it is shown; more waits in a file
+REFUND_DAYS = 30  # vendors keep an outcome at least as long
 
 Data = Annotated[
     Path | None,
@@ -203,6 +204,30 @@ def _refused(page: Page, file: IO[bytes]) -> str:
 
 
 @app.command()
+def recover(
+    passphrase: Passphrase,
+    days: Annotated[
+        int, typer.Option(help="Ask for refunds of what was bought in so many days.")
+    ] = REFUND_DAYS,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Finish what was left undone, and fetch what vendors gave back. Pays nothing.
+
+    Example: farthing wallet recover --days 7
+    """
+    with _open(data, passphrase) as wallet:
+        found = wallet.recover(days=days)
+    if as_json:
+        output.print_json(found)
+        return
+    finished, left = found.done + found.released, found.undecided + found.asks_open
+    output.say(
+        f"finished {finished + found.asks_finished}, still open {left}, refunded {found.refunded}"
+    )
+
+
+@app.command()
 def history(
     passphrase: Passphrase,
     count: Annotated[int, typer.Option(help="How many of the latest.")] = 20,
@@ -222,7 +247,12 @@ def history(
         "purchases",
         ("page", "scheme", "state", "price"),
         [
-            (line.url, line.scheme, line.state, show_micro(line.price_micro, line.currency))
+            (
+                line.url,
+                line.scheme,
+                "refunded" if line.refunded else line.state,
+                show_micro(line.price_micro, line.currency),
+            )
             for line in lines
         ],
     )

@@ -62,13 +62,14 @@ from farthing.schemes.messages import (
     Traits,
     Waiting,
 )
+from farthing.schemes.refunds import Charged, Refund
 
 __all__ = [
     "Abroad", "Accepted", "Account", "Applied", "AskFirst", "Asked", "At", "Binding", "Burned",
-    "Challenge", "Checked", "Concluded", "Conclusion", "Dialect", "End", "EndKind", "Finished",
-    "Flow", "Instrument", "Issued", "Json", "Key", "Mint", "Need", "Offer", "Operation", "Paid",
-    "Purse", "Redeemed", "Replier", "Returned", "Ring", "Rolled", "Scheme", "Setting",
-    "Settlement", "Taken", "Till", "Traits", "Waiting",
+    "Challenge", "Charged", "Checked", "Concluded", "Conclusion", "Dialect", "End", "EndKind",
+    "Finished", "Flow", "Instrument", "Issued", "Json", "Key", "Mint", "Need", "Offer",
+    "Operation", "Paid", "Purse", "Redeemed", "Refund", "Replier", "Returned", "Ring", "Rolled",
+    "Scheme", "Setting", "Settlement", "Taken", "Till", "Traits", "Waiting",
 ]  # fmt: skip  # - names only: one a line would hide the classes below
 
 
@@ -159,6 +160,8 @@ class Purse:
     """The payer's side of a scheme."""
 
     traits: ClassVar[Traits]
+    refunds: ClassVar[bool] = False
+    """Whether vendors may give back what a payment cost: then `accept_refund` takes it."""
 
     def __init__(self, setting: Setting) -> None:
         """For one wallet at one broker."""
@@ -236,6 +239,10 @@ class Purse:
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """The message that returns what is left."""
         raise Unsupported("take_back_unsupported", f"{self.traits.name} is not returned")
+
+    def accept_refund(self, paid: Paid, answer: Json) -> Instrument:
+        """What the vendor gave back for a payment (`Till.refund`); any refusal."""
+        raise Unsupported("refund_unsupported", f"{self.traits.name} is not given back")
 
     def share(self, instrument: Instrument, amount_micro: int, at: At) -> Json:
         """A grant that another wallet's `accept` takes."""
@@ -327,6 +334,14 @@ class Till:
         The gate pauses a stream that was served for so long, and resumes it when this grows.
         """
         raise Unsupported("stream_unsupported", f"{self.traits.name} pays no streams")
+
+    def refund_series(self, charged: Charged) -> str:
+        """The series from which `refund` wants one leased serial; `Unsupported` without refunds."""
+        raise Unsupported("refund_unsupported", f"{self.traits.name} cannot be given back")
+
+    def refund(self, charged: Charged, at: At) -> Refund:
+        """Spending power for what a confirmed payment cost; asked for once a payment."""
+        raise NotImplementedError
 
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is the owner's over `statement` (wire format, 8.11)."""

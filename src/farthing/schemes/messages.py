@@ -196,7 +196,7 @@ class Issued(Applied, frozen=True, kw_only=True):
 
 
 class Redeemed(Applied, frozen=True, kw_only=True):
-    """A claim was paid. `paid_micro` is what this call added, 0 for a repeat."""
+    """A claim was paid. `paid_micro` is what this call added: 0 for a repeat, less for a refund."""
 
     paid_micro: int = 0
 

@@ -30,6 +30,7 @@ from farthing.marks import (
     Put,
     Read,
     Release,
+    Search,
     Settled,
     State,
     Step,
@@ -82,6 +83,7 @@ class MemoryMarks:
             Take: self._take,
             Release: self._release,
             Find: self._find,
+            Search: self._search,
             LeaseSerials: self._lease_serials,
             Pending: self._pending,
             Tally: self._tally,
@@ -227,6 +229,14 @@ class MemoryMarks:
     def _find(self, find: Find) -> Payment | None:
         return self._payments.get(find.k)
 
+    def _search(self, search: Search) -> tuple[Payment, ...]:
+        found = (
+            payment
+            for payment in self._payments.values()
+            if payment.state is State.CONFIRMED and search.text in payment.outcome
+        )
+        return tuple(islice(found, search.count))
+
     def _lease_serials(self, lease: LeaseSerials) -> int:
         first = self._serials.get(lease.series, 0)
         self._serials[lease.series] = first + lease.count
@@ -238,6 +248,7 @@ class MemoryMarks:
             for row in self._outbox.values()
             if row.claim.scheme == pending.scheme
             and row.number > pending.after
+            and pending.key in {b"", row.claim.key}
             and (pending.paid_too or row.claim.order > row.acked_order)
         )
         return tuple(islice(found, pending.count))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import msgspec
 
 from farthing.marks import (
     Acknowledge,
@@ -33,6 +32,7 @@ from farthing.marks import (
     Put,
     Read,
     Release,
+    Search,
     Settled,
     State,
     Step,
@@ -48,6 +48,7 @@ from farthing.marks import (
 )
 from farthing.stores import sqlite_tables as sql
 from farthing.stores.commit import Committer
+from farthing.stores.sqlite_tables import Taken, read_taken, write_taken
 
 _HELD = 1
 _CONFIRMED = 2
@@ -56,18 +57,6 @@ _STATES = {
     _CONFIRMED: State.CONFIRMED,
     3: State.RELEASED,
 }  # as the statements say
-
-
-class _Taken(msgspec.Struct, array_like=True):
-    """What a payment's row keeps of its marks."""
-
-    onces: list[bytes]
-    advances: list[tuple[bytes, int, bytes, int]]
-    """Id, place, link, until_s."""
-
-
-_write_taken = msgspec.msgpack.Encoder().encode
-_read_taken = msgspec.msgpack.Decoder(_Taken).decode
 
 
 class SqliteMarks:
@@ -132,6 +121,11 @@ def _find(connection: apsw.Connection, find: Find) -> Payment | None:
     return None if found is None else found[1]
 
 
+def _search(connection: apsw.Connection, search: Search) -> tuple[Payment, ...]:
+    rows = connection.execute(sql.SEARCH, (search.text, search.count)).fetchall()
+    return tuple(found[1] for row in rows if (found := _row_of(row)) is not None)
+
+
 def _read(connection: apsw.Connection, read: Read) -> Memory:
     counters: dict[bytes, Place] = {}
     for key in read.keys.counters:
@@ -168,7 +162,7 @@ def _taken_of(hold: Hold) -> bytes:
             onces.append(mark.id)
         else:
             advances.append((mark.id, mark.to, mark.link, mark.until_s))
-    return _write_taken(_Taken(onces, advances))
+    return write_taken(Taken(onces, advances))
 
 
 def _hold_untouched(connection: apsw.Connection, hold: Hold, taken: bytes) -> Held | None:
@@ -259,7 +253,7 @@ def _losers(connection: apsw.Connection, hold: Hold) -> set[int]:
 
 def _give_back(connection: apsw.Connection, row: int) -> None:
     """Release a payment: its marks go, its row stays to tell."""
-    taken = _read_taken(connection.execute(sql.RELEASE, (row,)).get)
+    taken = read_taken(connection.execute(sql.RELEASE, (row,)).get)
     for key in taken.onces:
         connection.execute(sql.DELETE_ONCE, (key,))
     for key, *_ in taken.advances:
@@ -273,7 +267,7 @@ def _confirm(connection: apsw.Connection, confirm: Confirm) -> None:
         require_fence(_find(connection, Find(k=confirm.k)), confirm.fence)
         raise AssertionError("a held payment was not confirmed")
     _, marks, until_s = done
-    for key, place, link, mark_until_s in _read_taken(marks).advances:
+    for key, place, link, mark_until_s in read_taken(marks).advances:
         connection.execute(sql.ADVANCE, (place, link, mark_until_s, key))
     _write_facts(connection, confirm, until_s)
 
@@ -336,7 +330,11 @@ def _lease_serials(connection: apsw.Connection, lease: LeaseSerials) -> int:
 
 def _pending(connection: apsw.Connection, pending: Pending) -> tuple[tuple[int, Claim], ...]:
     statement = sql.KEPT_CLAIMS if pending.paid_too else sql.PENDING
-    rows = connection.execute(statement, (pending.scheme, pending.after, pending.count))
+    bounds: tuple[Any, ...] = (pending.scheme, pending.after, pending.count)
+    if pending.key:
+        statement = statement.replace("row > ?", "row > ? AND key = ?")
+        bounds = (pending.scheme, pending.after, pending.key, pending.count)
+    rows = connection.execute(statement, bounds)
     return tuple(
         (
             row,
@@ -380,7 +378,13 @@ def _forget(connection: apsw.Connection, forget: Forget) -> int:
 
 
 _Work = Callable[[apsw.Connection, Any], Any]
-_READS: dict[type[Any], _Work] = {Read: _read, Find: _find, Pending: _pending, Tally: _tally}
+_READS: dict[type[Any], _Work] = {
+    Read: _read,
+    Find: _find,
+    Search: _search,
+    Pending: _pending,
+    Tally: _tally,
+}
 _WRITES: dict[type[Any], _Work] = {
     Hold: _hold,
     Confirm: _confirm,

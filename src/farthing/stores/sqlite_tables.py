@@ -3,6 +3,8 @@
 States are 1 held, 2 confirmed, 3 released; an absent payment has no row. Times are unix seconds.
 """
 
+import msgspec
+
 APPLICATION_ID = 0x46746D6B  # "Ftmk"
 VERSION = 1  # of the tables below
 
@@ -61,12 +63,27 @@ CREATE TABLE serials (
 """
 
 
+class Taken(msgspec.Struct, array_like=True):
+    """What a payment's row keeps of its marks."""
+
+    onces: list[bytes]
+    advances: list[tuple[bytes, int, bytes, int]]
+    """Id, place, link, until_s."""
+
+
+write_taken = msgspec.msgpack.Encoder().encode
+read_taken = msgspec.msgpack.Decoder(Taken).decode
+
+
 FIND = """
 SELECT row, k, digest, state, fence, lease_until_s, until_s, kept, outcome FROM payments
 WHERE k = ?"""
 FIND_ROW = """
 SELECT row, k, digest, state, fence, lease_until_s, until_s, kept, outcome FROM payments
 WHERE row = ?"""
+SEARCH = """
+SELECT row, k, digest, state, fence, lease_until_s, until_s, kept, outcome FROM payments
+WHERE state = 2 AND instr(outcome, ?) > 0 ORDER BY row LIMIT ?"""
 INSERT = """
 INSERT OR IGNORE INTO payments
     (k, digest, state, fence, lease_until_s, until_s, marks, kept, outcome)

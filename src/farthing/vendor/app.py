@@ -23,7 +23,7 @@ from farthing.schemes import registry
 from farthing.schemes.contract import Setting
 from farthing.stores.keys import KeyRing
 from farthing.stores.sqlite import SqliteMarks
-from farthing.vendor import bodies, clearing, endpoints, lists, metrics
+from farthing.vendor import bodies, clearing, endpoints, lists, metrics, refunding
 from farthing.vendor.asgi import App as AsgiApp
 from farthing.vendor.asgi import (
     Receive,
@@ -44,6 +44,7 @@ from farthing.vendor.peers import Peers
 from farthing.vendor.prices import Options, PriceFile
 from farthing.vendor.private import Opened, Private
 from farthing.vendor.private_asgi import inner_body, inner_scope
+from farthing.vendor.refunding import Refunded
 from farthing.wire import published, sealed
 
 CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
@@ -154,6 +155,19 @@ class Vendor:
         if trouble is not None:
             raise trouble
         return done
+
+    async def refund(self, name: str) -> Refunded:
+        """Give back a payment, by its K, receipt id or reference, and tell the broker at once.
+
+        Refusals as of `refunding.refund`. A broker that does not answer, or at which the vendor has
+        too little, is asked again by every later sweep: `waits` says so.
+        """
+        done = await refunding.refund(name, self.gate.tills, self.store, now())
+        till = self.gate.tills[done.scheme]
+        with contextlib.suppress(Refusal):
+            await clearing.sweep(done.scheme, till, self.store, self.broker, now())
+        waits = await refunding.is_waiting(done.k, self.store)
+        return msgspec.structs.replace(done, waits=waits)
 
     async def keep_house(self) -> None:
         """Clear, forget and fetch the broker's lists now and then, until cancelled."""

@@ -24,6 +24,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     state: Literal["paid", "refused", "challenge", "waiting"]
     paid_micro: int = 0
+    taken_micro: int = 0
     code: str = ""
     retry: Literal["same", "new", "never", ""] = ""
 
@@ -41,6 +42,7 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str
     claims: int = 0
     paid_micro: int = 0
+    """Less what was given back; below zero where that is more."""
     refused: dict[str, int] = {}
     """Refusals by code; their claims will not be shown again."""
 
@@ -74,7 +76,7 @@ async def sweep(
         results = await _show(scheme, broker, [message for _, message in shown])
         for (claim, _), result in zip(shown, results, strict=True):
             if result.state == "paid":
-                paid_micro += result.paid_micro
+                paid_micro += result.paid_micro - result.taken_micro
             elif result.state == "refused" and result.retry != "same" and not is_open:
                 refused[result.code] = refused.get(result.code, 0) + 1
             else:

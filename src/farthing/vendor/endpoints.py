@@ -1,6 +1,7 @@
 """The gate's own doors under `/.well-known/`: outcomes, the vendor's mint, keys and prices.
 
-- `outcome`: what became of a payment, for its owner only (wire format, 8.11). It moves nothing.
+- `outcome`: what became of a payment, for its owner only (wire format, 8.11), and what the vendor
+  gave back for it. It moves nothing.
 - `mint`: the vendor's half of a scheme that it issues itself, such as burning MilliCent scrip.
 - `keys`: the public keys that receipts are checked with. `price_list`: every route and its price.
 """
@@ -28,6 +29,7 @@ from farthing.errors import (
 from farthing.money import to_wire
 from farthing.schemes import registry
 from farthing.schemes.contract import Account, Applied, At, Json, Mint, Operation
+from farthing.vendor import refunding
 from farthing.vendor.booking import RECEIPT_KEY, read_kept, read_outcome
 from farthing.vendor.commands import (
     Answer,
@@ -77,9 +79,10 @@ def refuse(refusal: Refusal) -> Answer:
     return Answer(status=status, headers=headers, body=body)
 
 
-def _confirmed(outcome: Outcome) -> Answer:
+def _confirmed(outcome: Outcome, refund: Json = None) -> Answer:
     receipt = receipts.to_json(outcome.receipt)
-    return _answer({"state": "confirmed", "status": outcome.status, "receipt": receipt})
+    said: dict[str, Json] = {"state": "confirmed", "status": outcome.status, "receipt": receipt}
+    return _answer(said if refund is None else said | {"refund": refund})
 
 
 class Doors:
@@ -108,13 +111,19 @@ class Doors:
             question = msgspec.convert(codec.read_json(body), Question, strict=True)
         except (msgspec.ValidationError, Malformed):
             raise BadRequest("question_malformed", "expected k, payloadHash, atS, proof") from None
-        payment = yield marks.Find(k=question.k)
+        # A refund is asked for by the name of its payment, never by its own.
+        is_refund = question.k.startswith(refunding.PREFIX)
+        payment = None if is_refund else (yield marks.Find(k=question.k))
+        owner, refund = yield from refunding.seen(question.k)
         # What a vendor's mint has burned is no payment, and has no owner to ask for it.
         if not isinstance(payment, marks.Payment) or not payment.kept:
-            raise Unknown("outcome_absent", "no such payment came; repeat its bytes")
+            if refund is None:
+                raise Unknown("outcome_absent", "no such payment came; repeat its bytes")
+            self._require_owner(question, read_kept(owner), at.now_s)
+            return _answer({"state": "confirmed", "refund": refund})  # the receipt is forgotten
         self._require_owner(question, read_kept(payment.kept), at.now_s)
         if payment.state is marks.State.CONFIRMED:
-            return _confirmed(read_outcome(payment.outcome))
+            return _confirmed(read_outcome(payment.outcome), refund)
         if payment.state is marks.State.HELD:
             if at.now_s < payment.lease_until_s:
                 raise Busy("in_progress", "this payment is being served")

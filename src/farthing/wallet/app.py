@@ -268,11 +268,14 @@ class Wallet:
             return page.in_private(driver, request, out)
         return page.in_the_open(driver, self._client, request, out)
 
-    def recover(self) -> Recovered:
-        """Finish what a killed or cancelled wallet left behind. Pays nothing."""
+    def recover(self, *, days: int = 0) -> Recovered:
+        """Finish what a killed or cancelled wallet left behind. Pays nothing.
+
+        What vendors gave back for purchases of the last `days` comes in; 0: nobody is asked.
+        """
         driver = self._driver(self._book.limits())
         with driver.session() as session:
-            return drive(recover(driver.guide), session.answer)
+            return drive(recover(driver.guide, days=days), session.answer)
 
     def give_back(self, *, scheme: str = "", vendor_id: str = "") -> tuple[Returned, ...]:
         """Return what is left of every instrument, or of those of one scheme or vendor.

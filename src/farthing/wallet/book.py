@@ -49,6 +49,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     reference: str
     """The vendor's name of the payment, from its receipt; empty without one."""
+    refunded: bool
+    """Whether the vendor has given the price back."""
 
 
 class Book:
@@ -178,4 +180,5 @@ class Book:
             price_micro=made.price_micro,
             currency=made.currency,
             reference=msgspec.json.decode(plain)["reference"] if plain else "",
+            refunded=bool(made.refund),
         )

@@ -120,6 +120,8 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     """Header name and value, as sent; empty in private."""
     payload_hash: bytes
     paid: Paid
+    refund: str = ""
+    """The instrument that the vendor gave back for it; empty without."""
     opened_from: Instrument | None = None
     """The general instrument, as it is now, if what was spent was opened out of one just then."""
     envelope: bytes = b""
@@ -300,6 +302,20 @@ class RecallReleased(msgspec.Struct, frozen=True, kw_only=True):
     purchase: Purchase
 
 
+class RecallDone(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: a tuple of purchases that were paid and not given back, the latest first."""
+
+    schemes: tuple[str, ...]
+    since_s: int
+
+
+class KeepRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """Write what a vendor gave back for a purchase. Answer: whether it is new."""
+
+    purchase: Purchase
+    instrument: Instrument
+
+
 class OpenAsk(msgspec.Struct, frozen=True, kw_only=True):
     """Write an ask. Answer: it, or an abandoned one of the same kind to finish first, or None.
 
@@ -369,6 +385,16 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AskCommand = OpenAsk | FindMeans | FinishAsk
-StoreCommand = Reserve | Settle | RecallReleased | AskCommand | Abandoned | TakeOver | KeepPeer
+StoreCommand = (
+    Reserve
+    | Settle
+    | RecallReleased
+    | RecallDone
+    | KeepRefund
+    | AskCommand
+    | Abandoned
+    | TakeOver
+    | KeepPeer
+)
 Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand
 Sent = Response | Failed

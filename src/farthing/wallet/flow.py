@@ -47,6 +47,7 @@ from farthing.wallet.envelope import enclose
 from farthing.wallet.errand import ID_BYTES, Flow, load, look, run
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import question_of
+from farthing.wallet.refunds import collect
 from farthing.wallet.settling import Verdict, look_up, send
 from farthing.wire import mpp, sealed, x402
 from farthing.wire.offers import target_of
@@ -80,6 +81,8 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     undecided: int = 0
     asks_finished: int = 0
     asks_open: int = 0
+    refunded: int = 0
+    """Purchases whose price a vendor has given back."""
 
 
 def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
@@ -291,8 +294,11 @@ class _Pay:
         )
 
 
-def recover(guide: Guide) -> Flow[Recovered]:
-    """Finish what was abandoned: asks are sent again, purchases looked up. Never pays anything."""
+def recover(guide: Guide, *, days: int = 0) -> Flow[Recovered]:
+    """Finish what was abandoned: asks are sent again, purchases looked up. Never pays anything.
+
+    Vendors are asked what they gave back for the purchases of the last `days`; 0: none is asked.
+    """
     at = yield from look()
     found: tuple[tuple[Purchase, ...], tuple[Ask, ...]] = yield Abandoned(now_s=at.now_s)
     purchases, asks = found
@@ -306,4 +312,6 @@ def recover(guide: Guide) -> Flow[Recovered]:
             count["asks_finished"] += 1
         except Refusal:
             count["asks_open"] += 1
+    if days:
+        count["refunded"] = len((yield from collect(guide, days)))
     return Recovered(**count)

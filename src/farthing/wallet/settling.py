@@ -284,7 +284,7 @@ def _look_back(guide: Guide, earlier: tuple[Purchase, ...]) -> Flow[bool]:
 def _enquire(guide: Guide, purchase: Purchase, *, sends_max: int = SENDS_MAX) -> Flow[Finding]:
     """What the vendor says of a purchase; moves nothing."""
     for number in range(1, sends_max + 1):
-        answer = yield from _ask_outcome(guide, purchase)
+        answer = yield from ask_outcome(guide, purchase)
         if isinstance(answer, Response) and answer.status not in {409, 429, 503}:
             return _finding_in(answer)
         if number < sends_max:
@@ -292,7 +292,7 @@ def _enquire(guide: Guide, purchase: Purchase, *, sends_max: int = SENDS_MAX) ->
     return "unknown"
 
 
-def _ask_outcome(guide: Guide, purchase: Purchase) -> Flow[Sent]:
+def ask_outcome(guide: Guide, purchase: Purchase) -> Flow[Sent]:
     """The outcome endpoint's answer, in private where it was bought so: it shows price and change.
 
     A vendor that has shut its private endpoint since is asked in the open, so that nothing stays

@@ -15,6 +15,7 @@ import msgspec
 
 from farthing.errors import Overlimit
 from farthing.schemes.contract import Instrument
+from farthing.wallet import refunds
 from farthing.wallet.asks import Asks
 from farthing.wallet.commands import (
     Abandoned,
@@ -22,10 +23,12 @@ from farthing.wallet.commands import (
     FindMeans,
     FinishAsk,
     KeepPeer,
+    KeepRefund,
     Nothing,
     OpenAsk,
     OverBudget,
     Purchase,
+    RecallDone,
     RecallReleased,
     Request,
     Reserve,
@@ -72,6 +75,10 @@ class Store:
                     return self._settle(command)
                 case RecallReleased():
                     return self._recall_released(command.purchase)
+                case RecallDone():
+                    return refunds.recall_done(self._rows, command)
+                case KeepRefund():
+                    return refunds.keep(self._rows, command)
                 case OpenAsk() | FindMeans() | FinishAsk():
                     return self._asks.do(command)
                 case Abandoned():

@@ -17,6 +17,7 @@ from farthing.marks import (
     Put,
     Read,
     Release,
+    Search,
     Stale,
     State,
     Take,
@@ -102,6 +103,35 @@ def test_only_the_highest_order_of_a_key_is_pending(bench: Bench) -> None:
     assert [row[1] for row in pending(bench, scheme="millicent")] == [
         claim(b"c", 1, scheme="millicent")
     ]
+
+
+def test_the_claim_of_one_key_is_asked_for(bench: Bench) -> None:
+    for k, key in (("p", b"a"), ("q", b"b"), ("r", b"c")):
+        taken = Take(hold=hold(k), outcome=b"", claims=(claim(key, 1),))
+        bench.do(taken)
+
+    def pending(key: bytes, **how: bool) -> list[bytes]:
+        asked = Pending(scheme="payword", count=9, key=key, **how)
+        return [found.key for _, found in bench.do(asked)]
+
+    assert (pending(b"b"), pending(b"d")) == ([b"b"], [])
+    bench.do(Acknowledge(scheme="payword", done=((b"b", 1),)))
+    assert (pending(b"b"), pending(b"b", paid_too=True), pending(b"c")) == ([], [b"b"], [b"c"])
+
+
+def test_payments_are_found_by_what_their_outcome_says(bench: Bench) -> None:
+    for k in "pqr":
+        bench.do(Take(hold=hold(k), outcome=b"the page of " + k.encode()))
+    held = bench.do(hold("s", once(b"m")))
+    assert held.fence
+
+    def found(text: bytes, count: int = 9) -> list[str]:
+        return [payment.k for payment in bench.do(Search(text=text, count=count))]
+
+    assert found(b"page of q") == ["q"]
+    assert found(b"the page") == ["p", "q", "r"]
+    assert found(b"the page", 2) == ["p", "q"]
+    assert found(b"another") == []
 
 
 def test_pending_is_read_in_pages(bench: Bench) -> None:

@@ -12,7 +12,8 @@ STATEMENTS = {
     for n, text in enumerate([texts] if isinstance(texts, str) else texts)
 }
 
-REPORTS = {"TALLY 0"}  # adds up every claim, which is what a report is
+# Adds up every claim, which is what a report is; and reads every payment, for a person who asks.
+REPORTS = {"TALLY 0", "SEARCH 0"}
 
 
 def test_the_statements_are_found() -> None:

@@ -40,7 +40,9 @@ class Desk:
 
     def _redeem(self, claim: Json) -> Json:
         try:
-            return {"state": "paid", "paidMicro": self._broker.redeem(claim)}
+            paid_micro = self._broker.redeem(claim)
+            taken_micro = max(-paid_micro, 0)
+            return {"state": "paid", "paidMicro": max(paid_micro, 0), "takenMicro": taken_micro}
         except Refusal as wrong:
             retry = row_of(wrong).retry
             return {"state": "refused", "code": wrong.code, "retry": retry, "detail": ""}

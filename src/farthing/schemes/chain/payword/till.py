@@ -19,6 +19,7 @@ from farthing.errors import (
     Unavailable,
     Underpaid,
     Unfit,
+    Unsupported,
     WrongVendor,
 )
 from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
@@ -41,7 +42,7 @@ from farthing.schemes.chain.payword.commitment import (
     verify_certificate,
     verify_commitment,
 )
-from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken, Till
+from farthing.schemes.contract import At, Binding, Charged, Json, Offer, Setting, Taken, Till
 
 ID_CHARS = 22  # 16 bytes in base64url
 UNIT_MICRO = 100  # default worth of a word: 0.01 cent
@@ -221,6 +222,14 @@ class PaywordTill(Till):
         """The commitments of these claims."""
         ids = {claim.key[len(b"payword") : -8] for claim in claims}
         return Keys(records=tuple(record_key(found) for found in sorted(ids)))
+
+    def refund_series(self, charged: Charged) -> str:
+        """`Unsupported`: a word that is out cannot be taken back."""
+        raise Unsupported(
+            "refund_unsupported",
+            "a PayWord chain only goes forward: sell the payer something else for less,"
+            " or give the money back yourself",
+        )
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """One claim message per row: the commitment, and the last word of one chain."""

@@ -5,6 +5,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto.mac import mac
 from farthing.marks import Claim, Once
+from farthing.schemes.contract import Json
 from farthing.schemes.mac.millicent.scrip import TRAITS, require_ids, require_worth
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -102,3 +103,9 @@ def body_of(row: Claim, vendor: str) -> ClaimBody:
         serial=serial,
         vendor=vendor,
     )
+
+
+def message_of(row: Claim, vendor: str, k_burn: bytes) -> Json:
+    """The claim of a row, MACed for the broker."""
+    body = body_of(row, vendor)
+    return msgspec.to_builtins(msgspec.structs.replace(body, mac=claim_mac(k_burn, body)))

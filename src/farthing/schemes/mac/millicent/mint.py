@@ -27,7 +27,7 @@ from farthing.schemes.contract import (
     Redeemed,
     Returned,
 )
-from farthing.schemes.mac.millicent import abroad, own_scrip, warehouse
+from farthing.schemes.mac.millicent import abroad, own_scrip, refund, warehouse
 from farthing.schemes.mac.millicent.claims import CLAIMS, ClaimBody, claim_mac
 from farthing.schemes.mac.millicent.draft import Draft
 from farthing.schemes.mac.millicent.orders import (
@@ -50,6 +50,7 @@ from farthing.schemes.mac.millicent.orders import (
     used_up,
 )
 from farthing.schemes.mac.millicent.own_scrip import Return
+from farthing.schemes.mac.millicent.refund import RefundBody
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     DAY_S,
@@ -105,8 +106,12 @@ class MillicentMint(Mint):
             own_scrip.verify_payment(self.setting, order.pay, order, at.now_s)
         return Sale(order=order, expires_at_s=fresh_expiry_s(at.now_s))
 
-    def _check_claim(self, message: Json, account: Account, at: At) -> ClaimBody:
+    def _check_claim(self, message: Json, account: Account, at: At) -> ClaimBody | RefundBody:
         _require_role(account, "vendor")
+        if refund.is_claim(message):
+            body = refund.check(message, account.id, at.now_s)
+            refund.verify(body, self._shared_key(body.vendor))
+            return body
         claim = CLAIMS.convert(message)
         if claim.vendor != account.id:
             raise WrongVendor("claim_of_another_vendor", "a vendor claims its own payments only")
@@ -192,6 +197,8 @@ class MillicentMint(Mint):
                     pool_key(message.vendor, message.moved_to_s),
                 )
                 return Keys(records=keys[: 3 if message.moved_to_s else 2])
+            case RefundBody():
+                return refund.recall(message)
             case Burned(cash_out=CashOut(burn=burn, in_scrip=in_scrip)):
                 return Keys(
                     records=(
@@ -230,6 +237,8 @@ class MillicentMint(Mint):
                 return self._sell(message, account, draft, at)
             case ClaimBody():
                 return self._pay(message, draft)
+            case RefundBody():
+                return refund.apply(message, draft)
             case Burned():
                 return self._cash_out(message, account, draft, at)
             case Return():
@@ -338,7 +347,7 @@ class MillicentMint(Mint):
         return Returned(flows=tuple(draft.flows), records=draft.records, answer=answer)
 
     def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
-        """The pool with the price in it again; `Unsupported` for a renewal, which moves value."""
+        """The pool with the price in it again; `Unsupported` for what moves value elsewhere."""
         assert isinstance(applied, Redeemed), "only payments are reserved"
         return (unredeemed(memory, applied.paid_micro),)
 

@@ -23,7 +23,7 @@ from farthing.schemes.contract import (
     Purse,
     Replier,
 )
-from farthing.schemes.mac.millicent import own_scrip
+from farthing.schemes.mac.millicent import own_scrip, refund
 from farthing.schemes.mac.millicent.private import seal_request, unseal_answer
 from farthing.schemes.mac.millicent.reply import replier
 from farthing.schemes.mac.millicent.scrip import (
@@ -98,6 +98,7 @@ class MillicentPurse(Purse):
     """One wallet's MilliCent at one broker."""
 
     traits = TRAITS
+    refunds = True
 
     @property
     def means(self) -> str:
@@ -264,6 +265,13 @@ class MillicentPurse(Purse):
         if change != kept or change.serial == held.scrip.serial:
             raise Forged("change_wrong", "the change differs from the scrip less the price")
         return (self._instrument(change, held.secret),)
+
+    def accept_refund(self, paid: Paid, answer: Json) -> Instrument:
+        """New scrip for the price, with the same secret; `Forged`, `Malformed`."""
+        held = _HELD.read(paid.spent.body)
+        secret = codec.unb64u(held.secret, size_bytes=32)
+        price_micro = int.from_bytes(paid.kept, "big")
+        return self._instrument(refund.accept(held.scrip, secret, price_micro, answer), held.secret)
 
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`mac:` under the payer's signing key."""

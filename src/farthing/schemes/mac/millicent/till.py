@@ -12,8 +12,6 @@ Source: the paper's sections on protocols; the claim rows are ours.
 from functools import lru_cache
 from hmac import compare_digest
 
-import msgspec
-
 from farthing import codec
 from farthing.crypto import sealing
 from farthing.crypto.mac import mac, require_equal
@@ -32,15 +30,18 @@ from farthing.schemes.conditions import REDUCED, REQUIRES
 from farthing.schemes.contract import (
     At,
     Binding,
+    Charged,
     Finished,
     Json,
     Offer,
+    Refund,
     Replier,
     Setting,
     Taken,
     Till,
 )
-from farthing.schemes.mac.millicent.claims import body_of, claim_mac, claim_row
+from farthing.schemes.mac.millicent import refund
+from farthing.schemes.mac.millicent.claims import claim_row, message_of
 from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.private import PAYER_BYTES, seal_answer, unseal_request
 from farthing.schemes.mac.millicent.reply import replier
@@ -152,6 +153,7 @@ class MillicentTill(Till):
             marks=(mark,),
             until_s=mark.until_s,
             claims=self._claims(scrip, mark, price_micro),
+            kept=scrip.props.encode(),  # for a refund
             finishing=scrip if change_micro else None,
             mac_key=receipt_key(secret),
         )
@@ -195,12 +197,21 @@ class MillicentTill(Till):
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """The claims, MACed for the broker."""
-        key = self.setting.ring.current(BURN_KEY)
-        bodies = [body_of(claim, self.setting.vendor_id) for claim in claims]
+        k_burn, vendor = self.setting.ring.current(BURN_KEY).secret, self.setting.vendor_id
         return [
-            msgspec.to_builtins(msgspec.structs.replace(body, mac=claim_mac(key.secret, body)))
-            for body in bodies
+            refund.message_of(claim, vendor, k_burn)
+            if refund.is_refund(claim)
+            else message_of(claim, vendor, k_burn)
+            for claim in claims
         ]
+
+    def refund_series(self, charged: Charged) -> str:
+        """The vendor's current one, of the lineage of what was paid with."""
+        return f"{self.traits.name}/{refund.series_key(self.setting.ring, charged).id}"
+
+    def refund(self, charged: Charged, at: At) -> Refund:
+        """New scrip for the price, and the claim that moves it back; `Misconfigured`."""
+        return refund.give(charged, self.setting, self._secret(charged.payer), at)
 
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is `mac:` of the payer's key over `statement`."""
