@@ -47,7 +47,7 @@ from farthing.vendor.payments import Outcome, Paying, payment_digest, target_has
 from farthing.vendor.prices import Priced
 from farthing.wire import dialects, mpp
 from farthing.wire.offers import Credential, Receipt, target_of
-from farthing.wire.sealed import matched
+from farthing.wire.sealed import matched, require_price
 
 __all__ = ["CHALLENGE_KEY", "RECEIPT_KEY", "Gate"]
 
@@ -90,7 +90,7 @@ class Gate(Offering):
         sealed = request.sealed
         if sealed is not None:
             tender = self.tender(request, priced, at)
-            return matched(sealed.credential, sealed.amount_micro, tender, sealed.scheme)
+            return matched(sealed.credential, tender, sealed.scheme)
         credential = dialects.credential(
             request.headers,
             realm=self.realm_of(request),
@@ -175,6 +175,8 @@ class Gate(Offering):
             owner=request.sealed.owner if request.sealed is not None else b"",
         )
         taken = till.take(payment, offer, binding, memory, at)
+        if request.sealed is not None:
+            require_price(request.sealed.amount_micro, taken.value_micro)
         payload_hash = hashlib.sha256(credential.payload).digest()
         digest = payment_digest(credential.k, payload_hash, target_hash(request))
         if key:

@@ -255,6 +255,7 @@ class _Pay:
             return None
         if not isinstance(paid, Paid):
             return None
+        price_micro = wish.price_micro if paid.price_micro is None else paid.price_micro
         credential, envelope = ("", ""), b""
         match received.dialect:
             case "private":
@@ -263,7 +264,7 @@ class _Pay:
                     instrument,
                     request,
                     msgspec.structs.replace(rest, entropy=rest.entropy[-SEAL_BYTES:]),
-                    amount_micro=wish.price_micro,
+                    amount_micro=price_micro,
                     payload=paid.payload,
                 )
                 k = sealed.key_of(codec.canonical(paid.payload))
@@ -284,7 +285,7 @@ class _Pay:
             broker_id=wish.broker_id,
             vendor_id=wish.vendor_id,
             currency=wish.currency,
-            price_micro=wish.price_micro if paid.price_micro is None else paid.price_micro,
+            price_micro=price_micro,
             received=received,
             credential=credential,
             payload_hash=codec.digest(paid.payload),

@@ -223,11 +223,15 @@ def read_sealed(raw: bytes) -> bytes:
     return codec.unb64u(codec.read_open(raw, _Sealed).sealed)
 
 
-def matched(credential: Credential, amount_micro: int, tender: Tender, scheme: str) -> Credential:
-    """With the offer of `tender` in this scheme; `Unsolicited` where it is for another price."""
+def matched(credential: Credential, tender: Tender, scheme: str) -> Credential:
+    """With the offer of `tender` in this scheme; `Unsolicited` where there is none."""
     for offer in tender.offers:
         if offer.scheme == scheme:
-            if offer.price_micro != amount_micro:
-                raise Unsolicited("price_changed", "the price is another now; fetch the list again")
             return msgspec.structs.replace(credential, offer=offer)
     raise Unsolicited("scheme_not_listed", "this page is not sold so now; fetch the list again")
+
+
+def require_price(amount_micro: int, due_micro: int) -> None:
+    """`Unsolicited` unless the payer means to pay what is due, which may depend on who it is."""
+    if amount_micro != due_micro:
+        raise Unsolicited("price_changed", "the price is another now; fetch the list again")

@@ -91,14 +91,18 @@ class GateSite:
         self._ring = ring
         self.open(accept)
 
-    def open(self, way: str, *, price_micro: int = PRICE_MICRO, more: str = "") -> None:
-        """The vendor's choices, which may change; `more` is for the head of its price file."""
+    def open(
+        self, way: str, *, price_micro: int = PRICE_MICRO, more: str = "", last: str = ""
+    ) -> None:
+        """The vendor's choices, which may change; `more` and `last` for its price file's ends."""
         names = [scheme.traits.name for scheme in registry.all_schemes()]
         text = f'accept = ["{scheme_of(way)}"]\n{more}'
         if WAYS[way]:
             text += f'[millicent]\nprotocol = "{WAYS[way]}"\n'
         for path, bound in (("/bound", "true"), ("/**", "false")):
             text += f'[[route]]\npath = "{path}"\nprice = "{price_micro}u"\nbind_body = {bound}\n'
+
+        text += last
 
         def fit(options: Options) -> Verify:
             setting = Setting(
@@ -238,6 +242,8 @@ class Mints:
         self._records: dict[bytes, bytes] = {}
         self._answers: dict[str, Answered] = {}
         self.faults: list[str] = []
+        self.props = ""
+        """What the broker vouches for."""
         self.sold_micro = 0
         self.credited_micro = 0
         self.asked: list[Ask] = []
@@ -255,7 +261,7 @@ class Mints:
         self.asked.append(ask)
         if ask.id not in self._answers:
             name = "" if ask.asked.bearer else "alice"
-            account = Account(id=name, role="payer", credit_limit_micro=10**6)
+            account = Account(id=name, role="payer", credit_limit_micro=10**6, props=self.props)
             try:
                 answer = self._run(ask.scheme, ask.asked.operation, ask.asked.message, account)
             except Refusal as refusal:

@@ -93,19 +93,22 @@ def test_a_body_and_headers_go_under_the_seal(world: World) -> None:
 # --- the list -----------------------------------------------------------------------------------
 
 
-def test_a_price_that_changed_is_not_charged_and_the_list_is_read_again(world: World) -> None:
-    world.fetch("/a")
-    old = world.site.handle(get(PRICES_PATH))
-    world.site.open("private", price_micro=3 * PRICE_MICRO)
-    world.site.paths.clear()
-    site = world.site.handle
+def stale_at_first(site: Wire) -> Callable[[Request], Sent]:
+    """The site, behind somebody who keeps its price list."""
+    old, handle = site.handle(get(PRICES_PATH)), site.handle
 
     def stale(request: Request) -> Sent:
         is_kept = request.url.endswith(PRICES_PATH) and not request.headers
-        answer: Sent = old if is_kept else site(request)
-        return answer
+        return old if is_kept else handle(request)
 
-    world.site.handle = stale
+    return stale
+
+
+def test_a_price_that_changed_is_not_charged_and_the_list_is_read_again(world: World) -> None:
+    world.fetch("/a")
+    world.site.handle = stale_at_first(world.site)
+    world.site.open("private", price_micro=3 * PRICE_MICRO)
+    world.site.paths.clear()
     fetched = world.fetch("/b")
     assert fetched.verdict is Verdict.DONE
     assert fetched.purchase is not None
@@ -113,6 +116,21 @@ def test_a_price_that_changed_is_not_charged_and_the_list_is_read_again(world: W
     assert world.site.paths.count(PRIVATE_PATH) == 2
     assert world.site.earned_micro() == 4 * PRICE_MICRO
     assert world.held_micro("ready") == 2_000 - 4 * PRICE_MICRO
+
+
+def test_who_pays_less_does_so_in_private_too(world: World) -> None:
+    reduced = '[[route.reduced]]\nprice = "{}u"\nprops.student = true\n'
+    world.bank.props = "student=true"
+    world.site.open("private", last=reduced.format(50))
+    assert world.fetch("/a").verdict is Verdict.DONE
+    assert world.site.earned_micro() == 50
+    world.site.handle = stale_at_first(world.site)
+    world.site.open("private", last=reduced.format(60))
+    world.site.paths.clear()
+    assert world.fetch("/b").verdict is Verdict.DONE
+    assert world.site.paths.count(PRIVATE_PATH) == 2
+    assert world.site.earned_micro() == 110
+    assert world.held_micro("offered") == 0
 
 
 def test_a_new_price_needs_the_payers_word_above_the_budget(world: World) -> None:

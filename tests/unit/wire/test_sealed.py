@@ -21,6 +21,7 @@ from farthing.wire.sealed import (
     read_envelope,
     read_request,
     read_sealed,
+    require_price,
     too_large,
     write_answer,
     write_envelope,
@@ -227,12 +228,13 @@ def test_a_payment_is_for_the_price_that_its_payer_saw() -> None:
         target="",
         expires_at_s=1,
     )
-    assert matched(credential, 200, tender, "millicent").offer == tender.offers[1]
+    assert matched(credential, tender, "millicent").offer == tender.offers[1]
+    require_price(200, 200)
     for amount_micro in (0, 100, 199, 201):
         with pytest.raises(Unsolicited, match="price_changed"):
-            matched(credential, amount_micro, tender, "millicent")
+            require_price(amount_micro, 200)
     with pytest.raises(Unsolicited, match="scheme_not_listed"):
-        matched(credential, 200, tender, "netbill")
+        matched(credential, tender, "netbill")
 
 
 def test_every_payload_has_its_own_key() -> None:
