@@ -155,7 +155,12 @@ def stock(
 
 
 @app.command()
-def grant(data: Data = Path("vendor")) -> None:
+def grant(
+    only: Annotated[
+        bool, typer.Option("--only", help="The broker sells no more under earlier licences.")
+    ] = False,
+    data: Data = Path("vendor"),
+) -> None:
     """License the broker anew: when it says licence_used_up, or before 90 days are over.
 
     Example: farthing vendor grant
@@ -165,7 +170,7 @@ def grant(data: Data = Path("vendor")) -> None:
         vendor = Vendor(data)
         try:
             return await grant_anew(
-                vendor.ring, vendor.broker, secrets.token_bytes(32), int(time.time())
+                vendor.ring, vendor.broker, secrets.token_bytes(32), int(time.time()), only=only
             )
         finally:
             await vendor.close()
@@ -175,7 +180,7 @@ def grant(data: Data = Path("vendor")) -> None:
 
 @app.command()
 def rotate(
-    name: Annotated[str, typer.Argument(help="challenge, receipt, change or stock.")],
+    name: Annotated[str, typer.Argument(help="challenge, receipt, change, payers or stock.")],
     data: Data = Path("vendor"),
 ) -> None:
     """Make a new key; what was made with the old one stays good.
@@ -193,7 +198,9 @@ def rotate(
 
 @app.command()
 def revoke(
-    name: Annotated[str, typer.Argument(help="challenge, receipt, change, licence or stock.")],
+    name: Annotated[
+        str, typer.Argument(help="challenge, receipt, change, licence, payers or stock.")
+    ],
     key_id: Annotated[str, typer.Argument(help="The key's id, as in 0000000002.")],
     data: Data = Path("vendor"),
 ) -> None:
@@ -205,6 +212,8 @@ def revoke(
     vendor.store.close()
     minting.revoke(vendor.ring, minting.purpose_of(name), key_id)
     output.say(f"{name} {key_id} is revoked; running gates notice within a second")
+    if name in {"licence", "payers"}:
+        output.say("the broker still sells under it; now run: farthing vendor grant --only")
 
 
 @app.command()

@@ -93,7 +93,7 @@ def new_keys(entropy: bytes, vendor_id: str, now_s: int) -> list[Key]:
     ]
 
 
-def licence_of(ring: KeyRing) -> dict[str, str | int]:
+def licence_of(ring: KeyRing) -> dict[str, str | int | bool]:
     """The licence that lets the broker mint our scrip, as `grant` takes it."""
     series = ring.current(scrip.LICENSED_SERIES)
     payer = ring.current(scrip.PAYER_RANGE)
@@ -152,14 +152,19 @@ async def _require_own(broker: BrokerClient, vendor_id: str) -> None:
         raise Denied("token_of_another", f"this token is of {whose!r}, not of {vendor_id!r}")
 
 
-async def grant_anew(ring: KeyRing, broker: BrokerClient, entropy: bytes, now_s: int) -> str:
+async def grant_anew(
+    ring: KeyRing, broker: BrokerClient, entropy: bytes, now_s: int, *, only: bool = False
+) -> str:
     """License the broker for a fresh series, from 32 random bytes; the series.
 
-    What it may sell under the old licence it goes on selling until that ends. If the broker does
+    What it may sell under the old licence it goes on selling until that ends, unless the new one
+    is the `only` one: then whatever it had is replaced. If the broker does
     not answer, asking again grants yet another series, and the unused one does no harm.
     """
     minting.rotate(ring, scrip.LICENSED_SERIES, entropy, not_after_s=now_s + LICENCE_LIFE_S)
     licence = licence_of(ring)
+    if only:
+        licence["replaces"] = True
     await broker.post("/grant/millicent", licence, f"licence-{licence['series']}")
     return str(licence["series"])
 

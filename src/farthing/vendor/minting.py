@@ -24,6 +24,7 @@ NAMES = {
     "receipt": RECEIPT_KEY,
     "change": scrip.OWN_SERIES,
     "licence": scrip.LICENSED_SERIES,
+    "payers": scrip.PAYER_RANGE,
     "stock": scrip.STOCK_SERIES,
 }
 _SERIES = frozenset(SERIES_PURPOSES)
@@ -47,13 +48,27 @@ def next_series(ring: KeyRing, purpose: str) -> str:
     return scrip.series_id(number)
 
 
+def next_range(ring: KeyRing) -> str:
+    """The id of the next payer range: one that none has or had, and not the warehouse's."""
+    purpose, number = scrip.PAYER_RANGE, 1
+    while (
+        (name := f"{number:04x}") == STOCK_RANGE
+        or ring.find(purpose, name)
+        or ring.is_revoked(purpose, name)
+    ):
+        number += 1
+    return name
+
+
 def rotate(ring: KeyRing, purpose: str, entropy: bytes, *, not_after_s: int = 0) -> Key:
     """A new current key of this purpose, from 32 random bytes."""
-    if purpose not in _SERIES:
+    if purpose == scrip.PAYER_RANGE:
+        key_id = next_range(ring)
+    elif purpose in _SERIES:
+        key_id = next_series(ring, purpose)
+    else:
         return ring.rotate(purpose, entropy, not_after_s=not_after_s)
-    key = Key(
-        id=next_series(ring, purpose), purpose=purpose, secret=entropy, not_after_s=not_after_s
-    )
+    key = Key(id=key_id, purpose=purpose, secret=entropy, not_after_s=not_after_s)
     ring.add(key)
     return key
 

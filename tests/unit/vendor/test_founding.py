@@ -18,6 +18,7 @@ from farthing.errors import Misconfigured, OutOfRange, Unavailable
 from farthing.schemes.mac.millicent import scrip
 from farthing.schemes.mac.millicent.orders import LICENCES
 from farthing.stores.keys import KeyRing
+from farthing.vendor import minting
 from farthing.vendor.app import Vendor
 from farthing.vendor.founding import Wanted, found, grant_anew, licence_of, new_keys
 
@@ -92,6 +93,11 @@ def test_a_vendor_is_founded_once_and_taken_up_where_it_broke_off(
                 entropy = secrets.token_bytes(32)
                 assert await grant_anew(vendor.ring, vendor.broker, entropy, now_s) == series
                 assert vendor.ring.current(scrip.LICENSED_SERIES).id == series
+            payers = minting.rotate(vendor.ring, scrip.PAYER_RANGE, secrets.token_bytes(32))
+            minting.revoke(vendor.ring, scrip.PAYER_RANGE, "0001")
+            entropy = secrets.token_bytes(32)
+            await grant_anew(vendor.ring, vendor.broker, entropy, now_s, only=True)
+            assert licence_of(vendor.ring)["payerRange"] == payers.id == "0003"
             assert vendor.ring.current(scrip.OWN_SERIES).id == "0000000002"
             await vendor.close()
 

@@ -107,6 +107,8 @@ class Licence(
     payer_range: str
     """4 hex digits."""
     quota_micro: int
+    replaces: bool = False
+    """Whether nothing more is sold under the vendor's earlier licences: their keys are revoked."""
     series: str
     """10 hex digits."""
 
@@ -256,8 +258,12 @@ def register(licence: Licence, vendor_id: str, memory: Memory) -> Applied:
         sold_micro=0,
     )
     until_s = kept_until_s(licence.not_after_s + LIFE_S + DAY_S)
+    ended: tuple[Put, ...] = ()
+    if licence.replaces:
+        earlier = sorted(k for k in memory.records if k.startswith(licence_prefix(vendor_id)))
+        ended = tuple(used_up(known, memory.records[known]) for known in earlier)
     return Applied(
-        records=(Put(key=key, value=codec.canonical(quota), until_s=until_s),),
+        records=(*ended, Put(key=key, value=codec.canonical(quota), until_s=until_s)),
         keys=(
             _key(LICENSED_SERIES, f"{vendor_id}/{licence.series}", licence.k_scrip),
             _key(PAYER_RANGE, f"{vendor_id}/{licence.payer_range}", licence.k_payer),

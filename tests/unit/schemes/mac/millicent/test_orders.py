@@ -7,6 +7,7 @@ from farthing.marks import Memory
 from farthing.money import ACCOUNT_MICRO_MAX
 from farthing.schemes.contract import Json
 from farthing.schemes.mac.millicent.orders import (
+    LICENCES,
     Licence,
     Order,
     Pool,
@@ -16,6 +17,7 @@ from farthing.schemes.mac.millicent.orders import (
     open_licence,
     pool_key,
     read_pool,
+    register,
     used_key,
     used_up,
 )
@@ -129,3 +131,15 @@ def test_a_licence_that_is_used_up_mints_nothing_more() -> None:
     open_licence(order, Memory(records={key: codec.canonical(quota)}), 1)
     with pytest.raises(Overlimit, match="licence_used_up"):
         open_licence(order, Memory(records={key: put.value}), 1)
+
+
+def test_a_licence_that_replaces_the_others_ends_them_and_nobody_elses() -> None:
+    ring = vendor_ring()
+    mine, other = licence_prefix("news") + b"0000000009", licence_prefix("shop") + b"0000000009"
+    memory = Memory(records={mine: codec.canonical(QUOTA), other: codec.canonical(QUOTA)})
+    for replaces, count in ((False, 1), (True, 2)):
+        granted = LICENCES.convert(licence(ring, replaces=replaces))
+        keys = [record.key for record in register(granted, "news", memory).records]
+        assert len(keys) == count
+        assert other not in keys
+        assert (mine in keys) == replaces
