@@ -13,7 +13,8 @@ RUNNER = CliRunner()
 
 def test_a_folder_that_is_no_vendors_is_said_with_the_command(tmp_path: Path) -> None:
     serve = ["serve", "--upstream", "http://x"]
-    for command in (["prices"], ["report"], ["clear"], ["grant"], ["rotate", "change"], serve):
+    changes = (["clear"], ["grant"], ["rotate", "change"], ["refund", "mc:1"])
+    for command in (["prices"], ["report"], *changes, serve):
         done = RUNNER.invoke(vendor.app, [*command, "--data", str(tmp_path)])
         assert isinstance(done.exception, Misconfigured), command
         assert done.exception.code == "vendor_not_initialised"

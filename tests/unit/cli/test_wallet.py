@@ -31,7 +31,13 @@ def run(folder: Path, *arguments: str, phrase: str = PHRASE) -> BaseException | 
 
 
 def test_a_wrong_passphrase_is_refused_by_every_command(folder: Path) -> None:
-    for command in (["balance"], ["history"], ["return"], ["get", "http://127.0.0.1:9/"]):
+    for command in (
+        ["balance"],
+        ["history"],
+        ["return"],
+        ["recover"],
+        ["get", "http://127.0.0.1:9/"],
+    ):
         wrong = run(folder, *command, phrase="not it")
         assert isinstance(wrong, Denied), command
         assert wrong.code == "passphrase_wrong"
@@ -44,6 +50,11 @@ def test_a_missing_wallet_is_said(tmp_path: Path) -> None:
 
 def test_an_empty_wallet_has_an_empty_history(folder: Path) -> None:
     assert run(folder, "history", "--json") is None
+
+
+def test_a_wallet_with_nothing_undone_says_so(folder: Path) -> None:
+    for command in (["recover"], ["recover", "--days", "0", "--json"]):
+        assert run(folder, *command) is None
 
 
 def test_a_site_that_does_not_answer_is_said(folder: Path) -> None:
