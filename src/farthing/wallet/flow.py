@@ -56,7 +56,7 @@ __all__ = ["Command", "Fetched", "Recovered", "fetch", "recover"]
 
 PAYMENTS_MAX = 2  # for one request: the payment, and one anew where nothing was charged
 LOADS_MAX = 2  # for one payment: the instrument that was loaded may be taken by another flow
-TURNS_MAX = 64  # of one reservation: waits, questions, settled purchases; more is a fault of ours
+TURNS_MAX = 256  # of one reservation: five seconds of waits, questions, settled purchases
 SEAL_BYTES = 32  # entropy that sealing a request may use: the end of the payment's
 OPEN_BYTES = 64  # entropy that opening an instrument may use; the payment has the rest
 POLL_MS = 20  # a payment on a fast site takes about as long
@@ -180,10 +180,11 @@ def _await_instrument(
     """Wait a little for another flow's instrument, or load one; how long and how many by now."""
     patient = waited_ms < PATIENCE_MS
     if not (coming and patient):
-        if loads == LOADS_MAX:
+        if loads < LOADS_MAX:
+            if (yield from load(guide, choices, site, patient=patient)):
+                return waited_ms, loads + 1
+        elif not coming:  # else others took what was loaded, and will leave change
             raise Unfunded("no_instrument_fits", "what the mint gave does not pay this")
-        if (yield from load(guide, choices, site, patient=patient)):
-            return waited_ms, loads + 1
     yield Wait(delay_ms=POLL_MS)
     return waited_ms + POLL_MS, loads
 
