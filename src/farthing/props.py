@@ -11,6 +11,7 @@ from functools import lru_cache
 from farthing.errors import Unfit
 
 BYTES_MAX = 256  # of the whole text: it travels in every piece of scrip
+SUB, UNTIL = "sub", "until"  # of a subscription: a vendor's to write, no broker vouches for them
 READ_CACHED = 4_096  # texts that were read lately: few payers have their very own
 
 _TEXT = re.compile(r"(?:[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)(?:;[a-z][a-z0-9_]*=[A-Za-z0-9_.:-]+)*")

@@ -109,9 +109,11 @@ class PayOut(
 
 def _require_props(text: str) -> None:
     try:
-        props.read(text)
+        found = props.read(text)
     except Unfit as wrong:
         raise OutOfRange(wrong.code, wrong.detail) from None
+    if found.keys() & {props.SUB, props.UNTIL}:
+        raise OutOfRange("props_reserved", "sub and until are of subscriptions, which vendors sell")
 
 
 def _require_some(amount_micro: int) -> None:

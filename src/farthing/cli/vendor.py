@@ -88,6 +88,8 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
                 {"path": r.route.path, "priceMicro": r.price_micro, "accept": r.accept}
                 | ({"reduced": r.reduced} if r.reduced else {})
                 | ({"requires": r.requires} if r.requires else {})
+                | ({"plans": r.plans} if r.plans else {})
+                | ({"subscription": r.sold} if r.sold else {})
                 for r in rows
             ]
         )
@@ -108,6 +110,11 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
     ]
     shown = len(columns) - is_plain
     output.table(str(data / "prices.toml"), columns[:shown], [line[:shown] for line in lines])
+    for row in rows:
+        if row.sold is not None and row.route.subscription is not None:
+            covered = " ".join(row.route.subscription.paths)
+            sold = f"the plan {row.sold.plan}: {row.sold.days} days of {covered}"
+            output.say(f"{row.route.path} sells {sold}")
     for scheme, options in vendor.price_file.prices.options.items():
         for name, value in options.items():
             output.say(f"{scheme}: {name} is {value}")

@@ -183,6 +183,8 @@ def get(
     if page.status >= HTTPStatus.BAD_REQUEST and not page.paid_micro:
         paid = f"nothing paid{refused}"
     by = f" by {page.scheme}" if page.scheme else ""
+    if page.scheme and not page.paid_micro:
+        by = " by subscription"
     how = " in private" if private else ""
     output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
     if page.status >= HTTPStatus.BAD_REQUEST:

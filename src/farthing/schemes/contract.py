@@ -257,6 +257,8 @@ class Till:
     """The vendor's side of a scheme."""
 
     traits: ClassVar[Traits]
+    subscribes = False
+    """Whether its payments can show a subscription, and its change can begin one."""
     is_private = False
     """Whether it takes sealed requests: then `unseal` and `seal_answer` work, and a payment whose
     `Binding.owner` is set came in one."""

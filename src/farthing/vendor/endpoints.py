@@ -246,6 +246,8 @@ def _listed(priced: Priced) -> published.Listed:
         description=priced.route.description,
         reduced=tuple((wanted, to_wire(micro)) for wanted, micro in priced.reduced),
         requires=priced.requires,
+        plans=priced.plans,
+        subscription=priced.sold,
     )
 
 

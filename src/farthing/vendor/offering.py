@@ -7,7 +7,7 @@ import msgspec
 
 from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
 from farthing.ids import network
-from farthing.schemes import conditions, registry
+from farthing.schemes import conditions, registry, subscriptions
 from farthing.schemes.contract import At, Offer, Setting, Till
 from farthing.vendor.booking import earlier
 from farthing.vendor.commands import Answer, Headers, Request
@@ -53,9 +53,13 @@ class Offering:
                 till.offer(reduced_micro, At(now_s=0))
         elif priced.requires:
             raise OutOfRange("props_not_shown", "its payments show no properties of the payer")
+        if priced.sold is not None and not till.subscribes:
+            raise OutOfRange("plan_not_carried", "nothing that it leaves can carry a subscription")
         moment = earlier(route.clearing or "batch", till.traits.latest)
         if moment not in till.traits.moments:
             raise Misconfigured("clearing_unsupported", f"{scheme} is never cleared {moment!r}")
+        if moment == "before" and priced.sold is not None:
+            raise Misconfigured("plan_clears_later", "what sells a plan is cleared in batches")
         if moment == "before" and not route.hold:
             raise Misconfigured("hold_needed", "what clears before the goods go out is held")
         if moment == "before" and route.origin_timeout_s > ORIGIN_TIMEOUT_S_MAX:
@@ -85,6 +89,9 @@ class Offering:
         )
         if priced.is_conditional and till.traits.props:
             terms = conditions.terms_of(priced.reduced, priced.requires)
+            offer = msgspec.structs.replace(offer, terms=offer.terms | terms)
+        if (priced.plans or priced.sold) and till.subscribes:
+            terms = subscriptions.terms_of(priced.plans, priced.sold)
             offer = msgspec.structs.replace(offer, terms=offer.terms | terms)
         if earlier(route.clearing or "batch", till.traits.latest) == "before":
             return msgspec.structs.replace(offer, settlement="final", redeem_by_s=0)

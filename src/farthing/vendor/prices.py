@@ -18,9 +18,12 @@ from farthing.errors import Misconfigured, OutOfRange, Refusal
 from farthing.marks import Moment
 from farthing.money import PAYMENT_MICRO_MAX, parse_amount, require_micro
 from farthing.schemes.contract import Json
-from farthing.vendor import reductions
+from farthing.schemes.subscriptions import Plan
+from farthing.vendor import plans, reductions
 from farthing.vendor.cors import Cors
+from farthing.vendor.plans import Sold
 from farthing.vendor.reductions import Reduced, Value
+from farthing.vendor.spot import Spot
 from farthing.wire import paths
 from farthing.wire.published import ROUTES_MAX
 from farthing.wire.shapes import DESCRIPTION_BYTES_MAX, EXTERNAL_ID_BYTES_MAX
@@ -59,6 +62,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Lower prices for payers with properties; the first that fits decides."""
     requires: dict[str, Value] = {}
     """Properties without which nobody buys."""
+    subscription: Sold | None = None
+    """What buying this page subscribes to."""
 
     def costs(self, method: str) -> bool:
         """Whether a request of this method to this route's paths is priced."""
@@ -86,6 +91,10 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     """Properties and what payers with them pay, in micro-units."""
     requires: str = ""
     """Properties that every payer must have."""
+    plans: tuple[str, ...] = ()
+    """Whose subscribers pay nothing."""
+    sold: Plan | None = None
+    """The subscription that buying it begins."""
 
     @property
     def is_conditional(self) -> bool:
@@ -95,64 +104,6 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     def costs(self, method: str) -> bool:
         """Whether a request of this method is priced."""
         return self.route.costs(method)
-
-
-class Spot:
-    """Where in the text a route or key stands, for messages that people can act on."""
-
-    def __init__(self, where: str, text: str) -> None:
-        """`where` is the file's name."""
-        self._where = where
-        self._lines = text.splitlines()
-
-    def line(self, table: str, index: int | None, key: str) -> int:
-        """The line, from 1, of `key` in the `index`-th `[[table]]`, else of the table's head."""
-        start = 0
-        if index is not None:
-            heads = [n for n, line in enumerate(self._lines) if line.strip() == f"[[{table}]]"]
-            start = heads[index] if index < len(heads) else 0
-        for number in range(start, len(self._lines)):
-            line = self._lines[number]
-            if number > start and line.startswith("[[") and not line.startswith(f"[[{table}."):
-                break
-            if line.strip() == f"[[{table}.{key}]]":
-                return number + 1
-            if key and re.match(rf"\s*{re.escape(key)}(?:\.\w+)?\s*=", line):
-                return number + 1
-        return start + 1
-
-    def of_scheme(self, name: str, wrong: Misconfigured) -> Misconfigured:
-        """What is wrong in the table of a scheme; the refusal's fact `option` names the key."""
-        heads = [n for n, line in enumerate(self._lines) if line.strip() == f"[{name}]"]
-        start = number = heads[0] if heads else 0
-        key = str(wrong.facts.get("option", ""))
-        for place in range(start + 1, len(self._lines)):
-            if self._lines[place].startswith("["):
-                break
-            if key and re.match(rf"\s*{re.escape(key)}\s*=", self._lines[place]):
-                number = place
-        return Misconfigured(
-            wrong.code, f"{self._where}, line {number + 1}: {wrong.detail}", **wrong.facts
-        )
-
-    def wrong(self, code: str, index: int, key: str, reason: str) -> Misconfigured:
-        """The refusal for one key of one route."""
-        return Misconfigured(
-            code, f"{self._where}, line {self.line('route', index, key)}: {reason}"
-        )
-
-    def in_file(self, code: str, key: str, reason: str) -> Misconfigured:
-        """The refusal for one key of the file itself."""
-        return Misconfigured(code, f"{self._where}, line {self.line('', None, key)}: {reason}")
-
-    def unreadable(self, message: str) -> Misconfigured:
-        """The refusal for what msgspec found, whose message ends in a path such as `$.route[2]`."""
-        path = re.search(r"\$\.?(\w*)(?:\[(\d+)\])?(?:\.(\w+))?", message)
-        table, index, key = path.groups() if path is not None else ("", None, None)
-        unknown = re.search(r"unknown field `(\w+)`", message)
-        name = unknown.group(1) if unknown else key or (table if index is None else "")
-        line = self.line(table, int(index) if index is not None else None, name)
-        return Misconfigured("prices_malformed", f"{self._where}, line {line}: {message}")
 
 
 Options = Mapping[str, dict[str, Json]]
@@ -193,12 +144,14 @@ class Prices:
         self.free = file.free
         self.cors = _cors(file.cors_origins, spot)
         self._free = tuple(_free(path, spot) for path in file.free)
+        covering = plans.covering(file.route, spot)
         routes = [
             _priced(route, file.accept, index, currency=currency, known=known, spot=spot)
             for index, route in enumerate(file.route)
         ]
         self.routes = tuple(
-            _payable(priced, index, verify, spot) for index, priced in enumerate(routes)
+            _payable(msgspec.structs.replace(priced, plans=covering[index]), index, verify, spot)
+            for index, priced in enumerate(routes)
         )
         self.find = lru_cache(maxsize=MATCHES_CACHED)(self._find)
 
@@ -273,6 +226,8 @@ def _priced(
         reduced = reductions.read(route.reduced, price_micro, micro_of)
         key = "requires"
         requires = reductions.text_of(route.requires)
+        key = "subscription"
+        sold = plans.sold(route.subscription)
     except Misconfigured as wrong:
         raise spot.wrong(wrong.code, index, key, wrong.detail) from None
     accept = route.accept or accept
@@ -294,6 +249,7 @@ def _priced(
         matches=matches,
         reduced=reduced,
         requires=requires,
+        sold=sold,
     )
 
 

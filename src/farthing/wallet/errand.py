@@ -28,6 +28,7 @@ from farthing.errors import (
     Unfunded,
     Unsupported,
 )
+from farthing.schemes import subscriptions
 from farthing.schemes.contract import Asked, At, Instrument, Json, Need
 from farthing.wallet.choice import Choice, Guide
 from farthing.wallet.commands import (
@@ -74,8 +75,7 @@ def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool)
         if wish.scheme in tried:
             continue
         tried.add(wish.scheme)
-        plenty_micro = max(wish.price_micro * LOAD_PRICES, guide.load_micro)
-        for amount_micro in dict.fromkeys((plenty_micro, wish.price_micro)):
+        for amount_micro in _amounts(guide, choice):
             try:
                 return (yield from _load_one(guide, choice, site, amount_micro, patient=patient))
             except (Unfunded, Overlimit, OutOfRange, Underpaid, PeerFailed) as refused:
@@ -85,6 +85,17 @@ def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool)
                 break
     assert refusal is not None, "there is at least one choice"
     raise refusal
+
+
+def _amounts(guide: Guide, choice: Choice) -> tuple[int, ...]:
+    """How much to ask for, the most convenient first: plenty, or as little as will do.
+
+    What buys a subscription must leave change for it to stand in, and is bought seldom.
+    """
+    price_micro = choice.wish.price_micro
+    if subscriptions.sold_by(choice.received.offer) is not None:
+        return (price_micro + guide.load_micro, price_micro + 1)
+    return tuple(dict.fromkeys((max(price_micro * LOAD_PRICES, guide.load_micro), price_micro)))
 
 
 def _load_one(

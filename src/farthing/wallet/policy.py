@@ -75,6 +75,8 @@ class Policy:
         self, wish: Wish, site: str, spent: Spent, approved: frozenset[Question] = frozenset()
     ) -> None:
         """`Overlimit` with the first budget that paying `wish` would exceed, if not approved."""
+        if not wish.price_micro:  # a subscription covers it
+            return
         limits = self.limits
         checks = (
             ("above_budget_per_payment", wish.price_micro, limits.per_payment_micro),

@@ -12,7 +12,7 @@ format, section 17.
 from urllib.parse import unquote
 
 from farthing.errors import Forged, Mismatch, Unavailable, Unsupported
-from farthing.schemes import conditions
+from farthing.schemes import conditions, subscriptions
 from farthing.schemes.contract import Offer
 from farthing.wallet.choice import Guide, Place, choose, place_of
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
@@ -81,7 +81,8 @@ def _offered(
             broker_id=listed.broker,
             broker_url="",
             settlement="final",
-            terms=conditions.terms_of(route.reductions, route.requires),
+            terms=conditions.terms_of(route.reductions, route.requires)
+            | subscriptions.terms_of(route.plans, route.subscription),
             description=route.description,
         ),
         realm=place.authority,

@@ -15,6 +15,7 @@ import msgspec
 
 from farthing.errors import Overlimit
 from farthing.schemes.contract import Instrument
+from farthing.schemes.subscriptions import PLAN_PREFIX
 from farthing.wallet import refunds
 from farthing.wallet.asks import Asks
 from farthing.wallet.commands import (
@@ -194,12 +195,15 @@ class Store:
         return None
 
     def _ready(self, wish: Wish, vendor_id: str, command: Reserve) -> list[Instrument]:
-        """Ready instruments of one vendor ("" for any) that are worth enough, first end first."""
+        """Ready instruments of one vendor ("" for any) that are worth enough, first end first.
+
+        Before all others those with a subscription, whatever they are worth.
+        """
         rows = self.file.rows(
             "SELECT broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
             " FROM instruments WHERE state='ready' AND vendor=? AND scheme=?"
-            " AND expires_at_s>? AND broker=? AND currency=? AND worth_micro>=?"
-            " ORDER BY expires_at_s, worth_micro LIMIT ?",
+            " AND expires_at_s>? AND broker=? AND currency=? AND (worth_micro>=? OR id GLOB ?7)"
+            " ORDER BY id NOT GLOB ?7, expires_at_s, worth_micro LIMIT ?8",
             (
                 vendor_id,
                 wish.scheme,
@@ -207,6 +211,7 @@ class Store:
                 wish.broker_id,
                 wish.currency,
                 wish.from_micro,
+                PLAN_PREFIX + "*",
                 CANDIDATES_MAX,
             ),
         )
@@ -235,7 +240,8 @@ class Store:
         if made.opened_from is not None:
             for instrument in (made.opened_from, made.paid.spent):
                 self._rows.put_instrument(made.broker_id, made.site, instrument)
-        self._rows.mark("offered", made.id, made.broker_id, made.scheme, made.paid.spent.id)
+        if made.price_micro:  # a subscription pays for several pages at once
+            self._rows.mark("offered", made.id, made.broker_id, made.scheme, made.paid.spent.id)
 
     def _tag(self, request: Request) -> bytes:
         """Finds a request again without storing its address in clear."""
@@ -306,6 +312,10 @@ class Store:
         )
         # An instrument that another purchase or ask has by now is theirs to settle.
         is_ours = bool(rows) and (rows[0][0] != "offered" or rows[0][1] == made.id)
+        if not made.price_micro:  # it stays as it is, unless the vendor refused it
+            if command.aside and rows and rows[0][0] == "ready":
+                self._rows.mark("aside", made.id, *old)
+            return
         remains = False
         for instrument in command.instruments:
             if instrument.id == made.paid.spent.id:

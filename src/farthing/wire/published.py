@@ -20,6 +20,7 @@ from farthing import codec, money
 from farthing.crypto import signing
 from farthing.errors import Forged, Malformed
 from farthing.schemes.contract import Json
+from farthing.schemes.subscriptions import Plan
 from farthing.wire import paths
 
 KEYS_TAG = "farthing/vendor/keys/1"
@@ -61,6 +62,10 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
     """Properties and what payers with them pay, as on the wire; the first that fits decides."""
     requires: str = ""
     """Properties without which nobody buys."""
+    plans: tuple[str, ...] = ()
+    """Whose subscribers pay nothing."""
+    subscription: Plan | None = None
+    """What buying it begins."""
 
     @cached_property
     def matches(self) -> re.Pattern[str]:

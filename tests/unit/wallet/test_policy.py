@@ -84,3 +84,14 @@ def test_a_budget_in_another_currency_is_refused() -> None:
 def test_an_unreadable_budget_is_refused() -> None:
     with pytest.raises(OutOfRange):
         read_limits(Limits(), currency="eur", max_per_day="a lot")
+
+
+def test_what_costs_nothing_is_within_every_budget() -> None:
+    spent = Spent(site_micro=10**9, total_micro=10**9)
+    covered, priced = (
+        Wish(scheme="s", broker_id="b", vendor_id="v", currency="eur", price_micro=micro)
+        for micro in (0, 1)
+    )
+    Policy(Limits()).require(covered, SITE, spent)
+    with pytest.raises(Overlimit):
+        Policy(Limits()).require(priced, SITE, spent)

@@ -5,8 +5,8 @@ import msgspec
 from farthing import codec, props
 from farthing.crypto import sealing
 from farthing.crypto.mac import mac
-from farthing.errors import Expired, Forged, OutOfRange, Unsupported
-from farthing.schemes import conditions
+from farthing.errors import Denied, Expired, Forged, OutOfRange, Unsupported
+from farthing.schemes import conditions, subscriptions
 from farthing.schemes.contract import (
     Accepted,
     Asked,
@@ -23,7 +23,7 @@ from farthing.schemes.contract import (
     Purse,
     Replier,
 )
-from farthing.schemes.mac.millicent import own_scrip, refund
+from farthing.schemes.mac.millicent import own_scrip, refund, subscription
 from farthing.schemes.mac.millicent.private import seal_request, unseal_answer
 from farthing.schemes.mac.millicent.reply import replier
 from farthing.schemes.mac.millicent.scrip import (
@@ -36,7 +36,9 @@ from farthing.schemes.mac.millicent.scrip import (
     request_sig,
     sign_key,
 )
+from farthing.schemes.subscriptions import PLAN_PREFIX
 
+PRICE_BYTES = 8  # of what is kept with a payment; the plan that it buys follows
 NONCE_BYTES = 8  # the serial is single-use, so the nonce only tells two tries apart
 
 
@@ -209,7 +211,7 @@ class MillicentPurse(Purse):
 
     def _instrument(self, scrip: Scrip, secret: str) -> Instrument:
         return Instrument(
-            id=f"mc:{scrip.vendor}:{scrip.serial}",
+            id=f"{PLAN_PREFIX if subscription.of(scrip) else 'mc:'}{scrip.vendor}:{scrip.serial}",
             scheme=self.traits.name,
             vendor_id=scrip.vendor,
             currency=scrip.currency,
@@ -223,13 +225,23 @@ class MillicentPurse(Purse):
     ) -> Paid:
         """The scrip and, in protocol C, the request signed; `OutOfRange` if it is worth less.
 
-        In protocol B the seal is the signature, and the nonce tells two tries apart.
+        In protocol B the seal is the signature, and the nonce tells two tries apart. Scrip that
+        carries a subscription pays for the pages of its plan, with nothing, and for no others.
         """
         held = _HELD.read(instrument.body)
+        if subscription.is_live(held.scrip, at.now_s):
+            secret = codec.unb64u(held.secret, size_bytes=32)
+            payload = subscription.payload(held.scrip, secret, offer, binding, at)
+            return Paid(payload=payload, spent=instrument, after=instrument, price_micro=0)
         price_micro = conditions.due_micro(offer, held.scrip.props)
         if held.scrip.value_micro < price_micro:
             raise OutOfRange("scrip_below_price", "this piece is worth less than the price")
-        payload: dict[str, Json] = {"scrip": msgspec.to_builtins(held.scrip)}
+        kept = price_micro.to_bytes(PRICE_BYTES, "big")
+        if plan := subscriptions.sold_by(offer):
+            if held.scrip.value_micro == price_micro:
+                raise OutOfRange("scrip_without_change", "the plan needs change to stand in")
+            kept += subscription.expected(plan, at.now_s)
+        payload = {"scrip": msgspec.to_builtins(held.scrip)}
         protocol = offer.terms.get("protocol", "signed")
         if binding.dialect == "private":
             payload["nonce"] = codec.b64u(at.entropy[:NONCE_BYTES])
@@ -237,7 +249,6 @@ class MillicentPurse(Purse):
             payload = _signed(held, binding.target, binding.body_digest, at)
         elif protocol != "clear":
             raise Unsupported("protocol_unsupported", "this wallet pays signed or in clear")
-        kept = price_micro.to_bytes(8, "big")
         return Paid(
             payload=payload, spent=instrument, after=None, kept=kept, price_micro=price_micro
         )
@@ -248,9 +259,14 @@ class MillicentPurse(Purse):
             return Concluded()
         if not isinstance(conclusion, Accepted):
             return Concluded(instruments=(paid.spent,))
+        if not paid.kept:  # a plan paid: the piece is as it was
+            return Concluded(instruments=(paid.spent,))
         held = _HELD.read(paid.spent.body)
-        rest_micro = held.scrip.value_micro - int.from_bytes(paid.kept, "big")
+        rest_micro = held.scrip.value_micro - int.from_bytes(paid.kept[:PRICE_BYTES], "big")
         change = None if conclusion.change is None else _SCRIP.convert(conclusion.change)
+        if change is not None and len(paid.kept) > PRICE_BYTES:
+            bought = subscription.bought(held.scrip, change, paid.kept[PRICE_BYTES:])
+            held = msgspec.structs.replace(held, scrip=bought)
         return Concluded(instruments=self._change(held, change, rest_micro))
 
     def _change(self, held: Held, change: Scrip | None, rest_micro: int) -> tuple[Instrument, ...]:
@@ -309,9 +325,11 @@ class MillicentPurse(Purse):
 
         A piece that has expired is renewed first, for the vendor's fee, and is then given back by
         asking again. Broker scrip goes to the broker at once, and becomes money; with the option
-        `float` other scrip becomes broker scrip.
+        `float` other scrip becomes broker scrip. `Denied` while a subscription in it runs.
         """
         held = _HELD.read(instrument.body)
+        if subscription.is_live(held.scrip, at.now_s):
+            raise Denied("subscription_runs", "it is given back when the subscription has ended")
         nonce = codec.b64u(at.entropy[:NONCE_BYTES])
         secret = codec.unb64u(held.secret, size_bytes=32)
         k_sig = sign_key(secret)

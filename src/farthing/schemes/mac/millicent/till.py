@@ -12,6 +12,8 @@ Source: the paper's sections on protocols; the claim rows are ours.
 from functools import lru_cache
 from hmac import compare_digest
 
+import msgspec
+
 from farthing import codec
 from farthing.crypto import sealing
 from farthing.crypto.mac import mac, require_equal
@@ -21,11 +23,12 @@ from farthing.errors import (
     Misconfigured,
     OutOfRange,
     Underpaid,
+    Unsupported,
     WrongPayer,
     WrongVendor,
 )
 from farthing.marks import Claim, Memory, Once
-from farthing.schemes import conditions
+from farthing.schemes import conditions, subscriptions
 from farthing.schemes.conditions import REDUCED, REQUIRES
 from farthing.schemes.contract import (
     At,
@@ -40,7 +43,7 @@ from farthing.schemes.contract import (
     Taken,
     Till,
 )
-from farthing.schemes.mac.millicent import refund
+from farthing.schemes.mac.millicent import refund, subscription
 from farthing.schemes.mac.millicent.claims import claim_row, message_of
 from farthing.schemes.mac.millicent.payment import Payment
 from farthing.schemes.mac.millicent.private import PAYER_BYTES, seal_answer, unseal_request
@@ -52,6 +55,7 @@ from farthing.schemes.mac.millicent.scrip import (
     SECRETS_CACHED,
     TRAITS,
     Scrip,
+    fresh_expiry_s,
     mark_of,
     mint_change,
     receipt_key,
@@ -62,6 +66,7 @@ from farthing.schemes.mac.millicent.scrip import (
     sign_key,
 )
 from farthing.schemes.mac.millicent.vendor_keys import VendorKeys, require_certified
+from farthing.schemes.subscriptions import SUBSCRIPTION
 
 _READER = codec.Reader(Payment)
 
@@ -84,6 +89,7 @@ class MillicentTill(Till):
             )
         self.is_private = self._protocol == "private"
         self._offered = "signed" if self.is_private else self._protocol
+        self.subscribes = self._protocol != "clear"
         self._secret = lru_cache(maxsize=SECRETS_CACHED)(self._derive)
 
     def _derive(self, payer: str) -> bytes:
@@ -113,7 +119,8 @@ class MillicentTill(Till):
     ) -> Taken:
         """Verify; `WrongVendor`, `WrongPayer`, `Expired`, `Revoked`, `Forged`.
 
-        Then the price: `Denied` to who lacks a property that it takes, `Underpaid`.
+        Then the price: `Denied` to who lacks a property that it takes, `Underpaid`. Under a plan
+        no money moves.
         """
         scrip = payment.scrip
         vendor = self.setting.vendor_id
@@ -124,6 +131,8 @@ class MillicentTill(Till):
         require_current(scrip, at.now_s)
         require_certified(self._keys, scrip)
         secret = self._secret(scrip.payer)
+        if payment.plan:
+            return self._take_subscribed(payment, offer, binding, secret, at)
         if binding.dialect == "private":
             _require_owner(scrip, binding)
         elif self._offered == "signed":
@@ -145,6 +154,9 @@ class MillicentTill(Till):
         if change_micro < 0:
             raise Underpaid("amount_below_price", f"the price is {price_micro} micro-units")
         mark = mark_of(scrip)
+        changed = scrip if change_micro else None
+        if SUBSCRIPTION in offer.terms:
+            changed = _subscribed(scrip, change_micro, offer, at.now_s)
         return Taken(
             value_micro=price_micro,
             reference=f"mc:{scrip.serial}",
@@ -152,16 +164,67 @@ class MillicentTill(Till):
             owner=bytes.fromhex(scrip.payer),
             marks=(mark,),
             until_s=mark.until_s,
-            claims=self._claims(scrip, mark, price_micro),
+            claims=self._claims(scrip, mark, price_micro, changed),
             kept=scrip.props.encode(),  # for a refund
-            finishing=scrip if change_micro else None,
+            finishing=changed,
             mac_key=receipt_key(secret),
         )
 
-    def _claims(self, scrip: Scrip, mark: Once, price_micro: int) -> tuple[Claim, ...]:
-        """One claim; none for scrip of a warehouse, which was paid up front."""
+    def _take_subscribed(
+        self, payment: Payment, offer: Offer, binding: Binding, secret: bytes, at: At
+    ) -> Taken:
+        """A page that the payer's plan covers: nothing is earned, and no serial is used up.
+
+        `Unsupported` without a signature, `Forged`, `Denied`, `Expired` once the plan has ended.
+        """
+        scrip = payment.scrip
+        if binding.dialect == "private":
+            _require_owner(scrip, binding)
+        elif not self.subscribes:
+            raise Unsupported("plan_needs_signature", "subscriptions are shown signed")
+        else:
+            expected = subscription.request_sig(
+                sign_key(secret),
+                scrip.vendor,
+                binding.target,
+                binding.body_digest,
+                scrip.cert,
+                payment.plan,
+                payment.nonce,
+            )
+            if not compare_digest(expected.encode(), payment.sig.encode()):
+                raise Forged("request_signature_wrong", "sign the request with the payer's secret")
+        until_s = subscription.require_covered(scrip, payment.plan, offer, at.now_s)
+        mark = subscription.mark_of(scrip, payment.nonce, until_s)
+        return Taken(
+            value_micro=0,
+            reference=f"sub:{scrip.serial}:{payment.nonce}",
+            payer=scrip.payer,
+            owner=bytes.fromhex(scrip.payer),
+            marks=(mark,),
+            until_s=mark.until_s,
+            mac_key=receipt_key(secret),
+        )
+
+    def _claims(
+        self, scrip: Scrip, mark: Once, price_micro: int, changed: Scrip | None
+    ) -> tuple[Claim, ...]:
+        """One claim; none for scrip of a warehouse, which was paid up front.
+
+        Change that lives longer than the scrip did moves what it is worth to a later pool.
+        """
         if scrip.is_stock:
             return ()
+        if changed is not None and changed.expires_at_s != scrip.expires_at_s:
+            row = claim_row(
+                mark,
+                serial=scrip.serial,
+                price_micro=price_micro,
+                expires_at_s=scrip.expires_at_s,
+                moved_micro=scrip.value_micro - price_micro,
+                moved_to_s=changed.expires_at_s,
+            )
+            return (row,)
         return (
             claim_row(
                 mark,
@@ -232,6 +295,22 @@ class MillicentTill(Till):
         """`message` sealed in protocol B, for whoever sealed `request`; `TooLarge`."""
         secret, nonce = self._secret(owner.hex()), at.entropy[: sealing.NONCE_BYTES]
         return seal_answer(secret, self.setting.vendor_id, owner, request, nonce, message)
+
+
+def _subscribed(scrip: Scrip, change_micro: int, offer: Offer, now_s: int) -> Scrip:
+    """What the change of a page that sells a plan is minted of: with the plan, and a fresh expiry.
+
+    `Denied` where a plan runs in it already; `Underpaid` where there is no change to carry one.
+    """
+    plan = subscriptions.sold_by(offer)
+    assert plan is not None, "its terms were looked at"
+    if not change_micro:
+        raise Underpaid("subscription_needs_change", "pay with scrip that is worth a little more")
+    return msgspec.structs.replace(
+        scrip,
+        expires_at_s=max(scrip.expires_at_s, fresh_expiry_s(now_s)),
+        props=subscription.begun(scrip, plan, now_s),
+    )
 
 
 def _require_owner(scrip: Scrip, binding: Binding) -> None:

@@ -2,7 +2,9 @@
 
 from hmac import compare_digest
 
+from farthing import props
 from farthing.errors import Forged, Misconfigured, Revoked
+from farthing.props import SUB
 from farthing.schemes.contract import Key, Ring
 from farthing.schemes.mac.millicent.scrip import (
     LICENSED_SERIES,
@@ -35,6 +37,10 @@ class VendorKeys:
                 return key.secret
         raise Revoked("series_revoked", "this series is not (or no longer) taken here")
 
+    def is_licensed(self, key_id: str) -> bool:
+        """Whether a broker mints in this series."""
+        return self._ring.find(LICENSED_SERIES, key_id) is not None
+
     def change_series(self, old: Scrip) -> Key:
         """The current series for change of `old`: the vendor's own, of its lineage.
 
@@ -58,7 +64,10 @@ class VendorKeys:
 
 
 def require_certified(keys: VendorKeys, scrip: Scrip) -> None:
-    """`Forged` unless the certificate fits; `Revoked` for a series the vendor dropped."""
+    """`Forged` unless the certificate fits; `Revoked` for a series the vendor dropped.
+
+    `Forged` for a subscription in a broker's scrip, too: only the vendor's own series carry one.
+    """
     expected = certificate(
         keys.scrip_key(scrip.series_id),
         scrip.vendor,
@@ -71,3 +80,5 @@ def require_certified(keys: VendorKeys, scrip: Scrip) -> None:
     )
     if not compare_digest(expected.encode(), scrip.cert.encode()):
         raise Forged("scrip_certificate_wrong", "this scrip was not minted as it stands")
+    if scrip.props and SUB in props.read(scrip.props) and keys.is_licensed(scrip.series_id):
+        raise Forged("subscription_not_ours", "a broker's scrip carries no vendor's subscription")
