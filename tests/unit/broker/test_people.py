@@ -53,6 +53,8 @@ def test_a_gates_token_cannot_spend(tmp_path: Path) -> None:
         {"id": "a", "props": "b=1;a=2"},
         {"id": "a", "props": "a=1;a=2"},
         {"id": "a", "props": "a"},
+        {"id": "a", "props": "sub=month"},
+        {"id": "a", "props": "a=1;until=2"},
     ],
 )
 def test_no_account_has_fields_out_of_range(fields: dict[str, Any]) -> None:

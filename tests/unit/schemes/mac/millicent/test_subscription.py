@@ -104,6 +104,8 @@ def test_nobody_makes_a_charge_out_of_a_page_that_was_free() -> None:
     charged = {name: value for name, value in paid.payload.items() if name != "plan"}
     with pytest.raises(Forged, match="request_signature_wrong"):
         scene.vendor.serve(charged, covered(scene))
+    with pytest.raises(Forged, match="request_signature_wrong"):
+        scene.vendor.serve(paid.payload | {"plan": "week"}, covered(scene))
 
 
 def test_no_flipped_bit_opens_a_page() -> None:
