@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import wallet
 from farthing.errors import Denied, Misconfigured, Refusal
 from farthing.wallet import app as wallets
+from farthing.wallet.policy import PER_PAYMENT_MICRO
 from farthing.wallet.vault import Cost
 
 RUNNER = CliRunner()
@@ -55,6 +57,30 @@ def test_an_empty_wallet_has_an_empty_history(folder: Path) -> None:
 def test_a_wallet_with_nothing_undone_says_so(folder: Path) -> None:
     for command in (["recover"], ["recover", "--days", "0", "--json"]):
         assert run(folder, *command) is None
+
+
+def shown(folder: Path, *arguments: str) -> dict[str, object]:
+    environment = {wallets.PASSPHRASE_VARIABLE: PHRASE}
+    command = ["budget", *arguments, "--json", "--data", str(folder)]
+    done = RUNNER.invoke(wallet.app, command, env=environment)
+    assert done.exception is None
+    found: dict[str, object] = msgspec.json.decode(done.stdout)
+    return found
+
+
+def test_budgets_are_shown_and_kept(folder: Path) -> None:
+    before = shown(folder)
+    assert before["per_payment_micro"] == PER_PAYMENT_MICRO
+    changed = shown(folder, "--per-payment", "2c", "--site", "news.example")
+    assert changed == before | {"per_payment_micro": 20_000, "sites": ["news.example"]}
+    assert shown(folder) == changed
+    assert shown(folder, "--site", "any", "--per-payment", "1c") == before
+
+
+def test_a_budget_that_is_none_changes_nothing(folder: Path) -> None:
+    before = shown(folder)
+    assert isinstance(run(folder, "budget", "--per-day", "1c", "--per-payment", "much"), Refusal)
+    assert shown(folder) == before
 
 
 def test_a_site_that_does_not_answer_is_said(folder: Path) -> None:
