@@ -13,6 +13,7 @@ not before: then the value that it stands for is where the piece will be claimed
 """
 
 import hashlib
+import re
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ from farthing.vendor.driver import MarkStore
 
 TAG = "farthing/vendor/refund/1"
 PREFIX = "refund/"  # of the K of a refund; no payer can choose one with a slash
+_RECEIPT_ID = re.compile(r"rc_[A-Za-z0-9_-]{22}")
 SEARCHED_MAX = 100  # outcomes read for one name: pages that are kept may speak of other payments
 
 
@@ -116,10 +118,15 @@ async def is_waiting(k: str, store: MarkStore) -> bool:
 
 
 async def _find(name: str, store: MarkStore) -> marks.Payment:
-    """`Unknown`, also for what is stored under a K but is no payment."""
-    found: Any = await store.do(marks.Find(k=name))
-    if _is_payment(found):
-        return expect(marks.Payment, found)
+    """`Unknown`, also for what is stored under a K but is no payment.
+
+    A receipt id is nothing else: in x402 a payer makes up K, and could spell that of a dear page
+    like the receipt of a cheap one.
+    """
+    if not _RECEIPT_ID.fullmatch(name):
+        found: Any = await store.do(marks.Find(k=name))
+        if _is_payment(found):
+            return expect(marks.Payment, found)
     search = marks.Search(text=name.encode(), count=SEARCHED_MAX)
     for payment in await store.do(search):
         if not _is_payment(payment):

@@ -15,8 +15,17 @@ from farthing.stores.sqlite import SqliteMarks
 from farthing.vendor import clearing, refunding
 from farthing.vendor.commands import AskOrigin
 from farthing.vendor.refunding import Refunded
-from farthing.wire import receipts
-from tests.kit.shop import PRICE_MICRO, Buyer, Payment, Shop, code_of, receipt_in, status
+from farthing.wire import receipts, x402
+from tests.kit.shop import (
+    PRICE_MICRO,
+    Buyer,
+    Payment,
+    Shop,
+    code_of,
+    receipt_in,
+    received_in,
+    status,
+)
 from tests.unit.vendor.test_clearing import Desk
 from tests.unit.vendor.test_endpoints import question
 
@@ -201,6 +210,21 @@ def test_nobody_but_its_payer_sees_a_refund(store: marks.Marks) -> None:
     own_name = "refund/" + sale.payment.k
     assert code_of(sale.said(k=own_name)) == "outcome_absent"
     sale.refuses(Unknown, "payment_unknown", own_name)
+
+
+def test_a_payer_cannot_name_a_payment_like_the_receipt_of_another(store: marks.Marks) -> None:
+    sale = Sale(store)
+    buyer, name = sale.buyer, sale.receipt.receipt_id
+    asked = received_in(sale.shop.get(), "x402")
+    received = next(each for each in asked if each.offer.scheme == "millicent")
+    made = buyer.answer(received, buyer.instrument())
+    header = ("PAYMENT-SIGNATURE", x402.payment(received, made.payload, name))
+    assert sale.shop.get(header).status == 200
+    assert sale.shop.find(name) is not None, "it is a K too"
+    assert sale.refund(name).k == sale.payment.k
+    paid = receipt_in(sale.shop.get(header))
+    assert paid is not None
+    assert sale.refund(paid.receipt_id).k == name
 
 
 def test_a_burned_piece_is_no_payment(store: marks.Marks) -> None:
