@@ -126,7 +126,7 @@ class Redeeming:
                 if isinstance(checked, Refusal):
                     raise checked
                 cause = (asked.scope, asked.key)
-                applied = self._carry_out(connection, scheme, checked, task.at, cause)
+                applied = self._carry_out(connection, scheme, checked, task.at, cause, earned)
                 for vendor_id, micro in clearing.earned(applied.flows).items():
                     if micro > 0:
                         earned[vendor_id] = earned.get(vendor_id, 0) + micro
@@ -149,10 +149,12 @@ class Redeeming:
         checked: Checked,
         at: At,
         cause: tuple[str, str],
+        earned: dict[str, int],
     ) -> Applied:
         """One claim. One by which the vendor gives something back waits until it has that much.
 
-        The commission of it comes back first, so that who earned a page can give back its price.
+        The commission of it comes back first, so that who earned a page can give back its price;
+        that of what was `earned` before it in this chunk is taken, since it is not the vendor's.
         """
         books, mint = self._books, self._books.mint(scheme)
         memory = facts.read(connection, mint.recall(checked))
@@ -167,10 +169,12 @@ class Redeeming:
             return applied
         try:
             with connection:
+                books.take_commission(connection, earned, (*cause, "before"))
                 books.take_commission(connection, given_back, (*cause, "back"))
                 books.enact(connection, scheme, applied, cause, kind=checked.operation)
         except Unfunded:
             return Waiting(until_s=at.now_s + SHORT_S)
+        earned.clear()
         return applied
 
 

@@ -141,3 +141,28 @@ def test_a_vendor_that_was_paid_out_gives_back_when_it_has_earned_enough(tmp_pat
         assert brokers.vendor.claims() == []
 
     with_brokers(tmp_path, talk)
+
+
+def test_nothing_is_given_back_out_of_a_commission_that_is_due(tmp_path: Path) -> None:
+    """Else the commission of the same batch finds too little, and the whole batch is refused."""
+
+    async def talk(brokers: Brokers) -> None:
+        sales = Sales(brokers)
+        await sales.agree()
+        _, charged = await sales.sell()
+        await sales.clear()
+        await sales.pay_out()
+        # With this the refund is covered, but not the commission of it besides.
+        sales.spend(await brokers.buy(PRICE_MICRO // 2 + 100))
+        sales.give_back(charged)
+        assert [one["state"] for one in await sales.clear()] == ["paid", "waiting"]
+        assert sales.vendor_micro() + sales.commission_micro() == PRICE_MICRO + 100
+        brokers.require_sound()
+        sales.spend(await brokers.buy(1_000))
+        assert [one["state"] for one in await sales.clear()] == ["waiting", "paid"]
+        await sales.clear()
+        assert brokers.vendor.claims() == []
+        assert sales.vendor_micro() + sales.commission_micro() == 1_100
+        brokers.require_sound()
+
+    with_brokers(tmp_path, talk)
