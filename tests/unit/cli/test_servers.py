@@ -83,6 +83,16 @@ def worker_of(child: subprocess.Popen[bytes]) -> int:
     return int(found[0]) if found else 0
 
 
+def test_a_worker_collects_seldom_and_never_what_it_has_loaded() -> None:
+    """Full collections were what the slowest of a hundred answers waited for."""
+    code = (
+        "import gc; from farthing.cli.servers import load_in_worker;"
+        "load_in_worker('builtins:list'); print(*gc.get_threshold(), gc.get_freeze_count() > 1000)"
+    )
+    printed = servers.run_once(servers.python("-c", code), env={})
+    assert printed.decode().split() == [*map(str, servers.COLLECT_AT), "True"]
+
+
 @pytest.mark.serial
 def test_a_server_that_is_killed_leaves_no_worker_on_its_port(tmp_path: Path) -> None:
     port = servers.free_port()
