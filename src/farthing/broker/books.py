@@ -20,6 +20,7 @@ from farthing.broker.vault import Vault
 from farthing.errors import Refusal, Replayed, Unsupported
 from farthing.ledger import accounts
 from farthing.ledger.transfers import ID_BYTES, Entry, Posting
+from farthing.marks import Put
 from farthing.schemes.contract import (
     Abroad,
     Account,
@@ -35,6 +36,8 @@ from farthing.schemes.contract import (
 )
 from farthing.stores.commit import Committer
 
+_PAID = b"commission/"  # and a vendor: the record of what it has paid; no scheme has this name
+_FOR_EVER_S = 2**40
 MINT_ENTROPY_BYTES = 64  # a nonce, a pseudonym and a serial of 16 bytes each, and room
 
 
@@ -233,7 +236,11 @@ class Books:
     def take_commission(
         self, connection: apsw.Connection, earned: Mapping[str, int], cause: tuple[str, ...]
     ) -> int:
-        """The broker's share of one clearing batch, in micro-units; `earned` is by vendor."""
+        """The broker's share of one clearing batch, in micro-units; `earned` is by vendor.
+
+        Below zero for what was given back, and then at most what this vendor has paid: money that
+        came to it by a transfer paid no commission, and none of it is due.
+        """
         total_micro = 0
         for vendor_id, earned_micro in earned.items():
             vendor = store.find_party(connection, vendor_id)
@@ -243,6 +250,8 @@ class Books:
             if carry_e4 != vendor.carry_e4:
                 store.set_carry(connection, vendor_id, carry_e4)
             if share_micro:
+                share_micro = _within_paid(connection, vendor_id, share_micro)
+            if share_micro:
                 postings = (
                     Posting(accounts.vendor(vendor_id), share_micro),
                     Posting(accounts.COMMISSION, -share_micro),
@@ -251,6 +260,18 @@ class Books:
                 self.post(connection, cause_of_share, postings, kind="commission", ref=vendor_id)
             total_micro += share_micro
         return total_micro
+
+
+def _within_paid(connection: apsw.Connection, vendor_id: str, share_micro: int) -> int:
+    """The share, not below what the vendor has paid until now; counts it."""
+    key = _PAID + vendor_id.encode()
+    row = connection.execute("SELECT value FROM records WHERE key = ?", (key,)).fetchone()
+    paid_micro = int(row[0]) if row is not None else 0
+    share_micro = max(share_micro, -paid_micro)
+    if share_micro:
+        put = Put(key=key, value=b"%d" % (paid_micro + share_micro), until_s=_FOR_EVER_S)
+        facts.write(connection, "", Applied(records=(put,)))
+    return share_micro
 
 
 def entry_id(*cause: str) -> bytes:

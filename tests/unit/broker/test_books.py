@@ -5,6 +5,7 @@ import pytest
 
 from farthing.broker.answers import Asked
 from farthing.broker.books import entry_id, until_of
+from farthing.broker.engine import Transfer
 from farthing.errors import Forged, Misconfigured, Replayed, Unknown, Unsupported
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
@@ -60,6 +61,36 @@ def test_keys_are_kept_once_and_never_replaced(tmp_path: Path) -> None:
         assert desk.ring.find("p", "s1") == first
         with pytest.raises(Misconfigured):
             desk.books.keep_keys(Applied(keys=(Key(id="s1", purpose="p", secret=b"2" * 32),)))
+
+    with_desk(tmp_path, talk)
+
+
+def test_a_vendor_gets_back_no_commission_that_others_have_paid(tmp_path: Path) -> None:
+    """Money that came by a transfer paid none; given back, it would drain what others paid."""
+
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 20_000, "bank-1")
+        for number, name in enumerate(("v7", "v8")):
+            await desk.open(name, role="vendor", commission_e4=1_000)
+            asked = Transfer(id=f"{number:032x}", to=f"vendor/{name}", amount_micro=10_000)
+            await desk.engine.transfer("alice", asked)
+
+        async def share_micro(vendor_id: str, earned_micro: int, cause: str) -> int:
+            return await desk.committer.do(
+                lambda db: desk.books.take_commission(db, {vendor_id: earned_micro}, (cause,)),
+                atomic=True,
+            )
+
+        assert await share_micro("v7", -1_000, "a") == 0, "nothing was paid yet"
+        assert await share_micro("v8", 5_000, "b") == 500
+        assert await share_micro("v7", 1_000, "c") == 100
+        assert await share_micro("v7", -400, "d") == -40
+        assert await share_micro("v7", -4_000, "e") == -60
+        assert await share_micro("v7", -4_000, "f") == 0
+        assert desk.balance(accounts.COMMISSION) == -500
+        assert desk.balance(accounts.vendor("v7")) == -10_000
+        assert await share_micro("v8", -5_000, "g") == -500
 
     with_desk(tmp_path, talk)
 
