@@ -286,7 +286,7 @@ class MillicentPurse(Purse):
         """New scrip for the price, with the same secret; `Forged`, `Malformed`."""
         held = _HELD.read(paid.spent.body)
         secret = codec.unb64u(held.secret, size_bytes=32)
-        price_micro = int.from_bytes(paid.kept, "big")
+        price_micro = int.from_bytes(paid.kept[:PRICE_BYTES], "big")
         return self._instrument(refund.accept(held.scrip, secret, price_micro, answer), held.secret)
 
     def prove(self, instrument: Instrument, statement: bytes) -> str:

@@ -18,10 +18,12 @@ from farthing.errors import (
     Unfit,
     WrongVendor,
 )
+from farthing.schemes import subscriptions
 from farthing.schemes.contract import Account, Charged, Instrument, Json, Paid, Refund
 from farthing.schemes.mac.millicent import refund
 from farthing.schemes.mac.millicent.refund import RefundBody, refund_mac
 from farthing.schemes.mac.millicent.scrip import GRACE_S, fresh_expiry_s
+from farthing.schemes.subscriptions import Plan
 from tests.kit.flips import bit_flips
 from tests.kit.millicent import MASTER_SECRETS, Scene, batch, held
 from tests.kit.parties import DAY_S, NOW_S, VENDOR, on_the_wire, payer_account, vendor_account
@@ -33,9 +35,13 @@ REFUSED = (Malformed, Forged, WrongVendor, OutOfRange, Overlimit, Replayed)
 class Shop(Scene):
     """A scene whose vendor gives back."""
 
-    def sell(self, piece: Instrument, price_micro: int = PRICE_MICRO) -> tuple[Paid, Charged]:
+    def sell(
+        self, piece: Instrument, price_micro: int = PRICE_MICRO, sold: Plan | None = None
+    ) -> tuple[Paid, Charged]:
         """One purchase, and what the vendor's store will say of it."""
         offer = self.vendor.offer(price_micro)
+        terms = subscriptions.terms_of((), sold)
+        offer = msgspec.structs.replace(offer, terms=offer.terms | terms)
         paid = self.payer.pay(piece, offer)
         taken = self.vendor.serve(paid.payload, offer).taken
         return paid, Charged(
@@ -94,6 +100,16 @@ def body_of(claim: Json) -> RefundBody:
 def signed(body: RefundBody) -> Json:
     made = msgspec.structs.replace(body, mac=refund_mac(MASTER_SECRETS["burn"], body))
     return msgspec.to_builtins(made)
+
+
+def test_a_page_that_sold_a_plan_is_refunded_like_any_other() -> None:
+    shop = Shop()
+    paid, charged = shop.sell(shop.buy(), sold=Plan(plan="month", days=30))
+    made = shop.give_back(charged)
+    assert shop.clear_up() == 0
+    piece = shop.take(paid, made)
+    assert piece.worth_micro == PRICE_MICRO
+    shop.cash_out(piece)
 
 
 @pytest.mark.parametrize("cleared_first", [False, True])
