@@ -139,6 +139,19 @@ def test_a_claim_moves_no_more_than_was_sold_and_no_further_than_new_scrip_lives
     assert scene.broker.redeem(claim) == 200
 
 
+def test_a_gate_may_be_two_minutes_ahead_when_the_day_turns() -> None:
+    scene = Scene()
+    piece = scene.buy(10_000)
+    scene.clock.now_s = piece.expires_at_s  # a midnight
+    renew(scene, piece)
+    (claim,) = scene.vendor.claims()
+    scene.clock.now_s -= 121
+    with pytest.raises(OutOfRange, match="renewed_too_long"):
+        scene.broker.redeem(claim)
+    scene.clock.now_s += 1
+    assert scene.broker.redeem(claim) == 200
+
+
 def resign(claim: dict[str, Json]) -> dict[str, Json]:
     """A claim that a dishonest vendor made up, under its own good key."""
     body = CLAIMS.convert(claim | {"mac": ""})
