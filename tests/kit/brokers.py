@@ -15,6 +15,7 @@ import httpx
 from farthing.broker.app import Broker, asgi_app
 from farthing.broker.audit import Report, audit
 from farthing.broker.courier import HttpCourier
+from farthing.broker.edge import REAL, Edge
 from farthing.broker.journal import balance, balances
 from farthing.schemes.contract import Asked, Instrument, Need, Setting
 from farthing.schemes.mac.millicent import MILLICENT
@@ -75,7 +76,8 @@ class Wire(httpx.AsyncBaseTransport):
 class Brokers:
     """Both, with alice in the north and the vendor in the south."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, edge: Edge = REAL) -> None:
+        self._edge = edge
         self.path = path
         self.wire = Wire()
         self.clock = Clock()
@@ -95,9 +97,9 @@ class Brokers:
         return MillicentPurse(Setting(broker_id=SOUTH, currency="eur", ring=Ring(), options=found))
 
     def open(self) -> None:
-        self.south = Broker.open(self.path / SOUTH)
+        self.south = Broker.open(self.path / SOUTH, edge=self._edge)
         self.wire.inner = httpx.ASGITransport(asgi_app(self.south))
-        self.north = Broker.open(self.path / NORTH, courier=HttpCourier(self.wire))
+        self.north = Broker.open(self.path / NORTH, courier=HttpCourier(self.wire), edge=self._edge)
         self.clients = {
             name: httpx.AsyncClient(transport=httpx.ASGITransport(asgi_app(broker)), base_url=url)
             for name, broker, url in ((NORTH, self.north, HERE), (SOUTH, self.south, THERE))

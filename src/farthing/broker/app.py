@@ -10,8 +10,6 @@ the engine over them; `asgi_app` is what a server runs.
 import asyncio
 import contextlib
 import os
-import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +26,7 @@ from farthing.broker.audit import audit
 from farthing.broker.books import Books, Identity
 from farthing.broker.checks import Checks
 from farthing.broker.courier import HttpCourier, require_url
+from farthing.broker.edge import REAL, Edge
 from farthing.broker.engine import Engine
 from farthing.broker.fast import HOT, App, Fast
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
@@ -36,7 +35,7 @@ from farthing.crypto import signing
 from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
 from farthing.schemes.contract import Mint, Setting
-from farthing.stores.commit import Committer
+from farthing.stores.database import Writer
 from farthing.stores.keys import KeyRing, make_secret_key, make_signing_key
 
 DATABASE = "broker.db"
@@ -53,20 +52,6 @@ ERRANDS_S = 5.0  # between two looks at what other brokers have not answered
 DATA_VARIABLE = "FARTHING_DATA"
 
 _log = structlog.get_logger("farthing.broker")
-
-
-def now_s() -> int:
-    """The wall clock, in unix seconds."""
-    return int(time.time())
-
-
-def _committer(path: Path) -> Committer:
-    return Committer(
-        path,
-        store.SCHEMA,
-        application_id=store.APPLICATION_ID,
-        version=store.VERSION,
-    )
 
 
 def mints_of(identity: Identity, ring: KeyRing) -> Mapping[str, Mint]:
@@ -87,14 +72,14 @@ def _load_mints(
     return mints_of(identity, ring), ring.refresh
 
 
-def _complete(ring: KeyRing) -> None:
+def _complete(ring: KeyRing, entropy: Callable[[int], bytes]) -> None:
     """Make the keys that the registered schemes need and the ring lacks."""
     for purposes, make in ((SIGNING, make_signing_key), (SEALING, make_secret_key)):
         for purpose in purposes:
             try:
                 ring.current(purpose)
             except Misconfigured:
-                ring.add(make(purpose, secrets.token_bytes(32)))
+                ring.add(make(purpose, entropy(32)))
 
 
 def _fingerprints(ring: KeyRing) -> dict[str, str]:
@@ -102,7 +87,9 @@ def _fingerprints(ring: KeyRing) -> dict[str, str]:
     return {f"key/{purpose}": ring.current(purpose).id for purpose in (ROOT_KEY, VAULT_KEY)}
 
 
-def _require_ours(settings: Mapping[str, str], ring: KeyRing, committer: Committer) -> None:
+def _require_ours(
+    settings: Mapping[str, str], ring: KeyRing, committer: Writer, now_s: int
+) -> None:
     """`Misconfigured` for books without a broker, with another's keys, or from the future."""
     if "broker_id" not in settings:
         raise Misconfigured("broker_incomplete", "init was cut short; remove its files, repeat")
@@ -113,7 +100,7 @@ def _require_ours(settings: Mapping[str, str], ring: KeyRing, committer: Committ
             raise Misconfigured(
                 "keys_of_another_broker", f"{RING} is not the key ring of these books"
             )
-    if now_s() < committer.read(journal.newest_s) - SKEW_S:
+    if now_s < committer.read(journal.newest_s) - SKEW_S:
         raise Misconfigured("clock_behind", "the clock is behind the newest entry; set it")
 
 
@@ -122,6 +109,7 @@ class Broker:
 
     def __init__(self, engine: Engine, ring: KeyRing, checks: Checks, courier: HttpCourier) -> None:
         """Use `Broker.open`."""
+        self._now_s = engine.books.now_s
         self.engine = engine
         self.courier = courier
         self.ring = ring
@@ -135,6 +123,7 @@ class Broker:
         currency: str,
         url: str,
         passphrase: str | None = None,
+        edge: Edge = REAL,
     ) -> str:
         """Make a new broker in `data_dir`; the operator's token, which is shown this once.
 
@@ -147,10 +136,10 @@ class Broker:
         if (data_dir / DATABASE).exists():
             raise Misconfigured("broker_exists", "this directory holds a broker already")
         ring = KeyRing.create(data_dir / RING, passphrase)
-        _complete(ring)
+        _complete(ring, edge.entropy)
         wanted |= _fingerprints(ring)
-        token = new_token(secrets.token_bytes(TOKEN_BYTES))
-        committer = _committer(data_dir / DATABASE)
+        token = new_token(edge.entropy(TOKEN_BYTES))
+        committer = edge.open_books(data_dir / DATABASE)
         try:
             committer.do_now(partial(store.found, settings=wanted, token_hash=hash_of(token)))
         finally:
@@ -166,6 +155,7 @@ class Broker:
         workers: int = 0,
         database: str = DATABASE,
         courier: HttpCourier | None = None,
+        edge: Edge = REAL,
     ) -> "Broker":
         """The broker in `data_dir`; `workers` processes check batches of claims.
 
@@ -177,12 +167,12 @@ class Broker:
         if not (data_dir / database).exists():
             raise Misconfigured("broker_missing", "no broker here; run: farthing broker init")
         ring = KeyRing.open(data_dir / RING, passphrase)
-        _complete(ring)
-        committer = _committer(data_dir / database)
+        _complete(ring, edge.entropy)
+        committer = edge.open_books(data_dir / database)
         with contextlib.ExitStack() as failing:
             failing.callback(committer.close)
             settings = committer.read(store.settings)
-            _require_ours(settings, ring, committer)
+            _require_ours(settings, ring, committer, edge.now_s())
             if not committer.read(store.is_complete):
                 committer.do_now(store.complete)
             failing.pop_all()
@@ -201,8 +191,8 @@ class Broker:
             mints=mints,
             ring=ring,
             vault=Vault(ring.current(VAULT_KEY)),
-            now_s=now_s,
-            entropy=secrets.token_bytes,
+            now_s=edge.now_s,
+            entropy=edge.entropy,
         )
         for name in mints:
             books.found(name)
@@ -220,7 +210,7 @@ class Broker:
         document = {
             "broker": identity.broker_id,
             "currency": identity.currency,
-            "issuedAtS": now_s(),
+            "issuedAtS": self._now_s(),
             "peers": self.engine.books.committer.read(peers.names),
             "keys": [
                 {
@@ -238,7 +228,7 @@ class Broker:
 
     def list_document(self, scheme: str) -> bytes:
         """A scheme's revocations, signed; good until `nextUpdateS`. `Unsupported` for no list."""
-        issued_at_s = now_s()
+        issued_at_s = self._now_s()
         return self._signed(
             {
                 "broker": self.engine.books.identity.broker_id,
@@ -254,7 +244,7 @@ class Broker:
 
         The same day again is published anew.
         """
-        books, at_s = self.engine.books, now_s()
+        books, at_s = self.engine.books, self._now_s()
         day = datetime.fromtimestamp(at_s, UTC).date().isoformat()
         document = publishing.document(
             books.committer.read(audit),

@@ -34,7 +34,7 @@ from farthing.schemes.contract import (
     Ring,
     Waiting,
 )
-from farthing.stores.commit import Committer
+from farthing.stores.database import Writer
 
 _PAID = b"commission/"  # and a vendor: the record of what it has paid; no scheme has this name
 _FOR_EVER_S = 2**40
@@ -63,7 +63,7 @@ class Books:
     def __init__(
         self,
         *,
-        committer: Committer,
+        committer: Writer,
         identity: Identity,
         mints: Mapping[str, Mint],
         ring: KeyStore,

@@ -48,6 +48,7 @@ from farthing.marks import (
 )
 from farthing.stores import sqlite_tables as sql
 from farthing.stores.commit import Committer
+from farthing.stores.database import Writer
 from farthing.stores.sqlite_tables import Taken, read_taken, write_taken
 
 _HELD = 1
@@ -62,14 +63,13 @@ _STATES = {
 class SqliteMarks:
     """Answers the commands of `farthing.marks` from one file."""
 
-    def __init__(self, store: Path | Committer) -> None:
-        """Open the file at a path, or use an open `Committer`; refusals as there."""
-        if isinstance(store, Committer):
-            self._committer = store
-        else:
-            self._committer = Committer(
-                store, sql.SCHEMA, application_id=sql.APPLICATION_ID, version=sql.VERSION
-            )
+    def __init__(self, store: Path | Writer) -> None:
+        """Open the file at a path, or use an open `Writer` of one; refusals as of `Committer`."""
+        self._committer: Writer = (
+            Committer(store, sql.SCHEMA, application_id=sql.APPLICATION_ID, version=sql.VERSION)
+            if isinstance(store, Path)
+            else store
+        )
 
     async def do(self, command: Command) -> Any:
         """The answer to `command`, durable; its refusals; `Broken`."""

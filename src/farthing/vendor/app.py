@@ -12,7 +12,6 @@ The folder (0700)::
 import asyncio
 import contextlib
 import logging
-import time
 from pathlib import Path
 
 import msgspec
@@ -22,7 +21,6 @@ from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
 from farthing.schemes.contract import Setting
 from farthing.stores.keys import KeyRing
-from farthing.stores.sqlite import SqliteMarks
 from farthing.vendor import bodies, clearing, endpoints, lists, metrics, refunding
 from farthing.vendor.asgi import App as AsgiApp
 from farthing.vendor.asgi import (
@@ -34,9 +32,9 @@ from farthing.vendor.asgi import (
     request_of,
     send_answer,
 )
-from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.commands import Answer, Request, Walk
-from farthing.vendor.driver import Exchange, Serials, now
+from farthing.vendor.driver import Exchange, Serials
+from farthing.vendor.edge import REAL, Edge
 from farthing.vendor.endpoints import Doors, refuse
 from farthing.vendor.founding import Config
 from farthing.vendor.gate import Gate, require_private
@@ -63,8 +61,9 @@ _log = logging.getLogger("farthing.vendor")
 class Vendor:
     """One vendor, opened from its folder by one process."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, edge: Edge = REAL) -> None:
         """`Misconfigured` for a folder that is not one, and for wrong prices."""
+        self._edge = edge
         try:
             raw = (data / "vendor.json").read_bytes()
             token = (data / "token").read_text()
@@ -79,7 +78,7 @@ class Vendor:
         self._peers = Peers(self.config.trusted_proxies)
         self.data = data
         self.ring = KeyRing.open(data / "ring")
-        self.store = SqliteMarks(data / "marks.db")
+        self.store = edge.open_store(data / "marks.db")
         self.setting = Setting(
             broker_id=self.config.broker_id,
             broker_url=self.config.broker_url,
@@ -95,7 +94,7 @@ class Vendor:
             fit=lambda options: self._opened(options)[0].verify_route,
         )
         self.gate, self.doors, self.private = self._opened(self.price_file.prices.options)
-        self.broker = BrokerClient(self.config.broker_url, token.strip())
+        self.broker = edge.connect(self.config.broker_url, token.strip())
         self.serials = Serials(self.store)
         self._looked_at = 0.0
         self._answers: dict[int, int] = {}
@@ -117,7 +116,7 @@ class Vendor:
 
     def look(self) -> None:
         """Notice new prices and keys, at most once a second."""
-        at = time.monotonic()
+        at = self._edge.ticks()
         if at - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = at
@@ -144,7 +143,7 @@ class Vendor:
         for name, till in self.gate.tills.items():
             try:
                 cleared = await clearing.sweep(
-                    name, till, self.store, self.broker, now(), again=again
+                    name, till, self.store, self.broker, self._edge.look(), again=again
                 )
             except Refusal as wrong:
                 trouble = trouble or wrong
@@ -162,10 +161,10 @@ class Vendor:
         Refusals as of `refunding.refund`. A broker that does not answer, or at which the vendor has
         too little, is asked again by every later sweep: `waits` says so.
         """
-        done = await refunding.refund(name, self.gate.tills, self.store, now())
+        done = await refunding.refund(name, self.gate.tills, self.store, self._edge.look())
         till = self.gate.tills[done.scheme]
         with contextlib.suppress(Refusal):
-            await clearing.sweep(done.scheme, till, self.store, self.broker, now())
+            await clearing.sweep(done.scheme, till, self.store, self.broker, self._edge.look())
         waits = await refunding.is_waiting(done.k, self.store)
         return msgspec.structs.replace(done, waits=waits)
 
@@ -184,7 +183,7 @@ class Vendor:
             prefix = registry.by_name(name).mint.published
             if prefix:
                 count += await lists.refresh_list(
-                    self.broker, self.store, name, prefix, root.public, now().now_s
+                    self.broker, self.store, name, prefix, root.public, self._edge.look().now_s
                 )
         return count
 
@@ -222,7 +221,7 @@ class Vendor:
         while True:
             await asyncio.sleep(FORGET_EVERY_S)
             try:
-                await self.forget(now().now_s)
+                await self.forget(self._edge.look().now_s)
             except Refusal as wrong:
                 _log.warning("forgetting waits: %s", wrong)
 
@@ -242,7 +241,15 @@ class Vendor:
 
     def exchange(self, walk: Walk) -> Exchange:
         """Drive one walk of the gate."""
-        return Exchange(walk, self.store, self.serials, self.broker, self._due.set, self._answers)
+        return Exchange(
+            walk,
+            self.store,
+            self.serials,
+            self.broker,
+            self._due.set,
+            self._answers,
+            self._edge.look,
+        )
 
     async def serve(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request before `app`: our own doors, a free page, or a paid one."""
@@ -281,7 +288,7 @@ class Vendor:
             try:
                 digest, receive = await bodies.bind(scope, receive)
             except Refusal as wrong:
-                refused = self.gate.refuse(request, wrong, now(), value_moved=True)
+                refused = self.gate.refuse(request, wrong, self._edge.look(), value_moved=True)
                 await send_answer(send, refused, method=request.method)
                 return
             request = msgspec.structs.replace(request, body_digest=digest)

@@ -19,8 +19,12 @@ TIMEOUT_S = 10.0  # the broker answers a payment within 5 s or says that it is p
 class BrokerClient:
     """One vendor's account at its broker."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(
+        self, url: str, token: str, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         """`token` is the vendor's bearer token; empty for public documents only.
+
+        `transport` carries the requests, instead of the network.
 
         `Misconfigured` for a broker that is reached in the open: tokens and keys go there.
         """
@@ -29,7 +33,9 @@ class BrokerClient:
         if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
             raise Misconfigured("url_insecure", "a broker's address begins with https://")
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, headers=headers)
+        self._http = httpx.AsyncClient(
+            base_url=url, timeout=TIMEOUT_S, headers=headers, transport=transport
+        )
 
     async def close(self) -> None:
         """Close the connections."""

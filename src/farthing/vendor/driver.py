@@ -106,11 +106,13 @@ class Exchange:
         broker: Broker,
         report: Callable[[], None],
         answers: dict[int, int] | None = None,
+        look: Callable[[], At] | None = None,
     ) -> None:
         """`walk` is a fresh generator of the gate; `report` hears of claims to clear at once.
 
-        `answers` counts the answers by status.
+        `answers` counts the answers by status; `look` tells time and gives fresh entropy.
         """
+        self._look = now if look is None else look
         self._walk = walk
         self._store = store
         self._serials = serials
@@ -163,7 +165,7 @@ class Exchange:
 
     async def _carry_out(self, command: object) -> object:
         if isinstance(command, Look):
-            return now()
+            return self._look()
         if isinstance(command, TakeSerial):
             index = self._serials.take_now(command.series)
             return (

@@ -12,7 +12,6 @@ An attempt that broke off is taken up again: the same keys, the same licence.
 """
 
 import os
-import secrets
 from pathlib import Path
 
 import msgspec
@@ -27,6 +26,7 @@ from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
 from farthing.vendor.booking import RECEIPT_KEY
 from farthing.vendor.broker_client import BrokerClient
+from farthing.vendor.edge import REAL, Edge
 from farthing.vendor.lists import BROKER_ROOT_KEY, fetch_keys
 from farthing.vendor.offering import CHALLENGE_KEY
 
@@ -109,7 +109,12 @@ def licence_of(ring: KeyRing) -> dict[str, str | int | bool]:
 
 
 async def found(
-    data: Path, wanted: Wanted, token: str, now_s: int, prices: str = SAMPLE_PRICES
+    data: Path,
+    wanted: Wanted,
+    token: str,
+    now_s: int,
+    prices: str = SAMPLE_PRICES,
+    edge: Edge = REAL,
 ) -> Config:
     """Make a folder and register its keys with the broker.
 
@@ -119,11 +124,11 @@ async def found(
     if (data / "vendor.json").exists():
         raise Misconfigured("vendor_exists", f"{data} holds a vendor already")
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    broker = BrokerClient(wanted.broker_url, token)
+    broker = edge.connect(wanted.broker_url, token)
     try:
         document, keys = await fetch_keys(broker)
         await _require_own(broker, wanted.vendor_id)
-        ring = _ring(data, [*keys, *new_keys(secrets.token_bytes(192), wanted.vendor_id, now_s)])
+        ring = _ring(data, [*keys, *new_keys(edge.entropy(192), wanted.vendor_id, now_s)])
         licence = licence_of(ring)
         await broker.post("/grant/millicent", licence, f"licence-{licence['series']}")
     finally:

@@ -81,8 +81,10 @@ class Driver:
         *,
         clock: Callable[[], int],
         ask: Callable[[Question], bool] | None = None,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """`client` must not follow redirects; `clock` gives unix seconds; `ask` asks the payer."""
+        self.entropy = entropy
         self.guide = guide
         self.store = store
         self.client = client
@@ -125,7 +127,7 @@ class Session:
         driver = self._driver
         match command:
             case Look():
-                return At(now_s=driver.clock(), entropy=secrets.token_bytes(ENTROPY_BYTES))
+                return At(now_s=driver.clock(), entropy=driver.entropy(ENTROPY_BYTES))
             case AskPayer(question=question):
                 return driver.ask is not None and driver.ask(question)
             case Wait(delay_ms=delay_ms):
@@ -188,24 +190,35 @@ class Session:
         return fresh
 
     def _ask_mint(self, ask: Ask) -> Answered | Refused | Failed:
-        broker = self._driver.guide.brokers[ask.broker_id]
-        headers = {"Idempotency-Key": ask.id, "Content-Type": "application/json"}
-        base = ask.site + VENDOR_MINT_PATH
-        if ask.asked.to == "broker":
-            base = broker.url.rstrip("/")
-            if not ask.asked.bearer:
-                headers["Authorization"] = f"Bearer {broker.token}"
+        request = mint_request(self._driver.guide, ask)
         try:
             with self._driver.client.stream(
-                "POST",
-                f"{base}/{OPERATION_PATHS[ask.asked.operation]}/{ask.scheme}",
-                headers=headers,
-                content=codec.canonical(ask.asked.message),
+                request.method,
+                request.url,
+                headers=list(request.headers),
+                content=request.body,
                 timeout=MINT_TIMEOUT_S,
             ) as response:
                 return read_mint(response.status_code, _read_bounded(response, JSON_BYTES_MAX))
         except httpx.HTTPError as wrong:
             return Failed(reason=type(wrong).__name__)
+
+
+def mint_request(guide: Guide, ask: Ask) -> Request:
+    """What asks a mint, at its broker or at a vendor."""
+    broker = guide.brokers[ask.broker_id]
+    headers = [("Idempotency-Key", ask.id), ("Content-Type", "application/json")]
+    base = ask.site + VENDOR_MINT_PATH
+    if ask.asked.to == "broker":
+        base = broker.url.rstrip("/")
+        if not ask.asked.bearer:
+            headers.append(("Authorization", f"Bearer {broker.token}"))
+    return Request(
+        method="POST",
+        url=f"{base}/{OPERATION_PATHS[ask.asked.operation]}/{ask.scheme}",
+        headers=tuple(headers),
+        body=codec.canonical(ask.asked.message),
+    )
 
 
 def with_peer(guide: Guide, command: KeepPeer) -> Guide:

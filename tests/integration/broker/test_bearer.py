@@ -12,9 +12,9 @@ import httpx
 import msgspec
 
 from farthing import codec
-from farthing.broker import app as apps
 from farthing.broker.app import Broker, asgi_app
 from farthing.broker.audit import audit
+from farthing.broker.edge import REAL
 from farthing.schemes.contract import Asked, At, Instrument, Need, Setting
 from farthing.schemes.mac.millicent.purse import MillicentPurse
 from tests.kit.parties import Ring
@@ -42,7 +42,7 @@ class Counter:
 
     def at(self) -> At:
         self._drawn += 1
-        return At(now_s=apps.now_s(), entropy=self._drawn.to_bytes(64, "big"))
+        return At(now_s=REAL.now_s(), entropy=self._drawn.to_bytes(64, "big"))
 
     async def post(self, who: str, path: str, body: Any, key: str) -> httpx.Response:
         headers = {"idempotency-key": key}
@@ -85,7 +85,7 @@ def with_counter(path: Path, talk: Callable[[Counter], Awaitable[None]]) -> None
             counter = Counter(broker, client, admin)
             await counter.open("alice", "payer")
             await counter.open(VENDOR, "vendor")
-            licence = LICENCE | {"notAfterS": apps.now_s() + 90 * 86_400}
+            licence = LICENCE | {"notAfterS": REAL.now_s() + 90 * 86_400}
             granted = await counter.post(VENDOR, "/grant/millicent", licence, "licence")
             topup = {"payer": "alice", "amountMicro": 50_000, "reference": "r1"}
             assert (await counter.post("operator", "/topup", topup, "t1")).is_success

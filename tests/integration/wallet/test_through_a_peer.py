@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from farthing.broker import app as apps
+from farthing.broker.edge import Edge
 from farthing.errors import Refusal, Unsupported
 from farthing.schemes import registry
 from farthing.wallet.book import Book
@@ -29,14 +29,13 @@ FLOAT_MICRO = 5_000
 class Town(World):
     """A wallet with an account in the north, before a site of the south."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, accept: str) -> None:
+    def __init__(self, folder: Path, *, accept: str) -> None:
         folder.mkdir(exist_ok=True)
         super().__init__(folder)
-        monkeypatch.setattr(apps, "now_s", self.now_s)
         self.home = NORTH
         self.schemes = {accept: registry.by_name(accept)}
         self.gate = GateSite(self.now_s, accept=accept, broker_id=SOUTH)
-        self.brokers = Brokers(folder)
+        self.brokers = Brokers(folder, Edge(now_s=self.now_s))
         self.brokers.clock.now_s = self.now_s()
         self.loop = asyncio.new_event_loop()
         self.site = self
@@ -92,20 +91,16 @@ class Town(World):
 
 
 @contextmanager
-def town(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, accept: str = "millicent"
-) -> Iterator[Town]:
-    found = Town(folder, monkeypatch, accept=accept)
+def town(folder: Path, accept: str = "millicent") -> Iterator[Town]:
+    found = Town(folder, accept=accept)
     try:
         yield found
     finally:
         found.close()
 
 
-def test_pages_of_another_brokers_vendor_are_paid_and_the_rest_comes_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with town(tmp_path, monkeypatch) as world:
+def test_pages_of_another_brokers_vendor_are_paid_and_the_rest_comes_back(tmp_path: Path) -> None:
+    with town(tmp_path) as world:
         for number in range(12):
             assert world.fetch(f"/{number}").verdict is Verdict.DONE
         assert Book(world.store.file).peers() == {SOUTH: NORTH}
@@ -120,10 +115,10 @@ def test_pages_of_another_brokers_vendor_are_paid_and_the_rest_comes_back(
 
 @pytest.mark.parametrize("floating", [False, True], ids=["account", "float"])
 def test_a_wallet_killed_at_any_command_pays_once_and_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, floating: bool
+    tmp_path: Path, *, floating: bool
 ) -> None:
     for count in range(1, STEPS_MAX):
-        with town(tmp_path / str(count), monkeypatch) as world:
+        with town(tmp_path / str(count)) as world:
             if floating:
                 world.floats = {NORTH: FLOAT_MICRO}
                 world.run(load_float(world.guide(), NORTH, FLOAT_MICRO))
@@ -139,10 +134,8 @@ def test_a_wallet_killed_at_any_command_pays_once_and_loses_nothing(
     pytest.fail("the flow does not end")
 
 
-def test_with_a_float_the_account_names_neither_vendor_nor_peer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with town(tmp_path, monkeypatch) as world:
+def test_with_a_float_the_account_names_neither_vendor_nor_peer(tmp_path: Path) -> None:
+    with town(tmp_path) as world:
         world.floats = {NORTH: FLOAT_MICRO}
         for number in range(30):
             assert world.fetch(f"/{number}").verdict is Verdict.DONE
@@ -159,11 +152,9 @@ def test_with_a_float_the_account_names_neither_vendor_nor_peer(
         world.require_sound()
 
 
-def test_a_give_back_killed_at_any_command_is_credited_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_give_back_killed_at_any_command_is_credited_once(tmp_path: Path) -> None:
     for count in range(1, STEPS_MAX):
-        with town(tmp_path / str(count), monkeypatch) as world:
+        with town(tmp_path / str(count)) as world:
             world.fetch("/a")
             (held,) = Book(world.store.file).held()
             world.brokers.wire.faults = ["reply lost"]
@@ -178,18 +169,16 @@ def test_a_give_back_killed_at_any_command_is_credited_once(
     pytest.fail("the errand does not end")
 
 
-def test_payword_of_another_broker_is_refused_with_what_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_payword_of_another_broker_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
     refused = pytest.raises(Unsupported, match="scheme_not_resold")
-    with town(tmp_path, monkeypatch, accept="payword") as world, refused:
+    with town(tmp_path, accept="payword") as world, refused:
         world.fetch("/a")
 
 
 def test_a_peer_that_has_no_money_of_ours_left_is_said_to_be_the_brokers_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    with town(tmp_path, monkeypatch) as world:
+    with town(tmp_path) as world:
         brokers = world.brokers
         spent = {"amountMicro": 100_000, "to": "payer/hoard", "id": "0" * 32}
         world.wait(brokers.made(SOUTH, "hoard", "payer"))

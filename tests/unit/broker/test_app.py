@@ -14,6 +14,7 @@ from farthing import codec
 from farthing.broker import app as apps
 from farthing.broker.app import Broker, asgi_app
 from farthing.broker.audit import audit
+from farthing.broker.edge import REAL, Edge
 from farthing.crypto import signing
 from farthing.errors import Misconfigured, OutOfRange
 
@@ -79,9 +80,7 @@ def test_no_broker_opens_where_none_is(tmp_path: Path) -> None:
         Broker.open(tmp_path)
 
 
-def test_a_clock_behind_the_books_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_behind_the_books_is_noticed(tmp_path: Path) -> None:
     token = make(tmp_path)
 
     async def talk() -> None:
@@ -95,10 +94,10 @@ def test_a_clock_behind_the_books_is_noticed(
         broker.close()
 
     asyncio.run(talk())
-    real = apps.now_s()
-    monkeypatch.setattr(apps, "now_s", lambda: real - apps.SKEW_S - 10)
+    real = REAL.now_s()
+    late = Edge(now_s=lambda: real - apps.SKEW_S - 10)
     with pytest.raises(Misconfigured, match="clock_behind"):
-        Broker.open(tmp_path)
+        Broker.open(tmp_path, edge=late)
 
 
 def test_the_files_are_the_owners_alone_and_hold_no_token(tmp_path: Path) -> None:
@@ -159,7 +158,7 @@ def test_the_registered_schemes_are_served_with_the_rings_keys(tmp_path: Path) -
         "kBurn": secrets[0],
         "kPayer": secrets[1],
         "kScrip": secrets[2],
-        "notAfterS": apps.now_s() + 90 * 86_400,
+        "notAfterS": REAL.now_s() + 90 * 86_400,
         "payerRange": "0001",
         "quotaMicro": 1_000_000,
         "series": "0000000001",

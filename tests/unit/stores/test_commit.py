@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from farthing.errors import Broken, Misconfigured, Unfunded
-from farthing.stores import commit
+from farthing.stores import database
 from farthing.stores.commit import Committer, Work
 
 SCHEMA = "CREATE TABLE t (n INTEGER PRIMARY KEY, body BLOB)"
@@ -349,7 +349,7 @@ def test_a_path_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
 def test_a_locked_file_is_broken_for_now_and_nothing_is_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "BUSY_POLLS_MAX", 20)
+    monkeypatch.setattr(database, "BUSY_POLLS_MAX", 20)
     committer = open_at(path)
     committer.do_now(insert(1))
     other = apsw.Connection(str(path))

@@ -1,0 +1,61 @@
+"""A batch of works is one transaction, whoever runs it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+import pytest
+
+from farthing.errors import Broken, Unfunded
+from farthing.stores.database import Database, Work
+
+SCHEMA = "CREATE TABLE t (n INTEGER PRIMARY KEY)"
+
+
+class Item(msgspec.Struct):
+    work: Work[Any]
+    atomic: bool = False
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(tmp_path / "t.db", SCHEMA, application_id=0x46745465, version=1)
+    yield opened
+    opened.connection.close()
+
+
+def insert(n: int, then: Exception | None = None) -> Work[int]:
+    def work(connection: apsw.Connection) -> int:
+        connection.execute("INSERT INTO t VALUES (?)", (n,))
+        if then is not None:
+            raise then
+        return n
+
+    return work
+
+
+def rows(connection: apsw.Connection) -> list[int]:
+    return [int(n) for (n,) in connection.execute("SELECT n FROM t ORDER BY n")]
+
+
+def test_answers_come_in_the_order_of_the_works(database: Database) -> None:
+    refusal = Unfunded("too_little", "of it")
+    items = [Item(insert(1)), Item(insert(2, refusal), atomic=True), Item(insert(3))]
+    assert database.commit(items) == [(1, None), (None, refusal), (3, None)]
+    assert database.snapshot(database.connection, rows) == [1, 3]
+
+
+def test_a_spoiled_batch_leaves_nothing_and_names_its_culprit(database: Database) -> None:
+    wrong = KeyError("ours")
+    (_, first), (_, second) = database.commit([Item(insert(1)), Item(insert(2, wrong))])
+    assert isinstance(first, Broken)
+    assert first.code == "batch_undone"
+    assert second is wrong
+    assert database.snapshot(database.connection, rows) == []
+
+
+def test_nothing_written_in_a_snapshot_stays(database: Database) -> None:
+    database.snapshot(database.connection, insert(1))
+    assert database.snapshot(database.connection, rows) == []
