@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
+from farthing.auditing import Report, audit
 from farthing.broker.app import Broker, asgi_app
-from farthing.broker.audit import Report, audit
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import REAL, Edge
 from farthing.broker.journal import balance, balances

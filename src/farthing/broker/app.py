@@ -21,8 +21,8 @@ import structlog
 from litestar import Litestar
 
 from farthing import codec, ids, money
+from farthing.auditing import audit
 from farthing.broker import api, journal, peer_api, peers, publishing, store
-from farthing.broker.audit import audit
 from farthing.broker.books import Books, Identity
 from farthing.broker.checks import Checks
 from farthing.broker.courier import HttpCourier, require_url
@@ -247,7 +247,7 @@ class Broker:
         books, at_s = self.engine.books, self._now_s()
         day = datetime.fromtimestamp(at_s, UTC).date().isoformat()
         document = publishing.document(
-            books.committer.read(audit),
+            books.committer.read(partial(audit, now_s=at_s)),
             broker_id=books.identity.broker_id,
             currency=books.identity.currency,
             now_s=at_s,

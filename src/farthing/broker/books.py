@@ -163,14 +163,20 @@ class Books:
         *,
         kind: str,
         ref: str,
+        notes: tuple[str, ...] = (),
     ) -> None:
-        """Write one entry, or nothing where there are no postings; `Replayed`, refusals of `post`.
+        """Write one entry; `Replayed`, refusals of `post`.
 
-        `cause` names what made it, uniquely for all time.
+        `cause` names what made it, uniquely for all time; `notes` are those of the journal.
         """
-        if not postings:
-            return
-        entry = Entry(id=entry_id(*cause), postings=postings, kind=kind, ref=ref, at_s=self.now_s())
+        entry = Entry(
+            id=entry_id(*cause),
+            postings=postings,
+            kind=kind,
+            ref=ref,
+            at_s=self.now_s(),
+            notes=notes,
+        )
         if journal.find(connection, entry.id) is not None:
             raise Replayed("request_already_done", "done before; its answer is no longer kept")
         journal.post(connection, entry)
@@ -203,7 +209,9 @@ class Books:
         postings = clearing.postings_of(applied.flows, scheme, self.purses(connection))
         if isinstance(applied, Abroad):  # it may be undone and begun anew for the same request
             kind, cause = "reserve", (*cause, applied.hold)
-        self.post(connection, cause, postings, kind=kind, ref=scheme)
+        if postings:
+            notes = facts.notes_of(applied.marks)
+            self.post(connection, cause, postings, kind=kind, ref=scheme, notes=notes)
         facts.write(connection, scheme, applied)
         self.keep_keys(applied)
 
@@ -247,19 +255,38 @@ class Books:
             share_micro, carry_e4 = clearing.commission(
                 earned_micro, vendor.commission_e4, vendor.carry_e4
             )
-            if carry_e4 != vendor.carry_e4:
-                store.set_carry(connection, vendor_id, carry_e4)
+            if carry_e4 == vendor.carry_e4 and not share_micro:
+                continue
+            store.set_carry(connection, vendor_id, carry_e4)
             if share_micro:
                 share_micro = _within_paid(connection, vendor_id, share_micro)
-            if share_micro:
-                postings = (
-                    Posting(accounts.vendor(vendor_id), share_micro),
-                    Posting(accounts.COMMISSION, -share_micro),
-                )
-                cause_of_share = (*cause, "commission", vendor_id)
-                self.post(connection, cause_of_share, postings, kind="commission", ref=vendor_id)
+            account = accounts.vendor(vendor_id)
+            basis = (earned_micro, vendor.commission_e4, vendor.carry_e4, carry_e4)
+            self.post_share(connection, account, share_micro, basis, (*cause, "commission"))
             total_micro += share_micro
         return total_micro
+
+    def post_share(
+        self,
+        connection: apsw.Connection,
+        account: str,
+        share_micro: int,
+        basis: tuple[int, int, int, int],
+        cause: tuple[str, ...],
+    ) -> None:
+        """Our share of what `account` earned: less from it, or with less than 0 more.
+
+        `basis`: what was earned in micro-units, our parts per 10,000, what was carried before and
+        what is now. The journal has it all, so that anybody can compute the share again.
+        """
+        owner = account.rpartition("/")[2]
+        postings: tuple[Posting, ...] = ()
+        if share_micro:
+            postings = (Posting(account, share_micro), Posting(accounts.COMMISSION, -share_micro))
+        note = " ".join(("share", account, *map(str, basis)))
+        self.post(
+            connection, (*cause, owner), postings, kind="commission", ref=owner, notes=(note,)
+        )
 
 
 def _within_paid(connection: apsw.Connection, vendor_id: str, share_micro: int) -> int:

@@ -78,6 +78,16 @@ def write(connection: apsw.Connection, scheme: str, applied: Applied) -> None:
         queue(connection, scheme, key, at_s)
 
 
+def notes_of(marks: Iterable[Mark]) -> tuple[str, ...]:
+    """The marks as the journal notes them."""
+    return tuple(
+        f"once {mark.id.hex()} {mark.until_s}"
+        if isinstance(mark, Once)
+        else f"advance {mark.id.hex()} {mark.over} {mark.to} {mark.until_s}"
+        for mark in marks
+    )
+
+
 def queue(connection: apsw.Connection, scheme: str, key: bytes, at_s: int) -> None:
     """Let `lapse` look at a record at this time."""
     connection.execute("INSERT OR IGNORE INTO due VALUES (?, ?, ?)", (at_s, scheme, key))

@@ -234,11 +234,9 @@ def take_share(
     for peer_id, sold_micro in sold.items():
         peer = find(connection, books.vault, peer_id)
         share_micro, carry_e4 = clearing.commission(sold_micro, peer.commission_e4, peer.carry_e4)
+        if carry_e4 == peer.carry_e4 and not share_micro:
+            continue
         connection.execute("UPDATE peers SET carry = ? WHERE id = ?", (carry_e4, peer_id))
-        if share_micro:
-            postings = (
-                Posting(accounts.peer(peer_id), share_micro),
-                Posting(accounts.COMMISSION, -share_micro),
-            )
-            share_of = (*cause, "commission", peer_id)
-            books.post(connection, share_of, postings, kind="commission", ref=peer_id)
+        basis = (sold_micro, peer.commission_e4, peer.carry_e4, carry_e4)
+        account = accounts.peer(peer_id)
+        books.post_share(connection, account, share_micro, basis, (*cause, "commission"))

@@ -160,8 +160,7 @@ class People:
             store.add_party(connection, party)
             if asked.role != "vendor":
                 journal.open_account(connection, accounts.payer(asked.id))
-                credit = accounts.credit(asked.id)
-                journal.open_account(connection, credit, asked.credit_limit_micro)
+                self._limit(connection, asked, ("limit",))
             if asked.role != "payer":
                 journal.open_account(connection, accounts.vendor(asked.id))
             tokens: dict[str, str] = {}
@@ -172,6 +171,18 @@ class People:
             return _json({"id": asked.id, "role": asked.role, "tokens": tokens}), 0
 
         return await books.answered(_asked("accounts", asked, key), work)
+
+    def _limit(
+        self, connection: apsw.Connection, asked: OpenAccount, cause: tuple[str, ...]
+    ) -> None:
+        """Set a credit limit, and note it in the journal unless it is what it was."""
+        credit, limit_micro = accounts.credit(asked.id), asked.credit_limit_micro
+        before_micro = journal.credit_limit(connection, credit)
+        journal.open_account(connection, credit, limit_micro)
+        if limit_micro != before_micro:
+            note = f"limit {credit} {limit_micro}"
+            cause = (*cause, asked.id)
+            self._books.post(connection, cause, (), kind="limit", ref=asked.id, notes=(note,))
 
     async def change(self, asked: OpenAccount, key: str) -> bytes:
         """Move commission, payout destination and credit limit; the account as it is now."""
@@ -189,8 +200,7 @@ class People:
             )
             store.set_contract(connection, after)
             if asked.role != "vendor":
-                credit = accounts.credit(asked.id)
-                journal.open_account(connection, credit, asked.credit_limit_micro)
+                self._limit(connection, asked, ("limit", key))
             return _json(msgspec.to_builtins(asked)), 0
 
         return await books.answered(_asked("accounts/change", asked, key), work)

@@ -10,8 +10,8 @@ from typing import Any
 import apsw
 import msgspec
 
+from farthing.auditing import Report
 from farthing.broker import store
-from farthing.broker.audit import Report
 from farthing.errors import Misconfigured
 from farthing.ledger import accounts
 
@@ -61,7 +61,7 @@ def document(report: Report, *, broker_id: str, currency: str, now_s: int, day: 
         ),
         "owedMicro": owed_micro,
         "peersMicro": peers_micro,
-        "schemes": {name: msgspec.to_builtins(one) for name, one in report.schemes.items()},
+        "schemes": {name: one.as_json() for name, one in report.schemes.items()},
     }
 
 

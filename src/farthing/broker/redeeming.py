@@ -118,10 +118,12 @@ class Redeeming:
     ) -> list[dict[str, Json]]:
         books = self._books
         earned: dict[str, int] = {}
+        earner = chunk[0][0]
         results: list[dict[str, Json]] = []
         for asked, task, checked in chunk:
 
             def work(item: _Item = (asked, task, checked)) -> tuple[bytes, int]:
+                nonlocal earner
                 asked, task, checked = item
                 if isinstance(checked, Refusal):
                     raise checked
@@ -130,6 +132,7 @@ class Redeeming:
                 for vendor_id, micro in clearing.earned(applied.flows).items():
                     if micro > 0:
                         earned[vendor_id] = earned.get(vendor_id, 0) + micro
+                        earner = asked
                 return msgspec.json.encode(_result(applied)), until_of(applied)
 
             now_s = books.now_s()
@@ -138,8 +141,8 @@ class Redeeming:
             results.append(
                 _refused(found) if isinstance(found, Refusal) else msgspec.json.decode(found)
             )
-        first = chunk[0][0]
-        books.take_commission(connection, earned, (first.scope, first.key))
+        # A claim earns once, whereas the first of a batch is there again whenever it is sent again.
+        books.take_commission(connection, earned, (earner.scope, earner.key))
         return results
 
     def _carry_out(

@@ -24,10 +24,10 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from farthing.auditing import Report
+from farthing.auditing import audit as read_books
 from farthing.broker import facts, journal, store
 from farthing.broker.app import DATABASE, RING, Broker
-from farthing.broker.audit import Report
-from farthing.broker.audit import audit as read_books
 from farthing.broker.books import Books
 from farthing.errors import Misconfigured
 from farthing.schemes.contract import Mint

@@ -280,7 +280,7 @@ class Settling:
             paid = clearing.credits_of(decision.flows, found.scheme, purses)
             earned = clearing.earned(decision.flows)
         cause = (found.tx, str(found.number), "capture")
-        self._from_hold(connection, found, debits, paid, cause)
+        self._from_hold(connection, found, debits, paid, cause, facts.notes_of(decision.marks))
         books.take_commission(connection, earned, cause)
         own, _ = facts.parted(decision, books.mint(found.scheme).shared)
         facts.write(connection, found.scheme, own)
@@ -323,13 +323,16 @@ class Settling:
         debits: tuple[Posting, ...],
         to: tuple[Posting, ...],
         cause: tuple[str, ...],
+        notes: tuple[str, ...] = (),
     ) -> None:
         """Move what a reservation holds, and let go of it; `cause` ends with the entry's kind."""
         held = accounts.hold(found.tx)
         total_micro = sum(posting.amount_micro for posting in debits)
         if total_micro:
             postings = (Posting(held, total_micro), *to)
-            self._books.post(connection, cause, postings, kind=cause[-1], ref=found.scheme)
+            self._books.post(
+                connection, cause, postings, kind=cause[-1], ref=found.scheme, notes=notes
+            )
             journal.close_account(connection, held)
         facts.let_go(connection, found.tx)
 

@@ -1,16 +1,16 @@
 """`farthing broker`: what is done with the books as a whole: save, restore, check, publish them."""
 
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import apsw
 import msgspec
 import typer
 
+from farthing.auditing import audit_file, read_statement
 from farthing.broker import app as brokers
-from farthing.broker import publishing, restoring
-from farthing.broker.audit import audit as read_books
+from farthing.broker import edge, publishing, restoring
 from farthing.broker.books import Identity
 from farthing.cli import output
 from farthing.errors import Misconfigured
@@ -115,38 +115,52 @@ def publish(data: Data = Path("broker"), as_json: AsJson = False) -> None:
     output.say(f"{document['day']}: {document['entries']} entries, head {document['head']}")
 
 
+def _heads_in(published: Path) -> dict[int, str]:
+    try:
+        return publishing.read(published.read_bytes())
+    except OSError as wrong:
+        raise Misconfigured("published_unreadable", f"{published}: {wrong}") from None
+
+
 @app.command()
 def audit(
     published: Annotated[
         Path | None,
         typer.Option(help="What /.well-known/farthing-books once said: it must be in the books."),
     ] = None,
+    statement: Annotated[
+        Path | None,
+        typer.Option(help="The bank's own list: CSV with the columns reference,amount_micro."),
+    ] = None,
     data: Data = Path("broker"),
     as_json: AsJson = False,
 ) -> None:
-    """Recompute every balance and every scheme's equation from the journal alone.
+    """Recompute the books from the journal alone, by code that shares nothing with the broker's.
+
+    Needs no key; the broker may run. What each finding means is in docs/reference/audit.md.
 
     Example: farthing broker audit --json
     """
-    heads: dict[int, str] = {}
-    if published is not None:
-        try:
-            heads = publishing.read(published.read_bytes())
-        except OSError as wrong:
-            raise Misconfigured("published_unreadable", f"{published}: {wrong}") from None
-    broker = brokers.Broker.open(data)
+    file = data / brokers.DATABASE
+    if not file.exists():
+        raise Misconfigured("broker_missing", f"no broker in {data}; run farthing broker init")
+    heads = {} if published is None else _heads_in(published)
     try:
-        report = broker.engine.books.committer.read(partial(read_books, published=heads))
-        currency = broker.engine.books.identity.currency
-    finally:
-        broker.close()
+        listed = None if statement is None else read_statement(statement)
+    except (OSError, ValueError, TypeError) as wrong:
+        raise Misconfigured("statement_unreadable", f"{statement}: {wrong}") from None
+    try:
+        with output.progress("entries") as progress:
+            report = audit_file(file, heads, listed, progress, edge.now_s())
+    except apsw.Error as wrong:
+        raise Misconfigured("books_unreadable", f"{file}: {wrong}") from None
     if as_json:
-        output.print_json(report)
+        output.print_json(report.as_json())
     else:
         output.table(
             f"{report.entries} entries, head {report.head[:16]}",
             ("account", "balance"),
-            [(name, show_micro(micro, currency)) for name, micro in report.balances.items()],
+            [(name, show_micro(micro, report.currency)) for name, micro in report.balances.items()],
         )
         output.say(f"sum of all accounts: {report.ledger_sum_micro}")
         for finding in report.findings:

@@ -1,14 +1,16 @@
 """How commands print: a table or a line for people, one JSON object for programs."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from farthing.errors import Misconfigured
@@ -60,3 +62,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     for row in rows:
         built.add_row(*row)
     console.print(built)
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal's stderr, moved by calls with (done, of how many)."""
+    with Progress(disable=not sys.stderr.isatty(), console=errors, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

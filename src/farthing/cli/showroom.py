@@ -18,8 +18,8 @@ import msgspec
 from rich.progress import Progress
 
 from farthing import gazette
+from farthing.auditing import audit
 from farthing.broker import app as brokers
-from farthing.broker.audit import audit
 from farthing.cli import bookkeeping, output, servers
 from farthing.cli import broker as broker_cli
 from farthing.cli.attempts import Attempts

@@ -12,8 +12,8 @@ import httpx
 import msgspec
 
 from farthing import codec
+from farthing.auditing import audit
 from farthing.broker.app import Broker, asgi_app
-from farthing.broker.audit import audit
 from farthing.broker.edge import REAL
 from farthing.schemes.contract import Asked, At, Instrument, Need, Setting
 from farthing.schemes.mac.millicent.purse import MillicentPurse

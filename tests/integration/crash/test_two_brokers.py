@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from farthing.auditing import Report, audit
 from farthing.broker.app import Broker
-from farthing.broker.audit import Report, audit
 from farthing.cli import servers
 from farthing.schemes.contract import Asked, At, Need, Setting
 from farthing.schemes.mac.millicent.purse import MillicentPurse

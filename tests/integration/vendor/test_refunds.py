@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from farthing import gazette
+from farthing.auditing import audit
 from farthing.broker.app import Broker
-from farthing.broker.audit import audit
 from farthing.cli import servers
 from farthing.cli.showroom import TOPUP_MICRO, Showroom
 

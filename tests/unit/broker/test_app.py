@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from farthing import codec
+from farthing.auditing import audit
 from farthing.broker import app as apps
 from farthing.broker.app import Broker, asgi_app
-from farthing.broker.audit import audit
 from farthing.broker.edge import REAL, Edge
 from farthing.crypto import signing
 from farthing.errors import Misconfigured, OutOfRange

@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,10 @@ import msgspec
 import pytest
 
 from farthing import codec
+from farthing.auditing import Finding, audit
 from farthing.broker import app as apps
 from farthing.broker import publishing
 from farthing.broker.app import Broker
-from farthing.broker.audit import audit
 from farthing.crypto import signing
 from farthing.errors import Misconfigured
 from tests.kit.brokers import ALICE_MICRO, NORTH, Brokers, with_brokers
@@ -57,6 +58,7 @@ def test_the_newest_days_are_shown_first_and_a_day_once(tmp_path: Path) -> None:
             signed = msgspec.json.encode(
                 {"broker": "b", "issuedAtS": number, "entries": number, "head": f"{number:x}"}
             )
+            desk.expected = {"journal_truncated"}
             day = f"2026-{1 + number // 28:02}-{1 + number % 28:02}"
             for _ in range(2):
                 desk.committer.do_now(partial(publishing.keep, day=day, signed=signed))
@@ -79,9 +81,9 @@ def test_a_journal_is_held_against_what_was_published(tmp_path: Path) -> None:
         heads = {early.entries: early.head, late.entries: late.head}
         assert read(lambda db: audit(db, heads)).findings == []
         (forked,) = read(lambda db: audit(db, {1: "ff" * 32})).findings
-        assert "another head was published" in forked
+        assert (forked.code, forked.where) == ("journal_forked", "entry 1")
         (cut,) = read(lambda db: audit(db, {3: late.head})).findings
-        assert "ends before entry 3" in cut
+        assert (cut.code, cut.where) == ("journal_truncated", "entry 3")
 
     with_desk(tmp_path, talk)
 
@@ -109,7 +111,7 @@ def test_what_is_not_published_is_not_read() -> None:
 
 def test_books_that_do_not_add_up_are_not_published(tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
-        report = msgspec.structs.replace(desk.audit(), findings=["entry 1: something"])
+        report = replace(desk.audit(), findings=[Finding("chain_broken", "entry 1")])
         with pytest.raises(Misconfigured, match="books_do_not_add_up"):
             publishing.document(report, broker_id="b", currency="eur", now_s=1, day="d")
 

@@ -55,7 +55,7 @@ def test_what_is_published_is_in_the_books_that_are_audited(folder: Path, tmp_pa
     kept.write_bytes(msgspec.json.encode({"books": [document | {"entries": 9}]}))
     wrong = run("audit", "--published", str(kept), "--data", str(folder))
     assert wrong.exit_code == 1
-    assert "ends before entry 9" in wrong.output
+    assert "journal_truncated: entry 9" in wrong.output
     absent = run("audit", "--published", str(tmp_path / "none"), "--data", str(folder))
     assert isinstance(absent.exception, Misconfigured)
 

@@ -90,3 +90,19 @@ def test_another_spelling_is_refused() -> None:
 def test_each_hash_covers_the_one_before() -> None:
     assert link(GENESIS, b"x") == hashlib.sha256(bytes(32) + b"x").digest()
     assert link(link(GENESIS, b"a"), b"b") != link(link(GENESIS, b"b"), b"b")
+
+
+def test_notes_are_part_of_an_entry_and_of_its_one_spelling() -> None:
+    noted = Entry(
+        id=bytes(16), postings=(), kind="limit", ref="alice", at_s=1, notes=("limit a 7",)
+    )
+    assert read(write(noted)) == noted
+    assert b'"kind":"limit","notes":["limit a 7"],"postings":[]' in write(noted)
+    with pytest.raises(OutOfRange):
+        read(write(noted).replace(b'["limit a 7"]', b"[]"))
+
+
+@pytest.mark.parametrize("notes", [("x" * 513,), ("x",) * 257, ("line\nbreak",), ("ü",)])
+def test_notes_out_of_bounds_are_refused(notes: tuple[str, ...]) -> None:
+    with pytest.raises(OutOfRange, match="notes"):
+        Entry(id=bytes(16), postings=(), kind="limit", ref="", at_s=1, notes=notes)

@@ -1,0 +1,56 @@
+"""The bank's own list against deposits and payouts: what one has and the other lacks.
+
+A statement is CSV with the columns `reference` and `amount_micro`, in the order that it likes; what
+came in counts up, what went out counts down. Each reference stands in it once.
+"""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from farthing.auditing.entries import Line
+from farthing.auditing.report import Findings
+
+COLUMNS = {"reference", "amount_micro"}
+
+
+def read_statement(path: Path) -> dict[str, int]:
+    """Signed micro-units by reference; ValueError, OSError."""
+    found: dict[str, int] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if not set(rows.fieldnames or ()) >= COLUMNS:
+            raise ValueError("the first line names the columns: reference,amount_micro")
+        for row in rows:
+            if row["reference"] in found:
+                raise ValueError(f"line {rows.line_num}: {row['reference']!r} was there before")
+            found[row["reference"]] = int(row["amount_micro"])
+    return found
+
+
+@dataclass(slots=True)
+class Bank:
+    """What the journal says of the bank, by reference."""
+
+    findings: Findings
+    booked: dict[str, int] = field(default_factory=dict)
+    _deposits: set[str] = field(default_factory=set)
+
+    def add(self, line: Line) -> None:
+        """Take one entry in."""
+        micro = sum(m for name, m in line.postings if name.startswith("asset/bank/"))
+        if not micro:
+            return
+        if line.kind == "topup":
+            if line.ref in self._deposits:
+                self.findings.note("reference_booked_twice", line.where, line.ref)
+            self._deposits.add(line.ref)
+        self.booked[line.ref] = self.booked.get(line.ref, 0) + micro
+
+    def compare(self, statement: dict[str, int]) -> None:
+        """Note every difference; a payout that came back is nothing on either side."""
+        for reference in sorted(statement.keys() | self.booked.keys()):
+            there, here = statement.get(reference, 0), self.booked.get(reference, 0)
+            if here != there:
+                code = "bank_entry_invented" if abs(here) > abs(there) else "bank_entry_missing"
+                self.findings.note(code, reference, f"{here} booked, {there} at the bank")

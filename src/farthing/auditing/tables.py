@@ -1,0 +1,155 @@
+"""What came out of the journal against the tables beside it.
+
+settings, accounts, parties, peers, once, counters, reservations, payouts
+"""
+
+import json
+from collections.abc import Mapping
+
+import apsw
+
+from farthing.auditing.books import CHART, Books, is_account, kind_of
+from farthing.auditing.entries import Line
+from farthing.auditing.notes import Notes
+from farthing.auditing.report import Findings, Scheme
+
+_PAYOUTS = "liability/payer/", "liability/vendor/"
+_STEPS = {("planned", "confirmed"), ("planned", "returned"), ("confirmed", "returned")}
+
+
+class Payouts:
+    """What the journal says of payouts: (account, amount, state) by id."""
+
+    def __init__(self, findings: Findings) -> None:
+        """Findings go to `findings`."""
+        self._findings = findings
+        self.booked: dict[str, tuple[str, int, str]] = {}
+
+    def add(self, line: Line) -> None:
+        """Take one entry in."""
+        if line.kind != "payout":
+            return
+        changes = line.changes
+        owner = next((name for name in changes if name.startswith(_PAYOUTS)), "")
+        if owner and changes[owner] > 0 and line.ref not in self.booked:
+            self.booked[line.ref] = (owner, changes[owner], "planned")
+            return
+        account, micro, state = self.booked.get(line.ref, ("", 0, ""))
+        after = "returned" if owner else "confirmed"
+        moved = -changes[owner] if owner else max(changes.values(), default=0)
+        if owner in {"", account} and moved == micro and (state, after) in _STEPS:
+            self.booked[line.ref] = (account, micro, after)
+        else:
+            said = f"{line.ref}: {state or 'unknown'}, {micro}, then {after}, {moved}"
+            self._findings.note("payout_differs", line.where, said)
+
+
+def compare(
+    connection: apsw.Connection,
+    books: Books,
+    notes: Notes,
+    payouts: Payouts,
+    findings: Findings,
+    now_s: int,
+) -> None:
+    """Note what the tables have that the journal lacks, and the reverse."""
+    _accounts(connection, books, findings)
+    _shares(connection, notes, findings)
+    _marks(connection, notes, findings, now_s)
+    _holds(connection, books, findings)
+    _payouts(connection, payouts, findings)
+
+
+def _accounts(connection: apsw.Connection, books: Books, findings: Findings) -> None:
+    stored: dict[str, int] = {}
+    for name, micro, high in connection.execute("SELECT name, balance, high FROM accounts"):
+        stored[name] = micro
+        if not is_account(name):
+            findings.note("account_not_in_chart", name[:80])
+            continue
+        # An older journal does not say how far an account may go; a broker's own never changes.
+        limit = books.limits.get(name, CHART[kind_of(name)][0][1])
+        if high != limit and (name in books.limits or kind_of(name) != "asset/credit"):
+            findings.note("limit_differs", name, f"{high}, the journal has {limit}")
+        if name.startswith("liability/outstanding/"):
+            scheme = books.schemes.setdefault(name.split("/")[2], Scheme())
+            scheme.outstanding_micro -= micro
+    _balances(stored, books, findings)
+
+
+def _balances(stored: Mapping[str, int], books: Books, findings: Findings) -> None:
+    for name in sorted(stored.keys() | books.balances.keys()):
+        here, there = stored.get(name, 0), books.balances.get(name, 0)
+        if here != there:
+            findings.note("balance_differs", name, f"{here}, the journal has {there}")
+    for total in (sum(stored.values()), sum(books.balances.values())):
+        if total:
+            findings.note("books_do_not_sum_to_zero", "all accounts", f"they sum to {total}")
+            break
+    for scheme_name, counted in books.schemes.items():
+        if not counted.is_conserved:
+            findings.note("scheme_not_conserved", scheme_name)
+
+
+def _shares(connection: apsw.Connection, notes: Notes, findings: Findings) -> None:
+    carried = {
+        f"{prefix}/{name}": carry
+        for prefix, statement in (
+            ("liability/vendor", "SELECT id, carry FROM parties"),
+            ("asset/peer", "SELECT id, carry FROM peers"),
+        )
+        for name, carry in connection.execute(statement)
+    }
+    for account, share in notes.shares.items():
+        if carried.get(account, 0) != share.carry_e4:
+            said = f"{carried.get(account, 0)}, the journal has {share.carry_e4}"
+            findings.note("carry_differs", account, said)
+
+
+def _marks(connection: apsw.Connection, notes: Notes, findings: Findings, now_s: int) -> None:
+    for mark, seq in notes.marks(now_s):
+        if connection.execute("SELECT 1 FROM once WHERE id = ?", (mark,)).fetchone() is None:
+            findings.note("mark_removed", f"entry {seq}", mark.hex()[:32])
+    for mark, place, seq in notes.counters(now_s):
+        row = connection.execute("SELECT place FROM counters WHERE id = ?", (mark,)).fetchone()
+        if row is None:
+            findings.note("mark_removed", f"entry {seq}", mark.hex()[:32])
+        elif row[0] < place:
+            findings.note("counter_set_back", f"entry {seq}", f"{row[0]}, paid up to {place}")
+
+
+def _holds(connection: apsw.Connection, books: Books, findings: Findings) -> None:
+    held = {
+        name.split("/")[2]: -micro
+        for name, micro in books.balances.items()
+        if name.startswith("liability/hold/") and micro
+    }
+    reserved: dict[str, int] = {}
+    for tx, postings in connection.execute(
+        "SELECT tx, postings FROM reservations WHERE state = 'reserved'"
+    ):
+        reserved[tx] = sum(micro for _, micro in json.loads(postings))
+    # An errand at another broker holds money too; what it is called is sealed.
+    errands = connection.execute("SELECT count(*) FROM errands").get
+    ownerless = sorted(held.keys() - reserved.keys())
+    if len(ownerless) > errands:
+        findings.note("hold_without_reservation", ownerless[0])
+    for tx, micro in reserved.items():
+        if held.get(tx, 0) != micro:
+            said = f"{micro} reserved, {held.get(tx, 0)} held"
+            findings.note("reservation_without_hold", tx, said)
+
+
+def _payouts(connection: apsw.Connection, payouts: Payouts, findings: Findings) -> None:
+    rows: Mapping[str, tuple[str, int, str]] = {
+        name: (account, micro, "planned" if state == "exported" else state)
+        for name, account, micro, state in connection.execute(
+            "SELECT id, name, amount, state FROM payouts"
+        )
+    }
+    for name in sorted(rows.keys() | payouts.booked.keys()):
+        row, booked = rows.get(name), payouts.booked.get(name)
+        if booked is None:
+            findings.note("payout_without_entry", name)
+        elif row != booked:
+            findings.note("payout_differs", name, f"{row}, the journal has {booked}")

@@ -1,0 +1,77 @@
+"""The auditor's chart beside the ledger's: written twice, by people who did not copy."""
+
+import pytest
+
+from farthing.auditing import books as auditing
+from farthing.auditing.books import Books
+from farthing.auditing.entries import Line
+from farthing.auditing.report import Findings
+from farthing.errors import OutOfRange
+from farthing.ledger import accounts
+
+
+@pytest.mark.parametrize("kind", sorted(accounts.CHART))
+def test_both_charts_say_the_same(kind: str) -> None:
+    rule = accounts.CHART[kind]
+    (low, high), (fewest, most), _ = auditing.CHART[kind]
+    assert (rule.low_micro, rule.high_micro) == (low, high)
+    assert (rule.parts_min, rule.parts_max) == (fewest, most)
+    name = kind + "/a" * fewest
+    assert auditing.shown(name, 5) == accounts.shown_micro(name, 5)
+
+
+NAMES = (
+    "asset/bank/manual", "asset/bank", "asset/bank/a/b", "liability/outstanding/millicent/v7",
+    "liability/outstanding/a/b/c", "income/commission", "income/commission/x", "liability/payer/",
+    "liability/payer/-a", "liability/payer/a b", "liability/offshore/me", "", "asset", "liability",
+    "liability/payer/" + "a" * 64, "liability/payer/" + "a" * 65,
+)  # fmt: skip  # - one list
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_know_the_same_accounts(name: str) -> None:
+    try:
+        accounts.rule_of(name)
+        known = True
+    except OutOfRange:
+        known = False
+    assert auditing.is_account(name) is known
+
+
+def line(kind: str, *postings: tuple[str, int]) -> Line:
+    return Line(seq=1, id="", kind=kind, ref="", at_s=0, postings=postings, notes=())
+
+
+def found_in(*lines: Line, limits: dict[str, int] | None = None) -> list[str]:
+    findings = Findings()
+    books = Books(findings, limits=limits or {})
+    for one in lines:
+        books.add(one)
+    return [finding.code for finding in findings.found]
+
+
+def test_a_floor_holds_for_the_whole_entry_and_not_for_its_parts() -> None:
+    back_and_forth = line(
+        "redeem",
+        ("liability/payer/a", 5), ("liability/payer/a", -5),
+        ("liability/vendor/v", 5), ("liability/vendor/v", -5),
+    )  # fmt: skip  # - one pair a line
+    assert found_in(back_and_forth) == []
+    over = line("redeem", ("liability/payer/a", 5), ("liability/vendor/v", -5))
+    assert found_in(over) == ["account_below_floor"]
+
+
+def test_a_limit_that_was_lowered_lets_a_debt_shrink() -> None:
+    drawn = line("redeem", ("asset/credit/a", 5), ("liability/vendor/v", -5))
+    repaid = line("topup", ("asset/bank/manual", 2), ("asset/credit/a", -2))
+    assert found_in(drawn, repaid, limits={"asset/credit/a": 5}) == []
+    assert found_in(drawn, limits={"asset/credit/a": 4}) == ["account_below_floor"]
+
+
+def test_a_hold_is_reserved_and_ended_again_and_again_but_never_twice() -> None:
+    reserve = line("reserve", ("liability/payer/a", 5), ("liability/hold/t", -5))
+    void = line("void", ("liability/hold/t", 5), ("liability/payer/a", -5))
+    fund = line("topup", ("asset/bank/manual", 9), ("liability/payer/a", -9))
+    assert found_in(fund, reserve, void, reserve, void) == []
+    assert "hold_ended_twice" in found_in(fund, reserve, reserve, void)
+    assert "hold_ended_twice" in found_in(fund, reserve, void, void)

@@ -1,0 +1,154 @@
+"""The auditor over a whole file: clean ones, and every theft that a broker's books allow."""
+
+import json
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+
+from farthing.auditing import CODES, Report, audit, audit_file
+from farthing.broker import store
+from farthing.broker.edge import now_s
+from tests.unit.auditing.thefts import THEFTS
+from tests.unit.auditing.thieves import Thief, make_books
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("books") / "broker.db"
+    make_books(path)
+    return path
+
+
+@pytest.fixture
+def file(books: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "broker.db"
+    shutil.copy(books, copy)
+    return copy
+
+
+def codes_of(report: Report) -> set[str]:
+    return {finding.code for finding in report.findings}
+
+
+def test_clean_books_have_no_findings(file: Path) -> None:
+    report = audit_file(file)
+    assert report.findings == []
+    assert (report.ledger_sum_micro, report.currency) == (0, "eur")
+    assert report.balances["income/commission"] > 0
+    coupon = report.schemes["coupon"]
+    assert coupon.is_conserved
+    assert min(coupon.issued_micro, coupon.redeemed_micro, coupon.returned_micro) > 0
+    assert coupon.expired_micro > 0
+
+
+@pytest.mark.parametrize("name", THEFTS)
+def test_a_theft_is_found_and_named_though_the_chain_was_written_anew(
+    file: Path, name: str
+) -> None:
+    steal, codes = THEFTS[name]
+    thief = Thief(file)
+    before = audit_file(file).head
+    if name == "a claim paid twice by its own entry":
+        # Its number is unique in the table, so the thief makes a table without that rule.
+        thief.run(
+            "CREATE TABLE other (seq INTEGER PRIMARY KEY, id BLOB, body BLOB, hash BLOB);"
+            "INSERT INTO other SELECT * FROM entries; DROP TABLE entries;"
+            "ALTER TABLE other RENAME TO entries"
+        )
+    steal(thief)
+    thief.rechain()
+    found = audit_file(file)
+    assert codes <= codes_of(found), [str(one) for one in found.findings]
+    assert "chain_broken" not in codes_of(found)
+    if found.head != before:  # whoever kept the published head sees it whatever it is
+        seen = audit_file(file, {found.entries: before})
+        assert codes_of(seen) & {"journal_forked", "journal_truncated"}
+
+
+def test_at_least_the_twelve_thefts_and_every_code_are_tried() -> None:
+    elsewhere = {
+        "bank_entry_invented", "bank_entry_missing", "chain_broken", "file_damaged",
+        "journal_forked", "journal_truncated",
+    }  # fmt: skip  # - one list
+    tried = set().union(*(codes for _, codes in THEFTS.values()))
+    assert len(THEFTS) >= 12
+    assert tried | elsewhere == set(CODES)
+
+
+@pytest.mark.parametrize("name", THEFTS)
+def test_a_thief_who_leaves_the_hashes_is_seen_by_them(file: Path, name: str) -> None:
+    steal, _ = THEFTS[name]
+    thief = Thief(file)
+    before = thief.run("SELECT body FROM entries ORDER BY seq").fetchall()
+    try:
+        steal(thief)
+    except apsw.ConstraintError:
+        return  # the table itself refuses it
+    if thief.run("SELECT body FROM entries ORDER BY seq").fetchall() != before:
+        assert "chain_broken" in codes_of(audit_file(file))
+
+
+def test_a_truncated_tail_is_seen_by_what_was_published(file: Path) -> None:
+    whole = audit_file(file)
+    thief = Thief(file)
+    thief.run("DELETE FROM entries WHERE seq > ?", (whole.entries - 3,))
+    thief.rebalance()
+    assert "journal_truncated" in codes_of(audit_file(file, {whole.entries: whole.head}))
+
+
+def test_a_forked_log_is_seen_by_what_was_published(file: Path) -> None:
+    whole = audit_file(file)
+    thief = Thief(file)
+    seq, body = thief.entries("transfer")[-1]
+    thief.rewrite(seq, body | {"ref": "another"})
+    thief.rechain()
+    assert audit_file(file).findings == [], "nothing inside the file tells"
+    assert codes_of(audit_file(file, {whole.entries: whole.head})) == {"journal_forked"}
+
+
+def test_what_the_file_itself_published_must_be_in_it(file: Path) -> None:
+    document = json.dumps({"entries": 2, "head": "ff" * 32, "currency": "eur"})
+    thief = Thief(file)
+    thief.run("INSERT INTO settings VALUES ('published/2027-01-15', ?)", (document,))
+    assert codes_of(audit_file(file)) == {"journal_forked"}
+
+
+def test_a_damaged_file_is_said_to_be_damaged(file: Path) -> None:
+    thief = Thief(file)
+    thief.connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+    thief.run("PRAGMA writable_schema = ON")
+    thief.run("UPDATE sqlite_schema SET rootpage = 2 WHERE name = 'once_until'")
+    thief.connection.close()
+    assert "file_damaged" in codes_of(audit_file(file))
+
+
+def test_an_empty_book_is_in_order() -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute(store.SCHEMA)
+    report = audit(connection)
+    assert (report.findings, report.entries, report.currency) == ([], 0, "")
+
+
+def test_marks_that_may_be_forgotten_are_not_missed(file: Path) -> None:
+    thief = Thief(file)
+    thief.run("DELETE FROM once; DELETE FROM counters")
+    far_s = now_s() + 10 * 365 * 86_400
+    assert audit(thief.connection, now_s=far_s).findings == []
+
+
+def test_progress_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("farthing.auditing.journal.STEP", 10)
+    heard: list[tuple[int, int]] = []
+    total = audit_file(file, progress=lambda *told: heard.append(told)).entries
+    assert heard[0] == (10, total)
+    assert len(heard) == total // 10
+
+
+def test_a_flood_of_findings_is_cut(file: Path) -> None:
+    thief = Thief(file)
+    _, body = thief.find("redeem")
+    for number in range(300):
+        thief.insert(body | {"id": f"{number:032x}"})
+    assert len(audit_file(file).findings) == 100

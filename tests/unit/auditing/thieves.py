@@ -1,0 +1,140 @@
+"""A broker's file with everything in it, and what thieves do to it with plain SQL."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from farthing.broker.engine import Transfer
+from farthing.broker.people import OpenAccount, PayOut
+from farthing.broker.settling import Payment
+from farthing.rails.manual import PayoutState
+from tests.unit.broker.desk import Desk, open_desk
+
+PAYEE = "iban-of-v7"
+RATE_E4 = 333  # leaves something over at every rounding
+
+
+async def trade(desk: Desk) -> None:
+    """A few days at a broker: every kind of entry, some of them twice."""
+    for name, limit_micro in (("alice", 5_000), ("bob", 0)):
+        await desk.open(name, credit_limit_micro=limit_micro)
+        await desk.top_up(name, 40_000_000, f"bank-{name}")
+    await desk.open("v7", role="vendor", commission_e4=RATE_E4, payout_to=PAYEE)
+    await desk.open("v8", role="vendor", commission_e4=RATE_E4)
+    coupons = [await desk.coupon("alice", 1_001, f"c{number}") for number in range(6)]
+    for number, vendor in enumerate(("v7", "v7", "v8")):
+        await redeem(desk, "coupon", coupons[number], vendor, f"batch-{number}")
+    for index in (7, 20, 1_900):
+        await redeem(desk, "tab", {"payer": "bob", "index": index}, "v7", f"tab-{index}")
+    alice, v7 = desk.account("alice"), desk.account("v7")
+    await desk.engine.operations.run("coupon", "take_back", coupons[3], alice, "back")
+    settling = desk.engine.settling
+    for number, coupon in enumerate(coupons[4:]):
+        payment = Payment(scheme="coupon", payload=coupon, amount_micro=1_001)
+        reserved = await settling.settle(payment, v7, "void")
+        end = settling.void if number else settling.capture
+        await end(reserved.tx, reserved.reservation, v7)
+    transfer = Transfer(id="a1" * 16, to="vendor/v7", amount_micro=30_000_000)
+    await desk.engine.transfer("alice", transfer)
+    people = desk.engine.people
+    for number, end_state in enumerate((PayoutState.CONFIRMED, PayoutState.RETURNED)):
+        asked = PayOut(amount_micro=10_000_000)
+        answer = await people.pay_out("v7", asked, f"payout-{number}")
+        payout = msgspec.json.decode(answer)["payout"]
+        people.export_payouts()
+        await people.step_payout(payout, PayoutState.EXPORTED, f"e{number}")
+        await people.step_payout(payout, end_state, f"s{number}")
+    await people.change(OpenAccount(id="alice", credit_limit_micro=9_000), "raise")
+    desk.now_s += 5_000  # longer than a coupon lives
+    while await desk.engine.tick():
+        pass
+    last = await desk.coupon("alice", 500, "last")
+    await redeem(desk, "coupon", last, "v8", "batch-last")
+
+
+async def redeem(desk: Desk, scheme: str, claim: Any, vendor: str, key: str) -> None:
+    raw = [msgspec.json.encode(claim)]
+    answer = await desk.engine.redeeming.redeem(scheme, raw, desk.account(vendor), key)
+    assert msgspec.json.decode(answer)["results"][0]["state"] == "paid"
+
+
+def make_books(path: Path) -> None:
+    """The file of such a broker."""
+
+    async def run() -> None:
+        async with open_desk(path) as desk:
+            desk.committer.do_now(
+                lambda db: db.execute("INSERT INTO settings VALUES ('currency', 'eur')")
+            )
+            await trade(desk)
+
+    asyncio.run(run())
+
+
+class Thief:
+    """Somebody with the file, SQL and the time to write the chain of hashes anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = apsw.Connection(str(path))
+        self.run = self.connection.execute
+
+    def entries(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
+        rows: list[Any] = self.run(
+            "SELECT seq, CAST(body AS TEXT) FROM entries ORDER BY seq"
+        ).fetchall()
+        found = [(seq, json.loads(body)) for seq, body in rows]
+        return [(seq, body) for seq, body in found if body["kind"] == kind]
+
+    def find(self, kind: str) -> tuple[int, dict[str, Any]]:
+        return self.entries(kind)[0]
+
+    def rewrite(self, seq: int, body: dict[str, Any]) -> None:
+        raw = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+        entry_id = bytes.fromhex(body["id"])
+        self.run("UPDATE entries SET body = ?, id = ? WHERE seq = ?", (raw, entry_id, seq))
+
+    def insert(self, body: dict[str, Any]) -> None:
+        raw = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+        entry_id = bytes.fromhex(body["id"])
+        self.run("INSERT INTO entries (id, body, hash) VALUES (?, ?, x'')", (entry_id, raw))
+
+    def drop(self, seq: int) -> None:
+        """Take an entry out and close the gap."""
+        self.run("DELETE FROM entries WHERE seq = ?", (seq,))
+        self.run("UPDATE entries SET seq = -seq WHERE seq > ?", (seq,))
+        self.run("UPDATE entries SET seq = -seq - 1 WHERE seq < 0")
+
+    def move(self, account: str, micro: int) -> None:
+        """Make a balance what it has to be."""
+        self.run("UPDATE accounts SET balance = balance + ? WHERE name = ?", (micro, account))
+
+    def rebalance(self) -> None:
+        """Write the table of balances anew from the journal as it now is."""
+        self.run("UPDATE accounts SET balance = 0")
+        rows: list[Any] = self.run("SELECT CAST(body AS TEXT) FROM entries").fetchall()
+        for (raw,) in rows:
+            for account, micro in json.loads(raw)["postings"]:
+                self.run(
+                    "INSERT OR IGNORE INTO accounts VALUES (?, 0, ?, ?)",
+                    (account, -(2**60), 2**60),
+                )
+                self.move(account, micro)
+
+    def rechain(self) -> None:
+        """Write the chain of hashes anew."""
+        head = bytes(32)
+        rows: list[Any] = self.run(
+            "SELECT seq, CAST(body AS BLOB) FROM entries ORDER BY seq"
+        ).fetchall()
+        for seq, body in rows:
+            head = hashlib.sha256(head + body).digest()
+            self.run("UPDATE entries SET hash = ? WHERE seq = ?", (head, seq))
+
+
+Theft = Callable[[Thief], None]
