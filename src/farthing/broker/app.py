@@ -291,15 +291,19 @@ def backup(data_dir: Path, to: Path) -> None:
 @contextlib.asynccontextmanager
 async def _ticking(broker: Broker, _: Litestar) -> AsyncIterator[None]:
     """What time alone does, beside the server; at its end the broker is closed."""
-    tasks = [asyncio.create_task(_tick(broker)), asyncio.create_task(_run_errands(broker))]
+    housework = asyncio.create_task(keep_house(broker))
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        housework.cancel()
+        await asyncio.gather(housework, return_exceptions=True)
         await broker.courier.close()
         broker.close()
+
+
+async def keep_house(broker: Broker) -> None:
+    """What a broker does beside its requests, until it is cancelled."""
+    await asyncio.gather(_tick(broker), _run_errands(broker))
 
 
 async def _tick(broker: Broker) -> None:

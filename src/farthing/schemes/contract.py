@@ -19,7 +19,7 @@ versions are `tests/kit/thin`, the conversations `tests/unit/schemes/test_contra
 they forced is `docs/decisions/0002-the-scheme-contract.md`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -387,5 +387,6 @@ class Scheme(msgspec.Struct, frozen=True, kw_only=True):
     till: type[Till]
     vendor_mint: type[Mint] | None = None
     """At the vendor, where the vendor issues too; its gate mounts it."""
-    options: tuple[str, ...] = ()
-    """What a vendor may set under the scheme's name in `prices.toml`: `Setting.options`."""
+    options: Mapping[str, tuple[Json, ...]] = {}
+    """What a vendor may set under the scheme's name in `prices.toml` (`Setting.options`), each with
+    some of its values: simulated vendors differ in them."""

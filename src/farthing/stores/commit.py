@@ -19,7 +19,7 @@ import msgspec
 from farthing.errors import Broken
 from farthing.stores.database import Answer, Database, Work
 
-__all__ = ["Committer", "Work"]
+__all__ = ["Answered", "Committer", "Work"]
 
 T = TypeVar("T")
 READER_CACHE_KIB = 8 * 1024  # per reading thread; the operating system caches the rest
@@ -39,7 +39,7 @@ class _Item(msgspec.Struct):
 _Answer = tuple[asyncio.Future[Any] | Future[Any], Any, BaseException | None]
 
 
-class _Answered(asyncio.Future[Any]):
+class Answered(asyncio.Future[Any]):
     """A task that waits for this is cancelled once it is done: commits are waited for."""
 
     def cancel(self, msg: Any = None) -> bool:
@@ -90,7 +90,7 @@ class Committer:
         of the event loop asks for is handed over together: the writer is woken once.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = _Answered(loop=loop)
+        future: asyncio.Future[T] = Answered(loop=loop)
         item = _Item(work, atomic, loop, future)
         with self._entrance:
             self._require_open()

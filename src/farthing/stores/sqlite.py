@@ -65,7 +65,7 @@ class SqliteMarks:
 
     def __init__(self, store: Path | Writer) -> None:
         """Open the file at a path, or use an open `Writer` of one; refusals as of `Committer`."""
-        self._committer: Writer = (
+        self.writer: Writer = (
             Committer(store, sql.SCHEMA, application_id=sql.APPLICATION_ID, version=sql.VERSION)
             if isinstance(store, Path)
             else store
@@ -75,21 +75,21 @@ class SqliteMarks:
         """The answer to `command`, durable; its refusals; `Broken`."""
         read = _READS.get(type(command))
         if read is not None:
-            return self._committer.read(lambda connection: read(connection, command))
-        work = _WRITES[type(command)]
-        return await self._committer.do(lambda connection: work(connection, command))
+            return self.writer.read(lambda connection: read(connection, command))
+        work = WRITES[type(command)]
+        return await self.writer.do(lambda connection: work(connection, command))
 
     def do_now(self, command: Command) -> Any:
         """As `do`, blocking the calling thread."""
         read = _READS.get(type(command))
         if read is not None:
-            return self._committer.read(lambda connection: read(connection, command))
-        work = _WRITES[type(command)]
-        return self._committer.do_now(lambda connection: work(connection, command))
+            return self.writer.read(lambda connection: read(connection, command))
+        work = WRITES[type(command)]
+        return self.writer.do_now(lambda connection: work(connection, command))
 
     def close(self) -> None:
         """Commit what is queued and close the file."""
-        self._committer.close()
+        self.writer.close()
 
 
 _Row = tuple[int, Payment]
@@ -385,7 +385,7 @@ _READS: dict[type[Any], _Work] = {
     Pending: _pending,
     Tally: _tally,
 }
-_WRITES: dict[type[Any], _Work] = {
+WRITES: dict[type[Any], _Work] = {
     Hold: _hold,
     Confirm: _confirm,
     Take: _take,

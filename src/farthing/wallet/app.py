@@ -89,6 +89,7 @@ class Wallet:
         schemes: Mapping[str, Scheme] | None = None,
         client: httpx.Client | None = None,
         clock: Callable[[], int] | None = None,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """Use `init` or `open_wallet`. `schemes` in the payer's order, all registered by default.
 
@@ -102,6 +103,7 @@ class Wallet:
         self._schemes = schemes
         self._client = client or httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
         self._clock = clock or (lambda: int(time.time()))
+        self._entropy = entropy
 
     def __enter__(self) -> Self:
         return self
@@ -172,7 +174,7 @@ class Wallet:
         amount_micro = _amount_in(amount, broker)
         before = self._book.floats()
         self._book.set_floats(before | {broker.id: amount_micro})
-        driver = self._driver(self._book.limits())
+        driver = self.driver(self._book.limits())
         try:
             with driver.session() as session:
                 flow = errand.load_float(driver.guide, broker.id, amount_micro)
@@ -224,13 +226,14 @@ class Wallet:
             max_per_day=max_per_day,
             sites=sites,
         )
-        return FarthingAuth(self._driver(limits, ask, load))
+        return FarthingAuth(self.driver(limits, ask, load))
 
     def cashier(self, *, ask: Asker | None = None) -> Cashier:
         """Makes payments that somebody else's client sends, within this wallet's budgets."""
-        return Cashier(self._driver(self._book.limits(), ask))
+        return Cashier(self.driver(self._book.limits(), ask))
 
-    def _driver(self, limits: Limits, ask: Asker | None = None, load: str = "") -> Driver:
+    def driver(self, limits: Limits, ask: Asker | None = None, load: str = "") -> Driver:
+        """What carries out flows on this wallet, within these budgets."""
         guide = Guide(
             schemes=self._schemes,
             brokers=reachable(self._book.brokers(), self._book.peers()),
@@ -239,7 +242,9 @@ class Wallet:
             load_micro=money.parse_amount(load).micro if load else LOAD_MICRO,
             floats=self._book.floats(),
         )
-        return Driver(guide, self._store, self._client, clock=self._clock, ask=ask)
+        return Driver(
+            guide, self._store, self._client, clock=self._clock, ask=ask, entropy=self._entropy
+        )
 
     def get(
         self,
@@ -262,7 +267,7 @@ class Wallet:
         `private`: under a seal, so that nobody on the way learns what is bought; `Unsupported`
         where the vendor does not sell it so, `BadRequest` for headers that are not sent so.
         """
-        driver = self._driver(limits or self._book.limits(), ask)
+        driver = self.driver(limits or self._book.limits(), ask)
         request = Request(method=method, url=url, headers=tuple((headers or {}).items()), body=body)
         if private:
             return page.in_private(driver, request, out)
@@ -273,7 +278,7 @@ class Wallet:
 
         What vendors gave back for purchases of the last `days` comes in; 0: nobody is asked.
         """
-        driver = self._driver(self._book.limits())
+        driver = self.driver(self._book.limits())
         with driver.session() as session:
             return drive(recover(driver.guide, days=days), session.answer)
 
@@ -283,7 +288,7 @@ class Wallet:
         In a wallet that was loaded, vendors' scrip becomes broker scrip, and broker scrip money:
         where everything is returned the wallet buys of its account afterwards.
         """
-        driver = self._driver(self._book.limits())
+        driver = self.driver(self._book.limits())
         done = self._give_back(driver, scheme, vendor_id, own=False)
         if not scheme:
             floats = self._book.floats()

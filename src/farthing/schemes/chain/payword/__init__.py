@@ -18,5 +18,5 @@ PAYWORD = Scheme(
     mint=PaywordMint,
     purse=PaywordPurse,
     till=PaywordTill,
-    options=("unit_micro",),
+    options={"unit_micro": (200, 20)},
 )

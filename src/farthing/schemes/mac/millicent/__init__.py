@@ -14,7 +14,7 @@
 from farthing.schemes.contract import Scheme
 from farthing.schemes.mac.millicent.mint import MillicentMint
 from farthing.schemes.mac.millicent.purse import MillicentPurse
-from farthing.schemes.mac.millicent.scrip import TRAITS
+from farthing.schemes.mac.millicent.scrip import PROTOCOLS, TRAITS
 from farthing.schemes.mac.millicent.till import MillicentTill
 from farthing.schemes.mac.millicent.vendor_mint import MillicentVendorMint
 
@@ -24,5 +24,5 @@ MILLICENT = Scheme(
     purse=MillicentPurse,
     till=MillicentTill,
     vendor_mint=MillicentVendorMint,
-    options=("protocol", "renew_fee_e4"),
+    options={"protocol": PROTOCOLS, "renew_fee_e4": (0, 100)},
 )

@@ -1,0 +1,10 @@
+"""Simulated worlds: the programs that production runs, on edges that one seed decides.
+
+- `loop.py` is virtual time and processes that can be killed, `disk.py` files in memory with a
+  writer that commits at virtual times, `network.py` messages that are lost, repeated and late.
+- `parties.py` and `payer.py` put broker, vendor and wallet on these edges; nothing below an edge
+  is written again here.
+- `faults.py` says what goes wrong and how often, `invariants.py` what must hold whatever does.
+- `world.py` founds everybody for every registered scheme, and has them act.
+- No scheme has a line of its own: a scheme that is registered meets all of it.
+"""

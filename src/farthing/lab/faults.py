@@ -1,0 +1,92 @@
+"""What goes wrong in a world, and how often. Every chance is drawn from the seed.
+
+In calm weather messages take a moment and arrive once, disks commit, and nobody dies.
+"""
+
+import random
+from collections.abc import Callable
+
+import msgspec
+
+
+class Chances(msgspec.Struct, frozen=True, kw_only=True):
+    """How likely each fault is, each time it could happen."""
+
+    lost: float = 0.0
+    """A message, on either way."""
+    repeated: float = 0.0
+    """A request that arrives twice."""
+    slow: float = 0.0
+    """A message that takes up to `SLOW_S`, and is overtaken by later ones."""
+    killed_before: float = 0.0
+    """A process that dies with a commit before it."""
+    killed_after: float = 0.0
+    """A process that dies after a commit, before it has answered anybody."""
+
+
+CALM = Chances()
+TRAVEL_S = 0.002  # on average, one way
+SLOW_S = 20.0  # longer than most time-outs
+COMMIT_S = 0.002  # a group commit, at most
+ANSWER_S = 0.0005  # from the commit to its answer, at most
+
+
+class Faults:
+    """The weather between parties, and the luck of their disks."""
+
+    def __init__(self, luck: random.Random, time_s: Callable[[], float]) -> None:
+        """Calm, until `chances` are set."""
+        self._luck = luck
+        self._time_s = time_s
+        self.chances = CALM
+        self.kill: Callable[[str], None] = lambda _: None
+        """Kills a party; the world sets it."""
+        self._apart: dict[frozenset[str], float] = {}
+
+    # --- the network ----------------------------------------------------------------------------
+
+    def part(self, one: str, other: str, until_s: float) -> None:
+        """Nothing gets from one to the other, either way, until a virtual time."""
+        self._apart[frozenset({one, other})] = until_s
+
+    def calm(self) -> None:
+        """No fault from now on; what was apart is joined."""
+        self.chances = CALM
+        self._apart.clear()
+
+    def travel_s(self, source: str, target: str) -> float | None:
+        """As `network.Weather`."""
+        luck, chances = self._luck, self.chances
+        travel_s = luck.random() * 2 * TRAVEL_S
+        if chances is CALM:
+            return travel_s
+        if self._apart and self._apart.get(frozenset({source, target}), 0.0) > self._time_s():
+            return None
+        draw = luck.random()
+        if draw < chances.lost:
+            return None
+        if draw < chances.lost + chances.slow:
+            return luck.random() * SLOW_S
+        return travel_s
+
+    def is_repeated(self) -> bool:
+        """As `network.Weather`."""
+        return self.chances is not CALM and self._luck.random() < self.chances.repeated
+
+    # --- the disks ------------------------------------------------------------------------------
+
+    def commit_delay_s(self) -> float:
+        """As `disk.Timing`."""
+        return self._luck.random() * COMMIT_S
+
+    def answer_delay_s(self) -> float:
+        """As `disk.Timing`."""
+        return self._luck.random() * ANSWER_S
+
+    def dies_before(self) -> bool:
+        """Whether the process dies with this commit before it."""
+        return self.chances is not CALM and self._luck.random() < self.chances.killed_before
+
+    def dies_after(self) -> bool:
+        """Whether it dies right after this commit."""
+        return self.chances is not CALM and self._luck.random() < self.chances.killed_after

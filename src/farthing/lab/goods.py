@@ -1,0 +1,102 @@
+"""What vendors of a world sell: every scheme at every moment of clearing, held and not."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from farthing import codec
+from farthing.errors import Misconfigured
+from farthing.schemes.contract import Json, Ring, Scheme, Setting
+from farthing.vendor import prices
+from farthing.vendor.booking import MOMENTS
+from farthing.vendor.gate import Gate
+
+PRICES_MICRO = (20, 199, 200, 400, 2_000)  # in the units of every scheme, and between them
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One priced route of every vendor."""
+
+    scheme: str
+    moment: str
+    hold: bool
+    price_micro: int
+
+    @property
+    def path(self) -> str:
+        """Without a number at the end."""
+        return f"/{self.scheme}/{self.moment}/{'held' if self.hold else 'taken'}/{self.price_micro}"
+
+    @property
+    def route(self) -> str:
+        """As `prices.toml` has it."""
+        return (
+            f'[[route]]\npath = "{self.path}/*"\nprice = "{self.price_micro}u"\n'
+            f'accept = ["{self.scheme}"]\nclearing = "{self.moment}"\n'
+            f"hold = {str(self.hold).lower()}\n"
+        )
+
+
+Options = Mapping[str, Mapping[str, Json]]
+"""By scheme and name."""
+
+_sellable: dict[bytes, tuple[Page, ...]] = {}  # by everything that it depends on
+
+
+def options_of(schemes: Sequence[Scheme], number: int) -> Options:
+    """What the vendor with this number has set: each has other values of every option."""
+    return {
+        scheme.traits.name: {
+            name: values[number % len(values)] for name, values in scheme.options.items()
+        }
+        for scheme in schemes
+    }
+
+
+def sellable(scheme: str, options: Options, ring: Ring, currency: str) -> tuple[Page, ...]:
+    """Every way in which a gate with these options sells a page for a scheme."""
+    key = codec.canonical([scheme, options[scheme], currency])
+    known = _sellable.get(key)
+    if known is None:
+        setting = Setting(
+            broker_id="broker",
+            broker_url="https://broker.example",
+            currency=currency,
+            ring=ring,
+            vendor_id="vendor",
+            options={scheme: dict(options[scheme])},
+        )
+        gate = Gate(setting, schemes=[scheme])
+        pages = [
+            Page(scheme=scheme, moment=moment, hold=hold, price_micro=price_micro)
+            for moment in MOMENTS
+            for hold in (True, False)
+            for price_micro in PRICES_MICRO
+        ]
+        known = tuple(page for page in pages if _fits(gate, page, currency))
+        assert known, "a scheme that is registered sells something"
+        _sellable[key] = known
+    return known
+
+
+def _fits(gate: Gate, page: Page, currency: str) -> bool:
+    try:
+        prices.read(
+            page.route,
+            currency=currency,
+            known=[page.scheme],
+            fit=lambda options: gate.verify_route,
+        )
+    except Misconfigured:
+        return False
+    return True
+
+
+def prices_of(pages: Sequence[Page], options: Options) -> str:
+    """The `prices.toml` that sells them."""
+    tables = [
+        f"[{scheme}]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in set_.items())
+        for scheme, set_ in options.items()
+    ]
+    return "\n".join([*tables, *(page.route for page in pages)])

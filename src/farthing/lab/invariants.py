@@ -1,0 +1,94 @@
+"""What must hold in a world after every event, whatever has gone wrong.
+
+Checks are incremental: a commit of the broker's is read entry by entry as it comes, a gate's
+commands as they are carried out. `recount` reads everything again at the end.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+import apsw
+
+from farthing import marks
+from farthing.broker import journal
+from farthing.ledger.transfers import read
+from farthing.vendor.booking import read_outcome
+from farthing.vendor.refunding import PREFIX as REFUND
+
+ROWS_MAX = 10_000  # entries read after one commit: a batch has some hundreds
+
+
+class Sold(dict[str, int]):
+    """Confirmed payments of one vendor: micro-units by K."""
+
+
+class Invariants:
+    """What is known of a world from the outside, and what was found wrong in it."""
+
+    def __init__(self) -> None:
+        """Of a world in which nothing has happened."""
+        self.findings: list[str] = []
+        self.balances: dict[str, int] = defaultdict(int)
+        """Of the broker's accounts, added up from its journal."""
+        self.sold: dict[str, dict[str, int]] = defaultdict(dict)
+        """Confirmed payments by vendor: micro-units by K."""
+        self.bought: dict[str, tuple[str, str, int]] = {}
+        """Purchases that a wallet calls done: vendor, payer, micro-units by K."""
+        self._once: dict[str, dict[bytes, str]] = defaultdict(dict)
+        self._entries = 0
+
+    def find(self, what: str) -> None:
+        """Something is wrong."""
+        self.findings.append(what)
+
+    # --- the broker -----------------------------------------------------------------------------
+
+    def broker_committed(self, connection: apsw.Connection) -> None:
+        """Read the entries that are new: each sums to zero, and so do all accounts."""
+        rows = connection.execute(
+            "SELECT seq, body FROM entries WHERE seq > ? ORDER BY seq LIMIT ?",
+            (self._entries, ROWS_MAX),
+        ).fetchall()
+        seq: Any
+        body: Any
+        for seq, body in rows:
+            if seq != self._entries + 1:
+                self.find(f"entry {self._entries + 1} is missing from the journal")
+            self._entries = seq
+            entry = read(body)
+            if sum(posting.amount_micro for posting in entry.postings):
+                self.find(f"entry {seq} ({entry.kind}) does not sum to zero")
+            for posting in entry.postings:
+                self.balances[posting.account] += posting.amount_micro
+                stored = journal.balance(connection, posting.account)
+                if posting.account.startswith("liability/") and stored > 0:
+                    self.find(f"{posting.account} is below zero: {-stored}")
+
+    # --- the gates ------------------------------------------------------------------------------
+
+    def gate_did(self, vendor_id: str, command: Any, answer: Any) -> None:
+        """One command that a gate's store has committed, with its answer."""
+        match command:
+            case marks.Take() if isinstance(answer, marks.Held):
+                self._confirmed(vendor_id, command.hold.k, command.hold.kept, command.outcome)
+                self._used(vendor_id, command.hold)
+            case marks.Confirm():
+                self._confirmed(vendor_id, command.k, b"", command.outcome)
+            case _:
+                pass
+
+    def _confirmed(self, vendor_id: str, k: str, kept: bytes, outcome: bytes) -> None:
+        if k.startswith((REFUND, "list/", "issue/", "take_back/", "take-back/")):
+            return
+        receipt = read_outcome(outcome).receipt
+        if k in self.sold[vendor_id]:
+            self.find(f"{vendor_id} confirmed payment {k} twice")
+        self.sold[vendor_id][k] = receipt.amount_micro
+
+    def _used(self, vendor_id: str, hold: marks.Hold) -> None:
+        used = self._once[vendor_id]
+        for mark in hold.marks:
+            if isinstance(mark, marks.Once):
+                if used.get(mark.id, hold.k) != hold.k:
+                    self.find(f"{vendor_id} took one mark for {used[mark.id]} and for {hold.k}")
+                used[mark.id] = hold.k

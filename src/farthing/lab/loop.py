@@ -1,0 +1,191 @@
+"""An event loop whose clock is virtual: time passes only when nobody has anything left to do.
+
+Whatever runs belongs to a process (`Process`), or to the world itself. A process that is killed
+runs no step more: its tasks stay where they are, as those of a program that got `kill -9`, and
+only its disk is left. There are no threads: what asks for one is run at once. Source: ours.
+"""
+
+import asyncio
+import contextvars
+import heapq
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import apsw
+
+from farthing.errors import Refusal
+
+T = TypeVar("T")
+
+STEPS_MAX = 50_000_000  # of one run: a loop that never ends is an error, and not a hang
+
+
+class Process:
+    """One life of a party: what runs in it stops for good when it is killed."""
+
+    def __init__(self, name: str) -> None:
+        """Alive."""
+        self.name = name
+        self.is_alive = True
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    def kill(self) -> None:
+        """No step more."""
+        self.is_alive = False
+
+    def bury(self) -> None:
+        """Let go of what a killed process has left in memory; nothing of it may have an effect."""
+        assert not self.is_alive, "only the dead are buried"
+        for task in self.tasks:
+            if task.done():
+                continue
+            task._log_destroy_pending = False  # type: ignore[attr-defined] # - it never ends
+            coroutine = task.get_coro()
+            # What its `finally` clauses want of a closed store, or await, is nobody's business.
+            with suppress(RuntimeError, Refusal, apsw.Error):
+                assert coroutine is not None, "a task has a coroutine"
+                coroutine.close()
+        self.tasks.clear()
+
+
+PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
+
+
+class VirtualLoop:
+    """Runs callbacks in the order of their virtual time, and of their making within one.
+
+    It has what asyncio's tasks, futures and time-outs ask of a loop, and no more: nothing here
+    reads a socket or starts a program.
+    """
+
+    def __init__(self) -> None:
+        """At time 0."""
+        self._self: Any = self  # what asyncio takes for one of its own
+        self._now_s = 0.0
+        self._count = 0
+        self._ready: deque[tuple[asyncio.Handle, Process | None]] = deque()
+        self._timers: list[tuple[float, int, asyncio.TimerHandle, Process | None]] = []
+        self._outside = contextvars.Context()
+        self.faults: list[BaseException] = []
+        """What no task has caught."""
+
+    # --- what asyncio asks of a loop ------------------------------------------------------------
+
+    def time(self) -> float:
+        """Virtual seconds since the beginning."""
+        return self._now_s
+
+    def call_soon(
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Before anything that is due later."""
+        context = contextvars.copy_context() if context is None else context
+        handle = asyncio.Handle(callback, args, self._self, context)
+        self._ready.append((handle, context.get(PROCESS)))
+        return handle
+
+    call_soon_threadsafe = call_soon
+
+    def call_at(
+        self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """At a virtual time."""
+        context = contextvars.copy_context() if context is None else context
+        handle = asyncio.TimerHandle(when, callback, args, self._self, context)
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, handle, context.get(PROCESS)))
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """After some virtual seconds."""
+        return self.call_at(self._now_s + delay, callback, *args, context=context)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future of this loop."""
+        return asyncio.Future(loop=self._self)
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[T]:
+        """A task of the process that makes it."""
+        task: asyncio.Task[T] = asyncio.Task(coro, loop=self._self, name=name, context=context)
+        process = PROCESS.get() if context is None else context.get(PROCESS)
+        if process is not None:
+            process.tasks.add(task)
+            task.add_done_callback(process.tasks.discard, context=self._outside)
+        return task
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """At once: there are no threads."""
+        future: asyncio.Future[T] = self.create_future()
+        future.set_result(func(*args))
+        return future
+
+    def get_debug(self) -> bool:
+        """Never."""
+        return False
+
+    def is_running(self) -> bool:
+        """While `run` runs."""
+        return asyncio._get_running_loop() is self._self
+
+    def is_closed(self) -> bool:
+        """Never: there is nothing to close."""
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Remember what nobody caught."""
+        wrong = context.get("exception")
+        self.faults.append(wrong or RuntimeError(str(context.get("message"))))
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It stays in the heap until its time, and does nothing then."""
+
+    # --- what the world asks of it --------------------------------------------------------------
+
+    def spawn(self, process: Process, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin a task in a process."""
+        context = contextvars.Context()
+        context.run(PROCESS.set, process)
+        return self.create_task(coroutine, context=context)
+
+    def outside(self, delay_s: float, callback: Callable[..., object], *args: Any) -> None:
+        """Have the world itself do something later, whoever is dead by then."""
+        self.call_at(self._now_s + delay_s, callback, *args, context=self._outside)
+
+    def run(self, until: asyncio.Future[T]) -> T:
+        """Run until `until` is done; its result. `RuntimeError` where nothing is left to do."""
+        asyncio._set_running_loop(self._self)
+        try:
+            for _ in range(STEPS_MAX):
+                if until.done():
+                    return until.result()
+                self._step()
+        finally:
+            asyncio._set_running_loop(None)
+        raise RuntimeError("the world does not come to an end")
+
+    def _step(self) -> None:
+        """Run what is due next."""
+        if not self._ready:
+            if not self._timers:
+                raise RuntimeError("everybody waits, and nothing is under way")
+            when, _, handle, process = heapq.heappop(self._timers)
+            self._now_s = max(self._now_s, when)
+            self._run(handle, process)
+            return
+        self._run(*self._ready.popleft())
+
+    def _run(self, handle: asyncio.Handle, process: Process | None) -> None:
+        if not handle.cancelled() and (process is None or process.is_alive):
+            handle._run()

@@ -1,0 +1,238 @@
+"""The network of a world: HTTP messages between parties, which it may lose, repeat or hold up.
+
+Each end is an ASGI application, called as a server calls it. Requests and answers have fates of
+their own: an answer that is lost is an answer to a request that was carried out. A party that dies
+with a request in its hands breaks the connection; one that is down refuses it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, MutableMapping
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import msgspec
+
+from farthing.lab.loop import Process, VirtualLoop
+from farthing.lab.trace import Trace, brief
+
+Headers = tuple[tuple[bytes, bytes], ...]
+Scope = MutableMapping[str, Any]
+App = Callable[[Scope, Any, Any], Coroutine[Any, Any, None]]
+
+REFUSED_S = 0.002  # how long it takes to learn that nobody listens
+ADDRESS = ("192.0.2.1", 40_000)  # RFC 5737: of nobody
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request."""
+
+    method: str
+    url: str
+    headers: Headers = ()
+    """Names in lower case."""
+    body: bytes = b""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP answer."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+
+class NotReached(Exception):  # noqa: N818 - what a connection is, not an error of ours
+    """Nobody listens: the request was surely not read."""
+
+
+class NoAnswer(Exception):  # noqa: N818 - likewise
+    """No answer came, and nobody knows what became of the request."""
+
+
+class Weather(Protocol):
+    """What happens to messages."""
+
+    def travel_s(self, source: str, target: str) -> float | None:
+        """How long a message is on its way; None where it is lost."""
+
+    def is_repeated(self) -> bool:
+        """Whether a request arrives twice."""
+
+
+class Site:
+    """Where requests to one host go."""
+
+    def __init__(self, name: str) -> None:
+        """Of a party; nobody listens yet."""
+        self.name = name
+        self.process: Process | None = None
+        self.app: App | None = None
+        self.open: set[asyncio.Future[Reply]] = set()
+        """Who waits for an answer of the present process."""
+
+    def listen(self, process: Process, app: App) -> None:
+        """From now on `app` answers, in this process."""
+        self.process, self.app = process, app
+
+    def hang_up(self) -> None:
+        """The process is gone: whoever waits for it learns that the connection broke."""
+        self.process = self.app = None
+        for future in self.open:
+            if not future.done():
+                future.set_exception(NoAnswer("the connection broke"))
+        self.open.clear()
+
+
+class Network:
+    """Carries requests from any party to the sites."""
+
+    def __init__(self, loop: VirtualLoop, weather: Weather, trace: Trace) -> None:
+        """Between no sites yet."""
+        self._loop = loop
+        self._weather = weather
+        self._trace = trace
+        self._sites: dict[str, Site] = {}
+        self.carried = 0
+        """Requests that reached somebody."""
+
+    def add(self, host: str, site: Site) -> None:
+        """Have requests to `host` go there."""
+        self._sites[host] = site
+
+    async def ask(self, source: str, message: Message, timeout_s: float) -> Reply:
+        """The answer; `NotReached`, `NoAnswer`."""
+        site = self._sites.get(urlsplit(message.url).netloc)
+        if site is None:
+            raise NotReached("no such host")
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        delay_s = self._weather.travel_s(source, site.name)
+        if delay_s is not None:
+            self._loop.outside(delay_s, self._arrive, source, site, message, future)
+            if self._weather.is_repeated():
+                later_s = self._weather.travel_s(source, site.name)
+                if later_s is not None:
+                    self._loop.outside(later_s, self._arrive, source, site, message, future)
+        timer = self._loop.call_later(timeout_s, _give_up, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            site.open.discard(future)
+
+    def _arrive(
+        self, source: str, site: Site, message: Message, future: asyncio.Future[Reply]
+    ) -> None:
+        process, app = site.process, site.app
+        if process is None or app is None:
+            self._loop.outside(REFUSED_S, _fail, future, NotReached("nobody listens"))
+            return
+        self.carried += 1
+        self._trace.note("request", source, site.name, message.method, _path(message), message.body)
+        site.open.add(future)
+        self._loop.spawn(process, self._serve(source, site, app, message, future))
+
+    async def _serve(
+        self, source: str, site: Site, app: App, message: Message, future: asyncio.Future[Reply]
+    ) -> None:
+        """One request, in the process of who answers it."""
+        reply = await call(app, message)
+        self._trace.note("answer", site.name, source, str(reply.status), brief(reply.body), b"")
+        delay_s = self._weather.travel_s(site.name, source)
+        if delay_s is not None:
+            self._loop.outside(delay_s, _deliver, future, reply)
+
+
+def _path(message: Message) -> str:
+    return urlsplit(message.url).path
+
+
+def _give_up(future: asyncio.Future[Reply]) -> None:
+    _fail(future, NoAnswer("no answer in time"))
+
+
+def _fail(future: asyncio.Future[Reply], wrong: Exception) -> None:
+    if not future.done():
+        future.set_exception(wrong)
+
+
+def _deliver(future: asyncio.Future[Reply], reply: Reply) -> None:
+    if not future.done():
+        future.set_result(reply)
+
+
+async def call(app: App, message: Message) -> Reply:
+    """What an ASGI application answers to one request."""
+    parts = urlsplit(message.url)
+    raw = parts.path.encode()
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": message.method,
+        "scheme": parts.scheme,
+        "path": unquote(parts.path),
+        "raw_path": raw,
+        "query_string": parts.query.encode(),
+        "root_path": "",
+        "headers": [(b"host", parts.netloc.encode()), *message.headers],
+        "client": ADDRESS,
+        "server": (parts.hostname, 443),
+        "extensions": {},
+    }
+    if message.body:
+        scope["headers"].append((b"content-length", b"%d" % len(message.body)))
+    unread = True
+
+    async def receive() -> dict[str, Any]:
+        nonlocal unread
+        if unread:
+            unread = False
+            return {"type": "http.request", "body": message.body, "more_body": False}
+        await asyncio.get_running_loop().create_future()  # it hangs up only when it is answered
+        raise AssertionError("nobody fulfils this")
+
+    status, body = 0, bytearray()
+    headers: Headers = ()
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        nonlocal status, headers
+        if event["type"] == "http.response.start":
+            status = event["status"]
+            headers = tuple((bytes(name).lower(), bytes(value)) for name, value in event["headers"])
+        elif event["type"] == "http.response.body":
+            body.extend(event.get("body", b""))
+
+    await app(scope, receive, send)
+    return Reply(status=status, headers=headers, body=bytes(body))
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """The world's network for programs that speak through httpx."""
+
+    def __init__(self, network: Network, source: str) -> None:
+        """For the programs of one party."""
+        self._network = network
+        self._source = source
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As httpx asks; its own errors."""
+        headers = tuple(
+            (name.lower(), value)
+            for name, value in request.headers.raw
+            if name.lower() not in {b"host", b"content-length", b"accept-encoding"}
+        )
+        message = Message(
+            method=request.method,
+            url=str(request.url),
+            headers=headers,
+            body=await request.aread(),
+        )
+        timeout_s = request.extensions["timeout"]["read"]
+        try:
+            reply = await self._network.ask(self._source, message, timeout_s)
+        except NotReached as wrong:
+            raise httpx.ConnectError(str(wrong), request=request) from None
+        except NoAnswer as wrong:
+            raise httpx.ReadTimeout(str(wrong), request=request) from None
+        return httpx.Response(reply.status, headers=list(reply.headers), content=reply.body)

@@ -1,0 +1,305 @@
+"""The parties of a world: a broker and vendors, each the program that production runs.
+
+A party is a name, a disk and, while it is up, a process. `start` builds the program from its disk
+alone; `kill` ends it wherever it stands. Their clocks may differ from the right time.
+"""
+
+import contextvars
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import apsw
+
+from farthing import codec, marks
+from farthing.broker import api, peer_api, store
+from farthing.broker.app import ROOT_KEY, Broker, keep_house
+from farthing.broker.courier import HttpCourier
+from farthing.broker.edge import Edge as BrokerEdge
+from farthing.broker.fast import HOT, Fast
+from farthing.errors import Refusal
+from farthing.lab.disk import InlineWriter, Seen
+from farthing.lab.goods import Options, Page
+from farthing.lab.ground import Ground
+from farthing.lab.loop import PROCESS, Process
+from farthing.lab.network import App, Site, Transport
+from farthing.schemes.contract import At
+from farthing.stores import sqlite_tables as tables
+from farthing.stores.sqlite import WRITES, SqliteMarks
+from farthing.vendor.app import Vendor
+from farthing.vendor.broker_client import BrokerClient
+from farthing.vendor.driver import ENTROPY_BYTES
+from farthing.vendor.edge import Edge as VendorEdge
+
+
+class Party:
+    """One party: what survives it, and its present life."""
+
+    def __init__(self, ground: Ground, name: str) -> None:
+        """Not up yet. Its host is `<name>.example`."""
+        self.ground = ground
+        self.name = name
+        self.folder = ground.folder / name
+        self.url = f"https://{name}.example"
+        self.site = Site(name)
+        ground.network.add(f"{name}.example", self.site)
+        self.process: Process | None = None
+        self.ahead_s = 0
+        """How far its clock is ahead of the right time."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its program runs."""
+        return self.process is not None
+
+    def now_s(self) -> int:
+        """What its clock shows, in unix seconds."""
+        return self.ground.wall_s() + self.ahead_s
+
+    def start(self) -> bool:
+        """Begin a new life from the disk; False where the program refuses to start."""
+        assert self.process is None, "it is up"
+        self.ground.lives += 1
+        process = Process(f"{self.name}/{self.ground.lives}")
+        try:
+            self._inside(process, self._open)
+        except Refusal as refusal:  # as a clock that is behind the books
+            self.ground.trace.note("refused", self.name, refusal.code)
+            self.process = process
+            self.kill(refusal.code)
+            return False
+        self.ground.trace.note("up", self.name)
+        return True
+
+    def kill(self, why: str) -> None:
+        """End its life here and now; only what is on its disk stays."""
+        process = self.process
+        if process is None:
+            return
+        self.ground.trace.note("killed", self.name, why)
+        self.process = None
+        process.kill()
+        self.site.hang_up()
+        self._lose()
+        self.ground.loop.outside(0.0, _bury, process)
+
+    def _inside(self, process: Process, work: Callable[[], None]) -> None:
+        """Run `work` as the first step of a process."""
+
+        def begin() -> None:
+            PROCESS.set(process)
+            self.process = process
+            work()
+
+        contextvars.copy_context().run(begin)
+
+    def _open(self) -> None:
+        """Build the program, in its process; refusals as it says."""
+        raise NotImplementedError
+
+    def _lose(self) -> None:
+        """Close what the process had open, nothing more."""
+        raise NotImplementedError
+
+    def serve(self, app: App) -> None:
+        """Answer requests to its host from now on."""
+        assert self.process is not None, "a program that starts has a process"
+        self.site.listen(self.process, app)
+
+    def writer(
+        self,
+        path: Path,
+        schema: str,
+        application_id: int,
+        version: int,
+        seen: Seen,
+    ) -> InlineWriter:
+        """The writer of one of its files."""
+        return InlineWriter(
+            path,
+            schema,
+            application_id=application_id,
+            version=version,
+            timing=self.ground.faults,
+            die=self.kill,
+            seen=seen,
+        )
+
+
+def _bury(process: Process) -> None:
+    contextvars.copy_context().run(_bury_in, process)
+
+
+def _bury_in(process: Process) -> None:
+    PROCESS.set(process)
+    process.bury()
+
+
+class BrokerParty(Party):
+    """A broker: the engine, its books, its clock-driven work, its HTTP."""
+
+    _routers: ClassVar[list[Any]] = []  # Litestar's routing: dear to build, and used again
+
+    def __init__(self, ground: Ground, name: str) -> None:
+        """Not founded yet."""
+        super().__init__(ground, name)
+        self.tokens: dict[str, dict[str, str]] = {}
+        """By account and scope."""
+        self._router: Any = None
+        self._writer: InlineWriter | None = None
+        self.broker: Broker | None = None
+
+    def edge(self) -> BrokerEdge:
+        """This broker's edge."""
+        return BrokerEdge(
+            now_s=self.now_s, entropy=self.ground.entropy, open_books=self._open_books
+        )
+
+    def found(self, currency: str) -> None:
+        """Make its folder."""
+        self.folder.mkdir()
+        token = Broker.init(
+            self.folder, broker_id=self.name, currency=currency, url=self.url, edge=self.edge()
+        )
+        self.tokens["operator"] = {"admin": token}
+
+    def _open_books(self, path: Path) -> InlineWriter:
+        self._writer = self.writer(
+            path, store.SCHEMA, store.APPLICATION_ID, store.VERSION, self._committed
+        )
+        return self._writer
+
+    def _committed(self, connection: apsw.Connection, *, done: bool) -> None:
+        if done:
+            self.ground.checks.broker_committed(connection)
+
+    def _open(self) -> None:
+        courier = HttpCourier(Transport(self.ground.network, self.name))
+        broker = Broker.open(self.folder, edge=self.edge(), courier=courier)
+        self.broker = broker
+        if self._router is None:
+            self._router = self._routers.pop() if self._routers else _router()
+        self._router.state.engine = broker.engine
+        self._router.state.documents = broker
+        root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
+        self.serve(Fast(broker.engine, self._router, root_public=root_public))
+        assert self.process is not None, "it is being opened"
+        self.ground.loop.spawn(self.process, keep_house(broker))
+
+    def _lose(self) -> None:
+        self.broker = None
+        if self._writer is not None:
+            self._writer.close()
+
+    def part(self) -> None:
+        """The world ends; its routing is somebody else's from now on."""
+        if self._router is not None:
+            self._routers.append(self._router)
+            self._router = None
+
+
+class WatchedMarks(SqliteMarks):
+    """A gate's store that tells what it has committed."""
+
+    def __init__(
+        self, open_writer: Callable[[Any], InlineWriter], tell: Callable[[Any, Any], None]
+    ) -> None:
+        """Over a writer that calls `seen`."""
+        self._doing: list[tuple[Any, Any]] = []
+        self._tell = tell
+        super().__init__(open_writer(self._seen))
+
+    async def do(self, command: marks.Command) -> Any:
+        """As `SqliteMarks.do`."""
+        work = WRITES.get(type(command))
+        if work is None:
+            return await super().do(command)
+
+        def noted(connection: apsw.Connection) -> Any:
+            answer = work(connection, command)
+            self._doing.append((command, answer))
+            return answer
+
+        return await self.writer.do(noted)
+
+    def _seen(self, connection: apsw.Connection, *, done: bool) -> None:
+        doing, self._doing = self._doing, []
+        if done:
+            for command, answer in doing:
+                self._tell(command, answer)
+
+
+class VendorParty(Party):
+    """A vendor: the gate before a small site, its store, its clearing."""
+
+    def __init__(self, ground: Ground, name: str) -> None:
+        """Not founded yet."""
+        super().__init__(ground, name)
+        self.vendor: Vendor | None = None
+        self.token = ""
+        """For its gate."""
+        self.pages: tuple[Page, ...] = ()
+        """What it sells."""
+        self.options: Options = {}
+        """How it has set its schemes."""
+        self.served = 0
+        """Pages that its site has made."""
+
+    def look(self) -> At:
+        """Its clock, and fresh entropy."""
+        return At(now_s=self.now_s(), entropy=self.ground.entropy(ENTROPY_BYTES))
+
+    def edge(self) -> VendorEdge:
+        """This vendor's edge."""
+        return VendorEdge(
+            look=self.look,
+            ticks=self.ground.loop.time,
+            entropy=self.ground.entropy,
+            open_store=self._open_store,
+            connect=self.connect,
+        )
+
+    def connect(self, url: str, token: str) -> BrokerClient:
+        """The way to its broker."""
+        return BrokerClient(url, token, Transport(self.ground.network, self.name))
+
+    def _open_store(self, path: Path) -> SqliteMarks:
+        def open_writer(seen: Seen) -> InlineWriter:
+            return self.writer(path, tables.SCHEMA, tables.APPLICATION_ID, tables.VERSION, seen)
+
+        def tell(command: Any, answer: Any) -> None:
+            self.ground.checks.gate_did(self.name, command, answer)
+
+        return WatchedMarks(open_writer, tell)
+
+    def _open(self) -> None:
+        self.vendor = Vendor(self.folder, self.edge())
+        self.serve(self._serve)
+        assert self.process is not None, "it is being opened"
+        self.ground.loop.spawn(self.process, self.vendor.keep_house())
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request at the gate."""
+        assert self.vendor is not None, "who answers is up"
+        await self.vendor.serve(self.page, scope, receive, send)
+
+    def _lose(self) -> None:
+        if self.vendor is not None:
+            self.vendor.store.close()
+        self.vendor = None
+
+    async def page(self, scope: Any, receive: Any, send: Any) -> None:
+        """The site behind the gate."""
+        self.served += 1
+        body = b"page " + scope["path"].encode()
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _router() -> Any:
+    router = api.build(cast(Any, None), cast(Any, None), more=peer_api.ROUTES, hot=HOT)
+    # Building it configures logs for a server; a world makes thousands of requests a second.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return router

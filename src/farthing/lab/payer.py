@@ -1,0 +1,241 @@
+"""A payer of a world: the wallet's flows over its real file, its requests over the world's network.
+
+What the flows ask for is answered by the wallet's own driver, all but what goes over the network
+or takes time: a simulated payer may wait while others go on.
+"""
+
+import asyncio
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from farthing.errors import Refusal
+from farthing.lab.ground import Ground
+from farthing.lab.loop import PROCESS
+from farthing.lab.network import Message, NoAnswer, NotReached, Reply
+from farthing.lab.parties import Party
+from farthing.schemes import registry
+from farthing.wallet import errand, file
+from farthing.wallet.app import Wallet
+from farthing.wallet.book import Book, Held
+from farthing.wallet.commands import (
+    AskMint,
+    Command,
+    Failed,
+    Request,
+    Response,
+    SendRequest,
+    Sent,
+    Wait,
+)
+from farthing.wallet.commands import Broker as Account
+from farthing.wallet.driver import (
+    KEYS_S,
+    MINT_TIMEOUT_S,
+    TIMEOUT_S,
+    Driver,
+    Session,
+    mint_request,
+    read_mint,
+)
+from farthing.wallet.errand import Flow
+from farthing.wallet.flow import Fetched, Recovered, fetch, recover
+from farthing.wallet.policy import Limits
+from farthing.wallet.private import fetch_private
+from farthing.wallet.reply import checking
+from farthing.wallet.settling import is_delivered
+from farthing.wallet.vault import Cost
+
+T = TypeVar("T")
+
+PASSPHRASE = "of the world"  # noqa: S105 - it guards nothing
+CHEAP = Cost(memory_kib=8, iterations=1, lanes=1)  # Argon2id's least: nobody guesses here
+NOBODYS = 5_000_000  # above every process id: whoever was killed is known to be gone
+LIMITS = Limits(
+    per_payment_micro=10**9, per_site_day_micro=10**12, per_day_micro=10**12
+)  # budgets are tried elsewhere
+
+
+def _no_network(request: httpx.Request) -> httpx.Response:
+    raise AssertionError("a simulated wallet speaks through its world")
+
+
+class PayerParty(Party):
+    """A payer and its wallet."""
+
+    _client = httpx.Client(transport=httpx.MockTransport(_no_network), trust_env=False)
+
+    def __init__(self, ground: Ground, name: str) -> None:
+        """Without a wallet yet."""
+        super().__init__(ground, name)
+        self.driver: Driver | None = None
+        self.book: Book | None = None
+        self._file: file.File | None = None
+        self.published: dict[str, tuple[int, Sent]] = {}
+
+    @property
+    def path(self) -> Any:
+        """Of its wallet's file."""
+        return self.folder / "wallet.db"
+
+    def found(self, account: Account) -> None:
+        """Make its wallet, with an account."""
+        made = file.create(self.path, PASSPHRASE, CHEAP)
+        book = Book(made)
+        book.put_broker(account)
+        book.set_limits(LIMITS)
+        made.close()
+
+    def _open(self) -> None:
+        opened = file.open_file(self.path, PASSPHRASE)
+        opened.owner = NOBODYS + self.ground.lives
+        self._file, self.book = opened, Book(opened)
+        wallet = Wallet(opened, client=self._client, clock=self.now_s, entropy=self.ground.entropy)
+        self.driver = wallet.driver(LIMITS)
+        self.published = {}
+
+    def _lose(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = self.book = self.driver = None
+
+    # --- what a payer does ----------------------------------------------------------------------
+
+    def _driver(self, scheme: str) -> Driver:
+        """For one scheme alone."""
+        assert self.driver is not None, "it is up"
+        guide = self.driver.guide
+        if scheme:
+            schemes = {scheme: registry.by_name(scheme)}
+            guide = msgspec.structs.replace(guide, schemes=schemes)
+        driver = self.driver
+        return Driver(
+            guide, driver.store, driver.client, clock=driver.clock, entropy=driver.entropy
+        )
+
+    async def buy(self, url: str, *, scheme: str = "", private: bool = False) -> Fetched:
+        """Fetch a page and pay for it, with one scheme or with any; refusals as of the flow."""
+        driver = self._driver(scheme)
+        request = Request(method="GET", url=url)
+        flow = (fetch_private if private else fetch)(driver.guide, request)
+        line = Line(self)
+        with driver.session() as session:
+            fetched = await line.carry(flow, session)
+            made, answer = fetched.purchase, fetched.answer
+            if made is None or not isinstance(answer, Response):
+                return fetched
+            if is_delivered(fetched.verdict, answer.status):
+                check = None if private else checking(driver.guide, made, answer)
+                if check is not None:
+                    check.add(line.page)
+                    check.require()
+                session.deliver(made)
+        return fetched
+
+    async def recover(self, *, days: int = 0) -> Recovered:
+        """Finish what was left undone."""
+        driver = self._driver("")
+        with driver.session() as session:
+            return await Line(self).carry(recover(driver.guide, days=days), session)
+
+    async def give_back(self, held: Held) -> bool:
+        """Return one instrument; refusals as of the mint."""
+        driver = self._driver("")
+        with driver.session() as session:
+            flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
+            return await Line(self).carry(flow, session)
+
+    def held(self) -> tuple[Held, ...]:
+        """Every instrument that may be given back."""
+        assert self.book is not None, "it is up"
+        return self.book.held()
+
+
+class Line:
+    """One flow's way to the world."""
+
+    def __init__(self, payer: PayerParty) -> None:
+        """Of a payer."""
+        self._payer = payer
+        self.page = b""
+        """The body of the last answer to the payer's own request."""
+
+    async def carry(self, flow: Flow[T], session: Session) -> T:
+        """Run a flow to its end; refusals are thrown into it."""
+        process = PROCESS.get()
+        try:
+            command = next(flow)
+            while True:
+                try:
+                    value = await self._answer(command, session)
+                except Refusal as refusal:
+                    command = flow.throw(refusal)
+                else:
+                    command = flow.send(value)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            if process is None or process.is_alive:
+                flow.close()
+
+    async def _answer(self, command: Command, session: Session) -> Any:
+        match command:
+            case SendRequest(request=request, leg="keys"):
+                return await self._published(request)
+            case SendRequest(request=request, leg=leg):
+                return await self._send(request, whole=leg not in {"first", "paid"})
+            case AskMint(ask=ask):
+                guide = self._payer._driver("").guide
+                reply = await self._ask(mint_request(guide, ask), MINT_TIMEOUT_S)
+                if isinstance(reply, Failed):
+                    return reply
+                return read_mint(reply.status, reply.body)
+            case Wait(delay_ms=delay_ms):
+                await asyncio.sleep(delay_ms / 1000)
+                return None
+            case _:
+                return session.answer(command)
+
+    async def _published(self, request: Request) -> Sent:
+        """As `Session` does it: what a vendor publishes, as it was a while ago."""
+        known, now_s = self._payer.published, self._payer.now_s()
+        read_at_s, answer = known.get(request.url, (0, None))
+        if answer is not None and now_s - read_at_s < KEYS_S and not request.headers:
+            return answer
+        fresh = await self._send(request, whole=True)
+        if isinstance(fresh, Response) and fresh.status == 200:
+            known[request.url] = (now_s, fresh)
+        return fresh
+
+    async def _send(self, request: Request, *, whole: bool) -> Sent:
+        reply = await self._ask(request, TIMEOUT_S)
+        if isinstance(reply, Failed):
+            return reply
+        headers = tuple((name.decode(), value.decode("latin-1")) for name, value in reply.headers)
+        if not whole:
+            self.page = reply.body
+            kind = next((value for name, value in headers if name == "content-type"), "")
+            whole = reply.status >= 400 and kind.startswith("application/problem+json")
+        return Response(
+            status=reply.status,
+            url=request.url,
+            headers=headers,
+            body=reply.body if whole else b"",
+        )
+
+    async def _ask(self, request: Request, timeout_s: float) -> Reply | Failed:
+        message = Message(
+            method=request.method,
+            url=request.url,
+            headers=tuple(
+                (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers
+            ),
+            body=request.body,
+        )
+        payer = self._payer
+        try:
+            return await payer.ground.network.ask(payer.name, message, timeout_s)
+        except (NotReached, NoAnswer) as wrong:
+            return Failed(reason=type(wrong).__name__)

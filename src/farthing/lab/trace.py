@@ -1,0 +1,40 @@
+"""What happened in a world, in order: a hash over all of it, and the last lines for people.
+
+The hash covers every message's bytes and every time, so that two runs with one hash were the same
+run. Nothing in it comes from the machine: no address, no real time, no order of a set.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+
+LINES_KEPT = 400  # of a run: what people read of a failure; the hash covers the rest
+
+
+def brief(body: bytes) -> str:
+    """A body by its digest, 8 hex digits; "-" where there is none."""
+    return hashlib.blake2b(body, digest_size=4).hexdigest() if body else "-"
+
+
+class Trace:
+    """The course of one run."""
+
+    def __init__(self, time_s: Callable[[], float], lines_max: int | None = LINES_KEPT) -> None:
+        """`lines_max`: None keeps every line."""
+        self._time_s = time_s
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.lines: deque[str] = deque(maxlen=lines_max)
+        self.events = 0
+
+    def note(self, kind: str, who: str, *what: str | bytes) -> None:
+        """One event: its kind, whose it is, and what it was."""
+        self.events += 1
+        shown = " ".join(brief(part) if isinstance(part, bytes) else part for part in what)
+        line = f"{self._time_s():12.6f} {kind:<8} {who} {shown}"
+        self._hash.update(line.encode())
+        self.lines.append(line)
+
+    @property
+    def hash(self) -> str:
+        """Hex, of everything until now."""
+        return self._hash.hexdigest()
