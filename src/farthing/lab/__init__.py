@@ -6,5 +6,6 @@
   is written again here.
 - `faults.py` says what goes wrong and how often, `invariants.py` what must hold whatever does.
 - `world.py` founds everybody for every registered scheme, and has them act.
+- `bad_disk.py` is a VFS under real files that fails at a step, or loses what was not synced.
 - No scheme has a line of its own: a scheme that is registered meets all of it.
 """

@@ -1,17 +1,15 @@
 """Requests to broker and gate as the operator, a payer and a vendor send them, byte by byte."""
 
-import asyncio
 import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
-from farthing import codec, ids, marks
+from farthing import codec, ids
 from farthing.schemes import registry
 from farthing.schemes.contract import (
     Asked,
@@ -33,13 +31,12 @@ from farthing.schemes.mac.millicent.scrip import (
     serial_of,
 )
 from farthing.vendor import endpoints
-from farthing.vendor.app import Vendor
 from farthing.vendor.founding import licence_of, new_keys
 from farthing.wallet.app import NoKeys
 from farthing.wire import mpp, published, x402, x402_entry
 from farthing.wire.offers import Received, target_of
-from tests.integration.crash.fleet import PRICE_MICRO, VENDOR, Fleet
-from tests.integration.crash.middle import Message, ask
+from tests.integration.crash.fleet import PRICE_MICRO, VENDOR
+from tests.integration.crash.middle import Message
 from tests.kit import envelope
 from tests.kit.parties import Ring
 
@@ -66,10 +63,28 @@ def at_now() -> At:
     return At(now_s=int(time.time()), entropy=os.urandom(ENTROPY_BYTES))
 
 
-class Callers:
-    """The operator, a payer and a vendor of one fleet, writing their requests by hand."""
+class Place(Protocol):
+    """Where broker and gate are."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    tokens: dict[str, dict[str, str]]
+
+    @property
+    def broker_url(self) -> str: ...
+    @property
+    def gate_url(self) -> str: ...
+    @property
+    def admin_token(self) -> str: ...
+
+    def call(self, path: str, body: Any = None, *, key: str = "") -> Any: ...
+    def top_up(self, name: str, amount_micro: int, reference: str) -> None: ...
+    def ask(self, to: str, request: bytes, count: int = 1) -> list[Message]: ...
+    def newest_claims(self, scheme: str) -> list[Json]: ...
+
+
+class Callers:
+    """The operator, a payer and a vendor of one place, writing their requests by hand."""
+
+    def __init__(self, fleet: Place) -> None:
         self._fleet = fleet
         self._ports = {
             "broker": urlsplit(fleet.broker_url).port or 0,
@@ -98,7 +113,7 @@ class Callers:
         return Call(to, "\r\n".join([*lines, "", ""]).encode("latin-1") + body)
 
     def _say(self, call: Call) -> Message:
-        (answer,) = ask(self._ports[call.to], call.request)
+        (answer,) = self._fleet.ask(call.to, call.request)
         return answer
 
     def _done(self, call: Call) -> Any:
@@ -117,6 +132,10 @@ class Callers:
             "idempotency-key": secrets.token_hex(16),
         }
         return self._request("broker", "POST", path, headers, msgspec.json.encode(body))
+
+    def begin_anew(self) -> None:
+        """Pay next with a chain that was not used yet."""
+        self._chain = None
 
     @property
     def operator(self) -> str:
@@ -261,7 +280,7 @@ class Callers:
     ) -> tuple[Call, Paid, str]:
         path = f"/{area}/1.html?{secrets.token_hex(6)}"
         unpaid = self._request("gate", method, path, {})
-        (challenge,) = ask(self._ports["gate"], unpaid.request)
+        (challenge,) = self._fleet.ask("gate", unpaid.request)
         received = self._offer(challenge, scheme, dialect)
         k = str(received.echo["id"]) if dialect == "mpp" else ids.new_id("w", os.urandom(16))
         binding = Binding(
@@ -333,7 +352,7 @@ class Callers:
     def _claims(self, scheme: str) -> list[Json]:
         """A fresh payment, as the vendor shows it to the broker."""
         assert self._say(self.page(scheme, "mpp", "pages")).status == 200
-        return asyncio.run(_newest_claims(self._fleet.folder / "gate", scheme))
+        return self._fleet.newest_claims(scheme)
 
     def redeem(self, scheme: str) -> Call:
         return self.post(f"/redeem/{scheme}", {"claims": self._claims(scheme)}, self._redeem)
@@ -349,7 +368,7 @@ class Callers:
             "maxTimeoutSeconds": 300,
             "extra": {"method": scheme},
         }
-        self._chain = None
+        self.begin_anew()
         payload = self._claims(scheme)[0]
         return {
             "x402Version": x402.VERSION,
@@ -375,19 +394,3 @@ class Callers:
         reserved = self._done(self.reserve(scheme))
         body = {"transaction": reserved["transaction"], "reservation": 1}
         return self.post(path, body, self._redeem)
-
-
-async def _newest_claims(folder: Path, scheme: str) -> list[Json]:
-    """As a sweep would send the newest claim, which stays pending."""
-    vendor = Vendor(folder)
-    try:
-        till = vendor.gate.tills[scheme]
-        rows: list[tuple[int, marks.Claim]] = await vendor.store.do(
-            marks.Pending(scheme=scheme, count=10_000)
-        )
-        newest = (rows[-1][1],)
-        keys = till.archive(newest)
-        memory = await vendor.store.do(marks.Read(keys=keys)) if keys else marks.NOTHING
-        return till.sweep(newest, memory, at_now())
-    finally:
-        await vendor.close()

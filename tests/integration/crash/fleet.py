@@ -3,6 +3,7 @@
 Every party keeps its port and its folder over restarts.
 """
 
+import asyncio
 import contextlib
 import os
 import random
@@ -16,11 +17,15 @@ from typing import Any, Self
 import httpx
 import msgspec
 
+from farthing import marks
 from farthing.broker import app as brokers
 from farthing.cli import servers
+from farthing.schemes.contract import At, Json
+from farthing.vendor.app import Vendor
 from farthing.wallet import app as wallets
 from farthing.wallet.policy import Limits
 from farthing.wallet.vault import Cost
+from tests.integration.crash.middle import Message, ask
 
 VENDOR = "shop"
 PASSPHRASE = "correct horse"
@@ -34,6 +39,7 @@ CREDIT_MICRO = 1_000_000
 UP_S = 20.0  # a party that does not answer by then will not
 STOP_S = 15.0  # likewise for one that should end
 POLL_S = 0.01
+ENTROPY_BYTES = 512
 HERE = Path(__file__).parent
 PRICES = """\
 accept = ["millicent", "payword"]
@@ -223,6 +229,7 @@ class Fleet:
         self.buyers: list[Buyer] = []
         self.tokens: dict[str, dict[str, str]] = {}
         origin_port, broker_port, gate_port = (servers.free_port() for _ in range(3))
+        self.broker_port, self.gate_port = broker_port, gate_port
         self.broker_url = f"http://127.0.0.1:{broker_port}"
         self.gate_url = f"http://127.0.0.1:{gate_port}"
         site = folder / "site"
@@ -321,6 +328,22 @@ class Fleet:
         body = {"payer": name, "amountMicro": amount_micro, "reference": reference}
         self.call("/topup", body, key=f"topup-{reference}")
 
+    def ask(self, to: str, request: bytes, count: int = 1) -> list[Message]:
+        """The answers to the same bytes, of broker or gate."""
+        return ask({"broker": self.broker_port, "gate": self.gate_port}[to], request, count)
+
+    def newest_claims(self, scheme: str) -> list[Json]:
+        """As a sweep would send the newest claim, which stays pending."""
+
+        async def found() -> list[Json]:
+            vendor = Vendor(self.folder / "gate")
+            try:
+                return await newest_claims(vendor, scheme)
+            finally:
+                await vendor.close()
+
+        return asyncio.run(found())
+
     def add_buyer(self, name: str, *arguments: str) -> Buyer:
         """A payer with an account, money and a wallet; its process is not started yet."""
         tokens = self.call("/accounts", {"id": name, "creditLimitMicro": CREDIT_MICRO})["tokens"]
@@ -333,6 +356,18 @@ class Fleet:
             wallet.set_limits(Limits(per_site_day_micro=10**9, per_day_micro=10**9))
         self.buyers.append(buyer)
         return buyer
+
+
+async def newest_claims(vendor: Vendor, scheme: str) -> list[Json]:
+    """The newest claim in an outbox, as a sweep would send it."""
+    till = vendor.gate.tills[scheme]
+    pending = marks.Pending(scheme=scheme, count=10_000)
+    rows: list[tuple[int, marks.Claim]] = await vendor.store.do(pending)
+    newest = (rows[-1][1],)
+    keys = till.archive(newest)
+    memory = await vendor.store.do(marks.Read(keys=keys)) if keys else marks.NOTHING
+    at = At(now_s=int(time.time()), entropy=os.urandom(ENTROPY_BYTES))
+    return till.sweep(newest, memory, at)
 
 
 def page(area: str, number: int) -> str:

@@ -3,7 +3,8 @@
 import os
 import secrets
 import time
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 
@@ -19,44 +20,26 @@ NAME = "neighbour"
 DEPOSIT_MICRO = 1_000_000
 
 
-class Neighbour:
-    """A broker with a vendor and with an account of the fleet's broker."""
+def furnish(post: Callable[[str, Any, str], Any], admin: str) -> str:
+    """Give the other broker a vendor, and an account with money; that account's token."""
+    token: str = post("/accounts", {"id": "ours"}, admin)["tokens"]["pay"]
+    money = {"payer": "ours", "amountMicro": DEPOSIT_MICRO, "reference": "RF-deposit"}
+    post("/topup", money, admin)
+    vendor = post("/accounts", {"id": VENDOR, "role": "vendor"}, admin)
+    grant = licence(vendor_ring(), notAfterS=int(time.time()) + 90 * DAY_S)
+    post("/grant/millicent", grant, vendor["tokens"]["redeem"])
+    return token
 
-    def __init__(self, fleet: Fleet, callers: Callers) -> None:
+
+class Abroad:
+    """Requests about another broker, of which ours buys."""
+
+    def __init__(self, callers: Callers, url: str, token: str) -> None:
         self._callers = callers
-        port = servers.free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        folder = fleet.folder / NAME
-        self._admin = Broker.init(folder, broker_id=NAME, currency="eur", url=self.url)
-        command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
-        self._party = Party(NAME, command, f"{self.url}/health", fleet.folder, workers=1)
-        self._fleet = fleet
-
-    def __enter__(self) -> Self:
-        self._party.start()
-        self._token = self._post("/accounts", {"id": "ours"}, self._admin)["tokens"]["pay"]
-        money = {"payer": "ours", "amountMicro": DEPOSIT_MICRO, "reference": "RF-deposit"}
-        self._post("/topup", money, self._admin)
-        vendor = self._post("/accounts", {"id": VENDOR, "role": "vendor"}, self._admin)
-        grant = licence(vendor_ring(), notAfterS=int(time.time()) + 90 * DAY_S)
-        self._post("/grant/millicent", grant, vendor["tokens"]["redeem"])
-        self._fleet.call("/peers", self._peer())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._party.stop()
-
-    def _post(self, path: str, body: Any, token: str) -> Any:
-        headers = {"authorization": f"Bearer {token}", "idempotency-key": os.urandom(8).hex()}
-        answer = httpx.post(self.url + path, json=body, headers=headers)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def _peer(self) -> dict[str, Any]:
-        return {"id": NAME, "url": self.url, "token": self._token}
+        self.peer = {"id": NAME, "url": url, "token": token}
 
     def add(self) -> Call:
-        return self._callers.post("/peers", self._peer(), self._callers.operator)
+        return self._callers.post("/peers", self.peer, self._callers.operator)
 
     def pay(self) -> Call:
         body = {"amountMicro": 5, "reference": f"RF-{secrets.token_hex(8)}", "received": True}
@@ -70,12 +53,41 @@ class Neighbour:
         return self._callers.get("broker", "/peers", self._callers.operator)
 
 
-def with_neighbour(table: dict[str, list[Kind]], neighbour: Neighbour) -> dict[str, list[Kind]]:
+class Neighbour:
+    """A broker with a vendor and with an account of the fleet's broker, in a process of its own."""
+
+    def __init__(self, fleet: Fleet, callers: Callers) -> None:
+        self._callers = callers
+        port = servers.free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        folder = fleet.folder / NAME
+        self._admin = Broker.init(folder, broker_id=NAME, currency="eur", url=self.url)
+        command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
+        self._party = Party(NAME, command, f"{self.url}/health", fleet.folder, workers=1)
+        self._fleet = fleet
+
+    def __enter__(self) -> Abroad:
+        self._party.start()
+        abroad = Abroad(self._callers, self.url, furnish(self._post, self._admin))
+        self._fleet.call("/peers", abroad.peer)
+        return abroad
+
+    def __exit__(self, *_: object) -> None:
+        self._party.stop()
+
+    def _post(self, path: str, body: Any, token: str) -> Any:
+        headers = {"authorization": f"Bearer {token}", "idempotency-key": os.urandom(8).hex()}
+        answer = httpx.post(self.url + path, json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+def with_neighbour(table: dict[str, list[Kind]], abroad: Abroad) -> dict[str, list[Kind]]:
     """The table with the routes about other brokers, and what is bought of one."""
     issue = "POST /issue/{scheme}"
     return table | {
-        issue: [*table[issue], Kind("issue abroad", neighbour.issue)],
-        "POST /peers": [Kind("add peer", neighbour.add)],
-        "POST /peers/{peer_id}/payments": [Kind("pay peer", neighbour.pay)],
-        "GET /peers": [Kind("list peers", neighbour.listed, moves=False)],
+        issue: [*table[issue], Kind("issue abroad", abroad.issue)],
+        "POST /peers": [Kind("add peer", abroad.add)],
+        "POST /peers/{peer_id}/payments": [Kind("pay peer", abroad.pay)],
+        "GET /peers": [Kind("list peers", abroad.listed, moves=False)],
     }

@@ -15,10 +15,14 @@ class Size(NamedTuple):
     """The loop ends here even if kills are left."""
     pause_s: float
     """Between two pages of a wallet, so that its history stays short enough to be read whole."""
+    faults: int = 4
+    """Of the ways in which a disk fails, how many each request meets."""
+    stride: int = 1
+    """Of so many steps at which it may fail, one does."""
 
 
 SIZES = {
-    "ci": Size(kills=20, kill_s=9.0, pause_s=0),
+    "ci": Size(kills=20, kill_s=9.0, pause_s=0, faults=1, stride=3),
     "full": Size(kills=60, kill_s=120.0, pause_s=0),
     "long": Size(kills=1_000, kill_s=3_600.0, pause_s=0.2),
 }

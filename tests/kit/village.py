@@ -1,0 +1,262 @@
+"""A broker, its neighbour and a vendor's gate in one process, each over its own folder and disk.
+
+They are asked as over HTTP, byte by byte, without sockets. `Callers` writes the requests; whatever
+needs time is driven by hand, so that one request is all that happens.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import httpx
+import msgspec
+
+from farthing.broker.app import Broker, asgi_app
+from farthing.auditing import audit
+from farthing.broker.courier import HttpCourier
+from farthing.broker.edge import Edge as BrokerEdge
+from farthing.lab.bad_disk import Disk
+from farthing.schemes.contract import At, Json
+from farthing.stores.keys import KeyRing
+from farthing.vendor import driver
+from farthing.vendor.app import Vendor
+from farthing.vendor.asgi import App, Receive, Scope, Send
+from farthing.vendor.broker_client import BrokerClient
+from farthing.vendor.edge import Edge as VendorEdge
+from farthing.vendor.founding import Config, licence_of, new_keys
+from farthing.vendor.lists import BROKER_ROOT_KEY, fetch_keys
+from tests.integration.crash.calls import BROKER_ID
+from tests.integration.crash.fleet import COMMISSION_E4, PRICES, VENDOR, newest_claims, page
+from tests.integration.crash.middle import Message
+from tests.integration.crash.neighbour import NAME, furnish
+
+T = TypeVar("T")
+PORTS = {"broker": 1, NAME: 2, "gate": 3}
+URLS = {name: f"http://127.0.0.1:{port}" for name, port in PORTS.items()}
+BASE = ("broker", NAME)
+
+
+class _Exchange(httpx.AsyncBaseTransport):
+    """From one party to another of the village."""
+
+    def __init__(self, village: "Village") -> None:
+        self._village = village
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        apps = {PORTS[name]: app for name, app in self._village.apps.items()}
+        app = apps.get(request.url.port or 0)
+        if app is None:
+            raise httpx.ConnectError("nobody is there", request=request)
+        return await httpx.ASGITransport(app).handle_async_request(request)
+
+
+class Village:
+    """All parties, opened; `later_s` is how far every clock is ahead."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broker_url, self.gate_url = URLS["broker"], URLS["gate"]
+        self.neighbour_url = URLS[NAME]
+        self.disks = {name: Disk(folder / name) for name in PORTS}
+        self.apps: dict[str, App] = {}
+        self.brokers: dict[str, Broker] = {}
+        self.tokens: dict[str, dict[str, str]] = {}
+        self.admins: dict[str, str] = {}
+        self.later_s = 0
+        self._keys = 0
+        self._loop = asyncio.new_event_loop()
+
+    def __enter__(self) -> Self:
+        for disk in self.disks.values():
+            disk.folder.mkdir()
+            disk.__enter__()
+        for name, broker_id in zip(BASE, (BROKER_ID, NAME), strict=True):
+            self.admins[name] = Broker.init(
+                self.folder / name, broker_id=broker_id, currency="eur", url=URLS[name]
+            )
+            self.open(name)
+        self.admin_token = self.admins["broker"]
+        vendor = {"id": VENDOR, "role": "vendor", "commissionE4": COMMISSION_E4}
+        self.tokens[VENDOR] = self.call("/accounts", vendor)["tokens"]
+        self.run(self._found_vendor())
+        self.open("gate")
+        self.run(self.vendor.fetch_lists())
+        self.deposit_token = furnish(
+            lambda path, body, token: self.post(NAME, path, body, token), self.admins[NAME]
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self.apps):
+            self.close(name)
+        for disk in self.disks.values():
+            disk.__exit__()
+        self._loop.close()
+
+    # --- parties --------------------------------------------------------------------------------
+
+    def open(self, name: str) -> None:
+        """As a process would that starts."""
+        if name == "gate":
+            edge = VendorEdge(look=self._look, connect=self._connect)
+            self.vendor = Vendor(self.folder / name, edge)
+            self.apps[name] = self._gate
+            return
+        broker = Broker.open(
+            self.folder / name,
+            courier=HttpCourier(_Exchange(self)),
+            edge=BrokerEdge(now_s=self._now_s),
+        )
+        self.brokers[name], self.apps[name] = broker, asgi_app(broker)
+
+    def close(self, name: str) -> None:
+        del self.apps[name]
+        if name == "gate":
+            self.run(self.vendor.close())
+        else:
+            broker = self.brokers.pop(name)
+            self.run(broker.courier.close())
+            broker.close()
+
+    def reboot(self, name: str) -> None:
+        """Whose power was cut: nothing is left but what is on the disk."""
+        disk = self.disks[name]
+        disk.bury()
+        if name in self.apps:
+            self.close(name)
+        disk.reboot()
+        self.open(name)
+
+    def run(self, work: Awaitable[T]) -> T:
+        async def finished() -> T:
+            return await work
+
+        return self._loop.run_until_complete(finished())
+
+    def _connect(self, url: str, token: str) -> BrokerClient:
+        return BrokerClient(url, token, _Exchange(self))
+
+    def _look(self) -> At:
+        return At(now_s=self._now_s(), entropy=secrets.token_bytes(driver.ENTROPY_BYTES))
+
+    def _now_s(self) -> int:
+        return int(time.time()) + self.later_s
+
+    async def _gate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.vendor.serve(_gate_site, scope, receive, send)
+
+    # --- asking ---------------------------------------------------------------------------------
+
+    def ask(self, to: str, request: bytes, count: int = 1) -> list[Message]:
+        """As `middle.ask`, of one of the village."""
+        return [self.run(_exchanged(self.apps[to], request)) for _ in range(count)]
+
+    def call(self, path: str, body: Any = None, *, key: str = "") -> Any:
+        """One call of the broker as its operator."""
+        return self.post("broker", path, body, self.admins["broker"], key=key)
+
+    def post(self, to: str, path: str, body: Any, token: str, *, key: str = "") -> Any:
+        self._keys += 1
+        content = b"" if body is None else msgspec.json.encode(body)
+        lines = [
+            f"{'GET' if body is None else 'POST'} {path} HTTP/1.1",
+            f"authorization: Bearer {token}",
+            f"idempotency-key: {key or f'village-{self._keys}'}",
+            "content-type: application/json",
+        ]
+        (answer,) = self.ask(to, "\r\n".join([*lines, "", ""]).encode() + content)
+        assert answer.status in {200, 201}, answer.raw
+        return msgspec.json.decode(answer.body)
+
+    def top_up(self, name: str, amount_micro: int, reference: str) -> None:
+        body = {"payer": name, "amountMicro": amount_micro, "reference": reference}
+        self.call("/topup", body, key=f"topup-{reference}")
+
+    def newest_claims(self, scheme: str) -> list[Json]:
+        return self.run(newest_claims(self.vendor, scheme))
+
+    # --- books ----------------------------------------------------------------------------------
+
+    def require_sound(self) -> None:
+        """Both brokers' books add up, recomputed from their journals."""
+        for broker in self.brokers.values():
+            report = broker.engine.books.committer.read(audit)
+            assert report.findings == []
+            assert report.ledger_sum_micro == 0
+
+    # --- founding -------------------------------------------------------------------------------
+
+    async def _found_vendor(self) -> None:
+        token = self.tokens[VENDOR]["redeem"]
+        broker = self._connect(self.broker_url, token)
+        document, keys = await fetch_keys(broker)
+        data = self.folder / "gate"
+        ring = KeyRing.create(data / "ring")
+        for key in (*keys, *new_keys(bytes(range(192)), VENDOR, int(time.time()))):
+            ring.add(key)
+        await broker.post("/grant/millicent", licence_of(ring), "licence")
+        await broker.close()
+        config = Config(
+            vendor_id=VENDOR,
+            broker_id=document.broker,
+            broker_url=self.broker_url,
+            broker_root=next(key.id for key in keys if key.purpose == BROKER_ROOT_KEY),
+            currency=document.currency,
+        )
+        (data / "vendor.json").write_bytes(msgspec.json.encode(config))
+        (data / "token").write_text(token)
+        (data / "prices.toml").write_text(PRICES)
+
+
+async def _gate_site(scope: Scope, receive: Receive, send: Send) -> None:
+    """The site behind the gate: as the fleet's stock server would."""
+    area, name = scope["path"].strip("/").split("/")
+    body = page(area, int(name.partition(".")[0])).encode()
+    headers = [(b"content-type", b"text/html"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    body = b"" if scope["method"] == "HEAD" else body
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _exchanged(app: App, request: bytes) -> Message:
+    """One request through an application, as a server would."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    method, target, _ = first.split(b" ")
+    path, _, query = target.partition(b"?")
+    pairs = (line.partition(b":") for line in lines)
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": method.decode(),
+        "scheme": "http",
+        "path": unquote_to_bytes(path).decode(),
+        "raw_path": path,
+        "root_path": "",
+        "query_string": query,
+        "headers": [(name.lower(), value.strip()) for name, _, value in pairs],
+        "client": ("127.0.0.1", 9),
+        "server": ("127.0.0.1", 80),
+        "state": {},
+    }
+    parts: list[Any] = []
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        if not waiting:
+            await asyncio.Event().wait()
+        return waiting.pop()
+
+    async def send(message: Any) -> None:
+        parts.append(message)
+
+    await app(scope, receive, send)
+    start, *rest = parts
+    headers = b"".join(b"%s: %s\r\n" % pair for pair in start["headers"])
+    answered = b"HTTP/1.1 %d \r\n%s\r\n" % (start["status"], headers)
+    return Message(answered, b"".join(part.get("body", b"") for part in rest))
