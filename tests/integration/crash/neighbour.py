@@ -17,7 +17,7 @@ from tests.kit.millicent import licence, vendor_ring
 from tests.kit.parties import DAY_S, VENDOR
 
 NAME = "neighbour"
-DEPOSIT_MICRO = 1_000_000
+DEPOSIT_MICRO = 10**7
 
 
 def furnish(post: Callable[[str, Any, str], Any], admin: str) -> str:
