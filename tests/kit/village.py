@@ -15,8 +15,8 @@ from urllib.parse import unquote_to_bytes
 import httpx
 import msgspec
 
-from farthing.broker.app import Broker, asgi_app
 from farthing.auditing import audit
+from farthing.broker.app import Broker, asgi_app
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge as BrokerEdge
 from farthing.lab.bad_disk import Disk

@@ -43,7 +43,7 @@ from tests.kit.parties import Ring
 BROKER_ID = "crash-broker"
 PAYER = "ann"
 LOAD_MICRO = 2_000
-CREDIT_MICRO = 10**9  # thousands of certificates are opened
+CREDIT_MICRO = 10**8  # thousands of certificates are opened
 ENTROPY_BYTES = 512
 REFERENCE_BYTES = 8
 DIALECT_HEADERS: Mapping[Dialect, str] = {"mpp": "www-authenticate", "x402": "payment-required"}

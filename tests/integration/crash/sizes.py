@@ -22,7 +22,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "ci": Size(kills=20, kill_s=9.0, pause_s=0, faults=1, stride=3),
+    "ci": Size(kills=20, kill_s=9.0, pause_s=0, faults=1, stride=6),
     "full": Size(kills=60, kill_s=120.0, pause_s=0),
     "long": Size(kills=1_000, kill_s=3_600.0, pause_s=0.2),
 }
