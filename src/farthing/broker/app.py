@@ -34,7 +34,7 @@ from farthing.broker.vault import Vault
 from farthing.crypto import signing
 from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
-from farthing.schemes.contract import Mint, Setting
+from farthing.schemes.contract import Mint, Ring, Setting
 from farthing.stores.database import Writer
 from farthing.stores.keys import KeyRing, make_secret_key, make_signing_key
 
@@ -54,7 +54,7 @@ DATA_VARIABLE = "FARTHING_DATA"
 _log = structlog.get_logger("farthing.broker")
 
 
-def mints_of(identity: Identity, ring: KeyRing) -> Mapping[str, Mint]:
+def mints_of(identity: Identity, ring: Ring) -> Mapping[str, Mint]:
     """A mint of every registered scheme."""
     setting = Setting(
         broker_id=identity.broker_id,

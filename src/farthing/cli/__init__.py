@@ -1,7 +1,8 @@
 """The `farthing` command: one file a group, each command with an example in its help.
 
 - `broker_peer.py`: the broker's commands about other brokers.
-- `demo.py` runs everything at once; `broker.py`, `vendor.py`, `wallet.py` are the three roles.
+- `demo.py` runs everything at once; `broker.py`, `vendor.py`, `wallet.py` are the three roles;
+  `lab.py` tries schemes.
 - `output.py` prints figures as tables or, with `--json`, as one object.
 - Exit codes: 0 done, 1 refused (the refusal's code on stderr), 2 bad usage.
 - `--data DIR` or `FARTHING_DATA` says where files live.
@@ -11,7 +12,7 @@ import sys
 
 import typer
 
-from farthing.cli import broker, broker_peer, vendor, wallet
+from farthing.cli import broker, broker_peer, lab, vendor, wallet
 from farthing.cli.demo import show_demo
 from farthing.errors import Refusal
 
@@ -27,6 +28,7 @@ broker.app.add_typer(broker_peer.app, name="peer")
 app.add_typer(broker.app, name="broker")
 app.add_typer(vendor.app, name="vendor")
 app.add_typer(wallet.app, name="wallet")
+app.add_typer(lab.app, name="lab")
 
 
 def main() -> None:

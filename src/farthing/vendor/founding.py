@@ -20,7 +20,7 @@ from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Denied, Misconfigured
 from farthing.ids import require_name
-from farthing.schemes.contract import Key
+from farthing.schemes.contract import Key, Ring
 from farthing.schemes.mac.millicent import scrip
 from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
@@ -93,7 +93,12 @@ def new_keys(entropy: bytes, vendor_id: str, now_s: int) -> list[Key]:
     ]
 
 
-def licence_of(ring: KeyRing) -> dict[str, str | int | bool]:
+def grants_of(ring: Ring) -> tuple[tuple[str, dict[str, str | int | bool]], ...]:
+    """What a new vendor registers with its broker: scheme and message of each grant."""
+    return (("millicent", licence_of(ring)),)
+
+
+def licence_of(ring: Ring) -> dict[str, str | int | bool]:
     """The licence that lets the broker mint our scrip, as `grant` takes it."""
     series = ring.current(scrip.LICENSED_SERIES)
     payer = ring.current(scrip.PAYER_RANGE)
@@ -129,8 +134,8 @@ async def found(
         document, keys = await fetch_keys(broker)
         await _require_own(broker, wanted.vendor_id)
         ring = _ring(data, [*keys, *new_keys(edge.entropy(192), wanted.vendor_id, now_s)])
-        licence = licence_of(ring)
-        await broker.post("/grant/millicent", licence, f"licence-{licence['series']}")
+        for scheme, licence in grants_of(ring):
+            await broker.post(f"/grant/{scheme}", licence, f"licence-{licence['series']}")
     finally:
         await broker.close()
     if not (data / "prices.toml").exists():

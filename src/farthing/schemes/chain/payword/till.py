@@ -278,7 +278,7 @@ def _untouched(
     serial, day = commitment.certificate.serial, commitment.day
     until_s = commitment.ends_at_s + SKEW_S + DISPUTE_S
     marks: list[Mark] = [
-        Once(id=codec.enc("payword/slot", serial, day, slot), until_s=until_s)
+        Once(id=b"payword/slot" + codec.enc(serial, day, slot), until_s=until_s)
         for slot in commitment.taken_slots
     ]
     for denomination, kept in opening.items():

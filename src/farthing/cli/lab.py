@@ -1,0 +1,88 @@
+"""`farthing lab`: hold schemes to what they promise."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from farthing.cli import output
+from farthing.cli.bookkeeping import AsJson
+from farthing.lab.conformance import runner
+from farthing.lab.conformance.cases import Result
+from farthing.lab.conformance.catalogue import every_case
+from farthing.schemes import registry
+
+EVERY = "all"
+
+app = typer.Typer(help="Hold schemes to what they promise.", no_args_is_help=True)
+
+
+@app.callback()
+def lab() -> None:
+    """Hold schemes to what they promise."""
+
+
+@app.command()
+def conformance(
+    scheme: Annotated[str, typer.Option(help="A registered scheme, or `all`.")] = EVERY,
+    case: Annotated[
+        str, typer.Option(help="Only the cases whose name begins so, or matches `*` and `?`.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="What is drawn follows from it.")] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Processes; 0 for as many as there are cores.", min=0)
+    ] = 0,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show the cases and their rules; run none.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try a scheme with every case that schemes are tried with. Exits with 1 if one failed.
+
+    Example: farthing lab conformance --scheme millicent
+    """
+    cases = every_case().find(case)
+    if not cases:
+        raise typer.BadParameter(f"no case is called {case!r}; see --list")
+    if listed:
+        if as_json:
+            output.print_json({one.name: one.rule for one in cases})
+            return
+        for one in cases:
+            output.say(f"{one.name}: {one.rule}")
+        return
+    names = [one.traits.name for one in registry.all_schemes()]
+    if scheme != EVERY:
+        names = [registry.by_name(scheme).traits.name]
+    jobs = runner.jobs_of(names, case, seed=seed)
+    report = runner.report_of(_run(jobs, workers or min(os.cpu_count() or 1, len(jobs))), seed)
+    if as_json:
+        output.print_json(report)
+    else:
+        _show(report)
+    raise typer.Exit(1 if report.failed else 0)
+
+
+def _run(jobs: list[runner.Job], workers: int) -> list[Result]:
+    results: list[Result] = []
+    with Progress(console=output.errors, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("cases", total=len(jobs))
+        for result in runner.run(jobs, workers=workers):
+            results.append(result)
+            bar.advance(task)
+    return results
+
+
+def _show(report: runner.Report) -> None:
+    for name, found in report.schemes.items():
+        output.say(
+            f"{name}: {len(found.passed)} passed, {len(found.failed)} failed,"
+            f" {len(found.skipped)} skipped"
+        )
+        for skip in found.skipped:
+            output.say(f"  skipped {skip.case}: {skip.why}")
+        for failure in found.failed:
+            output.say(f"  FAILED  {failure.case}: {failure.why}")
+            output.say(f"          {failure.replay}")

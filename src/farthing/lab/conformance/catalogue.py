@@ -1,0 +1,22 @@
+"""Every case there is, in the order in which reports list them."""
+
+from farthing.lab.conformance import (
+    buying,
+    claiming,
+    declaring,
+    repeating,
+    restarting,
+    returning,
+    tampering,
+    windows,
+)
+from farthing.lab.conformance.cases import CASES, Cases
+
+FILES = (buying, repeating, tampering, claiming, windows, returning, restarting, declaring)
+"""The files with cases: importing one registers what is in it."""
+
+
+def every_case() -> Cases:
+    """All of them."""
+    assert all(FILES), "they are imported"
+    return CASES

@@ -1,0 +1,239 @@
+"""A payer on a stage: the production wallet flow over a file of its own."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import msgspec
+
+from farthing import codec
+from farthing.broker.web import problem_of
+from farthing.errors import Refusal
+from farthing.lab.conformance.bank import Bank
+from farthing.lab.conformance.line import Died, Line
+from farthing.lab.conformance.room import Ring, Room
+from farthing.lab.conformance.shop import Shop
+from farthing.schemes import registry
+from farthing.schemes.contract import Dialect, Instrument
+from farthing.wallet.book import Book
+from farthing.wallet.choice import Guide
+from farthing.wallet.commands import (
+    Answered,
+    Ask,
+    AskMint,
+    AskPayer,
+    Broker,
+    Command,
+    Failed,
+    Look,
+    Refused,
+    Request,
+    SendRequest,
+    Sent,
+    Wait,
+)
+from farthing.wallet.driver import OPERATION_PATHS, drive, read_mint
+from farthing.wallet.errand import Flow, give_back
+from farthing.wallet.file import FILE_MODE, create, open_file
+from farthing.wallet.flow import Fetched, Recovered, fetch, recover
+from farthing.wallet.peering import reachable
+from farthing.wallet.policy import Limits, Policy
+from farthing.wallet.private import fetch_private
+from farthing.wallet.settling import Verdict
+from farthing.wallet.store import Store
+from farthing.wallet.vault import Cost
+
+T = TypeVar("T")
+
+PASSPHRASE = "a passphrase of the stage"  # noqa: S105 - protects nothing of value
+CHEAP = Cost(memory_kib=64, iterations=1, lanes=1)
+NO_LIMIT_MICRO = 10**12
+_PROCESSES = itertools.count(2**22 + 1)  # ids above every one that Linux gives out: none is alive
+_HIDDEN = {"mpp": "payment-required", "x402": "www-authenticate"}
+"""Per dialect: the header of the other one, which this payer does not read."""
+
+
+class Payer:
+    """One wallet with an account at the bank."""
+
+    def __init__(
+        self,
+        room: Room,
+        bank: Bank,
+        line: Line,
+        name: str,
+        *,
+        scheme: str,
+        shops: Mapping[str, Shop],
+        dialect: Dialect,
+        load_micro: int,
+    ) -> None:
+        """`shops` by site; `load_micro`: how much is loaded at once."""
+        self.room, self.bank, self.line, self.id = room, bank, line, name
+        self.scheme, self.shops, self.dialect = scheme, shops, dialect
+        self.load_micro = load_micro
+        self.known: Any = registry.by_name(scheme)
+        """The scheme, as its flows see it."""
+        self.path = room.folder / f"{name}.db"
+        self.said: list[str] = []
+        """Names of the commands that its flows gave."""
+        create(self.path, PASSPHRASE, CHEAP).close()
+        self.open()
+
+    def open(self) -> None:
+        """Begin, or begin again, with what is in the file."""
+        file = open_file(self.path, PASSPHRASE)
+        file.owner = next(_PROCESSES)
+        self.store, self.book = Store(file), Book(file)
+
+    def close(self) -> None:
+        """Stop."""
+        self.store.file.close()
+
+    def restart(self) -> None:
+        """As another process would: nothing is left but the file."""
+        self.close()
+        self.open()
+
+    def save(self, to: Path) -> None:
+        """Copy the file as it is now."""
+        to.touch(mode=FILE_MODE)
+        source, target = apsw.Connection(str(self.path)), apsw.Connection(str(to))
+        with target.backup("main", source, "main") as copy:
+            copy.step()
+        source.close()
+        target.close()
+
+    def restore(self, saved: Path) -> None:
+        """Go on with an old copy of the file."""
+        self.close()
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            path.unlink()
+        saved.rename(self.path)
+        self.open()
+
+    # --- what a payer does ------------------------------------------------------------------------
+
+    def buy(self, url: str) -> Fetched:
+        """Fetch a page and pay for it; the page has then reached the payer. Any refusal."""
+        flow = fetch_private if self.dialect == "private" else fetch
+        fetched = self.run(flow(self.guide(), Request(method="GET", url=url)))
+        if fetched.purchase is not None and fetched.verdict is Verdict.DONE:
+            self.store.deliver(fetched.purchase)
+        return fetched
+
+    def recover(self, *, days: int = 0) -> Recovered:
+        """Finish what was abandoned, and collect refunds of so many days."""
+        return self.run(recover(self.guide(), days=days))
+
+    def give_back(self, instrument: Instrument, site: str) -> bool:
+        """Return what is left of an instrument. Any refusal."""
+        return self.run(give_back(self.guide(), self.bank.id, site, instrument))
+
+    def guide(self) -> Guide:
+        """Whom its flows work for."""
+        account = Broker(
+            id=self.bank.id, url=self.bank.url, account=self.id, token=self.id,
+            currency=self.bank.currency,
+        )  # fmt: skip  # - one account
+        limits = Limits(
+            per_payment_micro=NO_LIMIT_MICRO,
+            per_site_day_micro=NO_LIMIT_MICRO,
+            per_day_micro=NO_LIMIT_MICRO,
+        )
+        return Guide(
+            schemes={self.scheme: self.known},
+            brokers=reachable({account.id: account}, self.book.peers()),
+            policy=Policy(limits),
+            ring=self.bank_ring(),
+            load_micro=self.load_micro,
+        )
+
+    def bank_ring(self) -> Ring:
+        """The public keys that a wallet may know."""
+        return Ring(*self.bank.publics())
+
+    def instruments(self) -> list[Instrument]:
+        """What it holds that is worth something, spent power apart."""
+        return [held.instrument for held in self.book.held()]
+
+    def held_micro(self) -> int:
+        """What its instruments are worth, those on their way included."""
+        return sum(each.worth_micro for each in self.book.holdings())
+
+    # --- its surroundings -------------------------------------------------------------------------
+
+    def run(self, flow: Flow[T]) -> T:
+        """A flow to its end; `Died` where a case wants it so."""
+        return drive(flow, self._watched)
+
+    def _watched(self, command: Command) -> Any:
+        name = type(command).__name__
+        self.said.append(name)
+        self.line.before(self.id, name)
+        answer = self.answer(command)
+        self.line.after(self.id, name)
+        return answer
+
+    def answer(self, command: Command) -> Any:
+        """What the wallet's driver does, without sockets."""
+        match command:
+            case Look():
+                return self.room.at()
+            case SendRequest(request=request):
+                return self._send(request)
+            case AskMint(ask=ask):
+                return self._ask(ask)
+            case AskPayer():
+                return True
+            case Wait(delay_ms=delay_ms):
+                self.room.now_ms += delay_ms
+                return None
+            case _:
+                return self.store.do(command)
+
+    def _send(self, request: Request) -> Sent:
+        shop = next(shop for site, shop in self.shops.items() if request.url.startswith(site))
+        try:
+            answer = shop.serve(request)
+        except Died as died:
+            if died.who != shop.id:
+                raise
+            shop.restart()
+            return Failed(reason="ReadError")
+        hidden = _HIDDEN.get(self.dialect)
+        shown = tuple(pair for pair in answer.headers if pair[0] != hidden)
+        return msgspec.structs.replace(answer, headers=shown)
+
+    def _ask(self, ask: Ask) -> Answered | Refused | Failed:
+        asked = ask.asked
+        kind = f"{asked.to} {asked.operation}"
+        raw = self.line.carry(kind, codec.canonical(asked.message))
+        if asked.to == "vendor":
+            status, body = self._at_shop(ask, raw)
+        else:
+            try:
+                self.line.before("broker", asked.operation)
+                who = "" if asked.bearer else self.id
+                status, body = (
+                    200,
+                    self.bank.operate(
+                        ask.scheme, asked.operation, codec.read_json(raw), who, ask.id
+                    ),
+                )
+                self.line.after("broker", asked.operation)
+            except Died as died:
+                if died.who != "broker":
+                    raise
+                self.bank.restart()
+                return Failed(reason="ReadError")
+            except Refusal as refusal:
+                status, _, body = problem_of(refusal)
+        return read_mint(status, self.line.carry(f"{kind} answer", body))
+
+    def _at_shop(self, ask: Ask, raw: bytes) -> tuple[int, bytes]:
+        shop = next(shop for shop in self.shops.values() if shop.id == ask.asked.vendor_id)
+        path = OPERATION_PATHS[ask.asked.operation]
+        return shop.mint(ask.scheme, path, codec.read_json(raw))

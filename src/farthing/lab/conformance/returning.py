@@ -1,0 +1,178 @@
+"""What comes back: the rest of an instrument, the price of a page, an old copy of a wallet."""
+
+from farthing import codec
+from farthing.errors import Refusal
+from farthing.lab.conformance.buying import require_exact, require_held
+from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
+from farthing.lab.conformance.hand import Hand, code_of
+from farthing.lab.conformance.repeating import give_back
+from farthing.lab.conformance.stage import Play, Stage, require_bought
+from farthing.schemes.contract import Instrument
+from farthing.wallet.commands import Response
+
+
+@CASES.add()
+def take_back(play: Play) -> None:
+    """What is left goes back whole, once, and pays nobody any more."""
+    with play.stage() as stage:
+        require_exact(stage, stage.price_micro)
+        before_micro = stage.bank.has_micro("payer", stage.payer.id)
+        stage.buy()
+        hand, old = Hand(stage), stage.payer.instruments()
+        made = hand.pay(stage.page("old"), hand.instrument())
+        give_back(stage)
+        require_held(stage)
+        if not stage.traits.credit:
+            require_equal(stage.payer.held_micro(), 0, "nothing is left in the wallet")
+            after_micro = stage.bank.has_micro("payer", stage.payer.id)
+            require_equal(before_micro - after_micro, stage.price_micro, "the rest came back")
+        _require_dead(stage, old, made.paid.spent)
+        stage.settle_up()
+        require_equal(stage.earned_micro, stage.price_micro, "the vendor earns the page alone")
+
+
+def _require_dead(stage: Stage, old: list[Instrument], spent: Instrument) -> None:
+    """What was returned pays nothing, and is not returned twice."""
+    purse = stage.payer.guide().purse(stage.scheme, stage.bank.id)
+    paid_micro = stage.bank.has_micro("payer", stage.payer.id)
+    for instrument in old:
+        try:
+            asked = purse.give_back(instrument, stage.room.at())
+        except Refusal:
+            continue
+        if asked.to == "vendor":
+            path = asked.operation.replace("_", "-")
+            status, _ = stage.shop.mint(stage.scheme, path, asked.message)
+            require(status != 200, "the vendor burns nothing twice", status)
+            made = Hand(stage).pay(stage.page("dead"), spent)
+            with stage.unchanged("a payment with what was returned"):
+                answer = stage.shop.serve(made.request)
+            require(answer.status != 200, "what was returned pays nothing", code_of(answer))
+            continue
+        try:
+            stage.bank.operate(stage.scheme, asked.operation, asked.message, stage.payer.id)
+        except Refusal:
+            continue
+    again_micro = stage.bank.has_micro("payer", stage.payer.id)
+    require_equal(again_micro, paid_micro, "nothing is returned twice")
+
+
+@CASES.add()
+def take_back_by_another(play: Play) -> None:
+    """Nobody else gets what is left."""
+    with play.stage() as stage:
+        stage.buy()
+        give_back(stage)
+        stage.admit("eve")
+        before_micro = stage.bank.has_micro("payer", "eve")
+        owed_micro = stage.bank.has_micro("credit", "eve")
+        for raw in stage.line.heard("broker take_back"):
+            with stage.unchanged("another's return"):
+                try:
+                    stage.bank.operate(stage.scheme, "take_back", read(raw), "eve")
+                except Refusal:
+                    continue
+        require_equal(stage.bank.has_micro("payer", "eve"), before_micro, "nobody gains by it")
+        require_equal(stage.bank.has_micro("credit", "eve"), owed_micro, "or owes less")
+
+
+def read(raw: bytes) -> object:
+    """A message as it was heard."""
+    value: object = codec.read_json(raw)
+    return value
+
+
+@CASES.add()
+def refund(play: Play) -> None:
+    """What a vendor gives back for a page comes once, is worth its price, and pays again."""
+    with play.stage() as stage:
+        if not stage.payer.guide().purse(stage.scheme, stage.bank.id).refunds:
+            raise Inapplicable("its purse says that vendors give nothing back")
+        fetched = stage.buy()
+        assert fetched.purchase is not None
+        before_micro = stage.payer.held_micro()
+        stage.shop.refund(fetched.purchase.k)
+        with stage.unchanged("a refund that was given"):
+            _refund_again(stage, fetched.purchase.k)
+        require_equal(stage.payer.recover(days=1).refunded, 1, "the wallet collects it")
+        require_equal(stage.payer.recover(days=1).refunded, 0, "and collects it once")
+        gained_micro = stage.payer.held_micro() - before_micro
+        require_equal(gained_micro, stage.price_micro, "it is worth the price")
+        while stage.payer.held_micro() >= stage.price_micro:
+            held_micro = stage.payer.held_micro()
+            stage.buy(held_micro)
+            require(stage.payer.held_micro() < held_micro, "what was given back pays")
+        bought_micro = stage.payer.load_micro
+        stage.settle_up()
+        require_equal(stage.earned_micro, bought_micro, "the vendor earns what was kept")
+
+
+def _refund_again(stage: Stage, k: str) -> None:
+    try:
+        stage.shop.refund(k)
+    except Refusal:
+        return
+
+
+@CASES.add("once", "twice")
+def old_wallet(play: Play, times: str) -> None:
+    """A wallet that was restored from an old copy pays no page twice, and goes on buying."""
+    with play.stage() as stage:
+        stage.buy("before")
+        copies = [stage.room.folder / f"copy-{number}" for number in range(2)]
+        for copy in copies[: 1 if times == "once" else 2]:
+            stage.payer.save(copy)
+        stage.buy("lost from memory")
+        pages = 2
+        for copy in copies[: 1 if times == "once" else 2]:
+            stage.payer.restore(copy)
+            stage.room.later(120)  # beyond a lease, and beyond doubt that anything is on its way
+            pages += _buy_until_it_comes(stage, f"after {copy.name}")
+        stage.payer.recover()
+        stage.settle_up()
+        due_micro = pages * stage.price_micro
+        require_equal(stage.earned_micro, due_micro, "each page that came is earned once")
+
+
+TRIES_MAX = 4  # of a page with an old wallet: each sets an instrument aside that is spent
+
+
+def _buy_until_it_comes(stage: Stage, name: str) -> int:
+    """How many pages came: one, at the latest after some tries with what is spent."""
+    for _ in range(TRIES_MAX):
+        try:
+            fetched = stage.payer.buy(stage.page(name))
+        except Refusal:
+            continue
+        if isinstance(fetched.answer, Response) and fetched.answer.status == 200:
+            require_bought(fetched)
+            return 1
+    require(held=False, rule="an old wallet comes to buy again")
+    return 0
+
+
+@CASES.add()
+def copied_wallet(play: Play) -> None:
+    """Two copies of one wallet, at two vendors and at one: nothing is paid for twice."""
+    with play.stage() as stage:
+        stage.buy("before")
+        copy = stage.room.folder / "copy"
+        stage.payer.save(copy)
+        hand = Hand(stage)
+        instrument = hand.instrument()
+        first = hand.pay(stage.page("one"), instrument)
+        second = hand.pay(stage.page("two"), instrument)
+        require_equal(stage.shop.serve(first.request).status, 200, "the first is taken")
+        if not first.paid.k:
+            with stage.unchanged("the copy's payment"):
+                answer = stage.shop.serve(second.request)
+            require(answer.status != 200, "the copy's payment is refused", answer.status)
+        other = stage.open_shop("daily")
+        there = hand.dress(
+            stage.page(shop=other), hand.received(stage.page(shop=other)), second.paid
+        )
+        with stage.unchanged("the copy's payment at another vendor"):
+            answer = other.serve(there.request)
+        require(answer.status != 200, "another vendor refuses it", answer.status)
+        stage.settle_up()
+        require_equal(stage.earned_micro, 2 * stage.price_micro, "two pages are earned")

@@ -1,0 +1,343 @@
+"""Messages that were changed on their way: a byte, a field, a length, a name.
+
+One rule for all of them: what was changed is refused and changes nothing, or (an order by its own
+account) is another order of the same payer, which is charged for it and nobody else. The bit that
+is turned in each byte follows from the seed.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from farthing import codec
+from farthing.errors import Refusal
+from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
+from farthing.lab.conformance.hand import (
+    Hand,
+    Made,
+    Paused,
+    code_of,
+    credential_of,
+    with_credential,
+)
+from farthing.lab.conformance.repeating import give_back, require_claims
+from farthing.lab.conformance.stage import Play, Stage, require_same
+from farthing.schemes.contract import Accepted, Asked, Need, Operation
+from farthing.vendor.gate import RECEIPT_KEY
+from farthing.wallet.commands import Purchase, Response
+from farthing.wallet.settling import require_receipt
+from farthing.wire import mpp, receipts
+
+LARGER_MAX = 10  # a mint may sell more than was asked for, as a warehouse does; never much more
+OFFERS_MIN = 100  # of the changed offers: so many must have been ones that a purse answers
+
+Bytes = Iterator[tuple[str, bytes]]
+"""Changed messages, each with what was done to it."""
+
+
+def flipped(stage: Stage, raw: bytes) -> Bytes:
+    """`raw` with each byte changed, one at a time."""
+    masks = stage.room.entropy(len(raw))
+    for place, mask in enumerate(masks):
+        turned = raw[place] ^ (mask % 255 + 1)
+        yield f"byte {place}", raw[:place] + bytes((turned,)) + raw[place + 1 :]
+
+
+def cut_and_grown(stage: Stage, raw: bytes) -> Bytes:
+    """`raw` cut, lengthened, and with each of its members missing, doubled, cut or grown."""
+    for size in {0, 1, len(raw) // 2, len(raw) - 1}:
+        yield f"cut to {size} bytes", raw[:size]
+    for more in (b" ", b"\0", b"}", b"{}", raw):
+        yield f"with {more[:2]!r} behind it", raw + more
+    value = codec.read_json(raw)
+    for path, changed in edits(value):
+        yield path, codec.canonical(changed)
+
+
+def edits(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """A JSON value with one thing missing, too many, too long, too short or of another kind."""
+    match value:
+        case dict():
+            yield f"{path}/ with a member more", {**value, "unknownMember": 1}
+            for name in value:
+                rest = {key: each for key, each in value.items() if key != name}
+                yield f"{path}/{name} missing", rest
+                for where, changed in edits(value[name], f"{path}/{name}"):
+                    yield where, {**value, name: changed}
+        case list():
+            yield f"{path}[] twice", [*value, *value]
+            yield f"{path}[] empty", []
+            for number, each in enumerate(value):
+                for where, changed in edits(each, f"{path}[{number}]"):
+                    yield where, [*value[:number], changed, *value[number + 1 :]]
+        case str():
+            yield f"{path} shorter", value[:-1]
+            yield f"{path} longer", value + "A"
+            yield f"{path} empty", ""
+            yield f"{path} a number", 1
+        case bool():
+            yield f"{path} turned", not value
+        case int():
+            yield f"{path} one more", value + 1
+            yield f"{path} one less", value - 1
+            yield f"{path} below zero", -value - 1
+            yield f"{path} a text", str(value)
+        case _:
+            yield f"{path} an object", {}
+
+
+WAYS: dict[str, Callable[[Stage, bytes], Bytes]] = {
+    "every byte": flipped,
+    "every length and member": cut_and_grown,
+}
+PAYMENTS = [f"{which} payment, {way}" for which in ("first", "later") for way in WAYS]
+
+
+@CASES.add(*PAYMENTS)
+def tampered(play: Play, what: str) -> None:
+    """A payment in which anything is changed is refused, and the right one is taken after it."""
+    which, _, way = what.partition(" payment, ")
+    with play.stage() as stage:
+        hand = Hand(stage)
+        if which == "later":
+            stage.buy("before")
+        made = hand.pay(stage.page(), hand.instrument())
+        name, raw = credential_of(made.request)
+        before = stage.everything()
+        for where, changed in WAYS[way](stage, raw):
+            if _is_same(raw, changed):
+                continue
+            answer = stage.shop.serve(with_credential(made.request, name, changed))
+            require_refused(stage, before, where, answer.status, code_of(answer))
+        require_equal(stage.shop.serve(made.request).status, 200, "the right one is taken")
+
+
+def _is_same(raw: bytes, changed: bytes) -> bool:
+    """Whether both say the same, as canonical JSON."""
+    try:
+        return bool(codec.canonical(codec.read_json(changed)) == raw)
+    except Refusal:
+        return False
+
+
+def require_refused(
+    stage: Stage, before: tuple[Any, ...], where: str, status: int, code: str
+) -> None:
+    """A refusal with its rule, after which everything is as it was."""
+    require(status != 200, "what was changed is refused", where)
+    require(status >= 400, "a refusal has a status of its own", (where, status))
+    require(code != "", "a refusal names its rule", (where, status))
+    require_same(before, stage.everything(), f"a changed message ({where})")
+
+
+@CASES.add()
+def tampered_offer(play: Play) -> None:
+    """Whoever pays an offer that was changed on its way is not charged."""
+    with play.stage() as stage:
+        hand = Hand(stage)
+        instrument = hand.instrument()
+        received = hand.received(stage.page())
+        echo = msgspec.to_builtins(received.echo)
+        raw = codec.canonical(echo)
+        before = stage.everything()
+        tried = 0
+        for where, changed in flipped(stage, raw):
+            try:
+                value = codec.read_json(changed)
+                other = msgspec.structs.replace(received, echo=value)
+                made = hand.pay(stage.page(), instrument, received=other)
+            except (Refusal, KeyError, TypeError, AttributeError):
+                continue
+            tried += 1
+            answer = stage.shop.serve(made.request)
+            require_refused(stage, before, where, answer.status, code_of(answer))
+        require(tried > OFFERS_MIN, "many changed offers could be answered", tried)
+
+
+MESSAGES = [
+    f"{operation}, {way}" for operation in ("grant", "issue", "take_back", "claim") for way in WAYS
+]
+
+
+@CASES.add(*MESSAGES)
+def tampered_message(play: Play, what: str) -> None:
+    """A changed message moves nobody's money but that of whoever sent it as an order."""
+    kind, _, way = what.partition(", ")
+    with play.stage() as stage:
+        stage.buy()
+        raw, who = _message(stage, kind)
+        for where, changed in WAYS[way](stage, raw):
+            if _is_same(raw, changed):
+                continue
+            try:
+                message = codec.read_json(changed)
+            except Refusal:
+                continue  # what is no JSON goes to no mint
+            _try_changed(stage, kind, message, who, where)
+
+
+def _message(stage: Stage, kind: str) -> tuple[bytes, str]:
+    """The last honest message of this kind, and who sent it."""
+    if kind == "claim":
+        return codec.canonical(require_claims(stage)[0]), stage.shop.id
+    if kind == "take_back":
+        give_back(stage)
+    heard = stage.line.heard(f"broker {kind}")
+    if not heard:
+        raise Inapplicable(f"none of its conversations has a `{kind}`")
+    return heard[-1], stage.shop.id if kind == "grant" else stage.payer.id
+
+
+def _try_changed(stage: Stage, kind: str, message: Any, who: str, where: str) -> None:
+    before, balances = stage.everything(), stage.bank.balances()
+    try:
+        if kind == "claim":
+            [result] = stage.bank.redeem(stage.scheme, [message], who)
+            if result["state"] == "refused":
+                require_same(before, stage.everything(), f"a refused claim ({where})")
+                return
+        else:
+            operation: Operation = kind  # type: ignore[assignment]  # - one of its words
+            stage.bank.operate(stage.scheme, operation, message, who)
+    except Refusal:
+        require_same(before, stage.everything(), f"a refused message ({where})")
+        return
+    after = stage.bank.balances()
+    moved = {name for name in after if after[name] != balances.get(name, 0)}
+    if kind != "issue":
+        require(not moved, f"a changed {kind} moves no money", (where, sorted(moved)))
+    of_others = {
+        name
+        for name in moved
+        if name.startswith(("liability/payer/", "liability/vendor/", "asset/credit/"))
+        and not name.endswith(f"/{who}")
+    }
+    require(not of_others, "an order is paid by who gives it", (where, sorted(of_others)))
+
+
+@CASES.add(*WAYS)
+def tampered_answer(play: Play, way: str) -> None:
+    """A purse never takes more out of a changed answer than the mint has sold."""
+    with play.stage() as stage:
+        stage.buy()
+        purse = stage.payer.guide().purse(stage.scheme, stage.bank.id)
+        sold_micro = stage.payer.load_micro
+        asked, raw = _first_ask(stage)
+        honest = purse.receive(asked, codec.read_json(raw), stage.room.at())
+        most_micro = 0 if isinstance(honest, Asked) else sum(each.worth_micro for each in honest)
+        require(most_micro >= sold_micro, "the honest answer is worth what was ordered")
+        for where, changed in WAYS[way](stage, raw):
+            try:
+                value = codec.read_json(changed)
+                received = purse.receive(asked, value, stage.room.at())
+            except Refusal:
+                continue
+            if isinstance(received, Asked):
+                continue
+            worth_micro = sum(each.worth_micro for each in received)
+            bound_micro = most_micro * LARGER_MAX
+            require(worth_micro <= bound_micro, "nothing is made of nothing", (where, worth_micro))
+
+
+def _first_ask(stage: Stage) -> tuple[Asked, bytes]:
+    """An order of the wallet's own purse, and what the mint answers to it."""
+    purse = stage.payer.guide().purse(stage.scheme, stage.bank.id)
+    need = Need(
+        amount_micro=stage.payer.load_micro,
+        currency=stage.bank.currency,
+        vendor_id=stage.shop.id,
+        offer=Hand(stage).received(stage.page("y")).offer,
+    )
+    asked = purse.ask(need, stage.room.at())
+    body = stage.bank.operate(stage.scheme, asked.operation, asked.message, stage.payer.id)
+    answer: Any = codec.read_json(body)
+    return asked, codec.canonical(answer["answer"])
+
+
+@CASES.add()
+def tampered_receipt(play: Play) -> None:
+    """A receipt in which any byte was changed is refused by the wallet: it settles nothing."""
+    with play.stage() as stage:
+        paused_purchase, answer = _sent(stage)
+        purse = stage.payer.guide().purse(stage.scheme, stage.bank.id)
+        publics = tuple(key.public for key in stage.shop.ring.live(RECEIPT_KEY))
+        raw = codec.unb64u(answer.value("payment-receipt"))
+        at = stage.room.at()
+
+        def settles(token: bytes) -> bool:
+            try:
+                receipt = mpp.read_receipt(codec.b64u(token))
+                require_receipt(purse, paused_purchase, receipt, publics)
+                purse.conclude(
+                    paused_purchase.paid,
+                    Accepted(change=receipt.change, released=receipt.released),
+                    at,
+                )
+            except Refusal:
+                return False
+            return receipts.to_json(receipt) != honest
+
+        honest = receipts.to_json(mpp.read_receipt(codec.b64u(raw)))
+        require_receipt(purse, paused_purchase, mpp.read_receipt(codec.b64u(raw)), publics)
+        for where, changed in flipped(stage, raw):
+            require(not settles(changed), "a changed receipt is refused", where)
+
+
+def _sent(stage: Stage) -> tuple[Purchase, Response]:
+    if stage.dialect == "private":
+        raise Inapplicable("in private the receipt is under the seal")
+    paused = Paused(stage.payer, stage.page())
+    answer = stage.shop.serve(paused.request)
+    require_equal(answer.status, 200, "the payment is taken")
+    assert paused.purchase is not None, "it was written before it was sent"
+    return paused.purchase, answer
+
+
+@CASES.add()
+def wrong_vendor(play: Play) -> None:
+    """What pays at one vendor pays at no other, and no other is paid for it."""
+    with play.stage() as stage:
+        hand, other = Hand(stage), stage.open_shop("daily")
+        made = hand.pay(stage.page(), hand.instrument())
+        if not made.paid.spent.vendor_id:
+            raise Inapplicable("its instruments pay at any vendor")
+        there = _dressed_for(hand, stage.page(shop=other), made)
+        with stage.unchanged("a payment of another vendor"):
+            answer = other.serve(there.request)
+        require(answer.status >= 400, "it is refused", answer.status)
+        require_equal(stage.shop.serve(made.request).status, 200, "its own vendor takes it")
+        for claim in require_claims(stage):
+            with stage.unchanged("a claim of another vendor"):
+                [result] = stage.bank.redeem(stage.scheme, [claim], other.id)
+            require_equal(result["state"], "refused", "nobody claims another's payments")
+        stage.settle_up()
+        require_equal(stage.bank.has_micro("vendor", other.id), 0, "the other earns nothing")
+
+
+def _dressed_for(hand: Hand, url: str, made: Made) -> Made:
+    return hand.dress(url, hand.received(url), made.paid)
+
+
+@CASES.add()
+def wrong_currency(play: Play) -> None:
+    """What is worth so much of one currency pays nothing in another."""
+    with play.stage() as stage:
+        hand = Hand(stage)
+        made = hand.pay(stage.page(), hand.instrument())
+        stage.shop.currency = "usd"
+        stage.shop.restart()
+        there = hand.received(stage.page())
+        require_equal(there.offer.currency, "usd", "the vendor sells in another currency")
+        with stage.unchanged("a payment in another currency"):
+            answer = stage.shop.serve(hand.dress(stage.page(), there, made.paid).request)
+        require(answer.status >= 400, "the gate refuses it", answer.status)
+        try:
+            fetched = stage.payer.buy(stage.page())
+        except Refusal:
+            fetched = None
+        is_unpaid = fetched is None or fetched.purchase is None
+        require(is_unpaid, "the wallet pays no offer in another currency")
+        stage.shop.currency = stage.bank.currency
+        stage.shop.restart()
+        require_equal(stage.shop.serve(made.request).status, 200, "in its own it is taken")

@@ -1,0 +1,147 @@
+"""MilliCent and PayWord with one rule broken in each, and the case that must find it."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from farthing.lab.conformance import runner
+from farthing.lab.conformance.catalogue import every_case
+from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.contract import (
+    Mint,
+    Purse,
+    Scheme,
+    Till,
+)
+from farthing.schemes.mac.millicent import MILLICENT
+from tests.kit.broken_mints import (
+    BurnsForNothing,
+    Free,
+    Generous,
+    NoCounter,
+    NoLimit,
+    Overpaying,
+    PaysAnybody,
+    PaysTwice,
+    TooEarly,
+    TooLate,
+    Trusting,
+    Unsigned,
+)
+from tests.kit.broken_tills import (
+    Clocked,
+    Crashing,
+    Dear,
+    Forgetful,
+    Lax,
+    NoBefore,
+    NoCurrency,
+    NoMark,
+    NoSignature,
+    NoSweep,
+    NoVendor,
+    Remembering,
+    SameIndex,
+    ShortChange,
+    TooLong,
+    TooShort,
+    TooSoon,
+    Wasteful,
+)
+from tests.kit.registered import registered
+
+replace = msgspec.structs.replace
+
+
+class Broken(NamedTuple):
+    """A scheme, and the case that fails with it."""
+
+    name: str
+    scheme: Scheme
+    case: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.case}"
+
+
+def _with(scheme: Scheme, *sides: type[Mint | Purse | Till], **traits: Any) -> Scheme:
+    """The scheme with these sides in the place of its own."""
+    if traits:
+        told = replace(scheme.traits, **traits)
+        own = {
+            name: type(f"Told{name}", (getattr(scheme, name),), {"traits": told})
+            for name in ("mint", "purse", "till")
+        }
+        return replace(scheme, traits=told, **own)
+    changed: dict[str, Any] = {}
+    for side in sides:
+        name = "till" if issubclass(side, Till) else "purse" if issubclass(side, Purse) else "mint"
+        changed["vendor_mint" if side is BurnsForNothing else name] = side
+    return replace(scheme, **changed)
+
+
+BROKEN = (
+    Broken("till forgets the mark", _with(MILLICENT, NoMark), "race-of-one-instrument"),
+    Broken("till forgets the mark", _with(MILLICENT, NoMark), "replay-under-another-challenge"),
+    Broken(
+        "till skips a signature",
+        _with(MILLICENT, NoSignature),
+        "tampered[first payment, every byte]",
+    ),
+    Broken("till ignores the vendor", _with(PAYWORD, NoVendor), "wrong-vendor"),
+    Broken("till ignores the currency", _with(MILLICENT, NoCurrency), "wrong-currency"),
+    Broken("expiry a second late", _with(MILLICENT, TooLong), "expiry"),
+    Broken("expiry a second early", _with(MILLICENT, TooShort), "expiry"),
+    Broken("beginning a second early", _with(PAYWORD, TooSoon), "beginning"),
+    Broken("chain off by one", _with(PAYWORD, SameIndex), "replay-under-another-challenge"),
+    Broken("till charges more", _with(MILLICENT, Dear), "round-trip[200]"),
+    Broken("till keeps change", _with(MILLICENT, ShortChange), "change"),
+    Broken(
+        "till reads what it does not know",
+        _with(MILLICENT, Lax),
+        "tampered[first payment, every length and member]",
+    ),
+    Broken("till crashes", _with(PAYWORD, Crashing), "tampered[later payment, every byte]"),
+    Broken("till reads the clock", _with(MILLICENT, Clocked), "pure[till]"),
+    Broken("till remembers", _with(PAYWORD, Remembering), "pure[till]"),
+    Broken("till wastes randomness", _with(MILLICENT, Wasteful), "entropy"),
+    Broken("till forgets early", _with(MILLICENT, Forgetful), "kept-long-enough"),
+    Broken("till loses claims", _with(PAYWORD, NoSweep), "round-trip[200]"),
+    Broken("mint pays twice", _with(MILLICENT, PaysTwice), "claim-twice-in-a-batch"),
+    Broken("mint pays twice", _with(MILLICENT, PaysTwice), "claims-in-order[012]"),
+    Broken("mint forgets the counter", _with(PAYWORD, NoCounter), "claims-in-order[210]"),
+    Broken("mint forgets the counter", _with(PAYWORD, NoCounter), "race-of-one-claim"),
+    Broken("mint pays anybody", _with(PAYWORD, PaysAnybody), "wrong-vendor"),
+    Broken("claims a second late", _with(PAYWORD, TooLate), "claim-in-time"),
+    Broken("claims a window early", _with(PAYWORD, TooEarly), "claim-in-time"),
+    Broken("mint knows no limit", _with(PAYWORD, NoLimit), "empty-account"),
+    Broken("mint sells for nothing", _with(MILLICENT, Free), "round-trip[100]"),
+    Broken(
+        "mint checks no signature", _with(PAYWORD, Unsigned), "tampered-message[claim, every byte]"
+    ),
+    Broken("mint pays too much", _with(MILLICENT, Overpaying), "round-trip[700]"),
+    Broken("vendor burns nothing", _with(MILLICENT, BurnsForNothing), "take-back"),
+    Broken("purse trusts its change", _with(MILLICENT, Trusting), "changed-change[shorter]"),
+    Broken("purse pays too much", _with(PAYWORD, Generous), "round-trip[100]"),
+    Broken("traits promise credit", _with(MILLICENT, credit=True), "credit"),
+    Broken("traits deny credit", _with(PAYWORD, credit=False), "credit"),
+    Broken("traits promise a moment", _with(PAYWORD, NoBefore), "moment[before]"),
+    Broken("traits promise properties", _with(PAYWORD, props=True), "properties"),
+    Broken("traits promise a list", _with(PAYWORD, needs_list=True), "lists"),
+)
+
+
+def broken_in(file: str) -> list[Broken]:
+    """Those that a case of this file finds."""
+    home = {case.name: case.file for case in every_case()}
+    return [broken for broken in BROKEN if home[broken.case] == file]
+
+
+def require_found(broken: Broken) -> None:
+    """The case fails with the broken scheme, and with it alone."""
+    name = broken.scheme.traits.name
+    [job] = runner.jobs_of([name], broken.case, seed=1)
+    with registered(broken.scheme):
+        result = runner.run_job(job)
+    assert result.state == "failed", f"{broken.name} passes {broken.case}"
+    assert runner.run_job(job).state == "passed"

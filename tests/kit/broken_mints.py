@@ -1,0 +1,139 @@
+"""Mints and purses of MilliCent and PayWord, each with one rule broken."""
+
+from typing import Any
+
+import msgspec
+
+from farthing import codec
+from farthing.errors import Forged
+from farthing.marks import Memory
+from farthing.schemes.chain.payword.mint import PaywordMint
+from farthing.schemes.chain.payword.purse import PaywordPurse
+from farthing.schemes.contract import (
+    Accepted,
+    Applied,
+    At,
+    Concluded,
+    Issued,
+    Redeemed,
+)
+from farthing.schemes.mac.millicent.mint import MillicentMint
+from farthing.schemes.mac.millicent.purse import MillicentPurse
+from farthing.schemes.mac.millicent.scrip import Scrip
+from farthing.schemes.mac.millicent.vendor_mint import MillicentVendorMint
+
+replace = msgspec.structs.replace
+DAY_S = 86_400
+
+
+def later(at: At, seconds: int) -> At:
+    return replace(at, now_s=at.now_s + seconds)
+
+
+# --- mints ------------------------------------------------------------------------------------
+
+
+class PaysTwice(MillicentMint):
+    """Forgets which serials were claimed."""
+
+    def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
+        records = {key: value for key, value in memory.records.items() if b"/used/" not in key}
+        return super().apply(checked, replace(memory, records=records), at)
+
+
+class NoCounter(PaywordMint):
+    """Forgets to move the counter of a chain."""
+
+    def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
+        return replace(super().apply(checked, memory, at), marks=())
+
+
+class PaysAnybody(PaywordMint):
+    """Pays a claim to whoever shows it."""
+
+    def _check_claim(self, claim: Any, account: Any, at: At) -> Any:
+        return super()._check_claim(claim, replace(account, id=claim.commitment.vendor), at)
+
+
+class TooLate(PaywordMint):
+    """Takes claims for a second too long."""
+
+    def _check_claim(self, claim: Any, account: Any, at: At) -> Any:
+        return super()._check_claim(claim, account, later(at, -1))
+
+
+class TooEarly(PaywordMint):
+    """Refuses claims that are still in time."""
+
+    def _check_claim(self, claim: Any, account: Any, at: At) -> Any:
+        return super()._check_claim(claim, account, later(at, 121))
+
+
+class NoLimit(PaywordMint):
+    """Certifies whatever it is asked for."""
+
+    def check(self, operation: Any, message: Any, account: Any, at: At) -> Any:
+        return super().check(operation, message, replace(account, credit_limit_micro=10**9), at)
+
+
+class Free(MillicentMint):
+    """Sells scrip and takes no money for it."""
+
+    def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
+        applied = super().apply(checked, memory, at)
+        return replace(applied, flows=()) if isinstance(applied, Issued) else applied
+
+
+class Unsigned(PaywordMint):
+    """Pays claims whose commitment nobody signed as it stands."""
+
+    def _check_claim(self, claim: Any, account: Any, at: At) -> Any:
+        try:
+            return super()._check_claim(claim, account, at)
+        except Forged:
+            return claim
+
+
+class Overpaying(MillicentMint):
+    """Pays a vendor a micro-unit more than was claimed."""
+
+    def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
+        applied = super().apply(checked, memory, at)
+        if not isinstance(applied, Redeemed) or not applied.flows:
+            return applied
+        flow = replace(applied.flows[0], amount_micro=applied.flows[0].amount_micro + 1)
+        return replace(applied, flows=(flow,), paid_micro=applied.paid_micro + 1)
+
+
+class BurnsForNothing(MillicentVendorMint):
+    """Gives burn receipts and goes on taking the scrip."""
+
+    def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
+        return replace(super().apply(checked, memory, at), marks=())
+
+
+# --- purses -----------------------------------------------------------------------------------
+
+
+class Trusting(MillicentPurse):
+    """Takes whatever change it is given."""
+
+    def conclude(self, paid: Any, conclusion: Any, at: At) -> Concluded:
+        if not isinstance(conclusion, Accepted) or conclusion.change is None:
+            return super().conclude(paid, conclusion, at)
+        scrip = msgspec.convert(conclusion.change, Scrip)
+        made = super()._instrument(scrip, self._secret(paid))
+        return Concluded(instruments=(made,))
+
+    def _secret(self, paid: Any) -> str:
+        held: Any = codec.read_json(paid.spent.body)
+        return str(held["secret"])
+
+
+class Generous(PaywordPurse):
+    """Pays a word more than the price."""
+
+    def pay(self, instrument: Any, offer: Any, *rest: Any, **more: Any) -> Any:
+        unit = int(offer.terms["unitMicro"])
+        dearer = replace(offer, price_micro=offer.price_micro + unit)
+        return super().pay(instrument, dearer, *rest, **more)

@@ -1,0 +1,36 @@
+import msgspec
+from typer.testing import CliRunner
+
+from farthing.cli import app
+from tests.kit.broken import BROKEN
+from tests.kit.registered import registered
+
+RUN = CliRunner()
+FEW = ("--case", "replay-*", "--workers", "1")
+
+
+def test_a_scheme_that_conforms_ends_with_0_and_names_its_cases() -> None:
+    done = RUN.invoke(app, ["lab", "conformance", "--scheme", "millicent", "--json", *FEW])
+    assert done.exit_code == 0
+    report = msgspec.json.decode(done.stdout)
+    assert (report["passed"], report["failed"]) == (2, 0)
+    assert report["schemes"]["millicent"]["passed"][0] == "replay-for-another-page"
+
+
+def test_a_scheme_that_does_not_ends_with_1_and_how_to_repeat_it() -> None:
+    broken = next(each for each in BROKEN if each.case == "replay-under-another-challenge")
+    with registered(broken.scheme):
+        done = RUN.invoke(app, ["lab", "conformance", *FEW])
+    assert done.exit_code == 1
+    assert "FAILED  replay-under-another-challenge" in done.stdout
+    assert "--case 'replay-under-another-challenge' --seed 1" in done.stdout
+
+
+def test_cases_are_listed_with_their_rules() -> None:
+    done = RUN.invoke(app, ["lab", "conformance", "--list", "--case", "expiry"])
+    assert done.stdout.startswith("expiry: An instrument is taken until its end")
+
+
+def test_a_case_that_is_not_there_is_bad_usage() -> None:
+    done = RUN.invoke(app, ["lab", "conformance", "--case", "nonsense"])
+    assert done.exit_code == 2

@@ -1,0 +1,43 @@
+import pytest
+
+from farthing.lab.conformance import runner
+from farthing.lab.conformance.cases import Result, State
+from farthing.schemes.contract import Scheme
+from tests.kit.broken import BROKEN
+from tests.kit.registered import registered
+
+
+def result(case: str, state: State, why: str = "") -> Result:
+    return Result(scheme="payword", case=case, state=state, why=why)
+
+
+def test_a_report_counts_names_and_says_how_to_repeat_a_failure() -> None:
+    found = [result("expiry", "failed", "too long"), result("change", "passed")]
+    report = runner.report_of([*found, result("refund", "skipped", "none")], 7)
+    assert (report.passed, report.failed, report.skipped) == (1, 1, 1)
+    told = report.schemes["payword"]
+    assert told.passed == ("change",)
+    assert told.failed[0].why == "too long"
+    assert told.failed[0].replay == (
+        "farthing lab conformance --scheme payword --case 'expiry' --seed 7"
+    )
+    assert told.skipped[0].why == "none"
+
+
+def test_several_workers_find_what_one_finds() -> None:
+    jobs = runner.jobs_of(["millicent", "payword"], "re*", seed=3)[:6]
+    alone = {(one.scheme, one.case, one.state) for one in runner.run(jobs)}
+    shared = {(one.scheme, one.case, one.state) for one in runner.run(jobs, workers=2)}
+    assert alone == shared
+    assert len(alone) == 6
+
+
+@pytest.mark.parametrize("name", ["till crashes", "traits promise credit"])
+def test_whatever_a_scheme_raises_is_a_failure_with_its_place(name: str) -> None:
+    broken = next(each for each in BROKEN if each.name == name)
+    scheme: Scheme = broken.scheme
+    with registered(scheme):
+        [job] = runner.jobs_of([scheme.traits.name], broken.case, seed=1)
+        found = runner.run_job(job)
+    assert found.state == "failed"
+    assert ".py:" in found.why
