@@ -21,6 +21,7 @@ import msgspec
 from farthing import codec, errors
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
+from farthing.schemes.losses import CAUSES
 from tests.kit.shop import Buyer, Shop
 
 ROOT = Path(__file__).parents[2]
@@ -118,15 +119,15 @@ def traits(scheme: Scheme) -> list[str]:
         ("published list", f"`/lists/{found.name}`" if mint.published else "none"),
     ]
     losses = [
-        ("payer", found.payer_loss_max),
-        ("vendor", found.vendor_loss_max),
-        ("broker", found.broker_loss_max),
+        (role, causes[loss.by], loss.prose)
+        for role, causes in CAUSES.items()
+        for loss in found.losses[role]
     ]
     return [
         *table(("trait", "value"), rows),
         "## What each can lose at most",
         "",
-        *table(("who", "what"), losses),
+        *table(("who", "when", "at most"), losses),
     ]
 
 

@@ -25,7 +25,7 @@ def test_there_is_a_page_for_each_scheme_and_for_nothing_else() -> None:
     ("name", "words"),
     [
         ("payword", ["`word_does_not_hash_to_last`", "`chain_index_not_above_last`",
-                     "`slots`", "`STEPS_MAX`", "`one jump that a dishonest vendor"]),
+                     "`slots`", "`STEPS_MAX`", "`the price of one purchase, which"]),
         ("millicent", ["`more_than_was_sold`", "`request_signature_wrong`", "`expiresS`",
                        "`SCRIP_MICRO_MAX`", "Glassman"]),
     ],

@@ -3,13 +3,14 @@
 `contract.py` says who takes what; import these names from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from farthing.marks import NO_KEYS, Claim, Keys, Mark, Moment, Record
 from farthing.schemes.flows import Flow
+from farthing.schemes.losses import Loss, Role
 
 Json = Any  # a JSON value; the readers in `codec` have checked its depth and size
 Operation = Literal["issue", "redeem", "take_back", "grant", "status"]
@@ -101,9 +102,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """How many random bytes `take` and `finish` together may use."""
     sealed: bool = False
     """Whether the goods go out sealed with the offer: the gate fetches them and calls `seal`."""
-    payer_loss_max: str
-    vendor_loss_max: str
-    broker_loss_max: str
+    losses: Mapping[Role, tuple[Loss, ...]] = {}
+    """What each role can lose at most, by whom."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):

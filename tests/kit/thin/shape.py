@@ -53,9 +53,6 @@ def traits_of(
         needs_list=False,
         latest=latest,
         sealed=sealed,
-        payer_loss_max="",
-        vendor_loss_max="",
-        broker_loss_max="",
     )
 
 

@@ -45,9 +45,6 @@ def traits(name: str) -> Traits:
         needs_list=False,
         latest="before",
         entropy_bytes=16,
-        payer_loss_max="",
-        vendor_loss_max="",
-        broker_loss_max="",
     )
 
 

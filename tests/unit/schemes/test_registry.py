@@ -5,6 +5,7 @@ import pytest
 from farthing.errors import Unsupported
 from farthing.schemes import registry
 from farthing.schemes.contract import Mint, Purse, Scheme, Till
+from farthing.schemes.losses import CAUSES, Role
 
 EVERY = registry.all_schemes()
 
@@ -24,8 +25,16 @@ def test_a_scheme_is_complete(scheme: Scheme) -> None:
     traits = scheme.traits
     assert scheme.mint.traits is scheme.purse.traits is scheme.till.traits is traits
     assert re.fullmatch("[a-z]+", traits.wire), "the grammar of an MPP method"
-    assert all((traits.title, traits.source, traits.payer_loss_max, traits.vendor_loss_max))
-    assert traits.broker_loss_max
+    assert traits.title
+    assert traits.source
+
+
+@pytest.mark.parametrize("role", CAUSES)
+@pytest.mark.parametrize("scheme", EVERY, ids=lambda scheme: scheme.traits.name)
+def test_a_scheme_says_what_each_can_lose_by_everybody(scheme: Scheme, role: Role) -> None:
+    causes = [loss.by for loss in scheme.traits.losses[role]]
+    expected = [by for by in CAUSES[role] if by != "peer" or scheme.traits.resold]
+    assert sorted(causes) == sorted(expected)
 
 
 @pytest.mark.parametrize("scheme", EVERY, ids=lambda scheme: scheme.traits.name)

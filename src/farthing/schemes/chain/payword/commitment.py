@@ -16,6 +16,7 @@ from farthing.crypto import chain, signing
 from farthing.errors import Expired, Forged, NotYetValid, Overlimit, Unfit
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.contract import Ring, Traits
+from farthing.schemes.losses import Loss
 
 DAY_S = 86_400
 SKEW_S = 120  # clocks of payer, vendor and broker may differ by this, at both ends of a day
@@ -41,9 +42,25 @@ TRAITS = Traits(
     credit=True,
     needs_list=False,
     latest="batch",
-    payer_loss_max="one jump that a dishonest vendor does not deliver",
-    vendor_loss_max="what it accepts above the certificate's limit",
-    broker_loss_max="the limit, for each vendor and day until the hot list is everywhere",
+    losses={
+        "payer": (
+            Loss(by="vendor", of="price"),
+            Loss(by="broker", of="float"),
+            Loss(by="thief", of="limit"),
+            Loss(by="nobody", of="nothing"),
+        ),
+        "vendor": (
+            Loss(by="payer", of="nothing"),  # it takes no commitment above the limit
+            Loss(by="broker", of="unclaimed"),
+            Loss(by="nobody", of="nothing"),
+        ),
+        "broker": (
+            Loss(by="payer", of="limit"),
+            Loss(by="vendor", of="nothing"),
+            Loss(by="thief", of="certified"),
+            Loss(by="nobody", of="nothing"),
+        ),
+    },
 )
 
 

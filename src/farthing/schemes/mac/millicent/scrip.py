@@ -25,6 +25,7 @@ from farthing.crypto.mac import mac
 from farthing.errors import Expired, Misconfigured, Unfit
 from farthing.marks import Once
 from farthing.schemes.contract import Json, Traits
+from farthing.schemes.losses import Loss
 
 SERIES_BITS = 24  # 16.7 million serials a series
 SERIES_SIZE = 1 << SERIES_BITS
@@ -69,9 +70,26 @@ TRAITS = Traits(
     needs_list=False,
     latest="batch",
     props=True,
-    payer_loss_max="scrip held, and one purchase a dishonest vendor does not deliver",
-    vendor_loss_max="nothing: it checks its own money",
-    broker_loss_max="the licensed quota, if the vendor's key leaks; its deposit at a peer",
+    losses={
+        "payer": (
+            Loss(by="vendor", of="held"),  # it is that vendor's money: it may refuse it, too
+            Loss(by="broker", of="float"),
+            Loss(by="thief", of="wallet"),
+            Loss(by="nobody", of="nothing"),
+        ),
+        "vendor": (
+            Loss(by="payer", of="nothing"),
+            Loss(by="broker", of="unclaimed"),
+            Loss(by="nobody", of="nothing"),
+        ),
+        "broker": (
+            Loss(by="payer", of="nothing"),
+            Loss(by="vendor", of="nothing"),
+            Loss(by="thief", of="quota"),
+            Loss(by="peer", of="deposit"),
+            Loss(by="nobody", of="nothing"),
+        ),
+    },
 )
 
 

@@ -1,0 +1,42 @@
+"""A trace reads as sentences, in order, and shows no body."""
+
+import pytest
+
+from farthing.lab.trace import Trace
+from farthing.lab.traces import SENTENCES, tell, tell_all
+from farthing.lab.world import World
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "sentence"),
+    [
+        ("request", ("ann", "shop", "GET", "/a", b""), "ann asks shop: GET /a"),
+        ("request", ("ann", "shop", "GET", "/a", b"x"), "ann asks shop: GET /a, body b1ba07e5"),
+        ("answer", ("shop", "ann", "402", "-", b""), "shop answers ann: 402"),
+        ("up", ("shop",), "shop starts"),
+        ("killed", ("shop", "before a commit"), "shop is killed: before a commit"),
+        ("refused", ("shop", "clock_behind"), "shop refuses to start: clock_behind"),
+        ("leap", ("everybody", "86400"), "leap everybody 86400"),
+    ],
+)
+def test_an_event_is_a_sentence(kind: str, words: tuple[str | bytes, ...], sentence: str) -> None:
+    trace = Trace(lambda: 12.5)
+    trace.note(kind, str(words[0]), *words[1:])
+    assert tell(trace.lines[0]) == f"     12.500 s  {sentence}"
+
+
+def test_a_purchase_is_told_in_order_and_its_credential_is_not() -> None:
+    with World(3) as world:
+        payer, vendor = world.payers[0], world.vendors[0]
+        world.run(payer.buy(f"{vendor.url}{vendor.pages[0].path}/1?secret=canary"))
+        told = tell_all(world.ground.trace.lines)
+    wanted = f"{payer.name} asks {vendor.name}: GET {vendor.pages[0].path}/1"
+    first, *_, last = [line for line in told if wanted in line]
+    assert told.index(first) < told.index(last)
+    assert any(f"{vendor.name} answers {payer.name}: 402" in line for line in told)
+    assert "canary" not in "".join(told)
+    assert {line.split()[3] for line in told} >= {"asks", "answers", "starts"}
+
+
+def test_every_kind_has_room_for_its_words() -> None:
+    assert all("{0}" in form for form in SENTENCES.values())
