@@ -19,13 +19,14 @@ from farthing.auditing import audit
 from farthing.broker.app import Broker, asgi_app
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge as BrokerEdge
+from farthing.broker.journal import balances
 from farthing.lab.bad_disk import Disk
 from farthing.schemes.contract import At, Json
 from farthing.stores.keys import KeyRing
 from farthing.vendor import driver
 from farthing.vendor.app import Vendor
 from farthing.vendor.asgi import App, Receive, Scope, Send
-from farthing.vendor.broker_client import BrokerClient
+from farthing.vendor.broker_client import BrokerClient, problem_of
 from farthing.vendor.edge import Edge as VendorEdge
 from farthing.vendor.founding import Config, licence_of, new_keys
 from farthing.vendor.lists import BROKER_ROOT_KEY, fetch_keys
@@ -37,6 +38,7 @@ from tests.integration.crash.neighbour import NAME, furnish
 T = TypeVar("T")
 PORTS = {"broker": 1, NAME: 2, "gate": 3}
 URLS = {name: f"http://127.0.0.1:{port}" for name, port in PORTS.items()}
+RESERVED_S = 61  # a reservation is over
 BASE = ("broker", NAME)
 
 
@@ -109,7 +111,7 @@ class Village:
         broker = Broker.open(
             self.folder / name,
             courier=HttpCourier(_Exchange(self)),
-            edge=BrokerEdge(now_s=self._now_s),
+            edge=BrokerEdge(now_s=self.now_s),
         )
         self.brokers[name], self.apps[name] = broker, asgi_app(broker)
 
@@ -141,10 +143,7 @@ class Village:
         return BrokerClient(url, token, _Exchange(self))
 
     def _look(self) -> At:
-        return At(now_s=self._now_s(), entropy=secrets.token_bytes(driver.ENTROPY_BYTES))
-
-    def _now_s(self) -> int:
-        return int(time.time()) + self.later_s
+        return At(now_s=self.now_s(), entropy=secrets.token_bytes(driver.ENTROPY_BYTES))
 
     async def _gate(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.vendor.serve(_gate_site, scope, receive, send)
@@ -169,7 +168,12 @@ class Village:
             "content-type: application/json",
         ]
         (answer,) = self.ask(to, "\r\n".join([*lines, "", ""]).encode() + content)
-        assert answer.status in {200, 201}, answer.raw
+        return self.require(answer)
+
+    def require(self, answer: Message) -> Any:
+        """What it says; the refusal in it."""
+        if answer.status >= 300:
+            raise problem_of(answer.body, answer.status)
         return msgspec.json.decode(answer.body)
 
     def top_up(self, name: str, amount_micro: int, reference: str) -> None:
@@ -179,6 +183,16 @@ class Village:
     def newest_claims(self, scheme: str) -> list[Json]:
         return self.run(newest_claims(self.vendor, scheme))
 
+    def now_s(self) -> int:
+        return int(time.time()) + self.later_s
+
+    def end_overdue(self) -> None:
+        """Let every reservation end by time alone, at both brokers."""
+        self.later_s += RESERVED_S
+        for broker in self.brokers.values():
+            while self.run(broker.engine.tick()):
+                pass
+
     # --- books ----------------------------------------------------------------------------------
 
     def require_sound(self) -> None:
@@ -187,6 +201,10 @@ class Village:
             report = broker.engine.books.committer.read(audit)
             assert report.findings == []
             assert report.ledger_sum_micro == 0
+
+    def balances(self) -> dict[str, int]:
+        """Of every account of the broker, debit-positive."""
+        return self.brokers["broker"].engine.books.committer.read(balances)
 
     # --- founding -------------------------------------------------------------------------------
 

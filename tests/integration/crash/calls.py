@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
@@ -59,10 +58,6 @@ class Call(NamedTuple):
     """What the body of an answer says to whom it is for: a sealed one is another each time."""
 
 
-def at_now() -> At:
-    return At(now_s=int(time.time()), entropy=os.urandom(ENTROPY_BYTES))
-
-
 class Place(Protocol):
     """Where broker and gate are."""
 
@@ -79,6 +74,7 @@ class Place(Protocol):
     def top_up(self, name: str, amount_micro: int, reference: str) -> None: ...
     def ask(self, to: str, request: bytes, count: int = 1) -> list[Message]: ...
     def newest_claims(self, scheme: str) -> list[Json]: ...
+    def now_s(self) -> int: ...
 
 
 class Callers:
@@ -132,6 +128,9 @@ class Callers:
             "idempotency-key": secrets.token_hex(16),
         }
         return self._request("broker", "POST", path, headers, msgspec.json.encode(body))
+
+    def _at(self) -> At:
+        return At(now_s=self._fleet.now_s(), entropy=os.urandom(ENTROPY_BYTES))
 
     def begin_anew(self) -> None:
         """Pay next with a chain that was not used yet."""
@@ -191,7 +190,7 @@ class Callers:
 
     def _asked(self, scheme: str) -> Asked:
         need = Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR)
-        return self.purse(scheme).ask(need, at_now())
+        return self.purse(scheme).ask(need, self._at())
 
     def issue(self, scheme: str) -> Call:
         return self.post(f"/issue/{scheme}", self._asked(scheme).message, self.pay)
@@ -199,19 +198,19 @@ class Callers:
     def load(self, scheme: str) -> Instrument:
         purse, asked = self.purse(scheme), self._asked(scheme)
         answer = self._done(self.post(f"/issue/{scheme}", asked.message, self.pay))["answer"]
-        received = purse.receive(asked, answer, at_now())
+        received = purse.receive(asked, answer, self._at())
         assert isinstance(received, tuple), "loading is one errand"
         return received[0]
 
     def give_back(self) -> Call:
         """To the vendor: burn a piece of scrip."""
-        asked = self.purse("millicent").give_back(self.load("millicent"), at_now())
+        asked = self.purse("millicent").give_back(self.load("millicent"), self._at())
         return self._mint("take-back", "millicent", asked)
 
     def renew(self) -> Call:
         """To the vendor: a fresh piece for an old one."""
         old = self.load("millicent")
-        late = msgspec.structs.replace(at_now(), now_s=old.expires_at_s)
+        late = msgspec.structs.replace(self._at(), now_s=old.expires_at_s)
         return self._mint("issue", "millicent", self.purse("millicent").give_back(old, late))
 
     def _mint(self, operation: str, scheme: str, asked: Asked) -> Call:
@@ -221,9 +220,9 @@ class Callers:
     def cash_out(self) -> Call:
         """To the broker: the vendor's receipt for burned scrip."""
         purse = self.purse("millicent")
-        asked = purse.give_back(self.load("millicent"), at_now())
+        asked = purse.give_back(self.load("millicent"), self._at())
         burned = self._done(self._mint("take-back", "millicent", asked))["answer"]
-        following = purse.receive(asked, burned, at_now())
+        following = purse.receive(asked, burned, self._at())
         assert isinstance(following, Asked), "the receipt goes to the broker"
         return self.post("/take-back/millicent", following.message, self.pay)
 
@@ -245,7 +244,7 @@ class Callers:
     def grant(self) -> Call:
         """A new vendor's licence."""
         name, token = self._new_vendor()
-        keys = new_keys(os.urandom(224), name, int(time.time()))
+        keys = new_keys(os.urandom(224), name, self._fleet.now_s())
         return self.post("/grant/millicent", licence_of(cast(Any, Ring(*keys))), token)
 
     def buy_batch(self) -> Call:
@@ -258,7 +257,7 @@ class Callers:
             value_micro=LOAD_MICRO,
             serial=serial_of(STOCK_BIT | 1, 0),
             payer="0002" + secrets.token_hex(6),
-            expires_at_s=(int(time.time()) // DAY_S + 30) * DAY_S,
+            expires_at_s=(self._fleet.now_s() // DAY_S + 30) * DAY_S,
         )
         batch = {
             "discountE4": 1_000,
@@ -294,8 +293,8 @@ class Callers:
         instrument = self._chain if scheme == "payword" else self.load(scheme)
         purse = self.purse(scheme)
         if instrument is None:
-            _, instrument = purse.open(self.load(scheme), received.offer, at_now())
-        paid = purse.pay(instrument, received.offer, binding, at_now())
+            _, instrument = purse.open(self.load(scheme), received.offer, self._at())
+        paid = purse.pay(instrument, received.offer, binding, self._at())
         assert isinstance(paid, Paid), "these schemes pay at once"
         if scheme == "payword":
             worth_micro = 0 if paid.after is None else paid.after.worth_micro
@@ -309,7 +308,7 @@ class Callers:
 
     def private(self, area: str) -> Call:
         """A sealed request for a page."""
-        path, at = f"/{area}/1.html?{secrets.token_hex(6)}", at_now()
+        path, at = f"/{area}/1.html?{secrets.token_hex(6)}", self._at()
         offer = Offer(
             scheme="millicent",
             price_micro=PRICE_MICRO,
@@ -337,13 +336,18 @@ class Callers:
         if dialect == "mpp":
             offers = mpp.read_challenges(values)
         else:
-            offers = x402.read_required(values[0], now_s=int(time.time()))
+            offers = x402.read_required(values[0], now_s=self._fleet.now_s())
         return next(offer for offer in offers if offer.offer.scheme == scheme)
+
+    def bought(self, scheme: str) -> tuple[Paid, str]:
+        """A page that was paid for: the payment and its K."""
+        call, paid, k = self._paid(scheme, "mpp", "pages")
+        assert self._say(call).status == 200
+        return paid, k
 
     def outcome(self, scheme: str) -> Call:
         """What became of a payment, asked by whoever can show it."""
-        call, paid, k = self._paid(scheme, "mpp", "pages")
-        assert self._say(call).status == 200
+        paid, k = self.bought(scheme)
         question = codec.canonical({"k": k, "payload": paid.payload})
         return self._request("gate", "POST", published.OUTCOME_PATH, {}, question)
 

@@ -332,6 +332,9 @@ class Fleet:
         """The answers to the same bytes, of broker or gate."""
         return ask({"broker": self.broker_port, "gate": self.gate_port}[to], request, count)
 
+    def now_s(self) -> int:
+        return int(time.time())
+
     def newest_claims(self, scheme: str) -> list[Json]:
         """As a sweep would send the newest claim, which stays pending."""
 

@@ -5,35 +5,32 @@ passes untouched. After a failure the same request again succeeds and moves what
 after a power cut the file is sound and has everything that was answered.
 """
 
-import re
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-import apsw
 import msgspec
 import pytest
 
+from farthing.errors import Refusal
 from farthing.lab.bad_disk import Fault
 from farthing.stores import database
 from tests.integration.crash.calls import Call, Callers
+from tests.integration.crash.deeds import Deed, Deeds
 from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
 from tests.integration.crash.middle import Message
+from tests.integration.crash.moved import Moved, books, difference, reboot
 from tests.integration.crash.neighbour import NAME, Abroad, with_neighbour
 from tests.integration.crash.sizes import seed, size
-from tests.integration.crash.test_lost_reply import UNCOUNTED, lasting
+from tests.integration.crash.test_lost_reply import lasting
 from tests.kit.village import Village
 
 STEPS_MAX = 400  # of one request: more would be a loop
 LEASE_OVER_S = 40  # a hold that a failure left behind ends by itself half a minute later
 SHARDS = 4  # tests, which run side by side
 WARM = 2  # the first of a kind may open an account that the others find
-STORES = {"broker": "broker.db", NAME: "broker.db", "gate": "marks.db"}
-
-NEW = re.compile("[nv][0-9a-f]{12}")  # an account that one request opened
-
-Moved = Counter[str]
 
 
 @pytest.fixture(params=[1, database.WAL_PAGES], ids=["checkpoints", "log"])
@@ -44,31 +41,6 @@ def village(
     monkeypatch.setattr(database, "WAL_PAGES", request.param)
     with Village(tmp_path) as village:
         yield village
-
-
-def books(village: Village) -> Moved:
-    """Balances of both brokers, and rows by table."""
-    found: Moved = Counter()
-    for name, path in STORES.items():
-        db = apsw.Connection(str(village.folder / name / path))
-        named = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for table in (str(row[0]) for row in named):
-            if table not in UNCOUNTED and not table.startswith("sqlite_"):
-                rows = db.execute(f"SELECT count(*) FROM {table}").get  # noqa: S608 - its own names
-                found[f"{name} {table}"] = cast(int, rows)
-        if name != "gate":
-            for account, micro in db.execute("SELECT name, balance FROM accounts").fetchall():
-                account = NEW.sub("new", str(account).partition("hold/")[0])
-                found[f"{name} {account}"] += cast(int, micro)
-        db.close()
-    return found
-
-
-def difference(before: Moved, after: Moved) -> Moved:
-    """What is more, and less, than before."""
-    changed = Counter(after)
-    changed.subtract(before)
-    return Counter({name: by for name, by in changed.items() if by})
 
 
 def inner(call: Call, answer: Message) -> tuple[int, bytes]:
@@ -108,7 +80,7 @@ class Trial:
             if not self._fails(fault, at, untouched):
                 self._village.require_sound()
                 return runs
-        raise AssertionError(f"{self._kind.name} has no end")
+        raise AssertionError(f"{self._kind.name}, {fault.value}: no end")
 
     def _untouched(self) -> Moved:
         moved: Moved = Counter()
@@ -121,6 +93,7 @@ class Trial:
 
     def _make(self) -> Call:
         self._callers.begin_anew()
+        self._village.end_overdue()
         return self._kind.make()
 
     def _ask(self, call: Call) -> Message:
@@ -137,17 +110,15 @@ class Trial:
         if not fired and fault in {Fault.CUT, Fault.TORN}:
             self._disk.cut()  # right after the answer
         if self._disk.is_dead:
-            self._village.reboot(self._party)
-            self._require_sound(told)
+            reboot(self._village, self._party)
         self._disk.disarm()
         failed = code_of(call, first)
         assert fired or not failed, f"{told}: {first.raw!r}"
         if not failed:
             moved = difference(before, books(self._village))
             assert moved == untouched, f"{told}: not kept: {difference(untouched, moved)}"
-        self._village.later_s = LEASE_OVER_S
+        self._village.later_s += LEASE_OVER_S if failed else 0
         again = [self._ask(call), self._ask(call)]
-        self._village.later_s = 0
         for answer in again:
             assert not code_of(call, answer), f"{told}: then {answer.raw!r}"
         expected = again[0] if failed else first
@@ -155,11 +126,6 @@ class Trial:
         moved = difference(before, books(self._village))
         assert moved == untouched, f"{told}: moved {difference(untouched, moved)}"
         return fired
-
-    def _require_sound(self, told: str) -> None:
-        db = apsw.Connection(str(self._disk.folder / STORES[self._party]))
-        assert db.pragma("integrity_check") == "ok", told
-        db.close()
 
 
 def kinds_of(village: Village, callers: Callers) -> list[tuple[str, Kind]]:
@@ -189,4 +155,68 @@ def test_a_request_that_meets_a_failing_disk_is_done_once_when_it_is_made_again(
             fault = faults[(turn + number // SHARDS + which) % len(faults)]
             runs[fault.value] += trial.run(fault, turn)
     assert runs.total() > SHARDS
+    print(f"{runs.total()} failures: {dict(runs)}")  # noqa: T201 - the figures
+
+
+def fails(
+    village: Village, deed: Deed, party: str, fault: Fault, at: int, untouched: Moved
+) -> bool:
+    """Whether the fault came while a deed was done on this party's disk."""
+    told = f"{deed.name}: {fault.value} of {party} at step {at}"
+    village.end_overdue()
+    act, disk = deed.prepare(), village.disks[party]
+    before = books(village)
+    disk.arm(fault, at)
+    failed = True
+    with contextlib.suppress(Refusal):
+        act()
+        failed = False
+    fired = disk.fired
+    assert fired or not failed, told
+    if not fired and fault in {Fault.CUT, Fault.TORN}:
+        disk.cut()
+    if disk.is_dead:
+        reboot(village, party)
+    disk.disarm()
+    if failed:
+        act()
+    moved = difference(before, books(village))
+    assert moved == untouched, f"{told}: moved {difference(untouched, moved)}"
+    act()
+    moved = difference(before, books(village))
+    assert moved == untouched, f"{told}: once more moved {difference(untouched, moved)}"
+    return fired
+
+
+def untouched_by(village: Village, deed: Deed) -> Moved:
+    moved: Moved = Counter()
+    for _ in range(WARM):
+        village.end_overdue()
+        act = deed.prepare()
+        before = books(village)
+        act()
+        moved = difference(before, books(village))
+    return moved
+
+
+@pytest.mark.timeout(900)  # the full suite's
+def test_a_deed_that_meets_a_failing_disk_is_done_once_when_it_is_done_again(
+    village: Village,
+) -> None:
+    turn, faults, callers = seed(), list(Fault), Callers(village)
+    abroad = Abroad(callers, village.neighbour_url, village.deposit_token)
+    village.call("/peers", abroad.peer)
+    runs: Counter[str] = Counter()
+    stride = size().stride
+    for number, deed in enumerate(Deeds(village, callers, abroad).all()):
+        untouched = untouched_by(village, deed)
+        for party in deed.parties:
+            for which in range(size().faults):
+                fault = faults[(turn + number + which) % len(faults)]
+                at = 1 + turn % stride
+                while fails(village, deed, party, fault, at, untouched):
+                    runs[deed.name] += 1
+                    at += stride
+                    assert at < STEPS_MAX, f"{deed.name} has no end"
+        village.require_sound()
     print(f"{runs.total()} failures: {dict(runs)}")  # noqa: T201 - the figures

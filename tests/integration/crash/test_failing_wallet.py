@@ -1,0 +1,256 @@
+"""A wallet whose disk fails at its k-th step, for every k, whatever it is doing.
+
+The broker and the gate are real, and well. After a failure the wallet is used again, or opened
+again after a power cut, and does the same: the page is there, paid once, and no money is missing.
+"""
+
+import contextlib
+import io
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import apsw
+import httpx
+import pytest
+
+from farthing import marks
+from farthing.errors import Broken, Refusal
+from farthing.lab.bad_disk import Disk, Fault
+from farthing.schemes import registry
+from farthing.wallet.app import Wallet, init, open_wallet
+from farthing.wallet.policy import Limits
+from tests.integration.crash.calls import PAYER, Callers
+from tests.integration.crash.fleet import CHEAP, PASSPHRASE
+from tests.integration.crash.sizes import seed, size
+from tests.kit.village import PORTS, Village
+
+STEPS_MAX = 600  # of one operation: more would be a loop
+LATER_S = 125  # a lease of what a failure left behind is over
+HISTORY_MAX = 10_000
+LOG_PAGES = 1_000  # SQLite's own, where the wallet says nothing
+NAMES = {port: name for name, port in PORTS.items()}
+SCHEMES = tuple(scheme.traits.name for scheme in registry.all_schemes())
+
+Act = Callable[[Wallet], object]
+
+
+class _Mail(httpx.BaseTransport):
+    """Between the wallet and the village."""
+
+    def __init__(self, village: Village) -> None:
+        self._village = village
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        body = request.read()
+        lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+        lines += [b"%s: %s" % pair for pair in request.headers.raw]
+        port = urlsplit(str(request.url)).port or 0
+        (answer,) = self._village.ask(NAMES[port], b"\r\n".join([*lines, b"", b""]) + body)
+        told = [line.split(b": ", 1) for line in answer.head.split(b"\r\n")[1:] if line]
+        headers = [(name, value) for name, value in told]
+        return httpx.Response(answer.status, headers=headers, content=answer.body)
+
+
+class Deed(NamedTuple):
+    """What a wallet does, and the schemes it has for it."""
+
+    name: str
+    schemes: tuple[str, ...]
+    prepare: Callable[["Payer"], Act]
+
+
+def fetched(area: str, *, private: bool = False) -> Callable[["Payer"], Act]:
+    def prepare(payer: "Payer") -> Act:
+        url = payer.new_url(area)
+
+        def get(wallet: Wallet) -> None:
+            page = wallet.get(url, io.BytesIO(), private=private)
+            assert page.status == 200, page
+
+        return get
+
+    return prepare
+
+
+def loaded(payer: "Payer") -> Act:
+    return lambda wallet: wallet.load("0.3c")
+
+
+def returned(payer: "Payer") -> Act:
+    """Of what a page left over."""
+    fetched("pages")(payer)(payer.wallet)
+
+    def give_back(wallet: Wallet) -> None:
+        wallet.recover()
+        returned = wallet.give_back()  # of other schemes the wallet has no purse here
+        codes = [one.refused for one in returned if one.refused and one.scheme == "millicent"]
+        if codes:
+            raise Broken(codes[0])
+
+    return give_back
+
+
+def refunded(payer: "Payer") -> Act:
+    """The vendor gives a page back, and the wallet learns of it."""
+    fetched("pages")(payer)(payer.wallet)
+    payer.refund()
+    return lambda wallet: wallet.recover(days=1)
+
+
+def resettled(_: "Payer") -> Act:
+    return lambda wallet: wallet.set_limits(LIMITS)
+
+
+LIMITS = Limits(per_site_day_micro=10**9, per_day_micro=10**9)
+DEEDS = (
+    *(Deed(f"{area} {one}", (one,), fetched(area)) for area in ("pages", "now") for one in SCHEMES),
+    Deed("in private", ("millicent",), fetched("pages", private=True)),
+    Deed("return", ("millicent",), returned),
+    Deed("refund", ("millicent",), refunded),
+    Deed("budgets", SCHEMES, resettled),
+    Deed("load", ("millicent",), loaded),
+    Deed("a page of what was loaded", ("millicent",), fetched("pages")),
+    Deed("return what was loaded", ("millicent",), returned),
+)
+
+
+class Payer:
+    """A wallet on a disk of its own."""
+
+    def __init__(self, village: Village, folder: Path) -> None:
+        folder.mkdir()
+        self.village, self.path = village, folder / "wallet.db"
+        self.disk = Disk(folder)
+        self.urls: list[str] = []
+        self._numbers = itertools.count()
+        self._schemes: tuple[str, ...] = SCHEMES
+
+    def begin(self, token: str) -> None:
+        options = {"client": self._client(), "clock": self.village.now_s}
+        with init(self.path, PASSPHRASE, cost=CHEAP, **options) as wallet:
+            wallet.add_broker(self.village.broker_url, PAYER, token, currency="eur")
+            wallet.set_limits(LIMITS)
+        self.open(self._schemes)
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(transport=_Mail(self.village))
+
+    def open(self, schemes: tuple[str, ...]) -> None:
+        self._schemes = schemes
+        self.wallet = open_wallet(
+            self.path,
+            PASSPHRASE,
+            client=self._client(),
+            clock=self.village.now_s,
+            schemes={name: registry.by_name(name) for name in schemes},
+        )
+
+    def reboot(self) -> None:
+        self.disk.bury()
+        self.wallet.close()
+        self.disk.reboot()
+        db = apsw.Connection(str(self.path))
+        assert db.pragma("integrity_check") == "ok"
+        db.wal_checkpoint()
+        db.close()
+        self.open(self._schemes)
+
+    def new_url(self, area: str) -> str:
+        self.urls.append(f"{self.village.gate_url}/{area}/1.html?{next(self._numbers)}")
+        return self.urls[-1]
+
+    def refund(self) -> None:
+        entry = next(each for each in self.wallet.history() if each.state == "done")
+        self.village.run(self.village.vendor.refund(entry.reference))
+
+    def require_whole(self, told: str) -> None:
+        """Nothing open, nothing paid twice, no money lost or made."""
+        found = self.wallet.recover()
+        assert (found.undecided, found.asks_open) == (0, 0), told
+        history = self.wallet.history(HISTORY_MAX)
+        assert {entry.state for entry in history} <= {"done", "released"}, told
+        done = [entry.url for entry in history if entry.state == "done"]
+        assert sorted(done) == sorted(self.urls), told
+        holdings = self.wallet.holdings()
+        assert {holding.state for holding in holdings} <= {"ready"}, told
+        held_micro = sum(each.worth_micro for each in holdings if each.scheme == "millicent")
+        totals = {each.scheme: each for each in self.tally()}
+        pending_micro = totals["millicent"].pending_micro if "millicent" in totals else 0
+        assert self.outstanding_micro() == held_micro + pending_micro, told
+        spent = Counter[str]()
+        for entry in history:
+            spent[entry.scheme] += entry.price_micro if entry.state == "done" else 0
+        earned_micro = totals["payword"].earned_micro if "payword" in totals else 0
+        assert earned_micro == spent["payword"], told
+
+    def outstanding_micro(self) -> int:
+        """What the broker took for scrip that is out."""
+        balances = self.village.balances()
+        return -sum(micro for name, micro in balances.items() if "outstanding/millicent" in name)
+
+    def tally(self) -> tuple[marks.Total, ...]:
+        totals: tuple[marks.Total, ...] = self.village.run(
+            self.village.vendor.store.do(marks.Tally())
+        )
+        return totals
+
+
+@pytest.fixture(params=[1, LOG_PAGES], ids=["checkpoints", "log"])
+def payer(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Payer]:
+    with Village(tmp_path) as village:
+        callers = Callers(village)
+        payer = Payer(village, tmp_path / "payer")
+        with payer.disk:
+            payer.begin(callers.pay)
+            yield payer
+            payer.disk.disarm()
+            payer.wallet.close()
+
+
+def fails(payer: Payer, deed: Deed, fault: Fault, at: int) -> bool:
+    """Whether the fault came."""
+    told = f"{deed.name}: {fault.value} at step {at}"
+    act = deed.prepare(payer)
+    payer.disk.arm(fault, at)
+    failed = True
+    with contextlib.suppress(Refusal):
+        act(payer.wallet)
+        failed = False
+    fired = payer.disk.fired
+    assert fired or not failed, told
+    if not fired and fault in {Fault.CUT, Fault.TORN}:
+        payer.disk.cut()
+    if payer.disk.is_dead:
+        payer.reboot()
+    payer.disk.disarm()
+    if failed:
+        payer.village.later_s += LATER_S
+        act(payer.wallet)
+    payer.require_whole(told)
+    return fired
+
+
+@pytest.mark.timeout(900)  # the full suite's
+def test_a_wallet_on_a_failing_disk_loses_nothing_and_pays_once(payer: Payer) -> None:
+    turn, faults = seed(), list(Fault)
+    runs: Counter[str] = Counter()
+    stride = size().stride
+    for number, deed in enumerate(DEEDS):
+        payer.disk.disarm()
+        payer.wallet.close()
+        payer.open(deed.schemes)
+        for which in range(size().faults):
+            fault = faults[(turn + number + which) % len(faults)]
+            at = 1 + turn % stride
+            while fails(payer, deed, fault, at):
+                runs[deed.name] += 1
+                at += stride
+                assert at < STEPS_MAX, f"{deed.name} has no end"
+    payer.village.require_sound()
+    print(f"{runs.total()} failures: {dict(runs)}")  # noqa: T201 - the figures
