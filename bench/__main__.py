@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bench import broker, marks, moments, paywall, sizes, till
+from bench import audit, broker, marks, moments, paywall, sizes, till
 from bench.figures import Figure, as_json, print_table
 from bench.programs import Missing
 
@@ -22,6 +22,7 @@ class Part(StrEnum):
     MARKS = "marks"
     MOMENTS = "moments"
     BYTES = "bytes"
+    AUDIT = "audit"
     ALL = "all"
 
 
@@ -32,6 +33,7 @@ MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
     Part.MARKS: marks.measure,
     Part.MOMENTS: moments.measure,
     Part.BYTES: lambda _: sizes.measure(),
+    Part.AUDIT: lambda _: audit.measure(),
 }
 
 
@@ -47,7 +49,7 @@ def main(
 
     Parts: till (payments in process), paywall (paid requests over HTTP), broker (durable
     transfers beside PostgreSQL), marks (a gate with ten million), moments (of clearing, what a
-    page takes), bytes (of payments).
+    page takes), bytes (of payments), audit (of a journal of a million entries).
 
     Example: script/bench till --seconds 5
     """

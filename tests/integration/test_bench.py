@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import broker, marks, moments, paywall, programs, sizes, till
+from bench import audit, broker, marks, moments, paywall, programs, sizes, till
 from bench.figures import Figure
 
 SHORT_S = 0.1
@@ -88,3 +88,9 @@ def test_moments_measures_every_scheme_at_every_moment() -> None:
     found = moments.measure(SHORT_S)
     require_figures("moments", found)
     assert len(found) == len(moments.SCHEMES) * len(moments.MOMENTS)
+
+
+def test_audit_reads_a_journal_without_a_finding() -> None:
+    found = audit.measure(entries=2_500)
+    require_figures("audit", found)
+    assert found[0].value > 0

@@ -82,14 +82,12 @@ class Notes:
 
     def marks(self, now_s: int) -> Iterator[tuple[bytes, int]]:
         """(id, entry) of marks that may not be forgotten yet."""
-        yield from self._marks.execute(
-            "SELECT id, seq FROM once WHERE until_s >= ? ORDER BY seq", (now_s,)
-        )
+        yield from self._marks.execute("SELECT id, seq FROM once WHERE until_s >= ?", (now_s,))
 
     def counters(self, now_s: int) -> Iterator[tuple[bytes, int, int]]:
         """(id, place, entry) of counters that may not be forgotten yet."""
         yield from self._marks.execute(
-            "SELECT id, place, seq FROM counters WHERE until_s >= ? ORDER BY seq", (now_s,)
+            "SELECT id, place, seq FROM counters WHERE until_s >= ?", (now_s,)
         )
 
     def _once(self, line: Line, mark: bytes, until_s: int) -> None:
