@@ -140,7 +140,7 @@ def broken_in(file: str) -> list[Broken]:
 def require_found(broken: Broken) -> None:
     """The case fails with the broken scheme, and with it alone."""
     name = broken.scheme.traits.name
-    [job] = runner.jobs_of([name], broken.case, seed=1)
+    job = runner.Job(scheme=name, case=broken.case, seed=1)
     with registered(broken.scheme):
         result = runner.run_job(job)
     assert result.state == "failed", f"{broken.name} passes {broken.case}"

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from farthing.cli import output
 from farthing.cli.bookkeeping import AsJson
 from farthing.lab.conformance import runner
-from farthing.lab.conformance.cases import Result
+from farthing.lab.conformance.cases import Case, Result, is_meant
 from farthing.lab.conformance.catalogue import every_case
 from farthing.schemes import registry
 
@@ -43,26 +43,29 @@ def conformance(
 
     Example: farthing lab conformance --scheme millicent
     """
-    cases = every_case().find(case)
-    if not cases:
-        raise typer.BadParameter(f"no case is called {case!r}; see --list")
     if listed:
-        if as_json:
-            output.print_json({one.name: one.rule for one in cases})
-            return
-        for one in cases:
-            output.say(f"{one.name}: {one.rule}")
+        _list([one for one in every_case() if is_meant(one.name, case)], as_json=as_json)
         return
     names = [one.traits.name for one in registry.all_schemes()]
     if scheme != EVERY:
         names = [registry.by_name(scheme).traits.name]
     jobs = runner.jobs_of(names, case, seed=seed)
+    if not jobs:
+        raise typer.BadParameter(f"no case is called {case!r}; see --list")
     report = runner.report_of(_run(jobs, workers or min(os.cpu_count() or 1, len(jobs))), seed)
     if as_json:
         output.print_json(report)
     else:
         _show(report)
     raise typer.Exit(1 if report.failed else 0)
+
+
+def _list(cases: list[Case], *, as_json: bool) -> None:
+    if as_json:
+        output.print_json({one.name: one.rule for one in cases})
+        return
+    for one in cases:
+        output.say(f"{one.name}: {one.rule}")
 
 
 def _run(jobs: list[runner.Job], workers: int) -> list[Result]:

@@ -1,11 +1,8 @@
-import re
-
 import pytest
 
 from farthing.errors import Unsupported
 from farthing.schemes import registry
-from farthing.schemes.contract import Mint, Purse, Scheme, Till
-from farthing.schemes.losses import CAUSES, Role
+from farthing.schemes.contract import Scheme
 
 EVERY = registry.all_schemes()
 
@@ -15,26 +12,6 @@ def test_names_and_wire_names_are_taken_once() -> None:
     on_the_wire = [(scheme.traits.wire, scheme.traits.variant) for scheme in EVERY]
     assert len(set(names)) == len(names)
     assert len(set(on_the_wire)) == len(on_the_wire)
-
-
-@pytest.mark.parametrize("scheme", EVERY, ids=lambda scheme: scheme.traits.name)
-def test_a_scheme_is_complete(scheme: Scheme) -> None:
-    assert issubclass(scheme.mint, Mint)
-    assert issubclass(scheme.purse, Purse)
-    assert issubclass(scheme.till, Till)
-    traits = scheme.traits
-    assert scheme.mint.traits is scheme.purse.traits is scheme.till.traits is traits
-    assert re.fullmatch("[a-z]+", traits.wire), "the grammar of an MPP method"
-    assert traits.title
-    assert traits.source
-
-
-@pytest.mark.parametrize("role", CAUSES)
-@pytest.mark.parametrize("scheme", EVERY, ids=lambda scheme: scheme.traits.name)
-def test_a_scheme_says_what_each_can_lose_by_everybody(scheme: Scheme, role: Role) -> None:
-    causes = [loss.by for loss in scheme.traits.losses[role]]
-    expected = [by for by in CAUSES[role] if by != "peer" or scheme.traits.resold]
-    assert sorted(causes) == sorted(expected)
 
 
 @pytest.mark.parametrize("scheme", EVERY, ids=lambda scheme: scheme.traits.name)

@@ -52,7 +52,8 @@ def require_held(stage: Stage) -> None:
     """What was sold is in the wallet, earned, or on its way: nothing is lost, nothing is made."""
     if stage.traits.credit:
         return
-    unclaimed_micro = stage.shop.earned_micro() - stage.earned_micro
+    unclaimed_micro = sum(shop.charged_micro() for shop in stage.shops.values())
+    unclaimed_micro -= stage.earned_micro
     out_micro = stage.bank.has_micro("outstanding")
     held_micro = sum(payer.held_micro() for payer in stage.payers)
     require_equal(out_micro, held_micro + unclaimed_micro, "what is outstanding is held")
@@ -101,7 +102,7 @@ def failed_page(play: Play) -> None:
         fetched = stage.payer.buy(stage.page())
         assert isinstance(fetched.answer, Response)
         require(fetched.answer.status >= 500, "the failure is passed on", fetched.answer.status)
-        require_equal(stage.shop.earned_micro(), 0, "nothing is charged")
+        require_equal(stage.shop.charged_micro(), 0, "nothing is charged")
         stage.shop.origin = page
         stage.buy()
         stage.settle_up()
@@ -170,7 +171,7 @@ def underpaid(play: Play) -> None:
             before = stage.everything()
             answer = stage.shop.serve(made.request)
             if answer.status == 200 and micro < instrument.worth_micro:
-                require_equal(stage.shop.earned_micro(), micro, "the posted price is charged")
+                require_equal(stage.shop.charged_micro(), micro, "the posted price is charged")
                 continue
             require(answer.status != 200, "too little is refused", answer.status)
             require(code_of(answer) != "", "the refusal names its rule")

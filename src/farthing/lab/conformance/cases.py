@@ -91,12 +91,9 @@ class Cases:
         assert case.name not in self._known, f"two cases are called {case.name}"
         self._known[case.name] = case
 
-    def find(self, pattern: str) -> tuple[Case, ...]:
-        """The cases whose name is, or begins with, or matches the pattern; all for ""."""
-        exact = self._known.get(pattern)
-        if exact is not None:
-            return (exact,)
-        return tuple(case for case in self if _is_meant(case.name, pattern))
+    def named(self, name: str) -> Case:
+        """The case of this name; `KeyError`."""
+        return self._known[name]
 
 
 def _bound(function: Callable[..., None], parameter: Any) -> Callable[[Any], None]:
@@ -106,7 +103,8 @@ def _bound(function: Callable[..., None], parameter: Any) -> Callable[[Any], Non
     return run
 
 
-def _is_meant(name: str, pattern: str) -> bool:
+def is_meant(name: str, pattern: str) -> bool:
+    """Whether a case's name begins so, or matches `*` and `?`; every one for ""."""
     return name.startswith(pattern) or fnmatchcase(name, pattern)
 
 

@@ -2,8 +2,10 @@
 
 from farthing.lab.conformance import (
     buying,
+    carrying,
     claiming,
     declaring,
+    mistaking,
     repeating,
     restarting,
     returning,
@@ -12,7 +14,18 @@ from farthing.lab.conformance import (
 )
 from farthing.lab.conformance.cases import CASES, Cases
 
-FILES = (buying, repeating, tampering, claiming, windows, returning, restarting, declaring)
+FILES = (
+    carrying,
+    buying,
+    repeating,
+    tampering,
+    mistaking,
+    claiming,
+    windows,
+    returning,
+    restarting,
+    declaring,
+)
 """The files with cases: importing one registers what is in it."""
 
 

@@ -14,6 +14,7 @@ from farthing.lab.conformance.recording import MINT, PURSE, TILL, Call, recorded
 from farthing.lab.conformance.repeating import give_back
 from farthing.lab.conformance.stage import DAY_S, Play, Stage
 from farthing.schemes.contract import Accepted, At, Mint, Purse, Till
+from farthing.schemes.losses import CAUSES
 from farthing.wallet.settling import receipt_in
 
 WIRE_NAME = re.compile("[a-z]+")  # the grammar of an MPP method
@@ -30,8 +31,11 @@ def declared(play: Play) -> None:
     for side in (scheme.mint, scheme.purse, scheme.till):
         require(side.traits == traits, "its sides have the traits of the scheme", side.__name__)
     require(WIRE_NAME.fullmatch(traits.wire) is not None, "its wire name is [a-z]+", traits.wire)
-    for name in ("title", "source", "payer_loss_max", "vendor_loss_max", "broker_loss_max"):
-        require(bool(getattr(traits, name)), "it says what readers must know", name)
+    require(bool(traits.title and traits.source), "it says what it is called and where it is from")
+    for role, causes in CAUSES.items():
+        told = [loss.by for loss in traits.losses.get(role, ())]
+        expected = [by for by in causes if by != "peer" or traits.resold]
+        require_equal(sorted(told), sorted(expected), f"it says what a {role} can lose, by whom")
     require(traits.latest in traits.moments, "its latest moment is one of its moments")
     require(set(traits.moments) <= set(MOMENTS), "its moments are moments", traits.moments)
     is_vendors = traits.issuer == "vendor"
@@ -80,7 +84,7 @@ def properties(play: Play) -> None:
         paid = {}
         for name, props in (("student", "student=true"), ("other", "")):
             stage.payer = stage.admit(name, props=props)
-            fetched = stage.buy(f"as {name}", micro=REDUCED_MICRO)
+            fetched = stage.buy(name, micro=REDUCED_MICRO)
             assert fetched.purchase is not None
             paid[name] = fetched.purchase.price_micro
         require_equal(paid, {"student": LESS_MICRO, "other": REDUCED_MICRO}, "each its price")
@@ -89,7 +93,7 @@ def properties(play: Play) -> None:
             stage.payer.buy(stage.page("spirits", micro=REQUIRED_MICRO))
         except Refusal:
             refused = True
-        refused = refused or stage.shop.earned_micro() == LESS_MICRO + REDUCED_MICRO
+        refused = refused or stage.shop.charged_micro() == LESS_MICRO + REDUCED_MICRO
         require(refused, "who lacks a property buys nothing that asks for it")
         stage.settle_up()
         require_equal(stage.earned_micro, LESS_MICRO + REDUCED_MICRO, "and both are earned")
@@ -265,7 +269,7 @@ def stable(play: Play) -> None:
             require_equal(written, raw, "it is written as it came")
             require_equal(till.read(written), payment, "and read as it was")
             paused.finish(stage.shop.serve(paused.request))
-        require_equal(stage.shop.earned_micro(), 2 * stage.price_micro, "both are taken")
+        require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "both are taken")
 
 
 @CASES.add("shorter", "longer", "missing", "another's", "as it is")

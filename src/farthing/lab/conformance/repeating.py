@@ -89,7 +89,7 @@ def race_of_one_payment(play: Play, how: str) -> None:
         _require_one_receipt([*answers, *late])
         require(len(receipts) <= 1, "there is one receipt", len(receipts))
         require_equal(late[-1].status, 200, "whoever comes late is served")
-        require_equal(stage.shop.earned_micro(), stage.price_micro, "it is charged once")
+        require_equal(stage.shop.charged_micro(), stage.price_micro, "it is charged once")
 
 
 def _fail_once(stage: Stage) -> None:
@@ -129,7 +129,7 @@ def race_of_one_instrument(play: Play) -> None:
         with stage.unchanged("a payment that lost"):
             late = [stage.shop.serve(each.request).status for each in made]
         require_equal(late.count(SPENT), RACERS - 1, "they lost for good")
-        require_equal(stage.shop.earned_micro(), stage.price_micro, "one page is charged")
+        require_equal(stage.shop.charged_micro(), stage.price_micro, "one page is charged")
 
 
 @CASES.add()

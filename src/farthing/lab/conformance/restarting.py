@@ -103,7 +103,7 @@ def _reckon(stage: Stage) -> None:
     stage.room.later(LEASE_S)
     stage.payer.recover()
     due_micro = 2 * stage.price_micro  # with the page that was bought before
-    require_equal(stage.shop.earned_micro(), due_micro, "the page is charged once")
+    require_equal(stage.shop.charged_micro(), due_micro, "the page is charged once")
     stage.shop.clear()
     stage.bank.tick()
     require_equal(stage.earned_micro, due_micro, "the vendor earns it once")

@@ -122,12 +122,12 @@ def old_wallet(play: Play, times: str) -> None:
         copies = [stage.room.folder / f"copy-{number}" for number in range(2)]
         for copy in copies[: 1 if times == "once" else 2]:
             stage.payer.save(copy)
-        stage.buy("lost from memory")
+        stage.buy("lost")
         pages = 2
         for copy in copies[: 1 if times == "once" else 2]:
             stage.payer.restore(copy)
             stage.room.later(120)  # beyond a lease, and beyond doubt that anything is on its way
-            pages += _buy_until_it_comes(stage, f"after {copy.name}")
+            pages += _buy_until_it_comes(stage, f"after-{copy.name}")
         stage.payer.recover()
         stage.settle_up()
         due_micro = pages * stage.price_micro

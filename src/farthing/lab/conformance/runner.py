@@ -13,10 +13,19 @@ from time import perf_counter
 import msgspec
 
 from farthing.errors import Refusal
-from farthing.lab.conformance.cases import Case, Inapplicable, Result, State, Violated
+from farthing.lab.conformance import carrying
+from farthing.lab.conformance.cases import (
+    Case,
+    Inapplicable,
+    Result,
+    State,
+    Violated,
+    is_meant,
+)
 from farthing.lab.conformance.catalogue import every_case
 from farthing.lab.conformance.stage import Play
-from farthing.schemes.contract import Key
+from farthing.schemes import registry
+from farthing.schemes.contract import Json, Key
 
 FRAMES = 3  # of a traceback that are shown: where it went wrong
 
@@ -27,33 +36,55 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str
     case: str
     seed: int
+    options: tuple[tuple[str, Json], ...] = ()
+    """What the vendors have set."""
     keys: tuple[Key, ...] = ()
     """Of schemes whose broker and vendors share keys that nobody's founding makes."""
+
+    @property
+    def name(self) -> str:
+        """The case, and with what options if there are any: `change @unit_micro=20`."""
+        return self.case + "".join(f" @{name}={value}" for name, value in self.options)
 
 
 def jobs_of(
     schemes: Sequence[str], pattern: str = "", *, seed: int, keys: tuple[Key, ...] = ()
 ) -> list[Job]:
-    """The cases of this name or pattern, for each scheme."""
-    return [
-        Job(scheme=scheme, case=case.name, seed=seed, keys=keys)
+    """The cases of this name, beginning or pattern, for each scheme under each of its options."""
+    jobs = [
+        Job(scheme=scheme, case=case.name, seed=seed, options=options, keys=keys)
         for scheme in schemes
-        for case in every_case().find(pattern)
+        for options in ways_of(scheme)
+        for case in every_case()
     ]
+    exact = [job for job in jobs if job.name == pattern]
+    return exact or [job for job in jobs if is_meant(job.name, pattern)]
+
+
+def ways_of(scheme: str) -> list[tuple[tuple[str, Json], ...]]:
+    """What vendors may set: nothing, and each value of each option by itself."""
+    options = registry.by_name(scheme).options
+    alone = [((name, value),) for name, values in options.items() for value in values]
+    return [(), *alone]
 
 
 def run_job(job: Job) -> Result:
     """One case, here and now."""
-    [case] = every_case().find(job.case)
+    case = every_case().named(job.case)
     began_s = perf_counter()
     state, why = _tried(case, job)
     took_ms = round((perf_counter() - began_s) * 1000)
-    return Result(scheme=job.scheme, case=job.case, state=state, why=why, took_ms=took_ms)
+    return Result(scheme=job.scheme, case=job.name, state=state, why=why, took_ms=took_ms)
 
 
 def _tried(case: Case, job: Job) -> tuple[State, str]:
     try:
-        case.run(Play(job.scheme, f"{job.seed}/{job.scheme}/{job.case}", job.keys))
+        play = Play(job.scheme, f"{job.seed}/{job.scheme}/{job.name}", job.keys, dict(job.options))
+        if case.name not in carrying.STATIC:
+            reason = carrying.missing(play)
+            if reason:
+                return "skipped", reason
+        case.run(play)
     except Inapplicable as reason:
         return "skipped", str(reason)
     except Violated as broken:
@@ -123,12 +154,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def report_of(results: Iterable[Result], seed: int) -> Report:
     """Counts and names, in the order of the catalogue."""
-    order = {case.name: number for number, case in enumerate(every_case())}
+    order = [case.name for case in every_case()]
     by_scheme: dict[str, list[Result]] = {}
     for result in results:
         by_scheme.setdefault(result.scheme, []).append(result)
     schemes = {
-        name: _of_scheme(sorted(found, key=lambda one: order[one.case]), seed)
+        name: _of_scheme(sorted(found, key=lambda one: _place(one, order)), seed)
         for name, found in sorted(by_scheme.items())
     }
     return Report(
@@ -138,6 +169,12 @@ def report_of(results: Iterable[Result], seed: int) -> Report:
         skipped=_sum(schemes, lambda one: len(one.skipped)),
         schemes=schemes,
     )
+
+
+def _place(result: Result, order: list[str]) -> tuple[str, int]:
+    """By options first, those without any before all others."""
+    case, _, options = result.case.partition(" @")
+    return options, order.index(case)
 
 
 def _sum(schemes: dict[str, OfScheme], count: Callable[[OfScheme], int]) -> int:

@@ -18,6 +18,7 @@ from farthing.marks import Moment
 from farthing.schemes.contract import Json, Key, Setting, Till
 from farthing.stores.memory import MemoryMarks
 from farthing.vendor import clearing, founding, refunding
+from farthing.vendor.booking import read_outcome
 from farthing.vendor.clearing import Cleared
 from farthing.vendor.commands import (
     Answer,
@@ -268,25 +269,40 @@ class Shop:
         self.room.wait_for(refunding.refund(k, self.gate.tills, self.store, at))
         self.clear()
 
-    def earned_micro(self) -> int:
-        """What the outbox holds, paid or not."""
-        return sum(total.earned_micro for total in self.store.do_now(marks.Tally()))
+    def charged_micro(self) -> int:
+        """The sum of all receipts that it has given."""
+        payments: dict[str, marks.Payment] = vars(self.store)["_payments"]
+        return sum(
+            read_outcome(each.outcome).receipt.amount_micro
+            for each in payments.values()
+            if each.state is marks.State.CONFIRMED and each.kept and not _is_refund(each.k)
+        )
 
     def snapshot(self) -> dict[str, Any]:
-        """All that the store knows, the serials apart: those may be skipped."""
-        facts = {name: value for name, value in vars(self.store).items() if name in _FACTS}
-        return {name: msgspec.msgpack.encode(_plain(value)) for name, value in facts.items()}
+        """All that its store knows, but for what came to nothing: released payments, serials."""
+        facts = vars(self.store)
+        payments = facts["_payments"].items()
+        standing = {k: each for k, each in payments if each.state is not marks.State.RELEASED}
+        found = {name: _plain(facts[name]) for name in _FACTS}
+        return found | {"_payments": _plain(standing)}
 
 
-_FACTS = ("_payments", "_held", "_onces", "_counters", "_records", "_outbox")
+_FACTS = ("_held", "_onces", "_counters", "_records", "_outbox")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return sorted((repr(key), repr(_plain(each))) for key, each in value.items())
-    if isinstance(value, msgspec.Struct):
-        return repr(msgspec.structs.astuple(value))
-    return value
+def _plain(value: dict[Any, Any]) -> list[tuple[str, str]]:
+    """A copy that stays as it is, and that says what is in it."""
+    return [(repr(key), _said(each)) for key, each in value.items()]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, msgspec.Struct):  # whose own repr may hide what is secret
+        return repr([_said(each) for each in msgspec.structs.astuple(value)])
+    return repr([_said(each) for each in value]) if isinstance(value, tuple) else repr(value)
+
+
+def _is_refund(k: str) -> bool:
+    return k.startswith(refunding.PREFIX)
 
 
 def _page() -> OriginAnswered:

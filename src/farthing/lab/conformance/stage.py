@@ -37,12 +37,22 @@ CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 class Play:
     """One case under way."""
 
-    def __init__(self, scheme: str, seed: str, keys: tuple[Key, ...] = ()) -> None:
-        """`keys`: those that broker and vendors of the scheme share, beside the usual ones."""
+    def __init__(
+        self,
+        scheme: str,
+        seed: str,
+        keys: tuple[Key, ...] = (),
+        options: Mapping[str, Json] | None = None,
+    ) -> None:
+        """`keys`: those that broker and vendors of the scheme share, beside the usual ones.
+
+        `options`: what the vendors have set.
+        """
         self.scheme: Scheme = registry.by_name(scheme)
         self.name = scheme
         self.seed = seed
         self._keys = keys
+        self._options = options or {}
         self._opened = 0
 
     @property
@@ -54,7 +64,8 @@ class Play:
     def stage(self, **options: Any) -> Iterator["Stage"]:
         """A stage that is sound when the case is done with it."""
         self._opened += 1
-        stage = Stage(self.name, f"{self.seed}/{self._opened}", keys=self._keys, **options)
+        options = {"keys": self._keys, "options": self._options} | options
+        stage = Stage(self.name, f"{self.seed}/{self._opened}", **options)
         try:
             yield stage
             stage.require_sound()
@@ -71,15 +82,18 @@ class Stage:
         seed: str,
         *,
         keys: tuple[Key, ...] = (),
-        dialect: Dialect = "mpp",
+        dialect: Dialect | None = None,
         clearing: Moment | None = None,
         options: Mapping[str, Json] | None = None,
         load_micro: int = 0,
         funds_micro: int = FUNDS_MICRO,
         currency: str = "",
     ) -> None:
-        """`currency`: of the shops, where it is another than the bank's."""
-        self.scheme, self.dialect, self._load_micro = scheme, dialect, load_micro
+        """`currency`: of the shops, where it is another than the bank's.
+
+        `dialect`: in private where the options say so, and in MPP otherwise.
+        """
+        self.scheme, self._load_micro = scheme, load_micro
         self._keys = keys
         self.room, self.line = Room(seed), Line()
         self.refusals: list[Refusal] = []
@@ -92,6 +106,7 @@ class Stage:
         self.shops: dict[str, Shop] = {}
         self.payers: list[Payer] = []
         self.shop = self.open_shop("news")
+        self.dialect: Dialect = dialect or ("private" if self.shop.till.is_private else "mpp")
         self.payer = self.admit("ann", funds_micro)
 
     def open_shop(self, name: str, *, currency: str = "") -> Shop:

@@ -15,18 +15,17 @@ from farthing.errors import Refusal
 from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
 from farthing.lab.conformance.hand import (
     Hand,
-    Made,
     Paused,
     code_of,
     credential_of,
     with_credential,
 )
 from farthing.lab.conformance.repeating import give_back, require_claims
-from farthing.lab.conformance.stage import Play, Stage, require_same
+from farthing.lab.conformance.stage import Play, Stage, require_bought, require_same
 from farthing.schemes.contract import Accepted, Asked, Need, Operation
 from farthing.vendor.gate import RECEIPT_KEY
-from farthing.wallet.commands import Purchase, Response
-from farthing.wallet.settling import require_receipt
+from farthing.wallet.commands import Purchase, Request, Response
+from farthing.wallet.settling import outcome_request, require_receipt
 from farthing.wire import mpp, receipts
 
 LARGER_MAX = 10  # a mint may sell more than was asked for, as a warehouse does; never much more
@@ -50,9 +49,8 @@ def cut_and_grown(stage: Stage, raw: bytes) -> Bytes:
         yield f"cut to {size} bytes", raw[:size]
     for more in (b" ", b"\0", b"}", b"{}", raw):
         yield f"with {more[:2]!r} behind it", raw + more
-    value = codec.read_json(raw)
-    for path, changed in edits(value):
-        yield path, codec.canonical(changed)
+    for path, changed in edits(msgspec.json.decode(raw)):
+        yield path, msgspec.json.encode(changed, order="sorted")
 
 
 def edits(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -99,18 +97,28 @@ def tampered(play: Play, what: str) -> None:
     """A payment in which anything is changed is refused, and the right one is taken after it."""
     which, _, way = what.partition(" payment, ")
     with play.stage() as stage:
-        hand = Hand(stage)
         if which == "later":
             stage.buy("before")
-        made = hand.pay(stage.page(), hand.instrument())
-        name, raw = credential_of(made.request)
+        had_micro = stage.shop.charged_micro()
+        paused = Paused(stage.payer, stage.page())
+        raw, with_raw = _opened(paused.request)
         before = stage.everything()
         for where, changed in WAYS[way](stage, raw):
             if _is_same(raw, changed):
                 continue
-            answer = stage.shop.serve(with_credential(made.request, name, changed))
+            answer = stage.shop.serve(with_raw(changed))
             require_refused(stage, before, where, answer.status, code_of(answer))
-        require_equal(stage.shop.serve(made.request).status, 200, "the right one is taken")
+        require_bought(paused.finish(stage.shop.serve(paused.request)))
+        earned_micro = stage.shop.charged_micro() - had_micro
+        require_equal(earned_micro, stage.price_micro, "the right one is taken")
+
+
+def _opened(request: Request) -> tuple[bytes, Callable[[bytes], Request]]:
+    """The JSON with the payment in it, and what makes a request of other JSON."""
+    if request.body:
+        return request.body, lambda raw: msgspec.structs.replace(request, body=raw)
+    name, credential = credential_of(request)
+    return credential, lambda raw: with_credential(request, name, raw)
 
 
 def _is_same(raw: bytes, changed: bytes) -> bool:
@@ -294,50 +302,73 @@ def _sent(stage: Stage) -> tuple[Purchase, Response]:
     return paused.purchase, answer
 
 
-@CASES.add()
-def wrong_vendor(play: Play) -> None:
-    """What pays at one vendor pays at no other, and no other is paid for it."""
+@CASES.add(*WAYS)
+def tampered_return(play: Play, way: str) -> None:
+    """A vendor's own mint does nothing that a changed message asks for."""
     with play.stage() as stage:
-        hand, other = Hand(stage), stage.open_shop("daily")
-        made = hand.pay(stage.page(), hand.instrument())
-        if not made.paid.spent.vendor_id:
-            raise Inapplicable("its instruments pay at any vendor")
-        there = _dressed_for(hand, stage.page(shop=other), made)
-        with stage.unchanged("a payment of another vendor"):
-            answer = other.serve(there.request)
-        require(answer.status >= 400, "it is refused", answer.status)
-        require_equal(stage.shop.serve(made.request).status, 200, "its own vendor takes it")
-        for claim in require_claims(stage):
-            with stage.unchanged("a claim of another vendor"):
-                [result] = stage.bank.redeem(stage.scheme, [claim], other.id)
-            require_equal(result["state"], "refused", "nobody claims another's payments")
-        stage.settle_up()
-        require_equal(stage.bank.has_micro("vendor", other.id), 0, "the other earns nothing")
+        if play.scheme.vendor_mint is None:
+            raise Inapplicable("its vendors have no mint")
+        stage.buy()
+        asked = stage.purse_returns()
+        if asked.to != "vendor":
+            raise Inapplicable("its vendors' mint is asked for nothing that was bought")
+        raw, path = codec.canonical(asked.message), asked.operation.replace("_", "-")
+        before = stage.everything()
+        for where, changed in WAYS[way](stage, raw):
+            if _is_same(raw, changed) or not _is_json(changed):
+                continue
+            status, body = stage.shop.mint(stage.scheme, path, codec.read_json(changed))
+            code = str(msgspec.json.decode(body).get("code", ""))
+            require_refused(stage, before, where, status, code)
+        status, _ = stage.shop.mint(stage.scheme, path, asked.message)
+        require_equal(status, 200, "the right one is done")
 
 
-def _dressed_for(hand: Hand, url: str, made: Made) -> Made:
-    return hand.dress(url, hand.received(url), made.paid)
+def _is_json(raw: bytes) -> bool:
+    try:
+        codec.read_json(raw)
+    except Refusal:
+        return False
+    return True
+
+
+@CASES.add(*WAYS)
+def tampered_question(play: Play, way: str) -> None:
+    """What became of a payment is told to nobody whose question was changed."""
+    with play.stage() as stage:
+        fetched = stage.buy()
+        assert fetched.purchase is not None
+        purse = stage.payer.guide().purse(stage.scheme, stage.bank.id)
+        asked = outcome_request(purse, fetched.purchase, stage.room.now_s)
+        require_equal(stage.shop.serve(asked).status, 200, "its payer is told")
+        before = stage.everything()
+        for where, changed in WAYS[way](stage, asked.body):
+            if _is_same(asked.body, changed):
+                continue
+            answer = stage.shop.serve(msgspec.structs.replace(asked, body=changed))
+            require_refused(stage, before, where, answer.status, code_of(answer))
 
 
 @CASES.add()
-def wrong_currency(play: Play) -> None:
-    """What is worth so much of one currency pays nothing in another."""
-    with play.stage() as stage:
-        hand = Hand(stage)
-        made = hand.pay(stage.page(), hand.instrument())
-        stage.shop.currency = "usd"
-        stage.shop.restart()
-        there = hand.received(stage.page())
-        require_equal(there.offer.currency, "usd", "the vendor sells in another currency")
-        with stage.unchanged("a payment in another currency"):
-            answer = stage.shop.serve(hand.dress(stage.page(), there, made.paid).request)
-        require(answer.status >= 400, "the gate refuses it", answer.status)
-        try:
-            fetched = stage.payer.buy(stage.page())
-        except Refusal:
-            fetched = None
-        is_unpaid = fetched is None or fetched.purchase is None
-        require(is_unpaid, "the wallet pays no offer in another currency")
-        stage.shop.currency = stage.bank.currency
-        stage.shop.restart()
-        require_equal(stage.shop.serve(made.request).status, 200, "in its own it is taken")
+def tampered_settlement(play: Play) -> None:
+    """Of a changed facilitator's message the broker pays what the payment is worth, or nothing."""
+    if "before" not in play.traits.moments:
+        raise Inapplicable(f"it is cleared {' or '.join(play.traits.moments)}")
+    with play.stage(clearing="before") as stage:
+        stage.buy()
+        [raw] = stage.line.heard("broker settle")
+        [told] = stage.line.heard("broker settle answer")
+        tx = msgspec.json.decode(told)["transaction"]
+        balances = stage.bank.balances()
+        for where, changed in flipped(stage, raw):
+            if not _is_json(changed):
+                continue
+            try:
+                answer: Any = stage.bank.facilitate(
+                    "settle", codec.read_json(changed), stage.shop.id
+                )
+            except Refusal:
+                continue
+            is_same = not answer["success"] or answer["transaction"] == tx
+            require(is_same, "only the payment itself is settled", where)
+            require_equal(stage.bank.balances(), balances, f"no money moves ({where})")

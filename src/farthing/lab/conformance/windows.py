@@ -105,7 +105,7 @@ def expired_in_the_wallet(play: Play) -> None:
             raise Inapplicable("its instruments do not end")
         stage.room.now_ms = (max(ends) + 1) * 1000
         stage.buy("second")
-        require_equal(stage.shop.earned_micro(), 2 * stage.price_micro, "both pages are earned")
+        require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "both pages are earned")
 
 
 @CASES.add()

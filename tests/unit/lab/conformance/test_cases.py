@@ -1,6 +1,6 @@
 import pytest
 
-from farthing.lab.conformance.cases import Cases, Violated, require, require_equal
+from farthing.lab.conformance.cases import Cases, Violated, is_meant, require, require_equal
 
 CASES = Cases()
 
@@ -34,8 +34,12 @@ def test_a_case_runs_with_its_own_parameter() -> None:
     ("pattern", "count"),
     [("", 3), ("thing", 2), ("thing[one]", 1), ("*thing*", 3), ("nothing", 0), ("plain", 1)],
 )
-def test_cases_are_found_by_name_beginning_or_pattern(pattern: str, count: int) -> None:
-    assert len(CASES.find(pattern)) == count
+def test_cases_are_meant_by_beginning_or_pattern(pattern: str, count: int) -> None:
+    assert sum(is_meant(case.name, pattern) for case in CASES) == count
+
+
+def test_a_case_is_found_by_its_name() -> None:
+    assert CASES.named("thing[2]").name == "thing[2]"
 
 
 def test_two_cases_of_one_name_are_a_mistake() -> None:

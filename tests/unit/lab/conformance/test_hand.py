@@ -14,7 +14,7 @@ def test_a_paused_purchase_is_written_and_not_sent() -> None:
     with Play("millicent", "a").stage() as stage:
         paused = Paused(stage.payer, stage.page())
         assert paused.purchase is not None
-        assert stage.shop.earned_micro() == 0
+        assert stage.shop.charged_micro() == 0
         require_bought(paused.finish(stage.shop.serve(paused.request)))
         again = Paused(stage.payer, stage.page("b"))
         lost = again.finish(Failed(reason="ReadError"))
@@ -38,4 +38,4 @@ def test_a_race_gives_every_racer_an_answer_and_one_receipt() -> None:
         answers = race(stage, stage.shop, [made.request] * 5)
         assert len(answers) == 5
         assert len({receipt_of(answer) for answer in answers} - {""}) == 1
-        assert stage.shop.earned_micro() == stage.price_micro
+        assert stage.shop.charged_micro() == stage.price_micro

@@ -24,6 +24,18 @@ def test_a_report_counts_names_and_says_how_to_repeat_a_failure() -> None:
     assert told.skipped[0].why == "none"
 
 
+def test_a_case_is_tried_with_each_value_of_each_option_too() -> None:
+    jobs = runner.jobs_of(["payword"], "expiry", seed=1)
+    assert [job.name for job in jobs] == ["expiry"]
+    jobs = runner.jobs_of(["payword"], "expiry*", seed=1)
+    assert [job.name for job in jobs] == [
+        "expiry",
+        "expiry @unit_micro=200",
+        "expiry @unit_micro=20",
+    ]
+    assert runner.run_job(jobs[2]).case == "expiry @unit_micro=20"
+
+
 def test_several_workers_find_what_one_finds() -> None:
     jobs = runner.jobs_of(["millicent", "payword"], "re*", seed=3)[:6]
     alone = {(one.scheme, one.case, one.state) for one in runner.run(jobs)}
@@ -37,7 +49,7 @@ def test_whatever_a_scheme_raises_is_a_failure_with_its_place(name: str) -> None
     broken = next(each for each in BROKEN if each.name == name)
     scheme: Scheme = broken.scheme
     with registered(scheme):
-        [job] = runner.jobs_of([scheme.traits.name], broken.case, seed=1)
+        job = runner.Job(scheme=scheme.traits.name, case=broken.case, seed=1)
         found = runner.run_job(job)
     assert found.state == "failed"
     assert ".py:" in found.why

@@ -14,7 +14,7 @@ def test_a_page_is_offered_then_sold_and_leaves_a_claim() -> None:
         made = hand.pay(stage.page(), hand.instrument())
         assert shop.serve(made.request).body == PAGE
         assert shop.snapshot() != before
-        assert (shop.visits, shop.earned_micro()) == (1, stage.price_micro)
+        assert (shop.visits, shop.charged_micro()) == (1, stage.price_micro)
         assert len(shop.claims()) == 1
         assert shop.clear().paid_micro == stage.price_micro
         assert shop.claims() == []
@@ -39,4 +39,4 @@ def test_a_site_that_is_away_sells_nothing() -> None:
         made = hand.pay(stage.page(), hand.instrument())
         stage.shop.origin = failing
         assert code_of(stage.shop.serve(made.request)) == "origin_unreachable"
-        assert stage.shop.earned_micro() == 0
+        assert stage.shop.charged_micro() == 0

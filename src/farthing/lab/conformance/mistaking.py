@@ -1,0 +1,56 @@
+"""What is another's: another vendor's payments, another currency's money."""
+
+from farthing.errors import Refusal
+from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
+from farthing.lab.conformance.hand import Hand, Made
+from farthing.lab.conformance.repeating import require_claims
+from farthing.lab.conformance.stage import Play
+
+
+@CASES.add()
+def wrong_vendor(play: Play) -> None:
+    """What pays at one vendor pays at no other, and no other is paid for it."""
+    with play.stage() as stage:
+        hand, other = Hand(stage), stage.open_shop("daily")
+        made = hand.pay(stage.page(), hand.instrument())
+        if not made.paid.spent.vendor_id:
+            raise Inapplicable("its instruments pay at any vendor")
+        there = _dressed_for(hand, stage.page(shop=other), made)
+        with stage.unchanged("a payment of another vendor"):
+            answer = other.serve(there.request)
+        require(answer.status >= 400, "it is refused", answer.status)
+        require_equal(stage.shop.serve(made.request).status, 200, "its own vendor takes it")
+        for claim in require_claims(stage):
+            with stage.unchanged("a claim of another vendor"):
+                [result] = stage.bank.redeem(stage.scheme, [claim], other.id)
+            require_equal(result["state"], "refused", "nobody claims another's payments")
+        stage.settle_up()
+        require_equal(stage.bank.has_micro("vendor", other.id), 0, "the other earns nothing")
+
+
+def _dressed_for(hand: Hand, url: str, made: Made) -> Made:
+    return hand.dress(url, hand.received(url), made.paid)
+
+
+@CASES.add()
+def wrong_currency(play: Play) -> None:
+    """What is worth so much of one currency pays nothing in another."""
+    with play.stage() as stage:
+        hand = Hand(stage)
+        made = hand.pay(stage.page(), hand.instrument())
+        stage.shop.currency = "usd"
+        stage.shop.restart()
+        there = hand.received(stage.page())
+        require_equal(there.offer.currency, "usd", "the vendor sells in another currency")
+        with stage.unchanged("a payment in another currency"):
+            answer = stage.shop.serve(hand.dress(stage.page(), there, made.paid).request)
+        require(answer.status >= 400, "the gate refuses it", answer.status)
+        try:
+            fetched = stage.payer.buy(stage.page())
+        except Refusal:
+            fetched = None
+        is_unpaid = fetched is None or fetched.purchase is None
+        require(is_unpaid, "the wallet pays no offer in another currency")
+        stage.shop.currency = stage.bank.currency
+        stage.shop.restart()
+        require_equal(stage.shop.serve(made.request).status, 200, "in its own it is taken")
