@@ -55,6 +55,10 @@ class RingInMemory:
         """The newest first."""
         return self._live[purpose]
 
+    def known(self, purpose: str) -> list[Key]:
+        """The newest first."""
+        return self._live.get(purpose, [])
+
     def current(self, purpose: str) -> Key:
         """The newest."""
         return self._live[purpose][0]

@@ -67,6 +67,9 @@ class Ring:
             raise Misconfigured("key_missing", f"no key for {purpose}")
         return found[:2]
 
+    def known(self, purpose: str) -> Sequence[Key]:
+        return [key for (of, _), key in reversed(self._keys.items()) if of == purpose]
+
     def current(self, purpose: str) -> Key:
         return self.live(purpose)[0]
 

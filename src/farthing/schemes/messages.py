@@ -132,6 +132,9 @@ class Ring(Protocol):
     def live(self, purpose: str) -> Sequence[Key]:
         """The current key of `purpose` and the one before, which still verifies; newest first."""
 
+    def known(self, purpose: str) -> Sequence[Key]:
+        """Every key of `purpose` that still verifies, newest first."""
+
     def find(self, purpose: str, key_id: str) -> Key | None:
         """The key of `purpose` with this id, or None."""
 

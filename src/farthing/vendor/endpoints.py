@@ -198,13 +198,16 @@ class Doors:
         return done.outcome
 
     def keys(self) -> Answer:
-        """The vendor's public receipt keys, newest first, signed with the newest."""
+        """The vendor's public receipt keys, newest first, signed with the newest.
+
+        All that are not revoked: a receipt is checked for years, however often keys change.
+        """
         document: dict[str, Json] = {
             "vendor": self._gate.setting.vendor_id,
             "broker": self._gate.setting.broker_id,
             "keys": [
                 {"purpose": RECEIPT_KEY, "id": key.id, "ed25519": codec.b64u(key.public)}
-                for key in self._gate.setting.ring.live(RECEIPT_KEY)
+                for key in self._gate.setting.ring.known(RECEIPT_KEY)
             ],
         }
         return self._signed(published.KEYS_TAG, document)

@@ -54,6 +54,10 @@ class NoKeys:
         """None."""
         return ()
 
+    def known(self, purpose: str) -> tuple[Key, ...]:
+        """None."""
+        return ()
+
     def find(self, purpose: str, key_id: str) -> Key | None:
         """None."""
         return None

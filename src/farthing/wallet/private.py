@@ -20,12 +20,10 @@ from farthing.wallet.envelope import require_sealable
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import PAYMENTS_MAX, Fetched, is_in_the_open, obtain
 from farthing.wallet.peering import learn
-from farthing.wallet.settling import Verdict, send
+from farthing.wallet.settling import FRESH, Verdict, send
 from farthing.wire import published
 from farthing.wire.offers import CHALLENGE_LIFE_S, Received, target_of
 from farthing.wire.published import Listed, PriceList
-
-FRESH = (("Cache-Control", "no-cache"),)  # not what somebody on the way, or we, have kept
 
 
 def fetch_private(guide: Guide, request: Request) -> Flow[Fetched]:

@@ -40,6 +40,7 @@ from farthing.wallet.errand import PAUSE_MS, SENDS_MAX, Flow, look
 from farthing.wire import mpp, published, receipts, x402_response
 from farthing.wire.offers import Receipt
 
+FRESH = (("Cache-Control", "no-cache"),)  # not what somebody on the way, or we, have kept
 OUTCOME_TAG = "farthing/wire/outcome/1"
 ABSENT_FINAL_S = 60  # a payment that a vendor has not got by then was lost on the way
 SKEW_S = 120  # clocks differ by so much without being wrong
@@ -164,11 +165,8 @@ def _accept(guide: Guide, purchase: Purchase, receipt: Receipt) -> Flow[bool]:
     """Whether the receipt is right and so is its change; then the purchase is done."""
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     at = yield from look()
-    publics: tuple[bytes, ...] = ()
-    if not purse.receipt_key(purchase.paid.spent):
-        publics = yield from _vendor_keys(purchase)
     try:
-        require_receipt(purse, purchase, receipt, publics)
+        yield from _require_signed(purse, purchase, receipt)
         concluded = purse.conclude(
             purchase.paid, Accepted(change=receipt.change, released=receipt.released), at
         )
@@ -182,6 +180,18 @@ def _accept(guide: Guide, purchase: Purchase, receipt: Receipt) -> Flow[bool]:
         now_s=at.now_s,
     )
     return True
+
+
+def _require_signed(purse: Purse, purchase: Purchase, receipt: Receipt) -> Flow[None]:
+    """As `require_receipt`, with the vendor's keys: the newest where those we had do not fit."""
+    if purse.receipt_key(purchase.paid.spent):
+        require_receipt(purse, purchase, receipt, ())
+        return
+    try:
+        require_receipt(purse, purchase, receipt, (yield from _vendor_keys(purchase)))
+    except Forged:
+        fresh = yield from _vendor_keys(purchase, fresh=True)
+        require_receipt(purse, purchase, receipt, fresh)
 
 
 def require_receipt(
@@ -207,10 +217,11 @@ def require_receipt(
     raise Forged("receipt_forged", "the receipt is not signed with a key of the vendor")
 
 
-def _vendor_keys(purchase: Purchase) -> Flow[tuple[bytes, ...]]:
+def _vendor_keys(purchase: Purchase, *, fresh: bool = False) -> Flow[tuple[bytes, ...]]:
     """The receipt keys that the vendor publishes; TLS of the origin that was paid vouches."""
     url = place_of(purchase.url).site + published.KEYS_PATH
-    answer: Sent = yield SendRequest(request=Request(method="GET", url=url), leg="keys")
+    asked = Request(method="GET", url=url, headers=FRESH if fresh else ())
+    answer: Sent = yield SendRequest(request=asked, leg="keys")
     if not isinstance(answer, Response) or answer.status != 200:
         return ()
     try:

@@ -254,6 +254,9 @@ class MemoryRing:
     def live(self, purpose: str) -> list[Key]:
         return [self.current(purpose)]
 
+    def known(self, purpose: str) -> list[Key]:
+        return self.live(purpose)
+
     def find(self, purpose: str, key_id: str) -> Key | None:
         return self.keys.get((purpose, key_id))
 

@@ -339,13 +339,15 @@ def test_the_key_document_is_signed_by_the_key_it_shows_first() -> None:
 
 
 def test_a_key_that_was_rotated_out_is_still_shown() -> None:
-    """Receipts are documents: they are checked long after their key was replaced."""
+    """Receipts are documents: they are checked long after their key was replaced, and again."""
     shop = Shop()
-    secret = b"new receipt key, 32 bytes long.."
-    shop.ring.add(Key(id="2", purpose=RECEIPT_KEY, secret=secret, public=signing.public_of(secret)))
+    for number in ("2", "3"):
+        secret = f"receipt key {number}, of 32 bytes in all".encode()[:32]
+        key = Key(id=number, purpose=RECEIPT_KEY, secret=secret, public=signing.public_of(secret))
+        shop.ring.add(key)
     document = said(shop.doors.keys())
-    assert [key["id"] for key in document["keys"]] == ["2", "1"]
-    require_signed(document, KEYS_TAG, signing.public_of(secret))
+    assert [key["id"] for key in document["keys"]] == ["3", "2", "1"]
+    require_signed(document, KEYS_TAG, shop.ring.current(RECEIPT_KEY).public)
 
 
 def test_the_price_list_names_every_route_and_is_signed() -> None:

@@ -65,6 +65,9 @@ class KeysOf:
     def live(self, purpose: str) -> list[Key]:
         return [key for key in self._keys if key.purpose == purpose]
 
+    def known(self, purpose: str) -> list[Key]:
+        return self.live(purpose)
+
     def find(self, purpose: str, key_id: str) -> Key | None:
         found = (key for key in self._keys if (key.purpose, key.id) == (purpose, key_id))
         return next(found, None)

@@ -193,6 +193,36 @@ def test_the_vendors_keys_are_read_at_the_origin_that_was_paid(
     assert verdict is (Verdict.DONE if known else Verdict.UNDECIDED)
 
 
+def test_a_receipt_under_a_key_made_since_is_checked_with_the_newest_keys(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = purchase_on(world)
+    paid = taken(world, made)
+    signed = receipts.sign(receipt_of(paid), lambda body: signing.sign(SECRET, body))
+    monkeypatch.setattr(MillicentPurse, "receipt_key", lambda *_: b"")
+    headers = (("payment-receipt", mpp.receipt_header(signed)),)
+    page = msgspec.structs.replace(paid, headers=headers)
+    asked: list[str] = []
+
+    def handle(request: Request) -> Response:
+        if request.url != KEYS_URL:
+            return page
+        asked.append(str(request.headers))
+        secret = SECRET if "no-cache" in asked[-1] else bytes(32)
+        key = {
+            "purpose": "farthing/vendor/receipt/1",
+            "id": "1",
+            "ed25519": codec.b64u(signing.public_of(secret)),
+        }
+        document = codec.canonical({"vendor": VENDOR, "keys": [key]})
+        return Response(status=200, url=KEYS_URL, body=document)
+
+    world.site.handle = handle
+    _, verdict = world.run(send(world.guide(), made, get("/a")))
+    assert verdict is Verdict.DONE
+    assert len(asked) == 2
+
+
 def test_an_enquiry_proves_who_asks_and_shows_no_payment(world: World) -> None:
     made = purchase_on(world)
     purse = world.guide().purse("millicent", made.broker_id)
