@@ -62,7 +62,7 @@ class Gate(Offering):
         """As `Offering`."""
         super().__init__(setting, schemes=schemes, realm=realm)
         self._delivery = Delivery(self)
-        self.resolving = resolving.Resolving(self, self._verify)
+        self.resolving = resolving.Resolving(self, partial(self._verify, begun=True))
 
     def serve(self, request: Request, priced: Priced) -> Walk:
         """Serve one request to a priced route; returns the answer."""
@@ -147,9 +147,18 @@ class Gate(Offering):
         raise Busy("mark_contended", "other payments race for this mark; send it again")
 
     def _verify(
-        self, request: Request, priced: Priced, credential: Credential, at: At
+        self,
+        request: Request,
+        priced: Priced,
+        credential: Credential,
+        at: At,
+        *,
+        begun: bool = False,
     ) -> Generator[GateCommand, object, Paying]:
-        """From credential to a payment that is right; any refusal."""
+        """From credential to a payment that is right; any refusal.
+
+        `begun`: it was right when it began, and what was revoked since does not count.
+        """
         name = registry.registry_name(credential.wire_name, credential.variant)
         till, offer = self.tills.get(name), credential.offer
         if till is None or name not in priced.accept or offer is None:
@@ -164,6 +173,8 @@ class Gate(Offering):
             if keys is not marks.NO_KEYS
             else marks.NOTHING
         )
+        if begun:
+            memory = _before_revocations(memory, registry.by_name(name).mint.published)
         binding = Binding(
             dialect=credential.dialect,
             k=credential.k,
@@ -261,6 +272,14 @@ class Gate(Offering):
 def _unfit(wrong: Malformed) -> Malformed:
     """The same, as of a payload that does not fit its scheme."""
     return Unfit(wrong.code, wrong.detail, **wrong.facts) if type(wrong) is Malformed else wrong
+
+
+def _before_revocations(memory: marks.Memory, published: bytes) -> marks.Memory:
+    """What a till found, without the names on the list that its scheme publishes."""
+    if not published or not memory.records:
+        return memory
+    kept = {key: value for key, value in memory.records.items() if not key.startswith(published)}
+    return marks.Memory(counters=memory.counters, records=kept)
 
 
 def _claimed(request: Request) -> Credential | None:

@@ -4,6 +4,7 @@ import pytest
 
 from farthing import marks
 from farthing.errors import Refusal, Unavailable, Undecided
+from farthing.schemes.chain.payword.commitment import revoked_key
 from farthing.schemes.contract import Dialect, Key
 from farthing.vendor.booking import read_kept, read_outcome
 from farthing.vendor.commands import Answer, AskOrigin
@@ -200,6 +201,29 @@ def test_a_payment_that_cannot_be_taken_again_stays_undecided() -> None:
     shop.ring.add(Key(id="2", purpose=CHALLENGE_KEY, secret=bytes(32)))
     shop.ring.revoke(CHALLENGE_KEY, "1")
     assert state_in(ask(shop, payment)) == "outcome_unknown"
+
+
+def test_what_was_revoked_after_it_was_paid_is_ended_all_the_same() -> None:
+    shop, buyer, broker = opened("payword")
+    payment = buyer.pay()
+    walking = shop.start(payment.header)
+    walking.until(marks.Confirm)
+    walking.drop()
+    assert broker.paid_micro == PRICE_MICRO
+    certificate = payment.payload["commitment"]["certificate"]
+    listed = marks.Put(key=revoked_key(certificate["serial"]), value=b"", until_s=2**40)
+    hold = marks.Hold(
+        k="list/payword/1",
+        digest=bytes(32),
+        marks=(),
+        kept=b"",
+        now_s=0,
+        lease_until_s=0,
+        until_s=2**40,
+    )
+    shop.store.do_now(marks.Take(hold=hold, outcome=b"", records=(listed,)))
+    shop.clock.now_s += HOLD_S
+    assert state_in(ask(shop, payment)) == "confirmed"
 
 
 def test_what_is_kept_of_a_payment_cannot_be_read_off_the_disk() -> None:
