@@ -74,6 +74,7 @@ class InlineWriter:
         self._timing = timing
         self._die = die
         self._seen = seen
+        self.connection = self._database.connection
         self._queue: list[_Item] = []
         self._is_due = False
         self._is_closed = False
@@ -94,7 +95,7 @@ class InlineWriter:
         self._require_open()
         item = _Item(work, atomic, Answered(loop=asyncio.get_running_loop()))
         ((result, error),) = self._database.commit([item])
-        self._seen(self._database.connection, done=error is None)
+        self._seen(self.connection, done=error is None)
         if error is not None:
             raise error
         answer: T = result
@@ -103,13 +104,13 @@ class InlineWriter:
     def read(self, work: Work[T]) -> T:
         """As `Committer.read`."""
         self._require_open()
-        return self._database.snapshot(self._database.connection, work)
+        return self._database.snapshot(self.connection, work)
 
     def close(self) -> None:
         """Close the file. What is queued is lost, as after a power cut."""
         if not self._is_closed:
             self._is_closed = True
-            self._database.connection.close()
+            self.connection.close()
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -124,7 +125,7 @@ class InlineWriter:
             self._die("before a commit")
             return
         answers = self._database.commit(batch)
-        self._seen(self._database.connection, done=any(error is None for _, error in answers))
+        self._seen(self.connection, done=any(error is None for _, error in answers))
         if self._timing.dies_after():
             self._die("after a commit")
             return

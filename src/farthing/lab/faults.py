@@ -23,8 +23,33 @@ class Chances(msgspec.Struct, frozen=True, kw_only=True):
     killed_after: float = 0.0
     """A process that dies after a commit, before it has answered anybody."""
 
+    killed: float = 0.0
+    """At a step: a party, in the middle of whatever it does."""
+    parted: float = 0.0
+    """At a step: two parties, for up to `PARTED_S`."""
+    jumped: float = 0.0
+    """At a step: a party's clock, by up to a day, for up to `PARTED_S`."""
+    night: float = 0.0
+    """At a step: everybody's clock leaps by up to `NIGHT_S`."""
+
 
 CALM = Chances()
+ROUGH = Chances(
+    lost=0.01,
+    repeated=0.02,
+    slow=0.01,
+    killed_before=0.001,
+    killed_after=0.002,
+    killed=0.02,
+    parted=0.01,
+    jumped=0.01,
+    night=0.003,
+)
+PARTED_S = 30.0  # of virtual time, in which some hundred steps are taken
+DOWN_S = 5.0  # until whoever died is started again, at most
+JUMP_S = 86_400
+NIGHT_S = 8 * 3_600  # in which nobody clears anything
+NIGHTS_S = 20 * 3_600  # in one run: less than the day that a broker waits for claims
 TRAVEL_S = 0.002  # on average, one way
 SLOW_S = 20.0  # longer than most time-outs
 COMMIT_S = 0.002  # a group commit, at most
@@ -39,8 +64,6 @@ class Faults:
         self._luck = luck
         self._time_s = time_s
         self.chances = CALM
-        self.kill: Callable[[str], None] = lambda _: None
-        """Kills a party; the world sets it."""
         self._apart: dict[frozenset[str], float] = {}
 
     # --- the network ----------------------------------------------------------------------------

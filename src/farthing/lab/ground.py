@@ -1,6 +1,7 @@
 """What every party of a world stands on: one seed, one clock, one network, one place for disks."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from farthing.lab.faults import Faults
@@ -28,6 +29,8 @@ class Ground:
         self.leap_s = 0
         """How far everybody's wall clock has leapt: nights in which nobody does anything."""
         self.lives = 0
+        self.died: Callable[[str], None] = lambda _: None
+        """Told who was killed; the world sets it."""
 
     def wall_s(self) -> int:
         """The right time, in unix seconds."""

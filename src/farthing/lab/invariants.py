@@ -15,11 +15,8 @@ from farthing.ledger.transfers import read
 from farthing.vendor.booking import read_outcome
 from farthing.vendor.refunding import PREFIX as REFUND
 
+NOT_EARNED = frozenset({"commission", "payout", "transfer"})  # entries that no payment causes
 ROWS_MAX = 10_000  # entries read after one commit: a batch has some hundreds
-
-
-class Sold(dict[str, int]):
-    """Confirmed payments of one vendor: micro-units by K."""
 
 
 class Invariants:
@@ -32,8 +29,10 @@ class Invariants:
         """Of the broker's accounts, added up from its journal."""
         self.sold: dict[str, dict[str, int]] = defaultdict(dict)
         """Confirmed payments by vendor: micro-units by K."""
-        self.bought: dict[str, tuple[str, str, int]] = {}
-        """Purchases that a wallet calls done: vendor, payer, micro-units by K."""
+        self.refunded: dict[str, dict[str, int]] = defaultdict(dict)
+        """What vendors gave back, likewise."""
+        self.earned: dict[str, int] = defaultdict(int)
+        """What vendors' accounts got for payments, less what they gave back, before commission."""
         self._once: dict[str, dict[bytes, str]] = defaultdict(dict)
         self._entries = 0
 
@@ -60,6 +59,9 @@ class Invariants:
                 self.find(f"entry {seq} ({entry.kind}) does not sum to zero")
             for posting in entry.postings:
                 self.balances[posting.account] += posting.amount_micro
+                kind, _, vendor_id = posting.account.rpartition("/")
+                if kind == "liability/vendor" and entry.kind not in NOT_EARNED:
+                    self.earned[vendor_id] -= posting.amount_micro
                 stored = journal.balance(connection, posting.account)
                 if posting.account.startswith("liability/") and stored > 0:
                     self.find(f"{posting.account} is below zero: {-stored}")
@@ -73,12 +75,18 @@ class Invariants:
                 self._confirmed(vendor_id, command.hold.k, command.hold.kept, command.outcome)
                 self._used(vendor_id, command.hold)
             case marks.Confirm():
-                self._confirmed(vendor_id, command.k, b"", command.outcome)
+                self._confirmed(vendor_id, command.k, b"payment", command.outcome)
             case _:
                 pass
 
     def _confirmed(self, vendor_id: str, k: str, kept: bytes, outcome: bytes) -> None:
-        if k.startswith((REFUND, "list/", "issue/", "take_back/", "take-back/")):
+        if k.startswith(REFUND):
+            paid = k.removeprefix(REFUND)
+            if paid in self.refunded[vendor_id]:
+                self.find(f"{vendor_id} gave back payment {paid} twice")
+            self.refunded[vendor_id][paid] = self.sold[vendor_id].get(paid, 0)
+            return
+        if not kept:  # a list, or what the vendor's mint has done
             return
         receipt = read_outcome(outcome).receipt
         if k in self.sold[vendor_id]:

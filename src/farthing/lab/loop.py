@@ -19,6 +19,7 @@ from farthing.errors import Refusal
 
 T = TypeVar("T")
 
+CLOSES_MAX = 16  # of one coroutine, each of whose `finally` clauses may await something once more
 STEPS_MAX = 50_000_000  # of one run: a loop that never ends is an error, and not a hang
 
 
@@ -38,16 +39,18 @@ class Process:
     def bury(self) -> None:
         """Let go of what a killed process has left in memory; nothing of it may have an effect."""
         assert not self.is_alive, "only the dead are buried"
-        for task in self.tasks:
+        while self.tasks:
+            task = self.tasks.pop()
             if task.done():
                 continue
             task._log_destroy_pending = False  # type: ignore[attr-defined] # - it never ends
-            coroutine = task.get_coro()
-            # What its `finally` clauses want of a closed store, or await, is nobody's business.
-            with suppress(RuntimeError, Refusal, apsw.Error):
-                assert coroutine is not None, "a task has a coroutine"
-                coroutine.close()
-        self.tasks.clear()
+            coroutine: Any = task.get_coro()
+            for _ in range(CLOSES_MAX):
+                # What its `finally` clauses want of a closed store, or await, gets nothing.
+                with suppress(RuntimeError, Refusal, apsw.Error):
+                    coroutine.close()
+                if coroutine.cr_frame is None:
+                    break
 
 
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)

@@ -79,8 +79,7 @@ class Site:
         """The process is gone: whoever waits for it learns that the connection broke."""
         self.process = self.app = None
         for future in self.open:
-            if not future.done():
-                future.set_exception(NoAnswer("the connection broke"))
+            _fail(future, NoAnswer("the connection broke"))
         self.open.clear()
 
 
@@ -154,6 +153,7 @@ def _give_up(future: asyncio.Future[Reply]) -> None:
 def _fail(future: asyncio.Future[Reply], wrong: Exception) -> None:
     if not future.done():
         future.set_exception(wrong)
+        future.exception()  # heard, in case whoever asked is dead
 
 
 def _deliver(future: asyncio.Future[Reply], reply: Reply) -> None:

@@ -49,6 +49,12 @@ class Party:
         """How far its clock is ahead of the right time."""
 
     @property
+    def life(self) -> Process:
+        """Its present life."""
+        assert self.process is not None, "it is up"
+        return self.process
+
+    @property
     def is_up(self) -> bool:
         """Whether its program runs."""
         return self.process is not None
@@ -83,6 +89,7 @@ class Party:
         self.site.hang_up()
         self._lose()
         self.ground.loop.outside(0.0, _bury, process)
+        self.ground.died(self.name)
 
     def _inside(self, process: Process, work: Callable[[], None]) -> None:
         """Run `work` as the first step of a process."""
@@ -104,8 +111,7 @@ class Party:
 
     def serve(self, app: App) -> None:
         """Answer requests to its host from now on."""
-        assert self.process is not None, "a program that starts has a process"
-        self.site.listen(self.process, app)
+        self.site.listen(self.life, app)
 
     def writer(
         self,
@@ -184,13 +190,18 @@ class BrokerParty(Party):
         self._router.state.documents = broker
         root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
         self.serve(Fast(broker.engine, self._router, root_public=root_public))
-        assert self.process is not None, "it is being opened"
-        self.ground.loop.spawn(self.process, keep_house(broker))
+        self.ground.loop.spawn(self.life, keep_house(broker))
 
     def _lose(self) -> None:
         self.broker = None
         if self._writer is not None:
             self._writer.close()
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """To its books, while it is up; for the world's own eyes."""
+        assert self._writer is not None, "it is up"
+        return self._writer.connection
 
     def part(self) -> None:
         """The world ends; its routing is somebody else's from now on."""
@@ -237,6 +248,7 @@ class VendorParty(Party):
         """Not founded yet."""
         super().__init__(ground, name)
         self.vendor: Vendor | None = None
+        self._writer: InlineWriter | None = None
         self.token = ""
         """For its gate."""
         self.pages: tuple[Page, ...] = ()
@@ -266,7 +278,10 @@ class VendorParty(Party):
 
     def _open_store(self, path: Path) -> SqliteMarks:
         def open_writer(seen: Seen) -> InlineWriter:
-            return self.writer(path, tables.SCHEMA, tables.APPLICATION_ID, tables.VERSION, seen)
+            self._writer = self.writer(
+                path, tables.SCHEMA, tables.APPLICATION_ID, tables.VERSION, seen
+            )
+            return self._writer
 
         def tell(command: Any, answer: Any) -> None:
             self.ground.checks.gate_did(self.name, command, answer)
@@ -276,8 +291,7 @@ class VendorParty(Party):
     def _open(self) -> None:
         self.vendor = Vendor(self.folder, self.edge())
         self.serve(self._serve)
-        assert self.process is not None, "it is being opened"
-        self.ground.loop.spawn(self.process, self.vendor.keep_house())
+        self.ground.loop.spawn(self.life, self.vendor.keep_house())
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         """One request at the gate."""
@@ -288,6 +302,16 @@ class VendorParty(Party):
         if self.vendor is not None:
             self.vendor.store.close()
         self.vendor = None
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """To its store, while it is up; for the world's own eyes."""
+        assert self._writer is not None, "it is up"
+        return self._writer.connection
+
+    def is_private(self, scheme: str) -> bool:
+        """Whether it sells this scheme's pages under a seal."""
+        return self.vendor is not None and self.vendor.gate.tills[scheme].is_private
 
     async def page(self, scope: Any, receive: Any, send: Any) -> None:
         """The site behind the gate."""

@@ -7,6 +7,7 @@ or takes time: a simulated payer may wait while others go on.
 import asyncio
 from typing import Any, TypeVar
 
+import apsw
 import httpx
 import msgspec
 
@@ -16,7 +17,7 @@ from farthing.lab.loop import PROCESS
 from farthing.lab.network import Message, NoAnswer, NotReached, Reply
 from farthing.lab.parties import Party
 from farthing.schemes import registry
-from farthing.wallet import errand, file
+from farthing.wallet import errand
 from farthing.wallet.app import Wallet
 from farthing.wallet.book import Book, Held
 from farthing.wallet.commands import (
@@ -40,6 +41,7 @@ from farthing.wallet.driver import (
     read_mint,
 )
 from farthing.wallet.errand import Flow
+from farthing.wallet.file import File, create, open_file
 from farthing.wallet.flow import Fetched, Recovered, fetch, recover
 from farthing.wallet.policy import Limits
 from farthing.wallet.private import fetch_private
@@ -71,7 +73,7 @@ class PayerParty(Party):
         super().__init__(ground, name)
         self.driver: Driver | None = None
         self.book: Book | None = None
-        self._file: file.File | None = None
+        self._file: File | None = None
         self.published: dict[str, tuple[int, Sent]] = {}
 
     @property
@@ -81,14 +83,14 @@ class PayerParty(Party):
 
     def found(self, account: Account) -> None:
         """Make its wallet, with an account."""
-        made = file.create(self.path, PASSPHRASE, CHEAP)
+        made = create(self.path, PASSPHRASE, CHEAP)
         book = Book(made)
         book.put_broker(account)
         book.set_limits(LIMITS)
         made.close()
 
     def _open(self) -> None:
-        opened = file.open_file(self.path, PASSPHRASE)
+        opened = open_file(self.path, PASSPHRASE)
         opened.owner = NOBODYS + self.ground.lives
         self._file, self.book = opened, Book(opened)
         wallet = Wallet(opened, client=self._client, clock=self.now_s, entropy=self.ground.entropy)
@@ -145,6 +147,17 @@ class PayerParty(Party):
         with driver.session() as session:
             flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
             return await Line(self).carry(flow, session)
+
+    @property
+    def file(self) -> File:
+        """Its wallet's file, while it is up; for the world's own eyes."""
+        assert self._file is not None, "it is up"
+        return self._file
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """To its file, likewise."""
+        return self.file.connection
 
     def held(self) -> tuple[Held, ...]:
         """Every instrument that may be given back."""

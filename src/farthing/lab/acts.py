@@ -1,0 +1,144 @@
+"""What the parties of a world do of themselves: pay, give back, clear, refund, rotate, pay out.
+
+Each act is one step of a run. Whoever is down does nothing. Refusals are answers like others: what
+must never happen is for the invariants to say.
+"""
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from farthing.broker.app import ROTATING
+from farthing.errors import Refusal
+from farthing.lab.parties import VendorParty
+from farthing.lab.payer import PayerParty
+from farthing.stores.keys import KeyRing
+from farthing.vendor import minting
+from farthing.vendor.founding import grant_anew
+
+if TYPE_CHECKING:
+    from farthing.lab.world import World
+
+PAGES = 50  # addresses of one route: few enough that payers ask for one page twice
+PRIVATE = 0.3  # of the purchases where the vendor lets them
+KEY_BYTES = 32
+DAYS_ASKED = 3  # how far back a recovering wallet asks for refunds
+PAYOUT_MICRO = 10_000  # one cent, the least that a bank takes
+TOPUP_MICRO_MAX = 1_000_000
+
+Act = Callable[["World", random.Random], None]
+
+
+def buy(world: "World", luck: random.Random) -> None:
+    """A payer buys a page, in private where the vendor and its luck let it."""
+    payer, vendor = luck.choice(world.payers), luck.choice(world.vendors)
+    page = luck.choice(vendor.pages)
+    private = luck.random() < PRIVATE and vendor.is_private(page.scheme)
+    url = f"{vendor.url}{page.path}/{luck.randrange(PAGES)}"
+    if payer.is_up:
+        world.payments += 1
+        world.begin(payer, f"buy {url}", bought(payer, url, private=private))
+
+
+async def bought(payer: PayerParty, url: str, *, private: bool = False) -> str:
+    """How buying a page ended."""
+    fetched = await payer.buy(url, private=private)
+    return fetched.verdict.value if fetched.verdict is not None else "nothing paid"
+
+
+def give_back(world: "World", luck: random.Random) -> None:
+    """A payer returns one instrument."""
+    payer = luck.choice(world.payers)
+    held = payer.held() if payer.is_up else ()
+    if held:
+        world.begin(payer, "give back", payer.give_back(luck.choice(held)))
+
+
+def recover(world: "World", luck: random.Random) -> None:
+    """A payer finishes what was left undone, and fetches refunds."""
+    payer = luck.choice(world.payers)
+    if payer.is_up:
+        world.begin(payer, "recover", payer.recover(days=DAYS_ASKED))
+
+
+def clear(world: "World", luck: random.Random) -> None:
+    """A vendor sweeps its outbox."""
+    party = luck.choice(world.vendors)
+    if party.vendor is not None:
+        world.begin(party, "clear", party.vendor.clear())
+
+
+def refund(world: "World", luck: random.Random) -> None:
+    """A vendor gives back one of its payments."""
+    party = luck.choice(world.vendors)
+    sold = world.ground.checks.sold[party.name]
+    if party.vendor is not None and sold:
+        world.begin(party, "refund", party.vendor.refund(luck.choice(list(sold))))
+
+
+def rotate_vendor(world: "World", luck: random.Random) -> None:
+    """A vendor makes a key anew with the command line, or licenses the broker for a new series."""
+    party = luck.choice(world.vendors)
+    name, entropy = luck.choice(list(minting.NAMES)), world.ground.entropy(KEY_BYTES)
+    if party.vendor is None:
+        return
+    ring = KeyRing.open(party.folder / "ring")
+    if name == "licence":
+        granted = grant_anew(ring, party.vendor.broker, entropy, party.now_s())
+        world.begin(party, "grant", granted)
+    elif _has(ring, minting.NAMES[name]):
+        world.ground.trace.note("rotated", party.name, name)
+        minting.rotate(ring, minting.NAMES[name], entropy)
+
+
+def _has(ring: KeyRing, purpose: str) -> bool:
+    try:
+        ring.current(purpose)
+    except Refusal:
+        return False
+    return True
+
+
+def rotate_broker(world: "World", luck: random.Random) -> None:
+    """The operator makes one of the schemes' keys anew."""
+    if ROTATING:
+        purpose = luck.choice(ROTATING)
+        world.ground.trace.note("rotated", world.broker.name, purpose)
+        ring = KeyRing.open(world.broker.folder / "keys.ring")
+        ring.rotate(purpose, world.ground.entropy(KEY_BYTES))
+
+
+def pay_out(world: "World", luck: random.Random) -> None:
+    """A vendor has money sent to its bank, and the operator says what became of it."""
+    party = luck.choice(world.vendors)
+    states = luck.choice((("exported", "confirmed"), ("exported", "returned"), ()))
+    world.begin(None, "pay out", _paid_out(world, party, states))
+
+
+async def _paid_out(world: "World", party: VendorParty, states: tuple[str, ...]) -> str:
+    made = await world.order("/payout", {"amountMicro": PAYOUT_MICRO}, party.name, "pay")
+    if "payout" not in made:
+        return str(made["code"])
+    for state in states:
+        await world.order(f"/payouts/{made['payout']}", {"state": state})
+    return states[-1] if states else "planned"
+
+
+def top_up(world: "World", luck: random.Random) -> None:
+    """Money comes in for a payer."""
+    payer, amount_micro = luck.choice(world.payers), luck.randrange(1, TOPUP_MICRO_MAX)
+    world.begin(None, "top up", world.top_up(payer, amount_micro))
+
+
+ACTS: dict[Act, int] = {
+    buy: 80,
+    give_back: 4,
+    recover: 4,
+    clear: 5,
+    refund: 3,
+    rotate_vendor: 1,
+    rotate_broker: 1,
+    pay_out: 1,
+    top_up: 1,
+}
+"""With how often each is drawn."""

@@ -1,0 +1,81 @@
+"""After the faults have stopped: everybody finishes, nothing stays frozen, all is counted again.
+
+Programs are started, clocks set right, and some nights pass. Then wallets recover, vendors clear,
+payers return what they hold. What is left after that is frozen, and a finding; so is every account
+whose balance is not what purchases and refunds make of it.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from farthing.errors import Refusal
+from farthing.lab.recount import open_matters, require_sums
+
+if TYPE_CHECKING:
+    from farthing.lab.payer import PayerParty
+    from farthing.lab.world import World
+
+ROUNDS_MAX = 8  # of recovering and clearing: two or three are what it takes
+LEASE_S = 200  # longer than any lease, of wallets, of gates and of reservations
+PAUSE_S = 8.0  # in which the broker looks at what is due, several times
+DAYS_ASKED = 400  # however many nights have passed
+LIFE_S = 3 * 86_400  # longer than what a broker keeps open of a day that is over
+
+
+async def finish(world: "World") -> None:
+    """Calm the weather, have everything finished, and note what could not be."""
+    await _right(world)
+    await _rounds(world)
+    for payer in world.payers:
+        await _all(world, [_return(world, payer)])
+    world.leap(LIFE_S)
+    await _rounds(world)
+    for matter in open_matters(world):
+        world.ground.checks.find(f"frozen: {matter}")
+    require_sums(world)
+
+
+async def _right(world: "World") -> None:
+    """Everybody is up, with the right time."""
+    world.ground.faults.calm()
+    for party in world.parties:
+        party.ahead_s = 0
+    while not all(party.is_up for party in world.parties):
+        world.leap(3_600)  # whoever's books are from tomorrow waits until then
+        await asyncio.sleep(PAUSE_S)
+    await world.settle()
+
+
+async def _rounds(world: "World") -> None:
+    for _ in range(ROUNDS_MAX):
+        world.leap(LEASE_S)
+        await asyncio.sleep(PAUSE_S)
+        await _all(world, [_clear(world, n) for n in range(len(world.vendors))])
+        await _all(world, [payer.recover(days=DAYS_ASKED) for payer in world.payers])
+        if not open_matters(world):
+            return
+
+
+async def _all(world: "World", works: list[Coroutine[Any, Any, object]]) -> None:
+    """Do these one after the other; a refusal is seen by what it leaves open."""
+    for work in works:
+        try:
+            await work
+        except Refusal as refusal:
+            world.ground.trace.note("refused", "somebody", refusal.code)
+
+
+async def _clear(world: "World", number: int) -> None:
+    vendor = world.vendors[number].vendor
+    assert vendor is not None, "everybody is up"
+    await vendor.clear()
+
+
+async def _return(world: "World", payer: "PayerParty") -> None:
+    """Give back everything that can be."""
+    for held in payer.held():
+        try:
+            await payer.give_back(held)
+        except Refusal as refusal:
+            world.ground.trace.note("refused", payer.name, "give back", refusal.code)

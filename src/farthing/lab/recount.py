@@ -1,0 +1,124 @@
+"""Everything counted again, from the disks alone: what is open, and whether the sums are right.
+
+A wallet's file, a gate's store and the books are three records of the same payments, made by
+programs that could not trust each other. Where all is finished they agree to the last micro-unit.
+"""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, cast
+
+import apsw
+
+from farthing.auditing import audit
+from farthing.ledger import accounts
+from farthing.schemes import registry
+from farthing.wallet.commands import Purchase
+from farthing.wallet.rows import Rows
+
+if TYPE_CHECKING:
+    from farthing.lab.parties import VendorParty
+    from farthing.lab.payer import PayerParty
+    from farthing.lab.world import World
+
+# What must be empty once everybody has finished, by whose disk.
+OPEN_AT_WALLET = {
+    "undecided purchases": "SELECT id FROM purchases WHERE state IN ('sent', 'undecided')",
+    "open asks": "SELECT id FROM asks WHERE state = 'open'",
+    "offered instruments": "SELECT id FROM instruments WHERE state = 'offered'",
+}
+OPEN_AT_GATE = {
+    "held payments": "SELECT k FROM payments WHERE state = 1",
+    "claims not cleared": "SELECT scheme || ' ' || value_micro FROM outbox WHERE ord > acked_ord",
+}
+OPEN_AT_BROKER = {
+    "holds": "SELECT tx FROM holds",
+    "reservations": "SELECT tx FROM reservations WHERE state NOT IN ('captured', 'void')",
+    "errands": "SELECT id FROM errands",
+}
+
+
+def open_matters(world: "World") -> list[str]:
+    """What has not come to an end, by whom."""
+    found: list[str] = []
+    for payer in world.payers:
+        found += _open(payer.name, payer.connection, OPEN_AT_WALLET)
+    for vendor in world.vendors:
+        found += _open(vendor.name, vendor.connection, OPEN_AT_GATE)
+    return found + _open(world.broker.name, world.broker.connection, OPEN_AT_BROKER)
+
+
+def _open(name: str, connection: apsw.Connection, queries: dict[str, str]) -> list[str]:
+    return [
+        f"{what} of {name}: {row[0]}"
+        for what, query in queries.items()
+        for row in connection.execute(query)
+    ]
+
+
+def require_sums(world: "World") -> None:
+    """Note every account and every payment of which the three records disagree."""
+    find = world.ground.checks.find
+    report = audit(world.broker.connection)
+    for finding in report.findings:
+        find(f"audit: {finding}")
+    for name, scheme in report.schemes.items():
+        if not scheme.is_conserved:
+            find(f"audit: {name} is not conserved: {scheme}")
+    bought: dict[str, dict[str, int]] = defaultdict(dict)
+    for payer in world.payers:
+        for purchase in _done(payer):
+            if purchase.k in bought[purchase.vendor_id]:
+                find(f"{purchase.vendor_id} was paid {purchase.k} by two wallets")
+            bought[purchase.vendor_id][purchase.k] = purchase.price_micro
+    for vendor in world.vendors:
+        _compare(world, vendor, bought[vendor.name])
+    for payer in world.payers:
+        _account(world, payer)
+
+
+def _done(payer: "PayerParty") -> list[Purchase]:
+    rows = Rows(payer.file)
+    found = payer.connection.execute("SELECT id, sealed FROM purchases WHERE state = 'done'")
+    return [
+        rows.unseal(Purchase, "purchases", str(row_id), cast(bytes, sealed))
+        for row_id, sealed in found.fetchall()
+    ]
+
+
+def _compare(world: "World", party: "VendorParty", bought: dict[str, int]) -> None:
+    """What wallets say they paid this vendor, what its gate took, and what its account got."""
+    checks = world.ground.checks
+    sold, refunded = checks.sold[party.name], checks.refunded[party.name]
+    for k in sold.keys() - bought.keys():
+        checks.find(f"{party.name} took {k} ({sold[k]}), and no wallet knows that it paid it")
+    for k in bought.keys() - sold.keys():
+        checks.find(f"a wallet paid {party.name} {k} ({bought[k]}), and it never took it")
+    for k in sold.keys() & bought.keys():
+        if sold[k] != bought[k]:
+            checks.find(f"{party.name} took {sold[k]} of {k}, its payer paid {bought[k]}")
+    expected_micro = sum(sold.values()) - sum(refunded.values())
+    earned_micro = checks.earned[party.name]
+    if earned_micro != expected_micro:
+        checks.find(f"{party.name} earned {earned_micro}, its gate took {expected_micro}")
+
+
+def _account(world: "World", payer: "PayerParty") -> None:
+    """What came in for a payer, and what became of it."""
+    checks = world.ground.checks
+    balances = checks.balances
+    spent_micro = sum(purchase.price_micro for purchase in _done(payer))
+    returned_micro = sum(p.price_micro for p in _done(payer) if p.refund)
+    held_micro = sum(
+        held.instrument.worth_micro
+        for held in payer.held()
+        if not registry.by_name(held.instrument.scheme).traits.credit  # which is paid later
+    )
+    has_micro = -balances[accounts.payer(payer.name)]
+    owes_micro = balances[accounts.credit(payer.name)] + balances[accounts.receivable(payer.name)]
+    expected_micro = world.topped_up[payer.name] - spent_micro + returned_micro - held_micro
+    if has_micro - owes_micro != expected_micro:
+        checks.find(
+            f"{payer.name} has {has_micro} and owes {owes_micro}; of"
+            f" {world.topped_up[payer.name]} it spent {spent_micro}, got back {returned_micro}"
+            f" and holds {held_micro}: {has_micro - owes_micro - expected_micro} too much"
+        )
