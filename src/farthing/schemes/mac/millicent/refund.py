@@ -17,7 +17,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto.mac import mac, require_equal
-from farthing.errors import Forged, OutOfRange, WrongVendor
+from farthing.errors import Busy, Forged, OutOfRange, WrongVendor
 from farthing.marks import Claim, Keys
 from farthing.schemes.contract import At, Charged, End, Json, Key, Redeemed, Refund, Ring, Setting
 from farthing.schemes.mac.millicent.draft import Draft
@@ -43,6 +43,7 @@ REFUND_TAG = "farthing/millicent/refund/1"
 REFUNDED_TAG = "farthing/millicent/refunded/1"
 REFERENCE = "mc:"  # and the serial that was paid with: what a till calls a payment
 MAC_BYTES = 16
+AHEAD_S = 2 * DAY_S  # of a clock that is up to a day ahead, in whole days
 ROW_PREFIX = b"millicent/refund/"  # of a refund's key in the outbox; the serial follows
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -201,11 +202,18 @@ def is_claim(message: Json) -> bool:
 
 
 def check(message: Json, vendor_id: str, now_s: int) -> RefundBody:
-    """The claim, its MAC apart; `Malformed`, `WrongVendor`, `OutOfRange`."""
+    """The claim, its MAC apart; `Malformed`, `WrongVendor`, `OutOfRange`.
+
+    `Busy` for one that is too early: a vendor whose clock is ahead shows it again until it is not,
+    and its payer sees nothing before.
+    """
     body = _BODIES.convert(message)
     if body.vendor != vendor_id:
         raise WrongVendor("claim_of_another_vendor", "a vendor claims its own payments only")
-    if body.expires_at_s > fresh_expiry_s(now_s) or body.expires_at_s % DAY_S:
+    too_long_s = body.expires_at_s - fresh_expiry_s(now_s)
+    if 0 < too_long_s <= AHEAD_S and body.expires_at_s % DAY_S == 0:
+        raise Busy("refunded_too_early", "the vendor's clock is ahead; show it again tomorrow")
+    if too_long_s > 0 or body.expires_at_s % DAY_S:
         raise OutOfRange("refunded_too_long", "a refund lives no longer than new scrip")
     return body
 

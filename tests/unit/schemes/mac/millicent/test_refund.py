@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from farthing import codec, marks
 from farthing.errors import (
+    Busy,
     Forged,
     Malformed,
     OutOfRange,
@@ -207,9 +208,13 @@ def test_an_expiry_beyond_that_of_new_scrip_is_refused_and_a_fast_clock_makes_no
     shop.clock.now_s = broker_now_s
     _, back = shop.vendor.claims()
     assert shop.broker.redeem(back) == -PRICE_MICRO
-    late = msgspec.structs.replace(body_of(back), expires_at_s=fresh_expiry_s(broker_now_s) + DAY_S)
+    newest_s = fresh_expiry_s(broker_now_s)
+    early = msgspec.structs.replace(body_of(back), expires_at_s=newest_s + 2 * DAY_S)
+    late = msgspec.structs.replace(body_of(back), expires_at_s=newest_s + 3 * DAY_S)
     uneven = msgspec.structs.replace(body_of(back), expires_at_s=body_of(back).expires_at_s - 1)
     before = shop.broker.snapshot()
+    with pytest.raises(Busy, match="refunded_too_early"):
+        shop.broker.redeem(signed(early))
     for wrong in (late, uneven):
         with pytest.raises(OutOfRange, match="refunded_too_long"):
             shop.broker.redeem(signed(wrong))
