@@ -47,6 +47,8 @@ class Party:
         self.process: Process | None = None
         self.ahead_s = 0
         """How far its clock is ahead of the right time."""
+        self.was_wrong = False
+        """Whether its clock has ever been off."""
 
     @property
     def life(self) -> Process:

@@ -60,7 +60,9 @@ def require_sums(world: "World") -> None:
     find = world.ground.checks.find
     report = audit(world.broker.connection)
     for finding in report.findings:
-        find(f"audit: {finding}")
+        # A broker whose clock was set back writes what the auditor rightly finds strange.
+        if not (finding.code == "entry_back_dated" and world.broker.was_wrong):
+            find(f"audit: {finding}")
     for name, scheme in report.schemes.items():
         if not scheme.is_conserved:
             find(f"audit: {name} is not conserved: {scheme}")

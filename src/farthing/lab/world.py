@@ -1,47 +1,31 @@
 """A world: one broker, some vendors and payers, every registered scheme, and what they do.
 
-One seed decides everything. `World.open` founds the parties; `run` has them act, in steps that a
-script draws; `finish` calms the weather, has everybody finish, and counts again.
+One seed decides everything. `act` has the parties do what comes to their minds, in whatever
+weather; `liveness.finish` calms it, has everybody finish, and counts again.
 """
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import msgspec
-
-from farthing import codec
 from farthing.errors import Refusal
 from farthing.lab.acts import ACTS, Act
 from farthing.lab.faults import DOWN_S, JUMP_S, NIGHT_S, NIGHTS_S, PARTED_S, ROUGH, Chances
-from farthing.lab.goods import options_of, prices_of, sellable
+from farthing.lab.genesis import BROKER, PAYERS, TOPUP_MICRO, founded, new_folder, order
 from farthing.lab.ground import Ground
 from farthing.lab.loop import Process
-from farthing.lab.network import Message, NoAnswer, NotReached
 from farthing.lab.parties import BrokerParty, Party, VendorParty
 from farthing.lab.payer import PayerParty
 from farthing.schemes import registry
-from farthing.stores.keys import KeyRing
-from farthing.vendor.founding import Wanted, found
-from farthing.wallet.commands import Broker as Account
+from farthing.schemes.contract import Json
 
 T = TypeVar("T")
 Acts = Mapping[Act, int]
 """What is drawn from, with how often."""
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - simulated disks, in a folder of a random name
-BROKER = "broker"
-CURRENCY = "eur"
-VENDORS = 3
-PAYERS = 8
-TOPUP_MICRO = 50_000_000  # more than a payer spends in any run
-CREDIT_MICRO = 10_000_000  # likewise, where a scheme bills afterwards
 STEP_S = 0.02  # between two steps, on average: a payment takes about as long
-COMMISSION_E4 = 500  # 5 %, so that there is something to round
 
 
 class World:
@@ -51,14 +35,19 @@ class World:
         self, seed: int, schemes: Sequence[str] = (), *, lines_max: int | None = 400
     ) -> None:
         """`schemes`: registry names, all by default. Use as a context manager."""
-        place = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-        self._folder = Path(tempfile.mkdtemp(prefix="farthing-world-", dir=place))
-        self.seed = seed
-        self.ground = Ground(seed, self._folder, lines_max=lines_max)
         names = schemes or [scheme.traits.name for scheme in registry.all_schemes()]
+        beginning = founded(names)
+        self._folder = new_folder()
+        shutil.copytree(beginning.folder, self._folder, dirs_exist_ok=True)
+        self.seed = seed
         self.schemes = [registry.by_name(name) for name in names]
+        self.ground = Ground(seed, self._folder, lines_max=lines_max)
         self.broker = BrokerParty(self.ground, BROKER)
-        self.vendors = [VendorParty(self.ground, f"vendor{n}") for n in range(VENDORS)]
+        self.broker.tokens = dict(beginning.tokens)
+        self.vendors = [VendorParty(self.ground, name) for name in beginning.pages]
+        for vendor in self.vendors:
+            vendor.options = beginning.options[vendor.name]
+            vendor.pages = beginning.pages[vendor.name]
         self.payers = [PayerParty(self.ground, f"payer{n}") for n in range(PAYERS)]
         self._by_name = {party.name: party for party in self.parties}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -67,12 +56,12 @@ class World:
         self._is_over = False
         self.payments = 0
         """Purchases that were begun."""
-        self.topped_up: dict[str, int] = {payer.name: 0 for payer in self.payers}
+        self.topped_up: dict[str, int] = {payer.name: TOPUP_MICRO for payer in self.payers}
         """What came in for each payer, in micro-units."""
         self.ground.died = self._died
 
     def __enter__(self) -> Self:
-        self.run(self._found())
+        self.run(self._start())
         return self
 
     def __exit__(
@@ -100,71 +89,16 @@ class World:
 
     # --- the beginning --------------------------------------------------------------------------
 
-    async def _found(self) -> None:
-        self.broker.found(CURRENCY)
-        self.broker.start()
-        for number, vendor in enumerate(self.vendors):
-            body = {"id": vendor.name, "role": "vendor", "commissionE4": COMMISSION_E4}
-            opened = await self.order("/accounts", body | {"payoutTo": "DE89370400440532013000"})
-            self.broker.tokens[vendor.name] = opened["tokens"]
-            wanted = Wanted(vendor_id=vendor.name, broker_url=self.broker.url)
-            await found(
-                vendor.folder,
-                wanted,
-                opened["tokens"]["redeem"],
-                vendor.now_s(),
-                edge=vendor.edge(),
-            )
-            ring = KeyRing.open(vendor.folder / "ring")
-            vendor.options = options_of(self.schemes, number)
-            vendor.pages = tuple(
-                page
-                for scheme in self.schemes
-                for page in sellable(scheme.traits.name, vendor.options, ring, CURRENCY)
-            )
-            text = prices_of(vendor.pages, vendor.options)
-            (vendor.folder / "prices.toml").write_text(text)
-            vendor.start()
-        for payer in self.payers:
-            body = {"id": payer.name, "creditLimitMicro": CREDIT_MICRO}
-            opened = await self.order("/accounts", body)
-            self.broker.tokens[payer.name] = opened["tokens"]
-            await self.top_up(payer, TOPUP_MICRO)
-            payer.folder.mkdir()
-            payer.found(
-                Account(
-                    id=BROKER,
-                    url=self.broker.url,
-                    account=payer.name,
-                    token=opened["tokens"]["pay"],
-                    currency=CURRENCY,
-                )
-            )
-            payer.start()
+    async def _start(self) -> None:
+        for party in self.parties:
+            party.start()
 
-    async def order(self, path: str, body: Any, who: str = "operator", scope: str = "admin") -> Any:
-        """What the broker answers to one POST of its operator's, or of somebody else's.
-
-        The message is sent until it is answered, as an operator does who has made its key.
-        """
+    async def order(
+        self, path: str, body: Json, who: str = "operator", scope: str = "admin"
+    ) -> Any:
+        """As `genesis.order`, with a key of its own."""
         self._keys += 1
-        message = Message(
-            method="POST",
-            url=self.broker.url + path,
-            headers=(
-                (b"authorization", f"Bearer {self.broker.tokens[who][scope]}".encode()),
-                (b"content-type", b"application/json"),
-                (b"idempotency-key", f"world-{self._keys}".encode()),
-            ),
-            body=codec.canonical(body),
-        )
-        while True:
-            try:
-                reply = await self.ground.network.ask(who, message, 10.0)
-            except (NotReached, NoAnswer):
-                await asyncio.sleep(1.0)
-                continue
-            return msgspec.json.decode(reply.body)
+        return await order(self.broker, path, body, f"world-{self._keys}", who, scope)
 
     async def top_up(self, payer: PayerParty, amount_micro: int) -> str:
         """Book money for a payer."""
@@ -216,7 +150,7 @@ class World:
             self.ground.faults.part(one.name, other.name, until_s)
         if luck.random() < chances.jumped:
             party = luck.choice(self.parties)
-            party.ahead_s = luck.randrange(-JUMP_S, JUMP_S)
+            party.ahead_s, party.was_wrong = luck.randrange(-JUMP_S, JUMP_S), True
             trace.note("jumped", party.name, str(party.ahead_s))
             loop.outside(luck.random() * PARTED_S, self._set_right, party)
         if luck.random() < chances.night:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from farthing.lab.genesis import CURRENCY
 from farthing.lab.goods import prices_of
-from farthing.lab.world import CURRENCY, World
+from farthing.lab.world import World
 from farthing.schemes import registry
 from farthing.vendor import prices
 

@@ -99,6 +99,10 @@ class Ring:
             raise Misconfigured("key_missing", f"no key for {purpose}")
         return found[:2]
 
+    def known(self, purpose: str) -> Sequence[Key]:
+        """Every key of a purpose, newest first."""
+        return [key for (of, _), key in reversed(self._keys.items()) if of == purpose]
+
     def current(self, purpose: str) -> Key:
         """The newest key; `Misconfigured`."""
         return self.live(purpose)[0]

@@ -1,0 +1,177 @@
+"""How worlds begin: everybody founded once for each set of schemes, and copied for every seed.
+
+The founding is the production one, over the world's network, from a seed of its own: so all worlds
+of one set of schemes begin with the same keys and accounts, in whichever process they run.
+"""
+
+import asyncio
+import atexit
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from farthing import codec
+from farthing.lab.goods import Options, Page, options_of, prices_of, sellable
+from farthing.lab.ground import Ground
+from farthing.lab.network import Message, NoAnswer, NotReached
+from farthing.lab.parties import BrokerParty, VendorParty
+from farthing.lab.payer import PayerParty
+from farthing.schemes import registry
+from farthing.schemes.contract import Json, Scheme
+from farthing.stores.keys import KeyRing
+from farthing.vendor.founding import Wanted
+from farthing.vendor.founding import found as found_vendor
+from farthing.wallet.commands import Broker as Account
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - simulated disks, in a folder of a random name
+SEED = 0
+BROKER = "broker"
+CURRENCY = "eur"
+VENDORS = 3
+PAYERS = 8
+TOPUP_MICRO = 50_000_000  # more than a payer spends in any run
+CREDIT_MICRO = 10_000_000  # likewise, where a scheme bills afterwards
+COMMISSION_E4 = 500  # 5 %, so that there is something to round
+IBAN = "DE89370400440532013000"  # the registry's own example
+ORDER_S = 10.0  # until somebody who has no answer asks again
+PAUSE_S = 1.0  # before that
+
+
+class Founded(msgspec.Struct, frozen=True, kw_only=True):
+    """What a world begins with."""
+
+    folder: Path
+    """Everybody's disks, as they were when everybody was stopped."""
+    tokens: dict[str, dict[str, str]]
+    """Of the broker's accounts, by name and scope."""
+    options: dict[str, Options]
+    """How each vendor has set its schemes."""
+    pages: dict[str, tuple[Page, ...]]
+    """What each vendor sells."""
+
+
+_founded: dict[tuple[str, ...], Founded] = {}  # by schemes; kept while the process lives
+
+
+def new_folder() -> Path:
+    """An empty folder, in memory where the system has such a place."""
+    place = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    return Path(tempfile.mkdtemp(prefix="farthing-world-", dir=place))
+
+
+def founded(names: Sequence[str]) -> Founded:
+    """The beginning of every world with these schemes."""
+    known = _founded.get(tuple(names))
+    if known is None:
+        folder = new_folder()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        ground = Ground(SEED, folder, lines_max=1)
+        founding = _Founding(ground, [registry.by_name(name) for name in names])
+        known = ground.loop.run(ground.loop.create_task(founding.run()))
+        _founded[tuple(names)] = known
+    return known
+
+
+class _Founding:
+    """Everybody, for the first time."""
+
+    def __init__(self, ground: Ground, schemes: list[Scheme]) -> None:
+        self._ground = ground
+        self._schemes = schemes
+        self._broker = BrokerParty(ground, BROKER)
+        self._vendors = [VendorParty(ground, f"vendor{n}") for n in range(VENDORS)]
+        self._payers = [PayerParty(ground, f"payer{n}") for n in range(PAYERS)]
+
+    async def run(self) -> Founded:
+        self._broker.found(CURRENCY)
+        self._broker.start()
+        for number, vendor in enumerate(self._vendors):
+            await self._vendor(number, vendor)
+        for payer in self._payers:
+            await self._payer(payer)
+        for party in (self._broker, *self._vendors, *self._payers):
+            party.kill("founded")
+        await asyncio.sleep(PAUSE_S)
+        self._broker.part()
+        return Founded(
+            folder=self._ground.folder,
+            tokens=self._broker.tokens,
+            options={vendor.name: vendor.options for vendor in self._vendors},
+            pages={vendor.name: vendor.pages for vendor in self._vendors},
+        )
+
+    async def _open_account(self, name: str, body: dict[str, Json]) -> dict[str, str]:
+        opened = await order(self._broker, "/accounts", {"id": name} | body, f"open-{name}")
+        tokens: dict[str, str] = opened["tokens"]
+        self._broker.tokens[name] = tokens
+        return tokens
+
+    async def _vendor(self, number: int, vendor: VendorParty) -> None:
+        tokens = await self._open_account(
+            vendor.name, {"role": "vendor", "commissionE4": COMMISSION_E4, "payoutTo": IBAN}
+        )
+        wanted = Wanted(vendor_id=vendor.name, broker_url=self._broker.url)
+        edge = vendor.edge()
+        await found_vendor(vendor.folder, wanted, tokens["redeem"], vendor.now_s(), edge=edge)
+        ring = KeyRing.open(vendor.folder / "ring")
+        vendor.options = options_of(self._schemes, number)
+        vendor.pages = tuple(
+            page
+            for scheme in self._schemes
+            for page in sellable(scheme.traits.name, vendor.options, ring, CURRENCY)
+        )
+        text = prices_of(vendor.pages, vendor.options)
+        (vendor.folder / "prices.toml").write_text(text)
+        vendor.start()  # so that it has a store, and the broker's keys
+        assert vendor.vendor is not None, "it was just founded"
+        await vendor.vendor.fetch_lists()
+
+    async def _payer(self, payer: PayerParty) -> None:
+        tokens = await self._open_account(payer.name, {"creditLimitMicro": CREDIT_MICRO})
+        booked = {"payer": payer.name, "amountMicro": TOPUP_MICRO, "reference": payer.name}
+        await order(self._broker, "/topup", booked, f"topup-{payer.name}")
+        payer.folder.mkdir()
+        payer.found(
+            Account(
+                id=BROKER,
+                url=self._broker.url,
+                account=payer.name,
+                token=tokens["pay"],
+                currency=CURRENCY,
+            )
+        )
+
+
+async def order(
+    broker: BrokerParty,
+    path: str,
+    body: Json,
+    key: str,
+    who: str = "operator",
+    scope: str = "admin",
+) -> Any:
+    """What the broker answers to one POST of its operator's, or of somebody else's.
+
+    The message is sent until it is answered, as people do who have made its key.
+    """
+    message = Message(
+        method="POST",
+        url=broker.url + path,
+        headers=(
+            (b"authorization", f"Bearer {broker.tokens[who][scope]}".encode()),
+            (b"content-type", b"application/json"),
+            (b"idempotency-key", key.encode()),
+        ),
+        body=codec.canonical(body),
+    )
+    while True:
+        try:
+            reply = await broker.ground.network.ask(who, message, ORDER_S)
+        except (NotReached, NoAnswer):
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return msgspec.json.decode(reply.body)
