@@ -90,8 +90,8 @@ BROKEN = (
     ),
     Broken("till ignores the vendor", _with(PAYWORD, NoVendor), "wrong-vendor"),
     Broken("till ignores the currency", _with(MILLICENT, NoCurrency), "wrong-currency"),
-    Broken("expiry a second late", _with(MILLICENT, TooLong), "expiry"),
-    Broken("expiry a second early", _with(MILLICENT, TooShort), "expiry"),
+    Broken("expiry a second late", _with(MILLICENT, TooLong), "expiry[first payment]"),
+    Broken("expiry a second early", _with(MILLICENT, TooShort), "expiry[later payment]"),
     Broken("beginning a second early", _with(PAYWORD, TooSoon), "beginning"),
     Broken("chain off by one", _with(PAYWORD, SameIndex), "replay-under-another-challenge"),
     Broken("till charges more", _with(MILLICENT, Dear), "round-trip[200]"),
@@ -127,6 +127,7 @@ BROKEN = (
     Broken("traits deny credit", _with(PAYWORD, credit=False), "credit"),
     Broken("traits promise a moment", _with(PAYWORD, NoBefore), "moment[before]"),
     Broken("traits promise properties", _with(PAYWORD, props=True), "properties"),
+    Broken("traits promise reselling", _with(PAYWORD, resold=True), "resold[buy]"),
     Broken("traits promise a list", _with(PAYWORD, needs_list=True), "lists"),
 )
 

@@ -27,8 +27,8 @@ def test_a_scheme_that_does_not_ends_with_1_and_how_to_repeat_it() -> None:
 
 
 def test_cases_are_listed_with_their_rules() -> None:
-    done = RUN.invoke(app, ["lab", "conformance", "--list", "--case", "expiry"])
-    assert done.stdout.startswith("expiry: An instrument is taken until its end")
+    done = RUN.invoke(app, ["lab", "conformance", "--list", "--case", "beginning"])
+    assert done.stdout.startswith("beginning: An instrument of tomorrow")
 
 
 def test_a_case_that_is_not_there_is_bad_usage() -> None:

@@ -39,12 +39,21 @@ class Bank:
     """One broker. What it refuses is raised."""
 
     def __init__(
-        self, room: Room, name: str = "broker", *, currency: str = CURRENCY, keys: tuple[Key, ...]
+        self,
+        room: Room,
+        name: str = "broker",
+        *,
+        currency: str = CURRENCY,
+        keys: tuple[Key, ...],
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """A new one; `keys` are those that its schemes share with nobody's founding."""
+        """A new one; `keys` are those that its schemes share with nobody's founding.
+
+        `transport`: the way to other brokers; by default there are none.
+        """
         self.room, self.id, self.currency = room, name, currency
         self.url = f"https://{name}.example"
-        self.courier = HttpCourier(httpx.MockTransport(_nobody))
+        self.courier = HttpCourier(transport or httpx.MockTransport(_nobody))
         self.watch: Callable[[Refusal], None] = lambda _: None
         """Sees every refusal."""
         self._folder = room.folder / name
@@ -121,20 +130,19 @@ class Bank:
         self, scheme: str, operation: Operation, message: Json, who: str, key: str = ""
     ) -> bytes:
         """The body that answers one message to a mint, as its route does; any refusal."""
-        answer: bytes = self._done(self._operation(scheme, operation, message, who, key))
+        answer: bytes = self._done(self.operation(scheme, operation, message, who, key))
         return answer
 
     def operate_all(
         self, scheme: str, operation: Operation, message: Json, who: str, keys: list[str]
     ) -> list[bytes | Refusal]:
         """The same message under several keys, all at once."""
-        return self._at_once(
-            [self._operation(scheme, operation, message, who, key) for key in keys]
-        )
+        return self._at_once([self.operation(scheme, operation, message, who, key) for key in keys])
 
-    async def _operation(
+    async def operation(
         self, scheme: str, operation: Operation, message: Json, who: str, key: str
     ) -> bytes:
+        """As `operate`."""
         account = BEARER
         message = codec.read_json(codec.canonical(message))
         if who or not self.books.mint(scheme).is_bearer(operation, message):

@@ -110,6 +110,22 @@ def failed_page(play: Play) -> None:
 
 
 @CASES.add()
+def taken_at_once(play: Play) -> None:
+    """Where nothing is held, a page that failed comes for the payment that was taken."""
+    if play.traits.latest == "before":
+        raise Inapplicable("what clears before the page is always held")
+    with play.stage(hold=False) as stage:
+        stage.buy(0)
+        page, stage.shop.origin = stage.shop.origin, failing
+        stage.payer.buy(stage.page(1))
+        require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "it is charged")
+        stage.shop.origin = page
+        stage.buy(1)
+        stage.settle_up()
+        require_equal(stage.earned_micro, 2 * stage.price_micro, "and comes for that payment")
+
+
+@CASES.add()
 def empty_account(play: Play) -> None:
     """Who has neither money nor credit gets nothing, and owes nothing."""
     with play.stage() as stage:

@@ -7,6 +7,7 @@ from farthing.lab.conformance import (
     declaring,
     mistaking,
     repeating,
+    reselling,
     restarting,
     returning,
     tampering,
@@ -24,6 +25,7 @@ FILES = (
     windows,
     returning,
     restarting,
+    reselling,
     declaring,
 )
 """The files with cases: importing one registers what is in it."""

@@ -6,6 +6,7 @@ somebody on the wire, can make out of honest parts.
 
 import base64
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import msgspec
 
@@ -44,9 +45,11 @@ class Paused:
         flow = fetch_private if payer.dialect == "private" else fetch
         self._flow: Flow[Fetched] = flow(payer.guide(), Request(method="GET", url=url))
         self.purchase: Purchase | None = None
+        self._ending = ExitStack()
+        self._session = self._ending.enter_context(payer.session())
         command = next(self._flow)
         while not (isinstance(command, SendRequest) and command.leg in {"paid", "private"}):
-            answer = payer.answer(command)
+            answer = payer.answer(command, self._session)
             if isinstance(answer, Purchase):
                 self.purchase = answer
             command = self._flow.send(answer)
@@ -57,8 +60,9 @@ class Paused:
         try:
             command = self._flow.send(answer)
             while True:
-                command = self._flow.send(self._payer.answer(command))
+                command = self._flow.send(self._payer.answer(command, self._session))
         except StopIteration as end:
+            self._ending.close()
             fetched: Fetched = end.value
             return fetched
 
@@ -103,7 +107,7 @@ class Hand:
         received = self.received(url)
         asked = Request(method="GET", url=url)
         choices = choose(guide, asked, (received,), self._stage.room.now_s)
-        self._payer.run(load(guide, choices, shop.site, patient=False))
+        self._payer.run_alone(load(guide, choices, shop.site, patient=False))
 
     def received(self, url: str) -> Received:
         """The offer for a page, as the wallet reads it."""
@@ -114,9 +118,7 @@ class Hand:
 
     def ask(self, url: str) -> Response:
         """The answer to a request that pays nothing."""
-        answer = self._payer.answer(
-            SendRequest(request=Request(method="GET", url=url), leg="first")
-        )
+        answer = self._payer.send(Request(method="GET", url=url))
         assert isinstance(answer, Response), "nobody died"
         return answer
 

@@ -1,11 +1,13 @@
 """A payer on a stage: the production wallet flow over a file of its own."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
+import httpx
 import msgspec
 
 from farthing import codec
@@ -23,25 +25,24 @@ from farthing.wallet.commands import (
     Answered,
     Ask,
     AskMint,
-    AskPayer,
     Broker,
     Command,
     Failed,
-    Look,
     Refused,
     Request,
+    Response,
     SendRequest,
     Sent,
     Wait,
 )
-from farthing.wallet.driver import OPERATION_PATHS, drive, read_mint
+from farthing.wallet.driver import OPERATION_PATHS, Driver, Session, drive, read_mint
 from farthing.wallet.errand import Flow, give_back
 from farthing.wallet.file import FILE_MODE, create, open_file
 from farthing.wallet.flow import Fetched, Recovered, fetch, recover
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.private import fetch_private
-from farthing.wallet.settling import Verdict
+from farthing.wallet.settling import is_delivered
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
 
@@ -51,6 +52,13 @@ PASSPHRASE = "a passphrase of the stage"  # noqa: S105 - protects nothing of val
 CHEAP = Cost(memory_kib=64, iterations=1, lanes=1)
 NO_LIMIT_MICRO = 10**12
 _PROCESSES = itertools.count(2**22 + 1)  # ids above every one that Linux gives out: none is alive
+
+
+def _refused(request: httpx.Request) -> httpx.Response:
+    raise AssertionError(f"{request.url} does not go over the line")
+
+
+_NO_NETWORK = httpx.Client(transport=httpx.MockTransport(_refused), trust_env=False)
 _HIDDEN = {"mpp": "payment-required", "x402": "www-authenticate"}
 """Per dialect: the header of the other one, which this payer does not read."""
 
@@ -119,18 +127,24 @@ class Payer:
     def buy(self, url: str) -> Fetched:
         """Fetch a page and pay for it; the page has then reached the payer. Any refusal."""
         flow = fetch_private if self.dialect == "private" else fetch
-        fetched = self.run(flow(self.guide(), Request(method="GET", url=url)))
-        if fetched.purchase is not None and fetched.verdict is Verdict.DONE:
-            self.store.deliver(fetched.purchase)
-        return fetched
+        with self.session() as session:
+            fetched = self.run(flow(self.guide(), Request(method="GET", url=url)), session)
+            status = fetched.answer.status if isinstance(fetched.answer, Response) else 0
+            if fetched.purchase is not None and is_delivered(fetched.verdict, status):
+                session.deliver(fetched.purchase)
+            return fetched
 
     def recover(self, *, days: int = 0) -> Recovered:
         """Finish what was abandoned, and collect refunds of so many days."""
-        return self.run(recover(self.guide(), days=days))
+        return self.run_alone(recover(self.guide(), days=days))
 
     def give_back(self, instrument: Instrument, site: str) -> bool:
         """Return what is left of an instrument. Any refusal."""
-        return self.run(give_back(self.guide(), self.bank.id, site, instrument))
+        return self.run_alone(self.returning(self.bank.id, site, instrument))
+
+    def returning(self, broker_id: str, site: str, instrument: Instrument) -> Flow[bool]:
+        """The flow that returns what is left of an instrument of any broker."""
+        return give_back(self.guide(), broker_id, site, instrument)
 
     def guide(self) -> Guide:
         """Whom its flows work for."""
@@ -165,36 +179,61 @@ class Payer:
 
     # --- its surroundings -------------------------------------------------------------------------
 
-    def run(self, flow: Flow[T]) -> T:
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """For one flow: what it took is let go when it ends, unless it ends with the process."""
+        driver = Driver(
+            self.guide(),
+            self.store,
+            _NO_NETWORK,
+            clock=lambda: self.room.now_s,
+            entropy=self.room.entropy,
+            ask=lambda question: True,
+        )
+        session = driver.session()
+        is_dead = False
+        try:
+            yield session
+        except Died as died:
+            is_dead = died.who == self.id
+            raise
+        finally:
+            if not is_dead:
+                session.__exit__()
+
+    def run_alone(self, flow: Flow[T]) -> T:
+        """A flow in a session of its own."""
+        with self.session() as session:
+            return self.run(flow, session)
+
+    def run(self, flow: Flow[T], session: Session) -> T:
         """A flow to its end; `Died` where a case wants it so."""
-        return drive(flow, self._watched)
 
-    def _watched(self, command: Command) -> Any:
-        name = type(command).__name__
-        self.said.append(name)
-        self.line.before(self.id, name)
-        answer = self.answer(command)
-        self.line.after(self.id, name)
-        return answer
+        def watched(command: Command) -> Any:
+            name = type(command).__name__
+            self.said.append(name)
+            self.line.before(self.id, name)
+            answer = self.answer(command, session)
+            self.line.after(self.id, name)
+            return answer
 
-    def answer(self, command: Command) -> Any:
-        """What the wallet's driver does, without sockets."""
+        return drive(flow, watched)
+
+    def answer(self, command: Command, session: Session) -> Any:
+        """What the wallet's driver does; what goes over the network passes the line instead."""
         match command:
-            case Look():
-                return self.room.at()
             case SendRequest(request=request):
-                return self._send(request)
+                return self.send(request)
             case AskMint(ask=ask):
                 return self._ask(ask)
-            case AskPayer():
-                return True
             case Wait(delay_ms=delay_ms):
                 self.room.now_ms += delay_ms
                 return None
             case _:
-                return self.store.do(command)
+                return session.answer(command)
 
-    def _send(self, request: Request) -> Sent:
+    def send(self, request: Request) -> Sent:
+        """What comes back, in this payer's dialect."""
         shop = next(shop for site, shop in self.shops.items() if request.url.startswith(site))
         try:
             answer = shop.serve(request)

@@ -57,12 +57,13 @@ class Shop:
         prices_micro: tuple[int, ...],
         options: Mapping[str, Json],
         clearing: Moment | None = None,
+        hold: bool = True,
         currency: str = "",
         keys: tuple[Key, ...] = (),
     ) -> None:
         """`keys` are those that founding does not make; `currency` of the bank by default."""
         self.room, self.bank, self.line, self.id = room, bank, line, name
-        self.scheme, self.options, self.clearing = scheme, options, clearing
+        self.scheme, self.options, self.clearing, self.hold = scheme, options, clearing, hold
         self.currency = currency or bank.currency
         self.host = f"{name}.example"
         self.site = f"https://{self.host}"
@@ -116,6 +117,7 @@ class Shop:
         ]
         for micro in self._prices_micro:
             lines += ["[[route]]", f'path = "/{micro}/**"', f'price = "{micro}u"']
+            lines.append(f"hold = {str(self.hold).lower()}")
             if self.clearing is not None:
                 lines.append(f'clearing = "{self.clearing}"')
         return "\n".join(lines) + self.more_routes

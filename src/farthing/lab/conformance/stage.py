@@ -84,12 +84,13 @@ class Stage:
         keys: tuple[Key, ...] = (),
         dialect: Dialect | None = None,
         clearing: Moment | None = None,
+        hold: bool = True,
         options: Mapping[str, Json] | None = None,
         load_micro: int = 0,
         funds_micro: int = FUNDS_MICRO,
         currency: str = "",
     ) -> None:
-        """`currency`: of the shops, where it is another than the bank's.
+        """`currency`: of the shops, where it is another than the bank's; `hold`: their routes'.
 
         `dialect`: in private where the options say so, and in MPP otherwise.
         """
@@ -102,7 +103,7 @@ class Stage:
         self._options = dict(options or {})
         self.prices_micro = sellable(registry.by_name(scheme), self.bank, self._options)
         self.price_micro = PRICE_MICRO if PRICE_MICRO in self.prices_micro else self.prices_micro[0]
-        self._clearing, self._currency = clearing, currency
+        self._clearing, self._hold, self._currency = clearing, hold, currency
         self.shops: dict[str, Shop] = {}
         self.payers: list[Payer] = []
         self.shop = self.open_shop("news")
@@ -121,6 +122,7 @@ class Stage:
             prices_micro=self.prices_micro,
             options=self._options,
             clearing=self._clearing,
+            hold=self._hold,
             currency=currency or self._currency,
             keys=self._keys,
         )

@@ -48,10 +48,12 @@ def _made(stage: Stage) -> tuple[Made, int]:
     return made, expires_at_s
 
 
-@CASES.add()
-def expiry(play: Play) -> None:
+@CASES.add("first payment", "later payment")
+def expiry(play: Play, which: str) -> None:
     """An instrument is taken until its end and the skew of clocks, and not a second longer."""
     with play.stage() as stage:
+        if which == "later payment":
+            stage.buy("before")
         made, expires_at_s = _made(stage)
 
         def is_taken(now_s: int) -> bool:

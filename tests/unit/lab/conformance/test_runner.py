@@ -12,28 +12,28 @@ def result(case: str, state: State, why: str = "") -> Result:
 
 
 def test_a_report_counts_names_and_says_how_to_repeat_a_failure() -> None:
-    found = [result("expiry", "failed", "too long"), result("change", "passed")]
+    found = [result("beginning", "failed", "too long"), result("change", "passed")]
     report = runner.report_of([*found, result("refund", "skipped", "none")], 7)
     assert (report.passed, report.failed, report.skipped) == (1, 1, 1)
     told = report.schemes["payword"]
     assert told.passed == ("change",)
     assert told.failed[0].why == "too long"
     assert told.failed[0].replay == (
-        "farthing lab conformance --scheme payword --case 'expiry' --seed 7"
+        "farthing lab conformance --scheme payword --case 'beginning' --seed 7"
     )
     assert told.skipped[0].why == "none"
 
 
 def test_a_case_is_tried_with_each_value_of_each_option_too() -> None:
-    jobs = runner.jobs_of(["payword"], "expiry", seed=1)
-    assert [job.name for job in jobs] == ["expiry"]
-    jobs = runner.jobs_of(["payword"], "expiry*", seed=1)
+    jobs = runner.jobs_of(["payword"], "beginning", seed=1)
+    assert [job.name for job in jobs] == ["beginning"]
+    jobs = runner.jobs_of(["payword"], "beginning*", seed=1)
     assert [job.name for job in jobs] == [
-        "expiry",
-        "expiry @unit_micro=200",
-        "expiry @unit_micro=20",
+        "beginning",
+        "beginning @unit_micro=200",
+        "beginning @unit_micro=20",
     ]
-    assert runner.run_job(jobs[2]).case == "expiry @unit_micro=20"
+    assert runner.run_job(jobs[2]).case == "beginning @unit_micro=20"
 
 
 def test_several_workers_find_what_one_finds() -> None:
