@@ -6,6 +6,8 @@
   is written again here.
 - `faults.py` says what goes wrong and how often, `invariants.py` what must hold whatever does.
 - `world.py` founds everybody for every registered scheme, and has them act.
+- `twins/` cheats in such worlds, and `bounds.py` holds what that cost the honest against what
+  schemes declare.
 - `shrinking.py` finds the shortest list of events that still fails, `traces.py` tells a run as
   sentences.
 - `bad_disk.py` is a VFS under real files that fails at a step, or loses what was not synced.

@@ -83,6 +83,16 @@ class Site:
         self.open.clear()
 
 
+class Tap(Protocol):
+    """Reads along."""
+
+    def sent(self, source: str, target: str, message: Message) -> None:
+        """A request goes out, whether it arrives or not."""
+
+    def answered(self, source: str, target: str, message: Message, reply: Reply) -> None:
+        """`target` has answered a request of `source`."""
+
+
 class Network:
     """Carries requests from any party to the sites."""
 
@@ -94,6 +104,7 @@ class Network:
         self._sites: dict[str, Site] = {}
         self.carried = 0
         """Requests that reached somebody."""
+        self.taps: list[Tap] = []
 
     def add(self, host: str, site: Site) -> None:
         """Have requests to `host` go there."""
@@ -104,6 +115,8 @@ class Network:
         site = self._sites.get(urlsplit(message.url).netloc)
         if site is None:
             raise NotReached("no such host")
+        for tap in self.taps:
+            tap.sent(source, site.name, message)
         future: asyncio.Future[Reply] = self._loop.create_future()
         delay_s = self._weather.travel_s(source, site.name)
         if delay_s is not None:
@@ -136,6 +149,8 @@ class Network:
     ) -> None:
         """One request, in the process of who answers it."""
         reply = await call(app, message)
+        for tap in self.taps:
+            tap.answered(source, site.name, message, reply)
         self._trace.note("answer", site.name, source, str(reply.status), brief(reply.body), b"")
         delay_s = self._weather.travel_s(site.name, source)
         if delay_s is not None:

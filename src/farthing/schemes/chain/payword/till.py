@@ -232,13 +232,19 @@ class PaywordTill(Till):
         )
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
-        """One claim message per row: the commitment, and the last word of one chain."""
+        """One claim message per row: the commitment, and the last word of one chain.
+
+        A commitment that is forgotten by now (no claim with it is paid any more) is named by its
+        id: the broker refuses that claim for good, and the others are cleared.
+        """
         messages: list[Json] = []
         for claim in claims:
-            kept = memory.records[record_key(claim.key[len(b"payword") : -8])]
+            commitment_id = claim.key[len(b"payword") : -8]
+            kept = memory.records.get(record_key(commitment_id))
             denomination = int.from_bytes(claim.key[-8:], "big")
             link = [denomination, claim.order, codec.b64u(claim.body)]
-            messages.append({"commitment": codec.read_json(kept), "links": [link]})
+            commitment = commitment_id.decode() if kept is None else codec.read_json(kept)
+            messages.append({"commitment": commitment, "links": [link]})
         return messages
 
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:

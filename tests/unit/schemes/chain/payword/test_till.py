@@ -359,3 +359,14 @@ def test_only_the_payers_key_proves_a_payment() -> None:
     for wrong in ("ed25519:", proof[:-2], ""):
         with pytest.raises(Malformed):
             till.verify_owner(owner, b"statement", wrong)
+
+
+def test_a_claim_whose_commitment_is_forgotten_is_refused_and_holds_up_no_other() -> None:
+    scene = Scene()
+    scene.payer.spend(scene.vendor, scene.open(), 200)
+    scene.vendor.store.do_now(marks.Forget(now_s=(TODAY + 40) * DAY_S, count=1000))
+    scene.clock.now_s = (TODAY + 40) * DAY_S
+    (claim,) = scene.vendor.claims()
+    assert isinstance(claim["commitment"], str)
+    with pytest.raises(Malformed):
+        scene.broker.redeem(claim)

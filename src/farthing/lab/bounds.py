@@ -1,0 +1,83 @@
+"""What honest parties lost in a world, against what their scheme says they can lose at most.
+
+Measured from outside: from the entries of the broker's journal, the pages that went out, and what
+payers got for their money. `Stakes` is what was at stake in that very world; a loss above the bound
+that follows from it is a fault of the scheme, or of its traits.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from farthing.schemes.contract import Traits
+from farthing.schemes.losses import Cause, Loss, Role
+
+
+class Stakes(msgspec.Struct, kw_only=True):
+    """What one role had at stake in one world, in micro-units."""
+
+    price_micro: int = 0
+    """Prices of what was paid and not delivered."""
+    held_micro: int = 0
+    """The most that payers held of what only the dishonest vendors take."""
+    limit_micro: int = 0
+    """The credit limits of the dishonest payers, for each vendor and day."""
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """The worst case seen of one role and cause."""
+
+    scheme: str
+    role: Role
+    by: Cause
+    of: str
+    """The declared amount, as `Loss.of`."""
+    worst_micro: int
+    bound_micro: int
+    """Of the world in which that loss was seen."""
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the scheme kept its word."""
+        return self.worst_micro <= self.bound_micro
+
+
+def bound_micro(loss: Loss, stakes: Stakes) -> int:
+    """What a declared loss comes to; amounts that no world measures are nothing here."""
+    match loss.of:
+        case "price":
+            return stakes.price_micro
+        case "held":
+            return stakes.held_micro + stakes.price_micro
+        case "limit":
+            return stakes.limit_micro
+        case _:
+            return 0
+
+
+def measured(traits: Traits, role: Role, by: Cause, lost_micro: int, stakes: Stakes) -> Measured:
+    """A loss that was seen, beside the one that is declared."""
+    loss = next(loss for loss in traits.losses[role] if loss.by == by)
+    return Measured(
+        scheme=traits.name,
+        role=role,
+        by=by,
+        of=loss.of,
+        worst_micro=max(lost_micro, 0),
+        bound_micro=bound_micro(loss, stakes),
+    )
+
+
+def worst(seen: Iterable[Measured]) -> tuple[Measured, ...]:
+    """The worst of each scheme, role and cause: what breaks its bound first, then the largest."""
+    found: dict[tuple[str, str, str], Measured] = {}
+    for one in seen:
+        key = (one.scheme, one.role, one.by)
+        known = found.get(key)
+        if known is None or _badness(one) > _badness(known):
+            found[key] = one
+    return tuple(found[key] for key in sorted(found))
+
+
+def _badness(one: Measured) -> tuple[int, int, int]:
+    return (one.worst_micro - one.bound_micro > 0, one.worst_micro, one.bound_micro)

@@ -1,0 +1,232 @@
+"""A world of one scheme where somebody cheats: who is honest in it, and what that costs them."""
+
+import asyncio
+import random
+import shutil
+from collections import defaultdict
+from contextlib import suppress
+
+import msgspec
+
+from farthing.errors import Refusal
+from farthing.lab.bounds import Measured, Stakes, measured
+from farthing.lab.genesis import BROKER, CREDIT_MICRO, TOPUP_MICRO
+from farthing.lab.goods import Page
+from farthing.lab.network import Message, NoAnswer, NotReached, Reply
+from farthing.lab.parties import VendorParty
+from farthing.lab.payer import PayerParty
+from farthing.lab.world import World
+from farthing.ledger import accounts
+from farthing.schemes.losses import Cause
+from farthing.wallet.choice import is_paid
+from farthing.wallet.commands import Request
+from farthing.wallet.settling import is_delivered
+
+TRIES = 6  # of an honest payer, for one page
+CLEARING_S = 200.0  # until every claim was shown three times
+DAY_S = 86_400
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that somebody has read along."""
+
+    source: str
+    target: str
+    message: Message
+
+    @property
+    def is_payment(self) -> bool:
+        """Whether it pays for a page, in the open."""
+        headers = tuple((n.decode(), v.decode("latin-1")) for n, v in self.message.headers)
+        return is_paid(Request(method=self.message.method, url=self.message.url, headers=headers))
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it claims money of the broker."""
+        return self.target == BROKER and "/redeem/" in self.message.url
+
+
+class Stage:
+    """Who is who, and what was seen."""
+
+    def __init__(self, world: World, luck: random.Random) -> None:
+        """In a world of one scheme. Payer 0 and 1 and vendor 0 may be dishonest."""
+        (self.scheme,) = world.schemes
+        self.world = world
+        self.luck = luck
+        self.crooks: set[str] = set()
+        """Names of parties that have cheated."""
+        self.seen: list[Seen] = []
+        self.out: dict[str, dict[str, int]] = defaultdict(dict)
+        """Pages that went out: micro-units by vendor and path."""
+        self.gone: dict[str, int] = defaultdict(int)
+        """Value of the pages that each source of requests was sent by honest vendors."""
+        self.withheld: set[str] = set()
+        """Addresses of pages that were paid, and whose answer a vendor has replaced."""
+        self.got: dict[str, int] = defaultdict(int)
+        """Value of the pages that a payer has got."""
+        self.stakes: dict[str, Stakes] = defaultdict(Stakes)
+        """What an honest payer had at stake with vendors who cheat."""
+        self.twins: list[PayerParty] = []
+        self._number = 0
+        self._prices = {
+            (vendor.name, page.path): page.price_micro
+            for vendor in world.vendors
+            for page in vendor.pages
+        }
+        world.ground.network.taps.append(self)
+
+    # --- what is read along ---------------------------------------------------------------------
+
+    def sent(self, source: str, target: str, message: Message) -> None:
+        """As `network.Tap`."""
+        self.seen.append(Seen(source=source, target=target, message=message))
+
+    def answered(self, source: str, target: str, message: Message, reply: Reply) -> None:
+        """As `network.Tap`."""
+        path = message.url.partition(".example")[2]
+        price_micro = self._prices.get((target, path.rpartition("/")[0]))
+        is_page = reply.status == 200 and reply.body == b"page " + path.encode()
+        if is_page and price_micro is not None:
+            if target not in self.crooks and path not in self.out[target]:
+                self.gone[source] += price_micro
+            self.out[target][path] = price_micro
+
+    # --- who does what --------------------------------------------------------------------------
+
+    @property
+    def honest(self) -> list[PayerParty]:
+        """Payers who never cheat."""
+        return self.world.payers[2:]
+
+    def address(self, vendor: VendorParty, page: Page | None = None) -> tuple[str, int]:
+        """The address of a page that nobody has bought, and its price."""
+        page = page or self.luck.choice(vendor.pages)
+        self._number += 1
+        return f"{vendor.url}{page.path}/{self._number}", page.price_micro
+
+    async def buy(self, payer: PayerParty, url: str, price_micro: int, tries: int = TRIES) -> bool:
+        """Have a payer fetch a page, again where it does not come; whether it came."""
+        for _ in range(tries):
+            try:
+                fetched = await payer.buy(url, scheme=self.scheme.traits.name)
+            except Refusal:
+                pass
+            else:
+                status = getattr(fetched.answer, "status", 0)
+                is_there = is_delivered(fetched.verdict, status) and status == 200
+                if is_there and url not in self.withheld:
+                    self.got[payer.name] += price_micro
+                    return True
+            self._hold(payer)
+            await asyncio.sleep(self.luck.random() * 5)
+        if url in self.withheld:
+            self.stakes[payer.name].price_micro += price_micro
+        return False
+
+    async def shop(self, payer: PayerParty, vendor: VendorParty, count: int) -> None:
+        """Have a payer buy some pages."""
+        for _ in range(count):
+            await self.buy(payer, *self.address(vendor))
+
+    async def send(self, source: str, message: Message, timeout_s: float = 10.0) -> Reply | None:
+        """Send any message in anybody's name, once."""
+        try:
+            return await self.world.ground.network.ask(source, message, timeout_s)
+        except (NotReached, NoAnswer):
+            return None
+
+    def twin_of(self, payer: PayerParty) -> PayerParty:
+        """A second program over a copy of a payer's wallet."""
+        name = f"{payer.name}-{len(self.twins)}"
+        twin = PayerParty(self.world.ground, name)
+        shutil.copytree(payer.folder, twin.folder)
+        twin.start()
+        self.twins.append(twin)
+        self.crooks |= {payer.name, name}
+        return twin
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Fair weather: everybody finishes, honest payers give back what they hold."""
+        self.world.ground.faults.calm()
+        await asyncio.sleep(CLEARING_S)
+        await self.give_back()
+        await asyncio.sleep(CLEARING_S)
+
+    async def give_back(self) -> None:
+        """Everybody finishes what was begun; honest payers give back what they hold."""
+        for payer in (*self.world.payers, *self.twins):
+            if payer.is_up:
+                with suppress(Refusal):
+                    await payer.recover()
+        for payer in self.honest:
+            self._hold(payer)
+            for held in payer.held():
+                try:
+                    await payer.give_back(held)
+                except Refusal:
+                    continue  # credit is not given back
+
+    def _hold(self, payer: PayerParty) -> None:
+        crooked = sum(
+            held.instrument.worth_micro
+            for held in payer.held()
+            if held.instrument.vendor_id in self.crooks
+        )
+        stakes = self.stakes[payer.name]
+        stakes.held_micro = max(stakes.held_micro, crooked)
+
+    def close(self) -> None:
+        """End the programs of twins."""
+        self.world.ground.network.taps.remove(self)
+        for twin in self.twins:
+            twin.kill("the end")
+
+    # --- what it cost ---------------------------------------------------------------------------
+
+    def losses(self, by: Cause) -> list[Measured]:
+        """What honest parties lost, by a trick of the payers' or of the vendors'."""
+        traits, checks = self.scheme.traits, self.world.ground.checks
+        balances, paid = checks.balances, checks.earned
+        payers = [payer.name for payer in self.world.payers]
+        cheats = [name for name in payers if name in self.crooks]
+        limits_micro = CREDIT_MICRO * len(cheats) * len(self.world.vendors) * self._days()
+        found = []
+        for vendor in self.world.vendors:
+            sold_micro = sum(checks.sold[vendor.name].values())
+            over_micro = paid[vendor.name] - sold_micro
+            found.append(measured(traits, "broker", "vendor", over_micro, Stakes()))
+            if vendor.name not in self.crooks:
+                free_micro = sum(self.out[vendor.name].values()) - sold_micro
+                lost_micro = max(free_micro, 0) + max(-over_micro, 0)
+                cause: Cause = "payer" if by == "payer" else "nobody"
+                found.append(measured(traits, "vendor", cause, lost_micro, Stakes()))
+        for payer in self.honest:
+            spent_micro = TOPUP_MICRO + _owed(balances, payer.name)
+            lost_micro = spent_micro - self.got[payer.name]
+            cause = "vendor" if by == "vendor" else "nobody"
+            found.append(measured(traits, "payer", cause, lost_micro, self.stakes[payer.name]))
+        if cheats:
+            gain_micro = self._gain_micro(cheats, balances, paid)
+            stakes = Stakes(limit_micro=limits_micro)
+            found.append(measured(traits, "broker", "payer", gain_micro, stakes))
+        return found
+
+    def _gain_micro(self, cheats: list[str], balances: dict[str, int], paid: dict[str, int]) -> int:
+        """What payers who cheat have got without paying, alone or together with a vendor."""
+        own_micro = sum(-balances[accounts.payer(name)] - TOPUP_MICRO for name in cheats)
+        goods_micro = sum(self.gone[name] for name in cheats) + sum(
+            self.gone[twin.name] for twin in self.twins
+        )
+        return own_micro + goods_micro + sum(paid[name] for name in self.crooks)
+
+    def _days(self) -> int:
+        return 1 + int(self.world.ground.loop.time() + self.world.ground.leap_s) // DAY_S + 1
+
+
+def _owed(balances: dict[str, int], payer: str) -> int:
+    """What a payer owes less what it has; debit-positive."""
+    names = accounts.payer(payer), accounts.credit(payer), accounts.receivable(payer)
+    return sum(balances[name] for name in names)

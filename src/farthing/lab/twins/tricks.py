@@ -1,0 +1,120 @@
+"""Every trick by name, and some of them played in one world that a seed decides."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+
+from farthing.errors import Unsupported
+from farthing.lab.bounds import Measured
+from farthing.lab.faults import CALM, Chances
+from farthing.lab.twins import payers, tappers, vendors
+from farthing.lab.twins.stage import Stage
+from farthing.lab.world import World
+from farthing.schemes.losses import Cause
+
+BAD = Chances(lost=0.02, repeated=0.03, slow=0.01)  # nobody restarts who dies, so nobody does
+TRICKS_MAX = 3  # in one world
+
+
+class Trick(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to cheat."""
+
+    by: Cause
+    """Who cheats; a payer and a vendor together count as a payer, whose scheme bears it."""
+    play: Callable[[Stage], Awaitable[None]]
+
+
+BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
+    "payer": (
+        payers.spend_twice_at_once,
+        payers.spend_twice_across,
+        payers.restore_an_old_file,
+        payers.spend_and_give_back,
+        payers.leave_a_debt,
+        payers.replay,
+        payers.forge,
+        tappers.forget_together,
+        tappers.claim_together,
+    ),
+    "vendor": (
+        vendors.claim_twice,
+        vendors.claim_too_much,
+        vendors.claim_what_others_earned,
+        vendors.claim_late,
+        vendors.withhold,
+    ),
+    "nobody": (tappers.copy_and_race, tappers.copy_and_repeat),
+}
+TRICKS: Mapping[str, Trick] = {
+    act.__name__.replace("_", "-"): Trick(by=by, play=act)
+    for by, acts in BY.items()
+    for act in acts
+}
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of some tricks in one world."""
+
+    scheme: str
+    seed: int
+    tricks: tuple[str, ...]
+    findings: tuple[str, ...]
+    """What the world found wrong, and losses above their bounds."""
+    losses: tuple[Measured, ...]
+    trace_hash: str
+    lines: tuple[str, ...] = ()
+    """The last of the course."""
+
+
+def drawn(seed: int) -> tuple[str, ...]:
+    """The tricks of a seed: some of one kind of cheat, each at most once."""
+    luck = random.Random(f"tricks {seed}")
+    by = luck.choice(list(TRICKS.values())).by
+    names = [name for name, trick in TRICKS.items() if trick.by == by]
+    return tuple(luck.sample(names, min(luck.randint(1, TRICKS_MAX), len(names))))
+
+
+def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
+    """Some tricks in a world of one scheme, those of the seed by default; `Unsupported`."""
+    tricks = drawn(seed) if tricks is None else tricks
+    for name in tricks:
+        if name not in TRICKS:
+            known = ", ".join(TRICKS)
+            raise Unsupported("trick_unknown", f"there is no trick {name[:32]!r}; known: {known}")
+    with World(seed, [scheme]) as world:
+        stage = Stage(world, random.Random(f"stage {seed}"))
+        by = TRICKS[tricks[0]].by if tricks else "nobody"
+
+        async def act() -> None:
+            world.ground.faults.chances = BAD if stage.luck.random() < 0.5 else CALM
+            for name in tricks:
+                await asyncio.gather(
+                    TRICKS[name].play(stage),
+                    stage.shop(stage.luck.choice(stage.honest), world.vendors[2], 2),
+                )
+            await stage.settle()
+
+        world.run(act())
+        losses = stage.losses(by)
+        stage.close()
+        checks = world.ground.checks
+        findings = [
+            *(what for what in checks.findings if what.split(" ", 1)[0] not in stage.crooks),
+            *(f"nobody caught {fault!r}" for fault in world.ground.loop.faults),
+            *(
+                f"{one.role} lost {one.worst_micro} by {one.by}, at most {one.bound_micro} declared"
+                for one in losses
+                if not one.is_within
+            ),
+        ]
+        return Played(
+            scheme=scheme,
+            seed=seed,
+            tricks=tuple(tricks),
+            findings=tuple(findings),
+            losses=tuple(losses),
+            trace_hash=world.ground.trace.hash,
+            lines=tuple(world.ground.trace.lines),
+        )

@@ -1,0 +1,131 @@
+"""What dishonest vendors do: claim too much, twice, late, for others; give nothing for money."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from farthing.lab.genesis import BROKER
+from farthing.lab.network import App
+from farthing.lab.parties import VendorParty
+from farthing.lab.twins.forging import inflated, under
+from farthing.lab.twins.stage import DAY_S, Seen, Stage
+
+PAGES = 4  # sold before the vendor cheats
+INFLATED = 12  # claims made up from true ones
+LATE_S = 40 * DAY_S  # later than every scheme takes a claim
+PAYS = frozenset({b"authorization", b"payment-authorization", b"payment-signature"})
+
+
+async def sell(stage: Stage, vendor: VendorParty) -> list[Seen]:
+    """Have honest payers buy of a vendor, and its claims cleared; what it has claimed."""
+    stage.crooks.add(stage.world.vendors[0].name)
+    for _ in range(PAGES):
+        await stage.shop(stage.luck.choice(stage.honest), vendor, 1)
+    await asyncio.sleep(70)  # a gate sweeps each minute
+    return [seen for seen in stage.seen if seen.source == vendor.name and seen.is_claim]
+
+
+async def claim_twice(stage: Stage) -> None:
+    """Show every claim again under another key: the same one, and the batch in another order."""
+    vendor = stage.world.vendors[0]
+    for number, seen in enumerate(await sell(stage, vendor)):
+        await stage.send(vendor.name, under(seen.message, idempotency_key=f"again-{number}"))
+        value = msgspec.json.decode(seen.message.body)
+        value["claims"] = [*reversed(value["claims"]), *value["claims"]]
+        more = msgspec.structs.replace(seen.message, body=msgspec.json.encode(value))
+        await stage.send(vendor.name, under(more, idempotency_key=f"twice-{number}"))
+
+
+async def claim_too_much(stage: Stage) -> None:
+    """Show claims with larger numbers, and with words of other claims."""
+    vendor = stage.world.vendors[0]
+    claims = await sell(stage, vendor)
+    for number in range(INFLATED if claims else 0):
+        message = stage.luck.choice(claims).message
+        message = msgspec.structs.replace(message, body=inflated(message.body, stage.luck))
+        await stage.send(vendor.name, under(message, idempotency_key=f"more-{number}"))
+
+
+async def claim_what_others_earned(stage: Stage) -> None:
+    """Show the claims of another vendor as one's own, before it has claimed them, and after."""
+    vendor, other = stage.world.vendors[:2]
+    ground = stage.world.ground
+    token = stage.world.broker.tokens[vendor.name]["redeem"]
+    ground.faults.part(other.name, BROKER, ground.loop.time() + 90)
+    for number, seen in enumerate(await sell(stage, other)):
+        stolen = under(
+            seen.message, authorization=f"Bearer {token}", idempotency_key=f"stolen-{number}"
+        )
+        await stage.send(vendor.name, stolen)
+    await asyncio.sleep(120)
+    for number, seen in enumerate([seen for seen in stage.seen if seen.is_claim]):
+        late = under(
+            seen.message, authorization=f"Bearer {token}", idempotency_key=f"late-{number}"
+        )
+        await stage.send(vendor.name, late)
+
+
+async def claim_late(stage: Stage) -> None:
+    """Sell now, and claim when everything that was sold for has expired."""
+    vendor, ground = stage.world.vendors[0], stage.world.ground
+    ground.faults.part(vendor.name, BROKER, ground.loop.time() + 150)
+    await sell(stage, vendor)
+    await stage.give_back()
+    ground.leap_s += LATE_S
+    await asyncio.sleep(200)
+
+
+Lie = Callable[[App, Any, Any, Any], Awaitable[None]]
+
+
+async def _fail(honest: App, scope: Any, receive: Any, send: Any) -> None:
+    await _answer(send, 500, b"")
+
+
+async def _ask_again(honest: App, scope: Any, receive: Any, send: Any) -> None:
+    """The challenge that whoever has not paid gets."""
+    unpaid = [pair for pair in scope["headers"] if pair[0] not in PAYS]
+    await honest(scope | {"headers": unpaid}, receive, send)
+
+
+async def _nothing(honest: App, scope: Any, receive: Any, send: Any) -> None:
+    await _answer(send, 200, b"")
+
+
+async def _answer(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def withhold(stage: Stage) -> None:
+    """Take the payment, and answer as if there had been none; know of no outcome either."""
+    vendor = stage.world.vendors[0]
+    stage.crooks.add(vendor.name)
+    lie = stage.luck.choice([_fail, _ask_again, _nothing])
+    honest = vendor.site.app
+    assert honest is not None, "it is up"
+    vendor.serve(_lying(stage, vendor, honest, lie))
+    for _ in range(PAGES):
+        await stage.buy(stage.luck.choice(stage.honest), *stage.address(vendor), tries=1)
+    vendor.serve(honest)
+
+
+def _lying(stage: Stage, vendor: VendorParty, honest: App, lie: Lie) -> App:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        async def swallow(event: Any) -> None:
+            """The true answer goes nowhere."""
+
+        path: str = scope["path"]
+        if path.startswith("/.well-known/") and "outcome" in path:
+            await _answer(send, 404, b"")
+        elif any(name in PAYS for name, _ in scope["headers"]):
+            stage.withheld.add(vendor.url + path)
+            await honest(scope, receive, swallow)
+            await lie(honest, scope, receive, send)
+        else:
+            await honest(scope, receive, send)
+
+    return serve

@@ -1,0 +1,47 @@
+"""Whatever trick is played, nobody honest loses more than the scheme says; a seed repeats it."""
+
+import pytest
+
+from farthing.errors import Unsupported
+from farthing.lab.twins.tricks import TRICKS, drawn, play
+from farthing.schemes import registry
+
+SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_trick_costs_nobody_more_than_the_scheme_says(scheme: str, trick: str) -> None:
+    played = play(scheme, 1, [trick])
+    assert played.findings == ()
+    assert {one.role for one in played.losses} >= {"vendor", "broker", "payer"}
+
+
+def test_a_vendor_that_gives_nothing_for_money_costs_its_payers_something() -> None:
+    played = play("payword", 1, ["withhold"])
+    lost = [one for one in played.losses if one.role == "payer" and one.worst_micro]
+    assert lost
+    assert all(one.by == "vendor" and one.of == "price" for one in lost)
+
+
+def test_a_payer_that_leaves_a_debt_costs_the_broker_something() -> None:
+    (lost,) = (one for one in play("payword", 1, ["leave-a-debt"]).losses if one.worst_micro)
+    assert (lost.role, lost.by, lost.of) == ("broker", "payer", "limit")
+    assert 0 < lost.worst_micro < lost.bound_micro
+
+
+def test_one_seed_is_one_course_of_tricks() -> None:
+    one, again, other = (play("millicent", seed) for seed in (3, 3, 4))
+    assert one.trace_hash == again.trace_hash != other.trace_hash
+    assert one.tricks == drawn(3)
+
+
+def test_every_trick_is_drawn_and_those_of_one_world_are_of_one_kind() -> None:
+    drawings = [drawn(seed) for seed in range(300)]
+    assert {name for names in drawings for name in names} == set(TRICKS)
+    assert all(len({TRICKS[name].by for name in names}) == 1 for names in drawings)
+
+
+def test_an_unknown_trick_is_named() -> None:
+    with pytest.raises(Unsupported, match="trick_unknown"):
+        play("millicent", 1, ["magic"])

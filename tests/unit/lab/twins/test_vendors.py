@@ -1,0 +1,54 @@
+"""A vendor that cheats at the broker is paid what it has earned, and no more."""
+
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from farthing.lab.twins import vendors
+from farthing.lab.twins.stage import Stage
+from farthing.lab.world import World
+from farthing.schemes import registry
+
+SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
+CLAIMING = [vendors.claim_twice, vendors.claim_too_much, vendors.claim_what_others_earned]
+
+
+@pytest.mark.parametrize("trick", CLAIMING, ids=lambda trick: trick.__name__)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_claims_are_sent_and_earn_nothing_more(
+    scheme: str, trick: Callable[[Stage], Awaitable[None]]
+) -> None:
+    with World(13, [scheme]) as world:
+        stage = Stage(world, random.Random(3))
+        world.run(trick(stage))
+        world.run(stage.settle())
+        own = {pair for seen in stage.seen if seen.is_claim for pair in seen.message.headers}
+        keys = [value for name, value in own if name == b"idempotency-key"]
+        assert any(key.startswith((b"again", b"more", b"stolen")) for key in keys)
+        checks = world.ground.checks
+        for vendor in world.vendors:
+            assert checks.earned[vendor.name] == sum(checks.sold[vendor.name].values())
+        stage.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_claims_that_come_too_late_are_never_more_than_was_sold(scheme: str) -> None:
+    with World(13, [scheme]) as world:
+        stage = Stage(world, random.Random(3))
+        world.run(vendors.claim_late(stage))
+        world.run(stage.settle())
+        checks, name = world.ground.checks, world.vendors[0].name
+        assert sum(checks.sold[name].values()) >= checks.earned[name]
+        assert world.ground.loop.faults == []
+        stage.close()
+
+
+def test_what_is_withheld_was_paid_and_was_not_delivered() -> None:
+    with World(13, ["payword"]) as world:
+        stage = Stage(world, random.Random(3))
+        world.run(vendors.withhold(stage))
+        assert stage.withheld
+        assert sum(stage.got.values()) == 0
+        assert sum(world.ground.checks.sold[world.vendors[0].name].values()) > 0
+        stage.close()
