@@ -1,16 +1,12 @@
-"""Every scheme on the stage: the six thin ones and the registered ones, each with its keys."""
+"""The six thin schemes on a stage, each with its keys; the registered ones have the lab's."""
 
 from typing import NamedTuple
 
 from farthing.crypto import signing
-from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
-from farthing.schemes.contract import Account, End, Key, Scheme
-from farthing.schemes.mac.millicent import MILLICENT
+from farthing.schemes.contract import End, Key, Scheme
 from farthing.stores.memory import MemoryMarks
 from tests.kit.canaries import canary
 from tests.kit.conversation import Issuer, Room, Vendor
-from tests.kit.millicent import licence, vendor_ring
 from tests.kit.parties import BROKER, DAY_S, PAYER, VENDOR, Ring, setting_of
 from tests.kit.thin.ecash import ECASH
 from tests.kit.thin.fairchain import FAIRCHAIN
@@ -75,8 +71,6 @@ CASES = {
         Case(TICKS, 3000),
         Case(FAIRCHAIN),
         Case(METEORE),
-        Case(MILLICENT),
-        Case(PAYWORD, 10_000),
     )
 }
 
@@ -85,21 +79,15 @@ def stage_for(name: str, *, load_micro: int = 0) -> Stage:
     """The scheme's stage, with something loaded."""
     case = CASES[name]
     stage = Stage(case.scheme)
-    if case.scheme is MILLICENT:
-        vendor = Account(id=VENDOR, role="vendor")
-        stage.broker.run("grant", licence(_vendor_ring()), vendor)
     stage.wallet.load(load_micro or case.load_micro)
     return stage
 
 
 def _broker_keys() -> list[Key]:
     keys = [Key(id=VENDOR, purpose=SHARED_KEY, secret=canary("shared"))]
-    for purpose in (BROKER_KEY, CERTIFICATE_KEY):
-        secret = canary(purpose)
-        keys.append(
-            Key(id=BROKER, purpose=purpose, secret=secret, public=signing.public_of(secret))
-        )
-    return keys
+    secret = canary(BROKER_KEY)
+    public = signing.public_of(secret)
+    return [*keys, Key(id=BROKER, purpose=BROKER_KEY, secret=secret, public=public)]
 
 
 def _public_keys() -> list[Key]:
@@ -111,7 +99,7 @@ def _public_keys() -> list[Key]:
 
 
 def _vendor_ring() -> Ring:
-    ring = vendor_ring()
+    ring = Ring()
     shared = Key(id=VENDOR, purpose=SHARED_KEY, secret=canary("shared"))
     for key in (*_public_keys(), shared, Key(id="1", purpose=GOODS_KEY, secret=canary("goods"))):
         ring.add(key)

@@ -12,31 +12,18 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.wallet.envelope import carrier
-from farthing.wallet.errand import give_back
 from farthing.wallet.flow import recover
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict
 from tests.unit.wallet.gate_town import (
     PRICE_MICRO,
     STEPS_MAX,
     WAYS,
-    held_in,
     require_conserved,
     town,
 )
 from tests.unit.wallet.world import PASSPHRASE, get
 
 FAULTS: list[list[str]] = [[], ["lost"], ["reply_lost"], ["reply_lost"] * 3, ["origin_fails"]]
-
-
-@pytest.mark.parametrize("scheme", WAYS)
-def test_pages_are_paid_one_after_the_other(tmp_path: Path, scheme: str) -> None:
-    world = town(tmp_path, scheme)
-    for number in range(25):
-        assert world.fetch(f"/{number}").verdict is Verdict.DONE
-        assert world.site.earned_micro() == PRICE_MICRO * (number + 1)
-    if scheme != "payword":
-        require_conserved(world, scheme)
 
 
 @pytest.mark.parametrize("scheme", WAYS)
@@ -99,44 +86,6 @@ def test_killed_at_any_command_nothing_stays_frozen_or_is_lost(
         assert world.site.earned_micro() in {PRICE_MICRO, 2 * PRICE_MICRO}, count
         require_conserved(world, scheme)
     pytest.fail("the flow does not end")
-
-
-@pytest.mark.parametrize("scheme", WAYS)
-def test_a_payment_that_arrives_late_is_found_and_adopted(tmp_path: Path, scheme: str) -> None:
-    world = town(tmp_path, scheme, loaded=True)
-    world.site.faults = ["lost"] * 3
-    late = world.fetch("/a").purchase
-    assert late is not None
-    world.now_ms += ABSENT_FINAL_S * 1000
-    assert world.run(recover(world.guide())).released == 1
-    sent = get("/a").with_header(*late.credential)
-    world.site.handle(carrier(sent.url, late.envelope) if late.envelope else sent)
-    assert world.fetch("/b").verdict is Verdict.DONE
-    assert world.site.earned_micro() == 3 * PRICE_MICRO
-    require_conserved(world, scheme)
-
-
-def test_scrip_goes_back_through_its_vendor_to_the_broker(tmp_path: Path) -> None:
-    world = town(tmp_path, "millicent", loaded=True)
-    (held,) = held_in(world)
-    assert world.run(give_back(world.guide(), held.broker_id, held.site, held.instrument))
-    assert world.bank.credited_micro == 1_800
-    assert world.held_micro() == 0
-    require_conserved(world, "millicent")
-
-
-def test_a_give_back_killed_at_any_command_credits_once(tmp_path: Path) -> None:
-    for count in range(1, STEPS_MAX):
-        world = town(tmp_path / str(count), "millicent", loaded=True)
-        (held,) = held_in(world)
-        flow = give_back(world.guide(), held.broker_id, held.site, held.instrument)
-        if not world.run_until(flow, count):
-            return
-        world.crash()
-        world.run(recover(world.guide()))
-        require_conserved(world, "millicent")
-        assert world.held_micro("offered") == 0, count
-    pytest.fail("the errand does not end")
 
 
 @pytest.mark.parametrize("scheme", ["millicent", "payword", "private"])

@@ -31,6 +31,8 @@ class Line:
         self.said: list[Said] = []
         self.bend: Callable[[str, bytes], bytes] = lambda _, raw: raw
         """Given a message's kind and bytes, what arrives."""
+        self.faults: list[str] = []
+        """What happens to the next payments on their way: `payment` or `reply` is lost, or ""."""
         self.before: Callable[[str, str], None] = lambda who, what: None
         """Called before each command, with who is about to do what; may raise `Died`."""
         self.after: Callable[[str, str], None] = lambda who, what: None

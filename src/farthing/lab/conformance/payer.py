@@ -20,7 +20,7 @@ from farthing.lab.conformance.shop import Shop
 from farthing.schemes import registry
 from farthing.schemes.contract import Dialect, Instrument
 from farthing.wallet.book import Book
-from farthing.wallet.choice import Guide
+from farthing.wallet.choice import Guide, is_paid
 from farthing.wallet.commands import (
     Answered,
     Ask,
@@ -45,12 +45,14 @@ from farthing.wallet.private import fetch_private
 from farthing.wallet.settling import is_delivered
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
+from farthing.wire import published
 
 T = TypeVar("T")
 
 PASSPHRASE = "a passphrase of the stage"  # noqa: S105 - protects nothing of value
 CHEAP = Cost(memory_kib=64, iterations=1, lanes=1)
 NO_LIMIT_MICRO = 10**12
+NO_PAGE = 599  # stands for an answer that has not come: as after a failure, the page is still due
 _PROCESSES = itertools.count(2**22 + 1)  # ids above every one that Linux gives out: none is alive
 
 
@@ -129,9 +131,10 @@ class Payer:
         flow = fetch_private if self.dialect == "private" else fetch
         with self.session() as session:
             fetched = self.run(flow(self.guide(), Request(method="GET", url=url)), session)
-            status = fetched.answer.status if isinstance(fetched.answer, Response) else 0
-            if fetched.purchase is not None and is_delivered(fetched.verdict, status):
-                session.deliver(fetched.purchase)
+            made, answer = fetched.purchase, fetched.answer
+            status = answer.status if isinstance(answer, Response) else NO_PAGE
+            if made is not None and is_delivered(fetched.verdict, status):
+                session.deliver(made)
             return fetched
 
     def recover(self, *, days: int = 0) -> Recovered:
@@ -235,8 +238,14 @@ class Payer:
     def send(self, request: Request) -> Sent:
         """What comes back, in this payer's dialect."""
         shop = next(shop for site, shop in self.shops.items() if request.url.startswith(site))
+        is_payment = is_paid(request) or request.url.endswith(published.PRIVATE_PATH)
+        fault = self.line.faults.pop(0) if is_payment and self.line.faults else ""
+        if fault == "payment":
+            return Failed(reason="ConnectError")
         try:
             answer = shop.serve(request)
+            if fault == "reply":
+                return Failed(reason="ReadError")
         except Died as died:
             if died.who != shop.id:
                 raise

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from farthing.errors import Refusal
 from farthing.lab.conformance.buying import require_exact, require_held
 from farthing.lab.conformance.cases import CASES, Inapplicable, Violated, require, require_equal
+from farthing.lab.conformance.hand import Paused
 from farthing.lab.conformance.line import Died
 from farthing.lab.conformance.repeating import give_back
 from farthing.lab.conformance.stage import Play, Stage
 from farthing.marks import Moment
-from farthing.wallet.commands import Response
+from farthing.wallet.commands import Failed, Response
 
 STEPS_MAX = 400  # of one purchase: an errand, a payment and an enquiry have under 100
 TRIES_MAX = 4  # of a page after a crash: a lease may have to end, an enquiry to be made
@@ -164,6 +165,49 @@ def _return(stage: Stage) -> None:
     require_held(stage)
     stage.settle_up()
     require_equal(stage.earned_micro, 2 * stage.price_micro, "the vendor earns both pages")
+
+
+LOST = {
+    "a payment": ["payment"],
+    "a reply": ["reply"],
+    "three payments": ["payment"] * 3,
+    "three replies": ["reply"] * 3,
+    "a payment and a reply": ["payment", "reply"],
+}
+
+
+@CASES.add(*LOST)
+def lost(play: Play, what: str) -> None:
+    """What is lost between wallet and gate is sent again, as it was: the page is paid once."""
+    with play.stage() as stage:
+        stage.buy("before")
+        stage.line.faults = list(LOST[what])
+        buy_whatever_happens(stage, stage.page())
+        stage.payer.recover()
+        require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "it is charged once")
+        require_held(stage)
+        stage.settle_up()
+        require_equal(stage.earned_micro, 2 * stage.price_micro, "and earned once")
+
+
+@CASES.add()
+def late_payment(play: Play) -> None:
+    """A payment that arrives when its wallet has given it up is found, and its change adopted."""
+    with play.stage() as stage:
+        stage.buy("before")
+        paused = Paused(stage.payer, stage.page("late"))
+        stage.line.faults = ["payment"] * TRIES_MAX
+        paused.finish(Failed(reason="ConnectError"))
+        stage.line.faults = []
+        stage.room.later(LEASE_S)
+        stage.payer.recover()
+        stage.shop.serve(paused.request)
+        require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "it is taken")
+        stage.buy("after")
+        require_equal(stage.shop.charged_micro(), 3 * stage.price_micro, "and the next page, too")
+        require_held(stage)
+        stage.settle_up()
+        require_equal(stage.earned_micro, 3 * stage.price_micro, "three pages are earned")
 
 
 @CASES.add("broker", "vendor")

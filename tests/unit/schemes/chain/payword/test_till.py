@@ -155,17 +155,6 @@ def test_a_commitment_of_another_day_is_refused() -> None:
             scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
 
 
-def test_an_opened_chain_ends_with_its_day_and_two_minutes() -> None:
-    scene = Scene()
-    hand, offer = Hand(scene.certificate), scene.vendor.offer(100)
-    scene.vendor.serve(hand.first(hand.link(1)), offer)
-    scene.clock.now_s = (TODAY + 1) * DAY_S + 120
-    scene.vendor.serve(hand.later(hand.link(2)), offer)
-    scene.clock.now_s += 1
-    with pytest.raises(Expired, match="commitment_expired"):
-        scene.vendor.serve(hand.later(hand.link(3)), offer)
-
-
 def test_an_expired_certificate_opens_no_chain() -> None:
     scene = Scene()
     days = 31

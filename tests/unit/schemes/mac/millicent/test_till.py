@@ -12,8 +12,6 @@ from farthing.errors import (
     Misconfigured,
     OutOfRange,
     Refusal,
-    Replayed,
-    Reused,
     Revoked,
     Underpaid,
     WrongVendor,
@@ -29,7 +27,7 @@ from farthing.schemes.mac.millicent.scrip import (
     STOCK_BIT,
     sign_key,
 )
-from tests.kit.flips import bit_flips, edits
+from tests.kit.flips import edits
 from tests.kit.millicent import MASTER_SECRETS, Scene, held
 from tests.kit.parties import DAY_S, TARGET, Vendor, binding_of
 
@@ -79,36 +77,6 @@ def test_value_in_is_always_price_plus_change(prices_micro: list[int]) -> None:
     scene.audit()
 
 
-def test_the_same_payment_again_has_the_same_outcome_and_the_same_change() -> None:
-    scene = Scene()
-    offer = scene.vendor.offer(200)
-    payload = scene.payer.pay(scene.buy(), offer).payload
-    first = scene.vendor.serve(payload, offer, k="k")
-    after = scene.vendor.snapshot()
-    again = scene.vendor.serve(payload, offer, k="k")
-    assert again.change == first.change
-    assert scene.vendor.snapshot() == after
-    assert scene.clear() == 200
-
-
-def test_another_payment_with_the_same_scrip_is_replayed() -> None:
-    scene = Scene()
-    piece, offer = scene.buy(), scene.vendor.offer(200)
-    scene.vendor.serve(scene.payer.pay(piece, offer).payload, offer)
-    before = scene.vendor.snapshot()
-    with pytest.raises(Replayed, match="instrument_already_spent"):
-        scene.vendor.serve(scene.payer.pay(piece, offer).payload, offer)
-    assert scene.vendor.snapshot() == before
-
-
-def test_one_key_with_another_payment_is_reused() -> None:
-    scene = Scene()
-    offer = scene.vendor.offer(200)
-    scene.vendor.serve(scene.payer.pay(scene.buy(), offer).payload, offer, k="k")
-    with pytest.raises(Reused, match="idempotency_conflict"):
-        scene.vendor.serve(scene.payer.pay(scene.buy(), offer).payload, offer, k="k")
-
-
 def test_scrip_at_another_vendor_or_in_another_currency_is_for_the_wrong_vendor() -> None:
     scene = Scene()
     offer = scene.vendor.offer(200)
@@ -118,25 +86,6 @@ def test_scrip_at_another_vendor_or_in_another_currency_is_for_the_wrong_vendor(
         other.serve(payload, other.offer(200))
     payload["scrip"]["currency"] = "usd"
     with pytest.raises(WrongVendor, match="scrip_in_another_currency"):
-        scene.vendor.serve(payload, offer)
-
-
-@pytest.mark.parametrize("late_s", [-30 * DAY_S, -120, 0, 120])
-def test_scrip_is_taken_up_to_its_expiry_and_two_minutes(late_s: int) -> None:
-    scene = Scene()
-    piece, offer = scene.buy(), scene.vendor.offer(200)
-    payload = scene.payer.pay(piece, offer).payload
-    scene.clock.now_s = piece.expires_at_s + late_s
-    assert scene.vendor.serve(payload, offer).taken.value_micro == 200
-
-
-@pytest.mark.parametrize("late_s", [121, 2 * DAY_S])
-def test_scrip_is_expired_at_the_gate_afterwards(late_s: int) -> None:
-    scene = Scene()
-    piece, offer = scene.buy(), scene.vendor.offer(200)
-    payload = scene.payer.pay(piece, offer).payload
-    scene.clock.now_s = piece.expires_at_s + late_s
-    with pytest.raises(Expired, match="scrip_expired"):
         scene.vendor.serve(payload, offer)
 
 
@@ -296,18 +245,6 @@ def test_the_longest_nonce_is_read() -> None:
     scene = Scene()
     payload = scene.payer.pay(scene.buy(), scene.vendor.offer(1)).payload
     scene.vendor.till.read(codec.canonical(payload | {"nonce": "x" * 32}))
-
-
-def test_every_flipped_bit_of_a_payment_is_refused_and_changes_nothing() -> None:
-    scene = Scene(props="student=true")
-    offer = scene.vendor.offer(200)
-    raw = codec.canonical(scene.payer.pay(scene.buy_with_props("student=true"), offer).payload)
-    before = scene.vendor.snapshot()
-    for flipped in bit_flips(raw):
-        with pytest.raises(REFUSED):
-            scene.vendor.serve(flipped, offer)
-    assert scene.vendor.snapshot() == before
-    assert scene.vendor.serve(raw, offer).taken.value_micro == 200
 
 
 _SCENE = Scene()
