@@ -7,7 +7,7 @@ needs time is driven by hand, so that one request is all that happens.
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -34,6 +34,7 @@ from tests.integration.crash.calls import BROKER_ID
 from tests.integration.crash.fleet import COMMISSION_E4, PRICES, VENDOR, newest_claims, page
 from tests.integration.crash.middle import Message
 from tests.integration.crash.neighbour import NAME, furnish
+from tests.integration.crash.place import Call
 
 T = TypeVar("T")
 PORTS = {"broker": 1, NAME: 2, "gate": 3}
@@ -153,6 +154,18 @@ class Village:
     def ask(self, to: str, request: bytes, count: int = 1) -> list[Message]:
         """As `middle.ask`, of one of the village."""
         return [self.run(_exchanged(self.apps[to], request)) for _ in range(count)]
+
+    async def exchange(self, call: Call) -> Message:
+        """One request, on the loop that all run on."""
+        return await _exchanged(self.apps[call.to], call.request)
+
+    def race(self, calls: Sequence[Call]) -> list[Message]:
+        """All at once."""
+
+        async def raced() -> list[Message]:
+            return await asyncio.gather(*(self.exchange(call) for call in calls))
+
+        return self.run(raced())
 
     def call(self, path: str, body: Any = None, *, key: str = "") -> Any:
         """One call of the broker as its operator."""

@@ -35,11 +35,14 @@ from farthing.crypto import signing
 from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
 from farthing.schemes.contract import Mint, Ring, Setting
-from farthing.stores.database import Writer
+from farthing.stores import drafts
+from farthing.stores.database import Writer, refusal_of
 from farthing.stores.keys import KeyRing, make_secret_key, make_signing_key
 
 DATABASE = "broker.db"
 RING = "keys.ring"
+DRAFT = DATABASE + ".new"
+BEGUN = "init.begun"  # beside a ring that has no books yet
 ROOT_KEY = "farthing/broker/root/1"
 VAULT_KEY = "farthing/broker/vault/1"
 ROTATING = tuple(key for one in registry.all_schemes() for key in one.mint.signing)
@@ -80,6 +83,16 @@ def _complete(ring: KeyRing, entropy: Callable[[int], bytes]) -> None:
                 ring.current(purpose)
             except Misconfigured:
                 ring.add(make(purpose, entropy(32)))
+
+
+def _new_ring(data_dir: Path, passphrase: str | None) -> KeyRing:
+    """An empty ring, or the one of an attempt that was cut short; `Misconfigured` for another's."""
+    begun, path = data_dir / BEGUN, data_dir / RING
+    if begun.exists() and path.exists():
+        return KeyRing.open(path, passphrase)
+    if not path.exists():
+        begun.touch(mode=0o600)
+    return KeyRing.create(path, passphrase)
 
 
 def _fingerprints(ring: KeyRing) -> dict[str, str]:
@@ -124,9 +137,11 @@ class Broker:
         url: str,
         passphrase: str | None = None,
         edge: Edge = REAL,
+        keep: Callable[[str], object] = lambda _: None,
     ) -> str:
         """Make a new broker in `data_dir`; the operator's token, which is shown this once.
 
+        `keep` has the token before there is a broker; an attempt that was cut short is made again.
         `Misconfigured` if there is one already or the URL is not https; `OutOfRange` for a name.
         """
         ids.require_broker_id(broker_id)
@@ -135,15 +150,20 @@ class Broker:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (data_dir / DATABASE).exists():
             raise Misconfigured("broker_exists", "this directory holds a broker already")
-        ring = KeyRing.create(data_dir / RING, passphrase)
+        draft = data_dir / DRAFT
+        ring = _new_ring(data_dir, passphrase)
         _complete(ring, edge.entropy)
         wanted |= _fingerprints(ring)
         token = new_token(edge.entropy(TOKEN_BYTES))
-        committer = edge.open_books(data_dir / DATABASE)
+        drafts.remove(draft)
+        committer = edge.open_books(draft)
         try:
             committer.do_now(partial(store.found, settings=wanted, token_hash=hash_of(token)))
         finally:
             committer.close()
+        keep(token)
+        drafts.put_in_place(draft, data_dir / DATABASE)
+        (data_dir / BEGUN).unlink(missing_ok=True)
         return token
 
     @classmethod
@@ -277,15 +297,27 @@ def backup(data_dir: Path, to: Path) -> None:
         raise Misconfigured("file_exists", f"{to} exists; name another file")
     if not (data_dir / DATABASE).exists():
         raise Misconfigured("broker_missing", "no broker here; run: farthing broker init")
-    source = apsw.Connection(str(data_dir / DATABASE), flags=apsw.SQLITE_OPEN_READWRITE)
+    draft = to.with_name(to.name + ".new")
+    drafts.remove(draft)
+    with contextlib.ExitStack() as failing:
+        failing.callback(drafts.remove, draft)
+        try:
+            _copy(data_dir / DATABASE, draft)
+        except (apsw.Error, OSError) as wrong:
+            raise refusal_of(wrong, to.name) from wrong
+        drafts.put_in_place(draft, to)
+        failing.pop_all()
+
+
+def _copy(books: Path, to: Path) -> None:
+    os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    source = apsw.Connection(str(books), flags=apsw.SQLITE_OPEN_READWRITE)
     target = apsw.Connection(str(to))
     try:
-        with target.backup("main", source, "main") as copy:
-            copy.step()
+        drafts.copy(source, target)
     finally:
         target.close()
         source.close()
-    to.chmod(0o600)
 
 
 @contextlib.asynccontextmanager

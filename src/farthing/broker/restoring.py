@@ -31,10 +31,11 @@ from farthing.broker.app import DATABASE, RING, Broker
 from farthing.broker.books import Books
 from farthing.errors import Misconfigured
 from farthing.schemes.contract import Mint
+from farthing.stores import drafts
+from farthing.stores.database import refusal_of
 
 DRAFT = DATABASE + ".restoring"
 ROWS_PER_STEP = 1_000  # records looked at in one transaction
-FOLLOWING = ("", "-wal", "-shm", "-journal")  # what SQLite puts beside a database
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -55,7 +56,7 @@ def restore(data_dir: Path, backup: Path, *, passphrase: str | None = None) -> R
     `Misconfigured` for a folder that has books, or no keys; for a backup that is none, is damaged,
     does not add up, or is of a newer program; and for keys of another broker.
     """
-    if any((data_dir / (DATABASE + end)).exists() for end in FOLLOWING):
+    if any((data_dir / (DATABASE + end)).exists() for end in drafts.FILES):
         raise Misconfigured("broker_exists", f"{data_dir} has books; restore into another folder")
     if not (data_dir / RING).exists():
         raise Misconfigured(
@@ -64,26 +65,16 @@ def restore(data_dir: Path, backup: Path, *, passphrase: str | None = None) -> R
             "books has no key in it",
         )
     draft = data_dir / DRAFT
-    _remove(draft)
+    drafts.remove(draft)
     with contextlib.ExitStack() as failing:
-        failing.callback(_remove, draft)
+        failing.callback(drafts.remove, draft)
         report = _copy(backup, draft)
         broker = Broker.open(data_dir, passphrase=passphrase, database=DRAFT)
         with contextlib.closing(broker):
             done = _make_ready(broker, report)
+        drafts.put_in_place(draft, data_dir / DATABASE)
         failing.pop_all()
-    os.rename(draft, data_dir / DATABASE)
-    directory = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
     return done
-
-
-def _remove(draft: Path) -> None:
-    for end in FOLLOWING:
-        draft.with_name(draft.name + end).unlink(missing_ok=True)
 
 
 def _copy(backup: Path, to: Path) -> Report:
@@ -105,8 +96,7 @@ def _copy(backup: Path, to: Path) -> Report:
         os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         target = apsw.Connection(str(to))
         try:
-            with target.backup("main", source, "main") as copy:
-                copy.step()
+            drafts.copy(source, target)
             if target.pragma("integrity_check") != "ok":
                 raise _damaged(backup)
             report = read_books(target)
@@ -114,10 +104,13 @@ def _copy(backup: Path, to: Path) -> Report:
             return report
         finally:
             target.close()
+    except (apsw.FullError, apsw.IOError, OSError) as wrong:
+        raise refusal_of(wrong, to.name) from wrong
     except apsw.Error:
         raise _damaged(backup) from None
     finally:
-        source.close()
+        with contextlib.suppress(apsw.Error):  # what was only read has nothing to write
+            source.close()
 
 
 def _damaged(backup: Path) -> Misconfigured:

@@ -47,9 +47,13 @@ def init(
 
     Example: farthing broker init --id demo-broker --currency eur
     """
-    token = brokers.Broker.init(data, broker_id=broker_id, currency=currency, url=url)
     path = data / ADMIN_TOKEN
-    output.write_private(path, token)
+
+    def keep(token: str) -> None:
+        path.unlink(missing_ok=True)  # of an attempt that was cut short
+        output.write_private(path, token)
+
+    brokers.Broker.init(data, broker_id=broker_id, currency=currency, url=url, keep=keep)
     output.say(f"{data} is ready; the operator's token is in {path}")
 
 

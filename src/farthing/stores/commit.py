@@ -7,6 +7,7 @@ opened, says `database.py`. Source: ours.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from concurrent.futures import Future
@@ -131,7 +132,8 @@ class Committer:
             self._queue.put(None)
         self._thread.join()
         for connection in [*self._readers, self._database.connection]:
-            connection.close()
+            with contextlib.suppress(apsw.Error):  # then the log stays, and has what is committed
+                connection.close()
 
     def _require_open(self) -> None:
         if self._closed:

@@ -15,7 +15,6 @@ Source: ours.
 
 import contextlib
 import errno
-import fcntl
 import hmac
 import os
 import secrets
@@ -32,6 +31,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from farthing import codec
 from farthing.errors import Broken, Misconfigured, Refusal
 from farthing.schemes.contract import Key
+from farthing.stores.drafts import directory_of, locked
 
 ARGON2_MEMORY_KIB = 64 * 1024  # RFC 9106, section 4, second choice: 64 MiB ...
 ARGON2_PASSES = 3  # ... three passes ...
@@ -108,7 +108,7 @@ class KeyRing:
         """Make an empty ring; `Misconfigured` if there is a file already, or no place for one."""
         sealing: _Sealing = "file" if passphrase is None else "passphrase"
         salt = secrets.token_bytes(SALT_BYTES)
-        with _failures_of(path), _locked(path):
+        with _failures_of(path), locked(path):
             if path.exists():
                 raise Misconfigured(
                     "ring_exists", f"{path.name} is there; open it, or move it away"
@@ -236,7 +236,7 @@ class KeyRing:
         return is_newer
 
     def _change(self, change: Callable[[tuple[_Entry, ...]], tuple[_Entry, ...]]) -> None:
-        with _failures_of(self._path), _locked(self._path):
+        with _failures_of(self._path), locked(self._path):
             self._reload()
             sealed = _seal(
                 change(self._entries),
@@ -348,30 +348,13 @@ def _write(path: Path, raw: bytes) -> _Stamp:
         os.fsync(fd)
         stamp = _stamp_of(os.fstat(fd))
     os.rename(draft, path)
-    with _directory(path) as directory:
+    with directory_of(path) as directory:
         os.fsync(directory)
     return stamp
 
 
 def _stamp_of(found: os.stat_result) -> _Stamp:
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-@contextlib.contextmanager
-def _directory(path: Path) -> Iterator[int]:
-    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One change at a time over all processes; the lock ends with the process at the latest."""
-    with _directory(path) as directory:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ threads of a process under a lock. The tables are those of `SCHEMA`; `VERSION` s
 and a file of another version is refused, never guessed at.
 """
 
+import contextlib
 import os
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import apsw
 import msgspec
 
 from farthing.errors import Broken, Busy, Misconfigured
+from farthing.stores import drafts
+from farthing.stores.database import refusal_of
 from farthing.wallet import vault
 from farthing.wallet.vault import Cost, Lock, Vault
 
@@ -78,9 +80,10 @@ class File:
 
     def close(self) -> None:
         """Close the connection."""
-        self.connection.close()
+        with contextlib.suppress(apsw.Error):  # then the log stays, and has what is committed
+            self.connection.close()
 
-    @contextmanager
+    @contextlib.contextmanager
     def write(self) -> Iterator[apsw.Connection]:
         """One transaction, durable when the block ends, undone if it raises. `Busy`, `Broken`."""
         with self._turn:
@@ -112,26 +115,44 @@ class File:
 
 
 def create(path: Path, passphrase: str, cost: Cost) -> File:
-    """A new wallet file; `Misconfigured` if one is there or the folder cannot be written."""
+    """A new wallet file; `Misconfigured` if one is there or the folder cannot be written.
+
+    It is there whole or not at all. `Broken` if the disk fails.
+    """
     lock, opened = vault.create(passphrase, cost)
     if path.exists():
         raise Misconfigured(
             "wallet_exists", f"there is a wallet at {path} already; open it or name another"
         )
+    draft = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
+        drafts.remove(draft)
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
     except OSError as wrong:
         raise Misconfigured(
             "wallet_path_unusable", f"{path} cannot be made: {wrong.strerror}"
         ) from None
-    made = File(path, _configured(_connect(path)), opened)
-    with made.write() as db:
-        db.execute(SCHEMA)
-        db.execute("INSERT INTO meta VALUES ('lock', ?)", (msgspec.json.encode(lock),))
-        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version={VERSION}")
-    return made
+    try:
+        _fill(File(draft, _configured(_connect(draft)), opened), lock)
+    except apsw.Error as wrong:
+        raise refusal_of(wrong, path.name) from wrong
+    drafts.put_in_place(draft, path)
+    try:
+        return File(path, _configured(_connect(path)), opened)
+    except apsw.Error as wrong:
+        raise refusal_of(wrong, path.name) from wrong
+
+
+def _fill(made: File, lock: Lock) -> None:
+    try:
+        with made.write() as db:
+            db.execute(SCHEMA)
+            db.execute("INSERT INTO meta VALUES ('lock', ?)", (msgspec.json.encode(lock),))
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={VERSION}")
+    finally:
+        made.close()
 
 
 def open_file(path: Path, passphrase: str) -> File:

@@ -2,8 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, cast
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,21 +23,14 @@ from farthing.schemes.contract import (
     Purse,
     Setting,
 )
-from farthing.schemes.mac.millicent.scrip import (
-    DAY_S,
-    STOCK_BIT,
-    mint_scrip,
-    serial_of,
-)
 from farthing.vendor import endpoints
-from farthing.vendor.founding import licence_of, new_keys
 from farthing.wallet.app import NoKeys
 from farthing.wire import mpp, published, x402, x402_entry
 from farthing.wire.offers import Received, target_of
 from tests.integration.crash.fleet import PRICE_MICRO, VENDOR
 from tests.integration.crash.middle import Message
+from tests.integration.crash.place import Call, Place
 from tests.kit import envelope
-from tests.kit.parties import Ring
 
 BROKER_ID = "crash-broker"
 PAYER = "ann"
@@ -46,35 +39,6 @@ CREDIT_MICRO = 10**8  # thousands of certificates are opened
 ENTROPY_BYTES = 512
 REFERENCE_BYTES = 8
 DIALECT_HEADERS: Mapping[Dialect, str] = {"mpp": "www-authenticate", "x402": "payment-required"}
-
-
-class Call(NamedTuple):
-    """One request, and whom it is for."""
-
-    to: str
-    """broker or gate."""
-    request: bytes
-    read: Callable[[bytes], object] = bytes
-    """What the body of an answer says to whom it is for: a sealed one is another each time."""
-
-
-class Place(Protocol):
-    """Where broker and gate are."""
-
-    tokens: dict[str, dict[str, str]]
-
-    @property
-    def broker_url(self) -> str: ...
-    @property
-    def gate_url(self) -> str: ...
-    @property
-    def admin_token(self) -> str: ...
-
-    def call(self, path: str, body: Any = None, *, key: str = "") -> Any: ...
-    def top_up(self, name: str, amount_micro: int, reference: str) -> None: ...
-    def ask(self, to: str, request: bytes, count: int = 1) -> list[Message]: ...
-    def newest_claims(self, scheme: str) -> list[Json]: ...
-    def now_s(self) -> int: ...
 
 
 class Callers:
@@ -92,7 +56,10 @@ class Callers:
         )
         fleet.tokens[PAYER] = opened["tokens"]
         fleet.top_up(PAYER, 10**8, "RF-callers")
+        self.serial = ""
+        """Of the certificate that a chain was opened with last."""
         self._chain: Instrument | None = None
+        self._spent: Instrument | None = None
 
     # --- bytes ----------------------------------------------------------------------------------
 
@@ -112,7 +79,7 @@ class Callers:
         (answer,) = self._fleet.ask(call.to, call.request)
         return answer
 
-    def _done(self, call: Call) -> Any:
+    def done(self, call: Call) -> Any:
         answer = self._say(call)
         assert answer.status in {200, 201}, answer.raw
         return msgspec.json.decode(answer.body)
@@ -129,7 +96,7 @@ class Callers:
         }
         return self._request("broker", "POST", path, headers, msgspec.json.encode(body))
 
-    def _at(self) -> At:
+    def at(self) -> At:
         return At(now_s=self._fleet.now_s(), entropy=os.urandom(ENTROPY_BYTES))
 
     def begin_anew(self) -> None:
@@ -169,8 +136,12 @@ class Callers:
     def pay_out(self) -> Call:
         return self.post("/payout", {"amountMicro": 10_000, "role": "payer"}, self.pay)
 
+    def payout(self) -> str:
+        """One that is planned."""
+        return str(self.done(self.pay_out())["payout"])
+
     def step_payout(self) -> Call:
-        made = self._done(self.pay_out())["payout"]
+        made = self.payout()
         return self.post(f"/payouts/{made}", {"state": "exported"}, self.operator)
 
     def transfer(self) -> Call:
@@ -190,27 +161,35 @@ class Callers:
 
     def _asked(self, scheme: str) -> Asked:
         need = Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR)
-        return self.purse(scheme).ask(need, self._at())
+        return self.purse(scheme).ask(need, self.at())
 
-    def issue(self, scheme: str) -> Call:
-        return self.post(f"/issue/{scheme}", self._asked(scheme).message, self.pay)
+    def issue(self, scheme: str, token: str = "") -> Call:
+        return self.post(f"/issue/{scheme}", self._asked(scheme).message, token or self.pay)
+
+    def new_payer(self, funds_micro: int, credit_micro: int = 0) -> str:
+        """The token of an account with so much money."""
+        name = f"n{secrets.token_hex(6)}"
+        body = {"id": name, "creditLimitMicro": credit_micro, "payoutTo": "DE00 1234"}
+        token: str = self._fleet.call("/accounts", body)["tokens"]["pay"]
+        self._fleet.top_up(name, funds_micro, f"RF-{name}")
+        return token
 
     def load(self, scheme: str) -> Instrument:
         purse, asked = self.purse(scheme), self._asked(scheme)
-        answer = self._done(self.post(f"/issue/{scheme}", asked.message, self.pay))["answer"]
-        received = purse.receive(asked, answer, self._at())
+        answer = self.done(self.post(f"/issue/{scheme}", asked.message, self.pay))["answer"]
+        received = purse.receive(asked, answer, self.at())
         assert isinstance(received, tuple), "loading is one errand"
         return received[0]
 
     def give_back(self) -> Call:
         """To the vendor: burn a piece of scrip."""
-        asked = self.purse("millicent").give_back(self.load("millicent"), self._at())
+        asked = self.purse("millicent").give_back(self.load("millicent"), self.at())
         return self._mint("take-back", "millicent", asked)
 
     def renew(self) -> Call:
         """To the vendor: a fresh piece for an old one."""
         old = self.load("millicent")
-        late = msgspec.structs.replace(self._at(), now_s=old.expires_at_s)
+        late = msgspec.structs.replace(self.at(), now_s=old.expires_at_s)
         return self._mint("issue", "millicent", self.purse("millicent").give_back(old, late))
 
     def _mint(self, operation: str, scheme: str, asked: Asked) -> Call:
@@ -220,9 +199,9 @@ class Callers:
     def cash_out(self) -> Call:
         """To the broker: the vendor's receipt for burned scrip."""
         purse = self.purse("millicent")
-        asked = purse.give_back(self.load("millicent"), self._at())
-        burned = self._done(self._mint("take-back", "millicent", asked))["answer"]
-        following = purse.receive(asked, burned, self._at())
+        asked = purse.give_back(self.load("millicent"), self.at())
+        burned = self.done(self._mint("take-back", "millicent", asked))["answer"]
+        following = purse.receive(asked, burned, self.at())
         assert isinstance(following, Asked), "the receipt goes to the broker"
         return self.post("/take-back/millicent", following.message, self.pay)
 
@@ -235,47 +214,36 @@ class Callers:
         serial = self.load("payword").id.partition(":")[2]
         return self.post("/revoke/payword", {"name": serial}, self.operator)
 
-    def _new_vendor(self) -> tuple[str, str]:
-        """Name and token."""
-        name = f"v{secrets.token_hex(6)}"
-        opened = self._done(self.post("/accounts", {"id": name, "role": "vendor"}, self.operator))
-        return name, opened["tokens"]["redeem"]
-
-    def grant(self) -> Call:
-        """A new vendor's licence."""
-        name, token = self._new_vendor()
-        keys = new_keys(os.urandom(224), name, self._fleet.now_s())
-        return self.post("/grant/millicent", licence_of(cast(Any, Ring(*keys))), token)
-
-    def buy_batch(self) -> Call:
-        """A new vendor's batch of scrip, for the broker's warehouse."""
-        name, _ = self._new_vendor()
-        piece = mint_scrip(
-            os.urandom(32),
-            vendor=name,
-            currency="eur",
-            value_micro=LOAD_MICRO,
-            serial=serial_of(STOCK_BIT | 1, 0),
-            payer="0002" + secrets.token_hex(6),
-            expires_at_s=(self._fleet.now_s() // DAY_S + 30) * DAY_S,
-        )
-        batch = {
-            "discountE4": 1_000,
-            "kBurn": codec.b64u(os.urandom(32)),
-            "kPayer": codec.b64u(os.urandom(32)),
-            "payerRange": "0002",
-            "pieces": [msgspec.to_builtins(piece)],
-        }
-        return self.post(f"/vendors/{name}/grants/millicent", batch, self.operator)
-
     # --- pages ----------------------------------------------------------------------------------
 
     def page(self, scheme: str, dialect: Dialect, area: str, method: str = "GET") -> Call:
         """A paid request for a page."""
         return self._paid(scheme, dialect, area, method)[0]
 
+    def burn_and_spends(self, dialect: Dialect, area: str, count: int) -> list[Call]:
+        """A piece of scrip goes back to the vendor, and pays for pages meanwhile."""
+        spends = self.spends("millicent", dialect, area, count - 1)
+        burn = self._mint("take-back", "millicent", self._give_back(self._spent))
+        return [*spends[::2], burn, *spends[1::2]]
+
+    def _give_back(self, instrument: Instrument | None) -> Asked:
+        assert instrument is not None, "one was spent"
+        return self.purse("millicent").give_back(instrument, self.at())
+
+    def spends(self, scheme: str, dialect: Dialect, area: str, count: int) -> list[Call]:
+        """As many payments for as many pages, all with one instrument as it is."""
+        self._chain = None
+        _, paid, _ = self._paid(scheme, dialect, area)  # never sent
+        self._spent = spent = paid.spent
+        return [self._paid(scheme, dialect, area, spent=spent)[0] for _ in range(count)]
+
     def _paid(
-        self, scheme: str, dialect: Dialect, area: str, method: str = "GET"
+        self,
+        scheme: str,
+        dialect: Dialect,
+        area: str,
+        method: str = "GET",
+        spent: Instrument | None = None,
     ) -> tuple[Call, Paid, str]:
         path = f"/{area}/1.html?{secrets.token_hex(6)}"
         unpaid = self._request("gate", method, path, {})
@@ -290,11 +258,13 @@ class Callers:
             path_query=path,
             target=target_of(method, path),
         )
-        instrument = self._chain if scheme == "payword" else self.load(scheme)
+        instrument = spent or (self._chain if scheme == "payword" else self.load(scheme))
         purse = self.purse(scheme)
         if instrument is None:
-            _, instrument = purse.open(self.load(scheme), received.offer, self._at())
-        paid = purse.pay(instrument, received.offer, binding, self._at())
+            certificate = self.load(scheme)
+            self.serial = certificate.id.partition(":")[2]
+            _, instrument = purse.open(certificate, received.offer, self.at())
+        paid = purse.pay(instrument, received.offer, binding, self.at())
         assert isinstance(paid, Paid), "these schemes pay at once"
         if scheme == "payword":
             worth_micro = 0 if paid.after is None else paid.after.worth_micro
@@ -308,7 +278,7 @@ class Callers:
 
     def private(self, area: str) -> Call:
         """A sealed request for a page."""
-        path, at = f"/{area}/1.html?{secrets.token_hex(6)}", self._at()
+        path, at = f"/{area}/1.html?{secrets.token_hex(6)}", self.at()
         offer = Offer(
             scheme="millicent",
             price_micro=PRICE_MICRO,
@@ -353,13 +323,13 @@ class Callers:
 
     # --- claims ---------------------------------------------------------------------------------
 
-    def _claims(self, scheme: str) -> list[Json]:
+    def claims(self, scheme: str) -> list[Json]:
         """A fresh payment, as the vendor shows it to the broker."""
         assert self._say(self.page(scheme, "mpp", "pages")).status == 200
         return self._fleet.newest_claims(scheme)
 
     def redeem(self, scheme: str) -> Call:
-        return self.post(f"/redeem/{scheme}", {"claims": self._claims(scheme)}, self._redeem)
+        return self.post(f"/redeem/{scheme}", {"claims": self.claims(scheme)}, self._redeem)
 
     def facilitator(self, scheme: str, **more: Json) -> dict[str, Json]:
         """The facilitator's message about a fresh payment, on a chain of its own."""
@@ -373,7 +343,7 @@ class Callers:
             "extra": {"method": scheme},
         }
         self.begin_anew()
-        payload = self._claims(scheme)[0]
+        payload = self.claims(scheme)[0]
         return {
             "x402Version": x402.VERSION,
             "paymentPayload": {
@@ -394,7 +364,13 @@ class Callers:
         message = self.facilitator(scheme, reserve={"atEnd": "void"})
         return self.post("/settle", message, self._redeem)
 
+    def reserved(self, scheme: str) -> dict[str, Json]:
+        """What names a new reservation."""
+        reserved = self.done(self.reserve(scheme))
+        return {"transaction": reserved["transaction"], "reservation": 1}
+
     def step(self, path: str, scheme: str) -> Call:
-        reserved = self._done(self.reserve(scheme))
-        body = {"transaction": reserved["transaction"], "reservation": 1}
+        return self.of_vendor(path, self.reserved(scheme))
+
+    def of_vendor(self, path: str, body: Json) -> Call:
         return self.post(path, body, self._redeem)

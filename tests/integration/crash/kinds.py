@@ -10,8 +10,10 @@ from typing import NamedTuple
 from farthing.schemes.contract import Dialect
 from farthing.vendor import endpoints
 from farthing.wire import published
-from tests.integration.crash.calls import Call, Callers
+from tests.integration.crash.calls import Callers
 from tests.integration.crash.fleet import AREAS
+from tests.integration.crash.newcomers import Newcomers
+from tests.integration.crash.place import Call
 
 
 class Kind(NamedTuple):
@@ -39,9 +41,9 @@ def broker_kinds(callers: Callers) -> dict[str, list[Kind]]:
             Kind("cash out", callers.cash_out),
             Kind("revoke", callers.revoke),
         ],
-        "POST /grant/{scheme}": [Kind("grant", callers.grant)],
+        "POST /grant/{scheme}": [Kind("grant", Newcomers(callers).grant)],
         "POST /redeem/{scheme}": [Kind(f"redeem {s}", partial(callers.redeem, s)) for s in both],
-        "POST /vendors/{vendor_id}/grants/{scheme}": [Kind("batch", callers.buy_batch)],
+        "POST /vendors/{vendor_id}/grants/{scheme}": [Kind("batch", Newcomers(callers).buy_batch)],
         "POST /revoke/{scheme}": [Kind("hot list", callers.revoke_by_operator)],
         "GET /lists/{scheme}": [read("list", partial(callers.get, "broker", "/lists/payword"))],
         "POST /transfer": [Kind("transfer", callers.transfer)],

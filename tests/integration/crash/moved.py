@@ -1,12 +1,15 @@
-"""What moves in a village's books, and whether the files beneath them are sound."""
+"""What moves in a village's books, what an answer says, and whether files are sound."""
 
 import re
 from collections import Counter
 from typing import cast
 
 import apsw
+import msgspec
 
+from tests.integration.crash.middle import Message
 from tests.integration.crash.neighbour import NAME
+from tests.integration.crash.place import Call
 from tests.integration.crash.test_lost_reply import UNCOUNTED
 from tests.kit.village import Village
 
@@ -49,5 +52,31 @@ def reboot(village: Village, party: str) -> None:
     village.reboot(party)
     db = apsw.Connection(str(village.folder / party / STORES[party]))
     assert db.pragma("integrity_check") == "ok"
-    db.wal_checkpoint()  # else each run would have more to copy than the one before
     db.close()
+
+
+def join_log(village: Village, party: str) -> None:
+    """Else each run would have more to copy than the one before, and none would be the last."""
+    db = apsw.Connection(str(village.folder / party / STORES[party]))
+    db.wal_checkpoint()
+    db.close()
+
+
+def inner(call: Call, answer: Message) -> tuple[int, bytes]:
+    """Status and body, of a sealed answer what is in it."""
+    if call.read is bytes or answer.status != 200:
+        return answer.status, answer.body
+    status, _, body = cast(tuple[int, object, bytes], call.read(answer.body))
+    return status, body
+
+
+def code_of(call: Call, answer: Message) -> str:
+    """What it was refused for; "" for nothing. A facilitator says so with status 200."""
+    status, body = inner(call, answer)
+    if 200 <= status < 300 and b'"extra":{"code":' not in body:
+        return ""
+    if not body:
+        return f"status {status}"  # the answer to a HEAD
+    told = msgspec.json.decode(body)
+    code: str = told["extra"]["code"] if status == 200 else told["code"]
+    return code

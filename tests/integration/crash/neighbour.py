@@ -10,9 +10,10 @@ import httpx
 
 from farthing.broker.app import Broker
 from farthing.cli import servers
-from tests.integration.crash.calls import Call, Callers
+from tests.integration.crash.calls import Callers
 from tests.integration.crash.fleet import Fleet, Party
 from tests.integration.crash.kinds import Kind
+from tests.integration.crash.place import Call
 from tests.kit.millicent import licence, vendor_ring
 from tests.kit.parties import DAY_S, VENDOR
 

@@ -9,20 +9,19 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
-import msgspec
 import pytest
 
 from farthing.errors import Refusal
 from farthing.lab.bad_disk import Fault
 from farthing.stores import database
-from tests.integration.crash.calls import Call, Callers
+from tests.integration.crash.calls import Callers
 from tests.integration.crash.deeds import Deed, Deeds
 from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
 from tests.integration.crash.middle import Message
-from tests.integration.crash.moved import Moved, books, difference, reboot
+from tests.integration.crash.moved import Moved, books, code_of, difference, join_log, reboot
 from tests.integration.crash.neighbour import NAME, Abroad, with_neighbour
+from tests.integration.crash.place import Call
 from tests.integration.crash.sizes import seed, size
 from tests.integration.crash.test_lost_reply import lasting
 from tests.kit.village import Village
@@ -41,27 +40,6 @@ def village(
     monkeypatch.setattr(database, "WAL_PAGES", request.param)
     with Village(tmp_path) as village:
         yield village
-
-
-def inner(call: Call, answer: Message) -> tuple[int, bytes]:
-    """Status and body, of a sealed answer what is in it."""
-    if call.read is bytes or answer.status != 200:
-        return answer.status, answer.body
-    status, _, body = cast(tuple[int, object, bytes], call.read(answer.body))
-    return status, body
-
-
-def code_of(call: Call, answer: Message) -> str:
-    """What it was refused for; "" for nothing. A facilitator says so with status 200."""
-    status, body = inner(call, answer)
-    if 200 <= status < 300 and b'"extra":{"code":' not in body:
-        return ""
-    if not body:
-        return f"status {status}"  # the answer to a HEAD
-    told = msgspec.json.decode(body)
-    code: str = told["extra"]["code"] if status == 200 else told["code"]
-    assert status == 200 or (status >= 409 and told["retry"] == "same"), answer.raw
-    return code
 
 
 class Trial:
@@ -104,6 +82,7 @@ class Trial:
         told = f"{self._kind.name}: {fault.value} of {self._party} at step {at}"
         call = self._make()
         before = books(self._village)
+        join_log(self._village, self._party)
         self._disk.arm(fault, at)
         first = self._ask(call)
         fired = self._disk.fired
@@ -114,6 +93,8 @@ class Trial:
         self._disk.disarm()
         failed = code_of(call, first)
         assert fired or not failed, f"{told}: {first.raw!r}"
+        if failed and b'"retry":' in first.body:
+            assert b'"retry":"same"' in first.body, f"{told}: {first.raw!r}"
         if not failed:
             moved = difference(before, books(self._village))
             assert moved == untouched, f"{told}: not kept: {difference(untouched, moved)}"
@@ -166,6 +147,7 @@ def fails(
     village.end_overdue()
     act, disk = deed.prepare(), village.disks[party]
     before = books(village)
+    join_log(village, party)
     disk.arm(fault, at)
     failed = True
     with contextlib.suppress(Refusal):

@@ -20,11 +20,12 @@ from farthing.broker.fast import Fast
 from farthing.vendor import endpoints
 from farthing.vendor.app import Vendor
 from farthing.wire import published
-from tests.integration.crash.calls import Call, Callers
+from tests.integration.crash.calls import Callers
 from tests.integration.crash.fleet import Fleet
 from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
 from tests.integration.crash.middle import Cut, Message, Middle, ask, ask_in_vain
 from tests.integration.crash.neighbour import Neighbour, with_neighbour
+from tests.integration.crash.place import Call
 
 STORES = {"broker": Path("broker/broker.db"), "gate": Path("gate/marks.db")}
 # Not the books: an index brought up to date by whoever reads it, and blocks of serials that a

@@ -9,6 +9,7 @@ from farthing.broker import restoring
 from farthing.broker.app import Broker, backup
 from farthing.errors import Misconfigured
 from farthing.schemes.mac.millicent.orders import LICENCE_PREFIX
+from farthing.stores import drafts
 from tests.unit.broker.test_app import make
 
 KEYS = (apps.RING, "keys.secret")
@@ -124,7 +125,7 @@ def test_a_file_that_is_torn_or_absent_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_cut_short_restore_left_is_in_nobodys_way(tmp_path: Path) -> None:
     books, data = saved(tmp_path), folder(tmp_path)
-    for end in restoring.FOLLOWING:
+    for end in drafts.FILES:
         (data / (restoring.DRAFT + end)).write_bytes(b"half of it")
     restoring.restore(data, books)
     Broker.open(data).close()
