@@ -16,6 +16,7 @@ from farthing.errors import (
     OriginFailed,
     Refusal,
     TooLarge,
+    Unavailable,
     Undecided,
 )
 from farthing.schemes.contract import At, Dialect, Json, Replier
@@ -57,7 +58,7 @@ class Delivery:
         reserved: Reserved | None = None
         try:
             if paying.endorsed is not None:
-                reserved = yield from reserving.reserve(self._settlement(paying))
+                reserved = yield from self._reserve(paying, resumed=held.resumed)
                 if reserved.number == 0:
                     return (yield from self._serve_settled(paying, fence, reserved))
             asked = ask_origin(paying.priced, paying.taken)
@@ -75,6 +76,15 @@ class Delivery:
                 raise
             return answer
         return (yield from self._confirm(paying, fence, origin, reserved))
+
+    def _reserve(self, paying: Paying, *, resumed: bool) -> reserving.Calls:
+        """As `reserving.reserve`; `Undecided` where an earlier attempt may have been paid."""
+        try:
+            return (yield from reserving.reserve(self._settlement(paying)))
+        except (Unavailable, Busy):
+            if resumed:
+                raise Undecided("outcome_unknown", "the broker does not say yet") from None
+            raise
 
     def _settlement(self, paying: Paying) -> dict[str, Json]:
         tender = self._offering.tender(paying.request, paying.priced, paying.at)

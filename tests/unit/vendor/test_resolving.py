@@ -3,7 +3,7 @@
 import pytest
 
 from farthing import marks
-from farthing.errors import Refusal, Unavailable, Undecided
+from farthing.errors import Busy, Refusal, Unavailable, Undecided
 from farthing.schemes.chain.payword.commitment import revoked_key
 from farthing.schemes.contract import Dialect, Key
 from farthing.vendor.booking import read_kept, read_outcome
@@ -23,6 +23,7 @@ from tests.kit.shop import (
     Walking,
     asking,
     code_of,
+    is_released,
     receipt_in,
 )
 from tests.unit.vendor.test_reserving import Facilitator
@@ -155,6 +156,26 @@ def test_what_the_broker_paid_before_a_crash_is_confirmed_with_its_receipt(
     if key:
         receipts.verify(receipt, mac_key=key)
     assert shop.claims(scheme) == []
+
+
+@pytest.mark.parametrize("wrong", [Unavailable("broker_unreachable"), Busy("mark_held")])
+def test_a_payment_sent_again_is_not_let_go_while_the_broker_may_have_paid_it(
+    wrong: Refusal,
+) -> None:
+    shop, buyer, broker = opened("millicent")
+    payment = buyer.pay()
+    walking = shop.start(payment.header)
+    walking.until(marks.Confirm)
+    walking.drop()
+    assert broker.paid_micro == PRICE_MICRO
+    shop.clock.now_s += HOLD_S
+    broker.faults["settle"] = [wrong]
+    answer = shop.get(payment.header)
+    assert code_of(answer) == "outcome_unknown"
+    assert not is_released(answer)
+    shop.clock.now_s += HOLD_S
+    assert receipt_in(shop.get(payment.header)) is not None
+    assert state_in(ask(shop, payment)) == "confirmed"
 
 
 def test_a_payment_that_is_ended_later_keeps_its_idempotency_key() -> None:
