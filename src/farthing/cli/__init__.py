@@ -14,6 +14,7 @@ import typer
 
 from farthing.cli import broker, broker_peer, lab, vendor, wallet
 from farthing.cli.demo import show_demo
+from farthing.cli.simulate import simulate
 from farthing.errors import Refusal
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ broker.app.add_typer(broker_peer.app, name="peer")
 app.add_typer(broker.app, name="broker")
 app.add_typer(vendor.app, name="vendor")
 app.add_typer(wallet.app, name="wallet")
+lab.app.command("simulate")(simulate)
 app.add_typer(lab.app, name="lab")
 
 

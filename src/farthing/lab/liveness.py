@@ -6,8 +6,7 @@ whose balance is not what purchases and refunds make of it.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from farthing.errors import Refusal
 from farthing.lab.recount import open_matters, require_sums
@@ -28,7 +27,8 @@ async def finish(world: "World") -> None:
     await _right(world)
     await _rounds(world)
     for payer in world.payers:
-        await _all(world, [_return(world, payer)])
+        world.begin(payer, "give everything back", _return(world, payer))
+    await world.settle()
     world.leap(LIFE_S)
     await _rounds(world)
     for matter in open_matters(world):
@@ -51,25 +51,15 @@ async def _rounds(world: "World") -> None:
     for _ in range(ROUNDS_MAX):
         world.leap(LEASE_S)
         await asyncio.sleep(PAUSE_S)
-        await _all(world, [_clear(world, n) for n in range(len(world.vendors))])
-        await _all(world, [payer.recover(days=DAYS_ASKED) for payer in world.payers])
+        for party in world.vendors:
+            assert party.vendor is not None, "everybody is up"
+            world.begin(party, "clear", party.vendor.clear())
+        await world.settle()
+        for payer in world.payers:
+            world.begin(payer, "recover", payer.recover(days=DAYS_ASKED))
+        await world.settle()
         if not open_matters(world):
             return
-
-
-async def _all(world: "World", works: list[Coroutine[Any, Any, object]]) -> None:
-    """Do these one after the other; a refusal is seen by what it leaves open."""
-    for work in works:
-        try:
-            await work
-        except Refusal as refusal:
-            world.ground.trace.note("refused", "somebody", refusal.code)
-
-
-async def _clear(world: "World", number: int) -> None:
-    vendor = world.vendors[number].vendor
-    assert vendor is not None, "everybody is up"
-    await vendor.clear()
 
 
 async def _return(world: "World", payer: "PayerParty") -> None:

@@ -12,6 +12,7 @@ import apsw
 from farthing.auditing import audit
 from farthing.ledger import accounts
 from farthing.schemes import registry
+from farthing.schemes.contract import Scheme
 from farthing.wallet.commands import Purchase
 from farthing.wallet.rows import Rows
 
@@ -57,8 +58,25 @@ def _open(name: str, connection: apsw.Connection, queries: dict[str, str]) -> li
 
 def require_sums(world: "World") -> None:
     """Note every account and every payment of which the three records disagree."""
+    _audit(world)
     find = world.ground.checks.find
-    report = audit(world.broker.connection)
+    bought: dict[str, dict[str, int]] = defaultdict(dict)
+    for payer in world.payers:
+        for purchase in _done(payer):
+            if purchase.k in bought[purchase.vendor_id]:
+                find(f"{purchase.vendor_id} was paid {purchase.k} by two wallets")
+            bought[purchase.vendor_id][purchase.k] = purchase.price_micro
+    for one in world.schemes:
+        _outstanding(world, one)
+    for vendor in world.vendors:
+        _compare(world, vendor, bought[vendor.name])
+    for payer in world.payers:
+        _account(world, payer)
+
+
+def _audit(world: "World") -> None:
+    """What the independent auditor says of the books."""
+    find, report = world.ground.checks.find, audit(world.broker.connection)
     for finding in report.findings:
         # A broker whose clock was set back writes what the auditor rightly finds strange.
         if not (finding.code == "entry_back_dated" and world.broker.was_wrong):
@@ -66,16 +84,6 @@ def require_sums(world: "World") -> None:
     for name, scheme in report.schemes.items():
         if not scheme.is_conserved:
             find(f"audit: {name} is not conserved: {scheme}")
-    bought: dict[str, dict[str, int]] = defaultdict(dict)
-    for payer in world.payers:
-        for purchase in _done(payer):
-            if purchase.k in bought[purchase.vendor_id]:
-                find(f"{purchase.vendor_id} was paid {purchase.k} by two wallets")
-            bought[purchase.vendor_id][purchase.k] = purchase.price_micro
-    for vendor in world.vendors:
-        _compare(world, vendor, bought[vendor.name])
-    for payer in world.payers:
-        _account(world, payer)
 
 
 def _done(payer: "PayerParty") -> list[Purchase]:
@@ -102,6 +110,26 @@ def _compare(world: "World", party: "VendorParty", bought: dict[str, int]) -> No
     earned_micro = checks.earned[party.name]
     if earned_micro != expected_micro:
         checks.find(f"{party.name} earned {earned_micro}, its gate took {expected_micro}")
+
+
+def _outstanding(world: "World", scheme: Scheme) -> None:
+    """What the books owe to whoever holds a prepaid scheme's instruments, and who holds them."""
+    if scheme.traits.credit:
+        return
+    name, checks = scheme.traits.name, world.ground.checks
+    held_micro = sum(
+        int(worth)
+        for payer in world.payers
+        for (worth,) in payer.connection.execute(
+            "SELECT worth_micro FROM instruments WHERE scheme = ? AND state <> 'spent'", (name,)
+        )
+    )
+    prefix = accounts.outstanding(name)
+    owed_micro = -sum(
+        micro for account, micro in checks.balances.items() if account.startswith(prefix)
+    )
+    if held_micro != owed_micro:
+        checks.find(f"{name}: {owed_micro} is outstanding, and wallets hold {held_micro}")
 
 
 def _account(world: "World", payer: "PayerParty") -> None:

@@ -5,8 +5,10 @@ weather; `liveness.finish` calms it, has everybody finish, and counts again.
 """
 
 import asyncio
+import random
 import shutil
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -56,6 +58,8 @@ class World:
         self._is_over = False
         self.payments = 0
         """Purchases that were begun."""
+        self.payments_max = sys.maxsize
+        """With how many a run is over."""
         self.topped_up: dict[str, int] = {payer.name: TOPUP_MICRO for payer in self.payers}
         """What came in for each payer, in micro-units."""
         self.ground.died = self._died
@@ -127,20 +131,31 @@ class World:
         else:
             trace.note("done", name, what, str(done))
 
-    async def act(self, steps: int, chances: Chances = ROUGH, acts: Acts = ACTS) -> None:
-        """Take so many steps, in this weather."""
-        faults, luck = self.ground.faults, self.ground.luck
-        faults.chances = chances
+    async def act(
+        self, steps: Iterable[int], chances: Chances = ROUGH, acts: Acts = ACTS
+    ) -> tuple[int, ...]:
+        """Take steps, in this weather, until there were `payments_max` payments; those taken.
+
+        What a step is follows from the seed and its number: it is the same whichever others there
+        are, so that a failing run can be told by a few of its steps.
+        """
+        self.ground.faults.chances = chances
         choices, weights = list(acts), list(acts.values())
-        for _ in range(steps):
-            self._disturb(chances)
+        taken: list[int] = []
+        for number in steps:
+            if self.payments >= self.payments_max:
+                break
+            luck = random.Random(f"step {self.seed} {number}")
+            self._disturb(chances, luck)
             (act,) = luck.choices(choices, weights)
             act(self, luck)
+            taken.append(number)
             await asyncio.sleep(luck.expovariate(1 / STEP_S))
+        return tuple(taken)
 
-    def _disturb(self, chances: Chances) -> None:
+    def _disturb(self, chances: Chances, luck: random.Random) -> None:
         """Draw the faults of one step."""
-        luck, loop, trace = self.ground.luck, self.ground.loop, self.ground.trace
+        loop, trace = self.ground.loop, self.ground.trace
         if luck.random() < chances.killed:
             luck.choice(self.parties).kill("by chance")
         if luck.random() < chances.parted:

@@ -10,7 +10,7 @@ from farthing.lab.world import World
 @pytest.mark.parametrize("chances", [CALM, ROUGH])
 def test_after_any_weather_nothing_is_open_and_every_sum_is_right(chances: object) -> None:
     with World(6) as world:
-        world.run(world.act(60, CALM if chances is CALM else ROUGH))
+        world.run(world.act(range(60), CALM if chances is CALM else ROUGH))
         world.run(finish(world))
         assert world.ground.checks.findings == []
         assert world.ground.loop.faults == []
@@ -18,7 +18,7 @@ def test_after_any_weather_nothing_is_open_and_every_sum_is_right(chances: objec
 
 def test_what_cannot_be_finished_is_a_finding() -> None:
     with World(6, ["millicent"]) as world:
-        world.run(world.act(20, CALM))
+        world.run(world.act(range(20), CALM))
         world.run(world.settle())
         vendor = world.vendors[0]
         vendor.connection.execute("UPDATE outbox SET acked_ord = 0, scheme = 'gone'")

@@ -9,7 +9,7 @@ from farthing.lab.world import World
 
 
 def finished(world: World) -> World:
-    world.run(world.act(30, CALM))
+    world.run(world.act(range(30), CALM))
     world.run(finish(world))
     assert world.ground.checks.findings == []
     return world

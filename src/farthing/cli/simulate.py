@@ -1,0 +1,116 @@
+"""`farthing lab simulate`: the programs in worlds where everything goes wrong."""
+
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from farthing.cli import output
+from farthing.lab import runs
+from farthing.lab.runs import Asked, Result
+from farthing.schemes import registry
+
+SHOWN_MAX = 5  # failing seeds of which more is told than their number
+ALL = "all"
+
+
+def simulate(
+    scheme: Annotated[str, typer.Option(help="`all`, or names as in millicent,payword.")] = ALL,
+    seed: Annotated[int, typer.Option(help="Of the first run; the others follow.")] = 1,
+    runs_: Annotated[int, typer.Option("--runs", min=1, help="How many worlds.")] = 1,
+    payments: Annotated[int, typer.Option(min=1, help="Purchases begun in each.")] = runs.PAYMENTS,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes; 0 for as many as there are cores.")
+    ] = 0,
+    steps: Annotated[str, typer.Option(help="Only these steps, as a failure names them.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run broker, gates and wallets in worlds where everything goes wrong, and see what holds.
+
+    Messages are lost, repeated and late, programs die around every commit, clocks jump, and
+    afterwards everybody finishes and every account is counted. The same seed does the same again.
+    Ends with 1 if anything was found, and says how to repeat it.
+
+    Example: farthing lab simulate --scheme all --runs 200 --workers 2
+    """
+    names = () if scheme == ALL else tuple(scheme.split(","))
+    for name in names:
+        registry.by_name(name)
+    asked = Asked(schemes=names, payments=payments)
+    if steps:
+        results = [runs.run(seed, asked, _numbers(steps))]
+    else:
+        seeds = range(seed, seed + runs_)
+        with output.progress(f"{runs_} worlds") as progress:
+            results = list(
+                runs.run_all(seeds, asked, workers=_workers(workers, runs_), progress=progress)
+            )
+    failed = [result for result in results if result.findings]
+    least = failed[:SHOWN_MAX]
+    if not steps:
+        with output.progress("the fewest steps that fail") as progress:
+            least = [runs.shortest(result, asked, progress) for result in least]
+    found = _summary(results, failed, least, asked)
+    if as_json:
+        output.print_json(found)
+    else:
+        _print(found)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _workers(asked: int, runs_: int) -> int:
+    """No more than there is work for: a process takes a second to start."""
+    return min(asked or os.cpu_count() or 1, -(-runs_ // runs.SEEDS_PER_TASK))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter("numbers with commas between them", param_hint="steps") from None
+
+
+def _summary(
+    results: Sequence[Result], failed: Sequence[Result], least: Sequence[Result], asked: Asked
+) -> dict[str, Any]:
+    run_s = sum(result.run_s for result in results)
+    payments = sum(result.payments for result in results)
+    return {
+        "runs": len(results),
+        "passed": len(results) - len(failed),
+        "failed": [result.seed for result in failed],
+        "payments": payments,
+        "sold": sum(result.sold for result in results),
+        "events": sum(result.events for result in results),
+        "paymentsPerS": round(payments / run_s) if run_s else 0,
+        "hashes": {str(result.seed): result.hash for result in results[:SHOWN_MAX]},
+        "failures": [
+            {
+                "seed": result.seed,
+                "findings": list(result.findings),
+                "replay": runs.replay(result, asked),
+                "trace": runs.told(result),
+            }
+            for result in least
+        ],
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    output.say(
+        f"{found['passed']} of {found['runs']} worlds passed: {found['payments']} payments begun,"
+        f" {found['sold']} confirmed, {found['events']} events,"
+        f" {found['paymentsPerS']} payments a second on one core"
+    )
+    for failure in found["failures"]:
+        output.say("")
+        output.say(f"seed {failure['seed']} fails; repeat it with: {failure['replay']}")
+        for finding in failure["findings"][:SHOWN_MAX]:
+            output.say(f"  {finding}")
+        for line in failure["trace"]:
+            output.say(f"    {line}")
+    if found["failed"]:
+        output.say("")
+        output.say(f"failing seeds: {', '.join(map(str, found['failed']))}")

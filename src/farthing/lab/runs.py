@@ -1,0 +1,145 @@
+"""Runs of worlds, one a seed: what came of each, and of a failing one the fewest steps that fail.
+
+A run is safety first, then liveness: so many payments in the worst weather, then calm, and
+everybody finishes. Workers are processes; what they find does not depend on how many there are.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+import msgspec
+
+from farthing.lab.faults import ROUGH, Chances
+from farthing.lab.liveness import finish
+from farthing.lab.shrinking import shrink
+from farthing.lab.traces import tell_all
+from farthing.lab.world import World
+
+STEPS_MAX = 100_000  # of one run, where nobody may be up to pay
+PAYMENTS = 50  # in one run: some six hundred events
+SEEDS_PER_TASK = 4  # of one worker: little enough that a bar moves
+TRIES_MAX = 60  # runs that shrinking may take: some seconds
+TOLD_LINES = 60  # of a failing run: the end of it is what people read
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run."""
+
+    schemes: tuple[str, ...] = ()
+    """Registry names; all where empty."""
+    payments: int = PAYMENTS
+    chances: Chances = ROUGH
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one run."""
+
+    seed: int
+    hash: str
+    """Of the whole course: the same seed gives the same."""
+    events: int
+    payments: int
+    sold: int
+    """Payments that a gate has confirmed."""
+    findings: tuple[str, ...]
+    """What was wrong; empty where all is well."""
+    steps: tuple[int, ...]
+    """Those taken."""
+    lines: tuple[str, ...] = ()
+    """The end of the trace, of a run that failed."""
+    run_s: float = 0.0
+    """Real processor time."""
+
+
+def run(seed: int, asked: Asked, steps: Sequence[int] | None = None) -> Result:
+    """One world from its founding to its recount; with some of its steps only, where named."""
+    began_s = time.process_time()
+    # Gates and brokers log what goes wrong, which here is everything.
+    logging.getLogger("farthing").setLevel(logging.CRITICAL)
+    with World(seed, asked.schemes) as world:
+        world.payments_max = asked.payments
+        taken = world.run(world.act(range(STEPS_MAX) if steps is None else steps, asked.chances))
+        world.run(finish(world))
+        ground = world.ground
+        faults = [f"uncaught: {type(wrong).__name__}: {wrong}" for wrong in ground.loop.faults]
+        findings = (*ground.checks.findings, *faults)
+        lines = tuple(ground.trace.lines)[-TOLD_LINES:] if findings else ()
+        return Result(
+            seed=seed,
+            hash=ground.trace.hash,
+            events=ground.trace.events,
+            payments=world.payments,
+            sold=sum(map(len, ground.checks.sold.values())),
+            findings=findings,
+            steps=taken,
+            lines=lines,
+            run_s=time.process_time() - began_s,
+        )
+
+
+def run_seeds(seeds: Sequence[int], asked: Asked) -> list[Result]:
+    """Several, one after the other."""
+    return [run(seed, asked) for seed in seeds]
+
+
+def run_all(
+    seeds: Sequence[int],
+    asked: Asked,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Result]:
+    """The results of all seeds, in their order."""
+    tasks = [
+        seeds[first : first + SEEDS_PER_TASK] for first in range(0, len(seeds), SEEDS_PER_TASK)
+    ]
+    work, done = partial(run_seeds, asked=asked), 0
+    if workers == 1:
+        for task in tasks:
+            yield from work(task)
+            done += len(task)
+            progress(done, len(seeds))
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for results in pool.map(work, tasks):
+            yield from results
+            done += len(results)
+            progress(done, len(seeds))
+
+
+def shortest(
+    failed: Result,
+    asked: Asked,
+    progress: Callable[[int, int], None] = lambda tries, left: None,
+) -> Result:
+    """The same failure with as few steps as could be found."""
+    found = failed
+
+    def fails(steps: Sequence[int]) -> bool:
+        nonlocal found
+        result = run(failed.seed, asked, steps)
+        if result.findings:
+            found = result
+        return bool(result.findings)
+
+    shrink(failed.steps, fails, tries_max=TRIES_MAX, progress=progress)
+    return found
+
+
+def told(failed: Result) -> list[str]:
+    """The end of a failing run, a line an event."""
+    return tell_all(failed.lines)
+
+
+def replay(failed: Result, asked: Asked) -> str:
+    """The one command that repeats a failure."""
+    command = ["farthing lab simulate", f"--seed {failed.seed}", f"--payments {asked.payments}"]
+    if asked.schemes:
+        command.append(f"--scheme {','.join(asked.schemes)}")
+    if failed.steps != tuple(range(len(failed.steps))):
+        command.append(f"--steps {','.join(map(str, failed.steps))}")
+    return " ".join(command)
