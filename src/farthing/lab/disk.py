@@ -75,6 +75,7 @@ class InlineWriter:
         self._die = die
         self._seen = seen
         self.connection = self._database.connection
+        hasten(self.connection)
         self._queue: list[_Item] = []
         self._is_due = False
         self._is_closed = False
@@ -134,6 +135,16 @@ class InlineWriter:
         if self._queue:
             self._is_due = True
             loop.call_later(self._timing.commit_delay_s(), self._commit)
+
+
+def hasten(connection: apsw.Connection) -> None:
+    """Leave out what only a real disk and other processes need: syncing, and shared locks.
+
+    Nothing else changes: what is committed is in the file, and a process that dies takes nothing
+    of it along.
+    """
+    connection.pragma("synchronous", "off")
+    connection.pragma("locking_mode", "exclusive")
 
 
 def _answer(batch: list[_Item], answers: list[tuple[Any, BaseException | None]]) -> None:

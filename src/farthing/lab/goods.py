@@ -68,16 +68,21 @@ def sellable(scheme: str, options: Options, ring: Ring, currency: str) -> tuple[
             options={scheme: dict(options[scheme])},
         )
         gate = Gate(setting, schemes=[scheme])
+        ways = [(moment, hold) for moment in MOMENTS for hold in (True, False)]
         pages = [
             Page(scheme=scheme, moment=moment, hold=hold, price_micro=price_micro)
-            for moment in MOMENTS
-            for hold in (True, False)
-            for price_micro in PRICES_MICRO
+            for at, (moment, hold) in enumerate(ways)
+            for price_micro in _prices(at)
         ]
         known = tuple(page for page in pages if _fits(gate, page, currency))
         assert known, "a scheme that is registered sells something"
         _sellable[key] = known
     return known
+
+
+def _prices(at: int) -> tuple[int, ...]:
+    """Two prices for each way to sell, and all of them between the ways."""
+    return PRICES_MICRO[at % len(PRICES_MICRO)], PRICES_MICRO[(at + 2) % len(PRICES_MICRO)]
 
 
 def _fits(gate: Gate, page: Page, currency: str) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROUNDS_MAX = 8  # of recovering and clearing: two or three are what it takes
 LEASE_S = 200  # longer than any lease, of wallets, of gates and of reservations
-PAUSE_S = 8.0  # in which the broker looks at what is due, several times
+PAUSE_S = 6.0  # in which the broker looks at what is due, and at its errands
 DAYS_ASKED = 400  # however many nights have passed
 LIFE_S = 3 * 86_400  # longer than what a broker keeps open of a day that is over
 
@@ -26,6 +26,10 @@ async def finish(world: "World") -> None:
     """Calm the weather, have everything finished, and note what could not be."""
     await _right(world)
     await _rounds(world)
+    if any(world.ground.checks.refunded.values()):
+        for payer in world.payers:
+            world.begin(payer, "fetch refunds", payer.recover(days=DAYS_ASKED))
+        await world.settle()
     for payer in world.payers:
         world.begin(payer, "give everything back", _return(world, payer))
     await world.settle()
@@ -56,7 +60,7 @@ async def _rounds(world: "World") -> None:
             world.begin(party, "clear", party.vendor.clear())
         await world.settle()
         for payer in world.payers:
-            world.begin(payer, "recover", payer.recover(days=DAYS_ASKED))
+            world.begin(payer, "recover", payer.recover())
         await world.settle()
         if not open_matters(world):
             return

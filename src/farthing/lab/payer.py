@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from farthing.errors import Refusal
+from farthing.lab.disk import hasten
 from farthing.lab.ground import Ground
 from farthing.lab.loop import PROCESS
 from farthing.lab.network import Message, NoAnswer, NotReached, Reply
@@ -91,6 +92,7 @@ class PayerParty(Party):
 
     def _open(self) -> None:
         opened = open_file(self.path, PASSPHRASE)
+        hasten(opened.connection)
         opened.owner = NOBODYS + self.ground.lives
         self._file, self.book = opened, Book(opened)
         wallet = Wallet(opened, client=self._client, clock=self.now_s, entropy=self.ground.entropy)

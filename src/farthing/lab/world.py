@@ -27,6 +27,7 @@ T = TypeVar("T")
 Acts = Mapping[Act, int]
 """What is drawn from, with how often."""
 
+SETTLE_S = 0.1  # between two looks at what is still under way
 STEP_S = 0.02  # between two steps, on average: a payment takes about as long
 
 
@@ -199,7 +200,7 @@ class World:
             }
             if not self._under_way:
                 return
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(SETTLE_S)
 
     def _is_alive(self, task: asyncio.Task[None]) -> bool:
         processes = [self._people, *(party.process for party in self.parties)]

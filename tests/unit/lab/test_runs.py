@@ -1,0 +1,57 @@
+"""A run is repeated by its seed, and a failing one is told by its fewest steps."""
+
+import pytest
+
+from farthing.lab import runs
+from farthing.lab.invariants import Invariants
+from farthing.lab.runs import Asked
+
+SMALL = Asked(payments=6)
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world in which every refund is a finding."""
+    kept = Invariants.gate_did
+
+    def gate_did(checks: Invariants, vendor_id: str, command: object, answer: object) -> None:
+        kept(checks, vendor_id, command, answer)
+        if any(checks.refunded.values()):
+            checks.find("something was refunded")
+
+    monkeypatch.setattr(Invariants, "gate_did", gate_did)
+
+
+def test_a_seed_gives_the_same_run_again() -> None:
+    one, same, other = (runs.run(seed, SMALL) for seed in (1, 1, 2))
+    assert one.hash == same.hash != other.hash
+    assert (one.findings, one.payments) == ((), 6)
+    assert one.events > 6
+
+
+def test_results_come_in_the_order_of_their_seeds_with_any_number_of_workers() -> None:
+    seeds, told = range(1, 7), []
+    alone = list(runs.run_all(seeds, SMALL, progress=lambda done, of: told.append((done, of))))
+    assert told == [(4, 6), (6, 6)]
+    together = list(runs.run_all(seeds, SMALL, workers=2))
+    assert [result.seed for result in alone] == list(seeds)
+    assert [result.hash for result in alone] == [result.hash for result in together]
+
+
+def test_a_failure_is_shrunk_to_the_steps_it_needs(broken: None) -> None:
+    asked = Asked(payments=40)
+    failed = next(result for seed in range(1, 30) if (result := runs.run(seed, asked)).findings)
+    least = runs.shortest(failed, asked)
+    assert least.findings
+    assert len(least.steps) < len(failed.steps) / 2
+    again = runs.run(least.seed, asked, least.steps)
+    assert again.hash == least.hash
+    assert f"--seed {failed.seed}" in runs.replay(least, asked)
+    assert "--steps" in runs.replay(least, asked)
+    assert any("asks" in line for line in runs.told(least))
+
+
+def test_the_replay_names_the_schemes_that_were_asked_for() -> None:
+    result = runs.run(3, Asked(schemes=("payword",), payments=2))
+    command = runs.replay(result, Asked(schemes=("payword",), payments=2))
+    assert command == "farthing lab simulate --seed 3 --payments 2 --scheme payword"
