@@ -70,6 +70,7 @@ def require_sums(world: "World") -> None:
         _outstanding(world, one)
     for vendor in world.vendors:
         _compare(world, vendor, bought[vendor.name])
+        _remembered(world, vendor)
     for payer in world.payers:
         _account(world, payer)
 
@@ -130,6 +131,15 @@ def _outstanding(world: "World", scheme: Scheme) -> None:
     )
     if held_micro != owed_micro:
         checks.find(f"{name}: {owed_micro} is outstanding, and wallets hold {held_micro}")
+
+
+def _remembered(world: "World", vendor: "VendorParty") -> None:
+    """Every mark that is used up is in the store, until it may be forgotten."""
+    stored = {row[0] for row in vendor.connection.execute("SELECT id FROM onces")}
+    now_s, used = vendor.now_s(), world.ground.checks.used[vendor.name]
+    lost = sum(until_s > now_s and mark not in stored for mark, until_s in used.items())
+    if lost:
+        world.ground.checks.find(f"{vendor.name} has forgotten {lost} marks too early")
 
 
 def _account(world: "World", payer: "PayerParty") -> None:

@@ -5,6 +5,7 @@ import pytest
 from farthing.lab import runs
 from farthing.lab.invariants import Invariants
 from farthing.lab.runs import Asked
+from farthing.marks import Command
 
 SMALL = Asked(payments=6)
 
@@ -14,7 +15,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A world in which every refund is a finding."""
     kept = Invariants.gate_did
 
-    def gate_did(checks: Invariants, vendor_id: str, command: object, answer: object) -> None:
+    def gate_did(checks: Invariants, vendor_id: str, command: Command, answer: object) -> None:
         kept(checks, vendor_id, command, answer)
         if any(checks.refunded.values()):
             checks.find("something was refunded")
