@@ -12,7 +12,7 @@ from farthing.vendor import prices
 from farthing.vendor.booking import MOMENTS
 from farthing.vendor.gate import Gate
 
-PRICES_MICRO = (20, 199, 200, 400, 2_000)  # in the units of every scheme, and between them
+PRICES_MICRO = (20, 200, 199, 400, 2_000)  # in the units of every scheme, and between them
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,20 +69,23 @@ def sellable(scheme: str, options: Options, ring: Ring, currency: str) -> tuple[
         )
         gate = Gate(setting, schemes=[scheme])
         ways = [(moment, hold) for moment in MOMENTS for hold in (True, False)]
-        pages = [
-            Page(scheme=scheme, moment=moment, hold=hold, price_micro=price_micro)
+        found = [
+            _page(gate, Page(scheme=scheme, moment=moment, hold=hold, price_micro=0), at, currency)
             for at, (moment, hold) in enumerate(ways)
-            for price_micro in _prices(at)
         ]
-        known = tuple(page for page in pages if _fits(gate, page, currency))
+        known = tuple(page for page in found if page is not None)
         assert known, "a scheme that is registered sells something"
         _sellable[key] = known
     return known
 
 
-def _prices(at: int) -> tuple[int, ...]:
-    """Two prices for each way to sell, and all of them between the ways."""
-    return PRICES_MICRO[at % len(PRICES_MICRO)], PRICES_MICRO[(at + 2) % len(PRICES_MICRO)]
+def _page(gate: Gate, way: Page, at: int, currency: str) -> Page | None:
+    """One way to sell at the first price that fits, another one for each way; None: not sold so."""
+    for price_micro in (*PRICES_MICRO[at:], *PRICES_MICRO[:at]):
+        page = msgspec.structs.replace(way, price_micro=price_micro)
+        if _fits(gate, page, currency):
+            return page
+    return None
 
 
 def _fits(gate: Gate, page: Page, currency: str) -> bool:
