@@ -6,7 +6,6 @@ somebody on the wire, can make out of honest parts.
 
 import base64
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import msgspec
 
@@ -45,8 +44,7 @@ class Paused:
         flow = fetch_private if payer.dialect == "private" else fetch
         self._flow: Flow[Fetched] = flow(payer.guide(), Request(method="GET", url=url))
         self.purchase: Purchase | None = None
-        self._ending = ExitStack()
-        self._session = self._ending.enter_context(payer.session())
+        self._session = payer.driver().session()
         command = next(self._flow)
         while not (isinstance(command, SendRequest) and command.leg in {"paid", "private"}):
             answer = payer.answer(command, self._session)
@@ -62,7 +60,7 @@ class Paused:
             while True:
                 command = self._flow.send(self._payer.answer(command, self._session))
         except StopIteration as end:
-            self._ending.close()
+            self._session.__exit__()
             fetched: Fetched = end.value
             return fetched
 

@@ -185,15 +185,7 @@ class Payer:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """For one flow: what it took is let go when it ends, unless it ends with the process."""
-        driver = Driver(
-            self.guide(),
-            self.store,
-            _NO_NETWORK,
-            clock=lambda: self.room.now_s,
-            entropy=self.room.entropy,
-            ask=lambda question: True,
-        )
-        session = driver.session()
+        session = self.driver().session()
         is_dead = False
         try:
             yield session
@@ -203,6 +195,17 @@ class Payer:
         finally:
             if not is_dead:
                 session.__exit__()
+
+    def driver(self) -> Driver:
+        """The wallet's own, with the room's clock and luck."""
+        return Driver(
+            self.guide(),
+            self.store,
+            _NO_NETWORK,
+            clock=lambda: self.room.now_s,
+            entropy=self.room.entropy,
+            ask=lambda question: True,
+        )
 
     def run_alone(self, flow: Flow[T]) -> T:
         """A flow in a session of its own."""

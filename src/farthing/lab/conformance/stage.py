@@ -65,12 +65,16 @@ class Play:
         """A stage that is sound when the case is done with it."""
         self._opened += 1
         options = {"keys": self._keys, "options": self._options} | options
-        stage = Stage(self.name, f"{self.seed}/{self._opened}", **options)
+        room = Room(f"{self.seed}/{self._opened}")
         try:
-            yield stage
-            stage.require_sound()
+            stage = Stage(self.name, room, **options)
+            try:
+                yield stage
+                stage.require_sound()
+            finally:
+                stage.close()
         finally:
-            stage.close()
+            room.close()
 
 
 class Stage:
@@ -79,7 +83,7 @@ class Stage:
     def __init__(
         self,
         scheme: str,
-        seed: str,
+        room: Room,
         *,
         keys: tuple[Key, ...] = (),
         dialect: Dialect | None = None,
@@ -96,7 +100,7 @@ class Stage:
         """
         self.scheme, self._load_micro = scheme, load_micro
         self._keys = keys
-        self.room, self.line = Room(seed), Line()
+        self.room, self.line = room, Line()
         self.refusals: list[Refusal] = []
         self.bank = Bank(self.room, keys=keys)
         self.bank.watch = self.refusals.append
@@ -159,8 +163,9 @@ class Stage:
 
     def close(self) -> None:
         """Stop everybody."""
+        for payer in self.payers:
+            payer.close()
         self.bank.close()
-        self.room.close()
 
     # --- what many cases do -----------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from farthing.lab.conformance.stage import Play, Stage, require_bought, require_
 from farthing.schemes.contract import Accepted, Asked, Need, Operation
 from farthing.vendor.gate import RECEIPT_KEY
 from farthing.wallet.commands import Purchase, Request, Response
+from farthing.wallet.envelope import opened
 from farthing.wallet.settling import outcome_request, require_receipt
 from farthing.wire import mpp, receipts
 
@@ -101,7 +102,7 @@ def tampered(play: Play, what: str) -> None:
             stage.buy("before")
         had_micro = stage.shop.charged_micro()
         paused = Paused(stage.payer, stage.page())
-        raw, with_raw = _opened(paused.request)
+        raw, with_raw = _in_request(paused.request)
         before = stage.everything()
         for where, changed in WAYS[way](stage, raw):
             if _is_same(raw, changed):
@@ -113,7 +114,7 @@ def tampered(play: Play, what: str) -> None:
         require_equal(earned_micro, stage.price_micro, "the right one is taken")
 
 
-def _opened(request: Request) -> tuple[bytes, Callable[[bytes], Request]]:
+def _in_request(request: Request) -> tuple[bytes, Callable[[bytes], Request]]:
     """The JSON with the payment in it, and what makes a request of other JSON."""
     if request.body:
         return request.body, lambda raw: msgspec.structs.replace(request, body=raw)
@@ -300,6 +301,27 @@ def _sent(stage: Stage) -> tuple[Purchase, Response]:
     require_equal(answer.status, 200, "the payment is taken")
     assert paused.purchase is not None, "it was written before it was sent"
     return paused.purchase, answer
+
+
+@CASES.add()
+def tampered_seal(play: Play) -> None:
+    """Of a sealed answer in which any byte was changed a wallet reads nothing."""
+    with play.stage() as stage:
+        if stage.dialect != "private":
+            raise Inapplicable("with these options nothing is sealed")
+        paused = Paused(stage.payer, stage.page())
+        assert paused.purchase is not None, "it was written before it was sent"
+        purse = stage.payer.guide().purse(stage.scheme, stage.bank.id)
+        spent, url = paused.purchase.paid.spent, stage.page()
+        sealed, answer = paused.request.body, stage.shop.serve(paused.request)
+        honest = opened(purse, spent, sealed, url, answer)
+        require(isinstance(honest, Response), "the honest answer opens")
+        for where, changed in flipped(stage, answer.body):
+            bent = msgspec.structs.replace(answer, body=changed)
+            read = opened(purse, spent, sealed, url, bent)
+            is_refused = not isinstance(read, Response) or read == honest
+            require(is_refused, "a changed answer says nothing", where)
+        require_bought(paused.finish(answer))
 
 
 @CASES.add(*WAYS)

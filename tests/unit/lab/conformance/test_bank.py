@@ -1,9 +1,7 @@
 from collections.abc import Iterator
 
-import apsw
 import pytest
 
-from farthing.broker.app import DATABASE
 from farthing.errors import Refusal, Unfunded, Unsupported
 from farthing.lab.conformance.bank import Bank
 from farthing.lab.conformance.cases import Violated
@@ -48,8 +46,10 @@ def test_orders_at_once_are_answered_each_by_itself(bank: Bank) -> None:
 
 def test_books_that_were_edited_are_not_sound(bank: Bank) -> None:
     bank.top_up("ann", 500)
-    apsw.Connection(str(bank.room.folder / "broker" / DATABASE)).execute(
-        "UPDATE accounts SET balance = balance - 1 WHERE balance < 0"
+    bank.room.wait_for(
+        bank.books.committer.do(
+            lambda db: db.execute("UPDATE accounts SET balance = balance - 1 WHERE balance < 0")
+        )
     )
     with pytest.raises(Violated):
         bank.require_sound()
