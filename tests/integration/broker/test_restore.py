@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,9 +95,46 @@ def restored_after_kills(fleet: Fleet, books: Path, keys: Path) -> Any:
         if (data / brokers.DATABASE).exists():
             brokers.Broker.open(data).close()  # put in place whole, or not at all
             shutil.rmtree(data)
+    began_s = time.monotonic()
     done = operator(fleet, *arguments)
+    print(f"restore {time.monotonic() - began_s:.2f} s")  # noqa: T201 - a figure
     assert done.returncode == 0, done.stderr
     return msgspec.json.decode(done.stdout)
+
+
+class Clerk(threading.Thread):
+    """Books top-ups one after the other, so that the backup is made under load."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__()
+        self.count = 0
+        self._fleet = fleet
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        while not self._ending.is_set():
+            book(self._fleet, self.count)
+            self.count += 1
+
+    def wait_for(self, more: int) -> None:
+        """Until so many more are booked."""
+        wanted, deadline_s = self.count + more, time.monotonic() + 10
+        while self.count < wanted:
+            assert time.monotonic() < deadline_s, "nothing is booked any more"
+            time.sleep(0.01)
+
+    def end(self) -> None:
+        self._ending.set()
+        self.join()
+
+
+def book(fleet: Fleet, number: int, *, key: str = "") -> None:
+    body = {"payer": "millicent", "amountMicro": 1_000, "reference": f"RF-load-{number}"}
+    fleet.call("/topup", body, key=key or f"load-{number}")
+
+
+def payers_micro(fleet: Fleet) -> int:
+    return int(fleet.call("/balance?account=millicent")["payerMicro"])
 
 
 @pytest.mark.timeout(180)
@@ -111,7 +149,15 @@ def test_what_was_acknowledged_after_a_backup_is_paid_once_and_no_serial_twice(
         buy(fleet, "now", 0)
         clear(fleet)
         books = tmp_path / "books.db"
+        clerk = Clerk(fleet)
+        clerk.start()
+        clerk.wait_for(5)
+        began_s = time.monotonic()
         assert operator(fleet, "backup", str(books)).returncode == 0
+        print(f"backup {time.monotonic() - began_s:.2f} s")  # noqa: T201 - a figure
+        clerk.wait_for(5)
+        clerk.end()
+        whole_micro = payers_micro(fleet)
         before_micro = earned_micro(fleet)
 
         buy(fleet, "pages", 2, 3)
@@ -139,7 +185,14 @@ def test_what_was_acknowledged_after_a_backup_is_paid_once_and_no_serial_twice(
         clear(fleet, "--again")
         assert earned_micro(fleet) == before_micro + 6 * PRICE_MICRO, "each is paid once"
 
-        buy(fleet, "pages", 4)
+        assert payers_micro(fleet) < whole_micro, "some were booked after the backup"
+        for number in range(clerk.count):
+            book(fleet, number)  # the same request: done before, or done now
+            with pytest.raises(httpx.HTTPStatusError, match="403"):
+                book(fleet, number, key=f"another-{number}")
+        assert payers_micro(fleet) == whole_micro, "the bank's reference books once"
+
+        buy(fleet, "pages", 4)  # with what was bought before the backup
         with pytest.raises(httpx.HTTPStatusError, match="503"):
             fleet.call("/payouts")
         late = fleet.call("/accounts", {"id": "new"})["tokens"]["pay"]
@@ -151,6 +204,11 @@ def test_what_was_acknowledged_after_a_backup_is_paid_once_and_no_serial_twice(
         assert series_of(data / brokers.DATABASE) > after
         serial = sold.json()["answer"]["scrip"]["serial"]
         assert serial[:10].encode() not in {key.rpartition(b"/")[2] for key in after}
+        with wallet_of(fleet, "millicent") as wallet:
+            wallet.give_back(scheme="millicent")
+        buy(fleet, "pages", 5)  # with what is bought of the new licence
+        clear(fleet)
+        assert earned_micro(fleet) == before_micro + 10 * PRICE_MICRO
         assert operator(fleet, "clear", "--open").returncode == 0
         assert fleet.call("/payouts") == []
         assert audit(fleet)["findings"] == []

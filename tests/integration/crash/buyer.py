@@ -1,7 +1,8 @@
-"""Buys one page after the other until it is told to stop: FOLDER GATE STOP [SCHEME… | eight].
+"""Buys one page after the other until told to stop: FOLDER GATE STOP [SCHEME… | eight | plan].
 
 A line in FOLDER/progress is a page that the payer has got. With `eight` it asks for eight pages at
 once through httpx, and after a kill goes on with other pages; else it goes on with the same one.
+With `plan` it subscribes first, and reads what its plan covers.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from farthing.errors import Refusal
 from farthing.schemes import registry
 from farthing.wallet.app import Wallet, open_wallet
 from farthing.wire import mpp
-from tests.integration.crash.fleet import HELD_AREAS, PAGES, PASSPHRASE
+from tests.integration.crash.fleet import COVERED, HELD_AREAS, PAGES, PASSPHRASE, PLANS
 from tests.integration.crash.sizes import size
 
 PAUSE_S = 0.1  # after a failure, before the same page is asked for again
@@ -60,9 +61,11 @@ class Diary:
         return True
 
 
-def url_of(gate: str, folder: Path, number: int) -> str:
+def url_of(gate: str, folder: Path, number: int, *, plan: bool = False) -> str:
     """Each number is a page of its own to the gate; the origin does not look at the query."""
     area = HELD_AREAS[number % len(HELD_AREAS)]
+    if plan:
+        area = COVERED if number else PLANS
     return f"{gate}/{area}/{number % PAGES}.html?{folder.name}={number}"
 
 
@@ -80,12 +83,15 @@ def buy(wallet: Wallet, diary: Diary, url: str, number: int, *, private: bool) -
     return diary.got(number, page.headers, out.getvalue())
 
 
-def buy_in_turn(wallet: Wallet, folder: Path, gate: str, stop: Path, names: list[str]) -> None:
+def buy_in_turn(
+    wallet: Wallet, folder: Path, gate: str, stop: Path, names: list[str], *, plan: bool
+) -> None:
     diary = Diary(folder)
     number = diary.count("progress")
     while not stop.exists():
         private = "millicent" in names and number % PRIVATE_EVERY == 0
-        if buy(wallet, diary, url_of(gate, folder, number), number, private=private):
+        url = url_of(gate, folder, number, plan=plan)
+        if buy(wallet, diary, url, number, private=private):
             number += 1
             time.sleep(size().pause_s)
         else:
@@ -119,7 +125,8 @@ async def buy_eight(wallet: Wallet, folder: Path, gate: str, stop: Path) -> None
 
 def main() -> None:
     folder, gate, stop, names = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4:]
-    at_once = names == ["eight"]
+    at_once, plan = names == ["eight"], names == ["plan"]
+    names = ["millicent"] if plan else names
     schemes = None if at_once else {name: registry.by_name(name) for name in names}
     with open_wallet(folder / "wallet.db", PASSPHRASE, schemes=schemes) as wallet:
         try:
@@ -131,7 +138,7 @@ def main() -> None:
         if at_once:
             asyncio.run(buy_eight(wallet, folder, gate, stop))
         else:
-            buy_in_turn(wallet, folder, gate, stop, names)
+            buy_in_turn(wallet, folder, gate, stop, names, plan=plan)
 
 
 if __name__ == "__main__":

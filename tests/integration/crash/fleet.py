@@ -75,8 +75,24 @@ path = "/soon/*"
 price = "200u"
 clearing = "during"
 origin_timeout_s = 1
+
+[[route]]
+path = "/plans/*"
+price = "9000u"
+accept = ["millicent"]
+subscription.plan = "month"
+subscription.days = 30
+subscription.paths = ["/read/*"]
+origin_timeout_s = 1
+
+[[route]]
+path = "/read/*"
+price = "200u"
+accept = ["millicent"]
+origin_timeout_s = 1
 """
 AREAS = ("pages", "now", "soon", "sure", "kept")
+PLANS, COVERED = "plans", "read"  # a subscription is sold in one, for the other
 HELD_AREAS = AREAS[:3]  # whose pages cost nothing where the site fails; one for each moment
 
 
@@ -98,6 +114,8 @@ class Party:
         self._command = command
         self._url = url
         self._folder = folder
+        self.first_s = 0.0
+        """How long it took to start it the first time."""
         self._starts = 0
         self._killed = 0  # the worker that must have gone before the party is whole
         self._running = contextlib.ExitStack()
@@ -113,7 +131,9 @@ class Party:
             env=environment(FARTHING_DATA=str(self._folder / self.name)),
         )
         self.process = self._running.enter_context(running)
-        return time.monotonic() - began_s
+        took_s = time.monotonic() - began_s
+        self.first_s = self.first_s or took_s
+        return took_s
 
     def stop(self) -> None:
         """End what is left of it."""
@@ -260,7 +280,7 @@ class Fleet:
             folder,
             workers=WORKERS,
         )
-        for area in AREAS:
+        for area in (*AREAS, PLANS, COVERED):
             (site / area).mkdir(parents=True)
             for number in range(PAGES):
                 (site / area / f"{number}.html").write_text(page(area, number))

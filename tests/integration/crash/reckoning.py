@@ -43,7 +43,7 @@ def finish_wallet(buyer: Buyer) -> Purse:
     deadline_s = time.monotonic() + FINISH_S
     with open_wallet(buyer.path, PASSPHRASE, clock=lambda: int(time.time()) + LATER_S) as wallet:
         while True:
-            found = wallet.recover()
+            found = wallet.recover(days=1)
             if not (found.undecided or found.asks_open):
                 break
             assert time.monotonic() < deadline_s, f"{buyer.name}: {found}"
@@ -102,8 +102,10 @@ def _json(raw: bytes) -> Any:
     return msgspec.json.decode(raw)
 
 
-def reckon(fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int) -> str:
-    """All sums; a line that says what was found."""
+def reckon(
+    fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int, *, refunded_micro: int = 0
+) -> str:
+    """All sums; a line that says what was found. `refunded_micro`: of MilliCent pages."""
     spent = Counter[str]()
     held: Counter[str] = Counter()
     for purse in purses.values():
@@ -114,17 +116,18 @@ def reckon(fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int) -> str:
     references = [e.reference for p in purses.values() for e in p.history if e.state == "done"]
     assert len(references) == len(set(references)), "two purchases share a receipt"
     report = {line["scheme"]: line for line in _json(fleet.vendor("report", "--json"))}
+    kept = spent - Counter({"millicent": refunded_micro})
     earned = {scheme: line["earned_micro"] for scheme, line in report.items()}
-    assert earned == {scheme: micro for scheme, micro in spent.items() if micro}
+    assert earned == {scheme: micro for scheme, micro in kept.items() if micro}
     found = audit(fleet)
     assert found["findings"] == []
     assert found["ledgerSumMicro"] == 0
     scrip = found["schemes"]["millicent"]
     assert scrip["outstandingMicro"] == held["millicent"], "scrip is lost, or made of nothing"
-    assert scrip["redeemedMicro"] == spent["millicent"]
+    assert scrip["redeemedMicro"] == spent["millicent"], "what is given back is issued anew"
     vendor = fleet.call(f"/balance?account={VENDOR}")["vendorMicro"]
     commission = found["balances"].get("income/commission", 0)
-    total_micro = sum(spent.values())
+    total_micro = sum(kept.values())
     assert vendor + commission == total_micro, "the vendor is paid what was spent"
     assert commission == total_micro * 500 // 10_000
     left_micro = 0
@@ -134,8 +137,9 @@ def reckon(fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int) -> str:
         assert account["owedMicro"] == 0
     assert topped_up_micro == left_micro + held["millicent"] + total_micro
     assert not [name for name in found["balances"] if name.startswith("liability/hold/")]
-    _require_marks(fleet, total_micro // PRICE_MICRO)
-    return f"{total_micro // PRICE_MICRO} pages, {dict(spent)}, held {dict(held)}"
+    _require_marks(fleet, len(references))
+    back = f", {refunded_micro // PRICE_MICRO} refunds" if refunded_micro else ""
+    return f"{len(references)} pages{back}, {dict(spent)}, held {dict(held)}"
 
 
 def audit(fleet: Fleet) -> Any:
