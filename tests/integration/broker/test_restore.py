@@ -133,6 +133,22 @@ def book(fleet: Fleet, number: int, *, key: str = "") -> None:
     fleet.call("/topup", body, key=key or f"load-{number}")
 
 
+def book_again(fleet: Fleet, count: int) -> None:
+    """The same requests, done before or done now; under other keys all are refused."""
+    for number in range(count):
+        book(fleet, number)
+        with pytest.raises(httpx.HTTPStatusError, match="403"):
+            book(fleet, number, key=f"another-{number}")
+
+
+def buy_anew(fleet: Fleet) -> None:
+    """With what is bought of the new licence."""
+    with wallet_of(fleet, "millicent") as wallet:
+        wallet.give_back(scheme="millicent")
+    buy(fleet, "pages", 5)
+    clear(fleet)
+
+
 def payers_micro(fleet: Fleet) -> int:
     return int(fleet.call("/balance?account=millicent")["payerMicro"])
 
@@ -186,10 +202,7 @@ def test_what_was_acknowledged_after_a_backup_is_paid_once_and_no_serial_twice(
         assert earned_micro(fleet) == before_micro + 6 * PRICE_MICRO, "each is paid once"
 
         assert payers_micro(fleet) < whole_micro, "some were booked after the backup"
-        for number in range(clerk.count):
-            book(fleet, number)  # the same request: done before, or done now
-            with pytest.raises(httpx.HTTPStatusError, match="403"):
-                book(fleet, number, key=f"another-{number}")
+        book_again(fleet, clerk.count)
         assert payers_micro(fleet) == whole_micro, "the bank's reference books once"
 
         buy(fleet, "pages", 4)  # with what was bought before the backup
@@ -204,10 +217,7 @@ def test_what_was_acknowledged_after_a_backup_is_paid_once_and_no_serial_twice(
         assert series_of(data / brokers.DATABASE) > after
         serial = sold.json()["answer"]["scrip"]["serial"]
         assert serial[:10].encode() not in {key.rpartition(b"/")[2] for key in after}
-        with wallet_of(fleet, "millicent") as wallet:
-            wallet.give_back(scheme="millicent")
-        buy(fleet, "pages", 5)  # with what is bought of the new licence
-        clear(fleet)
+        buy_anew(fleet)
         assert earned_micro(fleet) == before_micro + 10 * PRICE_MICRO
         assert operator(fleet, "clear", "--open").returncode == 0
         assert fleet.call("/payouts") == []

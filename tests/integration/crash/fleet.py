@@ -17,15 +17,15 @@ from typing import Any, Self
 import httpx
 import msgspec
 
-from farthing import marks
 from farthing.broker import app as brokers
 from farthing.cli import servers
-from farthing.schemes.contract import At, Json
+from farthing.schemes.contract import Json
 from farthing.vendor.app import Vendor
 from farthing.wallet import app as wallets
 from farthing.wallet.policy import Limits
 from farthing.wallet.vault import Cost
 from tests.integration.crash.middle import Message, ask
+from tests.integration.crash.place import newest_claims
 
 VENDOR = "shop"
 PASSPHRASE = "correct horse"
@@ -39,7 +39,7 @@ CREDIT_MICRO = 1_000_000
 UP_S = 20.0  # a party that does not answer by then will not
 STOP_S = 15.0  # likewise for one that should end
 POLL_S = 0.01
-ENTROPY_BYTES = 512
+QUIET = "quiet"  # what `gate_server` looks for
 HERE = Path(__file__).parent
 PRICES = """\
 accept = ["millicent", "payword"]
@@ -244,8 +244,10 @@ class Buyer:
 class Fleet:
     """All parties. `broker_via` and `gate_via` are where others reach them, if not directly."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, quiet: bool = False) -> None:
+        """`quiet`: the gate clears, forgets and fetches nothing by itself once it has begun."""
         self.folder = folder
+        self._quiet = quiet
         self.buyers: list[Buyer] = []
         self.tokens: dict[str, dict[str, str]] = {}
         origin_port, broker_port, gate_port = (servers.free_port() for _ in range(3))
@@ -312,6 +314,8 @@ class Fleet:
         self.tokens[VENDOR] = self.call("/accounts", vendor)["tokens"]
         (self.folder / "gate").mkdir()
         (self.folder / "gate" / "prices.toml").write_text(PRICES)
+        if self._quiet:
+            (self.folder / "gate" / QUIET).touch()
         self.vendor("init", VENDOR, "--broker", self.broker_url)
         self.gate.start()
 
@@ -379,18 +383,6 @@ class Fleet:
             wallet.set_limits(Limits(per_site_day_micro=10**9, per_day_micro=10**9))
         self.buyers.append(buyer)
         return buyer
-
-
-async def newest_claims(vendor: Vendor, scheme: str) -> list[Json]:
-    """The newest claim in an outbox, as a sweep would send it."""
-    till = vendor.gate.tills[scheme]
-    pending = marks.Pending(scheme=scheme, count=10_000)
-    rows: list[tuple[int, marks.Claim]] = await vendor.store.do(pending)
-    newest = (rows[-1][1],)
-    keys = till.archive(newest)
-    memory = await vendor.store.do(marks.Read(keys=keys)) if keys else marks.NOTHING
-    at = At(now_s=int(time.time()), entropy=os.urandom(ENTROPY_BYTES))
-    return till.sweep(newest, memory, at)
 
 
 def page(area: str, number: int) -> str:

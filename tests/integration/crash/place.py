@@ -1,10 +1,16 @@
 """Where broker and gate are, whether in processes of their own or in this one, and one request."""
 
+import os
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from farthing.schemes.contract import Json
+from farthing import marks
+from farthing.schemes.contract import At, Json
+from farthing.vendor.app import Vendor
 from tests.integration.crash.middle import Message
+
+ENTROPY_BYTES = 512
 
 
 class Call(NamedTuple):
@@ -34,3 +40,15 @@ class Place(Protocol):
     def ask(self, to: str, request: bytes, count: int = 1) -> list[Message]: ...
     def newest_claims(self, scheme: str) -> list[Json]: ...
     def now_s(self) -> int: ...
+
+
+async def newest_claims(vendor: Vendor, scheme: str) -> list[Json]:
+    """The newest claim in an outbox, as a sweep would send it."""
+    till = vendor.gate.tills[scheme]
+    pending = marks.Pending(scheme=scheme, count=10_000)
+    rows: list[tuple[int, marks.Claim]] = await vendor.store.do(pending)
+    newest = (rows[-1][1],)
+    keys = till.archive(newest)
+    memory = await vendor.store.do(marks.Read(keys=keys)) if keys else marks.NOTHING
+    at = At(now_s=int(time.time()), entropy=os.urandom(ENTROPY_BYTES))
+    return till.sweep(newest, memory, at)

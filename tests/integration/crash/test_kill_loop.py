@@ -165,7 +165,11 @@ def open_rows(path: Path) -> list[tuple[str, str]]:
 def fate(path: Path, table: str, row: str) -> str:
     """What became of it."""
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    state = db.execute(f"SELECT state FROM {table} WHERE id = ?", (row,)).get  # noqa: S608 - ours
+    query = {
+        "purchases": "SELECT state FROM purchases WHERE id = ?",
+        "asks": "SELECT state FROM asks WHERE id = ?",
+    }
+    state = db.execute(query[table], (row,)).get
     db.close()
     return STATES[str(state)] if state is not None else "vanished"
 

@@ -181,7 +181,7 @@ def gate_doors(folder: Path) -> set[str]:
 
 @pytest.mark.serial
 def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None:
-    with Fleet(tmp_path) as fleet, ExitStack() as stack:
+    with Fleet(tmp_path, quiet=True) as fleet, ExitStack() as stack:
         callers = Callers(fleet)
         middles = {party: stack.enter_context(Middle(callers.port(party))) for party in STORES}
         neighbour = stack.enter_context(Neighbour(fleet, callers))
