@@ -51,12 +51,15 @@ class Put(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
     key: bytes
     value: bytes
     until_s: int
+    once: bool = False
+    """Whether this says that something is used up: no later decision writes it again."""
 
 
 class Delete(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
-    """Remove one record, if it is there."""
+    """Remove one record, if it is there; `once` as it was written."""
 
     key: bytes
+    once: bool = False
 
 
 Mark = Once | Advance

@@ -39,6 +39,7 @@ _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}")
 
 _PAYER = {"liability/payer", "asset/credit", "asset/receivable"}
 _VALUE = {"liability/outstanding", "liability/disputed", "asset/stock", "equity/lottery"}
+_OF_SCHEMES = _VALUE - {"equity/lottery"}
 _PEOPLE = _PAYER | {"liability/vendor"}
 _MINTED = _PEOPLE | _VALUE | {"liability/hold", "asset/peer", "income/breakage"}
 
@@ -55,9 +56,9 @@ KINDS: dict[str, tuple[set[str], set[str]]] = {
         {"liability/vendor", "asset/peer", "income/commission"},
         {"liability/vendor", "asset/peer", "income/commission"},
     ),
-    "issue": (_MINTED, _MINTED),
+    "issue": (_MINTED, _MINTED - _PAYER),
     "redeem": (_MINTED, _MINTED),
-    "take_back": (_MINTED, _MINTED),
+    "take_back": (_MINTED - _PAYER, _MINTED),
     "grant": (_MINTED, _MINTED),
     "status": (set(), set()),
     "found": (_MINTED, _MINTED),
@@ -104,7 +105,8 @@ class Books:
     limits: dict[str, int] = field(default_factory=dict)
     """Highest balance of credit accounts, where the journal has set one."""
     _known: set[str] = field(default_factory=set)
-    _reserved: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _reserved: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What was debited for each hold, by whom it was taken from."""
 
     def add(self, line: Line) -> None:
         """Take one entry in, and note what is wrong with it."""
@@ -140,6 +142,9 @@ class Books:
                 self.findings.note(
                     "posting_not_allowed", line.where, f"{line.kind} may not {side} {name}"
                 )
+            elif kind_of(name) in _OF_SCHEMES and name.split("/")[2] != line.ref:
+                said = f"{line.ref[:32]} may not touch {name}"
+                self.findings.note("posting_not_allowed", line.where, said)
 
     def _count(self, line: Line, changes: dict[str, int]) -> None:
         for name, change_micro in changes.items():
@@ -163,19 +168,30 @@ class Books:
             if change_micro < 0:
                 if name in self._reserved:
                     self.findings.note("hold_ended_twice", line.where, f"{name} is held already")
-                self._reserved[name] = self._from_outstanding(changes)
+                self._reserved[name] = _owners(changes, 1)
                 continue
             if name not in self._reserved or self.balances.get(name):
                 self.findings.note("hold_ended_twice", line.where, name)
-            scheme, micro = self._reserved.pop(name, ("", 0))
+            taken = self._reserved.pop(name, {})
             self.balances.pop(name, None)
-            if scheme and line.kind != "void":
-                self.schemes[scheme].reserved_micro -= micro
-                self.schemes[scheme].redeemed_micro += micro
+            if line.kind == "void":
+                if taken != _owners(changes, -1):
+                    self.findings.note("hold_returned_elsewhere", line.where, name)
+                continue
+            for source, micro in taken.items():
+                if source.startswith("liability/outstanding/"):
+                    scheme = self.schemes[source.split("/")[2]]
+                    scheme.reserved_micro -= micro
+                    scheme.redeemed_micro += micro
 
-    @staticmethod
-    def _from_outstanding(changes: dict[str, int]) -> tuple[str, int]:
-        for name, change_micro in changes.items():
-            if name.startswith("liability/outstanding/") and change_micro > 0:
-                return name.split("/")[2], change_micro
-        return "", 0
+
+def _owners(changes: dict[str, int], sign: int) -> dict[str, int]:
+    """What was debited (1) or credited (-1), with what a payer owes counted as the payer's."""
+    owners: dict[str, int] = {}
+    for name, change_micro in changes.items():
+        if change_micro * sign > 0 and not name.startswith("liability/hold/"):
+            owner = name
+            if name.startswith(("asset/credit/", "asset/receivable/")):
+                owner = "liability/payer/" + name.split("/")[2]
+            owners[owner] = owners.get(owner, 0) + change_micro * sign
+    return owners

@@ -103,6 +103,7 @@ class _Audit:
             balances={name: shown(name, micro) for name, micro in balances if micro},
             schemes=self.books.schemes,
             findings=self.findings.found,
+            counts=self.findings.counts,
         )
 
     def _chain(

@@ -1,6 +1,7 @@
 """The notes of entries: marks that were set, counters that went on, shares and limits.
 
     once <id, hex> <until_s>
+    free <id, hex>
     advance <id, hex> <over> <to> <until_s>
     share <account> <earned micro> <parts per 10,000> <carried before> <carried after>
     limit <account> <micro>
@@ -20,6 +21,7 @@ from farthing.auditing.report import Findings
 WHOLE_E4 = 10_000
 _SHARED = {"liability/vendor", "asset/peer"}
 _EARNING = {"redeem", "capture"}
+_MARKED = _EARNING | {"take_back"}
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Notes:
     findings: Findings
     books: Books
     shares: dict[str, Carried] = field(default_factory=dict)
+    _marking: set[str] = field(default_factory=set)
+    """Kinds of entries that have carried a mark."""
     _marks: apsw.Connection = field(default_factory=lambda: apsw.Connection(""))
 
     def __post_init__(self) -> None:
@@ -57,6 +61,7 @@ class Notes:
         """Take one entry's notes in; its postings are in the books already."""
         if line.kind in _EARNING:
             self._earn(line)
+        self._require_mark(line)
         shares = 0
         for note in line.notes:
             word, *rest = note.split(" ")
@@ -64,6 +69,8 @@ class Notes:
                 match word, rest:
                     case "once", [mark, until_s]:
                         self._once(line, bytes.fromhex(mark), int(until_s))
+                    case "free", [mark]:
+                        self._marks.execute("DELETE FROM once WHERE id = ?", (bytes.fromhex(mark),))
                     case "advance", [mark, over, to, until_s]:
                         steps = (int(over), int(to))
                         self._advance(line, bytes.fromhex(mark), steps, int(until_s))
@@ -89,6 +96,19 @@ class Notes:
         yield from self._marks.execute(
             "SELECT id, place, seq FROM counters WHERE until_s >= ?", (now_s,)
         )
+
+    def _require_mark(self, line: Line) -> None:
+        """Once such an entry was marked, each one is; older journals have no marks.
+
+        What another broker sold for us was marked when it was ordered.
+        """
+        resold = any(name.startswith("asset/peer/") for name, _ in line.postings)
+        if line.kind not in _MARKED or resold:
+            return
+        if any(note.startswith(("once ", "advance ")) for note in line.notes):
+            self._marking.add(line.kind)
+        elif line.kind in self._marking and line.postings:
+            self.findings.note("mark_missing", line.where, f"{line.kind} of {line.ref[:32]}")
 
     def _once(self, line: Line, mark: bytes, until_s: int) -> None:
         self._marks.execute(

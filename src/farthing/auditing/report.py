@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-FINDINGS_MAX = 100  # a broken chain would otherwise list every later entry
+FINDINGS_MAX = 20  # of one code: a broken chain would otherwise list every later entry
 
 CODES = {
     "account_below_floor": "an account went below what it may hold",
@@ -26,10 +26,12 @@ CODES = {
     "entry_unreadable": "a row is no entry in its one spelling",
     "file_damaged": "SQLite finds the file damaged",
     "hold_ended_twice": "what was reserved was given out more than once",
+    "hold_returned_elsewhere": "what was reserved went back to somebody else",
     "hold_without_reservation": "money is held for a reservation that does not exist",
     "journal_forked": "another head was published of the journal up to here",
     "journal_truncated": "the journal ends before an entry that was published",
     "limit_differs": "an account's limit is not the one that the journal set",
+    "mark_missing": "an entry paid a claim without a mark, as no entry of its kind does",
     "mark_removed": "a mark that an entry set is not there any more",
     "mark_used_twice": "two entries spent the same mark",
     "payout_differs": "a payout's row and its entries say different things",
@@ -91,14 +93,17 @@ class Scheme:
 
 @dataclass(slots=True)
 class Findings:
-    """A list that says no more than people can read."""
+    """A list that says no more than people can read, and leaves no kind of finding out."""
 
     found: list[Finding] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many there were of each code, listed or not."""
 
     def note(self, code: str, where: str, detail: str = "") -> None:
-        """Add one, unless there are too many already."""
+        """Add one, unless there are too many of its code already."""
         assert code in CODES, code
-        if len(self.found) < FINDINGS_MAX:
+        count = self.counts[code] = self.counts.get(code, 0) + 1
+        if count <= FINDINGS_MAX:
             self.found.append(Finding(code, where, detail))
 
 
@@ -117,11 +122,15 @@ class Report:
     """As people read them, by account, from the journal; accounts at zero are left out."""
     schemes: dict[str, Scheme]
     findings: list[Finding]
+    """The first of each code."""
+    counts: dict[str, int]
+    """How many there are of each code that was found."""
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
         return {
             "balances": self.balances,
+            "counts": self.counts,
             "currency": self.currency,
             "entries": self.entries,
             "findings": [

@@ -1,6 +1,6 @@
 """What came out of the journal against the tables beside it.
 
-settings, accounts, parties, peers, once, counters, reservations, payouts
+settings, accounts, parties, peers, once, records, counters, reservations, payouts
 """
 
 import json
@@ -14,6 +14,7 @@ from farthing.auditing.notes import Notes
 from farthing.auditing.report import Findings, Scheme
 
 _PAYOUTS = "liability/payer/", "liability/vendor/"
+_MARK = "SELECT 1 FROM once WHERE id = ?1 UNION ALL SELECT 1 FROM records WHERE key = ?1"
 _STEPS = {("planned", "confirmed"), ("planned", "returned"), ("confirmed", "returned")}
 
 
@@ -36,8 +37,14 @@ class Payouts:
             return
         account, micro, state = self.booked.get(line.ref, ("", 0, ""))
         after = "returned" if owner else "confirmed"
-        moved = -changes[owner] if owner else max(changes.values(), default=0)
-        if owner in {"", account} and moved == micro and (state, after) in _STEPS:
+        # From where the money was: on its way, or at the bank that took it back.
+        source = "asset/bank/" if state == "confirmed" else "asset/clearing/"
+        to = owner or next((name for name in changes if name.startswith("asset/bank/")), "")
+        moved = -changes.get(to, 0)
+        whole = sorted(changes.values()) == [-micro, micro]
+        there = any(m > 0 and name.startswith(source) for name, m in changes.items())
+        known = owner in {"", account} and (state, after) in _STEPS
+        if known and whole and there and moved == micro:
             self.booked[line.ref] = (account, micro, after)
         else:
             said = f"{line.ref}: {state or 'unknown'}, {micro}, then {after}, {moved}"
@@ -108,7 +115,7 @@ def _shares(connection: apsw.Connection, notes: Notes, findings: Findings) -> No
 
 def _marks(connection: apsw.Connection, notes: Notes, findings: Findings, now_s: int) -> None:
     for mark, seq in notes.marks(now_s):
-        if connection.execute("SELECT 1 FROM once WHERE id = ?", (mark,)).fetchone() is None:
+        if connection.execute(_MARK, (mark,)).fetchone() is None:
             findings.note("mark_removed", f"entry {seq}", mark.hex()[:32])
     for mark, place, seq in notes.counters(now_s):
         row = connection.execute("SELECT place FROM counters WHERE id = ?", (mark,)).fetchone()

@@ -210,7 +210,7 @@ class Books:
         if isinstance(applied, Abroad):  # it may be undone and begun anew for the same request
             kind, cause = "reserve", (*cause, applied.hold)
         if postings:
-            notes = facts.notes_of(applied.marks)
+            notes = facts.notes_of(applied)
             self.post(connection, cause, postings, kind=kind, ref=scheme, notes=notes)
         facts.write(connection, scheme, applied)
         self.keep_keys(applied)

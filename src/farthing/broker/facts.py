@@ -78,13 +78,20 @@ def write(connection: apsw.Connection, scheme: str, applied: Applied) -> None:
         queue(connection, scheme, key, at_s)
 
 
-def notes_of(marks: Iterable[Mark]) -> tuple[str, ...]:
-    """The marks as the journal notes them."""
-    return tuple(
+def notes_of(applied: Applied) -> tuple[str, ...]:
+    """The marks, and the records that serve as marks, as the journal notes them."""
+    marks = tuple(
         f"once {mark.id.hex()} {mark.until_s}"
         if isinstance(mark, Once)
         else f"advance {mark.id.hex()} {mark.over} {mark.to} {mark.until_s}"
-        for mark in marks
+        for mark in applied.marks
+    )
+    return marks + tuple(
+        f"once {record.key.hex()} {record.until_s}"
+        if isinstance(record, Put)
+        else f"free {record.key.hex()}"
+        for record in applied.records
+        if record.once
     )
 
 

@@ -280,7 +280,7 @@ class Settling:
             paid = clearing.credits_of(decision.flows, found.scheme, purses)
             earned = clearing.earned(decision.flows)
         cause = (found.tx, str(found.number), "capture")
-        self._from_hold(connection, found, debits, paid, cause, facts.notes_of(decision.marks))
+        self._from_hold(connection, found, debits, paid, cause, facts.notes_of(decision))
         books.take_commission(connection, earned, cause)
         own, _ = facts.parted(decision, books.mint(found.scheme).shared)
         facts.write(connection, found.scheme, own)

@@ -1,5 +1,7 @@
 """The auditor's chart beside the ledger's: written twice, by people who did not copy."""
 
+from dataclasses import replace
+
 import pytest
 
 from farthing.auditing import books as auditing
@@ -75,3 +77,38 @@ def test_a_hold_is_reserved_and_ended_again_and_again_but_never_twice() -> None:
     assert found_in(fund, reserve, void, reserve, void) == []
     assert "hold_ended_twice" in found_in(fund, reserve, reserve, void)
     assert "hold_ended_twice" in found_in(fund, reserve, void, void)
+
+
+def test_a_reservation_that_is_void_goes_back_to_whom_it_was_taken_from() -> None:
+    fund = line("topup", ("asset/bank/manual", 9), ("liability/payer/a", -9))
+    taken = ("liability/payer/a", 5), ("asset/credit/a", 2), ("liability/hold/t", -7)
+    reserve = line("reserve", *taken)
+    repaid = line("void", ("liability/hold/t", 7), ("liability/payer/a", -7))
+    as_it_was = line(
+        "void", ("liability/hold/t", 7), ("asset/credit/a", -2), ("liability/payer/a", -5)
+    )
+    stolen = line("void", ("liability/hold/t", 7), ("liability/payer/b", -7))
+    limits = {"asset/credit/a": 5}
+    assert found_in(fund, reserve, as_it_was, limits=limits) == []
+    assert found_in(fund, reserve, repaid, limits=limits) == [], "what it owed was paid meanwhile"
+    assert found_in(fund, reserve, stolen, limits=limits) == ["hold_returned_elsewhere"]
+
+
+def test_value_is_not_sold_back_nor_taken_back_from_payers() -> None:
+    backwards = ("liability/outstanding/s/v", 4), ("liability/payer/a", -4)
+    forwards = ("liability/payer/a", 4), ("liability/outstanding/s/v", -4)
+    fund = line("topup", ("asset/bank/manual", 9), ("liability/payer/a", -9))
+
+    def of_s(kind: str, *postings: tuple[str, int]) -> Line:
+        return replace(line(kind, *postings), ref="s")
+
+    assert found_in(fund, of_s("issue", *forwards), of_s("take_back", *backwards)) == []
+    sold = (fund, of_s("issue", *forwards))
+    assert found_in(*sold, of_s("issue", *backwards)) == ["posting_not_allowed"]
+    assert found_in(*sold, of_s("take_back", *forwards)) == ["posting_not_allowed"]
+
+
+def test_an_entry_of_one_scheme_leaves_the_money_of_another_alone() -> None:
+    fund = line("topup", ("asset/bank/manual", 9), ("liability/payer/a", -9))
+    other = line("issue", ("liability/payer/a", 5), ("liability/outstanding/other/v", -5))
+    assert found_in(fund, replace(other, ref="s")) == ["posting_not_allowed"]

@@ -31,6 +31,22 @@ def test_a_mark_is_used_once() -> None:
     assert found_in(once("0a"), once("0a")) == ["mark_used_twice"]
 
 
+def test_a_mark_that_was_freed_may_be_used_again() -> None:
+    freed = ("void", (), ("free 0a",))
+    assert found_in(once("0a"), freed, once("0a")) == []
+    assert found_in(once("0a"), freed, once("0a"), once("0a")) == ["mark_used_twice"]
+
+
+def test_once_claims_are_marked_none_is_paid_without_a_mark() -> None:
+    marked = ("redeem", ((VENDOR, -5),), ("once 0a 9",))
+    bare = ("redeem", ((VENDOR, -5),), ())
+    resold = ("redeem", (("liability/hold/h", 5), ("asset/peer/north", -5)), ())
+    assert found_in(bare, bare) == [], "as journals were before there were marks"
+    assert found_in(bare, marked, bare) == ["mark_missing"]
+    assert found_in(marked, ("capture", ((VENDOR, -5),), ())) == [], "each kind for itself"
+    assert found_in(marked, resold) == []
+
+
 def test_a_counter_goes_on() -> None:
     assert found_in(advance(0, 5), advance(5, 6), advance(8, 9)) == []
     assert found_in(advance(0, 5), advance(4, 6)) == ["counter_used_twice"]

@@ -41,6 +41,9 @@ def test_a_payout_goes_its_way(steps: tuple[tuple[tuple[str, int], ...], ...], s
         (PLANNED, BOUNCED, BOUNCED),
         (PLANNED, PLANNED),
         (PLANNED, ((TRANSIT, 6), (BANK, -6))),
+        (PLANNED, ((BANK, 5), (TRANSIT, -5))),
+        (PLANNED, RETURNED),
+        (PLANNED, CONFIRMED, BOUNCED),
         (PLANNED, ((TRANSIT, 5), ("liability/vendor/v8", -5))),
     ],
 )

@@ -97,6 +97,36 @@ def a_claim_paid_twice_by_another_entry(thief: Thief) -> None:
     thief.rebalance()
 
 
+@theft("mark_missing")
+def a_claim_that_nobody_made(thief: Thief) -> None:
+    _, body = thief.entries("redeem")[-1]
+    body.pop("notes")
+    thief.insert(body | {"id": "ab" * 16})
+    thief.rebalance()
+
+
+@theft("hold_returned_elsewhere")
+def a_reservation_given_to_another(thief: Thief) -> None:
+    seq, body = thief.find("void")
+    body["postings"][1][0] = "liability/payer/bob"
+    thief.rewrite(seq, body)
+    thief.rebalance()
+
+
+@theft("payout_differs")
+def a_payout_booked_backwards(thief: Thief) -> None:
+    seq, body = thief.entries("payout")[1]
+    body["postings"] = [[name, -micro] for name, micro in body["postings"]]
+    thief.rewrite(seq, body)
+    thief.rebalance()
+
+
+@theft("posting_not_allowed")
+def a_scheme_that_spends_the_money_of_another(thief: Thief) -> None:
+    seq, body = thief.find("redeem")
+    thief.rewrite(seq, body | {"ref": "tab"})
+
+
 @theft("entry_id_differs")
 def a_transfer_that_looks_undone(thief: Thief) -> None:
     seq, _ = thief.find("transfer")

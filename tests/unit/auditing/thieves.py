@@ -83,6 +83,7 @@ class Thief:
     def __init__(self, path: Path) -> None:
         self.connection = apsw.Connection(str(path))
         self.run = self.connection.execute
+        self.run("PRAGMA synchronous = OFF")
 
     def entries(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
         rows: list[Any] = self.run(

@@ -49,6 +49,20 @@ def test_records_are_read_by_key_and_by_prefix() -> None:
     assert facts.read(db, Keys(records=(b"s/b/1", b"s/b/2"))).records == {b"s/b/1": b"s/b/1"}
 
 
+def test_the_journal_notes_marks_and_the_records_that_serve_as_marks() -> None:
+    records = (
+        Put(key=b"s/used", value=b"", until_s=9, once=True),
+        Put(key=b"s/pool", value=b"", until_s=9),
+        Delete(key=b"s/freed", once=True),
+        Delete(key=b"s/gone"),
+    )
+    applied = Applied(marks=(*ONCE.marks, *advance(2, 5).marks), records=records)
+    once, went_on, used, freed = facts.notes_of(applied)
+    assert once == f"once {ONCE.marks[0].id.hex()} {ONCE.marks[0].until_s}"
+    assert went_on.split(" ")[2:4] == ["2", "5"]
+    assert (used, freed) == (f"once {b's/used'.hex()} 9", f"free {b's/freed'.hex()}")
+
+
 def test_what_payments_share_is_parted_from_what_is_their_own() -> None:
     own, shared = (
         Put(key=b"s/used/1", value=b"", until_s=9),

@@ -164,7 +164,9 @@ def show_abroad(cash_out: CashOut, account: Account, memory: Memory) -> Applied:
 def _note(errand: Errand, cash_out: CashOut, *, credited: bool) -> Put:
     shown = _Shown(account=errand.account, credited=credited)
     until_s = kept_until_s(cash_out.burn.expires_at_s)
-    return Put(key=receipt_key(cash_out), value=codec.canonical(shown), until_s=until_s)
+    return Put(
+        key=receipt_key(cash_out), value=codec.canonical(shown), until_s=until_s, once=credited
+    )
 
 
 def resume(kept: bytes, outcome: Json | Refusal, currency: str, at: At) -> Checked:
@@ -271,7 +273,7 @@ def _undo(errand: Errand, draft: Draft, own: str) -> Applied:
     hold = End(kind="hold", id=errand.hold)
     draft.flow(hold, _source_of(errand, own), order.value_micro)
     if order.pay is not None:
-        draft.write(Delete(key=used_key(own, order.pay.scrip.serial)))
+        draft.write(Delete(key=used_key(own, order.pay.scrip.serial), once=True))
     return Applied(flows=tuple(draft.flows), records=draft.records)
 
 

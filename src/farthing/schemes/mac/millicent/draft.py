@@ -72,7 +72,8 @@ class Draft:
             return True
         if used is not None:
             raise Replayed("serial_already_used", "this serial was claimed or returned before")
-        self.write(Put(key=key, value=digest, until_s=kept_until_s(expires_at_s)))
+        until_s = kept_until_s(expires_at_s)
+        self.write(Put(key=key, value=digest, until_s=until_s, once=True))
         return False
 
     def pool(
