@@ -24,6 +24,7 @@ PRIVATE = 0.3  # of the purchases where the vendor lets them
 KEY_BYTES = 32
 DAYS_ASKED = 3  # how far back a recovering wallet asks for refunds
 PAYOUT_MICRO = 10_000  # one cent, the least that a bank takes
+LOAD_MICRO_MAX = 30_000  # some orders' worth
 TOPUP_MICRO_MAX = 1_000_000
 
 Act = Callable[["World", random.Random], None]
@@ -44,6 +45,13 @@ async def bought(payer: PayerParty, url: str, *, private: bool = False) -> str:
     """How buying a page ended."""
     fetched = await payer.buy(url, private=private)
     return fetched.verdict.value if fetched.verdict is not None else "nothing paid"
+
+
+def load(world: "World", luck: random.Random) -> None:
+    """A payer buys what pays for orders, so that its account tells nobody where it reads."""
+    payer, amount_micro = luck.choice(world.payers), luck.randrange(1_000, LOAD_MICRO_MAX)
+    if payer.is_up:
+        world.begin(payer, "load", payer.load(amount_micro))
 
 
 def give_back(world: "World", luck: random.Random) -> None:
@@ -132,6 +140,7 @@ def top_up(world: "World", luck: random.Random) -> None:
 
 ACTS: dict[Act, int] = {
     buy: 80,
+    load: 2,
     give_back: 4,
     recover: 4,
     clear: 5,

@@ -45,8 +45,8 @@ ROUGH = Chances(
     jumped=0.01,
     night=0.003,
 )
-PARTED_S = 30.0  # of virtual time, in which some hundred steps are taken
-DOWN_S = 5.0  # until whoever died is started again, at most
+PARTED_S = 4.0  # of virtual time, in which two hundred steps are taken
+DOWN_S = 1.0  # until whoever died is started again, at most
 JUMP_S = 86_400
 NIGHT_S = 8 * 3_600  # in which nobody clears anything
 NIGHTS_S = 20 * 3_600  # in one run: less than the day that a broker waits for claims

@@ -67,9 +67,14 @@ async def _rounds(world: "World") -> None:
 
 
 async def _return(world: "World", payer: "PayerParty") -> None:
-    """Give back everything that can be."""
-    for held in payer.held():
-        try:
-            await payer.give_back(held)
-        except Refusal as refusal:
-            world.ground.trace.note("refused", payer.name, "give back", refusal.code)
+    """Give back everything that can be: first what becomes the broker's own, then that."""
+    for own in (False, True):
+        if own:
+            payer.set_float(0)
+        for held in payer.held():
+            if (held.instrument.vendor_id == held.broker_id) is not own:
+                continue
+            try:
+                await payer.give_back(held)
+            except Refusal as refusal:
+                world.ground.trace.note("refused", payer.name, "give back", refusal.code)

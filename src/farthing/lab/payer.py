@@ -75,6 +75,7 @@ class PayerParty(Party):
         self.driver: Driver | None = None
         self.book: Book | None = None
         self._file: File | None = None
+        self._wallet: Wallet | None = None
         self.published: dict[str, tuple[int, Sent]] = {}
 
     @property
@@ -96,13 +97,13 @@ class PayerParty(Party):
         opened.owner = NOBODYS + self.ground.lives
         self._file, self.book = opened, Book(opened)
         wallet = Wallet(opened, client=self._client, clock=self.now_s, entropy=self.ground.entropy)
-        self.driver = wallet.driver(LIMITS)
+        self._wallet, self.driver = wallet, wallet.driver(LIMITS)
         self.published = {}
 
     def _lose(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._file = self.book = self.driver = None
+        self._file = self.book = self.driver = self._wallet = None
 
     # --- what a payer does ----------------------------------------------------------------------
 
@@ -136,6 +137,23 @@ class PayerParty(Party):
                     check.require()
                 session.deliver(made)
         return fetched
+
+    def set_float(self, amount_micro: int) -> None:
+        """Pay for vendors' instruments with the broker's own from now on; 0: with the account."""
+        assert self.book is not None, "it is up"
+        assert self._wallet is not None, "likewise"
+        floats = {account.id: amount_micro for account in self._wallet.brokers()}
+        self.book.set_floats(floats if amount_micro else {})
+        self.driver = self._wallet.driver(LIMITS)
+
+    async def load(self, amount_micro: int) -> int:
+        """Buy what pays for orders, and use it from now on; refusals as of the mint."""
+        self.set_float(amount_micro)
+        driver = self._driver("")
+        (broker_id,) = driver.guide.floats
+        with driver.session() as session:
+            flow = errand.load_float(driver.guide, broker_id, amount_micro)
+            return await Line(self).carry(flow, session)
 
     async def recover(self, *, days: int = 0) -> Recovered:
         """Finish what was left undone."""
