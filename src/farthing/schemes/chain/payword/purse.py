@@ -116,9 +116,15 @@ class PaywordPurse(Purse):
         )
 
     def open(self, instrument: Instrument, offer: Offer, at: At) -> tuple[Instrument, Instrument]:
-        """A chain for one vendor and day, in the next slot of the credit; `OutOfRange`."""
+        """A chain for one vendor and day, in the next slot of the credit; `OutOfRange`.
+
+        Also where the clock went back to an earlier day: only one day's slots are remembered, and
+        what is committed twice is paid once.
+        """
         card = _CARD.read(instrument.body)
         day = at.now_s // DAY_S
+        if day < card.day:
+            raise OutOfRange("day_is_over", "the clock went back behind what was committed")
         used = dict(card.used) if card.day == day else {}
         slot = used.get(offer.vendor_id, 0)
         if slot == SLOTS:

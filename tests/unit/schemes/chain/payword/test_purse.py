@@ -55,6 +55,17 @@ def test_chains_at_one_vendor_and_day_take_the_slots_in_turn() -> None:
     assert opened_of(scene.open()).commitment.slots == (0, 1)
 
 
+def test_a_clock_that_goes_back_a_day_commits_no_slot_twice() -> None:
+    scene = Scene()
+    first = scene.open()
+    scene.clock.now_s -= DAY_S
+    with pytest.raises(OutOfRange, match="day_is_over"):
+        scene.open()
+    scene.clock.now_s += DAY_S
+    slots = [opened_of(chain).commitment.slots for chain in (first, scene.open())]
+    assert slots == [(0, 1), (1, 1)]
+
+
 def test_eight_chains_at_once_are_all_taken_and_all_paid() -> None:
     scene = Scene()
     for chain in [scene.open() for _ in range(SLOTS)]:
