@@ -5,7 +5,7 @@ A case is a function of a `Play` and perhaps one parameter. Whatever it raises i
 a refusal of its own, and is reported.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -90,6 +90,13 @@ class Cases:
     def _put(self, case: Case) -> None:
         assert case.name not in self._known, f"two cases are called {case.name}"
         self._known[case.name] = case
+
+    def ordered(self, files: Sequence[str]) -> "Cases":
+        """The same cases, file by file in this order; each of them is in one of the files."""
+        found = Cases()
+        for case in sorted(self, key=lambda case: files.index(case.file)):
+            found._put(case)
+        return found
 
     def named(self, name: str) -> Case:
         """The case of this name; `KeyError`."""

@@ -1,6 +1,6 @@
 import pytest
 
-from farthing.lab.conformance.cases import Cases, Violated, is_meant, require, require_equal
+from farthing.lab.conformance.cases import Case, Cases, Violated, is_meant, require, require_equal
 
 CASES = Cases()
 
@@ -40,6 +40,13 @@ def test_cases_are_meant_by_beginning_or_pattern(pattern: str, count: int) -> No
 
 def test_a_case_is_found_by_its_name() -> None:
     assert CASES.named("thing[2]").name == "thing[2]"
+
+
+def test_cases_come_file_by_file_in_the_order_that_is_wanted() -> None:
+    mixed = Cases()
+    for name, file in (("a", "two"), ("b", "one"), ("c", "two")):
+        mixed._put(Case(name=name, rule="x", file=file, run=lambda play: None))
+    assert [case.name for case in mixed.ordered(["one", "two"])] == ["b", "a", "c"]
 
 
 def test_two_cases_of_one_name_are_a_mistake() -> None:

@@ -29,6 +29,10 @@ def test_every_registered_scheme_conforms(job: runner.Job) -> None:
     assert result.state != "failed", f"{result.why}\n{runner.replay_command(result, SEED)}"
 
 
+def test_the_first_case_says_whether_the_scheme_is_carried_at_all() -> None:
+    assert next(iter(catalogue.every_case())).name == "carried"
+
+
 def test_every_file_has_cases_and_some_of_them_find_something() -> None:
     files = {kind.__name__.rpartition(".")[2] for kind in catalogue.FILES}
     assert {case.file for case in catalogue.every_case()} == files
