@@ -15,7 +15,7 @@ from farthing.auditing.books import Books, shown
 from farthing.auditing.notes import Notes
 from farthing.auditing.report import Findings, Report
 from farthing.auditing.statement import Bank
-from farthing.auditing.tables import Payouts, compare
+from farthing.auditing.tables import Index, Payouts, compare, indexed
 
 GENESIS = bytes(32)
 SKEW_S = 120  # a clock may be set back by so much; entries of one commit are made before it
@@ -65,6 +65,7 @@ class _Audit:
         self.books = Books(self.findings)
         self.notes = Notes(self.findings, self.books)
         self.payouts = Payouts(self.findings)
+        self.index = Index(self.findings)
         self.bank = Bank(self.findings)
         self.newest_s = 0
 
@@ -79,6 +80,7 @@ class _Audit:
         if connection.pragma("quick_check") != "ok":
             self.findings.note("file_damaged", "the file")
         currency = _currency(connection)
+        self.index = Index(self.findings, indexed(connection))
         heads = self._published(connection, currency) | dict(published)
         count, head = self._chain(connection, heads, progress)
         for seq, text in sorted(heads.items()):
@@ -92,6 +94,7 @@ class _Audit:
             self.findings,
             max(self.newest_s, now_s),
         )
+        self.index.compare(connection)
         if statement is not None:
             self.bank.compare(dict(statement))
         balances = sorted(self.books.balances.items())
@@ -152,6 +155,7 @@ class _Audit:
         self.books.add(line)
         self.notes.add(line)
         self.payouts.add(line)
+        self.index.add(line)
         self.bank.add(line)
 
     def _published(self, connection: apsw.Connection, currency: str) -> dict[int, str]:

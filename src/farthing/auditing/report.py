@@ -40,6 +40,7 @@ CODES = {
     "reference_booked_twice": "one bank transfer was booked twice",
     "reservation_without_hold": "a reservation is open for which nothing is held",
     "scheme_not_conserved": "issued is not redeemed + returned + expired + outstanding",
+    "statement_differs": "an account's statement is not what the journal says of it",
     "share_wrong": "the broker's share is not what was earned, times the rate, rounded down",
     "carry_differs": "what rounding left over is not what the journal carried",
 }

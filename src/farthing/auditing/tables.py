@@ -1,6 +1,6 @@
 """What came out of the journal against the tables beside it.
 
-settings, accounts, parties, peers, once, records, counters, reservations, payouts
+settings, accounts, lines, parties, peers, once, records, counters, reservations, payouts
 """
 
 import json
@@ -49,6 +49,42 @@ class Payouts:
         else:
             said = f"{line.ref}: {state or 'unknown'}, {micro}, then {after}, {moved}"
             self._findings.note("payout_differs", line.where, said)
+
+
+class Index:
+    """The table `lines`, from which people's statements are read, beside the journal.
+
+    It is as long as the journal, so each account is compared by one sum of hashes.
+    """
+
+    def __init__(self, findings: Findings, indexed: int = 0) -> None:
+        """`indexed`: the last entry that the table says it has."""
+        self._findings = findings
+        self._indexed = indexed
+        self._sums: dict[str, int] = {}
+
+    def add(self, line: Line) -> None:
+        """Take one entry in."""
+        if line.seq <= self._indexed:
+            for name, change_micro in line.changes.items():
+                self._count(name, line.seq, change_micro, 1)
+
+    def compare(self, connection: apsw.Connection) -> None:
+        """Note every account whose lines are not what its entries say."""
+        for name, seq, micro in connection.execute("SELECT account, seq, amount FROM lines"):
+            self._count(name, seq, micro, -1)
+        for name, left in sorted(self._sums.items()):
+            if left:
+                self._findings.note("statement_differs", name[:80])
+
+    def _count(self, name: str, seq: int, micro: int, sign: int) -> None:
+        self._sums[name] = self._sums.get(name, 0) + sign * hash((seq, micro))
+
+
+def indexed(connection: apsw.Connection) -> int:
+    """The last entry that `lines` has; 0 before a statement was asked for."""
+    row = connection.execute("SELECT value FROM settings WHERE name = 'indexed'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def compare(

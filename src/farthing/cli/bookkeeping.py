@@ -1,5 +1,6 @@
 """`farthing broker`: what is done with the books as a whole: save, restore, check, publish them."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -165,5 +166,9 @@ def audit(
         output.say(f"sum of all accounts: {report.ledger_sum_micro}")
         for finding in report.findings:
             output.say(f"FINDING {finding}")
+        shown = Counter(finding.code for finding in report.findings)
+        for code, count in report.counts.items():
+            if count > shown[code]:
+                output.say(f"FINDING {code}: {count - shown[code]} more")
     if report.findings:
         raise typer.Exit(1)

@@ -97,6 +97,16 @@ def a_claim_paid_twice_by_another_entry(thief: Thief) -> None:
     thief.rebalance()
 
 
+@theft("statement_differs")
+def a_statement_edited(thief: Thief) -> None:
+    thief.run("UPDATE lines SET amount = amount - 5 WHERE account = 'liability/payer/alice'")
+
+
+@theft("statement_differs")
+def a_line_left_out_of_a_statement(thief: Thief) -> None:
+    thief.run("DELETE FROM lines WHERE seq = (SELECT max(seq) FROM lines)")
+
+
 @theft("mark_missing")
 def a_claim_that_nobody_made(thief: Thief) -> None:
     _, body = thief.entries("redeem")[-1]

@@ -10,6 +10,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from farthing.broker import journal
 from farthing.broker.engine import Transfer
 from farthing.broker.people import OpenAccount, PayOut
 from farthing.broker.settling import Payment
@@ -54,6 +55,7 @@ async def trade(desk: Desk) -> None:
     desk.now_s += 5_000  # longer than a coupon lives
     while await desk.engine.tick():
         pass
+    desk.committer.do_now(journal.index_lines)  # as a statement does, of the entries until now
     last = await desk.coupon("alice", 500, "last")
     await redeem(desk, "coupon", last, "v8", "batch-last")
 

@@ -3,10 +3,12 @@
 import stat
 from pathlib import Path
 
+import apsw
 import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
+from farthing.auditing.report import FINDINGS_MAX
 from farthing.cli import bookkeeping, broker
 from farthing.errors import Misconfigured
 
@@ -67,3 +69,15 @@ def test_a_token_for_the_figures_is_kept_as_its_hash(folder: Path, tmp_path: Pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert token not in done.output
     assert token.encode() not in (folder / "broker.db").read_bytes()
+
+
+def test_findings_that_are_not_listed_are_counted(folder: Path) -> None:
+    assert run("audit", "--data", str(folder)).exit_code == 0  # makes what a first start makes
+    connection = apsw.Connection(str(folder / "broker.db"))
+    for number in range(FINDINGS_MAX + 3):
+        connection.execute("INSERT INTO entries VALUES (?, ?, x'', x'')", (number + 1, f"{number}"))
+    connection.close()
+    done = run("audit", "--data", str(folder))
+    assert done.exit_code == 1
+    assert done.output.count("FINDING chain_broken: entry") == FINDINGS_MAX
+    assert "FINDING chain_broken: 3 more" in done.output
