@@ -65,7 +65,6 @@ class Committer:
         application_id: int,
         version: int,
         batch_max: int = BATCH_MAX,
-        vfs: str = "",
     ) -> None:
         """Open or create the database at `path`; arguments and refusals as of `Database`."""
         self._batch_max = batch_max
@@ -75,9 +74,7 @@ class Committer:
         self._closed = False
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
-        self._database = Database(
-            path, schema, application_id=application_id, version=version, vfs=vfs
-        )
+        self._database = Database(path, schema, application_id=application_id, version=version)
         self._thread = threading.Thread(
             target=self._run, name=f"committer {path.name}", daemon=True
         )

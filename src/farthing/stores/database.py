@@ -71,18 +71,14 @@ class _Spoiled(Exception):  # noqa: N818 - a signal inside this module, not an e
 class Database:
     """One open file: connections to it, and batches on the writing one."""
 
-    def __init__(
-        self, path: Path, schema: str, *, application_id: int, version: int, vfs: str = ""
-    ) -> None:
+    def __init__(self, path: Path, schema: str, *, application_id: int, version: int) -> None:
         """Open or create the database at `path`, mode 0600.
 
         `schema` makes the tables of a new file. `application_id` (31 bits) says what kind of file
         it is and `version` which tables it has: another kind or version is `Misconfigured`, as is
-        a path that cannot be opened; a file that stays locked is `Broken`. `vfs` names a
-        registered SQLite VFS.
+        a path that cannot be opened; a file that stays locked is `Broken`.
         """
         self._path = path
-        self._vfs = vfs
         try:
             _create(path)
             self.connection = self.connect(WRITER_CACHE_KIB)
@@ -96,9 +92,7 @@ class Database:
 
     def connect(self, cache_kib: int) -> apsw.Connection:
         """One more connection; whoever asks closes it. SQLite's errors."""
-        connection = apsw.Connection(
-            str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs or None
-        )
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_handler(_wait_for_the_others)
         connection.pragma("cache_size", -cache_kib)
         return connection

@@ -115,7 +115,7 @@ def test_of_all_that_race_for_one_thing_as_many_win_as_may(village: Village) -> 
 @pytest.mark.timeout(600)
 def test_of_all_that_race_between_processes_as_many_win_as_may(tmp_path: Path) -> None:
     slowest_s = 0.0
-    with Fleet(tmp_path) as fleet:
+    with Fleet(tmp_path, quiet=True) as fleet:
         races = Races(Callers(fleet)).all()
         for race in races:
             for _ in range(size().rounds):
