@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from farthing.cli import output
-from farthing.lab import runs
+from farthing.lab import bounds, runs
+from farthing.lab.faults import WEATHERS
 from farthing.lab.runs import Asked, Result
 from farthing.schemes import registry
+from farthing.schemes.losses import AMOUNTS, CAUSES
 
 SHOWN_MAX = 5  # failing seeds of which more is told than their number
 ALL = "all"
@@ -23,13 +25,17 @@ def simulate(
     workers: Annotated[
         int, typer.Option(min=0, help="Processes; 0 for as many as there are cores.")
     ] = 0,
+    weather: Annotated[
+        str, typer.Option(help="`rough`: everything; `hard`: lost messages and deaths at commits.")
+    ] = "rough",
     steps: Annotated[str, typer.Option(help="Only these steps, as a failure names them.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run broker, gates and wallets in worlds where everything goes wrong, and see what holds.
 
     Messages are lost, repeated and late, programs die around every commit, clocks jump, and
-    afterwards everybody finishes and every account is counted. The same seed does the same again.
+    afterwards everybody finishes and every account is counted. In one world of four somebody
+    cheats, and the worst that it cost the honest is shown. The same seed does the same again.
     Ends with 1 if anything was found, and says how to repeat it.
 
     Example: farthing lab simulate --scheme all --runs 200 --workers 2
@@ -37,7 +43,9 @@ def simulate(
     names = () if scheme == ALL else tuple(scheme.split(","))
     for name in names:
         registry.by_name(name)
-    asked = Asked(schemes=names, payments=payments)
+    if weather not in WEATHERS:
+        raise typer.BadParameter(f"one of {', '.join(WEATHERS)}", param_hint="weather")
+    asked = Asked(schemes=names, payments=payments, weather=weather)
     if steps:
         results = [runs.run(seed, asked, _numbers(steps))]
     else:
@@ -85,6 +93,17 @@ def _summary(
         "sold": sum(result.sold for result in results),
         "events": sum(result.events for result in results),
         "paymentsPerS": round(payments / run_s) if run_s else 0,
+        "losses": [
+            {
+                "scheme": loss.scheme,
+                "role": loss.role,
+                "by": loss.by,
+                "of": loss.of,
+                "worstMicro": loss.worst_micro,
+                "boundMicro": loss.bound_micro,
+            }
+            for loss in bounds.worst(one for result in results for one in result.losses)
+        ],
         "hashes": {str(result.seed): result.hash for result in results[:SHOWN_MAX]},
         "failures": [
             {
@@ -104,6 +123,12 @@ def _print(found: dict[str, Any]) -> None:
         f" {found['sold']} confirmed, {found['events']} events,"
         f" {found['paymentsPerS']} payments a second on one core"
     )
+    for loss in found["losses"]:
+        if loss["worstMicro"]:
+            output.say(
+                f"{loss['scheme']}: a {loss['role']} lost up to {loss['worstMicro']} micro-units"
+                f" where {CAUSES[loss['role']][loss['by']]}; declared: {AMOUNTS[loss['of']]}"
+            )
     for failure in found["failures"]:
         output.say("")
         output.say(f"seed {failure['seed']} fails; repeat it with: {failure['replay']}")

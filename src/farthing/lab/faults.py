@@ -5,6 +5,7 @@ In calm weather messages take a moment and arrive once, disks commit, and nobody
 
 import random
 from collections.abc import Callable
+from types import MappingProxyType
 
 import msgspec
 
@@ -45,6 +46,9 @@ ROUGH = Chances(
     jumped=0.01,
     night=0.003,
 )
+HARD = Chances(lost=0.03, repeated=0.03, killed_before=0.03, killed_after=0.02)
+WEATHERS = MappingProxyType({"rough": ROUGH, "hard": HARD})
+"""By name: of everything something, or messages and commits that fail much more often."""
 PARTED_S = 4.0  # of virtual time, in which two hundred steps are taken
 DOWN_S = 1.0  # until whoever died is started again, at most
 JUMP_S = 86_400

@@ -1,7 +1,9 @@
 """Runs of worlds, one a seed: what came of each, and of a failing one the fewest steps that fail.
 
 A run is safety first, then liveness: so many payments in the worst weather, then calm, and
-everybody finishes. Workers are processes; what they find does not depend on how many there are.
+everybody finishes. In one run of four somebody cheats (`twins`), and what that costs the honest is
+held against what the scheme declares; its steps are tricks. Workers are processes; what they find
+does not depend on how many there are.
 """
 
 import logging
@@ -13,14 +15,18 @@ from multiprocessing import get_context
 
 import msgspec
 
-from farthing.lab.faults import ROUGH, Chances
+from farthing.lab.bounds import Measured
+from farthing.lab.faults import WEATHERS
 from farthing.lab.liveness import finish
 from farthing.lab.shrinking import shrink
 from farthing.lab.traces import tell_all
+from farthing.lab.twins import tricks
 from farthing.lab.world import World
+from farthing.schemes import registry
 
 STEPS_MAX = 100_000  # of one run, where nobody may be up to pay
 PAYMENTS = 50  # in one run: some six hundred events
+CHEATED_EVERY = 4  # seeds that this divides are those of worlds in which somebody cheats
 SEEDS_PER_TASK = 4  # of one worker: little enough that a bar moves
 TRIES_MAX = 60  # runs that shrinking may take: some seconds
 TOLD_LINES = 60  # of a failing run: the end of it is what people read
@@ -32,7 +38,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     schemes: tuple[str, ...] = ()
     """Registry names; all where empty."""
     payments: int = PAYMENTS
-    chances: Chances = ROUGH
+    weather: str = "rough"
+    """Of `faults.WEATHERS`, by name; not of the worlds in which somebody cheats."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +58,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Those taken."""
     lines: tuple[str, ...] = ()
     """The end of the trace, of a run that failed."""
+    losses: tuple[Measured, ...] = ()
+    """What honest parties lost, where somebody cheated."""
     run_s: float = 0.0
     """Real processor time."""
 
@@ -60,9 +69,14 @@ def run(seed: int, asked: Asked, steps: Sequence[int] | None = None) -> Result:
     began_s = time.process_time()
     # Gates and brokers log what goes wrong, which here is everything.
     logging.getLogger("farthing").setLevel(logging.CRITICAL)
+    if seed % CHEATED_EVERY == 0:
+        result = _cheated(seed, asked, steps)
+        return msgspec.structs.replace(result, run_s=time.process_time() - began_s)
     with World(seed, asked.schemes) as world:
         world.payments_max = asked.payments
-        taken = world.run(world.act(range(STEPS_MAX) if steps is None else steps, asked.chances))
+        taken = world.run(
+            world.act(range(STEPS_MAX) if steps is None else steps, WEATHERS[asked.weather])
+        )
         world.run(finish(world))
         ground = world.ground
         faults = [f"uncaught: {type(wrong).__name__}: {wrong}" for wrong in ground.loop.faults]
@@ -79,6 +93,26 @@ def run(seed: int, asked: Asked, steps: Sequence[int] | None = None) -> Result:
             lines=lines,
             run_s=time.process_time() - began_s,
         )
+
+
+def _cheated(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
+    """One world of one scheme, and some tricks in it; a step is the place of one of them."""
+    names = asked.schemes or [scheme.traits.name for scheme in registry.all_schemes()]
+    drawn = tricks.drawn(seed)
+    taken = range(len(drawn)) if steps is None else [n for n in steps if n < len(drawn)]
+    scheme = names[seed // CHEATED_EVERY % len(names)]
+    played = tricks.play(scheme, seed, [drawn[number] for number in taken])
+    return Result(
+        seed=seed,
+        hash=played.trace_hash,
+        events=played.events,
+        payments=played.payments,
+        sold=played.sold,
+        findings=tuple(f"{scheme}, {', '.join(played.tricks)}: {it}" for it in played.findings),
+        steps=tuple(taken),
+        lines=played.lines[-TOLD_LINES:] if played.findings else (),
+        losses=played.losses,
+    )
 
 
 def run_seeds(seeds: Sequence[int], asked: Asked) -> list[Result]:
@@ -138,6 +172,8 @@ def told(failed: Result) -> list[str]:
 def replay(failed: Result, asked: Asked) -> str:
     """The one command that repeats a failure."""
     command = ["farthing lab simulate", f"--seed {failed.seed}", f"--payments {asked.payments}"]
+    if asked.weather != "rough":
+        command.append(f"--weather {asked.weather}")
     if asked.schemes:
         command.append(f"--scheme {','.join(asked.schemes)}")
     if failed.steps != tuple(range(len(failed.steps))):

@@ -36,7 +36,7 @@ AMOUNTS: Mapping[Amount, str] = MappingProxyType(
     {
         "nothing": "nothing",
         "price": "the price of one purchase, which is not delivered",
-        "held": "what it holds that only this vendor takes",
+        "held": "what it holds that only this vendor takes, what it pays with among it",
         "limit": "the credit limit, for each vendor and day until it is revoked everywhere",
         "wallet": "what the wallet holds, and what its account lets it draw",
         "float": "its balance at that broker, and what it holds that the broker stands for",

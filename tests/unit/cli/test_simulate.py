@@ -47,5 +47,14 @@ def test_a_failure_says_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_wrong_steps_and_schemes_are_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--steps", "first")[0] == 2
+    assert run("--weather", "fine")[0] == 2
     result = CliRunner().invoke(app, [*SMALL, "--scheme", "gold"])
     assert "scheme_unknown" in str(result.exception)
+
+
+def test_the_worst_that_cheating_cost_is_shown_beside_what_is_declared() -> None:
+    code, out = run("--seed", "4", "--runs", "5", "--json")
+    losses = json.loads(out)["losses"]
+    assert code == 0
+    assert {loss["role"] for loss in losses} == {"payer", "vendor", "broker"}
+    assert all(loss["worstMicro"] <= loss["boundMicro"] for loss in losses)

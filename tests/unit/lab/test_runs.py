@@ -5,6 +5,7 @@ import pytest
 from farthing.lab import runs
 from farthing.lab.invariants import Invariants
 from farthing.lab.runs import Asked
+from farthing.lab.twins.tricks import drawn
 from farthing.marks import Command
 
 SMALL = Asked(payments=6)
@@ -56,3 +57,22 @@ def test_the_replay_names_the_schemes_that_were_asked_for() -> None:
     result = runs.run(3, Asked(schemes=("payword",), payments=2))
     command = runs.replay(result, Asked(schemes=("payword",), payments=2))
     assert command == "farthing lab simulate --seed 3 --payments 2 --scheme payword"
+
+
+def test_in_one_world_of_four_somebody_cheats_and_its_steps_are_tricks() -> None:
+    result = runs.run(runs.CHEATED_EVERY, SMALL)
+    tricks = drawn(runs.CHEATED_EVERY)
+    assert result.losses
+    assert result.findings == ()
+    assert result.steps == tuple(range(len(tricks)))
+    assert runs.run(runs.CHEATED_EVERY, SMALL).hash == result.hash
+    assert runs.run(runs.CHEATED_EVERY, SMALL, []).steps == ()
+    assert not runs.run(runs.CHEATED_EVERY + 1, SMALL).losses
+
+
+def test_the_replay_names_the_weather_unless_it_is_the_usual() -> None:
+    asked = Asked(payments=2, weather="hard")
+    result = runs.run(3, asked)
+    assert (
+        runs.replay(result, asked) == "farthing lab simulate --seed 3 --payments 2 --weather hard"
+    )

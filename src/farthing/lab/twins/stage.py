@@ -68,6 +68,8 @@ class Stage:
         self.stakes: dict[str, Stakes] = defaultdict(Stakes)
         """What an honest payer had at stake with vendors who cheat."""
         self.twins: list[PayerParty] = []
+        self.payments = 0
+        """Purchases that were begun."""
         self._number = 0
         self._prices = {
             (vendor.name, page.path): page.price_micro
@@ -107,6 +109,7 @@ class Stage:
 
     async def buy(self, payer: PayerParty, url: str, price_micro: int, tries: int = TRIES) -> bool:
         """Have a payer fetch a page, again where it does not come; whether it came."""
+        self.payments += 1
         for _ in range(tries):
             try:
                 fetched = await payer.buy(url, scheme=self.scheme.traits.name)

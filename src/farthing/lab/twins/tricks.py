@@ -64,6 +64,11 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     """What the world found wrong, and losses above their bounds."""
     losses: tuple[Measured, ...]
     trace_hash: str
+    events: int
+    payments: int
+    """Purchases that were begun."""
+    sold: int
+    """Payments that a gate has confirmed."""
     lines: tuple[str, ...] = ()
     """The last of the course."""
 
@@ -116,5 +121,8 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
             findings=tuple(findings),
             losses=tuple(losses),
             trace_hash=world.ground.trace.hash,
+            events=world.ground.trace.events,
+            payments=stage.payments,
+            sold=sum(map(len, checks.sold.values())),
             lines=tuple(world.ground.trace.lines),
         )

@@ -9,8 +9,10 @@ from farthing.schemes import registry
 SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
 
 
-@pytest.mark.parametrize("trick", TRICKS)
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("scheme", "trick"),
+    [(SCHEMES[number % len(SCHEMES)], trick) for number, trick in enumerate(TRICKS)],
+)
 def test_a_trick_costs_nobody_more_than_the_scheme_says(scheme: str, trick: str) -> None:
     played = play(scheme, 1, [trick])
     assert played.findings == ()

@@ -1,0 +1,63 @@
+"""A fault that is planted in the product is found by simulated worlds, and told by a few steps.
+
+`FIRST` is the seed at which a search from 1 has found it: CI begins there, `--full` and `--long` at
+1. Where the product changes so that it is found elsewhere, the search goes on.
+"""
+
+import os
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from farthing.cli import app
+from farthing.lab import runs
+from farthing.lab.runs import Asked, Result
+from tests.integration.crash.sizes import SUITE_VARIABLE
+from tests.kit.planted import PLANTED
+
+SEEDS_MAX = 1_000
+ASKED = Asked(payments=25, weather="hard")
+FIRST = {"change_given_twice": 26, "marks_forgotten_too_early": 12}
+FIRST_HERE = FIRST if os.environ.get(SUITE_VARIABLE, "ci") == "ci" else {}
+SHRUNK = ("off_by_one_in_a_claim", "marks_forgotten_too_early")  # an honest world, and a cheat's
+
+
+def hunt(bug: str) -> Result:
+    """The first run that fails; says how many it took."""
+    first = FIRST_HERE.get(bug, 1)
+    for seed in range(first, first + SEEDS_MAX):
+        result = runs.run(seed, ASKED)
+        if result.findings:
+            count = seed - first + 1
+            found = f"{bug}: seed {seed}, {count} worlds from {first}: {result.findings[0]}"
+            print(found)  # noqa: T201 - pytest shows it with -rP
+            return result
+    raise AssertionError(f"{bug}: not found in {SEEDS_MAX} worlds: they are too weak")
+
+
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("bug", [bug for bug in PLANTED if bug not in SHRUNK])
+def test_a_planted_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    PLANTED[bug](monkeypatch)
+    failed = hunt(bug)
+    monkeypatch.undo()
+    assert not runs.run(failed.seed, ASKED).findings, "it is the planted one that was found"
+
+
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("bug", SHRUNK)
+def test_what_is_found_is_told_by_few_steps_and_repeated_by_the_command(
+    bug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PLANTED[bug](monkeypatch)
+    failed = hunt(bug)
+    least = runs.shortest(failed, ASKED)
+    assert least.findings
+    assert len(least.steps) <= max(len(failed.steps) / 2, 1)
+    command = shlex.split(runs.replay(least, ASKED))
+    result = CliRunner().invoke(app, command[1:])
+    assert result.exit_code == 1
+    assert least.findings[0] in result.output
+    monkeypatch.undo()
+    assert CliRunner().invoke(app, command[1:]).exit_code == 0

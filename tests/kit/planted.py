@@ -1,0 +1,181 @@
+"""Faults planted in the programs of production, one place each, for worlds to find.
+
+Each takes a `MonkeyPatch` and breaks one function, constant or statement of the product. What it
+does then is what a slip there would do.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import apsw
+import msgspec
+import pytest
+
+from farthing import marks
+from farthing.broker import answers, clearing, facts
+from farthing.broker.settling import Settling
+from farthing.crypto import chain
+from farthing.errors import Undecided
+from farthing.schemes.chain.payword import till as payword
+from farthing.stores import sqlite
+from farthing.stores import sqlite_tables as tables
+from farthing.vendor import clearing as sweeping
+from farthing.vendor import refunding
+from farthing.vendor.driver import Exchange
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+YEAR_S = 365 * 86_400
+WRITES: dict[Any, Callable[..., Any]] = sqlite.WRITES  # what a gate's store does for a command
+
+
+def lost_mark(patch: pytest.MonkeyPatch) -> None:
+    """The gate writes the mark of what was spent under another id."""
+    patch.setattr(
+        tables,
+        "INSERT_ONCE",
+        "INSERT OR IGNORE INTO onces VALUES (?1 || CAST(?2 AS BLOB), ?2, ?3)",
+    )
+
+
+def commit_after_answer(patch: pytest.MonkeyPatch) -> None:
+    """The gate answers at once, and has its store commit the confirm a second later."""
+    wait = Exchange._carry_out
+
+    async def carry_out(exchange: Exchange, command: object) -> object:
+        async def later() -> object:
+            await asyncio.sleep(1.0)
+            return await wait(exchange, command)
+
+        if isinstance(command, marks.Confirm):
+            task = asyncio.ensure_future(later())
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            return None
+        return await wait(exchange, command)
+
+    patch.setattr(Exchange, "_carry_out", carry_out)
+
+
+def off_by_one_in_a_chain(patch: pytest.MonkeyPatch) -> None:
+    """The till files the word before the one that it was paid with as the last."""
+    true = payword._advance
+
+    def advance(mark_id: bytes, last: int, index: int, kept: Any, word: bytes) -> marks.Advance:
+        before = chain.descend(kept.key, word, index, index - 1)
+        return true(mark_id, last, index - 1, kept, before)
+
+    patch.setattr(payword, "_advance", advance)
+
+
+def off_by_one_in_a_claim(patch: pytest.MonkeyPatch) -> None:
+    """The till claims the word before the one that it was paid with last."""
+    made = payword.PaywordTill.take
+
+    def take(*arguments: Any) -> Any:
+        taken = made(*arguments)
+        less = tuple(
+            msgspec.structs.replace(claim, order=max(claim.order - 1, 1)) for claim in taken.claims
+        )
+        return msgspec.structs.replace(taken, claims=less)
+
+    patch.setattr(payword.PaywordTill, "take", take)
+
+
+def forgotten_idempotency_key(patch: pytest.MonkeyPatch) -> None:
+    """The broker does not look up what it has answered to a key."""
+    patch.setattr(answers, "find", lambda *_: None)
+
+
+def refund_given_twice(patch: pytest.MonkeyPatch) -> None:
+    """A vendor files each refund under a name of its own, and finds none before it."""
+
+    def hold(**fields: Any) -> marks.Hold:
+        return marks.Hold(**fields | {"k": f"{fields['k']}/{fields['now_s']}"})
+
+    patch.setattr(refunding, "marks", SimpleNamespace(**vars(marks) | {"Hold": hold}))
+
+
+def released_after_the_confirm(patch: pytest.MonkeyPatch) -> None:
+    """A payment that was confirmed is released as well: its marks are free again."""
+    confirm = WRITES[marks.Confirm]
+
+    def both(connection: apsw.Connection, command: marks.Confirm) -> Any:
+        confirm(connection, command)
+        row = connection.execute("SELECT row FROM payments WHERE k = ?", (command.k,)).get
+        sqlite._give_back(connection, row)
+
+    patch.setitem(WRITES, marks.Confirm, both)
+
+
+def change_given_twice(patch: pytest.MonkeyPatch) -> None:
+    """The gate leases the same serials again: two pieces of change have one."""
+    patch.setattr(tables, "LEASE", tables.LEASE.replace("next + excluded.next", "excluded.next"))
+
+
+def commission_rounded_for_each_claim(patch: pytest.MonkeyPatch) -> None:
+    """The broker rounds its share up and carries nothing."""
+
+    def commission(earned_micro: int, commission_e4: int, carry_e4: int) -> tuple[int, int]:
+        return -(-earned_micro * commission_e4 // clearing.COMMISSION_E4_MAX), 0
+
+    patch.setattr(clearing, "commission", commission)
+
+
+def reservation_left_open(patch: pytest.MonkeyPatch) -> None:
+    """The broker says that it has captured what was reserved, and has not."""
+
+    def capture(settling: Settling, _: object, found: Any, amount_micro: object) -> Any:
+        return settling._answer(found)
+
+    patch.setattr(Settling, "_capture", capture)
+
+
+def marks_forgotten_too_early(patch: pytest.MonkeyPatch) -> None:
+    """The gate forgets everything a year before its time."""
+    forget = WRITES[marks.Forget]
+
+    def early(connection: apsw.Connection, command: marks.Forget) -> Any:
+        later = msgspec.structs.replace(command, now_s=command.now_s + YEAR_S)
+        return forget(connection, later)
+
+    patch.setitem(WRITES, marks.Forget, early)
+
+
+def claim_taken_for_paid(patch: pytest.MonkeyPatch) -> None:
+    """The gate takes claims for paid that the broker has not answered."""
+    show = sweeping._show
+
+    async def hopeful(scheme: str, broker: Any, messages: list[Any]) -> list[sweeping.Result]:
+        try:
+            return await show(scheme, broker, messages)
+        except Undecided:
+            return [sweeping.Result(state="paid") for _ in messages]
+
+    patch.setattr(sweeping, "_show", hopeful)
+
+
+def claim_paid_twice(patch: pytest.MonkeyPatch) -> None:
+    """The broker does not ask whether it has paid a claim before."""
+    patch.setattr(facts, "require_unspent", lambda *_: None)
+    patch.setattr(answers, "find", lambda *_: None)
+
+
+PLANTED: dict[str, Plant] = {
+    plant.__name__: plant
+    for plant in (
+        lost_mark,
+        commit_after_answer,
+        off_by_one_in_a_chain,
+        off_by_one_in_a_claim,
+        forgotten_idempotency_key,
+        refund_given_twice,
+        released_after_the_confirm,
+        change_given_twice,
+        commission_rounded_for_each_claim,
+        reservation_left_open,
+        marks_forgotten_too_early,
+        claim_taken_for_paid,
+        claim_paid_twice,
+    )
+}
