@@ -26,15 +26,10 @@ async def finish(world: "World") -> None:
     """Calm the weather, have everything finished, and note what could not be."""
     await _right(world)
     await _rounds(world)
-    if any(world.ground.checks.refunded.values()):
-        for payer in world.payers:
-            world.begin(payer, "fetch refunds", payer.recover(days=DAYS_ASKED))
-        await world.settle()
-    for payer in world.payers:
-        world.begin(payer, "give everything back", _return(world, payer))
-    await world.settle()
+    await _collect(world)
     world.leap(LIFE_S)
     await _rounds(world)
+    await _collect(world)  # what had to wait for a day that a wrong clock was ahead of
     for matter in open_matters(world):
         world.ground.checks.find(f"frozen: {matter}")
     require_sums(world)
@@ -64,6 +59,17 @@ async def _rounds(world: "World") -> None:
         await world.settle()
         if not open_matters(world):
             return
+
+
+async def _collect(world: "World") -> None:
+    """Payers fetch what was given back to them, and return what they hold."""
+    if any(world.ground.checks.refunded.values()):
+        for payer in world.payers:
+            world.begin(payer, "fetch refunds", payer.recover(days=DAYS_ASKED))
+        await world.settle()
+    for payer in world.payers:
+        world.begin(payer, "give everything back", _return(world, payer))
+    await world.settle()
 
 
 async def _return(world: "World", payer: "PayerParty") -> None:
