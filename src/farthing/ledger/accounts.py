@@ -20,7 +20,6 @@ from farthing.money import ACCOUNT_MICRO_MAX
 Side = Literal["asset", "liability", "income", "expense", "equity"]
 
 LEDGER_MICRO_MAX = 2**60  # a broker's own accounts sum up thousands of the largest; fits 64 bits
-NAME_BYTES_MAX = 200  # `liability/outstanding/` with a scheme and a series of 64 each
 
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}")
 
@@ -92,7 +91,6 @@ def rule_of(name: str) -> Rule:
     if (
         rule is None
         or not rule.parts_min <= len(parts) <= rule.parts_max
-        or len(name) > NAME_BYTES_MAX
         or not all(_PART.fullmatch(part) for part in parts)
     ):
         raise OutOfRange("account_not_in_chart", f"no account is called {name[:60]!r}")

@@ -23,8 +23,7 @@ def out_of_bounds(name: str, change_micro: int) -> Refusal:
     if name.startswith("asset/credit/") and change_micro > 0:
         return Overlimit("credit_limit_reached", "pay the credit back, or ask for a higher limit")
     rule = rule_of(name)
-    toward_empty = change_micro > 0 if rule.side == "liability" else change_micro < 0
-    if toward_empty:
+    if (change_micro > 0) is (rule.side == "liability"):  # towards empty
         return Unfunded("balance_too_low", f"{'/'.join(name.split('/')[:2])} does not cover it")
     return OutOfRange("balance_out_of_range", "an account holds at most 10^9 units of currency")
 

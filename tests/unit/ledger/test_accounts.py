@@ -64,6 +64,8 @@ def test_every_constructor_names_an_account_of_the_chart() -> None:
     made = (
         accounts.bank("manual"),
         accounts.clearing("manual"),
+        accounts.receivable("a"),
+        accounts.peer("b"),
         accounts.credit("a"),
         accounts.payer("a"),
         accounts.vendor("a"),

@@ -68,14 +68,24 @@ def test_an_account_that_is_not_open_is_unknown() -> None:
 def test_postings_on_one_account_are_summed_first() -> None:
     postings = entry((ALICE, 500), (ALICE, -500), (ALICE, 10), (BOB, -10)).postings
     assert changes(postings) == {ALICE: 10, BOB: -10}
-    book().apply(entry((ALICE, 500), (ALICE, -500)))
+    assert changes(entry((ALICE, 500), (ALICE, -500)).postings) == {}
+    assert book().apply(entry((ALICE, 500), (ALICE, -500))) == {}
 
 
 def test_the_refusal_says_which_way_it_went_wrong() -> None:
-    assert isinstance(out_of_bounds(ALICE, 1), Unfunded)
-    assert isinstance(out_of_bounds(ALICE, -1), OutOfRange)
-    assert isinstance(out_of_bounds(BANK, -1), Unfunded)
-    assert isinstance(out_of_bounds(accounts.credit("a"), 1), Overlimit)
+    for name, change_micro, kind, code in (
+        (ALICE, 1, Unfunded, "balance_too_low"),
+        (ALICE, -1, OutOfRange, "balance_out_of_range"),
+        (BANK, -1, Unfunded, "balance_too_low"),
+        (BANK, 1, OutOfRange, "balance_out_of_range"),
+        (accounts.credit("a"), 1, Overlimit, "credit_limit_reached"),
+    ):
+        refusal = out_of_bounds(name, change_micro)
+        assert (type(refusal), refusal.code) == (kind, code)
+
+
+def test_the_refusal_shows_the_kind_of_account_and_not_whose_it_is() -> None:
+    assert str(out_of_bounds(ALICE, 1)).endswith("liability/payer does not cover it")
 
 
 @given(st.lists(st.tuples(st.sampled_from([BANK, ALICE, BOB]), st.integers(-200, 200)), max_size=8))

@@ -11,6 +11,8 @@ from farthing.errors import Malformed, OutOfRange, Refusal
 from farthing.ledger.accounts import LEDGER_MICRO_MAX
 from farthing.ledger.transfers import (
     GENESIS,
+    NOTE_BYTES_MAX,
+    NOTES_MAX,
     POSTINGS_MAX,
     REF_BYTES_MAX,
     Entry,
@@ -106,3 +108,9 @@ def test_notes_are_part_of_an_entry_and_of_its_one_spelling() -> None:
 def test_notes_out_of_bounds_are_refused(notes: tuple[str, ...]) -> None:
     with pytest.raises(OutOfRange, match="notes"):
         Entry(id=bytes(16), postings=(), kind="limit", ref="", at_s=1, notes=notes)
+
+
+@pytest.mark.parametrize("notes", [("x" * NOTE_BYTES_MAX,), ("x",) * NOTES_MAX])
+def test_notes_at_their_bounds_are_taken(notes: tuple[str, ...]) -> None:
+    made = Entry(id=bytes(16), postings=(), kind="limit", ref="", at_s=1, notes=notes)
+    assert read(write(made)).notes == notes

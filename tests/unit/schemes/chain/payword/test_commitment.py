@@ -189,6 +189,16 @@ def test_a_certificate_cannot_exist_with_a_field_out_of_range(changed: dict[str,
         msgspec.structs.replace(CERTIFICATE, **changed)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"limit_micro": 1}, {"limit_micro": LIMIT_MICRO_MAX},
+     {"expires_at_s": 1}, {"expires_at_s": 2**53 - 1}],
+)  # fmt: skip  # - one limit each
+def test_a_certificate_exists_at_every_limit(changed: dict[str, int]) -> None:
+    made = msgspec.structs.replace(CERTIFICATE, **changed)
+    assert changed.items() <= msgspec.structs.asdict(made).items()
+
+
 def test_each_chain_of_each_commitment_has_its_own_counter() -> None:
     other = msgspec.structs.replace(COMMITMENT, day=TODAY + 1)
     ids = {counter_id(one.id, value) for one in (COMMITMENT, other) for value in (100, 2500)}

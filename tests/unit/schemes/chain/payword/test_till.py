@@ -22,8 +22,8 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.chain.payword.commitment import revoked_key
-from farthing.schemes.chain.payword.till import STEPS_MAX
+from farthing.schemes.chain.payword.commitment import CHAINS_MAX, revoked_key
+from farthing.schemes.chain.payword.till import STEPS_MAX, Payment
 from farthing.schemes.contract import Json
 from tests.kit.canaries import canary
 from tests.kit.parties import DAY_S, Vendor, binding_of
@@ -359,3 +359,12 @@ def test_a_claim_whose_commitment_is_forgotten_is_refused_and_holds_up_no_other(
     assert isinstance(claim["commitment"], str)
     with pytest.raises(Malformed):
         scene.broker.redeem(claim)
+
+
+def test_a_payment_has_one_link_for_each_chain_that_a_commitment_may_have() -> None:
+    links = [(denomination, 1, "") for denomination in range(1, CHAINS_MAX + 2)]
+    most = Payment(commitment="0" * 22, links=tuple(links[:CHAINS_MAX]))
+    assert len(most.links) == CHAINS_MAX
+    for wrong in ((), tuple(links)):
+        with pytest.raises(Unfit, match="link_count_out_of_range"):
+            Payment(commitment="0" * 22, links=wrong)

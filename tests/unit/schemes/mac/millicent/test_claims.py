@@ -55,3 +55,9 @@ def test_a_row_of_the_outbox_reads_back_as_the_claim() -> None:
     )
     assert (row.scheme, row.key, row.order, row.value_micro) == ("millicent", b"mark", 1, 3)
     assert body_of(row, "news") == CLAIM
+
+
+@pytest.mark.parametrize("serial", ["", "0" * 15, "0" * 17, "A" * 16])
+def test_a_claim_names_a_serial_in_its_one_spelling(serial: str) -> None:
+    with pytest.raises(Unfit, match="scrip_id_malformed"):
+        msgspec.structs.replace(CLAIM, serial=serial)

@@ -178,6 +178,25 @@ def test_a_claim_under_another_key_or_of_another_vendor_is_refused() -> None:
         scene.broker.redeem(claim | {"vendor": "other"}, "other")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"series": "8000000001"},
+        {"kBurn": codec.b64u(bytes(31))},
+        {"kPayer": codec.b64u(bytes(33))},
+        {"kScrip": "?"},
+    ],
+)
+def test_a_licence_is_for_a_series_that_is_sold_and_has_whole_keys(
+    changed: dict[str, Json],
+) -> None:
+    broker = Scene().broker
+    message = licence(Scene().vendor.ring, series="0000000009")
+    broker.mint.check("grant", message, vendor_account(), broker.clock.at())
+    with pytest.raises(Malformed):
+        broker.mint.check("grant", message | changed, vendor_account(), broker.clock.at())
+
+
 def test_a_cash_out_returns_what_was_paid_once() -> None:
     scene = Scene()
     left = scene.payer.spend(scene.vendor, scene.buy(1000), 200)

@@ -14,6 +14,7 @@ from farthing.schemes.mac.millicent.scrip import (
     mark_of,
     mint_scrip,
     require_current,
+    require_worth,
     serial_of,
 )
 from tests.kit.millicent import MASTER_SECRETS
@@ -81,6 +82,13 @@ def test_scrip_cannot_exist_with_a_field_out_of_range(changed: dict[str, str | i
 
 def test_scrip_of_the_largest_value_exists() -> None:
     assert msgspec.structs.replace(PIECE, value_micro=SCRIP_MICRO_MAX).value_micro == 5_000_000
+    require_worth(SCRIP_MICRO_MAX, 2**53 - 1)
+
+
+def test_scrip_of_the_smallest_value_and_of_the_first_second_exists() -> None:
+    least = msgspec.structs.replace(PIECE, value_micro=1, expires_at_s=1)
+    assert (least.value_micro, least.expires_at_s) == (1, 1)
+    require_worth(1, 1)
 
 
 def test_scrip_travels_under_short_names() -> None:

@@ -16,7 +16,12 @@ from farthing.marks import Memory
 from farthing.schemes.contract import Account, Json
 from farthing.schemes.mac.millicent import warehouse
 from farthing.schemes.mac.millicent.scrip import BURN_KEY, Burn, burn_mac
-from farthing.schemes.mac.millicent.warehouse import SHELF_LIFE_S, cost_micro
+from farthing.schemes.mac.millicent.warehouse import (
+    DISCOUNT_E4_MAX,
+    PIECES_MAX,
+    SHELF_LIFE_S,
+    cost_micro,
+)
 from tests.kit.millicent import Scene, batch, held
 from tests.kit.parties import DAY_S, NOW_S, VENDOR, vendor_account
 
@@ -211,3 +216,15 @@ def test_a_closed_shelf_sells_nothing_and_is_written_off_in_the_end() -> None:
         is None
     )
     assert warehouse.write_off(VENDOR, put.value) == warehouse.write_off(VENDOR, value) != ()
+
+
+def test_a_batch_holds_at_its_limits_and_not_beyond() -> None:
+    ring = Scene().vendor.ring
+    for count, discount_e4 in ((1, 0), (PIECES_MAX, DISCOUNT_E4_MAX)):
+        made = warehouse.BATCHES.convert(batch(ring, count, 100, discount_e4=discount_e4))
+        assert (len(made.pieces), made.discount_e4) == (count, discount_e4)
+    with pytest.raises(Unfit, match="discount_out_of_range"):
+        warehouse.BATCHES.convert(batch(ring, 1, 100, discount_e4=DISCOUNT_E4_MAX + 1))
+    for count in (0, PIECES_MAX + 1):
+        with pytest.raises(Unfit, match="batch_size_out_of_range"):
+            warehouse.BATCHES.convert(batch(ring, count, 100))

@@ -1,0 +1,61 @@
+"""What is altered, by area, and the tests that must notice."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCE = Path("src/farthing")
+
+
+class Area(NamedTuple):
+    """Some modules, and tests beyond those of the same name."""
+
+    sources: tuple[str, ...]
+    """Files and folders under the package."""
+    also: tuple[str, ...]
+    """Tests that hold these modules to account, besides the ones that bear their name."""
+
+    def files(self) -> list[Path]:
+        """The modules, sorted."""
+        found: set[Path] = set()
+        for name in self.sources:
+            path = SOURCE / name
+            found |= set(path.rglob("*.py")) if path.is_dir() else {path}
+        return sorted(found)
+
+    def tests(self, path: Path) -> list[Path]:
+        """The tests of one module: its own, and those of the area."""
+        own = Path("tests/unit") / path.relative_to(SOURCE).with_name(f"test_{path.name}")
+        return [each for each in (own, *map(Path, self.also)) if each.exists()]
+
+
+AREAS = {
+    "ledger": Area(("ledger",), ("tests/unit/ledger",)),
+    "marks": Area(
+        ("marks.py", "stores/memory.py", "stores/sqlite.py", "stores/sqlite_tables.py"),
+        (
+            "tests/unit/test_marks.py",
+            "tests/integration/stores/test_marks_conformance.py",
+            "tests/integration/stores/test_marks_facts.py",
+            "tests/integration/stores/test_marks_model.py",
+        ),
+    ),
+    "schemes": Area(("schemes",), ("tests/unit/schemes", "tests/property")),
+    "gate": Area(
+        (
+            "vendor/gate.py",
+            "vendor/booking.py",
+            "vendor/delivery.py",
+            "vendor/payments.py",
+            "vendor/prices.py",
+            "vendor/idempotency.py",
+            "vendor/reductions.py",
+        ),
+        ("tests/unit/vendor/test_gate.py",),
+    ),
+    "values": Area(("codec.py", "money.py", "ids.py", "props.py"), ("tests/unit/test_codec.py",)),
+}
+
+
+def area_of(path: str) -> str:
+    """The name of the area that alters this file."""
+    return next(name for name, area in AREAS.items() if Path(path) in area.files())
