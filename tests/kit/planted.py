@@ -156,9 +156,8 @@ def claim_taken_for_paid(patch: pytest.MonkeyPatch) -> None:
 
 
 def claim_paid_twice(patch: pytest.MonkeyPatch) -> None:
-    """The broker does not ask whether it has paid a claim before."""
-    patch.setattr(facts, "require_unspent", lambda *_: None)
-    patch.setattr(answers, "find", lambda *_: None)
+    """The broker does not write down which claims it has paid."""
+    patch.setattr(facts, "_mark", lambda *_: None)
 
 
 PLANTED: dict[str, Plant] = {
