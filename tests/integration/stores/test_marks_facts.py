@@ -289,3 +289,27 @@ def test_the_end_never_shrinks(bench: Bench) -> None:
     resumed = bench.do(hold("s"))
     assert bench.do(hold("s", now_s=LATER_S, until_s=early_s)).fence > resumed.fence
     assert bench.do(Find(k="s")).until_s == UNTIL_S
+
+
+def test_a_counter_and_a_claim_live_as_long_as_the_longest_that_moved_them(bench: Bench) -> None:
+    long_s = LATER_S + LEASE_S
+    for number, until_s in enumerate((NOW_S, long_s, NOW_S)):
+        k = f"p{number}"
+        taken = hold(k, advance(number, number + 1, until_s=until_s), until_s=until_s)
+        bench.do(Take(hold=taken, outcome=b"", claims=(claim(b"a", number + 1),)))
+    bench.do(Acknowledge(scheme="payword", done=((b"a", 3),)))
+    bench.do(Forget(now_s=long_s, count=10))
+    assert bench.place() == Place(to=3, link=b"link 3")
+    send(bench, "late", claim(b"a", 3))
+    assert not pending(bench)  # it was acknowledged, and that is remembered
+    bench.do(Forget(now_s=long_s + 1, count=10))
+    assert bench.place() is None
+
+
+def test_one_payment_takes_over_from_every_holder_whose_lease_ended(bench: Bench) -> None:
+    for k in ("a", "b"):
+        bench.do(hold(k, once(k.encode())))
+    both = (once(b"a"), once(b"b"))
+    bench.refuses(hold("c", *both, now_s=NOW_S + LEASE_S - 1), Busy)
+    assert isinstance(bench.do(hold("c", *both, now_s=NOW_S + LEASE_S)), Held)
+    assert bench.state("a") is bench.state("b") is State.RELEASED

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from farthing import codec
+from farthing import codec, props
 from farthing.errors import Malformed, OutOfRange, Overlimit, Unfit, WrongVendor
 from farthing.marks import Memory
 from farthing.money import ACCOUNT_MICRO_MAX
@@ -47,6 +47,20 @@ def test_an_order_is_for_one_piece(value_micro: int) -> None:
 def test_an_order_for_less_or_more_is_unfit(value_micro: int) -> None:
     with pytest.raises(Unfit):
         Order(value_micro=value_micro, vendor="news")
+
+
+def test_an_order_reveals_no_more_names_than_properties_may_fill() -> None:
+    Order(value_micro=1, vendor="news", reveal="a" * props.BYTES_MAX)
+    with pytest.raises(Unfit, match="reveal_too_long"):
+        Order(value_micro=1, vendor="news", reveal="a" * (props.BYTES_MAX + 1))
+
+
+def test_an_order_at_another_broker_is_for_a_vendor_of_it() -> None:
+    Order(value_micro=1, vendor="news", broker="peer")
+    with pytest.raises(Unfit, match="vendor_is_a_broker"):
+        Order(value_micro=1, vendor="peer", broker="peer")
+    with pytest.raises(OutOfRange, match="broker_id_malformed"):
+        Order(value_micro=1, vendor="news", broker="?")
 
 
 @pytest.mark.parametrize("vendor", ["", "a/b", "../x", "A", "x" * 65])

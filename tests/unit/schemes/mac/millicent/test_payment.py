@@ -19,3 +19,9 @@ def test_a_signature_has_32_digits_or_none(length: int) -> None:
     scrip = held(Scene().buy()).scrip
     with pytest.raises(Unfit, match="signature_malformed"):
         Payment(scrip=scrip, sig="0" * length)
+
+
+@pytest.mark.parametrize("plan", ["Month", "a b", "m" * 33])
+def test_a_plan_is_named_in_one_way(plan: str) -> None:
+    with pytest.raises(Unfit, match="plan_malformed"):
+        Payment(scrip=held(Scene().buy()).scrip, plan=plan)
