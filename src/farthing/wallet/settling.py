@@ -58,12 +58,15 @@ class Verdict(Enum):
     UNDECIDED = "undecided"
 
 
+BEING_SERVED = (
+    409  # of a payment that the outcome called confirmed later: its page is still to come
+)
 SERVER_ERRORS_FROM = 500  # a page that was paid and then failed comes when it is asked for again
 
 
 def is_delivered(verdict: Verdict | None, status: int) -> bool:
     """Whether an answer of this status leaves nothing to be fetched with the same payment."""
-    return verdict is Verdict.DONE and status < SERVER_ERRORS_FROM
+    return verdict is Verdict.DONE and status < SERVER_ERRORS_FROM and status != BEING_SERVED
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

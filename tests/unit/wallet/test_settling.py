@@ -10,7 +10,14 @@ from farthing.errors import Forged, Mismatch
 from farthing.schemes.mac.millicent.purse import MillicentPurse
 from farthing.wallet.commands import Failed, Purchase, Request, Response
 from farthing.wallet.flow import recover
-from farthing.wallet.settling import Verdict, look_up, outcome_request, require_receipt, send
+from farthing.wallet.settling import (
+    Verdict,
+    is_delivered,
+    look_up,
+    outcome_request,
+    require_receipt,
+    send,
+)
 from farthing.wire import mpp, receipts
 from farthing.wire.offers import Receipt
 from tests.unit.wallet.farside import SITE, VENDOR
@@ -271,3 +278,19 @@ def test_two_who_settle_one_purchase_adopt_its_change_once(world: World) -> None
     world.run(recover(world.guide()))
     assert world.held_micro() == 1_800
     world.require_conserved()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "delivered"),
+    [
+        (Verdict.DONE, 200, True),
+        (Verdict.DONE, 403, True),  # the receipt alone: the time for the page is over
+        (Verdict.DONE, 409, False),  # it was still being served, and confirmed after that
+        (Verdict.DONE, 503, False),
+        (Verdict.UNDECIDED, 200, False),
+    ],
+)
+def test_a_page_that_was_paid_and_did_not_come_is_asked_for_with_the_same_payment(
+    verdict: Verdict, status: int, *, delivered: bool
+) -> None:
+    assert is_delivered(verdict, status) is delivered

@@ -68,6 +68,7 @@ class Stage:
         self.stakes: dict[str, Stakes] = defaultdict(Stakes)
         """What an honest payer had at stake with vendors who cheat."""
         self.twins: list[PayerParty] = []
+        self._missing: list[tuple[PayerParty, str, int]] = []
         self.payments = 0
         """Purchases that were begun."""
         self._number = 0
@@ -125,6 +126,8 @@ class Stage:
             await asyncio.sleep(self.luck.random() * 5)
         if url in self.withheld:
             self.stakes[payer.name].price_micro += price_micro
+        elif payer in self.honest:
+            self._missing.append((payer, url, price_micro))
         return False
 
     async def shop(self, payer: PayerParty, vendor: VendorParty, count: int) -> None:
@@ -155,6 +158,9 @@ class Stage:
         """Fair weather: everybody finishes, honest payers give back what they hold."""
         self.world.ground.faults.calm()
         await asyncio.sleep(CLEARING_S)
+        missing, self._missing = self._missing, []
+        for payer, url, price_micro in missing:  # as people do who miss a page
+            await self.buy(payer, url, price_micro)
         await self.give_back()
         await asyncio.sleep(CLEARING_S)
 
