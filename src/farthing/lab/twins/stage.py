@@ -206,6 +206,9 @@ class Stage:
         for vendor in self.world.vendors:
             sold_micro = sum(checks.sold[vendor.name].values())
             over_micro = paid[vendor.name] - sold_micro
+            if vendor.name in self.crooks:  # what it withheld it may never have confirmed: its
+                # payers bear that, as they are measured below
+                over_micro -= sum(stakes.price_micro for stakes in self.stakes.values())
             found.append(measured(traits, "broker", "vendor", over_micro, Stakes()))
             if vendor.name not in self.crooks:
                 free_micro = sum(self.out[vendor.name].values()) - sold_micro
