@@ -69,6 +69,8 @@ class Stage:
         """What an honest payer had at stake with vendors who cheat."""
         self.twins: list[PayerParty] = []
         self._missing: list[tuple[PayerParty, str, int]] = []
+        self.asked: dict[str, int] = defaultdict(int)
+        """Prices of the pages that were asked for, by the vendor's address."""
         self.payments = 0
         """Purchases that were begun."""
         self._number = 0
@@ -111,6 +113,7 @@ class Stage:
     async def buy(self, payer: PayerParty, url: str, price_micro: int, tries: int = TRIES) -> bool:
         """Have a payer fetch a page, again where it does not come; whether it came."""
         self.payments += 1
+        self.asked[url.partition(".example")[0] + ".example"] += price_micro
         for _ in range(tries):
             try:
                 fetched = await payer.buy(url, scheme=self.scheme.traits.name)
@@ -206,9 +209,9 @@ class Stage:
         for vendor in self.world.vendors:
             sold_micro = sum(checks.sold[vendor.name].values())
             over_micro = paid[vendor.name] - sold_micro
-            if vendor.name in self.crooks:  # what it withheld it may never have confirmed: its
-                # payers bear that, as they are measured below
-                over_micro -= sum(stakes.price_micro for stakes in self.stakes.values())
+            if vendor.name in self.crooks:  # what it was paid and never confirmed its payers
+                # bear, as they are measured below
+                over_micro = min(over_micro, paid[vendor.name] - self.asked[vendor.url])
             found.append(measured(traits, "broker", "vendor", over_micro, Stakes()))
             if vendor.name not in self.crooks:
                 free_micro = sum(self.out[vendor.name].values()) - sold_micro
