@@ -72,6 +72,9 @@ async def claim_late(stage: Stage) -> None:
     vendor, ground = stage.world.vendors[0], stage.world.ground
     ground.faults.part(vendor.name, BROKER, ground.loop.time() + 150)
     await sell(stage, vendor)
+    ground.faults.calm()  # whoever else has something open ends it before the nights pass
+    ground.faults.part(vendor.name, BROKER, ground.loop.time() + 150)
+    await asyncio.sleep(70)
     await stage.give_back()
     ground.leap_s += LATE_S
     await asyncio.sleep(200)
