@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 
@@ -67,11 +68,26 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def run(seed: int, asked: Asked, steps: Sequence[int] | None = None) -> Result:
     """One world from its founding to its recount; with some of its steps only, where named."""
     began_s = time.process_time()
-    # Gates and brokers log what goes wrong, which here is everything.
-    logging.getLogger("farthing").setLevel(logging.CRITICAL)
-    if seed % CHEATED_EVERY == 0:
-        result = _cheated(seed, asked, steps)
-        return msgspec.structs.replace(result, run_s=time.process_time() - began_s)
+    with _unlogged():
+        play = _cheated if seed % CHEATED_EVERY == 0 else _stormed
+        result = play(seed, asked, steps)
+    return msgspec.structs.replace(result, run_s=time.process_time() - began_s)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Gates and brokers log what goes wrong, which here is everything."""
+    log = logging.getLogger("farthing")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _stormed(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
+    """One world under faults; a step is one of `World.act`."""
     with World(seed, asked.schemes) as world:
         world.payments_max = asked.payments
         taken = world.run(
@@ -91,7 +107,6 @@ def run(seed: int, asked: Asked, steps: Sequence[int] | None = None) -> Result:
             findings=findings,
             steps=taken,
             lines=lines,
-            run_s=time.process_time() - began_s,
         )
 
 

@@ -14,10 +14,12 @@ from farthing.wallet.line import Line
 from farthing.wire.replies import Checking, sign
 from tests.unit.wallet.world import World
 
-WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-BROKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"
+WHOLE = HEAD + b"hello"
+BROKEN = HEAD + b"hel"
 PROBLEM = (
-    b"HTTP/1.1 403 No\r\nContent-Type: application/problem+json\r\nContent-Length: 2\r\n\r\n{}"
+    b"HTTP/1.1 403 No\r\nConnection: close\r\n"
+    b"Content-Type: application/problem+json\r\nContent-Length: 2\r\n\r\n{}"
 )
 
 
