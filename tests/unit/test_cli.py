@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from farthing.cli import app
+from farthing.cli import build
 
 
 def commands() -> list[tuple[str, Any]]:
@@ -22,7 +22,7 @@ def commands() -> list[tuple[str, Any]]:
         for child_name, child in children.items():
             walk(f"{name} {child_name}", child)
 
-    walk("farthing", typer.main.get_command(app))
+    walk("farthing", typer.main.get_command(build()))
     return found
 
 

@@ -9,34 +9,76 @@
 """
 
 import sys
+from collections.abc import Callable, Iterable
 
 import typer
 
-from farthing.cli import broker, broker_peer, lab, vendor, wallet
-from farthing.cli.demo import show_demo
-from farthing.cli.simulate import simulate
 from farthing.errors import Refusal
 
-app = typer.Typer(
-    name="farthing",
-    help="Sell anything over HTTP for a fraction of a cent.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command("demo")(show_demo)
-broker.app.add_typer(broker_peer.app, name="peer")
-app.add_typer(broker.app, name="broker")
-app.add_typer(vendor.app, name="vendor")
-app.add_typer(wallet.app, name="wallet")
-lab.app.command("simulate")(simulate)
-app.add_typer(lab.app, name="lab")
+
+def _demo(app: typer.Typer) -> None:
+    from farthing.cli.demo import show_demo
+
+    app.command("demo")(show_demo)
+
+
+def _broker(app: typer.Typer) -> None:
+    from farthing.cli import broker
+
+    app.add_typer(broker.app, name="broker")
+
+
+def _vendor(app: typer.Typer) -> None:
+    from farthing.cli import vendor
+
+    app.add_typer(vendor.app, name="vendor")
+
+
+def _wallet(app: typer.Typer) -> None:
+    from farthing.cli import wallet
+
+    app.add_typer(wallet.app, name="wallet")
+
+
+def _lab(app: typer.Typer) -> None:
+    from farthing.cli import lab
+
+    app.add_typer(lab.app, name="lab")
+
+
+GROUPS: dict[str, Callable[[typer.Typer], None]] = {
+    "demo": _demo,
+    "broker": _broker,
+    "vendor": _vendor,
+    "wallet": _wallet,
+    "lab": _lab,
+}
+"""The first word of a command, and what adds it: a payer need not wait for the broker's code."""
+
+
+def build(names: Iterable[str] = GROUPS) -> typer.Typer:
+    """The command with these groups."""
+    app = typer.Typer(
+        name="farthing",
+        help="Sell anything over HTTP for a fraction of a cent.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_groups)
+    for name in names:
+        GROUPS[name](app)
+    return app
+
+
+def _groups() -> None:
+    """Sell anything over HTTP for a fraction of a cent."""
 
 
 def main() -> None:
     """Run a command; a refusal becomes one line on stderr and exit code 1."""
     try:
-        app()
+        build([name for name in sys.argv[1:2] if name in GROUPS] or GROUPS)()
     except Refusal as refusal:
         sys.stderr.write(f"farthing: {refusal.code}: {refusal.detail}\n")
         sys.exit(1)

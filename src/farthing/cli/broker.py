@@ -5,7 +5,6 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import msgspec
 import typer
 
@@ -14,9 +13,10 @@ from farthing.broker import app as brokers
 from farthing.broker import store
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
 from farthing.broker.tokens import renew_token
-from farthing.cli import bookkeeping, output, servers
+from farthing.cli import bookkeeping, broker_peer, output, servers
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
-from farthing.errors import Misconfigured, Unavailable, by_name
+from farthing.cli.calling import call
+from farthing.errors import Misconfigured
 from farthing.money import parse_micro, show_micro
 
 app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_help=True)
@@ -24,6 +24,7 @@ account_app = typer.Typer(help="Payers' accounts.", no_args_is_help=True)
 vendor_app = typer.Typer(help="Vendors' accounts.", no_args_is_help=True)
 app.add_typer(account_app, name="account")
 app.add_typer(vendor_app, name="vendor")
+app.add_typer(broker_peer.app, name="peer")
 app.add_typer(bookkeeping.app)  # its commands are the broker's own
 
 TokenFile = Annotated[
@@ -31,7 +32,6 @@ TokenFile = Annotated[
 ]
 PayoutTo = Annotated[str, typer.Option("--payout-to", help="Bank account that its money goes to.")]
 BROKER_PORT = 8400
-CALL_TIMEOUT_S = 10.0
 
 
 @app.command()
@@ -72,35 +72,6 @@ def serve(
     os.environ[brokers.DATA_VARIABLE] = str(data)
     output.say(f"broker at http://{host}:{port}")
     servers.serve("farthing.broker.app:served_app", host=host, port=port, workers=1)
-
-
-def call(data: Path, method: str, path: str, body: object = None, *, key: str = "") -> Any:
-    """One call of the running broker's API as its operator; its refusal, or `Unavailable`."""
-    try:
-        token = (data / ADMIN_TOKEN).read_text().strip()
-    except OSError:
-        raise Misconfigured(
-            "operator_token_missing", f"{data / ADMIN_TOKEN}: run `farthing broker init` first"
-        ) from None
-    url = bookkeeping.identity_in(data).url
-    headers = {
-        "authorization": f"Bearer {token}",
-        "content-type": "application/json",
-        "idempotency-key": key or secrets.token_hex(16),
-    }
-    content = msgspec.json.encode(body) if body is not None else None
-    try:
-        answer = httpx.request(
-            method, url + path, headers=headers, content=content, timeout=CALL_TIMEOUT_S
-        )
-    except httpx.HTTPError:
-        raise Unavailable(
-            "broker_unreachable", f"no broker answers at {url}: run `farthing broker serve`"
-        ) from None
-    value = msgspec.json.decode(answer.content)
-    if answer.is_success:
-        return value
-    raise by_name(str(value.get("refusal")), str(value.get("code")), str(value.get("detail")))
 
 
 @account_app.command("open")

@@ -7,7 +7,7 @@ import typer
 
 from farthing.cli import bookkeeping, output
 from farthing.cli.bookkeeping import AsJson, Data
-from farthing.cli.broker import call
+from farthing.cli.calling import call
 from farthing.money import parse_micro
 
 app = typer.Typer(help="Other brokers that you buy of.", no_args_is_help=True)

@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from farthing.cli import output
 from farthing.cli.bookkeeping import AsJson
+from farthing.cli.simulate import simulate
 from farthing.lab.conformance import runner
 from farthing.lab.conformance.cases import Case, Result, is_meant
 from farthing.lab.conformance.catalogue import every_case
@@ -17,6 +18,9 @@ from farthing.schemes import registry
 EVERY = "all"
 
 app = typer.Typer(help="Hold schemes to what they promise.", no_args_is_help=True)
+
+
+app.command()(simulate)
 
 
 @app.callback()

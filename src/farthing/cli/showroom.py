@@ -21,8 +21,8 @@ from farthing import gazette
 from farthing.auditing import audit
 from farthing.broker import app as brokers
 from farthing.cli import bookkeeping, output, servers
-from farthing.cli import broker as broker_cli
 from farthing.cli.attempts import Attempts
+from farthing.cli.calling import call
 from farthing.schemes import registry
 from farthing.wallet import app as wallets
 from farthing.wallet.vault import Cost
@@ -160,7 +160,7 @@ class Showroom:
         self._run(role, command, url + "/health", {"FARTHING_DATA": str(self._folder / role)})
 
     def _call(self, path: str, body: dict[str, Any]) -> Any:
-        return broker_cli.call(self._broker, "POST", path, body)
+        return call(self._broker, "POST", path, body)
 
     def _init_vendor(self, broker_url: str, token: str) -> None:
         if self._upstream:

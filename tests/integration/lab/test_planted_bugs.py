@@ -10,7 +10,7 @@ import shlex
 import pytest
 from typer.testing import CliRunner
 
-from farthing.cli import app
+from farthing.cli import lab
 from farthing.lab import runs
 from farthing.lab.runs import Asked, Result
 from tests.integration.crash.sizes import SUITE_VARIABLE
@@ -56,8 +56,8 @@ def test_what_is_found_is_told_by_few_steps_and_repeated_by_the_command(
     assert least.findings
     assert len(least.steps) <= max(len(failed.steps) / 2, 1)
     command = shlex.split(runs.replay(least, ASKED))
-    result = CliRunner().invoke(app, command[1:])
+    result = CliRunner().invoke(lab.app, command[2:])
     assert result.exit_code == 1
     assert least.findings[0] in result.output
     monkeypatch.undo()
-    assert CliRunner().invoke(app, command[1:]).exit_code == 0
+    assert CliRunner().invoke(lab.app, command[2:]).exit_code == 0

@@ -61,8 +61,3 @@ def test_a_broker_that_is_not_running_is_said_with_the_command(folder: Path) -> 
     done = RUNNER.invoke(broker.app, command)
     assert isinstance(done.exception, Unavailable)
     assert "farthing broker serve" in done.exception.detail
-
-
-def test_a_folder_without_operator_token_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="operator_token_missing"):
-        broker.call(tmp_path, "GET", "/balance")

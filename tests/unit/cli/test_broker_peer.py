@@ -41,7 +41,5 @@ def test_an_amount_that_is_none_is_refused(folder: Path) -> None:
 
 
 def test_the_broker_has_these_commands() -> None:
-    from farthing.cli import app
-
-    done = RUNNER.invoke(app, ["broker", "peer", "--help"])
+    done = RUNNER.invoke(broker.app, ["peer", "--help"])
     assert all(name in done.output for name in ("add", "list", "pay"))

@@ -5,14 +5,14 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from farthing.cli import app
+from farthing.cli import lab
 from farthing.lab.invariants import Invariants
 
-SMALL = ["lab", "simulate", "--payments", "4", "--workers", "1"]
+SMALL = ["simulate", "--payments", "4", "--workers", "1"]
 
 
 def run(*more: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [*SMALL, *more])
+    result = CliRunner().invoke(lab.app, [*SMALL, *more])
     return result.exit_code, result.output
 
 
@@ -48,7 +48,7 @@ def test_a_failure_says_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_wrong_steps_and_schemes_are_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--steps", "first")[0] == 2
     assert run("--weather", "fine")[0] == 2
-    result = CliRunner().invoke(app, [*SMALL, "--scheme", "gold"])
+    result = CliRunner().invoke(lab.app, [*SMALL, "--scheme", "gold"])
     assert "scheme_unknown" in str(result.exception)
 
 

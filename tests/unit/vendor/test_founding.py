@@ -13,7 +13,7 @@ import pytest
 from farthing import codec
 from farthing.broker.app import Broker
 from farthing.cli import bookkeeping, output, servers
-from farthing.cli import broker as broker_cli
+from farthing.cli.calling import call
 from farthing.errors import Misconfigured, OutOfRange, Unavailable
 from farthing.schemes.mac.millicent import scrip
 from farthing.schemes.mac.millicent.orders import LICENCES
@@ -36,7 +36,7 @@ def broker(tmp_path: Path) -> Iterator[tuple[str, str]]:
     command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
     env = {"FARTHING_DATA": str(data)}
     with servers.running(command, url=url + "/health", log=tmp_path / "log", env=env):
-        opened: Any = broker_cli.call(data, "POST", "/accounts", {"id": "news", "role": "vendor"})
+        opened: Any = call(data, "POST", "/accounts", {"id": "news", "role": "vendor"})
         yield url, opened["tokens"]["redeem"]
 
 
@@ -64,7 +64,6 @@ def test_without_a_broker_there_is_no_vendor(tmp_path: Path) -> None:
     assert not (tmp_path / "vendor" / "vendor.json").exists()
 
 
-@pytest.mark.serial
 def test_a_vendor_is_founded_once_and_taken_up_where_it_broke_off(
     tmp_path: Path, broker: tuple[str, str]
 ) -> None:

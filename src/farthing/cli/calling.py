@@ -1,0 +1,43 @@
+"""Calls of a running broker's API, as its operator."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from farthing.cli import bookkeeping
+from farthing.cli.bookkeeping import ADMIN_TOKEN
+from farthing.errors import Misconfigured, Unavailable, by_name
+
+CALL_TIMEOUT_S = 10.0
+
+
+def call(data: Path, method: str, path: str, body: object = None, *, key: str = "") -> Any:
+    """One call of the running broker's API as its operator; its refusal, or `Unavailable`."""
+    try:
+        token = (data / ADMIN_TOKEN).read_text().strip()
+    except OSError:
+        raise Misconfigured(
+            "operator_token_missing", f"{data / ADMIN_TOKEN}: run `farthing broker init` first"
+        ) from None
+    url = bookkeeping.identity_in(data).url
+    headers = {
+        "authorization": f"Bearer {token}",
+        "content-type": "application/json",
+        "idempotency-key": key or secrets.token_hex(16),
+    }
+    content = msgspec.json.encode(body) if body is not None else None
+    try:
+        answer = httpx.request(
+            method, url + path, headers=headers, content=content, timeout=CALL_TIMEOUT_S
+        )
+    except httpx.HTTPError:
+        raise Unavailable(
+            "broker_unreachable", f"no broker answers at {url}: run `farthing broker serve`"
+        ) from None
+    value = msgspec.json.decode(answer.content)
+    if answer.is_success:
+        return value
+    raise by_name(str(value.get("refusal")), str(value.get("code")), str(value.get("detail")))
