@@ -42,6 +42,8 @@ _VALUE = {"liability/outstanding", "liability/disputed", "asset/stock", "equity/
 _OF_SCHEMES = _VALUE - {"equity/lottery"}
 _PEOPLE = _PAYER | {"liability/vendor"}
 _MINTED = _PEOPLE | _VALUE | {"liability/hold", "asset/peer", "income/breakage"}
+_MARGIN = {"income/commission"}  # of what was bought ahead, and only beside it or its vendor
+_BOUGHT_AHEAD = {"asset/stock", "liability/vendor"}
 
 # Kind: what it may debit, and what it may credit.
 KINDS: dict[str, tuple[set[str], set[str]]] = {
@@ -56,13 +58,13 @@ KINDS: dict[str, tuple[set[str], set[str]]] = {
         {"liability/vendor", "asset/peer", "income/commission"},
         {"liability/vendor", "asset/peer", "income/commission"},
     ),
-    "issue": (_MINTED, _MINTED - _PAYER),
+    "issue": (_MINTED, _MINTED - _PAYER | _MARGIN),
     "redeem": (_MINTED, _MINTED),
-    "take_back": (_MINTED - _PAYER, _MINTED),
+    "take_back": (_MINTED - _PAYER | _MARGIN, _MINTED),
     "grant": (_MINTED, _MINTED),
     "status": (set(), set()),
     "found": (_MINTED, _MINTED),
-    "lapse": (_MINTED, _MINTED),
+    "lapse": (_MINTED | _MARGIN, _MINTED),
     "reserve": (_MINTED - {"liability/hold"}, {"liability/hold"}),
     "capture": ({"liability/hold"}, _MINTED - {"liability/hold"}),
     "void": ({"liability/hold"} | _VALUE, _MINTED - {"liability/hold"}),
@@ -136,6 +138,9 @@ class Books:
         if allowed is None:
             self.findings.note("entry_kind_unknown", line.where, line.kind)
             return
+        touched = {kind_of(name) for name, _ in line.postings}
+        if line.kind != "commission" and touched & _MARGIN and not touched & _BOUGHT_AHEAD:
+            self.findings.note("posting_not_allowed", line.where, "a margin of nothing")
         for name, micro in line.postings:
             if kind_of(name) not in allowed[micro < 0]:
                 side = "credit" if micro < 0 else "debit"

@@ -108,6 +108,23 @@ def test_value_is_not_sold_back_nor_taken_back_from_payers() -> None:
     assert found_in(*sold, of_s("take_back", *forwards)) == ["posting_not_allowed"]
 
 
+def test_a_margin_is_earned_on_what_was_bought_ahead_and_on_nothing_else() -> None:
+    def of_s(kind: str, *postings: tuple[str, int]) -> Line:
+        return replace(line(kind, *postings), ref="s")
+
+    fund = line("topup", ("asset/bank/manual", 9), ("liability/payer/a", -9))
+    stock = of_s("grant", ("asset/stock/s/v", 8), ("liability/vendor/v", -8))
+    shelf = "asset/stock/s/v"
+    sold = of_s("issue", ("liability/payer/a", 5), (shelf, -4), ("income/commission", -1))
+    back = of_s(
+        "take_back", ("liability/vendor/v", 4), ("income/commission", 1), ("liability/payer/a", -5)
+    )
+    lost = of_s("lapse", ("income/commission", 4), (shelf, -4))
+    assert found_in(fund, stock, sold, back, lost) == []
+    kept = of_s("issue", ("liability/payer/a", 5), ("income/commission", -5))
+    assert found_in(fund, stock, kept) == ["posting_not_allowed"]
+
+
 def test_an_entry_of_one_scheme_leaves_the_money_of_another_alone() -> None:
     fund = line("topup", ("asset/bank/manual", 9), ("liability/payer/a", -9))
     other = line("issue", ("liability/payer/a", 5), ("liability/outstanding/other/v", -5))
