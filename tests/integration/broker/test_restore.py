@@ -26,7 +26,6 @@ from farthing.wallet.app import Wallet, open_wallet
 from tests.integration.crash.fleet import PASSPHRASE, PRICE_MICRO, VENDOR, Fleet, environment
 from tests.integration.crash.reckoning import audit
 
-pytestmark = pytest.mark.serial
 KILLED_AFTER_S = (0.4, 0.6, 0.8)  # from the imports on to the end of a restore
 
 

@@ -14,7 +14,6 @@ from farthing.stores.keys import KeyRing
 from farthing.wallet.app import open_wallet
 from tests.integration.crash.fleet import PASSPHRASE, Fleet, environment
 
-pytestmark = pytest.mark.serial
 NOTICED_S = 10.0  # a ring is looked at each second; the machine may be busy
 
 

@@ -12,8 +12,6 @@ import pytest
 from farthing.cli import servers
 from tests.integration.crash.fleet import environment
 
-pytestmark = pytest.mark.serial
-
 
 class Shell:
     """Runs `farthing` in a folder."""

@@ -1,17 +1,19 @@
 """Console blocks of README and how-tos, run as they stand; `…` is what differs from run to run."""
 
+import fcntl
 import os
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PORT = re.compile(r"(?<![.\d])(8000|8400|8402)\b")
 PORTS = {
     "serve --data broker": 8400,
     "serve --data north": 8400,
@@ -61,14 +63,17 @@ def pattern(expected: list[str]) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def wait_for(port: int) -> None:
+def is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(port: int, *, taken: bool, else_say: str) -> None:
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+    while is_taken(port) is not taken:
+        if time.monotonic() > deadline:
+            pytest.fail(f"port {port}: {else_say}")
         time.sleep(0.05)
-    pytest.fail(f"nothing came up on port {port}")
 
 
 def run_block(block: str, folder: Path, environment: dict[str, str]) -> None:
@@ -90,7 +95,8 @@ def run_block(block: str, folder: Path, environment: dict[str, str]) -> None:
                         start_new_session=True,
                     )
                 )
-                wait_for(next(port for part, port in PORTS.items() if part in command))
+                port = next(port for part, port in PORTS.items() if part in command)
+                wait_for(port, taken=True, else_say="nothing came up there")
             else:
                 done = subprocess.run(
                     ["bash", "-c", command],
@@ -110,13 +116,19 @@ def run_block(block: str, folder: Path, environment: dict[str, str]) -> None:
             server.wait(timeout=START_S)
 
 
-@pytest.mark.serial
+@pytest.fixture
+def ports() -> Iterator[None]:
+    """The docs' ports, for one test at a time on this machine."""
+    with (Path(tempfile.gettempdir()) / "farthing-docs-ports.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.usefixtures("ports")
 @pytest.mark.parametrize("name", blocks())
 def test_the_docs_show_what_happens(name: str, tmp_path: Path) -> None:
-    for port in PORTS.values():
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                pytest.fail(f"port {port} is taken: end its program to test the README")
+    for port in PORTS.values():  # a server's own workers may end a moment after it
+        wait_for(port, taken=False, else_say="it is taken; end its program to test the README")
     environment = {
         **os.environ,
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",

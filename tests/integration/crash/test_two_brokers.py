@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from farthing.auditing import Report, audit
 from farthing.broker.app import Broker
@@ -126,7 +125,6 @@ def audited(folder: Path) -> Report:
         broker.close()
 
 
-@pytest.mark.serial
 def test_brokers_killed_at_any_time_lose_no_piece_and_pay_none_twice(tmp_path: Path) -> None:
     dice = random.Random(seed())
     town, ending = Town(tmp_path), threading.Event()

@@ -8,8 +8,6 @@ import pytest
 from farthing.cli import servers
 from tests.integration.plugins.conftest import Market
 
-pytestmark = pytest.mark.serial
-
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "pay-with-stock-clients.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 SITE = "https://news.example"

@@ -11,8 +11,6 @@ from tests.integration.plugins.clients import CLIENTS, Stock
 from tests.integration.plugins.conftest import SCHEMES, Market
 from tests.integration.plugins.middle import Middle, between
 
-pytestmark = pytest.mark.serial
-
 PRICE_MICRO = 200
 PAGES = 5
 LATER_S = 61  # what no vendor has got by then was lost on the way

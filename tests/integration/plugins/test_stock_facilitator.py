@@ -15,7 +15,6 @@ from tests.integration.crash.calls import Callers
 from tests.integration.crash.fleet import PRICE_MICRO, VENDOR, Fleet
 from tests.integration.crash.reckoning import audit
 
-pytestmark = pytest.mark.serial
 BOTH = pytest.mark.parametrize("scheme", ["millicent", "payword"])
 SIDE_BY_SIDE = 8
 

@@ -16,8 +16,6 @@ from farthing.cli.showroom import TOPUP_MICRO, Showroom
 PRICE_MICRO = 200  # of every article
 COMMISSION_MICRO = 10  # 5 %, as the demo's broker takes
 
-pytestmark = pytest.mark.serial
-
 
 class Room:
     """What runs, and the commands that people type."""

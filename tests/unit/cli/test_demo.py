@@ -1,7 +1,6 @@
 """`farthing demo --json` is one object with the documented members, and its money is right."""
 
 import msgspec
-import pytest
 
 from farthing.cli import servers
 from farthing.schemes import registry
@@ -10,7 +9,6 @@ PRICE_MICRO = 200
 PAGES = 12
 
 
-@pytest.mark.serial
 def test_the_demo_buys_every_page_with_every_scheme_and_its_books_sum_to_zero() -> None:
     raw = servers.run_once(servers.python("-m", "farthing.cli", "demo", "--json"), env={})
     shown = msgspec.json.decode(raw)
@@ -31,7 +29,6 @@ def test_the_demo_buys_every_page_with_every_scheme_and_its_books_sum_to_zero() 
     assert shown["outstanding_micro"] > 0
 
 
-@pytest.mark.serial
 def test_the_demo_can_show_one_scheme_alone() -> None:
     command = servers.python("-m", "farthing.cli", "demo", "--scheme", "payword", "--json")
     shown = msgspec.json.decode(servers.run_once(command, env={}))

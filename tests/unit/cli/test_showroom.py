@@ -10,7 +10,6 @@ import pytest
 from farthing.cli.showroom import Showroom
 
 
-@pytest.mark.serial
 def test_a_showroom_sells_and_leaves_nothing_running(tmp_path: Path) -> None:
     with Showroom(tmp_path, ["millicent"], "", quiet=True) as room:
         port = urlsplit(room.gate_url).port
@@ -20,7 +19,6 @@ def test_a_showroom_sells_and_leaves_nothing_running(tmp_path: Path) -> None:
         assert probe.connect_ex(("127.0.0.1", port or 0)) != 0
 
 
-@pytest.mark.serial
 def test_a_showroom_that_cannot_start_stops_what_it_began(tmp_path: Path) -> None:
     (tmp_path / "broker").mkdir()
     (tmp_path / "broker" / "broker.db").write_text("in the way")
