@@ -36,7 +36,7 @@ from farthing.vendor.commands import Answer, Request, Walk
 from farthing.vendor.driver import Exchange, Serials
 from farthing.vendor.edge import REAL, Edge
 from farthing.vendor.endpoints import Doors, refuse
-from farthing.vendor.founding import Config
+from farthing.vendor.founding import LOOK_EVERY_S, Config
 from farthing.vendor.gate import Gate, require_private
 from farthing.vendor.peers import Peers
 from farthing.vendor.prices import Options, PriceFile
@@ -52,7 +52,6 @@ LISTS_PAUSE_S = 2  # and at most this often, whatever payers send
 FORGET_EVERY_S = 60  # how often it forgets
 FORGET_COUNT = 1_000  # of each kind in one transaction: some milliseconds of the writer
 FORGET_ROUNDS_MAX = 20  # in one go: 20,000 payments a minute are more than a gate takes
-LOOK_EVERY_S = 1.0  # how often a gate looks at its prices and keys
 FAILURES_COUNTED = 8  # 2^8 seconds is past the longest pause
 
 _log = logging.getLogger("farthing.vendor")

@@ -11,6 +11,7 @@ The folder (0700)::
 An attempt that broke off is taken up again: the same keys, the same licence.
 """
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from farthing.vendor.offering import CHALLENGE_KEY
 
 LICENCE_QUOTA_MICRO = 1_000 * 10**6  # what the broker may sell of our scrip: 1,000 units
 LICENCE_LIFE_S = 90 * 86_400
+LOOK_EVERY_S = 1.0  # how often a gate looks at its prices and keys
 SAMPLE_PRICES = """\
 # What costs how much. The first route that matches a request decides; the rest is free.
 accept = ["millicent", "payword"]
@@ -169,9 +171,11 @@ async def grant_anew(
 
     What it may sell under the old licence it goes on selling until that ends, unless the new one
     is the `only` one: then whatever it had is replaced. If the broker does
-    not answer, asking again grants yet another series, and the unused one does no harm.
+    not answer, asking again grants yet another series, and the unused one does no harm. Takes
+    as long as running gates take to see its key: what is sold of the series is good at once.
     """
     minting.rotate(ring, scrip.LICENSED_SERIES, entropy, not_after_s=now_s + LICENCE_LIFE_S)
+    await asyncio.sleep(LOOK_EVERY_S)
     licence = licence_of(ring)
     if only:
         licence["replaces"] = True

@@ -43,6 +43,7 @@ def test_pages_are_bought_one_after_another_and_every_party_has_what_is_due(
     market: Market, stock: Stock, scheme: str
 ) -> None:
     paths = market.pages[:PAGES]
+    market.clear()  # of what other tests have left
     with market.open(market.copy(), scheme) as wallet:
         before_micro = wallet.balance().payer_micro
         bought = stock.buy(wallet, [market.gate_url + path for path in paths])

@@ -13,6 +13,7 @@ from farthing.stores.keys import KeyRing
 from farthing.vendor import app as apps
 from farthing.vendor.app import Vendor
 from farthing.vendor.endpoints import BODY_BYTES_MAX
+from farthing.vendor.founding import LOOK_EVERY_S
 from farthing.wire.published import PRIVATE_PATH
 from farthing.wire.sealed import ENVELOPE_BYTES_MAX
 from tests.kit.folder import PRICE_MICRO, PRICES, Folder
@@ -306,7 +307,7 @@ def test_a_payer_range_that_is_revoked_is_refused_within_a_second(folder: Folder
             for _ in range(2):
                 assert (await site.buy(opened)).text == "the page"
             KeyRing.open(folder.path / "ring").revoke(PAYER_RANGE, payers.id)
-            await asyncio.sleep(apps.LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S)
             refused = await site.buy(opened)
         assert refused.status_code == 402
         assert refused.json()["code"] == "payer_range_unknown"
