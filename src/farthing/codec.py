@@ -232,6 +232,8 @@ class Reader(Generic[T]):
             return msgspec.convert(value, self._kind, strict=True)
         except msgspec.ValidationError as wrong:
             raise Malformed("payload_malformed", _public(wrong)) from None
+        except UnicodeEncodeError:
+            raise Malformed("payload_malformed", "a lone surrogate is not text") from None
 
 
 def _public(wrong: Exception) -> str:

@@ -3,7 +3,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -263,6 +263,15 @@ def test_what_is_wrong_is_told_without_the_value() -> None:
 
 class _Word(msgspec.Struct):
     word: str = ""
+
+
+def test_a_lone_surrogate_in_a_value_is_malformed() -> None:
+    class Named(msgspec.Struct, frozen=True):
+        name: Literal["a", "b"]
+
+    with pytest.raises(Malformed) as refused:
+        codec.Reader(Named).convert({"name": "\ud800"})
+    assert refused.value.code == "payload_malformed"
 
 
 def test_a_message_of_another_party_may_say_more_but_not_nest_without_end() -> None:

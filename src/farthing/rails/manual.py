@@ -48,7 +48,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def require_text(text: str, *, bytes_max: int, code: str) -> str:
     """`text` itself; `OutOfRange` with `code` unless it is short, printable and not empty."""
-    if not text or len(text.encode()) > bytes_max or not text.isprintable():
+    if not text or not text.isprintable() or len(text.encode()) > bytes_max:
         raise OutOfRange(code, f"1 to {bytes_max} bytes of printable text")
     return text
 

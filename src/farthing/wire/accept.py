@@ -25,7 +25,7 @@ def order(offers: Sequence[Offer], accept_payment: str | None) -> tuple[Offer, .
 
     All of them in the vendor's order where the header is absent or malformed, or fits none.
     """
-    ranges = _read(accept_payment) if accept_payment else None
+    ranges = read_ranges(accept_payment) if accept_payment else None
     if not ranges:
         return tuple(offers)
     weighed = [(_weight(offer, ranges), offer) for offer in offers]
@@ -41,7 +41,7 @@ def _weight(offer: Offer, ranges: Ranges) -> float:
     return 0
 
 
-def _read(text: str) -> Ranges | None:
+def read_ranges(text: str) -> Ranges | None:
     """Weights by range, the first of a repeated range; None if any of it does not parse."""
     if len(text) > ACCEPT_BYTES_MAX:
         return None

@@ -33,6 +33,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_parts(line: str) -> tuple[Part, ...]:
     """Everything in one header line; `Malformed` if any of it does not parse."""
+    if not line.isascii():
+        _require_text(line)
     heads: list[tuple[str, str]] = []
     params: list[list[tuple[str, str]]] = []
     at = len(line) - len(line.lstrip(" \t,"))
@@ -54,6 +56,14 @@ def read_parts(line: str) -> tuple[Part, ...]:
         Part(scheme=scheme, token=token, params=tuple(pairs))
         for (scheme, token), pairs in zip(heads, params, strict=True)
     )
+
+
+def _require_text(line: str) -> None:
+    """`Malformed` for what no encoding holds: it could not be echoed."""
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        raise Malformed("auth_header_malformed", "a lone surrogate is not text") from None
 
 
 def tokens_of(scheme: str, line: str) -> list[str]:

@@ -16,6 +16,7 @@ from farthing.schemes.contract import Json, Offer, Settlement
 DECIMALS: Final = 6  # micro-units
 DESCRIPTION_BYTES_MAX = 256  # for display only; a challenge should stay under 2 KiB
 EXTERNAL_ID_BYTES_MAX = 128  # an item reference of the vendor's shop
+DIGEST_BYTES = 32  # SHA-256
 _LABEL = "micro"
 _DIGEST = ("sha-256=:", ":")  # RFC 9530, which allows others that nobody needs here
 
@@ -110,4 +111,7 @@ def digest_of(text: str) -> bytes:
     head, tail = _DIGEST
     if not (text.startswith(head) and text.endswith(tail)):
         raise Malformed("digest_malformed", "a digest reads sha-256=:<base64>:")
-    return codec.unb64(text[len(head) : -len(tail)])
+    raw = codec.unb64(text[len(head) : -len(tail)])
+    if len(raw) != DIGEST_BYTES:
+        raise Malformed("digest_malformed", f"SHA-256 has {DIGEST_BYTES} bytes")
+    return raw

@@ -231,6 +231,10 @@ def read_entry(entry: dict[str, Json], *, now_s: int) -> Received:
     """
     if entry.get("scheme") != SCHEME:
         raise Unsupported("method_unsupported", f"the scheme here is {SCHEME}")
+    try:
+        codec.read_json(codec.canonical(entry))  # whoever read it may know no limits
+    except UnicodeEncodeError:
+        raise Malformed("json_surrogate", "a lone surrogate is not text") from None
     received = _received(entry, _IDENTIFIER_OFFERED, now_s=now_s, description="")
     return msgspec.structs.replace(received, realm=_host(received.site))
 

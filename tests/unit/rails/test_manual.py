@@ -35,7 +35,7 @@ def test_payouts_are_whole_cents_rounded_down() -> None:
         manual.payable_micro(-10_000)
 
 
-@pytest.mark.parametrize("text", ["", "x" * 129, "a\tb", "a\u202eb"])
+@pytest.mark.parametrize("text", ["", "x" * 129, "a\tb", "a\u202eb", "a\udcff"])
 def test_references_are_short_printable_text(text: str) -> None:
     with pytest.raises(OutOfRange, match="reference_malformed"):
         manual.require_reference(text)

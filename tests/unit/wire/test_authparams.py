@@ -60,6 +60,7 @@ def test_line_is_read(line: str, parts: tuple[Part, ...]) -> None:
         "Payment id=a\n",
         "Payment e30 id=a",
         'Basic dXNlcg==, id="a"',
+        'Payment id="\udcff"',
     ],
 )
 def test_line_that_does_not_parse_to_its_end_is_malformed(line: str) -> None:

@@ -1,13 +1,15 @@
 import msgspec
 import pytest
 
-from farthing.errors import Misconfigured, OutOfRange, Refusal, Unsupported
+from farthing.errors import Malformed, Misconfigured, OutOfRange, Refusal, Unsupported
 from farthing.schemes.contract import Offer
 from farthing.wire.shapes import (
     DESCRIPTION_BYTES_MAX,
     EXTERNAL_ID_BYTES_MAX,
     Stated,
     currency_of,
+    digest_of,
+    digest_text,
     offer_of,
     require_short,
     variant_of,
@@ -98,6 +100,13 @@ def test_currency_without_its_label_is_refused() -> None:
     assert currency_of("microusd") == "usd"
     with pytest.raises(Unsupported, match="asset_unsupported"):
         currency_of("usd")
+
+
+@pytest.mark.parametrize("text", ["sha-256=:", "sha-256=::", "sha-256=:AAAA:", "md5=:AAAA:"])
+def test_digest_is_all_of_a_sha_256(text: str) -> None:
+    with pytest.raises(Malformed):
+        digest_of(text)
+    assert digest_of(digest_text(bytes(32))) == bytes(32)
 
 
 @pytest.mark.parametrize("terms", [None, [], {}, {"variant": 2}, "variant"])

@@ -180,7 +180,7 @@ def sharing(play: Play) -> None:
         require(stage.shop.serve(again.request).status != 200, "it pays once")
 
 
-def _conversation(stage: Stage) -> None:
+def conversation(stage: Stage) -> None:
     """Everything that a scheme can do with the wallet and the gate as they are."""
     for number in range(3):
         stage.buy(number)
@@ -199,7 +199,7 @@ def _conversation(stage: Stage) -> None:
 def pure(play: Play, side: str) -> None:
     """The same arguments give the same result, in any order, without clock or luck of its own."""
     with play.stage() as stage, recorded(stage) as calls:
-        _conversation(stage)
+        conversation(stage)
         own = [call for call in calls if call.side == side]
         require(bool(own), f"a conversation uses its {side}")
         for call in reversed(own):
@@ -214,7 +214,7 @@ def entropy(play: Play) -> None:
     """A till uses no more randomness than the traits allow: more of it changes nothing."""
     count = play.traits.entropy_bytes
     with play.stage() as stage, recorded(stage) as calls:
-        _conversation(stage)
+        conversation(stage)
         tried = 0
         for call in calls:
             if call.side != TILL or call.name not in {"take", "finish"}:
@@ -244,7 +244,7 @@ JSON_KINDS = re.compile(r"(broker|vendor) \w+|claim|question")
 def canonical(play: Play) -> None:
     """Every message has one spelling: parsed and written again it is what it was."""
     with play.stage() as stage:
-        _conversation(stage)
+        conversation(stage)
         count = 0
         for said in stage.line.said:
             if not JSON_KINDS.fullmatch(said.kind):
