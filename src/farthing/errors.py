@@ -7,9 +7,13 @@ and the credential can never be accepted later**, because stock wallets answer a
 request by paying again.
 """
 
+import re
 from typing import ClassVar, Literal
 
 import msgspec
+
+DETAIL_CHARS_MAX = 512  # of another party's refusal: ours are a sentence
+_CODE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 
 Fault = Literal["payer", "vendor", "broker", "us"]
 Retry = Literal["same", "new", "never"]
@@ -295,7 +299,14 @@ def classes() -> tuple[type[Refusal], ...]:
 
 
 def by_name(name: str, code: str, detail: str = "", **facts: int | str) -> Refusal:
-    """The refusal of class `name`, as it came over the wire; `Broken` if the name is unknown."""
+    """The refusal of class `name`, as it came over the wire; `Broken` if the name is unknown.
+
+    Somebody else chose the words, and terminals and logs will show them: a code that is none is
+    `code_malformed`, and of the detail only printable text is kept.
+    """
+    if not _CODE.fullmatch(code):
+        code = "code_malformed"
+    detail = "".join(char if char.isprintable() else " " for char in detail[:DETAIL_CHARS_MAX])
     for kind in classes():
         if kind.__name__ == name:
             return kind(code, detail, **facts)

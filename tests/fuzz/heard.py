@@ -7,11 +7,12 @@ import atexit
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from farthing import codec
 from farthing.lab.conformance.declaring import conversation
-from farthing.lab.conformance.recording import Call, recorded
+from farthing.lab.conformance.recording import MINT, Call, Recording, recorded
+from farthing.lab.conformance.reselling import with_home
 from farthing.lab.conformance.runner import ways_of
 from farthing.lab.conformance.stage import Play, Stage
 from farthing.marks import Moment
@@ -57,6 +58,26 @@ def _one(
     with recorded(stage) as calls:
         conversation(stage)
     return Heard(scheme, stage, calls)
+
+
+@cache
+def fresh(scheme: str) -> Stage:
+    """A stage on which nothing was said yet, and whose time stands still."""
+    return _open.enter_context(Play(scheme, SEED).stage())
+
+
+@cache
+def resold(scheme: str) -> list[Call]:
+    """What the mint of a broker that only sells on was asked while one page was bought."""
+    if not registry.by_name(scheme).traits.resold:
+        return []
+    stage = _open.enter_context(Play(scheme, SEED).stage())
+    home, payer = with_home(stage)
+    calls: list[Call] = []
+    mints: Any = home.books.mints
+    mints[scheme] = Recording(MINT, mints[scheme], calls)
+    payer.buy(stage.page())
+    return calls
 
 
 def names() -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from functools import lru_cache
 
-from tests.fuzz import headers, values
+from tests.fuzz import answers, headers, schemes, values
 from tests.fuzz.parser import Parser
 
-GROUPS = (values, headers)
+GROUPS = (values, headers, schemes, answers)
 
 
 @lru_cache(maxsize=1)

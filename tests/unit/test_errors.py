@@ -3,7 +3,7 @@ import pickle
 import pytest
 
 from farthing import errors
-from farthing.errors import ROWS, Refusal, by_name, classes, row_of
+from farthing.errors import DETAIL_CHARS_MAX, ROWS, Refusal, by_name, classes, row_of
 
 # Section 7 of the wire format, spelled out: class -> status, problem slug, x402 reason, retry.
 TABLE = {
@@ -117,3 +117,11 @@ def test_a_class_without_a_row_is_noticed() -> None:
 def test_a_refusal_without_detail_shows_its_code() -> None:
     assert str(errors.Forged("word_wrong")) == "Forged(word_wrong): word wrong"
     assert str(errors.Forged("word_wrong", "Why.")) == "Forged(word_wrong): Why."
+
+
+def test_the_words_of_another_party_are_made_fit_to_show() -> None:
+    refusal = by_name("Denied", "\x1b[31m", "one\x1b]0;two\x07\n" + "x" * 1000)
+    assert refusal.code == "code_malformed"
+    assert refusal.detail.startswith("one ]0;two  xxx")
+    assert len(refusal.detail) == DETAIL_CHARS_MAX
+    assert by_name("Denied", "policy_denied").code == "policy_denied"

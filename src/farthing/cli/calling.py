@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import msgspec
 
+from farthing import codec
 from farthing.cli import bookkeeping
 from farthing.cli.bookkeeping import ADMIN_TOKEN
-from farthing.errors import Misconfigured, Unavailable, by_name
+from farthing.errors import Malformed, Misconfigured, Unavailable, by_name
 
 CALL_TIMEOUT_S = 10.0
 
@@ -37,7 +38,23 @@ def call(data: Path, method: str, path: str, body: object = None, *, key: str = 
         raise Unavailable(
             "broker_unreachable", f"no broker answers at {url}: run `farthing broker serve`"
         ) from None
-    value = msgspec.json.decode(answer.content)
-    if answer.is_success:
-        return value
-    raise by_name(str(value.get("refusal")), str(value.get("code")), str(value.get("detail")))
+    return read_answer(answer.status_code, answer.content)
+
+
+class _Problem(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    refusal: str
+    detail: str = ""
+
+
+def read_answer(status: int, body: bytes) -> Any:
+    """The answer of a broker; its refusal; `Unavailable` where it is no broker's."""
+    try:
+        if 200 <= status < 300:
+            return codec.read_open(body, object)
+        problem = codec.read_open(body, _Problem)
+    except Malformed:
+        raise Unavailable(
+            "broker_unreachable", f"status {status} is no answer of a broker: is a proxy before it?"
+        ) from None
+    raise by_name(problem.refusal, problem.code, problem.detail)

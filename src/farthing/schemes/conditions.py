@@ -57,7 +57,10 @@ def require_eligible(offer: Offer, has: str) -> None:
 def _reduced(offer: Offer) -> list[tuple[str, int]]:
     """Pairs (properties, price in micro-units), each price at most the offer's own."""
     found: list[tuple[str, int]] = []
-    for pair in offer.terms.get(REDUCED, ()):
+    pairs = offer.terms.get(REDUCED, ())
+    if not isinstance(pairs, list | tuple):
+        raise Malformed("terms_malformed", "`reduced` holds pairs of properties and amount")
+    for pair in pairs:
         if not isinstance(pair, list) or len(pair) != 2:
             raise Malformed("terms_malformed", "`reduced` holds pairs of properties and amount")
         wanted, price_micro = str(pair[0]), money.from_wire(str(pair[1]))

@@ -3,14 +3,21 @@
 Every call carries an `Idempotency-Key`; no answer in time means `Undecided`, never a refusal.
 """
 
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from farthing import codec
-from farthing.errors import Broken, Misconfigured, Refusal, Unavailable, Undecided, by_name
+from farthing.errors import (
+    Broken,
+    Malformed,
+    Misconfigured,
+    Refusal,
+    Unavailable,
+    Undecided,
+    by_name,
+)
 from farthing.schemes.contract import Json
 
 TIMEOUT_S = 10.0  # the broker answers a payment within 5 s or says that it is pending
@@ -72,6 +79,12 @@ class BrokerClient:
         return await self.post(f"/{call}", message, codec.b64u(codec.digest([call, message])))
 
 
+class _Problem(msgspec.Struct, frozen=True, kw_only=True):
+    refusal: str
+    code: str
+    detail: str
+
+
 def _unreachable(wrong: Exception) -> Unavailable:
     return Unavailable("broker_unreachable", f"no answer from the broker ({type(wrong).__name__})")
 
@@ -79,8 +92,8 @@ def _unreachable(wrong: Exception) -> Unavailable:
 def _value(answer: httpx.Response) -> Json:
     if answer.is_success:
         try:
-            return msgspec.json.decode(answer.content)
-        except msgspec.DecodeError:
+            return codec.read_open(answer.content, object)
+        except Malformed:
             raise Broken("broker_answered_strangely", "its answer is not JSON") from None
     raise problem_of(answer.content, answer.status_code)
 
@@ -88,9 +101,9 @@ def _value(answer: httpx.Response) -> Json:
 def problem_of(body: bytes, status: int) -> Refusal:
     """The refusal in a problem body; without one `Undecided` from 500 on, else `Broken`."""
     try:
-        problem = msgspec.json.decode(body, type=dict[str, Any])
-        return by_name(str(problem["refusal"]), str(problem["code"]), str(problem["detail"]))
-    except (msgspec.DecodeError, msgspec.ValidationError, KeyError):
+        problem = codec.read_open(body, _Problem)
+        return by_name(problem.refusal, problem.code, problem.detail)
+    except Malformed:
         if status >= 500:  # of a proxy on the way: the broker may have done it
             return Undecided("outcome_unknown", f"status {status} instead of the broker's answer")
         return Broken("broker_answered_strangely", f"status {status} without a problem body")

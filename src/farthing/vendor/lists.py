@@ -113,7 +113,10 @@ async def refresh_list(
     """Record a scheme's revocations; how many names the list has. `Forged`, `Expired`."""
     document = await broker.get(f"/lists/{scheme}")
     verify_document(document, root_public)
-    found = msgspec.convert(document, ListDocument)
+    try:
+        found = msgspec.convert(document, ListDocument)
+    except msgspec.ValidationError:
+        raise Malformed("document_malformed", "expected broker, scheme and revoked") from None
     if found.scheme != scheme:
         raise Forged("list_of_another_scheme", "the broker answered with another list")
     if now_s > found.next_update_s + SKEW_S:

@@ -6,8 +6,8 @@ import pytest
 
 from farthing.broker.app import Broker
 from farthing.cli import bookkeeping, output
-from farthing.cli.calling import call
-from farthing.errors import Misconfigured, Unavailable
+from farthing.cli.calling import call, read_answer
+from farthing.errors import Denied, Misconfigured, Unavailable
 
 
 def test_a_folder_without_operator_token_is_said(tmp_path: Path) -> None:
@@ -22,3 +22,14 @@ def test_a_broker_that_is_not_running_is_said_with_the_command(tmp_path: Path) -
     output.write_private(data / bookkeeping.ADMIN_TOKEN, token)
     with pytest.raises(Unavailable, match="farthing broker serve"):
         call(data, "GET", "/balance")
+
+
+def test_an_answer_that_is_no_brokers_is_said_and_not_shown() -> None:
+    for status, body in ((200, b"<html>"), (502, b"<html>"), (403, b"[]"), (200, b"\xff")):
+        with pytest.raises(Unavailable, match="broker_unreachable"):
+            read_answer(status, body)
+
+
+def test_a_brokers_refusal_is_raised_as_it_is() -> None:
+    with pytest.raises(Denied, match="not_yours"):
+        read_answer(403, b'{"refusal": "Denied", "code": "not_yours", "status": 403}')

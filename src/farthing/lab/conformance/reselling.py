@@ -49,7 +49,7 @@ class Post(httpx.AsyncBaseTransport):
         return httpx.Response(200, content=body)
 
 
-def _with_home(stage: Stage) -> tuple[Bank, Payer]:
+def with_home(stage: Stage) -> tuple[Bank, Payer]:
     """A second broker, which has an account at the stage's, and a payer who knows only it."""
     stage.bank.admit(ACCOUNT, "payer", credit_limit_micro=0)
     stage.bank.top_up(ACCOUNT, FUNDS_MICRO)
@@ -79,7 +79,7 @@ def resold(play: Play, what: str) -> None:
     if not play.traits.resold and what == "return":
         raise Inapplicable("its traits say that no broker sells it for another")
     with play.stage() as stage:
-        home, stage.payer = _with_home(stage)
+        home, stage.payer = with_home(stage)
         if not play.traits.resold:
             with stage.unchanged("a payment through another broker"):
                 require(not _buys(stage), "its traits say that no broker sells it for another")

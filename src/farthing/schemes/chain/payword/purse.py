@@ -9,6 +9,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto import chain, signing
 from farthing.errors import Expired, Forged, NotYetValid, OutOfRange, Unsupported
+from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.payword.commitment import (
     DAY_S,
     SKEW_S,
@@ -130,7 +131,9 @@ class PaywordPurse(Purse):
         if slot == SLOTS:
             raise OutOfRange("credit_all_committed", "today's credit at this vendor is in use")
         used[offer.vendor_id] = slot + 1
-        unit_micro = int(offer.terms["unitMicro"])
+        unit_micro = offer.terms.get("unitMicro")
+        if type(unit_micro) is not int or not 0 < unit_micro <= PAYMENT_MICRO_MAX:
+            raise OutOfRange("offer_without_unit", "the offer does not say what a word is worth")
         length = min(CHAIN_LENGTH, card.certificate.limit_micro // SLOTS // unit_micro)
         if length * unit_micro < offer.price_micro:
             raise OutOfRange("credit_below_price", "ask the broker for more credit")

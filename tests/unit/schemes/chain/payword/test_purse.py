@@ -83,6 +83,17 @@ def test_a_chain_is_worth_the_credit_of_its_slot() -> None:
     assert commitment.worth_micro <= commitment.share_micro
 
 
+@pytest.mark.parametrize("unit", [None, 0, -100, "100", {}, 10**10])
+def test_an_offer_that_does_not_say_what_a_word_is_worth_opens_nothing(unit: Json) -> None:
+    scene = Scene()
+    offer = scene.vendor.till.offer(200, scene.clock.at())
+    terms = {**offer.terms, "unitMicro": unit}
+    with pytest.raises(OutOfRange, match="offer_without_unit"):
+        scene.payer.purse.open(
+            scene.certificate, msgspec.structs.replace(offer, terms=terms), scene.clock.at()
+        )
+
+
 def test_a_price_above_the_credit_of_a_slot_opens_nothing() -> None:
     scene = Scene()
     scene.certificate = scene.certify(slot_micro=500)

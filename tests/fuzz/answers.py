@@ -1,0 +1,365 @@
+"""What programs of ours hear from others' programs: answers of vendors, brokers and peers."""
+
+from collections.abc import Coroutine
+from contextlib import suppress
+from functools import cache
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from farthing import codec
+from farthing.broker import courier
+from farthing.broker.web import problem_of
+from farthing.cli import calling
+from farthing.crypto import signing
+from farthing.errors import Denied, Forged, Malformed, Refusal, Unavailable
+from farthing.lab.conformance.hand import Hand
+from farthing.lab.conformance.room import START_S, Ring
+from farthing.stores.keys import make_signing_key
+from farthing.stores.memory import MemoryMarks
+from farthing.vendor import broker_client, clearing, lists, reserving
+from farthing.wallet import account, choice, driver, peering, refunds, reply, settling
+from farthing.wallet.choice import Guide
+from farthing.wallet.commands import Broker, Request, Response
+from farthing.wallet.flow import Fetched
+from farthing.wire import receipts
+from tests.fuzz.heard import fresh, names, said
+from tests.fuzz.parser import Parser, given
+from tests.fuzz.schemes import CONDITIONS
+
+T = TypeVar("T")
+
+ROOT = make_signing_key(lists.BROKER_ROOT_KEY, bytes(32))
+PROBLEM = problem_of(Denied("policy_denied", "ask the vendor", reference="abc"))[2]
+PROBLEMS = (PROBLEM, problem_of(Unavailable("broker_unreachable", "later"))[2])
+BROKER = Broker(id="broker", url="https://broker.example", token="t", account="ann", currency="eur")
+
+
+def parsers() -> list[Parser]:
+    """Their rows."""
+    return [*_wallet(), *_at_the_broker(), *_vendor(), *_peers()]
+
+
+# --- wallet: what a site answers ----------------------------------------------------------------
+
+
+def _wallet() -> list[Parser]:
+    return [
+        Parser("wallet.choice.read_offers", _offers, _answers_402),
+        Parser("wallet.choice.choose", _chosen, _offered),
+        Parser("wallet.settling.receipt_in", _receipt_in, _answers_200),
+        Parser("wallet.settling.outcome", _outcome, _outcomes),
+        Parser("wallet.reply.checking", _checked, _answers_200),
+        Parser(
+            "wallet.refunds.Found",
+            lambda raw: codec.read_open(raw, refunds.Found),
+            given('{"state":"confirmed","refund":{"scrip":{}}}', '{"state":"released"}'),
+        ),
+    ]
+
+
+def response_of(raw: bytes) -> Response:
+    """An answer as `httpx` hears it: a status, lines of headers, an empty line, the body."""
+    head, _, body = raw.partition(b"\n\n")
+    status, *lines = head.split(b"\n")
+    pairs = [line.partition(b": ") for line in lines]
+    headers = [(name, value) for name, _, value in pairs if name]
+    number = int(status) if status.isdigit() and len(status) == 3 else 200
+    answer = httpx.Response(
+        number, headers=headers, request=httpx.Request("GET", "https://news.example/200/a")
+    )
+    return driver.heard(answer, body)
+
+
+def raw_of(answer: Response) -> bytes:
+    """The same in bytes."""
+    lines = [f"{name}: {value}" for name, value in answer.headers]
+    return "\n".join([str(answer.status), *lines, "", ""]).encode() + answer.body
+
+
+def _answers_402() -> tuple[bytes, ...]:
+    found = []
+    for name in names():
+        stage = fresh(name)
+        found.append(raw_of(Hand(stage).ask(stage.page("fuzz"))))
+    return tuple(found)
+
+
+def _offers(raw: bytes) -> Any:
+    return choice.read_offers(response_of(raw), START_S)
+
+
+def _offered() -> tuple[bytes, ...]:
+    """Offers with everything that may stand in their terms."""
+    found = []
+    for name in names():
+        stage = fresh(name)
+        offer = Hand(stage).received(stage.page("fuzz")).offer
+        for terms in (offer.terms, offer.terms | CONDITIONS):
+            found.append(codec.canonical(terms))
+    return tuple(found)
+
+
+def _chosen(raw: bytes) -> Any:
+    terms = codec.read_json(raw)
+    if not isinstance(terms, dict):
+        raise Malformed("terms_malformed", "terms are an object")
+    found = None
+    for name in names():
+        stage = fresh(name)
+        request = Request(method="GET", url=stage.page("fuzz"))
+        received = Hand(stage).received(request.url)
+        offer = msgspec.structs.replace(received.offer, terms=terms)
+        received = msgspec.structs.replace(received, offer=offer)
+        found = choice.choose(stage.payer.guide(), request, (received,), stage.room.now_s)
+    return found
+
+
+@cache
+def _bought() -> tuple[tuple[Guide, Fetched], ...]:
+    """A page of each scheme that was paid for, and whoever paid."""
+    stages = [fresh(name) for name in names()]
+    return tuple((stage.payer.guide(), stage.buy("fuzz")) for stage in stages)
+
+
+def _answers_200() -> tuple[bytes, ...]:
+    answers = [bought.answer for _, bought in _bought()]
+    return tuple(raw_of(answer) for answer in answers if isinstance(answer, Response))
+
+
+def _receipt_in(raw: bytes) -> Any:
+    """Read, written into the wallet's file, and looked at as the answer's problem."""
+    answer = response_of(raw)
+    receipt = settling.receipt_in(answer)
+    settling._problem_of(answer)
+    settling._pause_ms(answer, 1)
+    return None if receipt is None else codec.canonical(receipts.to_json(receipt))
+
+
+def _outcomes() -> tuple[bytes, ...]:
+    found = [b'{"state":"released"}', PROBLEM]
+    for raw in said("receipt")[:3]:
+        with suppress(Malformed):
+            receipt = codec.read_json(codec.unb64u(raw.decode()))
+            found.append(codec.canonical({"state": "confirmed", "receipt": receipt}))
+    return tuple(found)
+
+
+def _outcome(raw: bytes) -> Any:
+    answers = [
+        Response(status=status, url="https://news.example/", headers=(), body=raw)
+        for status in (404, 200)
+    ]
+    return [settling._finding_in(answer) for answer in answers]
+
+
+def _checked(raw: bytes) -> Any:
+    """Whether the page came as it was sent: its head, then its body."""
+    answer = response_of(raw)
+    found = None
+    for guide, bought in _bought():
+        if bought.purchase is None:
+            continue
+        with suppress(Forged):  # somebody else's page
+            found = reply.checking(guide, bought.purchase, answer)
+            if found is not None:
+                found.add(answer.body)
+                found.require()
+    return found
+
+
+# --- wallet and operator: what a broker answers -------------------------------------------------
+
+
+def _at_the_broker() -> list[Parser]:
+    return [
+        Parser("wallet.driver.read_mint", _mint_answer, _mint_answers),
+        Parser(
+            "wallet.account.balance",
+            lambda raw: _called(raw, lambda client: account.balance(client, BROKER.url, "t")),
+            given('{"id":"ann","currency":"eur","payerMicro":100,"owedMicro":0}'),
+        ),
+        Parser(
+            "wallet.account.find_broker_id",
+            lambda raw: _called(raw, lambda client: account.find_broker_id(client, BROKER.url)),
+            given('{"broker":"broker","state":"up"}'),
+        ),
+        Parser("wallet.account.problem", _problem, given(PROBLEM)),
+        Parser(
+            "wallet.peering.peers",
+            _peers_of,
+            given('{"broker":"broker","peers":["far"],"keys":[]}', '{"broker":"broker"}'),
+        ),
+        Parser(
+            "cli.calling.read_answer",
+            lambda raw: calling.read_answer(200, raw),
+            given('{"id":"ann"}', "[]", '"text"'),
+        ),
+        Parser("cli.calling.read_answer-refused", _refused, given(PROBLEM)),
+    ]
+
+
+def _mint_answers() -> tuple[bytes, ...]:
+    return (*said("broker issue answer", "broker take_back answer")[:4], *PROBLEMS)
+
+
+def _mint_answer(raw: bytes) -> Any:
+    return [driver.read_mint(status, raw) for status in (200, 403, 503)]
+
+
+def _called(raw: bytes, call: Any) -> Any:
+    with _client(200, raw) as client:
+        return call(client)
+
+
+def _client(status: int, raw: bytes) -> httpx.Client:
+    return httpx.Client(
+        transport=httpx.MockTransport(lambda _: httpx.Response(status, content=raw))
+    )
+
+
+def _problem(raw: bytes) -> Any:
+    """A refusal that is raised is what was said: only then was it not understood."""
+    with _client(403, raw) as client:
+        try:
+            account.balance(client, BROKER.url, "t")
+        except Unavailable:
+            raise
+        except Refusal as refusal:
+            return str(refusal)
+
+
+def _peers_of(raw: bytes) -> Any:
+    flow = peering._peers_of(BROKER)
+    next(flow)
+    with suppress(StopIteration):
+        flow.send(Response(status=200, url=BROKER.url, headers=(), body=raw))
+
+
+def _refused(raw: bytes) -> Any:
+    try:
+        return calling.read_answer(403, raw)
+    except Unavailable:
+        raise
+    except Refusal as refusal:
+        return str(refusal)
+
+
+# --- vendor: what its broker answers ------------------------------------------------------------
+
+
+def _vendor() -> list[Parser]:
+    return [
+        Parser("vendor.broker_client.value", _value, given('{"results":[]}', "1.5", "[null]")),
+        Parser("vendor.broker_client.problem_of", _problem_in, given(*PROBLEMS)),
+        Parser("vendor.lists.fetch_keys", _keys, _key_documents),
+        Parser(
+            "vendor.lists.refresh_list",
+            _list,
+            given('{"broker":"b","nextUpdateS":2000000000,"revoked":["a","b"],"scheme":"payword"}'),
+        ),
+        Parser(
+            "vendor.clearing.results",
+            _results,
+            given('[{"state":"paid","paidMicro":200}]', '[{"state":"refused","code":"a"}]'),
+        ),
+        Parser("vendor.reserving.reserved", _reserved, _settlements),
+    ]
+
+
+def _value(raw: bytes) -> Any:
+    return broker_client._value(httpx.Response(200, content=raw))
+
+
+def _problem_in(raw: bytes) -> Any:
+    return [broker_client.problem_of(raw, status) for status in (403, 502)]
+
+
+class _Said:
+    """A broker that shows one document, under a signature of its root key."""
+
+    def __init__(self, raw: bytes) -> None:
+        document = _value(raw)
+        if isinstance(document, dict):
+            document.pop("sig", None)
+            with suppress(TypeError):  # a key that is no text is none of a JSON object
+                sig = signing.sign(ROOT.secret, codec.canonical(document))
+                document["sig"] = "ed25519:" + codec.b64u(sig)
+        self._document = document
+
+    async def get(self, path: str) -> Any:
+        """Whatever is asked for."""
+        return self._document
+
+
+def _key_documents() -> tuple[bytes, ...]:
+    keys = [{"id": ROOT.id, "public": codec.b64u(ROOT.public), "purpose": ROOT.purpose}]
+    return (codec.canonical({"broker": "broker", "currency": "eur", "keys": keys}),)
+
+
+def _keys(raw: bytes) -> Any:
+    source = _Said(raw)
+    document, keys = finished(lists.fetch_keys(source, ROOT.public))
+    ring: Any = Ring(ROOT)
+    finished(lists.refresh_keys(source, ring, ROOT.id))
+    return document, keys
+
+
+def _list(raw: bytes) -> Any:
+    return finished(
+        lists.refresh_list(
+            _Said(raw), MemoryMarks(), "payword", b"payword/revoked/", ROOT.public, START_S
+        )
+    )
+
+
+class _Redeemer:
+    """A broker that answers a batch with this."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    async def redeem(self, scheme: str, batch_id: str, claims: list[Any]) -> Any:
+        """The one answer."""
+        return self._answer
+
+
+def _results(raw: bytes) -> Any:
+    return finished(clearing._show("payword", _Redeemer(_value(raw)), [{}]))
+
+
+def _settlements() -> tuple[bytes, ...]:
+    return said("broker settle answer", "broker capture answer")[:4]
+
+
+def _reserved(raw: bytes) -> Any:
+    return reserving._reserved(_value(raw))
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nobody."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        found: T = end.value
+        return found
+    raise AssertionError("it waits")
+
+
+# --- broker: what a peer answers ----------------------------------------------------------------
+
+
+def _peers() -> list[Parser]:
+    return [
+        Parser(
+            "broker.courier.answer",
+            lambda raw: codec.read_open(raw, courier._Answer),
+            lambda: said("broker issue answer")[:2],
+        ),
+        Parser("broker.courier.refusal_in", _peer_refusal, given(*PROBLEMS)),
+    ]
+
+
+def _peer_refusal(raw: bytes) -> Any:
+    return str(courier._refusal_in(raw, "https://far.example"))
