@@ -69,8 +69,21 @@ def altered(mutant: Mutant, source: str) -> ast.Module:
     """The module with this mutant in it; made when it is tried, since trees are large."""
     tree = ast.parse(source, filename=mutant.path)
     node = list(_inside_functions(tree))[mutant.node_index]
+    of_class = [each for each in _methods(tree) if _names_super(each)]
     _replace(tree, node, list(_changes(node))[mutant.change_index])
+    for method in of_class:
+        # A function takes other code only with the same free variables: `super` needs the class.
+        method.body.append(ast.copy_location(ast.Expr(ast.Name("super")), method.body[-1]))
     return ast.fix_missing_locations(tree)
+
+
+def _methods(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    found = ast.walk(tree)
+    return [each for each in found if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _names_super(function: ast.AST) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == "super" for each in ast.walk(function))
 
 
 def _lines(node: ast.AST) -> tuple[int, int]:

@@ -61,6 +61,7 @@ class Bench:
                 self._functions[_key(found.__code__)].append(found)
             elif isinstance(found, _lru_cache_wrapper):
                 self._caches.append(found)
+        gc.freeze()  # what a fork's collector does not touch, it need not copy
         self._passed: list[Passed] = []
 
     def observe(self) -> None:

@@ -126,3 +126,10 @@ def test_a_broker_that_tells_more_than_was_asked_is_caught() -> None:
     sold = scene.broker.run("issue", asked.message | {"reveal": "age;student"}, scene.payer.account)
     with pytest.raises(Forged, match="scrip_not_as_ordered"):
         scene.payer.purse.receive(asked, sold.answer, scene.clock.at())
+
+
+def test_a_reduced_price_may_be_a_single_micro_unit_and_names_what_it_is_for() -> None:
+    assert conditions.least_micro(with_terms(reduced=[["student=true", "1"]])) == 1
+    for wanted in ("student", "b=1;a=1"):
+        with pytest.raises(Malformed):
+            conditions.least_micro(with_terms(reduced=[[wanted, "100"]]))

@@ -52,3 +52,8 @@ def test_plans_that_are_no_list_cover_nobody(plans: Any) -> None:
 def test_a_subscription_that_is_none_is_refused(sold: Any) -> None:
     with pytest.raises(Malformed):
         subscriptions.sold_by(offer({"subscription": sold}))
+
+
+@pytest.mark.parametrize("days", [1, subscriptions.DAYS_MAX])
+def test_a_plan_may_last_a_day_or_as_long_as_can_be(days: int) -> None:
+    assert subscriptions.Plan(plan="month", days=days).days == days

@@ -85,11 +85,6 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     order: Order
     expires_at_s: int
 
-    @property
-    def vendor(self) -> str:
-        """Whose scrip."""
-        return self.order.vendor
-
 
 class Licence(
     msgspec.Struct,

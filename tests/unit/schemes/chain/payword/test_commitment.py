@@ -212,3 +212,12 @@ def test_the_structs_travel_in_camel_case() -> None:
     for kind, value in ((Certificate, CERTIFICATE), (Commitment, COMMITMENT)):
         assert codec.Reader(kind).read(codec.canonical(value)) == value
     assert CERTIFYING_SECRET.hex() not in repr(COMMITMENT)
+
+
+def test_a_day_is_any_that_can_be_told_in_seconds() -> None:
+    last = codec.JSON_INT_MAX // DAY_S - 1
+    for day in (0, last):
+        assert msgspec.structs.replace(COMMITMENT, day=day).day == day
+    for day in (-1, last + 1):
+        with pytest.raises(Unfit, match="day_out_of_range"):
+            msgspec.structs.replace(COMMITMENT, day=day)

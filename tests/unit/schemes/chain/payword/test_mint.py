@@ -22,7 +22,15 @@ from farthing.errors import (
     Unsupported,
     WrongVendor,
 )
-from farthing.schemes.chain.payword.commitment import LIMIT_MICRO_MAX, SLOTS, revoked_key
+from farthing.marks import Put
+from farthing.schemes.chain.payword.commitment import (
+    DISPUTE_S,
+    LIMIT_MICRO_MAX,
+    SKEW_S,
+    SLOTS,
+    SUBMIT_S,
+    revoked_key,
+)
 from farthing.schemes.contract import Json, Operation
 from tests.kit.canaries import canary
 from tests.kit.parties import DAY_S, PAYER, payer_account, vendor_account
@@ -324,3 +332,54 @@ def test_no_record_is_dropped_while_it_may_matter() -> None:
     last_s = (TODAY + 2) * DAY_S + 120  # the last second of a claim
     for key, until_s in scene.broker.kept_until_s.items():
         assert until_s > last_s, key
+
+
+@pytest.mark.parametrize("limit_micro", [0, LIMIT_MICRO_MAX + 1])
+def test_a_limit_out_of_range_is_told_as_that(limit_micro: int) -> None:
+    rich = payer_account(credit_limit_micro=10**12)
+    with pytest.raises(Unfit, match="limit_out_of_range"):
+        Scene().broker.run("issue", {"limitMicro": limit_micro, "publicKey": PUBLIC}, rich)
+
+
+def test_a_certificate_may_be_for_a_single_micro_unit() -> None:
+    asked = {"limitMicro": 1, "publicKey": PUBLIC}
+    answer = Scene().broker.run("issue", asked, payer_account("eve", credit_limit_micro=1)).answer
+    assert answer["certificate"]["limitMicro"] == 1
+
+
+def test_a_claim_shown_again_says_that_it_paid_nothing() -> None:
+    scene = Scene()
+    claim = claim_of(Hand(scene.certificate), 1)
+    answers = [scene.broker.run("redeem", claim, vendor_account()).answer for _ in range(2)]
+    assert answers == [{"paidMicro": 100}, {"paidMicro": 0}]
+
+
+def test_what_was_billed_is_remembered_until_no_claim_and_no_dispute_can_come() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    applied = scene.broker.run("redeem", claim_of(hand, 1), vendor_account())
+    end_s = hand.commitment.ends_at_s + SUBMIT_S + DISPUTE_S
+    assert {mark.until_s for mark in applied.marks} == {end_s}
+    assert {put.until_s for put in applied.records if isinstance(put, Put)} == {end_s}
+
+
+def test_whom_a_certificate_is_for_is_remembered_until_no_bill_of_it_can_come() -> None:
+    scene = Scene()
+    asked = {"limitMicro": 1, "publicKey": PUBLIC}
+    issued = scene.broker.run("issue", asked, scene.account)
+    last_s = issued.answer["certificate"]["expiresAtS"] + SUBMIT_S + DISPUTE_S
+    serial = issued.answer["certificate"]["serial"]
+    revoked = scene.broker.run("take_back", {"serial": serial}, scene.account)
+    puts = [put for put in (*issued.records, *revoked.records) if isinstance(put, Put)]
+    assert len(puts) == 4
+    assert all(put.until_s >= last_s for put in puts)
+
+
+def test_credit_of_a_certificate_is_bound_until_the_skew_after_its_end() -> None:
+    scene = Scene(credit_micro=SLOTS * SLOT_MICRO)
+    certificate = Hand(scene.certificate).commitment.certificate
+    scene.clock.now_s = certificate.expires_at_s + SKEW_S
+    with pytest.raises(Overlimit, match="credit_all_certified"):
+        scene.certify()
+    scene.clock.now_s += 1
+    scene.certify()

@@ -17,12 +17,14 @@ from farthing.errors import (
     Refusal,
     Replayed,
     Revoked,
+    Unavailable,
     Underpaid,
     Unfit,
     WrongVendor,
 )
+from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.chain.payword.commitment import CHAINS_MAX, revoked_key
+from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY, CHAINS_MAX, revoked_key
 from farthing.schemes.chain.payword.till import STEPS_MAX, Payment
 from farthing.schemes.contract import Json
 from tests.kit.canaries import canary
@@ -56,6 +58,7 @@ def test_only_the_first_payment_carries_the_commitment() -> None:
     assert len(codec.canonical(later.payload)) <= 150
     taken = scene.vendor.serve(later.payload, offer).taken
     assert taken.reference == f"{left.id}:4"
+    assert taken.value_moved, "a word that was shown is worth something to whoever saw it"
 
 
 def test_an_index_not_above_the_last_is_replayed_with_the_last() -> None:
@@ -368,3 +371,30 @@ def test_a_payment_has_one_link_for_each_chain_that_a_commitment_may_have() -> N
     for wrong in ((), tuple(links)):
         with pytest.raises(Unfit, match="link_count_out_of_range"):
             Payment(commitment="0" * 22, links=wrong)
+
+
+def test_a_denomination_is_at_most_what_a_payment_may_be() -> None:
+    word = "A" * 22
+    assert Payment(commitment=word, links=((PAYMENT_MICRO_MAX, 0, word),)).links
+    for links in ((), ((PAYMENT_MICRO_MAX + 1, 0, word),)):
+        with pytest.raises(Unfit, match=r"link_(count_)?out_of_range"):
+            Payment(commitment=word, links=links)
+    vendor = Vendor(PAYWORD, public_ring(), Scene().clock, unit_micro=PAYMENT_MICRO_MAX)
+    assert vendor.offer(PAYMENT_MICRO_MAX).price_micro == PAYMENT_MICRO_MAX
+
+
+def test_a_link_of_no_chain_is_named_as_what_it_is() -> None:
+    scene = Scene()
+    hand, offer = Hand(scene.certificate), scene.vendor.offer(200)
+    with pytest.raises(OutOfRange, match=r"\(denomination_unknown\)"):
+        scene.vendor.serve(hand.first([2500, *hand.link(2)[1:]]), offer)
+    with pytest.raises(Closed, match=r"\(commitment_unknown\)"):
+        scene.vendor.serve(hand.later(hand.link(2)), offer)
+
+
+def test_a_certificate_under_a_key_that_is_not_known_yet_is_told_to_come_again() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate)
+    scene.vendor.ring.revoke(CERTIFICATE_KEY, "1")
+    with pytest.raises(Unavailable, match="certificate_key_unknown"):
+        scene.vendor.serve(hand.first(hand.link(2)), scene.vendor.offer(200))

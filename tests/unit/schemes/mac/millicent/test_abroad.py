@@ -146,3 +146,17 @@ def test_an_order_at_the_broker_itself_may_name_it() -> None:
     scene = Scene()
     own = {"broker": scene.broker.mint.setting.broker_id, "valueMicro": 5, "vendor": VENDOR}
     assert not isinstance(scene.broker.run("issue", own, scene.payer.account), Abroad)
+
+
+def test_an_order_takes_the_wanted_properties_along() -> None:
+    scene = Scene(props="student=true")
+    assert begun(scene, ORDER | {"props": "student=true"}).message["props"] == "student=true"
+
+
+@pytest.mark.parametrize("operation", ["issue", "take_back"])
+def test_what_a_peer_refused_is_undone_as_what_it_was(operation: str) -> None:
+    scene = Scene()
+    message = ORDER if operation == "issue" else receipt_of(scene)
+    abroad = begun(scene, message, operation)
+    refused = WrongVendor("vendor_unknown")
+    assert scene.broker.mint.resume(abroad.kept, refused, scene.clock.at()).operation == operation

@@ -61,3 +61,12 @@ def test_a_row_of_the_outbox_reads_back_as_the_claim() -> None:
 def test_a_claim_names_a_serial_in_its_one_spelling(serial: str) -> None:
     with pytest.raises(Unfit, match="scrip_id_malformed"):
         msgspec.structs.replace(CLAIM, serial=serial)
+
+
+def test_a_claim_is_for_something_and_names_an_end_that_can_be() -> None:
+    worthless = {"moved_micro": 0, "moved_to_s": 0, "price_micro": 0}
+    for changed in (worthless, {"expires_at_s": 0}, {"price_micro": -1}):
+        with pytest.raises(Unfit):
+            msgspec.structs.replace(CLAIM, **changed)
+    free = msgspec.structs.replace(CLAIM, price_micro=0)
+    assert free.moved_micro == 5, "a vendor may renew for nothing"

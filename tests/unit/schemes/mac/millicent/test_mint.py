@@ -19,7 +19,7 @@ from farthing.errors import (
 from farthing.marks import Memory, Put
 from farthing.schemes.contract import Json, Operation, Redeemed
 from farthing.schemes.mac.millicent.claims import ClaimBody, claim_mac
-from farthing.schemes.mac.millicent.orders import Pool, pool_key
+from farthing.schemes.mac.millicent.orders import Pool, pool_key, used_key
 from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES
 from tests.kit.millicent import MASTER_SECRETS, Scene, held, licence
 from tests.kit.parties import DAY_S, NOW_S, VENDOR, Broker, payer_account, vendor_account
@@ -301,3 +301,55 @@ def test_no_record_is_dropped_while_it_may_matter() -> None:
     last_s = piece.expires_at_s + 31 * DAY_S  # the last second of a claim
     for key, until_s in scene.broker.kept_until_s.items():
         assert until_s > last_s + 120, key
+
+
+def test_an_operation_that_millicent_does_not_know_is_unsupported() -> None:
+    scene = Scene()
+    with pytest.raises(Unsupported, match="operation_unsupported"):
+        scene.broker.run("status", {}, payer_account())
+
+
+def test_a_claim_shown_again_says_that_it_paid_nothing() -> None:
+    scene = Scene()
+    scene.payer.spend(scene.vendor, scene.buy(), 200)
+    (claim,) = scene.vendor.claims()
+    answers = [scene.broker.run("redeem", claim, vendor_account()).answer for _ in range(2)]
+    assert answers == [{"paidMicro": 200}, {"paidMicro": 0}]
+
+
+@pytest.mark.parametrize("series", ["7000000000", "7fffffffff"])
+def test_a_licence_is_for_any_series_that_is_no_warehouses(series: str) -> None:
+    scene = Scene()
+    scene.broker.run("grant", licence(scene.vendor.ring, series=series), vendor_account())
+    with pytest.raises(Unfit, match="series_for_stock"):
+        scene.broker.run("grant", licence(scene.vendor.ring, series="8000000000"), vendor_account())
+
+
+def test_scrip_is_of_the_series_that_was_licensed_whatever_its_digits() -> None:
+    scene = Scene(quota_micro=1_000)
+    scene.buy(1_000)
+    ring = scene.vendor.ring
+    ring.add(msgspec.structs.replace(ring.current(LICENSED_SERIES), id="00000000fe"))
+    scene.broker.run("grant", licence(ring, series="00000000fe"), vendor_account())
+    assert held(scene.buy(1_000)).scrip.series == 0xFE
+
+
+def test_a_pool_that_lapsed_is_remembered_until_nobody_may_ask_any_more() -> None:
+    scene = Scene()
+    piece = scene.buy()
+    key = pool_key(VENDOR, piece.expires_at_s)
+    scene.clock.now_s += 100 * DAY_S
+    applied = scene.broker.mint.lapse(key, scene.broker.records[key], scene.clock.at())
+    assert applied is not None
+    (put,) = applied.records
+    assert isinstance(put, Put)
+    assert put.until_s >= scene.clock.now_s + 30 * DAY_S
+
+
+def test_a_serial_is_used_up_by_a_write_that_only_one_can_make() -> None:
+    scene = Scene()
+    scene.payer.spend(scene.vendor, scene.buy(), 200)
+    (claim,) = scene.vendor.claims()
+    applied = scene.broker.run("redeem", claim, vendor_account())
+    used = [put for put in applied.records if isinstance(put, Put) and put.once]
+    assert [put.key for put in used] == [used_key(VENDOR, claim["serial"])]

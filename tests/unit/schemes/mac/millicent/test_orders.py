@@ -3,11 +3,12 @@ import pytest
 
 from farthing import codec, props
 from farthing.errors import Malformed, OutOfRange, Overlimit, Unfit, WrongVendor
-from farthing.marks import Memory
+from farthing.marks import Memory, Put
 from farthing.money import ACCOUNT_MICRO_MAX
 from farthing.schemes.contract import Json
 from farthing.schemes.mac.millicent.orders import (
     LICENCES,
+    CashOut,
     Licence,
     Order,
     Pool,
@@ -21,7 +22,12 @@ from farthing.schemes.mac.millicent.orders import (
     used_key,
     used_up,
 )
-from farthing.schemes.mac.millicent.scrip import SCRIP_MICRO_MAX, SERIES_SIZE
+from farthing.schemes.mac.millicent.scrip import (
+    SCRIP_MICRO_MAX,
+    SERIES_SIZE,
+    Burn,
+    fresh_expiry_s,
+)
 from tests.kit.millicent import licence, vendor_ring
 from tests.kit.parties import NOW_S
 
@@ -157,3 +163,26 @@ def test_a_licence_that_replaces_the_others_ends_them_and_nobody_elses() -> None
         assert len(keys) == count
         assert other not in keys
         assert (mine in keys) == replaces
+
+
+def test_a_licence_may_be_as_small_and_as_long_as_can_be() -> None:
+    grant = licence(vendor_ring())
+    for edge in ({"quotaMicro": 1}, {"notAfterS": 1}, {"notAfterS": codec.JSON_INT_MAX}):
+        assert LICENCES.convert(grant | edge).series == "0000000001"
+
+
+def test_a_licence_is_remembered_as_long_as_scrip_of_its_last_day() -> None:
+    taken = register(LICENCES.convert(licence(vendor_ring())), "news", Memory())
+    (put,) = taken.records
+    assert isinstance(put, Put)
+    quota = codec.Reader(Quota).read(put.value)
+    last_s = kept_until_s(fresh_expiry_s(quota.not_after_s))
+    assert put.until_s >= last_s
+    assert used_up(put.key, put.value).until_s >= last_s
+
+
+def test_a_cash_out_names_a_broker_as_brokers_are_named() -> None:
+    burn = Burn(expires_at_s=1, mac="", payer="0" * 16, serial="0" * 16, value_micro=1, vendor="v")
+    assert CashOut(burn=burn, broker="south").broker == "south"
+    with pytest.raises(OutOfRange):
+        CashOut(burn=burn, broker="South Bank!")

@@ -11,6 +11,7 @@ from farthing.errors import (
     Forged,
     Malformed,
     OutOfRange,
+    Overlimit,
     Refusal,
     Replayed,
     Underpaid,
@@ -19,6 +20,7 @@ from farthing.errors import (
 )
 from farthing.schemes.contract import Account, Asked, Instrument, Json, Key, Need, Operation
 from farthing.schemes.mac.millicent import own_scrip
+from farthing.schemes.mac.millicent.orders import licence_prefix
 from farthing.schemes.mac.millicent.purse import MillicentPurse
 from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
@@ -31,7 +33,15 @@ from farthing.schemes.mac.millicent.scrip import (
 from tests.kit.canaries import canary
 from tests.kit.flips import bit_flips
 from tests.kit.millicent import Scene, batch, held, licence, vendor_ring
-from tests.kit.parties import BROKER, VENDOR, Ring, setting_of, vendor_account
+from tests.kit.parties import (
+    BROKER,
+    DAY_S,
+    VENDOR,
+    Ring,
+    payer_account,
+    setting_of,
+    vendor_account,
+)
 
 NOBODY = Account(id="", role="payer")
 REFUSED = (Malformed, Forged, WrongVendor, Expired, Underpaid, Replayed, OutOfRange)
@@ -286,3 +296,55 @@ def test_a_broker_grants_itself_another_series_each_time() -> None:
     assert (first.series, second.series) == ("7f00000001", "7f00000002")
     assert first.k_scrip != second.k_scrip
     assert (first.k_payer, first.k_burn) == (second.k_payer, second.k_burn)
+
+
+def test_broker_scrip_that_was_spent_is_no_breakage_when_its_pool_lapses() -> None:
+    scene = with_own_scrip()
+    scene.broker.run("issue", order(buy_own(scene), 3_000), scene.payer.account)
+    scene.clock.now_s += 120 * DAY_S
+    scene.broker.lapse()
+    assert balance(scene, f"breakage/{BROKER}") == 7_000, "the change, which nobody brought back"
+    assert balance(scene, f"outstanding/{BROKER}") == 0
+
+
+def test_broker_scrip_that_went_back_to_money_is_no_breakage_when_its_pool_lapses() -> None:
+    scene = with_own_scrip()
+    buy_own(scene, 1_000)
+    asked = scene.payer.purse.give_back(buy_own(scene), scene.clock.at())
+    scene.broker.run("take_back", asked.message, scene.payer.account)
+    scene.clock.now_s += 120 * DAY_S
+    scene.broker.lapse()
+    assert balance(scene, f"breakage/{BROKER}") == 1_000
+    assert balance(scene, f"outstanding/{BROKER}") == 0
+
+
+def test_broker_scrip_goes_back_on_its_payers_word_only() -> None:
+    scene = with_own_scrip()
+    message: Any = scene.payer.purse.give_back(buy_own(scene), scene.clock.at()).message
+    before = scene.broker.snapshot()
+    for changed in ({"nonce": "another"}, {"sig": "0" * 32}):
+        with pytest.raises(Forged, match="burn_signature_wrong"):
+            scene.broker.run("take_back", message | changed, payer_account("thief"))
+    assert scene.broker.snapshot() == before
+
+
+def test_a_broker_begins_with_a_licence_of_its_own_and_never_goes_on_with_an_older_one() -> None:
+    scene = Scene()
+    scene.broker.ring.add(Key(id="1", purpose=own_scrip.OWN_KEY, secret=canary("own")))
+    founded = scene.broker.mint.found(scene.clock.at())
+    assert founded is not None
+    scene.broker._write(founded)
+    assert buy_own(scene).worth_micro == 10_000
+    for key in [key for key in scene.broker.records if key.startswith(licence_prefix(BROKER))]:
+        closed = scene.broker.mint.rewind(key, scene.broker.records[key], scene.clock.at())
+        assert closed is not None
+        scene.broker._write(closed)
+    with pytest.raises(Overlimit, match="licence_used_up"):
+        buy_own(scene)
+
+
+def test_a_piece_that_is_worth_less_than_the_order_is_not_offered() -> None:
+    scene = with_own_scrip()
+    need = Need(amount_micro=501, currency="eur", vendor_id=VENDOR, means=buy_own(scene, 500))
+    with pytest.raises(OutOfRange, match="scrip_below_price"):
+        scene.payer.purse.ask(need, scene.clock.at())

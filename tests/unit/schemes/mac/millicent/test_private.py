@@ -163,3 +163,9 @@ def test_a_scheme_without_a_shared_key_is_not_private() -> None:
         with pytest.raises(Refusal) as refused:
             attempt()
         assert isinstance(refused.value, Unsupported)
+
+
+@pytest.mark.parametrize("owner", [b"\0\1", bytes(7), b"\0\1" + bytes(7)])
+def test_an_owner_of_another_length_is_not_looked_up(owner: bytes) -> None:
+    with pytest.raises(Forged, match="seal_broken"):
+        millicent.Scene(protocol="private").vendor.till.unseal(owner, REQUEST)

@@ -4,9 +4,10 @@ import pytest
 from farthing import codec
 from farthing.errors import Expired, Forged, Malformed, OutOfRange, Refusal, Unsupported
 from farthing.schemes.contract import Accepted, Asked, Burned, Json, Need, Rolled
+from farthing.schemes.mac.millicent.purse import MillicentPurse
 from farthing.schemes.mac.millicent.scrip import SCRIP_MICRO_MAX, receipt_key
 from tests.kit.millicent import Scene, held
-from tests.kit.parties import binding_of
+from tests.kit.parties import BROKER, Ring, binding_of, setting_of
 
 
 def sale(scene: Scene) -> tuple[Asked, dict[str, Json]]:
@@ -149,3 +150,35 @@ def test_a_piece_that_is_worth_less_pays_nothing() -> None:
         scene.payer.purse.pay(
             scene.buy(199), scene.vendor.offer(200), binding_of(), scene.clock.at()
         )
+
+
+def test_an_order_says_no_more_than_it_must() -> None:
+    scene = Scene()
+    need = Need(amount_micro=1000, currency="eur", vendor_id="news", offer=scene.vendor.offer(200))
+    asked = scene.payer.purse.ask(need, scene.clock.at())
+    assert asked.message == {"valueMicro": 1000, "vendor": "news"}
+
+
+def test_scrip_of_another_brokers_vendor_is_ordered_by_that_brokers_name() -> None:
+    scene = Scene()
+    away = MillicentPurse(setting_of(Ring(), home="home-broker"))
+    need = Need(amount_micro=1000, currency="eur", vendor_id="news")
+    assert away.ask(need, scene.clock.at()).message["broker"] == BROKER
+    first = away.give_back(scene.buy(), scene.clock.at())
+    second = away.receive(first, scene.vendor.burn(first.message), scene.clock.at())
+    assert isinstance(second, Asked)
+    assert second.message["broker"] == BROKER
+
+
+def test_a_warehouse_may_sell_ten_times_what_was_asked_for_and_not_more() -> None:
+    scene = Scene()
+    asked, _ = sale(scene)
+    larger = {
+        times: {"scrip": msgspec.to_builtins(own.scrip), "secret": own.secret}
+        for times, own in ((10, held(scene.buy(10_000))), (11, held(scene.buy(10_001))))
+    }
+    taken = scene.payer.purse.receive(asked, larger[10], scene.clock.at())
+    assert not isinstance(taken, Asked)
+    assert taken[0].worth_micro == 10_000
+    with pytest.raises(Forged, match="scrip_not_as_ordered"):
+        scene.payer.purse.receive(asked, larger[11], scene.clock.at())

@@ -12,6 +12,7 @@ from farthing.errors import (
     Busy,
     Forged,
     Malformed,
+    Misconfigured,
     OutOfRange,
     Overlimit,
     Refusal,
@@ -23,7 +24,7 @@ from farthing.schemes import subscriptions
 from farthing.schemes.contract import Account, Charged, Instrument, Json, Paid, Refund
 from farthing.schemes.mac.millicent import refund
 from farthing.schemes.mac.millicent.refund import RefundBody, refund_mac
-from farthing.schemes.mac.millicent.scrip import GRACE_S, fresh_expiry_s
+from farthing.schemes.mac.millicent.scrip import GRACE_S, SERIES_SIZE, fresh_expiry_s
 from farthing.schemes.subscriptions import Plan
 from tests.kit.flips import bit_flips
 from tests.kit.millicent import MASTER_SECRETS, Scene, batch, held
@@ -369,3 +370,31 @@ def test_only_a_vendor_shows_refunds() -> None:
     _, back = shop.vendor.claims()
     with pytest.raises(Refusal, match="wrong_kind_of_account"):
         shop.broker.run("redeem", back, payer_account())
+
+
+def test_two_refunds_are_two_though_their_payer_is_one() -> None:
+    shop = Shop()
+    sold = [shop.sell(shop.buy())[1] for _ in range(2)]
+    assert shop.clear_up() == 2 * PRICE_MICRO
+    for charged in sold:
+        shop.give_back(charged)
+    claim = next(each for each in shop.vendor.claims() if refund.is_claim(each))
+    assert shop.clear_up() == -2 * PRICE_MICRO
+    assert shop.broker.run("redeem", claim, vendor_account()).answer == {"refundedMicro": 0}
+
+
+def test_a_refund_names_its_piece_by_a_serial() -> None:
+    with pytest.raises(Unfit):
+        RefundBody(expires_at_s=1, refund_micro=1, serial="A" * 16, vendor=VENDOR)
+
+
+def test_a_series_without_serials_refunds_nothing() -> None:
+    shop = Shop()
+    _, charged = shop.sell(shop.buy())
+    with pytest.raises(Misconfigured, match="series_used_up"):
+        shop.vendor.till.refund(charged, shop.clock.at(SERIES_SIZE))
+
+
+def test_the_mac_of_a_refund_is_what_it_always_was() -> None:
+    body = RefundBody(expires_at_s=86_400, refund_micro=200, serial="0" * 16, vendor=VENDOR)
+    assert refund_mac(bytes(32), body) == "3f1072356c0980dc259cbf72a8bb2657"

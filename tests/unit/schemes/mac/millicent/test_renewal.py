@@ -13,6 +13,7 @@ from farthing.errors import (
     Overlimit,
     Replayed,
     Revoked,
+    Unfit,
     WrongVendor,
 )
 from farthing.schemes.contract import Asked, Instrument, Json
@@ -173,3 +174,36 @@ def test_scrip_that_still_lives_is_burned_not_renewed() -> None:
     scene = Scene()
     asked = scene.payer.purse.give_back(scene.buy(), scene.clock.at())
     assert asked.operation == "take_back"
+
+
+def test_two_renewals_into_one_pool_are_both_worth_something() -> None:
+    scene = Scene()
+    pieces = scene.buy(10_000), scene.buy(10_000)
+    scene.clock.now_s = pieces[0].expires_at_s + DAY_S
+    fresh = [renew(scene, piece) for piece in pieces]
+    scene.clear()
+    for piece in fresh:
+        scene.cash_out(piece)
+    assert scene.broker.balances[f"outstanding/{VENDOR}"] == 0
+    scene.audit()
+
+
+def test_a_nonce_may_be_as_long_as_its_limit() -> None:
+    piece = held(Scene().buy()).scrip
+    renewal.Renewal(nonce="n" * renewal.NONCE_CHARS_MAX, renew=piece, sig="")
+    with pytest.raises(Unfit, match="nonce_too_long"):
+        renewal.Renewal(nonce="n" * (renewal.NONCE_CHARS_MAX + 1), renew=piece, sig="")
+
+
+def test_a_fee_is_its_share_to_the_micro_unit_rounded_up() -> None:
+    assert renewal.fee_micro(5_000_000, 200) == 100_000
+    assert renewal.fee_micro(5_000_000, 9_999) == 4_999_500
+    assert [renewal.fee_micro(value, 200) for value in (49, 50, 51)] == [1, 1, 2]
+
+
+def test_a_wallet_takes_a_fee_of_a_tenth_and_no_more() -> None:
+    scene = Scene(renew_fee_e4=1_000)
+    assert renew(scene, expired(scene)).worth_micro == 9_000
+    dear = Scene(renew_fee_e4=1_001)
+    with pytest.raises(Forged, match="renewal_wrong"):
+        renew(dear, expired(dear))

@@ -106,3 +106,10 @@ def test_a_serial_names_its_series(series: int, index: int) -> None:
     serial = serial_of(series, index)
     assert msgspec.structs.replace(PIECE, serial=serial).series == series
     assert int(serial, 16) & 0xFFFFFF == index
+
+
+def test_a_burn_receipt_shows_no_mac() -> None:
+    burn = Burn(
+        expires_at_s=1, mac="a" * 32, payer="0" * 16, serial="1" * 16, value_micro=7, vendor="v"
+    )
+    assert repr(burn) == f"Burn(v, {'1' * 16}, 7)"

@@ -4,7 +4,17 @@ import msgspec
 import pytest
 
 from farthing import codec, props
-from farthing.errors import Denied, Expired, Forged, OutOfRange, Refusal, Underpaid, Unsupported
+from farthing.errors import (
+    Denied,
+    Expired,
+    Forged,
+    OutOfRange,
+    Refusal,
+    Underpaid,
+    Unsupported,
+    WrongPayer,
+)
+from farthing.marks import NOTHING
 from farthing.schemes import subscriptions
 from farthing.schemes.contract import Accepted, Instrument, Json, Offer, Paid
 from farthing.schemes.mac.millicent import subscription
@@ -239,3 +249,55 @@ def test_required_properties_are_required_of_subscribers_too() -> None:
         scene.payer.pay(piece, strict)
     with pytest.raises(Denied, match="property_missing"):
         scene.vendor.serve(shown(scene, piece).payload, strict)
+
+
+def test_a_plan_pays_until_its_last_second_and_the_skew_of_clocks() -> None:
+    scene = Scene()
+    piece = subscribed(scene)
+    offer, payload = covered(scene), shown(scene, piece).payload
+    scene.clock.now_s = NOW_S + 30 * DAY_S + SKEW_S
+    scene.vendor.serve(payload, offer)
+    scene.clock.now_s += 1
+    with pytest.raises(Expired, match="subscription_ended"):
+        scene.vendor.serve(payload, offer)
+
+
+def test_a_plan_shown_is_remembered_for_as_long_as_it_would_be_taken() -> None:
+    scrip = held(subscribed(Scene())).scrip
+    mark = subscription.mark_of(scrip, codec.b64u(bytes(subscription.NONCE_BYTES)), NOW_S)
+    assert mark.until_s > NOW_S + SKEW_S
+
+
+def test_a_plan_is_its_name_with_its_end() -> None:
+    scrip = held(subscribed(Scene())).scrip
+    for partly in ("sub=month", "until=9", "sub=month;until=soon", ""):
+        assert subscription.of(msgspec.structs.replace(scrip, props=partly)) is None
+
+
+def test_scrip_without_a_plan_pays_for_no_page_of_one() -> None:
+    scene = Scene()
+    offer = covered(scene)
+    paid = shown(scene, subscribed(scene)).payload
+    plain = msgspec.to_builtins(held(scene.buy()).scrip)
+    with pytest.raises(Denied, match="subscription_missing"):
+        subscription.require_covered(held(scene.buy()).scrip, "month", offer, NOW_S)
+    with pytest.raises(Denied, match="subscription_missing"):
+        subscription.require_covered(held(subscribed(scene)).scrip, "week", offer, NOW_S)
+    with pytest.raises(Refusal):
+        scene.vendor.serve(paid | {"scrip": plain}, offer)
+
+
+def test_in_private_a_plan_is_shown_by_its_owner_without_a_signature() -> None:
+    scene = Scene(protocol="private")
+    piece, offer = subscribed(scene), covered(scene)
+    owner = bytes.fromhex(held(piece).scrip.payer)
+    sealed = msgspec.structs.replace(binding_of(), dialect="private", owner=owner)
+    paid = scene.payer.purse.pay(piece, offer, sealed, scene.clock.at())
+    assert isinstance(paid, Paid)
+    assert "sig" not in paid.payload
+    till = scene.vendor.till
+    payment = till.read(codec.canonical(paid.payload))
+    assert till.take(payment, offer, sealed, NOTHING, scene.clock.at()).value_micro == 0
+    other = msgspec.structs.replace(sealed, owner=bytes(8))
+    with pytest.raises(WrongPayer, match="scrip_of_another_payer"):
+        till.take(payment, offer, other, NOTHING, scene.clock.at())

@@ -9,6 +9,7 @@ from farthing.schemes.contract import Key
 from farthing.schemes.mac.millicent.scrip import (
     OWN_SERIES,
     PAYER_RANGE,
+    STOCK_SERIES,
     mint_scrip,
     serial_of,
 )
@@ -87,3 +88,11 @@ def test_a_payers_secret_depends_on_range_vendor_and_payer() -> None:
     assert keys.secret("news", "0001000000000007") == expected
     assert keys.secret("newt", "0001000000000007") != expected
     assert keys.secret("news", "0001000000000008") != expected
+
+
+def test_a_vendor_that_never_stocked_a_warehouse_changes_no_such_scrip() -> None:
+    ring = vendor_ring()
+    ring.revoke(STOCK_SERIES, "8000000001")
+    stock = msgspec.structs.replace(PIECE, serial=serial_of(0x8000000001, 1))
+    with pytest.raises(Revoked, match="series_revoked"):
+        VendorKeys(ring).change_series(stock)

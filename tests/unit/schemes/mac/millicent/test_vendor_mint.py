@@ -4,6 +4,7 @@ import pytest
 from farthing.errors import (
     Expired,
     Forged,
+    Misconfigured,
     Refusal,
     Replayed,
     Revoked,
@@ -11,9 +12,17 @@ from farthing.errors import (
     Unsupported,
     WrongVendor,
 )
-from farthing.schemes.contract import Account, Instrument, Json, Operation
+from farthing.marks import NOTHING
+from farthing.schemes.contract import Account, Asked, Instrument, Json, Operation
 from farthing.schemes.mac.millicent import MILLICENT
-from farthing.schemes.mac.millicent.scrip import BURN_KEY, LICENSED_SERIES, Burn, burn_mac
+from farthing.schemes.mac.millicent.scrip import (
+    BURN_KEY,
+    LICENSED_SERIES,
+    OWN_SERIES,
+    SERIES_SIZE,
+    Burn,
+    burn_mac,
+)
 from farthing.schemes.mac.millicent.vendor_mint import MillicentVendorMint
 from tests.kit.millicent import MASTER_SECRETS, Scene, held, vendor_ring
 from tests.kit.parties import Vendor, setting_of
@@ -110,3 +119,40 @@ def test_a_leaked_burn_key_of_one_vendor_burns_nothing_of_another() -> None:
     forged = msgspec.structs.replace(forged, mac=burn_mac(key.secret, forged))
     with pytest.raises(Refusal):
         scene.broker.run("take_back", msgspec.to_builtins(forged), scene.payer.account)
+
+
+@pytest.mark.parametrize("fee_e4", [0, 9_999])
+def test_a_fee_may_be_nothing_and_nearly_all(fee_e4: int) -> None:
+    scene = Scene(renew_fee_e4=fee_e4)
+    piece = scene.buy(10_000)
+    scene.clock.now_s = piece.expires_at_s + 86_400
+    asked = scene.payer.purse.give_back(piece, scene.clock.at())
+    answer = scene.vendor.mint("issue", asked.message)
+    assert answer["scrip"]["valueMicro"] == 10_000 - fee_e4
+
+
+def test_a_renewed_piece_is_of_the_vendors_own_series() -> None:
+    scene = Scene()
+    key = scene.vendor.ring.current(OWN_SERIES)
+    scene.vendor.ring.add(msgspec.structs.replace(key, id="00000000fe"))
+    piece = scene.buy(10_000)
+    scene.clock.now_s = piece.expires_at_s + 86_400
+    asked = scene.payer.purse.give_back(piece, scene.clock.at())
+    fresh = scene.payer.purse.receive(
+        asked, scene.vendor.mint("issue", asked.message), scene.clock.at()
+    )
+    assert not isinstance(fresh, Asked)
+    assert held(fresh[0]).scrip.series == 0xFE
+
+
+def test_a_series_without_serials_renews_nothing_and_a_cash_out_needs_none() -> None:
+    scene = Scene()
+    mint = MillicentVendorMint(setting_of(scene.vendor.ring, vendor_id="news"))
+    nobody = Account(id="", role="payer")
+    first, second = scene.buy(), scene.buy()
+    burned = mint.check("take_back", order(scene, first), nobody, scene.clock.at())
+    assert mint.series(burned) == ""
+    scene.clock.now_s = second.expires_at_s + 86_400
+    renewed = mint.check("issue", order(scene, second), nobody, scene.clock.at())
+    with pytest.raises(Misconfigured, match="series_used_up"):
+        mint.apply(renewed, NOTHING, scene.clock.at(SERIES_SIZE))

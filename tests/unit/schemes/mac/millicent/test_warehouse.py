@@ -228,3 +228,46 @@ def test_a_batch_holds_at_its_limits_and_not_beyond() -> None:
     for count in (0, PIECES_MAX + 1):
         with pytest.raises(Unfit, match="batch_size_out_of_range"):
             warehouse.BATCHES.convert(batch(ring, count, 100))
+
+
+def test_every_piece_of_a_batch_is_sold_once() -> None:
+    scene = stocked(3)
+    sold = [held(scene.buy(2_000)).scrip.serial for _ in range(4)]
+    assert len(set(sold)) == 4
+    assert [serial[0] for serial in sold] == ["8", "8", "8", "0"], "the last is minted"
+
+
+def test_the_operator_is_told_what_a_batch_says_on_its_face() -> None:
+    scene = Scene()
+    applied = scene.broker.run("grant", batch(scene.vendor.ring, 3, 2_000), OPERATOR)
+    assert applied.answer == {"pieces": 3, "faceMicro": 6_000}
+
+
+@pytest.mark.parametrize("name", ["kBurn", "kPayer"])
+def test_a_batch_hands_over_whole_keys(name: str) -> None:
+    scene = Scene()
+    with pytest.raises(Malformed):
+        scene.broker.run("grant", batch(scene.vendor.ring, 1, 5) | {name: "AAAA"}, OPERATOR)
+
+
+def test_a_batch_vouches_for_nothing_and_shows_no_secret() -> None:
+    scene = Scene()
+    message = batch(scene.vendor.ring, 1, 5)
+    assert message["kPayer"] not in repr(warehouse.BATCHES.convert(message))
+    message["pieces"][0] |= {"props": "student=true"}
+    with pytest.raises(Unfit, match="stock_has_props"):
+        scene.broker.run("grant", message, OPERATOR)
+
+
+def test_a_shelf_is_closed_after_a_restore_and_sells_nothing() -> None:
+    scene = stocked(3)
+    (key,) = (key for key in scene.broker.records if key.startswith(b"millicent/shelf/"))
+    closed = scene.broker.mint.rewind(key, scene.broker.records[key], scene.clock.at())
+    assert closed is not None
+    scene.broker._write(closed)
+    assert held(scene.buy(2_000)).scrip.serial[0] == "0", "minted, not from the shelf"
+
+
+def test_a_piece_of_the_largest_value_that_may_be_sold_is_sold() -> None:
+    scene = stocked(1, 2_000)
+    assert scene.buy(200).worth_micro == 2_000
