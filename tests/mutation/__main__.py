@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import random
 import subprocess
 import sys
@@ -17,40 +18,57 @@ from rich.progress import Progress
 from tests.mutation.areas import AREAS, area_of
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.runner import Bench, Verdict
-from tests.mutation.score import interval, score
+from tests.mutation.score import NOTICED, interval, score
 
 WORKERS = 2  # of the smallest machine that this is meant for
 
 
 def main() -> int:
     """Exit code 0; 1 if fewer are killed than asked for; 2 for bad usage."""
+    started_s = time.monotonic()
     asked = _arguments().parse_args()
     names = asked.area or list(AREAS)
     files = [path for name in names for path in AREAS[name].files()]
     found = [mutant for path in files for mutant in mutants(str(path), path.read_text())]
     if asked.since:
-        changed = _changed_lines(asked.since)
+        try:
+            changed = changed_lines(asked.since)
+        except subprocess.CalledProcessError:
+            print(f"git knows no {asked.since} here", file=sys.stderr)
+            return 2
         found = [each for each in found if (each.path, each.line) in changed]
-    if asked.sample and asked.sample < len(found):
-        found = random.Random(asked.seed).sample(found, asked.sample)
+    if asked.seconds or (asked.sample and asked.sample < len(found)):
+        found = random.Random(asked.seed).sample(found, asked.sample or len(found))
     if not found:
         print("no mutants: nothing that was changed can be altered")
         return 0
-    tests = sorted({test for path in {each.path for each in found} for test in _tests(path)})
-    plugin = _Mutating(found, files, asked.workers, quiet=asked.json)
-    started_s = time.perf_counter()
-    options = ["-q", "-s", "-p", "no:cacheprovider", "-o", "timeout=0", "-m", asked.marks]
+    paths = {each.path for each in found}
+    tests = sorted({test for path in paths for test in _tests(path, own_only=bool(asked.seconds))})
+    until_s = started_s + asked.seconds if asked.seconds else math.inf
+    plugin = _Mutating(found, files, asked.workers, until_s, quiet=asked.json)
+    options = ["-qqq", "-s", "-p", "no:cacheprovider", "-o", "timeout=0", "-m", asked.marks]
     pytest.main([*options, *tests], plugins=[plugin])
-    return _report(plugin.verdicts, names, asked, time.perf_counter() - started_s)
+    if asked.seconds:
+        print(f"{len(plugin.verdicts)} of {len(found)} mutants tried, by their files' own tests")
+        if not plugin.verdicts:
+            return 0
+    return _report(plugin.verdicts, names, asked, time.monotonic() - started_s)
 
 
 class _Mutating:
     """Takes over once pytest has collected the tests."""
 
     def __init__(
-        self, found: Sequence[Mutant], files: Sequence[Path], workers: int, *, quiet: bool
+        self,
+        found: Sequence[Mutant],
+        files: Sequence[Path],
+        workers: int,
+        until_s: float,
+        *,
+        quiet: bool,
     ) -> None:
         self._found, self._files, self._workers, self._quiet = found, files, workers, quiet
+        self._until_s = until_s
         self.verdicts: list[Verdict] = []
 
     def pytest_configure(self) -> None:
@@ -65,7 +83,7 @@ class _Mutating:
         settings.load_profile("mutation")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        bench = Bench(session.items, self._files)
+        bench = Bench(session.items, self._files, self._until_s)
         bench.observe()
         console = Console(stderr=True, quiet=self._quiet)
         with Progress(console=console) as progress:
@@ -76,8 +94,9 @@ class _Mutating:
         return True
 
 
-def _tests(path: str) -> list[str]:
-    return [str(test) for test in AREAS[area_of(path)].tests(Path(path))]
+def _tests(path: str, *, own_only: bool) -> list[str]:
+    area = AREAS[area_of(path)]
+    return [str(test) for test in area.tests(Path(path), own_only=own_only)]
 
 
 def _report(
@@ -91,7 +110,7 @@ def _report(
     for each in verdicts:
         per_file.setdefault(each.mutant.split(":")[0], []).append(each)
     low, high = interval(verdicts)
-    left = sorted(each for each in verdicts if each.outcome in {"survived", "unreached"})
+    left = sorted(each for each in verdicts if each.outcome not in NOTICED)
     if asked.json:
         figures = {
             "areas": names, "mutants": len(verdicts), **counts, "score": score(verdicts),
@@ -112,10 +131,10 @@ def _report(
     return 0 if score(verdicts) >= asked.least else 1
 
 
-def _changed_lines(since: str) -> set[tuple[str, int]]:
-    """The lines of the working tree that `git diff` calls new."""
+def changed_lines(since: str) -> set[tuple[str, int]]:
+    """File and number of the lines of the working tree that are new since a commit."""
     told = subprocess.run(
-        ["git", "diff", "--unified=0", since, "--", "src"],
+        ["git", "diff", "--unified=0", "--no-ext-diff", "--no-color", since, "--", "src"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip  # - one line an argument
     found: set[tuple[str, int]] = set()
@@ -139,6 +158,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--sample", type=int, default=0, help="so many, drawn by --seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--since", help="only lines changed since this commit, as HEAD~1")
+    parser.add_argument(
+        "--seconds", type=int, default=0, help="stop then, and try the files' own tests only"
+    )
     parser.add_argument("--least", type=float, default=0.0, help="exit code 1 below this score")
     parser.add_argument("--workers", type=int, default=WORKERS)
     parser.add_argument("--marks", default="not full and not long and not serial")

@@ -22,9 +22,11 @@ class Area(NamedTuple):
             found |= set(path.rglob("*.py")) if path.is_dir() else {path}
         return sorted(found)
 
-    def tests(self, path: Path) -> list[Path]:
-        """The tests of one module: its own, and those of the area."""
+    def tests(self, path: Path, *, own_only: bool = False) -> list[Path]:
+        """The tests of one module: its own and the area's; `own_only` if it has any of its own."""
         own = Path("tests/unit") / path.relative_to(SOURCE).with_name(f"test_{path.name}")
+        if own_only and own.exists():
+            return [own]
         return [each for each in (own, *map(Path, self.also)) if each.exists()]
 
 
@@ -50,6 +52,7 @@ AREAS = {
             "tests/unit/broker/test_redeeming.py",
             "tests/integration/broker",
             "tests/property",
+            "tests/vectors",
         ),
     ),
     "gate": Area(

@@ -73,7 +73,9 @@ def altered(mutant: Mutant, source: str) -> ast.Module:
     _replace(tree, node, list(_changes(node))[mutant.change_index])
     for method in of_class:
         # A function takes other code only with the same free variables: `super` needs the class.
-        method.body.append(ast.copy_location(ast.Expr(ast.Name("super")), method.body[-1]))
+        method.body.append(
+            ast.copy_location(ast.Expr(ast.Name("super", ast.Load())), method.body[-1])
+        )
     return ast.fix_missing_locations(tree)
 
 

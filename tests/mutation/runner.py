@@ -7,6 +7,7 @@ that line, the nearest and quickest first, until one fails.
 
 import gc
 import json
+import math
 import os
 import signal
 import sys
@@ -25,7 +26,7 @@ from tests.mutation.mutants import Mutant, altered
 
 TESTS_S_MAX = 6.0  # of tests for one mutant, by their time unaltered
 HUNG_S = 30  # a fork that takes longer is caught: an endless loop fails a suite too
-SURVIVED, KILLED = 0, 1  # how the fork of a mutant ends
+SURVIVED, KILLED, UNMADE = 0, 1, 2  # how the fork of a mutant ends
 
 Key = tuple[str, str, int]
 """File, qualified name and first line of a function."""
@@ -43,15 +44,22 @@ class Verdict(NamedTuple):
 
     mutant: str
     outcome: str
-    """`killed`, `hung`, `survived`, or `unreached` where no test runs the line."""
+    """`killed`, `hung`, `survived`, `unreached` where no test runs the line, or `unmade` where the
+    mutator itself failed: all but the first two count against the score."""
 
 
 class Bench:
     """The collected tests, what each of them runs, and the functions that will be altered."""
 
-    def __init__(self, items: Sequence[pytest.Item], paths: Sequence[Path]) -> None:
-        """Tests as pytest has collected them, and the files whose mutants will be tried."""
+    def __init__(
+        self, items: Sequence[pytest.Item], paths: Sequence[Path], until_s: float = math.inf
+    ) -> None:
+        """Tests as pytest has collected them, and the files whose mutants will be tried.
+
+        Nothing runs past `until_s`, by `time.monotonic`: what was not tried by then has no verdict.
+        """
         self._items = items
+        self._until_s = until_s
         self._root = Path.cwd()
         self._files = {str(path.resolve()) for path in paths}
         self._functions: dict[Key, list[FunctionType]] = defaultdict(list)
@@ -68,9 +76,9 @@ class Bench:
         """Run every test once and keep what it runs; `RuntimeError` if one fails unaltered."""
         pid, told = _fork(self._tell_passed)
         with told:
-            rows = [json.loads(line) for line in told]
+            rows = [json.loads(line) for line in told if line.endswith("\n")]
         os.waitpid(pid, 0)
-        if len(rows) != len(self._items):
+        if len(rows) != len(self._items) and self._until_s == math.inf:
             raise RuntimeError("a test fails with nothing altered; run the tests first")
         self._passed = [
             Passed(seconds, frozenset((path, line) for path, line in lines))
@@ -97,7 +105,7 @@ class Bench:
             thread.join()
         for pid, _ in forks:
             os.waitpid(pid, 0)
-        if len(verdicts) != len(found):
+        if len(verdicts) != len(found) and self._until_s == math.inf:
             raise RuntimeError("a worker ended before its mutants did")
         return verdicts
 
@@ -110,6 +118,7 @@ class Bench:
             lines.add((frame.f_code.co_filename, frame.f_lineno))
             return follow
 
+        self._stop_in_time()
         for index, item in enumerate(self._items):
             lines.clear()
             started_s = time.perf_counter()
@@ -120,11 +129,17 @@ class Bench:
             if not passed:
                 print(f"fails unaltered: {item.nodeid}", file=sys.__stderr__)
                 return
-            print(json.dumps([time.perf_counter() - started_s, sorted(lines)]), file=into)
+            row = [time.perf_counter() - started_s, sorted(lines)]
+            print(json.dumps(row), file=into, flush=True)
 
     def _tell_verdicts(self, mine: Sequence[Mutant], into: Any) -> None:
         for mutant in mine:
-            print(json.dumps([mutant.name, self._try(mutant)]), file=into, flush=True)
+            outcome = self._try(mutant)
+            if time.monotonic() >= self._until_s:
+                return  # cut off in the middle: neither noticed nor not
+            if outcome == "unreached" and len(self._passed) < len(self._items):
+                continue  # by the tests that there was time for
+            print(json.dumps([mutant.name, outcome]), file=into, flush=True)
 
     def _try(self, mutant: Mutant) -> str:
         path = str((self._root / mutant.path).resolve())
@@ -135,15 +150,26 @@ class Bench:
         pid = os.fork()
         if pid == 0:
             signal.alarm(HUNG_S)
+            self._stop_in_time()
             _silence()
             os._exit(self._outcome(mutant, path, order))
         _, status = os.waitpid(pid, 0)
         if os.WIFSIGNALED(status):
             return "hung" if os.WTERMSIG(status) == signal.SIGALRM else "killed"
+        if os.WEXITSTATUS(status) == UNMADE:
+            return "unmade"
         return "survived" if os.WEXITSTATUS(status) == SURVIVED else "killed"
 
+    def _stop_in_time(self) -> None:
+        left_s = self._until_s - time.monotonic()
+        if left_s < HUNG_S:
+            signal.setitimer(signal.ITIMER_REAL, max(left_s, 0.001))
+
     def _outcome(self, mutant: Mutant, path: str, order: Sequence[int]) -> int:
-        self._alter(mutant, path)
+        try:
+            self._alter(mutant, path)
+        except Exception:  # noqa: BLE001 - whatever it is, it is no test that failed
+            return UNMADE
         spent_s = 0.0
         for index in order:
             spent_s += self._passed[index].seconds

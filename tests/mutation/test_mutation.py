@@ -4,10 +4,13 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
+from tests.mutation.__main__ import changed_lines
 from tests.mutation.areas import AREAS, area_of
 from tests.mutation.mutants import altered, mutants
 from tests.mutation.runner import Verdict
@@ -24,6 +27,18 @@ def largest(held: list[int], limit: int = LIMIT) -> int:
     held[0] += 1
     return pick(held[0], held[-1])
 '''
+
+
+class Parent:
+    def named(self, wanted: str) -> str:
+        return wanted
+
+
+def _codes_by_name(code: CodeType) -> Iterator[tuple[str, CodeType]]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant.co_qualname, constant
+            yield from _codes_by_name(constant)
 
 
 def made() -> dict[str, str]:
@@ -83,6 +98,45 @@ def test_the_score_counts_what_no_test_reaches_as_not_noticed() -> None:
     low, high = interval(verdicts * 100)
     assert low == pytest.approx(0.451, abs=0.001)
     assert high == pytest.approx(0.549, abs=0.001)
+
+
+def test_the_lines_since_a_commit_are_those_that_are_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+        subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").mkdir()
+    changed, gone = tmp_path / "src/a.py", tmp_path / "src/b.py"
+    changed.write_text("1\n2\n3\n")
+    gone.write_text("1\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    changed.write_text("0\n1\n2\n4\n5\n")
+    gone.unlink()
+    assert changed_lines("HEAD") == {("src/a.py", line) for line in (1, 4, 5)}
+    with pytest.raises(subprocess.CalledProcessError):
+        changed_lines("HEAD~1")
+
+
+class Child(Parent):
+    def named(self, wanted: str) -> str:
+        return super().named(wanted)
+
+
+def test_a_method_without_its_super_still_takes_its_place() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    (lost,) = (
+        each
+        for each in mutants(__file__, source)
+        if each.was == "return super().named(wanted)" and each.became == "return None"
+    )
+    codes = dict(_codes_by_name(compile(altered(lost, source), __file__, "exec")))
+    named = codes["Child.named"]
+    assert named.co_freevars == Child.named.__code__.co_freevars == ("__class__",)
 
 
 @pytest.mark.full

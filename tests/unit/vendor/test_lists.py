@@ -168,3 +168,19 @@ def test_a_list_that_is_old_forged_or_of_another_scheme_changes_nothing() -> Non
         assert not known(store, "p_1")
 
     asyncio.run(talk())
+
+
+@pytest.mark.parametrize("document", [[], None, "text", {}, {"sig": None}, {"sig": "mac:AAAA"}])
+def test_a_document_without_a_signature_is_malformed(document: Json) -> None:
+    with pytest.raises(Malformed, match=r"document_(malformed|unsigned)"):
+        lists.verify_document(document, signing.public_of(ROOT_SECRET))
+
+
+def test_a_list_is_taken_until_the_skew_after_its_next_update_and_kept_for_long() -> None:
+    store = MemoryMarks()
+    late_s = NOW_S + 300 + lists.SKEW_S
+    assert asyncio.run(refresh(store, revoked("p_1"), late_s)) == 1
+    store.do_now(marks.Forget(now_s=late_s + lists.KEPT_S - 1, count=1000))
+    assert known(store, "p_1")
+    with pytest.raises(Expired, match="list_stale"):
+        asyncio.run(refresh(store, revoked("p_1"), late_s + 1))

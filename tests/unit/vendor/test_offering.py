@@ -144,6 +144,8 @@ def test_what_clears_before_is_held_and_its_site_answers_while_it_is_reserved() 
     with pytest.raises(Misconfigured, match="origin_timeout_too_long"):
         gate.verify_route("millicent", slow)
     gate.verify_route("millicent", priced(origin_timeout_s=600))
+    quick = priced(clearing="before", origin_timeout_s=ORIGIN_TIMEOUT_S_MAX)
+    gate.verify_route("millicent", quick)
 
 
 def test_options_are_those_of_the_scheme() -> None:

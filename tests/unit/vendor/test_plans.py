@@ -3,7 +3,7 @@
 import pytest
 
 from farthing.errors import Misconfigured
-from farthing.schemes.subscriptions import Plan
+from farthing.schemes.subscriptions import PLANS_MAX, Plan
 from farthing.vendor import plans, prices
 from farthing.vendor.offering import Offering
 from farthing.vendor.plans import Sold
@@ -77,3 +77,16 @@ def test_a_route_without_a_plan_sells_none() -> None:
     assert plans.sold(None) is None
     with pytest.raises(Misconfigured, match="plan_malformed"):
         plans.sold(Sold(plan="", days=1, paths=("/",)))
+
+
+def test_a_page_is_in_as_many_plans_as_an_offer_names_and_in_no_more() -> None:
+    def many(count: int) -> str:
+        return '[[route]]\npath = "/a"\nprice = "1c"\n' + "".join(
+            f'[[route]]\npath = "/p{number}"\nprice = "1c"\naccept = ["millicent"]\n'
+            f'subscription = {{ plan = "p{number}", days = 1, paths = ["/a"] }}\n'
+            for number in range(count)
+        )
+
+    assert len(read(many(PLANS_MAX)).routes[0].plans) == PLANS_MAX
+    with pytest.raises(Misconfigured, match="too_many_plans"):
+        read(many(PLANS_MAX + 1))

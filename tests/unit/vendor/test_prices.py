@@ -202,6 +202,8 @@ def test_a_file_that_is_gone_leaves_the_old_in_force_until_it_is_back(tmp_path: 
     path.rename(tmp_path / "away")
     assert file.refresh() == "refused"
     assert file.refresh() == "refused"
+    assert file.trouble is not None
+    assert file.trouble.code == "prices_unreadable"
     assert file.prices is old
     (tmp_path / "away").rename(path)
     assert file.refresh() == "new"

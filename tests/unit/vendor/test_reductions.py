@@ -45,3 +45,7 @@ def test_what_reduces_nothing_is_refused(wrong: list[Reduced], code: str) -> Non
 def test_a_property_is_a_word_a_number_or_a_truth() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"price": "1u", "props": {"student": [1]}}, Reduced)
+
+
+def test_a_price_is_reduced_as_often_as_an_offer_names() -> None:
+    assert len(reductions.read([reduced("1", student=True)] * REDUCED_MAX, 200, int)) == REDUCED_MAX

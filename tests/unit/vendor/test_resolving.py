@@ -3,7 +3,7 @@
 import pytest
 
 from farthing import marks
-from farthing.errors import Busy, Refusal, Unavailable, Undecided
+from farthing.errors import Broken, Busy, HoldLost, Refusal, Unavailable, Undecided
 from farthing.schemes.chain.payword.commitment import revoked_key
 from farthing.schemes.contract import Dialect, Key
 from farthing.vendor.booking import read_kept, read_outcome
@@ -270,3 +270,32 @@ def test_what_is_kept_of_a_payment_cannot_be_read_off_the_disk() -> None:
         Begun(credential=credential, request=asking(), route=shop.book.routes[0].route, at_s=1)
     )
     assert shown == "Begun(1)"
+
+
+@pytest.mark.parametrize("wrong", [Broken("disk_full"), HoldLost("hold_lost")])
+def test_a_confirm_that_fails_after_the_broker_was_paid_lets_nothing_go(wrong: Refusal) -> None:
+    shop, buyer, broker = opened("millicent")
+    payment = buyer.pay()
+    walking = shop.start(payment.header)
+    walking.until(marks.Confirm)
+    assert broker.paid_micro == PRICE_MICRO
+    answer = walking.throw(wrong)
+    assert answer is not None
+    assert not is_released(answer), "the money is gone; the same payment goes on from here"
+    shop.clock.now_s += HOLD_S
+    assert shop.get(payment.header).status == 200
+    assert broker.paid_micro == PRICE_MICRO
+
+
+def test_while_the_broker_says_that_it_is_at_it_nothing_is_let_go() -> None:
+    shop, buyer, broker = opened("millicent")
+    payment = buyer.pay()
+    pending = {"success": False, "transaction": "", "errorReason": "settlement_pending"}
+    broker.faults["capture"] = [pending] * 2
+    answer = shop.get(payment.header)
+    assert code_of(answer) == "outcome_unknown"
+    assert not is_released(answer)
+    broker.faults.clear()
+    shop.clock.now_s += HOLD_S
+    assert shop.get(payment.header).status == 200
+    assert broker.paid_micro == PRICE_MICRO

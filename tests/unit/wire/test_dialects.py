@@ -88,6 +88,8 @@ LINES = [
     ("Basic eDp5, Payment abc", "basic eDp5"),
     ('Digest username="payment", uri="/a,b", Payment abc', 'digest username="payment", uri="/a,b"'),
     ("Payment id=1, Basic eDp5", "basic eDp5"),
+    ("Payment abc,, =", ""),
+    ('Digest a="b, c', 'Digest a="b, c'),
 ]
 
 

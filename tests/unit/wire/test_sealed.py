@@ -10,6 +10,7 @@ from farthing.schemes.contract import Offer
 from farthing.wire.offers import Credential, Tender
 from farthing.wire.sealed import (
     ENVELOPE_BYTES_MAX,
+    HEADERS_BYTES_MAX,
     HEADERS_MAX,
     METHODS,
     PLAIN_BYTES_MAX,
@@ -242,3 +243,25 @@ def test_every_payload_has_its_own_key() -> None:
     keys = {key_of(codec.canonical(payload)) for payload in payloads}
     assert len(keys) == 3
     assert all(key.startswith("private:") for key in keys)
+
+
+def test_what_a_request_may_say_ends_at_its_limit() -> None:
+    def said(size: int, count: int = 1) -> bytes:
+        headers = [("accept", "")] * (count - 1) + [("accept", "a" * size)]
+        return write_request(method="GET", path_query="/", headers=tuple(headers))
+
+    room = HEADERS_BYTES_MAX - len("/accept")
+    assert said(room)
+    with pytest.raises(BadRequest, match="private_headers_too_large"):
+        said(room + 1)
+    assert said(1, HEADERS_MAX)
+    with pytest.raises(BadRequest, match="private_headers_too_large"):
+        said(1, HEADERS_MAX + 1)
+
+
+def test_an_answer_of_the_longest_size_is_sealed() -> None:
+    empty = len(write_answer(200, (("a", ""),), b""))
+    room = PLAIN_BYTES_MAX - empty
+    assert len(write_answer(200, (("a", "x" * room),), b"")) == PLAIN_BYTES_MAX
+    with pytest.raises(TooLarge):
+        write_answer(200, (("a", "x" * (room + 1)),), b"")
