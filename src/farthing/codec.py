@@ -122,38 +122,52 @@ def _no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise Malformed("json_key_repeated", "a key stands twice in one object")
-    if len(found) > JSON_MEMBERS_MAX:
-        raise Malformed("json_too_many_members", f"at most {JSON_MEMBERS_MAX} members")
+    _require_few(found)
     return found
 
 
 def _require_small(value: Any, depth: int) -> None:
     if depth > JSON_DEPTH_MAX:
         raise Malformed("json_too_deep", f"at most {JSON_DEPTH_MAX} levels")
-    if isinstance(value, str):
+    kind = type(value)  # parsers give no others than these, and this is asked of every value
+    if kind is str:
         _require_text(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif kind is int:
         if not 0 <= value <= JSON_INT_MAX:
             raise Malformed("json_integer_out_of_range", "integers are 0 to 2^53 - 1")
-    elif isinstance(value, list):
-        if len(value) > JSON_MEMBERS_MAX:
-            raise Malformed("json_too_many_members", f"at most {JSON_MEMBERS_MAX} members")
+    elif kind is list:
+        _require_few(value)
         for item in value:
             _require_small(item, depth + 1)
-    elif isinstance(value, dict):
+    elif kind is dict:
+        _require_few(value)
         for key, item in value.items():
             _require_text(key)
             _require_small(item, depth + 1)
 
 
+def _require_few(members: list[Any] | dict[str, Any]) -> None:
+    if len(members) > JSON_MEMBERS_MAX:
+        raise Malformed("json_too_many_members", f"at most {JSON_MEMBERS_MAX} members")
+
+
 def _require_text(text: str) -> None:
     try:
-        size_bytes = len(text.encode())
+        size_bytes = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         raise Malformed("json_surrogate", "a lone surrogate is not text") from None
     if size_bytes > JSON_STRING_MAX:
         raise Malformed("json_string_too_long", f"at most {JSON_STRING_MAX} bytes a string")
 
+
+_DECODE = msgspec.json.Decoder(float_hook=_no_float).decode
+_ENCODE = msgspec.json.Encoder().encode
+_PARSE = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates,
+    parse_float=_no_float,
+    parse_int=_integer,
+    parse_constant=_no_float,
+).decode
 
 # Strings as a JSON reader sees them, as far as the text is JSON at all; and what nests.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -178,13 +192,16 @@ def read_json(raw: bytes) -> Json:
     """Parse JSON within the limits of this module; `Malformed` otherwise."""
     require_shallow(raw)
     try:
-        value: Json = json.loads(
-            raw.decode(),
-            object_pairs_hook=_no_duplicates,
-            parse_float=_no_float,
-            parse_int=_integer,
-            parse_constant=_no_float,
-        )
+        # No value without floats can be written shorter than msgspec does: where the lengths
+        # agree, no key was repeated. It is left to the parser below to say what is wrong.
+        value: Json = _DECODE(raw)
+        if len(_ENCODE(value)) == len(raw):
+            _require_small(value, 1)
+            return value
+    except (Malformed, ValueError, RecursionError):
+        pass  # likewise
+    try:
+        value = _PARSE(raw.decode())
     except (ValueError, RecursionError):
         raise Malformed("json_malformed", "expected JSON") from None
     _require_small(value, 1)

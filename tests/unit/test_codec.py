@@ -122,6 +122,34 @@ def test_what_is_canonical_reads_back(value: Any) -> None:
     assert codec.read_json(codec.canonical(value)) == value
 
 
+LOOSE = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-2, 2**54),
+        st.floats(),
+        st.text(max_size=3),
+        st.sampled_from(["x" * 4_096, "x" * 4_097, "é" * 2_048, "é" * 2_049]),
+    ),
+    lambda inner: st.lists(inner, max_size=65) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=70,
+)
+
+
+def outcome(raw: bytes) -> object:
+    try:
+        return codec.read_json(raw)
+    except Malformed as refusal:
+        return refusal.code
+
+
+@given(LOOSE)
+def test_white_space_changes_nothing(value: Any) -> None:
+    # With it, the text goes through the parser that knows every reason to refuse.
+    raw = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    assert outcome(raw) == outcome(raw + b" ")
+
+
 @pytest.mark.parametrize(
     "raw",
     [

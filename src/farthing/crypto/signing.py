@@ -16,6 +16,7 @@ from farthing.errors import Forged
 
 SIGNATURE_BYTES = 64
 KEYS_CACHED = 4096  # parsed keys kept; a parse costs about as much as a tenth of a check
+SECRETS_CACHED = 64  # likewise; who signs has few keys, and a parse costs as much as a signature
 
 
 _P = 2**255 - 19
@@ -32,14 +33,19 @@ def _public(raw: bytes) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(raw)
 
 
+@lru_cache(maxsize=SECRETS_CACHED)
+def _secret(raw: bytes) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(raw)
+
+
 def sign(secret: bytes, message: bytes) -> bytes:
     """The 64-byte signature of `message` under a 32-byte secret key."""
-    return Ed25519PrivateKey.from_private_bytes(secret).sign(message)
+    return _secret(secret).sign(message)
 
 
 def public_of(secret: bytes) -> bytes:
     """The 32-byte public key of a 32-byte secret key."""
-    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+    return _secret(secret).public_key().public_bytes_raw()
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> None:

@@ -20,6 +20,7 @@ from farthing.errors import Refusal
 T = TypeVar("T")
 
 CLOSES_MAX = 16  # of one coroutine, each of whose `finally` clauses may await something once more
+TASKS_KEPT = 64  # of a process, before it is looked which of them are done
 STEPS_MAX = 50_000_000  # of one run: a loop that never ends is an error, and not a hang
 
 
@@ -31,6 +32,15 @@ class Process:
         self.name = name
         self.is_alive = True
         self.tasks: set[asyncio.Task[Any]] = set()
+        """All that are under way, and some that are done."""
+        self._many = TASKS_KEPT
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """A task more."""
+        self.tasks.add(task)
+        if len(self.tasks) > self._many:
+            self.tasks = {task for task in self.tasks if not task.done()}
+            self._many = 2 * len(self.tasks) + TASKS_KEPT
 
     def kill(self) -> None:
         """No step more."""
@@ -56,6 +66,28 @@ class Process:
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
+class Call:
+    """What is to be called, and in which process: asyncio's handle, without what debugging asks."""
+
+    __slots__ = ("args", "callback", "context", "is_cancelled", "process")
+
+    def __init__(self, callback: Any, args: tuple[Any, ...], context: contextvars.Context) -> None:
+        """In the process of its context."""
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.process = context.get(PROCESS)
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Not to be called any more."""
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        """Whether it is not."""
+        return self.is_cancelled
+
+
 class VirtualLoop:
     """Runs callbacks in the order of their virtual time, and of their making within one.
 
@@ -68,8 +100,8 @@ class VirtualLoop:
         self._self: Any = self  # what asyncio takes for one of its own
         self._now_s = 0.0
         self._count = 0
-        self._ready: deque[tuple[asyncio.Handle, Process | None]] = deque()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle, Process | None]] = []
+        self._ready: deque[Call] = deque()
+        self._timers: list[tuple[float, int, Call]] = []
         self._outside = contextvars.Context()
         self.faults: list[BaseException] = []
         """What no task has caught."""
@@ -82,28 +114,26 @@ class VirtualLoop:
 
     def call_soon(
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.Handle:
+    ) -> Call:
         """Before anything that is due later."""
-        context = contextvars.copy_context() if context is None else context
-        handle = asyncio.Handle(callback, args, self._self, context)
-        self._ready.append((handle, context.get(PROCESS)))
-        return handle
+        call = Call(callback, args, contextvars.copy_context() if context is None else context)
+        self._ready.append(call)
+        return call
 
     call_soon_threadsafe = call_soon
 
     def call_at(
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
-        """At a virtual time."""
-        context = contextvars.copy_context() if context is None else context
-        handle = asyncio.TimerHandle(when, callback, args, self._self, context)
+    ) -> Call:
+        """At a virtual time. What is cancelled stays in the heap until then, and does nothing."""
+        call = Call(callback, args, contextvars.copy_context() if context is None else context)
         self._count += 1
-        heapq.heappush(self._timers, (when, self._count, handle, context.get(PROCESS)))
-        return handle
+        heapq.heappush(self._timers, (when, self._count, call))
+        return call
 
     def call_later(
         self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Call:
         """After some virtual seconds."""
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
@@ -122,8 +152,7 @@ class VirtualLoop:
         task: asyncio.Task[T] = asyncio.Task(coro, loop=self._self, name=name, context=context)
         process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is not None:
-            process.tasks.add(task)
-            task.add_done_callback(process.tasks.discard, context=self._outside)
+            process.add(task)
         return task
 
     def run_in_executor(
@@ -151,9 +180,6 @@ class VirtualLoop:
         wrong = context.get("exception")
         self.faults.append(wrong or RuntimeError(str(context.get("message"))))
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It stays in the heap until its time, and does nothing then."""
-
     # --- what the world asks of it --------------------------------------------------------------
 
     def spawn(self, process: Process, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -180,15 +206,18 @@ class VirtualLoop:
 
     def _step(self) -> None:
         """Run what is due next."""
-        if not self._ready:
-            if not self._timers:
-                raise RuntimeError("everybody waits, and nothing is under way")
-            when, _, handle, process = heapq.heappop(self._timers)
+        if self._ready:
+            call = self._ready.popleft()
+        elif self._timers:
+            when, _, call = heapq.heappop(self._timers)
             self._now_s = max(self._now_s, when)
-            self._run(handle, process)
+        else:
+            raise RuntimeError("everybody waits, and nothing is under way")
+        if call.is_cancelled or not (call.process is None or call.process.is_alive):
             return
-        self._run(*self._ready.popleft())
-
-    def _run(self, handle: asyncio.Handle, process: Process | None) -> None:
-        if not handle.cancelled() and (process is None or process.is_alive):
-            handle._run()
+        try:
+            call.context.run(call.callback, *call.args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as wrong:  # noqa: BLE001 - as in asyncio's loops
+            self.faults.append(wrong)

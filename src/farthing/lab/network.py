@@ -7,6 +7,7 @@ with a request in its hands breaks the connection; one that is down refuses it.
 
 import asyncio
 from collections.abc import Callable, Coroutine, MutableMapping
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +22,7 @@ Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Coroutine[Any, Any, None]]
 
 REFUSED_S = 0.002  # how long it takes to learn that nobody listens
+URLS_KEPT = 4_096  # taken apart: a world has some hundreds
 ADDRESS = ("192.0.2.1", 40_000)  # RFC 5737: of nobody
 
 
@@ -112,7 +114,7 @@ class Network:
 
     async def ask(self, source: str, message: Message, timeout_s: float) -> Reply:
         """The answer; `NotReached`, `NoAnswer`."""
-        site = self._sites.get(urlsplit(message.url).netloc)
+        site = self._sites.get(_place(message.url).netloc)
         if site is None:
             raise NotReached("no such host")
         for tap in self.taps:
@@ -140,7 +142,8 @@ class Network:
             self._loop.outside(REFUSED_S, _fail, future, NotReached("nobody listens"))
             return
         self.carried += 1
-        self._trace.note("request", source, site.name, message.method, _path(message), message.body)
+        path = _place(message.url).path
+        self._trace.note("request", source, site.name, message.method, path, message.body)
         site.open.add(future)
         self._loop.spawn(process, self._serve(source, site, app, message, future))
 
@@ -157,8 +160,28 @@ class Network:
             self._loop.outside(delay_s, _deliver, future, reply)
 
 
-def _path(message: Message) -> str:
-    return urlsplit(message.url).path
+class _Place(msgspec.Struct, frozen=True):
+    """An address, taken apart."""
+
+    scheme: str
+    netloc: str
+    host: str
+    path: str
+    unquoted: str
+    query: str
+
+
+@lru_cache(maxsize=URLS_KEPT)
+def _place(url: str) -> _Place:
+    parts = urlsplit(url)
+    return _Place(
+        parts.scheme,
+        parts.netloc,
+        parts.hostname or "",
+        parts.path,
+        unquote(parts.path),
+        parts.query,
+    )
 
 
 def _give_up(future: asyncio.Future[Reply]) -> None:
@@ -178,21 +201,20 @@ def _deliver(future: asyncio.Future[Reply], reply: Reply) -> None:
 
 async def call(app: App, message: Message) -> Reply:
     """What an ASGI application answers to one request."""
-    parts = urlsplit(message.url)
-    raw = parts.path.encode()
+    place = _place(message.url)
     scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
         "method": message.method,
-        "scheme": parts.scheme,
-        "path": unquote(parts.path),
-        "raw_path": raw,
-        "query_string": parts.query.encode(),
+        "scheme": place.scheme,
+        "path": place.unquoted,
+        "raw_path": place.path.encode(),
+        "query_string": place.query.encode(),
         "root_path": "",
-        "headers": [(b"host", parts.netloc.encode()), *message.headers],
+        "headers": [(b"host", place.netloc.encode()), *message.headers],
         "client": ADDRESS,
-        "server": (parts.hostname, 443),
+        "server": (place.host, 443),
         "extensions": {},
     }
     if message.body:
