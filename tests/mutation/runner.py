@@ -26,6 +26,7 @@ from tests.mutation.mutants import Mutant, altered
 
 TESTS_S_MAX = 6.0  # of tests for one mutant, by their time unaltered
 HUNG_S = 30  # a fork that takes longer is caught: an endless loop fails a suite too
+OBSERVING_SHARE = 0.6  # of a limited time: the rest is for the mutants
 SURVIVED, KILLED, UNMADE = 0, 1, 2  # how the fork of a mutant ends
 
 Key = tuple[str, str, int]
@@ -118,7 +119,7 @@ class Bench:
             lines.add((frame.f_code.co_filename, frame.f_lineno))
             return follow
 
-        self._stop_in_time()
+        self._stop_in_time(OBSERVING_SHARE)
         for index, item in enumerate(self._items):
             lines.clear()
             started_s = time.perf_counter()
@@ -160,8 +161,8 @@ class Bench:
             return "unmade"
         return "survived" if os.WEXITSTATUS(status) == SURVIVED else "killed"
 
-    def _stop_in_time(self) -> None:
-        left_s = self._until_s - time.monotonic()
+    def _stop_in_time(self, share: float = 1.0) -> None:
+        left_s = (self._until_s - time.monotonic()) * share
         if left_s < HUNG_S:
             signal.setitimer(signal.ITIMER_REAL, max(left_s, 0.001))
 

@@ -60,7 +60,7 @@ def test_who_lacks_a_required_property_is_denied() -> None:
 @pytest.mark.parametrize(
     "reduced",
     [["student=true"], [["student=true", "200"]], [["student=true", "0"]], [["", "100"]],
-     [["student=true", "100", "1"]], [[1, "100"]]],
+     [["student=true", "100", "1"]], [[1, "100"]], "student=true", 5, {"student=true": "100"}],
 )  # fmt: skip  # - one list
 def test_reductions_that_are_none_are_malformed(reduced: Any) -> None:
     with pytest.raises((Malformed, Unfit)):

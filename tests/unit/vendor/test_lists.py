@@ -163,6 +163,8 @@ def test_a_list_that_is_old_forged_or_of_another_scheme_changes_nothing() -> Non
             await refresh(store, revoked("p_1"), NOW_S + 421)
         with pytest.raises(Forged, match="list_of_another_scheme"):
             await refresh(store, revoked("p_1", scheme="ecash"))
+        with pytest.raises(Malformed, match="document_malformed"):
+            await refresh(store, revoked("p_1", nextUpdateS="soon"))
         with pytest.raises(Forged, match="signature_wrong"):
             await refresh(store, revoked("p_1") | {"revoked": ["p_2"]})
         assert not known(store, "p_1")

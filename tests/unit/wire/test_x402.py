@@ -167,6 +167,12 @@ def test_entry_of_another_scheme_or_a_broken_site_is_refused() -> None:
         x402.read_entry({**entry, "scheme": "exact"}, now_s=NOW_S)
     with pytest.raises(Malformed, match="resource_url_malformed"):
         x402.read_entry({**entry, "extra": {**entry["extra"], "site": "http://["}}, now_s=NOW_S)
+    deep: dict[str, object] = {}
+    for _ in range(codec.JSON_DEPTH_MAX):
+        deep = {"in": deep}
+    for wrong in ({"more": deep}, {"more": "\ud800"}):
+        with pytest.raises(Malformed, match="json_"):
+            x402.read_entry({**entry, **wrong}, now_s=NOW_S)
 
 
 def test_offer_over_a_limit_is_not_written() -> None:

@@ -94,6 +94,12 @@ def test_an_offer_that_does_not_say_what_a_word_is_worth_opens_nothing(unit: Jso
         )
 
 
+def test_a_word_may_be_worth_a_single_micro_unit() -> None:
+    scene = Scene()
+    vendor = Vendor(PAYWORD, public_ring(), scene.clock, unit_micro=1)
+    assert scene.open(vendor, price_micro=7).worth_micro >= 7
+
+
 def test_a_price_above_the_credit_of_a_slot_opens_nothing() -> None:
     scene = Scene()
     scene.certificate = scene.certify(slot_micro=500)
