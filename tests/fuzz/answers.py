@@ -269,7 +269,7 @@ def _vendor() -> list[Parser]:
 
 
 def _value(raw: bytes) -> Any:
-    return broker_client._value(httpx.Response(200, content=raw))
+    return broker_client._value(200, raw)
 
 
 def _problem_in(raw: bytes) -> Any:

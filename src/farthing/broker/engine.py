@@ -8,7 +8,7 @@ import apsw
 import msgspec
 
 from farthing import codec, ids
-from farthing.broker import answers, journal
+from farthing.broker import answers, facts, journal
 from farthing.broker.answers import KEPT_S, Asked
 from farthing.broker.books import Books
 from farthing.broker.checks import Checks
@@ -125,6 +125,9 @@ class Engine:
 
     async def tick(self) -> int:
         """What time alone does, one step of it; how many things happened, 0 when all is done."""
+        now_s = self.books.now_s()
+        if not self.books.committer.read(lambda connection: facts.is_due(connection, now_s)):
+            return 0
         ended = await self.books.committer.do(self.settling.end_overdue, atomic=True)
         return ended + await self.operations.lapse()
 

@@ -215,3 +215,19 @@ def forget(connection: apsw.Connection, now_s: int, count: int) -> int:
         connection.execute(statement, (now_s, count))
         gone += connection.changes()
     return gone
+
+
+def is_due(connection: apsw.Connection, now_s: int) -> bool:
+    """Whether time alone has anything to do: it asks each second, and mostly there is nothing."""
+    return bool(connection.execute(_DUE, (now_s,)).get)
+
+
+_DUE = """
+SELECT EXISTS (SELECT 1 FROM due WHERE at_s <= ?1)
+ OR EXISTS (SELECT 1 FROM reservations WHERE state = 'reserved' AND until_s <= ?1)
+ OR EXISTS (SELECT 1 FROM reservations WHERE state IN ('captured', 'void') AND until_s < ?1)
+ OR EXISTS (SELECT 1 FROM once WHERE until_s < ?1)
+ OR EXISTS (SELECT 1 FROM counters WHERE until_s < ?1)
+ OR EXISTS (SELECT 1 FROM records WHERE until_s < ?1)
+ OR EXISTS (SELECT 1 FROM answers WHERE until_s < ?1)
+"""

@@ -265,11 +265,14 @@ class Transport(httpx.AsyncBaseTransport):
             headers=headers,
             body=await request.aread(),
         )
-        timeout_s = request.extensions["timeout"]["read"]
-        try:
-            reply = await self._network.ask(self._source, message, timeout_s)
-        except NotReached as wrong:
-            raise httpx.ConnectError(str(wrong), request=request) from None
-        except NoAnswer as wrong:
-            raise httpx.ReadTimeout(str(wrong), request=request) from None
+        reply = await self.ask(message, request.extensions["timeout"]["read"])
         return httpx.Response(reply.status, headers=list(reply.headers), content=reply.body)
+
+    async def ask(self, message: Message, timeout_s: float) -> Reply:
+        """As `Network.ask`, with httpx's errors."""
+        try:
+            return await self._network.ask(self._source, message, timeout_s)
+        except NotReached as wrong:
+            raise httpx.ConnectError(str(wrong)) from None
+        except NoAnswer as wrong:
+            raise httpx.ReadTimeout(str(wrong)) from None

@@ -3,6 +3,8 @@
 Every call carries an `Idempotency-Key`; no answer in time means `Undecided`, never a refusal.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,6 +22,7 @@ from farthing.errors import (
 )
 from farthing.schemes.contract import Json
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 TIMEOUT_S = 10.0  # the broker answers a payment within 5 s or says that it is pending
 
 
@@ -51,23 +54,28 @@ class BrokerClient:
     async def get(self, path: str) -> Json:
         """A public document; `Unavailable`."""
         try:
-            answer = await self._http.get(path)
+            return _value(*await self._exchange("GET", path))
         except httpx.TransportError as wrong:
             raise _unreachable(wrong) from None
-        return _value(answer)
 
     async def post(self, path: str, message: Json, key: str) -> Json:
         """The JSON answer of one call; its refusal; `Unavailable`, `Undecided`."""
         headers = {"idempotency-key": key, "content-type": "application/json"}
         try:
-            answer = await self._http.post(path, content=codec.canonical(message), headers=headers)
+            return _value(*await self._exchange("POST", path, codec.canonical(message), headers))
         except (httpx.ConnectError, httpx.ConnectTimeout) as wrong:
             raise _unreachable(wrong) from None
         except httpx.TransportError as wrong:
             raise Undecided(
                 "outcome_unknown", f"the broker did not answer ({type(wrong).__name__})"
             ) from None
-        return _value(answer)
+
+    async def _exchange(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = NO_HEADERS
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer; httpx's errors of the way there."""
+        answer = await self._http.request(method, path, content=body or None, headers=headers)
+        return answer.status_code, answer.content
 
     async def redeem(self, scheme: str, batch_id: str, claims: list[Json]) -> Json:
         """One result per claim, in order."""
@@ -89,13 +97,13 @@ def _unreachable(wrong: Exception) -> Unavailable:
     return Unavailable("broker_unreachable", f"no answer from the broker ({type(wrong).__name__})")
 
 
-def _value(answer: httpx.Response) -> Json:
-    if answer.is_success:
+def _value(status: int, body: bytes) -> Json:
+    if 200 <= status < 300:
         try:
-            return codec.read_open(answer.content, object)
+            return codec.read_open(body, object)
         except Malformed:
             raise Broken("broker_answered_strangely", "its answer is not JSON") from None
-    raise problem_of(answer.content, answer.status_code)
+    raise problem_of(body, status)
 
 
 def problem_of(body: bytes, status: int) -> Refusal:

@@ -116,3 +116,33 @@ def test_nothing_is_forgotten_before_its_time() -> None:
     facts.write(db, "s", Applied(records=(Put(key=b"s/a", value=b"v", until_s=100),)))
     assert facts.forget(db, 100, 10) == 0
     assert facts.forget(db, 101, 10) == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "first_s"),
+    [
+        ("due VALUES (100, 's', x'01')", 100),
+        ("once VALUES (x'01', 100)", 101),
+        ("counters VALUES (x'01', 1, x'', 100)", 101),
+        ("records VALUES (x'01', x'', 100)", 101),
+    ],
+)
+def test_something_is_due_from_its_second_on_and_until_it_was_done(row: str, first_s: int) -> None:
+    db = connection()
+    assert not facts.is_due(db, 2**40)
+    db.execute(f"INSERT INTO {row}")
+    assert not facts.is_due(db, first_s - 1)
+    assert facts.is_due(db, first_s)
+    facts.next_due(db, first_s)
+    facts.forget(db, first_s, 10)
+    assert not facts.is_due(db, 2**40)
+
+
+def test_every_table_with_a_time_is_looked_at() -> None:
+    timed = connection().execute(
+        "SELECT m.name FROM sqlite_schema m, pragma_table_info(m.name) i"
+        " WHERE m.type = 'table' AND i.name IN ('at_s', 'until_s', 'due_s')"
+    )
+    assert {name for (name,) in timed} >= {"due", "once", "counters", "records", "answers"}
+    for (name,) in timed.fetchall():
+        assert f"FROM {name} " in facts._DUE
