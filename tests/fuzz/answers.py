@@ -1,8 +1,8 @@
 """What programs of ours hear from others' programs: answers of vendors, brokers and peers."""
 
+import io
 from collections.abc import Coroutine
 from contextlib import suppress
-from functools import cache
 from typing import Any, TypeVar
 
 import httpx
@@ -12,6 +12,7 @@ from farthing import codec
 from farthing.broker import courier
 from farthing.broker.web import problem_of
 from farthing.cli import calling
+from farthing.cli import wallet as cli_wallet
 from farthing.crypto import signing
 from farthing.errors import Denied, Forged, Malformed, Refusal, Unavailable
 from farthing.lab.conformance.hand import Hand
@@ -23,8 +24,9 @@ from farthing.wallet import account, choice, driver, peering, refunds, reply, se
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Request, Response
 from farthing.wallet.flow import Fetched
+from farthing.wallet.page import Page
 from farthing.wire import receipts
-from tests.fuzz.heard import fresh, names, said
+from tests.fuzz.heard import bought, fresh, names, said
 from tests.fuzz.parser import Parser, given
 from tests.fuzz.schemes import CONDITIONS
 
@@ -116,15 +118,13 @@ def _chosen(raw: bytes) -> Any:
     return found
 
 
-@cache
-def _bought() -> tuple[tuple[Guide, Fetched], ...]:
+def _bought() -> list[tuple[Guide, Fetched]]:
     """A page of each scheme that was paid for, and whoever paid."""
-    stages = [fresh(name) for name in names()]
-    return tuple((stage.payer.guide(), stage.buy("fuzz")) for stage in stages)
+    return [(fresh(name).payer.guide(), bought(name)) for name in names()]
 
 
 def _answers_200() -> tuple[bytes, ...]:
-    answers = [bought.answer for _, bought in _bought()]
+    answers = [one.answer for _, one in _bought()]
     return tuple(raw_of(answer) for answer in answers if isinstance(answer, Response))
 
 
@@ -158,11 +158,11 @@ def _checked(raw: bytes) -> Any:
     """Whether the page came as it was sent: its head, then its body."""
     answer = response_of(raw)
     found = None
-    for guide, bought in _bought():
-        if bought.purchase is None:
+    for guide, one in _bought():
+        if one.purchase is None:
             continue
         with suppress(Forged):  # somebody else's page
-            found = reply.checking(guide, bought.purchase, answer)
+            found = reply.checking(guide, one.purchase, answer)
             if found is not None:
                 found.add(answer.body)
                 found.require()
@@ -197,6 +197,7 @@ def _at_the_broker() -> list[Parser]:
             given('{"id":"ann"}', "[]", '"text"'),
         ),
         Parser("cli.calling.read_answer-refused", _refused, given(PROBLEM)),
+        Parser("cli.wallet.refused", _shown, given(PROBLEM)),
     ]
 
 
@@ -244,6 +245,22 @@ def _refused(raw: bytes) -> Any:
         raise
     except Refusal as refusal:
         return str(refusal)
+
+
+def _shown(raw: bytes) -> Any:
+    """Printable, whatever a vendor wrote."""
+    page = Page(
+        status=403,
+        headers=(("content-type", "application/problem+json"),),
+        paid_micro=0,
+        currency="eur",
+        scheme="",
+        payment_bytes=0,
+        purchase_id="",
+    )
+    told = cli_wallet._refused(page, io.BytesIO(raw))
+    assert told.isprintable(), told
+    return told
 
 
 # --- vendor: what its broker answers ------------------------------------------------------------

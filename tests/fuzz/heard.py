@@ -18,6 +18,8 @@ from farthing.lab.conformance.stage import Play, Stage
 from farthing.marks import Moment
 from farthing.schemes import registry
 from farthing.schemes.contract import Dialect
+from farthing.wallet.flow import Fetched
+from farthing.wallet.settling import outcome_request
 
 SEED = "fuzz"  # keys and nonces follow from it, so that kept inputs stay what they are
 KEPT = 4  # of equal kind, the different ones first: more of the same teach nothing
@@ -64,6 +66,17 @@ def _one(
 def fresh(scheme: str) -> Stage:
     """A stage on which nothing was said yet, and whose time stands still."""
     return _open.enter_context(Play(scheme, SEED).stage())
+
+
+@cache
+def bought(scheme: str) -> Fetched:
+    """A page that was paid for on the fresh stage; its outcome was asked for, too."""
+    stage = fresh(scheme)
+    fetched = stage.buy("fuzz")
+    assert fetched.purchase is not None
+    purse = stage.payer.guide().purse(scheme, stage.bank.id)
+    stage.payer.send(outcome_request(purse, fetched.purchase, stage.room.now_s))
+    return fetched
 
 
 @cache

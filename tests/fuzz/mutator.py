@@ -98,8 +98,8 @@ def _other(luck: random.Random, value: Any, nested: int) -> Any:
     if isinstance(value, str) and value and luck.random() < 0.5:
         told = changed(luck, value.encode("utf-8", "surrogatepass"), nested + 1)
         return told.decode("utf-8", "replace")
-    if type(value) is int and luck.random() < 0.4:
-        return luck.choice((value + 1, value - 1, -value, value * 1000, str(value), float(value)))
+    if type(value) is int and abs(value) < 2**64 and luck.random() < 0.4:
+        return luck.choice((value + 1, value - 1, -value, value * 1000, str(value), value / 2))
     return _nasty(luck)
 
 

@@ -2,10 +2,10 @@
 
 from functools import lru_cache
 
-from tests.fuzz import answers, headers, schemes, values
+from tests.fuzz import answers, documents, doors, headers, schemes, values
 from tests.fuzz.parser import Parser
 
-GROUPS = (values, headers, schemes, answers)
+GROUPS = (values, headers, schemes, answers, documents, doors)
 
 
 @lru_cache(maxsize=1)

@@ -53,7 +53,11 @@ def read(seq: int, body: bytes) -> Line:
         raise Unreadable("no JSON") from None
     if not isinstance(found, dict) or not found.keys() <= FIELDS:
         raise Unreadable("fields that no entry has")
-    if _spell(found) != body:
+    try:
+        is_spelled = _spell(found) == body
+    except UnicodeEncodeError:
+        is_spelled = False  # a lone surrogate, which no spelling holds
+    if not is_spelled:
         raise Unreadable("not spelled as entries are")
     try:
         postings = tuple((_text(name), _whole(micro)) for name, micro in found["postings"])

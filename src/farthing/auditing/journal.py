@@ -164,9 +164,14 @@ class _Audit:
         for name, value in connection.execute(
             "SELECT name, value FROM settings WHERE name LIKE 'published/%'"
         ):
-            document = json.loads(value)
-            heads[int(document["entries"])] = str(document["head"])
-            if document.get("currency", currency) != currency:
+            try:
+                document = json.loads(value)
+                heads[int(document["entries"])] = str(document["head"])
+                shown_in = document.get("currency", currency)
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+                self.findings.note("row_unreadable", str(name)[:80])
+                continue
+            if shown_in != currency:
                 self.findings.note("currency_differs", name)
         return heads
 

@@ -38,6 +38,7 @@ CODES = {
     "payout_without_entry": "a payout was never booked",
     "posting_not_allowed": "an entry of this kind may not touch this account this way",
     "reference_booked_twice": "one bank transfer was booked twice",
+    "row_unreadable": "a published head or a reservation is not written as the broker writes it",
     "reservation_without_hold": "a reservation is open for which nothing is held",
     "scheme_not_conserved": "issued is not redeemed + returned + expired + outstanding",
     "statement_differs": "an account's statement is not what the journal says of it",

@@ -5,12 +5,14 @@ came in counts up, what went out counts down. Each reference stands in it once.
 """
 
 import csv
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from farthing.auditing.entries import Line
 from farthing.auditing.report import Findings
 
+WHOLE = re.compile(r"-?[0-9]{1,18}")
 COLUMNS = {"reference", "amount_micro"}
 
 
@@ -19,12 +21,18 @@ def read_statement(path: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
-        if not set(rows.fieldnames or ()) >= COLUMNS:
-            raise ValueError("the first line names the columns: reference,amount_micro")
-        for row in rows:
-            if row["reference"] in found:
-                raise ValueError(f"line {rows.line_num}: {row['reference']!r} was there before")
-            found[row["reference"]] = int(row["amount_micro"])
+        try:
+            if not set(rows.fieldnames or ()) >= COLUMNS:
+                raise ValueError("the first line names the columns: reference,amount_micro")
+            for row in rows:
+                reference, amount = row["reference"], row["amount_micro"]
+                if reference in found:
+                    raise ValueError(f"line {rows.line_num}: {reference!r} was there before")
+                if reference is None or amount is None or not WHOLE.fullmatch(amount):
+                    raise ValueError(f"line {rows.line_num}: a reference and whole micro-units")
+                found[reference] = int(amount)
+        except csv.Error as wrong:
+            raise ValueError(f"line {rows.line_num}: {wrong}") from None
     return found
 
 

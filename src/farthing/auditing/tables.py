@@ -171,7 +171,11 @@ def _holds(connection: apsw.Connection, books: Books, findings: Findings) -> Non
     for tx, postings in connection.execute(
         "SELECT tx, postings FROM reservations WHERE state = 'reserved'"
     ):
-        reserved[tx] = sum(micro for _, micro in json.loads(postings))
+        try:
+            reserved[tx] = sum(int(micro) for _, micro in json.loads(postings))
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            findings.note("row_unreadable", f"reservation {tx}"[:80])
+            reserved[tx] = 0
     # An errand at another broker holds money too; what it is called is sealed.
     errands = connection.execute("SELECT count(*) FROM errands").get
     ownerless = sorted(held.keys() - reserved.keys())

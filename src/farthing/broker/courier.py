@@ -48,7 +48,10 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 def require_url(url: str) -> str:
     """A broker's address without a slash at its end; `Misconfigured` unless https, or local."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Misconfigured("url_malformed", "write it as https://broker.example") from None
     is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
         raise Misconfigured("url_insecure", "a broker's public URL begins with https://")

@@ -10,9 +10,10 @@ from typing import Any
 import apsw
 import msgspec
 
+from farthing import codec
 from farthing.auditing import Report
 from farthing.broker import store
-from farthing.errors import Misconfigured
+from farthing.errors import Malformed, Misconfigured
 from farthing.ledger import accounts
 
 PREFIX = "published/"  # of the settings that hold them, by UTC day
@@ -88,7 +89,7 @@ def last_s(connection: apsw.Connection) -> int:
 def read(raw: bytes) -> dict[int, str]:
     """Heads by number of entries, out of what `shown` gave; `Misconfigured`."""
     try:
-        found = msgspec.json.decode(raw, type=_All)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+        found = codec.read_open(raw, _All)
+    except Malformed:
         raise Misconfigured("published_unreadable", "this is not what a broker publishes") from None
     return {one.entries: one.head for one in found.books}

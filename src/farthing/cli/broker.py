@@ -16,7 +16,7 @@ from farthing.broker.tokens import renew_token
 from farthing.cli import bookkeeping, broker_peer, output, servers
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
 from farthing.cli.calling import call
-from farthing.errors import Misconfigured
+from farthing.errors import Malformed, Misconfigured
 from farthing.money import parse_micro, show_micro
 
 app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_help=True)
@@ -133,8 +133,8 @@ def buy(
     Example: farthing broker vendor buy gazette batch.json
     """
     try:
-        message = msgspec.json.decode(batch.read_bytes())
-    except (OSError, msgspec.DecodeError) as wrong:
+        message = codec.read_json(batch.read_bytes())
+    except (OSError, Malformed) as wrong:
         raise Misconfigured("batch_unreadable", f"{batch}: {wrong}") from None
     digest = codec.b64u(codec.digest(message))
     bought = call(data, "POST", f"/vendors/{name}/grants/millicent", message, key=f"b{digest}")

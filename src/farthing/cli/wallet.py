@@ -11,7 +11,7 @@ import typer
 
 from farthing import codec
 from farthing.cli import output
-from farthing.errors import Malformed
+from farthing.errors import Malformed, by_name
 from farthing.money import show_micro
 from farthing.wallet import app as wallets
 from farthing.wallet.commands import JSON_BYTES_MAX, Question
@@ -204,7 +204,8 @@ def _refused(page: Page, file: IO[bytes]) -> str:
         return ""
     finally:
         file.seek(0)
-    return f": {problem.code}: {problem.detail}"
+    told = by_name("", problem.code, problem.detail)  # fit to be shown
+    return f": {told.code}: {told.detail}"
 
 
 @app.command()

@@ -36,7 +36,7 @@ from farthing.vendor.commands import Answer, Request, Walk
 from farthing.vendor.driver import Exchange, Serials
 from farthing.vendor.edge import REAL, Edge
 from farthing.vendor.endpoints import Doors, refuse
-from farthing.vendor.founding import LOOK_EVERY_S, Config
+from farthing.vendor.founding import LOOK_EVERY_S, read_config
 from farthing.vendor.gate import Gate, require_private
 from farthing.vendor.peers import Peers
 from farthing.vendor.prices import Options, PriceFile
@@ -70,10 +70,7 @@ class Vendor:
             raise Misconfigured(
                 "vendor_not_initialised", f"{wrong.filename}: run `farthing vendor init` first"
             ) from None
-        try:
-            self.config = msgspec.json.decode(raw, type=Config)
-        except msgspec.DecodeError as wrong:
-            raise Misconfigured("vendor_malformed", f"{data / 'vendor.json'}: {wrong}") from None
+        self.config = read_config(raw)
         self._peers = Peers(self.config.trusted_proxies)
         self.data = data
         self.ring = KeyRing.open(data / "ring")

@@ -60,6 +60,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Addresses and networks whose `X-Forwarded-*` headers are believed: TLS terminators."""
 
 
+def read_config(raw: bytes) -> Config:
+    """`vendor.json`; `Misconfigured`."""
+    try:
+        return msgspec.json.decode(raw, type=Config)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise Misconfigured("vendor_malformed", f"vendor.json: {wrong}") from None
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a new vendor is called, and where its broker is."""
 

@@ -284,7 +284,7 @@ def read(
     """Prices from TOML text; `Misconfigured` with file, line and reason."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
+    except (ValueError, RecursionError) as wrong:  # not only its own: of numbers, and of nesting
         raise Misconfigured("prices_not_toml", f"{where}: {wrong}") from None
     spot = Spot(where, text)
     options = {name: raw.pop(name) for name in known if name in raw}

@@ -185,9 +185,8 @@ def open_file(path: Path, passphrase: str) -> File:
             f"this wallet has version {version}, this program reads {VERSION}: open it with the"
             " release that wrote it, return what is in it, and make a new one",
         )
-    lock = msgspec.json.decode(
-        db.execute("SELECT value FROM meta WHERE name='lock'").get, type=Lock
-    )
+    stored = db.execute("SELECT value FROM meta WHERE name='lock'").get
+    lock = vault.read_lock(stored if isinstance(stored, bytes) else b"")
     return File(path, _configured(db), vault.unlock(lock, passphrase))
 
 

@@ -16,8 +16,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from farthing import codec
 from farthing.codec import enc
-from farthing.errors import Broken, Denied, Misconfigured
+from farthing.errors import Broken, Denied, Malformed, Misconfigured
 
 KEY_BYTES = 32  # ChaCha20-Poly1305
 NONCE_BYTES = 12  # random: at 2^32 cells under one key a repeat is still less likely than 2^-32
@@ -57,6 +58,17 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     salt: bytes
     nonce: bytes
     sealed_key: bytes
+
+
+def read_lock(raw: bytes) -> Lock:
+    """What the file has of its lock; `Misconfigured`."""
+    try:
+        lock = codec.read_open(raw, Lock)
+    except Malformed:
+        lock = None
+    if lock is None or (len(lock.salt), len(lock.nonce)) != (SALT_BYTES, NONCE_BYTES):
+        raise Misconfigured("wallet_lock_damaged", "restore the wallet file from a backup")
+    return lock
 
 
 class Vault:

@@ -71,7 +71,7 @@ def test_a_theft_is_found_and_named_though_the_chain_was_written_anew(
 def test_at_least_the_twelve_thefts_and_every_code_are_tried() -> None:
     elsewhere = {
         "bank_entry_invented", "bank_entry_missing", "chain_broken", "file_damaged",
-        "journal_forked", "journal_truncated",
+        "journal_forked", "journal_truncated", "row_unreadable",
     }  # fmt: skip  # - one list
     tried = set().union(*(codes for _, codes in THEFTS.values()))
     assert len(THEFTS) >= 12
@@ -114,6 +114,13 @@ def test_what_the_file_itself_published_must_be_in_it(file: Path) -> None:
     thief = Thief(file)
     thief.run("INSERT INTO settings VALUES ('published/2027-01-15', ?)", (document,))
     assert codes_of(audit_file(file)) == {"journal_forked"}
+
+
+@pytest.mark.parametrize("written", ["<html>", "[]", '{"entries": "x", "head": ""}'])
+def test_a_published_head_that_no_broker_writes_is_a_finding(file: Path, written: str) -> None:
+    thief = Thief(file)
+    thief.run("INSERT INTO settings VALUES ('published/2027-01-15', ?)", (written,))
+    assert codes_of(audit_file(file)) == {"row_unreadable"}
 
 
 def test_a_damaged_file_is_said_to_be_damaged(file: Path) -> None:

@@ -1,0 +1,111 @@
+"""Whatever reads what somebody else wrote is fed by the table, or has its reason."""
+
+from functools import cache
+
+from tests.fuzz.reached import SOURCE, called
+from tests.fuzz.sites import Site, sites
+from tests.fuzz.table import table
+
+OWN_ROW = "reads what this program itself has stored, in its own file or under its own seal"
+OWN_ENTRY = "reads what this program has written into its own journal, which the auditor reads too"
+OWN_INSTRUMENT = "reads an instrument of its own wallet, which a purse has checked when it came"
+OWN_RECORD = "reads a record that this scheme has written in its own store"
+OTHERS = "is named so, and gives others bytes to read that come from their own rows"
+LIKE = "asks over HTTP, and reads the answer with what this row feeds: "
+UNHEARD = "its message is in no conversation of the lab; its unit tests have the inputs: "
+DEMO = "of the demonstration, which reads what its own broker and gate have said"
+
+EXCUSED = {
+    "broker/answers.py unpack": OWN_ROW,
+    "broker/checks.py check_tasks": LIKE + "codec.read_json, and the scheme's mint",
+    "broker/courier.py HttpCourier.carry": LIKE + "broker.courier.answer",
+    "broker/courier.py HttpCourier.meet": LIKE + "wallet.account.balance",
+    "broker/errands.py Errands._read": OWN_ROW,
+    "broker/fast.py Fast._settle": LIKE + "broker.fast.verify",
+    "broker/publishing.py last_s": OWN_ROW,
+    "broker/redeeming.py Redeeming._chunk": OWN_ROW,
+    "broker/reservations.py _read": OWN_ROW,
+    "broker/settling.py Settling._answer": OWN_ROW,
+    "broker/settling.py Settling._reserved": OWN_ROW,
+    "broker/store.py _payout": OWN_ROW,
+    "broker/web.py problem_of": "reads a problem body that it has just written",
+    "cli/attempts.py _code": DEMO,
+    "cli/attempts.py _tamper": DEMO,
+    "cli/bookkeeping.py publish": OWN_ROW,
+    "cli/broker.py buy": LIKE + "codec.read_json",
+    "cli/broker.py keys": OWN_ROW,
+    "cli/showroom.py Showroom._vendor": DEMO,
+    "ledger/transfers.py read": OWN_ENTRY,
+    "schemes/chain/payword/mint.py PaywordMint._bill": OWN_RECORD,
+    "schemes/chain/payword/mint.py _live": OWN_RECORD,
+    "schemes/chain/payword/purse.py PaywordPurse.give_back": OWN_INSTRUMENT,
+    "schemes/chain/payword/purse.py PaywordPurse.prove": OWN_INSTRUMENT,
+    "schemes/chain/payword/till.py PaywordTill.sweep": OWN_RECORD,
+    "schemes/contract.py Till.read": "is the contract, which each scheme fills",
+    "schemes/contract.py Till.sweep": OWN_RECORD,
+    "schemes/mac/millicent/abroad.py show_abroad": UNHEARD + "test_abroad.py",
+    "schemes/mac/millicent/claims.py body_of": OWN_RECORD,
+    "schemes/mac/millicent/orders.py _key": OWN_RECORD,
+    "schemes/mac/millicent/orders.py open_licence": OWN_RECORD,
+    "schemes/mac/millicent/orders.py unredeemed": OWN_RECORD,
+    "schemes/mac/millicent/orders.py used_up": OWN_RECORD,
+    "schemes/mac/millicent/purse.py MillicentPurse._renewed": UNHEARD + "test_renewal.py",
+    "schemes/mac/millicent/purse.py MillicentPurse.ask": OWN_INSTRUMENT,
+    "schemes/mac/millicent/purse.py MillicentPurse.give_back": OWN_INSTRUMENT,
+    "schemes/mac/millicent/purse.py MillicentPurse.prove": OWN_INSTRUMENT,
+    "schemes/mac/millicent/purse.py MillicentPurse.receipt_key": OWN_INSTRUMENT,
+    "schemes/mac/millicent/purse.py MillicentPurse.seal_request": OWN_INSTRUMENT,
+    "schemes/mac/millicent/refund.py _row": OWN_RECORD,
+    "schemes/mac/millicent/refund.py message_of": OWN_RECORD,
+    "schemes/mac/millicent/subscription.py bought": UNHEARD + "test_subscription.py",
+    "schemes/mac/millicent/subscription.py mark_of": UNHEARD + "test_subscription.py",
+    "schemes/mac/millicent/till.py MillicentTill._take_subscribed": UNHEARD + "test_till.py",
+    "schemes/mac/millicent/till.py _require_owner": "compares an id that reading has checked",
+    "schemes/mac/millicent/warehouse.py Batch.__post_init__": UNHEARD + "test_warehouse.py",
+    "schemes/mac/millicent/warehouse.py _read_stock": OWN_RECORD,
+    "schemes/mac/millicent/warehouse.py buy": UNHEARD + "test_warehouse.py",
+    "schemes/mac/millicent/warehouse.py closed": OWN_RECORD,
+    "schemes/mac/millicent/warehouse.py find": OWN_RECORD,
+    "schemes/mac/millicent/warehouse.py sell": OWN_RECORD,
+    "schemes/mac/millicent/warehouse.py write_off": OWN_RECORD,
+    "stores/commit.py Committer.read": OTHERS,
+    "stores/database.py Writer.read": OTHERS,
+    "vendor/bodies.py read": OTHERS,
+    "vendor/refunding.py is_waiting": OWN_ROW,
+    "vendor/resolving.py Resolving._taken_again": OWN_ROW,
+    "wallet/book.py Book._entry": OWN_ROW,
+    "wallet/book.py Book.floats": OWN_ROW,
+    "wallet/book.py Book.holdings": OWN_ROW,
+    "wallet/book.py Book.limits": OWN_ROW,
+    "wallet/line.py Line.read": OTHERS,
+    "wallet/refunds.py _fetch": LIKE + "wallet.refunds.Found",
+    "wallet/rows.py Rows.unseal": OWN_ROW,
+    "wire/mpp.py _authentic_offer": "is cached, and reads what this gate has signed",
+}
+"""Functions that no row feeds, each with the reason."""
+
+
+@cache
+def fed() -> frozenset[Site]:
+    return frozenset(
+        Site(code.co_filename.removeprefix(SOURCE), code.co_qualname)
+        for code in called(table().values())
+    )
+
+
+def test_every_parser_is_fed_or_excused() -> None:
+    left = {f"{site.path} {site.name}" for site in sites() - fed()}
+    assert left <= set(EXCUSED), "give these a row in the table, or a reason here"
+
+
+def test_every_excuse_is_needed() -> None:
+    names = {f"{site.path} {site.name}" for site in sites()}
+    assert set(EXCUSED) <= names, "these are gone"
+
+
+def test_a_parser_that_is_added_is_found() -> None:
+    found = sites()
+    assert Site("wire/mpp.py", "read_challenges") in found
+    assert Site("schemes/chain/payword/till.py", "PaywordTill.read") in found
+    assert Site("vendor/clearing.py", "_show") in found
+    assert len(found) > len(EXCUSED)
