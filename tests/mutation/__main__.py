@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ def main() -> int:
     paths = {each.path for each in found}
     tests = sorted({test for path in paths for test in _tests(path, own_only=bool(asked.seconds))})
     until_s = started_s + asked.seconds if asked.seconds else math.inf
-    plugin = _Mutating(found, files, asked.workers, until_s, quiet=asked.json)
+    bench = partial(Bench, paths=files, until_s=until_s, unaltered=asked.unaltered)
+    plugin = _Mutating(found, bench, asked.workers, quiet=asked.json)
     options = ["-qqq", "-s", "-p", "no:cacheprovider", "-o", "timeout=0", "-m", asked.marks]
     pytest.main([*options, *tests], plugins=[plugin])
     if asked.seconds:
@@ -61,14 +63,12 @@ class _Mutating:
     def __init__(
         self,
         found: Sequence[Mutant],
-        files: Sequence[Path],
+        bench: Callable[[Sequence[pytest.Item]], Bench],
         workers: int,
-        until_s: float,
         *,
         quiet: bool,
     ) -> None:
-        self._found, self._files, self._workers, self._quiet = found, files, workers, quiet
-        self._until_s = until_s
+        self._found, self._bench, self._workers, self._quiet = found, bench, workers, quiet
         self.verdicts: list[Verdict] = []
 
     def pytest_configure(self) -> None:
@@ -83,7 +83,7 @@ class _Mutating:
         settings.load_profile("mutation")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        bench = Bench(session.items, self._files, self._until_s)
+        bench = self._bench(session.items)
         bench.observe()
         console = Console(stderr=True, quiet=self._quiet)
         with Progress(console=console) as progress:
@@ -160,6 +160,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--since", help="only lines changed since this commit, as HEAD~1")
     parser.add_argument(
         "--seconds", type=int, default=0, help="stop then, and try the files' own tests only"
+    )
+    parser.add_argument(
+        "--unaltered", action="store_true", help="alter nothing: then whatever is killed is wrong"
     )
     parser.add_argument("--least", type=float, default=0.0, help="exit code 1 below this score")
     parser.add_argument("--workers", type=int, default=WORKERS)

@@ -5,6 +5,7 @@ then every mutant has a fork of its own, which gives one function other code and
 that line, the nearest and quickest first, until one fails.
 """
 
+import ast
 import gc
 import json
 import math
@@ -53,13 +54,20 @@ class Bench:
     """The collected tests, what each of them runs, and the functions that will be altered."""
 
     def __init__(
-        self, items: Sequence[pytest.Item], paths: Sequence[Path], until_s: float = math.inf
+        self,
+        items: Sequence[pytest.Item],
+        paths: Sequence[Path],
+        until_s: float = math.inf,
+        *,
+        unaltered: bool = False,
     ) -> None:
         """Tests as pytest has collected them, and the files whose mutants will be tried.
 
         Nothing runs past `until_s`, by `time.monotonic`: what was not tried by then has no verdict.
+        `unaltered` puts every function back as it was: then no test may notice anything.
         """
         self._items = items
+        self._unaltered = unaltered
         self._until_s = until_s
         self._root = Path.cwd()
         self._files = {str(path.resolve()) for path in paths}
@@ -198,7 +206,8 @@ class Bench:
 
     def _alter(self, mutant: Mutant, path: str) -> None:
         """Give every function of the module the code that the mutant's source gives it."""
-        tree = altered(mutant, Path(path).read_text(encoding="utf-8"))
+        source = Path(path).read_text(encoding="utf-8")
+        tree = ast.parse(source, path) if self._unaltered else altered(mutant, source)
         for code in _codes(compile(tree, path, "exec")):
             for function in self._functions.get(_key(code), ()):
                 if function.__code__.co_freevars == code.co_freevars:

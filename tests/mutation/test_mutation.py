@@ -151,3 +151,13 @@ def test_an_unnoticed_change_is_told_and_a_noticed_one_is_counted() -> None:
     assert figures["killed"] >= 6
     assert len(figures["left"]) == 12 - figures["killed"] - figures.get("hung", 0)
     assert Path("script/mutate").stat().st_mode & 0o100
+
+
+@pytest.mark.full
+def test_where_nothing_is_altered_nothing_is_noticed() -> None:
+    asked = [sys.executable, "-m", "tests.mutation", "--area", "ledger", "--sample", "8"]
+    told = subprocess.run(
+        [*asked, "--unaltered", "--json"], capture_output=True, text=True, check=True
+    )
+    figures = json.loads(told.stdout[told.stdout.index("{") :])
+    assert (figures["mutants"], figures["score"]) == (8, 0.0)

@@ -224,7 +224,8 @@ def test_a_payment_that_cannot_be_taken_again_stays_undecided() -> None:
     assert state_in(ask(shop, payment)) == "outcome_unknown"
 
 
-def test_what_was_revoked_after_it_was_paid_is_ended_all_the_same() -> None:
+@pytest.mark.parametrize("door", ["status", "page"])
+def test_what_was_revoked_after_it_was_paid_is_ended_all_the_same(door: str) -> None:
     shop, buyer, broker = opened("payword")
     payment = buyer.pay()
     walking = shop.start(payment.header)
@@ -244,7 +245,10 @@ def test_what_was_revoked_after_it_was_paid_is_ended_all_the_same() -> None:
     )
     shop.store.do_now(marks.Take(hold=hold, outcome=b"", records=(listed,)))
     shop.clock.now_s += HOLD_S
-    assert state_in(ask(shop, payment)) == "confirmed"
+    if door == "status":
+        assert state_in(ask(shop, payment)) == "confirmed"
+    assert shop.get(payment.header).status == 200
+    assert broker.paid_micro == PRICE_MICRO
 
 
 def test_what_is_kept_of_a_payment_cannot_be_read_off_the_disk() -> None:
