@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bench import audit, broker, marks, moments, paywall, sizes, till
+from bench import audit, broker, marks, moments, paywall, sizes, till, worlds
 from bench.figures import Figure, as_json, print_table
 from bench.programs import Missing
 
@@ -23,6 +23,7 @@ class Part(StrEnum):
     MOMENTS = "moments"
     BYTES = "bytes"
     AUDIT = "audit"
+    WORLDS = "worlds"
     ALL = "all"
 
 
@@ -34,6 +35,7 @@ MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
     Part.MOMENTS: moments.measure,
     Part.BYTES: lambda _: sizes.measure(),
     Part.AUDIT: lambda _: audit.measure(),
+    Part.WORLDS: lambda _: worlds.measure(),
 }
 
 
@@ -49,7 +51,8 @@ def main(
 
     Parts: till (payments in process), paywall (paid requests over HTTP), broker (durable
     transfers beside PostgreSQL), marks (a gate with ten million), moments (of clearing, what a
-    page takes), bytes (of payments), audit (of a journal of a million entries).
+    page takes), bytes (of payments), audit (of a journal of a million entries), worlds
+    (simulated payments, by weather).
 
     Example: script/bench till --seconds 5
     """

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import audit, broker, marks, moments, paywall, programs, sizes, till
+from bench import audit, broker, marks, moments, paywall, programs, sizes, till, worlds
 from bench.figures import Figure
+from farthing.schemes import registry
 
 SHORT_S = 0.1
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,12 @@ def test_bytes_are_within_the_targets() -> None:
     found = sizes.measure()
     require_figures("bytes", found)
     assert all(figure.met for figure in found if figure.target is not None)
+
+
+def test_worlds_measure_every_scheme_in_every_weather() -> None:
+    found = worlds.measure(20)
+    require_figures("worlds", found)
+    assert len(found) == len(registry.all_schemes()) * len(worlds.PARTS)
 
 
 def test_command_prints_one_json_object() -> None:
