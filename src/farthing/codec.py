@@ -13,7 +13,9 @@ import binascii
 import hashlib
 import json
 import re
+from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -169,9 +171,11 @@ _PARSE = json.JSONDecoder(
     parse_constant=_no_float,
 ).decode
 
-# Strings as a JSON reader sees them, as far as the text is JSON at all; and what nests.
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
+# Strings as a JSON reader sees them, as far as the text is JSON at all. One that never ends reaches
+# to the end of the text, so that no part of it is looked at twice.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # signed: one down, one up
+_FLAT = bytes(sorted(set(range(256)) - set(b"[{]}")))
 
 
 def require_shallow(raw: bytes) -> None:
@@ -181,11 +185,9 @@ def require_shallow(raw: bytes) -> None:
     """
     if raw.count(b"[") + raw.count(b"{") <= NESTING_SAFE:
         return
-    depth = 0
-    for bracket in _BRACKETS.finditer(_STRINGS.sub(b"", raw)):
-        depth += 1 if bracket.group() in b"[{" else -1
-        if depth > NESTING_SAFE:
-            raise Malformed("json_too_deep", f"at most {JSON_DEPTH_MAX} levels")
+    steps = array("b", _STRINGS.sub(b"", raw).translate(_STEPS, _FLAT))
+    if max(accumulate(steps), default=0) > NESTING_SAFE:
+        raise Malformed("json_too_deep", f"at most {JSON_DEPTH_MAX} levels")
 
 
 def read_json(raw: bytes) -> Json:

@@ -2,7 +2,9 @@ import base64
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
@@ -219,6 +221,17 @@ def test_a_parser_bomb_is_only_malformed() -> None:
     for bomb in (nested(200_000), b'["' + nested(9) + b'",' + nested(200_000) + b"]"):
         with pytest.raises(Malformed, match="json_too_deep"):
             codec.read_json(bomb)
+
+
+@pytest.mark.parametrize("tail", [b"", b"\\", b'"', b"]" * 501])
+@pytest.mark.parametrize("piece", [b'\\"', b"[]", b'"\\"', b'"', b"\\", b'[{"a":"\\"}]'])
+def test_no_text_takes_long_to_be_found_shallow(piece: bytes, tail: bytes) -> None:
+    for head in (b"[" * 501, b"[" * 501 + b'"', b""):
+        raw = head + piece * (100_000 // len(piece)) + tail
+        began_s = time.thread_time()
+        with suppress(Malformed):
+            codec.require_shallow(raw)
+        assert time.thread_time() - began_s < 1  # 5 ms; if quadratic, half a minute
 
 
 def test_brackets_in_text_and_side_by_side_are_no_depth() -> None:
