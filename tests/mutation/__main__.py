@@ -22,6 +22,7 @@ from tests.mutation.runner import Bench, Verdict
 from tests.mutation.score import NOTICED, interval, score
 
 WORKERS = 2  # of the smallest machine that this is meant for
+MARKS = "not full and not long and not serial"  # those that run beside each other
 
 
 def main() -> int:
@@ -156,7 +157,7 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--area", action="append", choices=list(AREAS), help="default: all")
     parser.add_argument("--sample", type=int, default=0, help="so many, drawn by --seed")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of what --sample draws: 1")
     parser.add_argument("--since", help="only lines changed since this commit, as HEAD~1")
     parser.add_argument(
         "--seconds", type=int, default=0, help="stop then, and try the files' own tests only"
@@ -165,8 +166,12 @@ def _arguments() -> argparse.ArgumentParser:
         "--unaltered", action="store_true", help="alter nothing: then whatever is killed is wrong"
     )
     parser.add_argument("--least", type=float, default=0.0, help="exit code 1 below this score")
-    parser.add_argument("--workers", type=int, default=WORKERS)
-    parser.add_argument("--marks", default="not full and not long and not serial")
+    parser.add_argument(
+        "--workers", type=int, default=WORKERS, help=f"processes that try mutants: {WORKERS}"
+    )
+    parser.add_argument(
+        "--marks", default=MARKS, help=f"pytest's -m: which tests may notice: '{MARKS}'"
+    )
     parser.add_argument("--json", action="store_true", help="the figures, and what survived")
     return parser
 

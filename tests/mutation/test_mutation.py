@@ -10,7 +10,7 @@ from types import CodeType
 
 import pytest
 
-from tests.mutation.__main__ import changed_lines
+from tests.mutation.__main__ import _arguments, changed_lines
 from tests.mutation.areas import AREAS, area_of
 from tests.mutation.mutants import altered, mutants
 from tests.mutation.runner import Verdict
@@ -137,6 +137,10 @@ def test_a_method_without_its_super_still_takes_its_place() -> None:
     codes = dict(_codes_by_name(compile(altered(lost, source), __file__, "exec")))
     named = codes["Child.named"]
     assert named.co_freevars == Child.named.__code__.co_freevars == ("__class__",)
+
+
+def test_each_option_says_what_it_does() -> None:
+    assert all(action.help for action in _arguments()._actions)
 
 
 @pytest.mark.full

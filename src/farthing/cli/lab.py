@@ -9,13 +9,12 @@ from rich.progress import Progress
 
 from farthing.cli import output
 from farthing.cli.bookkeeping import AsJson
+from farthing.cli.naming import ALL, Schemes, names_of
 from farthing.cli.simulate import simulate
 from farthing.lab.conformance import runner
 from farthing.lab.conformance.cases import Case, Result, is_meant
 from farthing.lab.conformance.catalogue import every_case
 from farthing.schemes import registry
-
-EVERY = "all"
 
 app = typer.Typer(help="Hold schemes to what they promise.", no_args_is_help=True)
 
@@ -30,7 +29,7 @@ def lab() -> None:
 
 @app.command()
 def conformance(
-    scheme: Annotated[str, typer.Option(help="A registered scheme, or `all`.")] = EVERY,
+    scheme: Schemes = ALL,
     case: Annotated[
         str, typer.Option(help="Only the cases whose name begins so, or matches `*` and `?`.")
     ] = "",
@@ -50,9 +49,7 @@ def conformance(
     if listed:
         _list([one for one in every_case() if is_meant(one.name, case)], as_json=as_json)
         return
-    names = [one.traits.name for one in registry.all_schemes()]
-    if scheme != EVERY:
-        names = [registry.by_name(scheme).traits.name]
+    names = names_of(scheme) or [one.traits.name for one in registry.all_schemes()]
     jobs = runner.jobs_of(names, case, seed=seed)
     if not jobs:
         raise typer.BadParameter(f"no case is called {case!r}; see --list")

@@ -7,28 +7,32 @@ from typing import Annotated, Any
 import typer
 
 from farthing.cli import output
+from farthing.cli.naming import ALL, Schemes, names_of
 from farthing.lab import bounds, runs
 from farthing.lab.faults import WEATHERS
 from farthing.lab.runs import Asked, Result
-from farthing.schemes import registry
 from farthing.schemes.losses import AMOUNTS, CAUSES
 
 SHOWN_MAX = 5  # failing seeds of which more is told than their number
-ALL = "all"
 
 
 def simulate(
-    scheme: Annotated[str, typer.Option(help="`all`, or names as in millicent,payword.")] = ALL,
+    scheme: Schemes = ALL,
     seed: Annotated[int, typer.Option(help="Of the first run; the others follow.")] = 1,
     runs_: Annotated[int, typer.Option("--runs", min=1, help="How many worlds.")] = 1,
-    payments: Annotated[int, typer.Option(min=1, help="Purchases begun in each.")] = runs.PAYMENTS,
+    payments: Annotated[
+        int,
+        typer.Option(min=1, help="Purchases begun in each world in which nobody cheats."),
+    ] = runs.PAYMENTS,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes; 0 for as many as there are cores.")
     ] = 0,
     weather: Annotated[
         str, typer.Option(help="`rough`: everything; `hard`: lost messages and deaths at commits.")
     ] = "rough",
-    steps: Annotated[str, typer.Option(help="Only these steps, as a failure names them.")] = "",
+    steps: Annotated[
+        str | None, typer.Option(help="Only these steps of one world, as a failure names them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run broker, gates and wallets in worlds where everything goes wrong, and see what holds.
@@ -40,14 +44,11 @@ def simulate(
 
     Example: farthing lab simulate --scheme all --runs 200 --workers 2
     """
-    names = () if scheme == ALL else tuple(scheme.split(","))
-    for name in names:
-        registry.by_name(name)
     if weather not in WEATHERS:
-        raise typer.BadParameter(f"one of {', '.join(WEATHERS)}", param_hint="weather")
-    asked = Asked(schemes=names, payments=payments, weather=weather)
-    if steps:
-        results = [runs.run(seed, asked, _numbers(steps))]
+        raise typer.BadParameter(f"one of {', '.join(WEATHERS)}", param_hint="--weather")
+    asked = Asked(schemes=names_of(scheme), payments=payments, weather=weather)
+    if steps is not None:
+        results = [runs.run(seed, asked, _steps(steps, seed, runs_, asked))]
     else:
         seeds = range(seed, seed + runs_)
         with output.progress(f"{runs_} worlds") as progress:
@@ -56,7 +57,7 @@ def simulate(
             )
     failed = [result for result in results if result.findings]
     least = failed[:SHOWN_MAX]
-    if not steps:
+    if steps is None:
         with output.progress("the fewest steps that fail") as progress:
             least = [runs.shortest(result, asked, progress) for result in least]
     found = _summary(results, failed, least, asked)
@@ -73,11 +74,21 @@ def _workers(asked: int, runs_: int) -> int:
     return min(asked or os.cpu_count() or 1, -(-runs_ // runs.SEEDS_PER_TASK))
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def _steps(text: str, seed: int, runs_: int, asked: Asked) -> tuple[int, ...]:
+    """The steps that were named, all of which that world takes; bad usage."""
+    hint = "--steps"
+    if runs_ > 1:
+        raise typer.BadParameter("steps are those of one world: leave --runs out", param_hint=hint)
     try:
-        return tuple(int(part) for part in text.split(","))
+        found = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter("numbers with commas between them", param_hint="steps") from None
+        raise typer.BadParameter("numbers with commas between them", param_hint=hint) from None
+    count = runs.steps_of(seed, asked)
+    beyond = [step for step in found if not 0 <= step < count]
+    if beyond:
+        told = f"there is no step {beyond[0]}: the world of seed {seed} has 0 to {count - 1}"
+        raise typer.BadParameter(told, param_hint=hint)
+    return found
 
 
 def _summary(
@@ -123,12 +134,8 @@ def _print(found: dict[str, Any]) -> None:
         f" {found['sold']} confirmed, {found['events']} events,"
         f" {found['paymentsPerS']} payments a second on one core"
     )
-    for loss in found["losses"]:
-        if loss["worstMicro"]:
-            output.say(
-                f"{loss['scheme']}: a {loss['role']} lost up to {loss['worstMicro']} micro-units"
-                f" where {CAUSES[loss['role']][loss['by']]}; declared: {AMOUNTS[loss['of']]}"
-            )
+    for line in losses_told(found["losses"]):
+        output.say(line)
     for failure in found["failures"]:
         output.say("")
         output.say(f"seed {failure['seed']} fails; repeat it with: {failure['replay']}")
@@ -139,3 +146,16 @@ def _print(found: dict[str, Any]) -> None:
     if found["failed"]:
         output.say("")
         output.say(f"failing seeds: {', '.join(map(str, found['failed']))}")
+
+
+def losses_told(losses: Sequence[dict[str, Any]]) -> list[str]:
+    """What people read of `losses`: each that was one, and that there was no other."""
+    lost = [loss for loss in losses if loss["worstMicro"]]
+    told = [
+        f"{loss['scheme']}: a {loss['role']} lost up to {loss['worstMicro']} micro-units"
+        f" where {CAUSES[loss['role']][loss['by']]}; declared: {AMOUNTS[loss['of']]}"
+        for loss in lost
+    ]
+    if len(lost) < len(losses):
+        told.append(f"no {'other ' if lost else ''}honest party lost anything")
+    return told

@@ -179,6 +179,13 @@ def shortest(
     return found
 
 
+def steps_of(seed: int, asked: Asked) -> int:
+    """How many steps a world has: for one under faults it has to be run."""
+    if seed % CHEATED_EVERY == 0:
+        return len(tricks.drawn(seed))
+    return len(run(seed, asked).steps)
+
+
 def told(failed: Result) -> list[str]:
     """The end of a failing run, a line an event."""
     return tell_all(failed.lines)

@@ -34,3 +34,9 @@ def test_cases_are_listed_with_their_rules() -> None:
 def test_a_case_that_is_not_there_is_bad_usage() -> None:
     done = RUN.invoke(lab.app, ["conformance", "--case", "nonsense"])
     assert done.exit_code == 2
+
+
+def test_schemes_are_named_as_for_simulated_worlds() -> None:
+    done = RUN.invoke(lab.app, ["conformance", "--scheme", "millicent, payword", "--json", *FEW])
+    assert list(msgspec.json.decode(done.stdout)["schemes"]) == ["millicent", "payword"]
+    assert RUN.invoke(lab.app, ["conformance", "--scheme", "gold", *FEW]).exit_code == 2

@@ -1,12 +1,17 @@
 """`farthing lab simulate`: figures, failures with the command that repeats them, exit codes."""
 
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from farthing.cli import lab
+from farthing.cli import lab, simulate
+from farthing.lab import runs
 from farthing.lab.invariants import Invariants
+from farthing.lab.runs import Asked
 
 SMALL = ["simulate", "--payments", "4", "--workers", "1"]
 
@@ -45,11 +50,38 @@ def test_a_failure_says_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) -> Non
     assert json.loads(out)["failures"][0]["replay"].startswith("farthing lab simulate --seed 5")
 
 
-def test_wrong_steps_and_schemes_are_usage(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("--steps", "first")[0] == 2
-    assert run("--weather", "fine")[0] == 2
-    result = CliRunner().invoke(lab.app, [*SMALL, "--scheme", "gold"])
-    assert "scheme_unknown" in str(result.exception)
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (["--steps", "first"], "numbers with commas"),
+        (["--steps", ""], "numbers with commas"),
+        (["--steps", "3,4,4000"], "there is no step 4000"),
+        (["--steps", "-1"], "there is no step -1"),
+        (["--seed", "4", "--steps", "0,16"], "there is no step 16"),
+        (["--steps", "1", "--runs", "2"], "leave --runs out"),
+        (["--weather", "fine"], "one of rough, hard"),
+        (["--scheme", "gold"], "there is no scheme 'gold'"),
+    ],
+)
+def test_steps_weather_and_schemes_that_there_are_not_are_bad_usage(
+    wrong: list[str], told: str
+) -> None:
+    code, out = run(*wrong)
+    assert code == 2
+    assert told in " ".join(out.replace("│", " ").split())
+
+
+def test_the_last_step_of_a_world_is_one_of_its_steps() -> None:
+    asked = Asked(payments=4)
+    last = runs.run(1, asked).steps[-1]
+    assert run("--steps", f"0,{last}")[0] == 0
+    assert run("--steps", f"0,{last + 1}")[0] == 2
+
+
+def test_blanks_between_schemes_are_none_of_their_names() -> None:
+    code, out = run("--scheme", "millicent, payword", "--json")
+    assert code == 0
+    assert json.loads(out)["hashes"]["1"] == runs.run(1, Asked(payments=4)).hash
 
 
 def test_the_worst_that_cheating_cost_is_shown_beside_what_is_declared() -> None:
@@ -58,3 +90,28 @@ def test_the_worst_that_cheating_cost_is_shown_beside_what_is_declared() -> None
     assert code == 0
     assert {loss["role"] for loss in losses} == {"payer", "vendor", "broker"}
     assert all(loss["worstMicro"] <= loss["boundMicro"] for loss in losses)
+
+
+def test_that_nobody_lost_anything_is_said_too() -> None:
+    nothing = {"worstMicro": 0}
+    something = {"worstMicro": 7, "scheme": "x", "role": "payer", "by": "vendor", "of": "price"}
+    assert simulate.losses_told([]) == []
+    assert simulate.losses_told([nothing]) == ["no honest party lost anything"]
+    told = simulate.losses_told([nothing, something])
+    assert told[0].startswith("x: a payer lost up to 7 micro-units where a vendor cheats")
+    assert told[1:] == ["no other honest party lost anything"]
+
+
+def test_the_programs_of_the_page_repeat_the_runs_that_it_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = Path("docs/how-to/simulate.md").read_text()
+    stormed, cheated = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(stormed, {})  # noqa: S102 - the page's own program
+    asked, steps = Asked(payments=50), (3, 17, 40)
+    assert "farthing lab simulate --seed 13 --payments 50 --steps 3,17,40" in page
+    assert simulate._steps("3,17,40", 13, 1, asked) == steps
+    assert capsys.readouterr().out.split()[-1] == runs.run(13, asked, steps).hash
+    found: dict[str, Any] = {}
+    exec(cheated, found)  # noqa: S102 - likewise
+    assert found["played"].trace_hash == runs.run(12, Asked()).hash
