@@ -261,6 +261,13 @@ LIMITS = [
         "LISTED_CHARS_MAX", operations.LISTED_CHARS_MAX, revoked, "name_malformed", "name_malformed"
     ),
     Limit(
+        "GLOB_CHARS_MAX",
+        paths.GLOB_CHARS_MAX,
+        lambda n: paths.glob("/" * n),
+        "glob_too_long",
+        READ,
+    ),
+    Limit(
         "WIDE_MAX", paths.WIDE_MAX, lambda n: paths.glob("/" + "a/**/" * n), "glob_too_wide", READ
     ),
     Limit(

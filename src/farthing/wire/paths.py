@@ -13,6 +13,7 @@ from farthing.errors import OutOfRange
 
 UNPRICED = "OPTIONS"  # asks what is allowed, and gets no goods
 WIDE_MAX = 2  # of `**` in a glob: a pattern tries every way to share a path among them
+GLOB_CHARS_MAX = 1024  # a pattern takes some microseconds a character to compile
 STARS_MAX = 2  # of `*` in a segment, for the same reason: lists come from vendors we do not know
 
 
@@ -31,7 +32,9 @@ Found = TypeVar("Found", bound=Entry)
 
 
 def glob(pattern: str) -> re.Pattern[str]:
-    """A path glob as a pattern for whole paths; `OutOfRange` for one that is too wide."""
+    """A path glob as a pattern for whole paths; `OutOfRange` for one that is too wide or long."""
+    if len(pattern) > GLOB_CHARS_MAX:
+        raise OutOfRange("glob_too_long", f"a glob has at most {GLOB_CHARS_MAX} characters")
     parts = re.split(r"(\*\*|\*)", pattern)
     segments = pattern.replace("**", "").split("/")
     if parts.count("**") > WIDE_MAX or max(part.count("*") for part in segments) > STARS_MAX:
