@@ -84,7 +84,10 @@ AREAS = {
             "tests/vectors",
         ),
     ),
-    "values": Area(("codec.py", "money.py", "ids.py", "props.py"), ("tests/unit/test_codec.py",)),
+    "values": Area(
+        ("codec.py", "money.py", "ids.py", "props.py"),
+        ("tests/unit/test_codec.py", "tests/unit/wire", "tests/vectors"),
+    ),
 }
 
 

@@ -76,7 +76,7 @@ class Bench:
         for found in gc.get_objects():
             if isinstance(found, FunctionType) and found.__code__.co_filename in self._files:
                 self._functions[_key(found.__code__)].append(found)
-            elif isinstance(found, _lru_cache_wrapper):
+            elif isinstance(found, _lru_cache_wrapper) and _is_ours(found):
                 self._caches.append(found)
         gc.freeze()  # what a fork's collector does not touch, it need not copy
         self._passed: list[Passed] = []
@@ -130,6 +130,7 @@ class Bench:
         self._stop_in_time(OBSERVING_SHARE)
         for index, item in enumerate(self._items):
             lines.clear()
+            self._forget()
             started_s = time.perf_counter()
             threading.settrace(follow)
             sys.settrace(follow)
@@ -212,6 +213,10 @@ class Bench:
             for function in self._functions.get(_key(code), ()):
                 if function.__code__.co_freevars == code.co_freevars:
                     function.__code__ = code
+        self._forget()
+
+    def _forget(self) -> None:
+        """Empty our caches: what one test has computed, the next would not pass."""
         for cache in self._caches:
             cache.cache_clear()
 
@@ -227,6 +232,10 @@ class _Listener:
         """Called by pytest after each phase of a test."""
         if report.failed:
             self._failed.append(report.nodeid)
+
+
+def _is_ours(cache: "_lru_cache_wrapper[Any]") -> bool:
+    return str(getattr(cache.__wrapped__, "__module__", "")).startswith("farthing.")
 
 
 def _key(code: CodeType) -> Key:
