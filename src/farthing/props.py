@@ -36,7 +36,8 @@ def read(text: str) -> Mapping[str, str]:
 def write(props: Mapping[str, str]) -> str:
     """The canonical text; `Unfit` if a key or value has other characters, or there are too many."""
     text = ";".join(f"{key}={props[key]}" for key in sorted(props))
-    read(text)
+    if read(text) != props:  # a value with a semicolon would be a property more
+        raise Unfit("props_malformed", "props are key=value pairs joined by semicolons")
     return text
 
 

@@ -37,3 +37,11 @@ def test_all_are_there_exactly_if_each_is(one: dict[str, str], other: dict[str, 
     assert props.has_all(both, props.write(other))
     assert props.has_all(props.write(one), props.write(other)) == (other.items() <= one.items())
     assert props.has_all(both, "")
+
+
+def test_properties_that_cannot_be_read_are_not_written() -> None:
+    full = {"a": "x" * 64, "b": "y" * 64, "c": "z" * (props.BYTES_MAX - len("a=;b=;c=") - 128)}
+    assert len(props.write(full)) == props.BYTES_MAX
+    for wrong in ({**full, "c": full["c"] + "z"}, {"a": "x;b=y"}, {"A": "x"}, {"a": ""}):
+        with pytest.raises(Unfit):
+            props.write(wrong)
