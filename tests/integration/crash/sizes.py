@@ -28,7 +28,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "ci": Size(kills=20, kill_s=9.0, pause_s=0, faults=1, stride=6, rounds=1, every=2, inputs=400),
+    "ci": Size(kills=20, kill_s=20.0, pause_s=0, faults=1, stride=6, rounds=1, every=2, inputs=400),
     "full": Size(kills=60, kill_s=120.0, pause_s=0),
     "long": Size(kills=1_000, kill_s=3_600.0, pause_s=0.2, inputs=20_000),
 }
