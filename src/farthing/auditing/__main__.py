@@ -12,7 +12,7 @@ from farthing.auditing import audit_file
 
 def main() -> int:
     """Print what was found as one JSON object; 0 where all is well, 1 otherwise, 2 for no file."""
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.stderr.write("usage: python -m farthing.auditing BROKER.db\n")
         return 2
     try:

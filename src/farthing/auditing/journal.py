@@ -15,7 +15,7 @@ from farthing.auditing.books import Books, shown
 from farthing.auditing.notes import Notes
 from farthing.auditing.report import Findings, Report
 from farthing.auditing.statement import Bank
-from farthing.auditing.tables import Index, Payouts, compare, indexed
+from farthing.auditing.tables import Index, Payouts, compare, indexed, require_types
 
 GENESIS = bytes(32)
 SKEW_S = 120  # a clock may be set back by so much; entries of one commit are made before it
@@ -79,8 +79,10 @@ class _Audit:
     ) -> Report:
         if connection.pragma("quick_check") != "ok":
             self.findings.note("file_damaged", "the file")
+        require_types(connection, self.findings)
         currency = _currency(connection)
-        self.index = Index(self.findings, indexed(connection))
+        with self.findings.reading("settings"):
+            self.index = Index(self.findings, indexed(connection))
         heads = self._published(connection, currency) | dict(published)
         count, head = self._chain(connection, heads, progress)
         for seq, text in sorted(heads.items()):
@@ -94,7 +96,8 @@ class _Audit:
             self.findings,
             max(self.newest_s, now_s),
         )
-        self.index.compare(connection)
+        with self.findings.reading("lines"):
+            self.index.compare(connection)
         if statement is not None:
             self.bank.compare(dict(statement))
         balances = sorted(self.books.balances.items())
@@ -164,15 +167,11 @@ class _Audit:
         for name, value in connection.execute(
             "SELECT name, value FROM settings WHERE name LIKE 'published/%'"
         ):
-            try:
+            with self.findings.reading(f"settings {name}"):
                 document = json.loads(value)
                 heads[int(document["entries"])] = str(document["head"])
-                shown_in = document.get("currency", currency)
-            except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-                self.findings.note("row_unreadable", str(name)[:80])
-                continue
-            if shown_in != currency:
-                self.findings.note("currency_differs", name)
+                if document.get("currency", currency) != currency:
+                    self.findings.note("currency_differs", name)
         return heads
 
 

@@ -1,8 +1,12 @@
 """What an audit found: findings by name, balances, and what each scheme's money did."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+# What comes of reading a value that is not what it should be.
+UNREADABLE = ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
 FINDINGS_MAX = 20  # of one code: a broken chain would otherwise list every later entry
 
 CODES = {
@@ -38,8 +42,8 @@ CODES = {
     "payout_without_entry": "a payout was never booked",
     "posting_not_allowed": "an entry of this kind may not touch this account this way",
     "reference_booked_twice": "one bank transfer was booked twice",
-    "row_unreadable": "a published head or a reservation is not written as the broker writes it",
     "reservation_without_hold": "a reservation is open for which nothing is held",
+    "row_unreadable": "a row beside the journal holds what no program writes there",
     "scheme_not_conserved": "issued is not redeemed + returned + expired + outstanding",
     "statement_differs": "an account's statement is not what the journal says of it",
     "share_wrong": "the broker's share is not what was earned, times the rate, rounded down",
@@ -107,6 +111,14 @@ class Findings:
         count = self.counts[code] = self.counts.get(code, 0) + 1
         if count <= FINDINGS_MAX:
             self.found.append(Finding(code, where, detail))
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Note what cannot be read as what it should be, and go on behind it."""
+        try:
+            yield
+        except UNREADABLE as wrong:
+            self.note("row_unreadable", what[:80], type(wrong).__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ def read_statement(path: Path) -> dict[str, int]:
                 if reference in found:
                     raise ValueError(f"line {rows.line_num}: {reference!r} was there before")
                 if reference is None or amount is None or not WHOLE.fullmatch(amount):
-                    raise ValueError(f"line {rows.line_num}: a reference and whole micro-units")
+                    raise ValueError(f"line {rows.line_num}: {amount!r} is no micro-units")
                 found[reference] = int(amount)
         except csv.Error as wrong:
             raise ValueError(f"line {rows.line_num}: {wrong}") from None

@@ -4,11 +4,12 @@ settings, accounts, lines, parties, peers, once, records, counters, reservations
 """
 
 import json
+import re
 from collections.abc import Mapping
 
 import apsw
 
-from farthing.auditing.books import CHART, Books, is_account, kind_of
+from farthing.auditing.books import CHART, Books, is_account, kind_of, shown
 from farthing.auditing.entries import Line
 from farthing.auditing.notes import Notes
 from farthing.auditing.report import Findings, Scheme
@@ -96,22 +97,55 @@ def compare(
     now_s: int,
 ) -> None:
     """Note what the tables have that the journal lacks, and the reverse."""
-    _accounts(connection, books, findings)
-    _shares(connection, notes, findings)
-    _marks(connection, notes, findings, now_s)
-    _holds(connection, books, findings)
-    _payouts(connection, payouts, findings)
+    with findings.reading("accounts"):
+        _accounts(connection, books, findings)
+    with findings.reading("parties and peers"):
+        _shares(connection, notes, findings)
+    with findings.reading("once, records and counters"):
+        _marks(connection, notes, findings, now_s)
+    with findings.reading("reservations"):
+        _holds(connection, books, findings)
+    with findings.reading("payouts"):
+        _payouts(connection, payouts, findings)
+
+
+def require_types(connection: apsw.Connection, findings: Findings) -> None:
+    """Note every row beside the journal with a value of another type than its column's.
+
+    SQLite stores whatever it is given; the programs give what the table declares.
+    """
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    for table in (str(name) for (name,) in tables):
+        if table == "entries" or not re.fullmatch("[a-z_]+", table):  # the journal reads its own
+            continue
+        columns = {
+            str(name): str(kind).lower()
+            for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})")
+            if str(kind) in {"INTEGER", "TEXT", "BLOB"} and re.fullmatch("[a-z_]+", str(name))
+        }
+        first = next(iter(columns), "")
+        for name, kind in columns.items():
+            for (key,) in connection.execute(
+                f"SELECT {first} FROM {table} WHERE typeof({name}) <> ?",  # noqa: S608 - our own names
+                (kind,),
+            ):
+                where = key.hex() if isinstance(key, bytes) else str(key)
+                findings.note("row_unreadable", f"{table} {where[:80]}", f"{name} is no {kind}")
 
 
 def _accounts(connection: apsw.Connection, books: Books, findings: Findings) -> None:
     stored: dict[str, int] = {}
-    for name, micro, high in connection.execute("SELECT name, balance, high FROM accounts"):
+    rows = connection.execute("SELECT name, balance, low, high FROM accounts")
+    for name, micro, low, high in rows:
         stored[name] = micro
         if not is_account(name):
             findings.note("account_not_in_chart", name[:80])
             continue
         # An older journal does not say how far an account may go; a broker's own never changes.
-        limit = books.limits.get(name, CHART[kind_of(name)][0][1])
+        floor, ceiling = CHART[kind_of(name)][0]
+        limit = books.limits.get(name, ceiling)
+        if low != floor:
+            findings.note("limit_differs", name, f"{low}, the chart has {floor}")
         if high != limit and (name in books.limits or kind_of(name) != "asset/credit"):
             findings.note("limit_differs", name, f"{high}, the journal has {limit}")
         if name.startswith("liability/outstanding/"):
@@ -124,10 +158,16 @@ def _balances(stored: Mapping[str, int], books: Books, findings: Findings) -> No
     for name in sorted(stored.keys() | books.balances.keys()):
         here, there = stored.get(name, 0), books.balances.get(name, 0)
         if here != there:
-            findings.note("balance_differs", name, f"{here}, the journal has {there}")
-    for total in (sum(stored.values()), sum(books.balances.values())):
-        if total:
-            findings.note("books_do_not_sum_to_zero", "all accounts", f"they sum to {total}")
+            if is_account(name):
+                here, there = shown(name, here), shown(name, there)
+            said = f"{here} micro-units, the journal has {there}"
+            findings.note("balance_differs", name[:80], said)
+    for what, total_micro in (
+        ("accounts", sum(stored.values())),
+        ("journal", sum(books.balances.values())),
+    ):
+        if total_micro:
+            findings.note("books_do_not_sum_to_zero", what, f"they sum to {total_micro}")
             break
     for scheme_name, counted in books.schemes.items():
         if not counted.is_conserved:

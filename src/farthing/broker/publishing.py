@@ -5,6 +5,7 @@ before it was changed, dropped or put in later. Each is signed by the root key. 
 programme, sections 3 and 7.
 """
 
+import contextlib
 from typing import Any
 
 import apsw
@@ -87,9 +88,16 @@ def last_s(connection: apsw.Connection) -> int:
 
 
 def read(raw: bytes) -> dict[int, str]:
-    """Heads by number of entries, out of what `shown` gave; `Misconfigured`."""
-    try:
-        found = codec.read_open(raw, _All)
-    except Malformed:
-        raise Misconfigured("published_unreadable", "this is not what a broker publishes") from None
-    return {one.entries: one.head for one in found.books}
+    """Heads by number of entries, out of what `shown` gave, or of one document; `Misconfigured`."""
+    books: list[Published] | None = None
+    with contextlib.suppress(Malformed):
+        books = [codec.read_open(raw, Published)]
+    with contextlib.suppress(Malformed):
+        books = codec.read_open(raw, _All).books
+    if books is not None:
+        return {one.entries: one.head for one in books}
+    raise Misconfigured(
+        "published_unreadable",
+        "this is not what a broker publishes at /.well-known/farthing-books, nor what"
+        " `farthing broker publish --json` prints",
+    )

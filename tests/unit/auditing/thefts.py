@@ -143,6 +143,28 @@ def a_transfer_that_looks_undone(thief: Thief) -> None:
     thief.run("UPDATE entries SET id = zeroblob(16) WHERE seq = ?", (seq,))
 
 
+@theft("row_unreadable")
+def a_balance_that_is_no_number(thief: Thief) -> None:
+    thief.run("UPDATE accounts SET balance = 'much' WHERE name = 'liability/payer/alice'")
+
+
+@theft("row_unreadable")
+def a_published_document_that_is_none(thief: Thief) -> None:
+    thief.run("INSERT INTO settings VALUES ('published/2026-01-01', 'nothing')")
+
+
+@theft("row_unreadable")
+def a_reservation_that_is_none(thief: Thief) -> None:
+    thief.run(
+        "INSERT INTO reservations VALUES ('t', 'v', 's', 0, 'reserved', 0, '', 0, x'', x'00', x'')"
+    )
+
+
+@theft("limit_differs")
+def a_floor_that_was_lowered(thief: Thief) -> None:
+    thief.run("UPDATE accounts SET low = low - 1 WHERE name = 'liability/payer/alice'")
+
+
 @theft("mark_removed")
 def a_mark_removed(thief: Thief) -> None:
     thief.run("DELETE FROM once WHERE id IN (SELECT id FROM once LIMIT 1)")
