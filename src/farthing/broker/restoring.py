@@ -18,6 +18,7 @@ Source: T14 of the trust programme.
 
 import contextlib
 import os
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -50,15 +51,24 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """By scheme: licences and shelves that give nothing out any more."""
 
 
-def restore(data_dir: Path, backup: Path, *, passphrase: str | None = None) -> Restored:
-    """Make the folder a broker again.
+def restore(
+    data_dir: Path,
+    backup: Path,
+    *,
+    passphrase: str | None = None,
+    bring_keys: Callable[[], Iterable[Path]] | None = None,
+) -> Restored:
+    """Make the folder a broker again; a refusal leaves it as it was.
+
+    `bring_keys` puts the keys in place once the books are found sound, and says which files it
+    wrote; without it they are there already.
 
     `Misconfigured` for a folder that has books, or no keys; for a backup that is none, is damaged,
     does not add up, or is of a newer program; and for keys of another broker.
     """
     if any((data_dir / (DATABASE + end)).exists() for end in drafts.FILES):
         raise Misconfigured("broker_exists", f"{data_dir} has books; restore into another folder")
-    if not (data_dir / RING).exists():
+    if bring_keys is None and not (data_dir / RING).exists():
         raise Misconfigured(
             "keys_missing",
             f"put {RING} and keys.secret of this broker into {data_dir} first: the backup of the "
@@ -69,6 +79,8 @@ def restore(data_dir: Path, backup: Path, *, passphrase: str | None = None) -> R
     with contextlib.ExitStack() as failing:
         failing.callback(drafts.remove, draft)
         report = _copy(backup, draft)
+        for path in bring_keys() if bring_keys is not None else ():
+            failing.callback(path.unlink, missing_ok=True)
         broker = Broker.open(data_dir, passphrase=passphrase, database=DRAFT)
         with contextlib.closing(broker):
             done = _make_ready(broker, report)

@@ -1,7 +1,10 @@
 """`farthing broker`: what is done with the books as a whole: save, restore, check, publish them."""
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +12,7 @@ import apsw
 import msgspec
 import typer
 
-from farthing.auditing import audit_file, read_statement
+from farthing.auditing import Report, audit_file, read_statement
 from farthing.broker import app as brokers
 from farthing.broker import edge, publishing, restoring
 from farthing.broker.books import Identity
@@ -59,10 +62,18 @@ def restore(
 
     Example: farthing broker restore books.db --keys safe/keys --data broker
     """
+    if keys_from is not None and not (keys_from / brokers.RING).exists():
+        raise Misconfigured("keys_missing", f"there is no {brokers.RING} in {keys_from}")
+    is_new = not data.exists()
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if keys_from is not None:
-        _copy_keys(keys_from, data)
-    done = restoring.restore(data, books)
+    bring = partial(_copy_keys, keys_from, data) if keys_from is not None else None
+    try:
+        done = restoring.restore(data, books, bring_keys=bring)
+    except Misconfigured:
+        if is_new:
+            with contextlib.suppress(OSError):  # somebody else has put something there
+                data.rmdir()
+        raise
     if as_json:
         output.print_json(done)
         return
@@ -76,6 +87,7 @@ def restore(
 RESTORED = """
 What happened after that moment is not in these books. In this order:
 1. Compare the head with the last one you published, and take a later backup if there is one.
+   The restored key ring has new keys in it: save keys.ring and keys.secret again.
 2. farthing broker serve
 3. Book again what came in at the bank since (account topup, with the same references), and revoke
    again what was revoked since (revoke).
@@ -87,14 +99,18 @@ Scrip that was sold, and certificates that were made, after that moment are not 
 books: vendors' claims for them are refused, and it is for you to make them good."""
 
 
-def _copy_keys(source: Path, data: Path) -> None:
-    """Put a saved key ring, and the operator's token if it is there, into a folder without one."""
+def _copy_keys(source: Path, data: Path) -> Iterator[Path]:
+    """Put a saved key ring, and the operator's token if it is there, into a folder without one.
+
+    What it has written, as it goes.
+    """
     for name in (brokers.RING, KEY_FILE, ADMIN_TOKEN):
         saved, here = source / name, data / name
         if not saved.exists():
             continue
         if not here.exists():
             output.write_private(here, saved.read_bytes())
+            yield here
         elif here.read_bytes() != saved.read_bytes():
             raise Misconfigured("keys_exist", f"{here} is another one; name an empty folder")
 
@@ -120,7 +136,7 @@ def _heads_in(published: Path) -> dict[int, str]:
     try:
         return publishing.read(published.read_bytes())
     except OSError as wrong:
-        raise Misconfigured("published_unreadable", f"{published}: {wrong}") from None
+        raise Misconfigured("published_unreadable", f"{published}: {wrong.strerror}") from None
 
 
 @app.command()
@@ -138,37 +154,55 @@ def audit(
 ) -> None:
     """Recompute the books from the journal alone, by code that shares nothing with the broker's.
 
-    Needs no key; the broker may run. What each finding means is in docs/reference/audit.md.
+    Needs no key; the broker may run. Ends with 1 where it found something, and with 2 where it
+    could not look. What each finding means is in docs/reference/audit.md.
 
     Example: farthing broker audit --json
     """
+    try:
+        report = _audited(data, published, statement)
+    except Misconfigured as refusal:
+        output.errors.print(f"farthing: {refusal.code}: {refusal.detail}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        output.print_json(report.as_json())
+    else:
+        _show(report)
+    if report.findings:
+        raise typer.Exit(1)
+
+
+def _audited(data: Path, published: Path | None, statement: Path | None) -> Report:
+    """What the auditor says; `Misconfigured` where it could not look."""
     file = data / brokers.DATABASE
     if not file.exists():
         raise Misconfigured("broker_missing", f"no broker in {data}; run farthing broker init")
     heads = {} if published is None else _heads_in(published)
     try:
         listed = None if statement is None else read_statement(statement)
-    except (OSError, ValueError, TypeError) as wrong:
+    except OSError as wrong:
+        raise Misconfigured("statement_unreadable", f"{statement}: {wrong.strerror}") from None
+    except (ValueError, TypeError) as wrong:
         raise Misconfigured("statement_unreadable", f"{statement}: {wrong}") from None
     try:
         with output.progress("entries") as progress:
-            report = audit_file(file, heads, listed, progress, edge.now_s())
+            return audit_file(file, heads, listed, progress, edge.now_s())
     except apsw.Error as wrong:
         raise Misconfigured("books_unreadable", f"{file}: {wrong}") from None
-    if as_json:
-        output.print_json(report.as_json())
-    else:
-        output.table(
-            f"{report.entries} entries, head {report.head[:16]}",
-            ("account", "balance"),
-            [(name, show_micro(micro, report.currency)) for name, micro in report.balances.items()],
-        )
-        output.say(f"sum of all accounts: {report.ledger_sum_micro}")
-        for finding in report.findings:
-            output.say(f"FINDING {finding}")
-        shown = Counter(finding.code for finding in report.findings)
-        for code, count in report.counts.items():
-            if count > shown[code]:
-                output.say(f"FINDING {code}: {count - shown[code]} more")
+
+
+def _show(report: Report) -> None:
+    output.table(
+        f"{report.entries} entries, head {report.head[:16]}",
+        ("account", "balance"),
+        [(name, show_micro(micro, report.currency)) for name, micro in report.balances.items()],
+    )
+    output.say(f"sum of all accounts: {report.ledger_sum_micro}")
+    for finding in report.findings:
+        output.say(f"FINDING {finding}")
+    shown = Counter(finding.code for finding in report.findings)
+    for code, count in report.counts.items():
+        if count > shown[code]:
+            output.say(f"FINDING {code}: {count - shown[code]} more")
     if report.findings:
-        raise typer.Exit(1)
+        output.say("the figures above are the journal's; docs/reference/audit.md says what to do")

@@ -16,7 +16,7 @@ from farthing.broker.tokens import renew_token
 from farthing.cli import bookkeeping, broker_peer, output, servers
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
 from farthing.cli.calling import call
-from farthing.errors import Malformed, Misconfigured
+from farthing.errors import Malformed, Misconfigured, Replayed
 from farthing.money import parse_micro, show_micro
 
 app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_help=True)
@@ -239,7 +239,11 @@ def top_up(
     """
     micro = _micro(data, amount)
     body = {"payer": name, "amountMicro": micro, "reference": reference}
-    call(data, "POST", "/topup", body, key=f"topup-{reference}")
+    try:
+        call(data, "POST", "/topup", body)
+    except Replayed:
+        output.say(f"{reference} was booked already; nothing has changed")
+        return
     output.say(f"{name}: {micro} micro booked")
 
 

@@ -57,8 +57,9 @@ def test_money_comes_in_is_listed_and_goes_out(tmp_path: Path) -> None:
         for wrong in ("5usd", "5u-usd"):
             arguments = ("broker", "account", "topup", "alice", wrong, "--reference", "RF-0")
             assert shell.refused(*arguments) == "amount_in_another_currency"
-        for _ in range(2):
-            shell.say("broker", "account", "topup", "alice", "5eur", "--reference", "RF-1")
+        top_up = ("broker", "account", "topup", "alice", "5eur", "--reference", "RF-1")
+        assert shell.say(*top_up) == "alice: 5000000 micro booked\n"
+        assert shell.say(*top_up) == "RF-1 was booked already; nothing has changed\n"
         assert "5.00 EUR" in shell.say("broker", "account", "list")
 
         shell.say(

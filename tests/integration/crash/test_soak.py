@@ -131,7 +131,7 @@ def test_servers_under_load_grow_no_memory_no_handles_and_no_logs(tmp_path: Path
         clear(fleet)
         found = reckon(fleet, purses, len(fleet.buyers) * TOPUP_MICRO)
     slow_s = [statistics.quantiles(quarter(took_s, number), n=100)[-1] for number in range(4)]
-    print(f"{len(took_s)} pages timed, 99 of 100 in {slow_s} s; {found}")  # noqa: T201 - the figures
+    print(f"{len(took_s)} timed, 99 of 100 in {slow_s} s; {found}")  # noqa: T201 - the figures
     for name, memory_kib in sampler.memory_kib.items():
         before_kib, after_kib = (statistics.median(quarter(memory_kib, n)) for n in (2, 3))
         files_kib = sampler.file_kib[name.split()[0]]

@@ -58,8 +58,45 @@ def test_what_is_published_is_in_the_books_that_are_audited(folder: Path, tmp_pa
     wrong = run("audit", "--published", str(kept), "--data", str(folder))
     assert wrong.exit_code == 1
     assert "journal_truncated: entry 9" in wrong.output
-    absent = run("audit", "--published", str(tmp_path / "none"), "--data", str(folder))
-    assert isinstance(absent.exception, Misconfigured)
+    kept.write_bytes(msgspec.json.encode(document))
+    assert run("audit", "--published", str(kept), "--data", str(folder)).exit_code == 0, "just one"
+
+
+def test_an_audit_that_could_not_look_is_no_finding(folder: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "list.csv"
+    bad.write_text("reference,amount_micro\nRF-1,5.00\n")
+    none = tmp_path / "none"
+    for arguments, said in (
+        (("--published", str(none)), "published_unreadable"),
+        (("--published", str(bad)), "published_unreadable"),
+        (("--statement", str(none)), "No such file"),
+        (("--statement", str(bad)), "line 2: '5.00' is no micro-units"),
+    ):
+        done = run("audit", *arguments, "--data", str(folder))
+        assert done.exit_code == 2
+        assert said in done.output, done.output
+    assert run("audit", "--data", str(none)).exit_code == 2
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_restore_that_is_refused_changes_nothing(
+    folder: Path, tmp_path: Path, *, has_folder: bool
+) -> None:
+    new, empty, books = tmp_path / "new", tmp_path / "empty", tmp_path / "books.db"
+    empty.mkdir()
+    if has_folder:
+        new.mkdir()
+    run("backup", str(books), "--data", str(folder))
+    none = tmp_path / "none.db"
+    for keys, source, code in (
+        (folder, none, "backup_unreadable"),
+        (folder, folder / "keys.secret", "backup_damaged"),
+        (empty, books, "keys_missing"),
+    ):
+        done = run("restore", str(source), "--keys", str(keys), "--data", str(new))
+        assert isinstance(done.exception, Misconfigured)
+        assert done.exception.code == code
+        assert not list(new.iterdir()) if has_folder else not new.exists()
 
 
 def test_a_token_for_the_figures_is_kept_as_its_hash(folder: Path, tmp_path: Path) -> None:
