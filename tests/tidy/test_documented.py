@@ -44,3 +44,13 @@ def test_links_in_the_docs_lead_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_files_that_the_docs_name_are_there() -> None:
+    """Decisions are left out: they say what was, on their day."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        if page.parent.name == "decisions" or page.name == "CHANGELOG.md":
+            continue
+        for named in re.findall(r"`((?:script|src|tests|docs|bench)/[\w./-]+)`", page.read_text()):
+            assert (ROOT / named).exists(), f"{page.name} names {named}"
