@@ -186,6 +186,7 @@ class BrokerParty(Party):
         courier = HttpCourier(Transport(self.ground.network, self.name))
         broker = Broker.open(self.folder, edge=self.edge(), courier=courier)
         self.broker = broker
+        self.ground.checks.broker_committed(self.connection)  # what the books begin with
         if self._router is None:
             self._router = self._routers.pop() if self._routers else _router()
         self._router.state.engine = broker.engine

@@ -161,11 +161,15 @@ class Stage:
         """Fair weather: everybody finishes, honest payers give back what they hold."""
         self.world.ground.faults.calm()
         await asyncio.sleep(CLEARING_S)
-        missing, self._missing = self._missing, []
-        for payer, url, price_micro in missing:  # as people do who miss a page
-            await self.buy(payer, url, price_micro)
+        await self.fetch_missing()
         await self.give_back()
         await asyncio.sleep(CLEARING_S)
+
+    async def fetch_missing(self) -> None:
+        """Honest payers ask again for the pages that did not come, as people do."""
+        missing, self._missing = self._missing, []
+        for payer, url, price_micro in missing:
+            await self.buy(payer, url, price_micro)
 
     async def give_back(self) -> None:
         """Everybody finishes what was begun; honest payers give back what they hold."""

@@ -75,6 +75,7 @@ async def claim_late(stage: Stage) -> None:
     ground.faults.calm()  # whoever else has something open ends it before the nights pass
     ground.faults.part(vendor.name, BROKER, ground.loop.time() + 150)
     await asyncio.sleep(70)
+    await stage.fetch_missing()  # gates repeat a page for an hour, and not after the nights
     await stage.give_back()
     ground.leap_s += LATE_S
     await asyncio.sleep(200)
