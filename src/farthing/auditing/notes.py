@@ -82,7 +82,7 @@ class Notes:
                         self.books.limits[account] = int(micro)
                     case _:
                         self.findings.note("entry_unreadable", line.where, f"note {word[:20]}")
-            except ValueError:
+            except (ValueError, OverflowError):  # of no number, and of one that no clock shows
                 self.findings.note("entry_unreadable", line.where, f"note {word[:20]}")
         if line.kind == "commission" and line.postings and not shares:
             self.findings.note("share_wrong", line.where, "nothing says what it is a share of")

@@ -24,5 +24,5 @@ def replier(k_sig: bytes, request_sig: str) -> Replier | None:
 
 
 def _reply_sig(k_sig: bytes, request_sig: str, change: Json, digest: bytes) -> bytes:
-    certificate = change["cert"] if isinstance(change, dict) else ""
+    certificate = change.get("cert", "") if isinstance(change, dict) else ""
     return mac(SIG_BYTES, k_sig, REPLY_TAG, request_sig, str(certificate), digest)
