@@ -11,6 +11,7 @@ from farthing.cli.naming import ALL, Schemes, names_of
 from farthing.lab import bounds, runs
 from farthing.lab.faults import WEATHERS
 from farthing.lab.runs import Asked, Result
+from farthing.schemes import registry
 from farthing.schemes.losses import AMOUNTS, CAUSES
 
 SHOWN_MAX = 5  # failing seeds of which more is told than their number
@@ -47,6 +48,8 @@ def simulate(
     if weather not in WEATHERS:
         raise typer.BadParameter(f"one of {', '.join(WEATHERS)}", param_hint="--weather")
     asked = Asked(schemes=names_of(scheme), payments=payments, weather=weather)
+    registry.verify_purposes()
+    registry.verify_written(asked.schemes)
     if steps is not None:
         results = [runs.run(seed, asked, _steps(steps, seed, runs_, asked))]
     else:

@@ -84,9 +84,10 @@ class Mint:
     published: ClassVar[bytes] = b""
     """Prefix of the records that the broker publishes as a signed list: revocations, by name."""
     signing: ClassVar[tuple[str, ...]] = ()
-    """Purposes of the Ed25519 keys that the issuer's ring must hold and publish."""
+    """Purposes of the Ed25519 keys that the issuer's ring must hold and publish: of this scheme
+    only, whatever it inherits. `registry.verify_purposes` holds it."""
     sealing: ClassVar[tuple[str, ...]] = ()
-    """Purposes of the symmetric keys that the issuer's ring must hold."""
+    """Purposes of the symmetric keys that the issuer's ring must hold: likewise."""
     shared: ClassVar[bytes] = b""
     """Prefix of the records that many payments draw on. A reservation changes them at once and
     holds none of them, so nobody waits for another's payment; `put_back` undoes its part."""

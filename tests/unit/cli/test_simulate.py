@@ -9,9 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import lab, simulate
+from farthing.errors import Unsupported
 from farthing.lab import runs
 from farthing.lab.invariants import Invariants
 from farthing.lab.runs import Asked
+from tests.kit.bare import BARE
+from tests.kit.registered import registered
 
 SMALL = ["simulate", "--payments", "4", "--workers", "1"]
 
@@ -115,3 +118,8 @@ def test_the_programs_of_the_page_repeat_the_runs_that_it_names(
     found: dict[str, Any] = {}
     exec(cheated, found)  # noqa: S102 - likewise
     assert found["played"].trace_hash == runs.run(12, Asked()).hash
+
+
+def test_a_scheme_that_is_not_written_yet_is_refused_in_words() -> None:
+    with registered(BARE), pytest.raises(Unsupported, match=r"Till\.offer .* not written yet"):
+        CliRunner().invoke(lab.app, [*SMALL, "--scheme", "bare"], catch_exceptions=False)

@@ -1,8 +1,11 @@
+import msgspec
 import pytest
 
-from farthing.errors import Unsupported
+from farthing.errors import Misconfigured, Unsupported
 from farthing.schemes import registry
-from farthing.schemes.contract import Scheme
+from farthing.schemes.contract import Mint, Scheme
+from tests.kit.bare import BARE
+from tests.kit.registered import registered
 
 EVERY = registry.all_schemes()
 
@@ -40,3 +43,33 @@ def test_a_long_name_is_not_echoed_whole() -> None:
     with pytest.raises(Unsupported) as caught:
         registry.by_name("x" * 10_000)
     assert len(str(caught.value)) < 200
+
+
+def test_what_a_scheme_has_not_written_is_named() -> None:
+    assert all(registry.unwritten(scheme) == "" for scheme in EVERY)
+    assert registry.unwritten(BARE).startswith("Till.offer and Till.read and Till.take and Purse")
+    some = msgspec.structs.replace(BARE, till=EVERY[0].till, purse=EVERY[0].purse)
+    assert registry.unwritten(some) == "Mint.apply is not written yet"
+    registry.verify_written([])
+    with (
+        registered(BARE),
+        pytest.raises(Unsupported, match=r"scheme_unwritten\): bare: Till\.offer"),
+    ):
+        registry.verify_written([])
+
+
+@pytest.mark.parametrize("kind", ["signing", "sealing"])
+def test_two_schemes_that_name_one_key_are_told_with_it(kind: str) -> None:
+    registry.verify_purposes()
+    (purpose, owner) = next(
+        (getattr(scheme.mint, kind)[0], scheme) for scheme in EVERY if getattr(scheme.mint, kind)
+    )
+    mint: type[Mint] = type("Second", (owner.mint,), {})
+    traits = msgspec.structs.replace(owner.traits, name="second", variant="second")
+    second = msgspec.structs.replace(owner, traits=traits, mint=mint)
+    told = rf"purpose_taken\): second and {owner.traits.name} both name {purpose}:"
+    with registered(second), pytest.raises(Misconfigured, match=told):
+        registry.verify_purposes()
+    setattr(mint, kind, (f"{purpose}/second",))
+    with registered(second):
+        registry.verify_purposes()

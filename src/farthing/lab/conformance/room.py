@@ -89,7 +89,7 @@ class Ring:
     def add(self, key: Key) -> None:
         """Keep a key; `Misconfigured` if its id is taken."""
         if (key.purpose, key.id) in self._keys:
-            raise Misconfigured("key_id_taken", f"{key.id!r} is in the ring already")
+            raise Misconfigured("key_id_taken", f"{key.purpose} has a key {key.id} already")
         self._keys[key.purpose, key.id] = key
 
     def live(self, purpose: str) -> Sequence[Key]:

@@ -50,7 +50,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def jobs_of(
     schemes: Sequence[str], pattern: str = "", *, seed: int, keys: tuple[Key, ...] = ()
 ) -> list[Job]:
-    """The cases of this name, beginning or pattern, for each scheme under each of its options."""
+    """The cases of this name, beginning or pattern, for each scheme under each of its options.
+
+    `Misconfigured` where two registered schemes name one key: then no broker can be founded.
+    """
+    registry.verify_purposes()
     jobs = [
         Job(scheme=scheme, case=case.name, seed=seed, options=options, keys=keys)
         for scheme in schemes
@@ -91,6 +95,10 @@ def _tried(case: Case, job: Job) -> tuple[State, str]:
         return "failed", " ".join([str(broken), *getattr(broken, "__notes__", ())])
     except Refusal as refusal:
         return "failed", f"an honest step was refused: {refusal}; {_where(refusal)}"
+    except NotImplementedError as missing:
+        frames = list(traceback.walk_tb(missing.__traceback__))
+        method = frames[-1][0].f_code.co_qualname
+        return "failed", f"{method} is not written yet; {_where(missing)}"
     except Exception as wrong:  # noqa: BLE001 - a scheme may raise anything; it is what was found
         return "failed", f"{type(wrong).__name__}: {wrong}; {_where(wrong)}"
     return "passed", ""

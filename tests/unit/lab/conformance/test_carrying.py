@@ -5,6 +5,7 @@ import pytest
 from farthing.crypto import signing
 from farthing.lab.conformance import runner
 from farthing.schemes.contract import Key, Scheme
+from tests.kit.bare import BARE
 from tests.kit.canaries import canary
 from tests.kit.registered import registered
 from tests.kit.thin.ecash import ECASH
@@ -50,6 +51,18 @@ def test_what_no_program_carries_yet_fails_once_and_skips_the_rest(
         ("round-trip[1]", "skipped"),
     ]
     assert all(missing in each.why for each in results)
+
+
+def test_what_is_not_written_yet_is_said_once_and_skips_the_rest() -> None:
+    with registered(BARE):
+        results = [runner.run_job(job) for job in runner.jobs_of(["bare"], seed=1)]
+    told = [each.case for each in results if each.state == "failed"]
+    assert told[0] == "carried"
+    assert set(told) <= {"carried", "declared"}
+    skipped = [each for each in results if each.state == "skipped"]
+    assert len(skipped) > 100
+    assert all("Till.offer and" in each.why for each in skipped)
+    assert all("not written yet" in each.why for each in skipped)
 
 
 def test_the_thin_ecash_is_carried_and_fails_only_as_a_toy() -> None:

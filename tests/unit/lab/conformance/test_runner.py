@@ -1,8 +1,11 @@
+import msgspec
 import pytest
 
+from farthing.errors import Misconfigured
 from farthing.lab.conformance import runner
 from farthing.lab.conformance.cases import Result, State
-from farthing.schemes.contract import Scheme
+from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.contract import Scheme, Till
 from tests.kit.broken import BROKEN
 from tests.kit.registered import registered
 
@@ -53,3 +56,23 @@ def test_whatever_a_scheme_raises_is_a_failure_with_its_place(name: str) -> None
         found = runner.run_job(job)
     assert found.state == "failed"
     assert ".py:" in found.why
+
+
+def test_a_part_that_only_some_schemes_need_is_named_where_it_is_not_written() -> None:
+    till = type(
+        "Unfinished",
+        (PAYWORD.till,),
+        {"recall": lambda till, payment: Till.refund(till, payment, payment)},
+    )
+    with registered(msgspec.structs.replace(PAYWORD, till=till)):
+        found = runner.run_job(runner.Job(scheme="payword", case="round-trip[200]", seed=1))
+    assert found.state == "failed"
+    assert found.why.startswith("Till.refund is not written yet; in refund (contract.py:")
+
+
+def test_nothing_is_tried_where_two_schemes_name_one_key() -> None:
+    mint = type("Second", (PAYWORD.mint,), {})
+    traits = msgspec.structs.replace(PAYWORD.traits, name="second", variant="second")
+    second = msgspec.structs.replace(PAYWORD, traits=traits, mint=mint)
+    with registered(second), pytest.raises(Misconfigured, match="second and payword both name"):
+        runner.jobs_of(["second"], seed=1)
