@@ -2,7 +2,6 @@
 
 import atexit
 import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from farthing import codec
 from farthing.auditing import audit, entries, journal, tables
 from farthing.auditing.statement import read_statement
 from farthing.broker import courier, publishing
-from farthing.lab.conformance.room import MEMORY_FOLDER, START_S
+from farthing.lab.conformance.room import START_S
+from farthing.lab.scratch import new_folder
 from farthing.stores.keys import KeyRing, make_secret_key
 from farthing.vendor import founding, prices
 from farthing.vendor.cors import Cors
@@ -215,8 +215,7 @@ def _keys() -> list[Parser]:
 
 @cache
 def _folder() -> Path:
-    parent = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
-    folder = Path(tempfile.mkdtemp(prefix="farthing-fuzz-", dir=parent))
+    folder = new_folder("fuzz")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

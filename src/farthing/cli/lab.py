@@ -1,13 +1,11 @@
 """`farthing lab`: hold schemes to what they promise."""
 
 import os
-import sys
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from farthing.cli import output
+from farthing.cli import output, stopping
 from farthing.cli.bookkeeping import AsJson
 from farthing.cli.naming import ALL, Schemes, names_of
 from farthing.cli.simulate import simulate
@@ -53,7 +51,8 @@ def conformance(
     jobs = runner.jobs_of(names, case, seed=seed)
     if not jobs:
         raise typer.BadParameter(f"no case is called {case!r}; see --list")
-    report = runner.report_of(_run(jobs, workers or min(os.cpu_count() or 1, len(jobs))), seed)
+    workers = workers or min(os.cpu_count() or 1, len(jobs))
+    report = runner.report_of(_run(jobs, workers, seed), seed)
     if as_json:
         output.print_json(report)
     else:
@@ -69,13 +68,19 @@ def _list(cases: list[Case], *, as_json: bool) -> None:
         output.say(f"{one.name}: {one.rule}")
 
 
-def _run(jobs: list[runner.Job], workers: int) -> list[Result]:
+def _run(jobs: list[runner.Job], workers: int, seed: int) -> list[Result]:
     results: list[Result] = []
-    with Progress(console=output.errors, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("cases", total=len(jobs))
+
+    def so_far() -> list[str]:
+        failed = [
+            f"  {runner.replay_command(one, seed)}" for one in results if one.state == "failed"
+        ]
+        return stopping.so_far(len(results), len(jobs), failed, "none failed")
+
+    with stopping.told(so_far), output.progress("cases", len(jobs)) as progress:
         for result in runner.run(jobs, workers=workers):
             results.append(result)
-            bar.advance(task)
+            progress(len(results), len(jobs))
     return results
 
 

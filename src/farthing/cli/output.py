@@ -65,8 +65,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 
 @contextlib.contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal's stderr, moved by calls with (done, of how many)."""
+def progress(title: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal's stderr, moved by calls with (done, of how many).
+
+    `total`: of how many, where that is known before the first call.
+    """
     with Progress(disable=not sys.stderr.isatty(), console=errors, transient=True) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task(title, total=total)
         yield lambda done, total: bar.update(task, completed=done, total=total)

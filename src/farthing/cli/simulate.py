@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from farthing.cli import output
+from farthing.cli import output, stopping
 from farthing.cli.naming import ALL, Schemes, names_of
 from farthing.lab import bounds, runs
 from farthing.lab.faults import WEATHERS
@@ -50,19 +50,20 @@ def simulate(
     asked = Asked(schemes=names_of(scheme), payments=payments, weather=weather)
     registry.verify_purposes()
     registry.verify_written(asked.schemes)
-    if steps is not None:
-        results = [runs.run(seed, asked, _steps(steps, seed, runs_, asked))]
-    else:
-        seeds = range(seed, seed + runs_)
-        with output.progress(f"{runs_} worlds") as progress:
-            results = list(
-                runs.run_all(seeds, asked, workers=_workers(workers, runs_), progress=progress)
-            )
-    failed = [result for result in results if result.findings]
-    least = failed[:SHOWN_MAX]
-    if steps is None:
-        with output.progress("the fewest steps that fail") as progress:
-            least = [runs.shortest(result, asked, progress) for result in least]
+    results: list[Result] = []
+    with stopping.told(lambda: _so_far(results, runs_, asked)):
+        if steps is not None:
+            results.append(runs.run(seed, asked, _steps(steps, seed, runs_, asked)))
+        else:
+            seeds, many = range(seed, seed + runs_), _workers(workers, runs_)
+            with output.progress(f"{runs_} worlds", runs_) as progress:
+                for result in runs.run_all(seeds, asked, workers=many, progress=progress):
+                    results.append(result)
+        failed = [result for result in results if result.findings]
+        least = failed[:SHOWN_MAX]
+        if steps is None:
+            with output.progress("the fewest steps that fail") as progress:
+                least = [runs.shortest(result, asked, progress) for result in least]
     found = _summary(results, failed, least, asked)
     if as_json:
         output.print_json(found)
@@ -70,6 +71,12 @@ def simulate(
         _print(found)
     if failed:
         raise typer.Exit(1)
+
+
+def _so_far(results: Sequence[Result], runs_: int, asked: Asked) -> list[str]:
+    """What to say of runs that were interrupted."""
+    failed = [f"  {runs.replay(result, asked)}" for result in results if result.findings]
+    return stopping.so_far(len(results), runs_, failed, "all passed")
 
 
 def _workers(asked: int, runs_: int) -> int:

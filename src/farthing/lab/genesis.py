@@ -7,7 +7,6 @@ of one set of schemes begin with the same keys and accounts, in whichever proces
 import asyncio
 import atexit
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from farthing.lab.ground import Ground
 from farthing.lab.network import Message, NoAnswer, NotReached
 from farthing.lab.parties import BrokerParty, VendorParty
 from farthing.lab.payer import PayerParty
+from farthing.lab.scratch import new_folder
 from farthing.schemes import registry
 from farthing.schemes.contract import Json, Scheme
 from farthing.stores.keys import KeyRing
@@ -27,7 +27,6 @@ from farthing.vendor.founding import Wanted
 from farthing.vendor.founding import found as found_vendor
 from farthing.wallet.commands import Broker as Account
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - simulated disks, in a folder of a random name
 SEED = 0
 BROKER = "broker"
 CURRENCY = "eur"
@@ -57,17 +56,11 @@ class Founded(msgspec.Struct, frozen=True, kw_only=True):
 _founded: dict[tuple[str, ...], Founded] = {}  # by schemes; kept while the process lives
 
 
-def new_folder() -> Path:
-    """An empty folder, in memory where the system has such a place."""
-    place = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    return Path(tempfile.mkdtemp(prefix="farthing-world-", dir=place))
-
-
 def founded(names: Sequence[str]) -> Founded:
     """The beginning of every world with these schemes."""
     known = _founded.get(tuple(names))
     if known is None:
-        folder = new_folder()
+        folder = new_folder("world")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         ground = Ground(SEED, folder, lines_max=1)
         founding = _Founding(ground, [registry.by_name(name) for name in names])

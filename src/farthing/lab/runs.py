@@ -9,10 +9,8 @@ does not depend on how many there are.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
 
 import msgspec
 
@@ -20,6 +18,7 @@ from farthing.lab.bounds import Measured
 from farthing.lab.faults import WEATHERS
 from farthing.lab.liveness import finish
 from farthing.lab.shrinking import shrink
+from farthing.lab.spread import spread
 from farthing.lab.traces import tell_all
 from farthing.lab.twins import tricks
 from farthing.lab.world import World
@@ -143,18 +142,20 @@ def run_all(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Result]:
     """The results of all seeds, in their order."""
+    done = 0
+    if workers == 1:
+        for seed in seeds:
+            yield run(seed, asked)
+            done += 1
+            progress(done, len(seeds))
+        return
     tasks = [
         seeds[first : first + SEEDS_PER_TASK] for first in range(0, len(seeds), SEEDS_PER_TASK)
     ]
-    work, done = partial(run_seeds, asked=asked), 0
-    if workers == 1:
-        for task in tasks:
-            yield from work(task)
-            done += len(task)
-            progress(done, len(seeds))
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for results in pool.map(work, tasks):
+    work = partial(run_seeds, asked=asked)
+    with spread(work, tasks, workers=workers) as coming:
+        for one in coming:
+            results = one.result()
             yield from results
             done += len(results)
             progress(done, len(seeds))

@@ -15,11 +15,12 @@ from typing import Any, Self, TypeVar
 from farthing.errors import Refusal
 from farthing.lab.acts import ACTS, Act
 from farthing.lab.faults import DOWN_S, JUMP_S, NIGHT_S, NIGHTS_S, PARTED_S, ROUGH, Chances
-from farthing.lab.genesis import BROKER, PAYERS, TOPUP_MICRO, founded, new_folder, order
+from farthing.lab.genesis import BROKER, PAYERS, TOPUP_MICRO, founded, order
 from farthing.lab.ground import Ground
 from farthing.lab.loop import Process
 from farthing.lab.parties import BrokerParty, Party, VendorParty
 from farthing.lab.payer import PayerParty
+from farthing.lab.scratch import new_folder
 from farthing.schemes import registry
 from farthing.schemes.contract import Json
 
@@ -40,7 +41,7 @@ class World:
         """`schemes`: registry names, all by default. Use as a context manager."""
         names = schemes or [scheme.traits.name for scheme in registry.all_schemes()]
         beginning = founded(names)
-        self._folder = new_folder()
+        self._folder = new_folder("world")
         shutil.copytree(beginning.folder, self._folder, dirs_exist_ok=True)
         self.seed = seed
         self.schemes = [registry.by_name(name) for name in names]

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +11,13 @@ import apsw
 from farthing.errors import Misconfigured
 from farthing.lab.disk import InlineWriter
 from farthing.lab.loop import VirtualLoop
+from farthing.lab.scratch import new_folder
 from farthing.schemes.contract import At, Key
 
 T = TypeVar("T")
 
 START_S = 1_795_176_000  # 2026-11-20T12:00:00Z: a noon, so that no day ends by accident
 ENTROPY_BYTES = 512  # for one call of a purse, as the wallet's driver gives
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - files there cost no disk; used where it exists
 
 
 class Room:
@@ -29,8 +28,7 @@ class Room:
         self.now_ms = START_S * 1000
         self._seed, self._drawn = seed.encode(), 0
         self._loop = VirtualLoop()
-        parent = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
-        self.folder = Path(tempfile.mkdtemp(prefix="farthing-stage-", dir=parent))
+        self.folder = new_folder("stage")
 
     @property
     def now_s(self) -> int:

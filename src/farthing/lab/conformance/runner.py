@@ -6,8 +6,7 @@ again when it runs alone: `replay_command` says how.
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from time import perf_counter
 
 import msgspec
@@ -24,6 +23,7 @@ from farthing.lab.conformance.cases import (
 )
 from farthing.lab.conformance.catalogue import every_case
 from farthing.lab.conformance.stage import Play
+from farthing.lab.spread import spread
 from farthing.schemes import registry
 from farthing.schemes.contract import Json, Key
 
@@ -117,8 +117,8 @@ def run(jobs: Sequence[Job], *, workers: int = 1) -> Iterator[Result]:
     if workers == 1:
         yield from map(run_job, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(run_job, job) for job in jobs]):
+    with spread(run_job, jobs, workers=workers) as results:
+        for done in as_completed(results):
             yield done.result()
 
 
