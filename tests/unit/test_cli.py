@@ -45,7 +45,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_refusal_ends_with_1_and_its_code_on_stderr() -> None:
-    done = run("broker", "audit", "--data", "/nonexistent/farthing")
+    done = run("broker", "publish", "--data", "/nonexistent/farthing")
     assert done.returncode == 1
     assert "broker_missing" in done.stderr
     assert "farthing broker init" in done.stderr
