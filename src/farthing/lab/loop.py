@@ -219,5 +219,5 @@ class VirtualLoop:
             call.context.run(call.callback, *call.args)
         except (SystemExit, KeyboardInterrupt):
             raise
-        except BaseException as wrong:  # noqa: BLE001 - as in asyncio's loops
+        except BaseException as wrong:  # noqa: BLE001 - told as a finding, whatever it is
             self.faults.append(wrong)

@@ -67,14 +67,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def run(seed: int, asked: Asked, steps: Sequence[int] | None = None) -> Result:
     """One world from its founding to its recount; with some of its steps only, where named."""
     began_s = time.process_time()
-    with _unlogged():
+    with unlogged():
         play = _cheated if seed % CHEATED_EVERY == 0 else _stormed
         result = play(seed, asked, steps)
     return msgspec.structs.replace(result, run_s=time.process_time() - began_s)
 
 
 @contextmanager
-def _unlogged() -> Iterator[None]:
+def unlogged() -> Iterator[None]:
     """Gates and brokers log what goes wrong, which here is everything."""
     log = logging.getLogger("farthing")
     level = log.level

@@ -95,7 +95,7 @@ def _tried(case: Case, job: Job) -> tuple[State, str]:
         return "failed", " ".join([str(broken), *getattr(broken, "__notes__", ())])
     except Refusal as refusal:
         return "failed", f"an honest step was refused: {refusal}; {_where(refusal)}"
-    except NotImplementedError as missing:
+    except NotImplementedError as missing:  # of the contract's own methods: say which one
         frames = list(traceback.walk_tb(missing.__traceback__))
         method = frames[-1][0].f_code.co_qualname
         return "failed", f"{method} is not written yet; {_where(missing)}"
