@@ -13,6 +13,7 @@ from farthing.errors import (
     Broken,
     Busy,
     Denied,
+    HoldLost,
     OriginFailed,
     Refusal,
     TooLarge,
@@ -66,6 +67,9 @@ class Delivery:
             if not (200 <= origin.status < 300 or origin.status == 304):
                 return (yield from self._let_go(paying, fence, reserved, passed_on(origin)))
             if reserved is not None:
+                lost = yield from self._lost(paying, fence)
+                if lost is not None:
+                    return lost
                 reserved = yield from reserving.capture(reserved)
         except (Undecided, Broken) as unknown:
             return self._offering.refuse(paying.request, unknown, paying.at, value_moved=True)
@@ -85,6 +89,21 @@ class Delivery:
             if resumed:
                 raise Undecided("outcome_unknown", "the broker does not say yet") from None
             raise
+
+    def _lost(self, paying: Paying, fence: int) -> Generator[GateCommand, object, Answer | None]:
+        """What is said where somebody else has ended this hold meanwhile: it is not to be paid.
+
+        The broker's answer may have been so late that its payer was told of a release already.
+        The reservation stays: another attempt with these bytes may have it, or it ends by itself.
+        """
+        found = yield marks.Find(k=paying.credential.k)
+        if isinstance(found, marks.Payment) and (found.state, found.fence) == (
+            marks.State.HELD,
+            fence,
+        ):
+            return None
+        lost = HoldLost("hold_lost", "this payment was ended meanwhile; ask for its outcome")
+        return self._offering.refuse(paying.request, lost, paying.at, value_moved=True)
 
     def _settlement(self, paying: Paying) -> dict[str, Json]:
         tender = self._offering.tender(paying.request, paying.priced, paying.at)
