@@ -210,11 +210,12 @@ class Showroom:
                 spent_micro += page.paid_micro
                 sizes.append(page.payment_bytes)
                 advance()
-        cleared = {one["scheme"]: one["paid_micro"] for one in self._vendor("clear")}
+        self._vendor("clear")
+        sold = {one["scheme"]: one for one in self._vendor("report")}.get(name)
         return Line(
             pages=len(took_ms),
             spent_micro=spent_micro,
-            earned_micro=cleared.get(name, 0),
+            earned_micro=sold["earned_micro"] - sold["pending_micro"] if sold else 0,
             payment_bytes=int(statistics.median(sizes)),
             p50_ms=round(statistics.median(took_ms), 2),
         )

@@ -2,13 +2,17 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from farthing import gazette
+from farthing.auditing import audit_file
+from farthing.broker.app import DATABASE
 from farthing.cli import servers
-from farthing.cli.showroom import Showroom
+from farthing.cli.showroom import VENDOR, Showroom
+from farthing.ledger import accounts
 from farthing.wallet import Wallet
 
 SCHEMES = ("millicent", "payword")
@@ -22,7 +26,6 @@ class Market:
         self._room = room
         self._folder = folder
         self._count = 0
-        self._paid_micro: Counter[str] = Counter()
         self.owed_micro: Counter[str] = Counter()
         """What the vendor is to be paid for each scheme in all, as the tests count it."""
         self.gate_url = room.gate_url
@@ -52,14 +55,23 @@ class Market:
         return (gazette.site_path() / path.lstrip("/")).read_bytes()
 
     def clear(self) -> Counter[str]:
-        """What the vendor was paid for each scheme in all."""
+        """What the vendor was paid for each scheme in all, by this sweep and the gate's own."""
+        self._vendor("clear")
+        lines = self._vendor("report")
+        assert not any(line["pending_micro"] for line in lines)
+        return Counter({line["scheme"]: line["earned_micro"] for line in lines})
+
+    def received_micro(self) -> int:
+        """What the broker's books say that the vendor got, and the broker from it."""
+        balances = audit_file(self._folder / "broker" / DATABASE).balances
+        return balances[accounts.vendor(VENDOR)] + balances[accounts.COMMISSION]
+
+    def _vendor(self, command: str) -> Any:
         raw = servers.run_once(
-            servers.python("-m", "farthing.cli", "vendor", "clear", "--json"),
+            servers.python("-m", "farthing.cli", "vendor", command, "--json"),
             env={"FARTHING_DATA": str(self._folder / "vendor")},
         )
-        for line in msgspec.json.decode(raw):
-            self._paid_micro[line["scheme"]] += line["paid_micro"]
-        return self._paid_micro
+        return msgspec.json.decode(raw)
 
 
 @pytest.fixture(scope="session")

@@ -171,3 +171,4 @@ def test_a_wallet_from_a_backup_is_refused_as_a_replay_and_soon_pays_with_someth
 
 def test_the_vendor_is_paid_for_every_page_that_was_charged_and_no_other(market: Market) -> None:
     assert market.clear() == market.owed_micro
+    assert market.received_micro() == market.owed_micro.total()
