@@ -1,6 +1,7 @@
 """`farthing vendor`: put a gate before a web site and clear what it earns."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import time
@@ -12,13 +13,14 @@ import typer
 
 from farthing import codec
 from farthing.cli import output, servers
-from farthing.errors import Misconfigured
+from farthing.errors import Misconfigured, Throttled
 from farthing.money import parse_micro, show_micro
 from farthing.schemes import registry
 from farthing.vendor import metrics as gate_metrics
 from farthing.vendor import minting
 from farthing.vendor.app import Vendor
 from farthing.vendor.broker_client import BrokerClient
+from farthing.vendor.clearing import Cleared
 from farthing.vendor.founding import Wanted, found, grant_anew
 from farthing.vendor.refunding import Refunded
 from farthing.vendor.report import report as make_report
@@ -29,6 +31,8 @@ Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 GATE_PORT = 8402
 METRICS_TOKEN_BYTES = 24  # 192 bits: a bearer secret nobody guesses
+SWEEP_TRIES = 50
+SWEEP_PAUSE_S = 0.2  # times the tries: longer than a gate's sweep of 10,000 claims takes
 
 
 @app.command()
@@ -239,7 +243,7 @@ def clear(
     async def work() -> list[dict[str, object]]:
         vendor = Vendor(data)
         try:
-            done = await vendor.clear(again=again)
+            done = await _cleared(vendor, again=again)
         finally:
             await vendor.close()
         return [
@@ -259,6 +263,15 @@ def clear(
     for row in rows:
         refused = f", refused {row['refused']}" if row["refused"] else ""
         output.say(f"{row['scheme']}: {row['claims']} claims, {row['paid_micro']} micro{refused}")
+
+
+async def _cleared(vendor: Vendor, *, again: bool) -> list[Cleared]:
+    """Once the gate has ended the sweep that it may be at: the broker takes one at a time."""
+    for _ in range(SWEEP_TRIES - 1):
+        with contextlib.suppress(Throttled):
+            return await vendor.clear(again=again)
+        await asyncio.sleep(SWEEP_PAUSE_S)
+    return await vendor.clear(again=again)
 
 
 @app.command()

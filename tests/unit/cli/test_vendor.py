@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import vendor
-from farthing.errors import Misconfigured, Unavailable
-from tests.kit.folder import PRICES, Folder
+from farthing.errors import Misconfigured, Throttled, Unavailable
+from farthing.schemes.contract import Json
+from farthing.vendor.broker_client import BrokerClient
+from tests.kit.folder import PRICE_MICRO, PRICES, Folder
+from tests.kit.site import Site, with_site
 
 RUNNER = CliRunner()
 
@@ -36,3 +40,31 @@ def test_prices_shows_what_was_set_for_a_scheme(tmp_path: Path) -> None:
     done = RUNNER.invoke(vendor.app, ["prices", "--data", str(tmp_path)])
     assert "/sold/**" in done.stdout
     assert done.stdout.endswith("millicent: protocol is private\nmillicent: renew_fee_e4 is 50\n")
+
+
+@pytest.mark.parametrize(("sweeps", "code"), [(2, 0), (vendor.SWEEP_TRIES, 1)])
+def test_clear_waits_for_the_sweep_of_a_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweeps: int, code: int
+) -> None:
+    async def redeem(_: BrokerClient, scheme: str, batch_id: str, claims: list[Json]) -> Json:
+        asked.append(batch_id)
+        if len(asked) <= sweeps:
+            raise Throttled("batch_in_flight")
+        return [{"state": "paid", "paidMicro": claim["priceMicro"]} for claim in claims]
+
+    async def buy(site: Site) -> None:
+        async with site.client() as opened:
+            assert (await site.buy(opened)).is_success
+
+    asked: list[str] = []
+    monkeypatch.setattr(BrokerClient, "redeem", redeem)
+    monkeypatch.setattr(vendor, "SWEEP_PAUSE_S", 0)
+    with_site(Folder(tmp_path), buy)
+    done = RUNNER.invoke(vendor.app, ["clear", "--data", str(tmp_path)])
+    assert done.exit_code == code
+    assert len(set(asked)) == 1
+    assert len(asked) == min(sweeps + 1, vendor.SWEEP_TRIES)
+    if code == 0:
+        assert f"millicent: 1 claims, {PRICE_MICRO} micro" in done.stdout
+    else:
+        assert isinstance(done.exception, Throttled)
