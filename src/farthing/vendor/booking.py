@@ -68,8 +68,13 @@ def spared(paying: Paying, at: At) -> Generator[GateCommand, object, None]:
 
 
 def take_of(paying: Paying, receipt: Receipt) -> marks.Take:
-    """Hold and confirm at once, for an origin that cannot fail."""
-    outcome = Outcome(status=200, dialect=paying.credential.dialect, receipt=receipt)
+    """Hold and confirm at once, where no origin can fail."""
+    outcome = Outcome(
+        status=200,
+        dialect=paying.credential.dialect,
+        receipt=receipt,
+        delivered=paying.taken.delivered,
+    )
     return marks.Take(
         hold=hold_of(paying),
         outcome=_ENCODE(outcome),
@@ -90,6 +95,7 @@ def confirm_of(
         receipt=receipt,
         body=origin.body if keep and small else None,
         headers=origin.headers if keep and small else (),
+        delivered=paying.taken.delivered,
     )
     return marks.Confirm(
         k=paying.credential.k,

@@ -33,7 +33,15 @@ from farthing.vendor.commands import (
     expect,
 )
 from farthing.vendor.offering import Offering
-from farthing.vendor.payments import NOT_CHARGED, Outcome, Paying, ask_origin, paid, passed_on
+from farthing.vendor.payments import (
+    NO_PAGE,
+    NOT_CHARGED,
+    Outcome,
+    Paying,
+    ask_origin,
+    paid,
+    passed_on,
+)
 from farthing.vendor.prices import Priced
 from farthing.vendor.reserving import Reserved
 from farthing.wire import dialects
@@ -62,8 +70,7 @@ class Delivery:
                 reserved = yield from self._reserve(paying, resumed=held.resumed)
                 if reserved.number == 0:
                     return (yield from self._serve_settled(paying, fence, reserved))
-            asked = ask_origin(paying.priced, paying.taken)
-            origin = expect(OriginAnswered, (yield asked))
+            origin = yield from _origin(paying)
             if not (200 <= origin.status < 300 or origin.status == 304):
                 return (yield from self._let_go(paying, fence, reserved, passed_on(origin)))
             if reserved is not None:
@@ -170,7 +177,11 @@ class Delivery:
         return (yield from self.serve_taken(paying, receipt))
 
     def serve_taken(self, paying: Paying, receipt: Receipt) -> Walk:
-        """The page after the money, for origins that cannot fail."""
+        """The page after the money, for origins that cannot fail; the receipt alone without one."""
+        if paying.taken.delivered:
+            replier = paying.till.replier(paying.payment)
+            dialect, method = paying.credential.dialect, paying.request.method
+            return paid(receipt, NO_PAGE, dialect, replier, method=method)
         return (
             yield from self._serve_paid(
                 paying.request,
@@ -211,6 +222,8 @@ class Delivery:
     ) -> Walk:
         """The same payment again: the stored outcome, within the route's window."""
         receipt, dialect = outcome.receipt, outcome.dialect
+        if outcome.delivered:
+            return paid(receipt, NO_PAGE, dialect, replier, method=request.method)
         age_s = at.now_s - receipt.issued_at_s
         if outcome.body is not None and age_s <= STORED_BODY_S:
             stored = OriginAnswered(
@@ -223,3 +236,10 @@ class Delivery:
         over = Denied("repeat_window_over", "paid for, and the time to fetch it again is over")
         headers = dialects.receipt_headers(receipt, dialect)
         return self._offering.refuse(request, over, at, value_moved=True, extra=headers)
+
+
+def _origin(paying: Paying) -> Generator[GateCommand, object, OriginAnswered]:
+    """What the site answers; nobody asks it for what is out already."""
+    if paying.taken.delivered:
+        return NO_PAGE
+    return expect(OriginAnswered, (yield ask_origin(paying.priced, paying.taken)))

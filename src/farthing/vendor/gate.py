@@ -113,7 +113,7 @@ class Gate(Offering):
     ) -> Generator[GateCommand, object, tuple[Paying, Receipt | None, object]]:
         """Verify and hold; once more on the new memory where a counter moved meanwhile.
 
-        With the receipt where the route holds nothing: then the payment is confirmed already.
+        With the receipt where no origin can fail: then the payment is confirmed already.
         """
         for number in range(STALE_TRIES_MAX):
             try:
@@ -125,7 +125,7 @@ class Gate(Offering):
                 paying = resolving.sealed(paying, self.setting.ring.current(CHALLENGE_KEY))
             command: GateCommand = hold_of(paying)
             numbered_at = at
-            if not priced.route.hold:
+            if not priced.route.hold or (paying.taken.delivered and paying.endorsed is None):
                 numbered_at = yield from numbered(paying)
                 receipt = receipt_of(self.setting, paying, numbered_at)
                 command = take_of(paying, receipt)

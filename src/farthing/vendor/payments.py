@@ -24,6 +24,7 @@ RESERVED = frozenset(
     }
 )
 BODILESS = frozenset({204, 304})
+NO_PAGE = OriginAnswered(status=200, headers=(), body=b"")  # to what buys none: a receipt says it
 NO_STORE = b"no-store"
 _UNSTORED = (b"cache-control", NO_STORE)
 NOT_CHARGED: Headers = ((b"payment-outcome", b"released"), _UNSTORED)
@@ -38,6 +39,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     headers: Headers = ()
     """The origin's, where the body is kept."""
+    delivered: bool = False
+    """Whether it bought no page: a repeat gets the receipt, whatever the time."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

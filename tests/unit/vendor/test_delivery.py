@@ -1,11 +1,14 @@
 """From a hold to an answer: what charges, what releases, and what a repeat gets."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from farthing import marks
 from farthing.errors import Broken, Forged, HoldLost, OriginFailed, Refusal
-from farthing.schemes.contract import Dialect
+from farthing.schemes.chain.payword.till import PaywordTill
+from farthing.schemes.contract import Dialect, Taken
 from farthing.vendor.commands import Aborted, Answer, AskOrigin, OriginAnswered
 from farthing.vendor.delivery import STORED_BODY_S
 from farthing.vendor.prices import REPEAT_S
@@ -349,3 +352,32 @@ def test_no_secret_stands_in_any_answer() -> None:
         for name in ("challenge", "receipt", "own-series", "payer-range", "burn"):
             assert canary(name).hex() not in text
             assert canary(name).decode() not in text
+
+
+@pytest.fixture
+def _delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PayWord's payments, as those of a scheme that has delivered already."""
+    take = PaywordTill.take
+
+    def taken(till: PaywordTill, *args: Any, **named: Any) -> Taken:
+        return msgspec.structs.replace(take(till, *args, **named), delivered=True)
+
+    monkeypatch.setattr(PaywordTill, "take", taken)
+
+
+@pytest.mark.usefixtures("_delivered")
+@every_dialect
+def test_a_payment_for_what_is_out_already_gets_a_receipt_and_asks_no_site(
+    dialect: Dialect,
+) -> None:
+    shop = Shop()
+    payment = Buyer(shop, "payword").pay(dialect)
+    answer = shop.get(payment.header)
+    assert (answer.status, answer.body, answer.charged_micro) == (200, b"", PRICE_MICRO)
+    assert receipt_in(answer) is not None
+    assert shop.said.count("Take") == 1, "one commit: nothing can fail in between"
+    for wait_s in (1, REPEAT_S, 40 * 86_400):
+        shop.clock.now_s += wait_s
+        assert shop.get(payment.header) == answer
+    assert not shop.visits
+    assert shop.earned_micro() == PRICE_MICRO

@@ -1,11 +1,14 @@
 """Clearing before the goods go out, against a broker that keeps its books in a dictionary."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from farthing import codec, marks
 from farthing.errors import OriginFailed, Refusal, Unavailable, Undecided
-from farthing.schemes.contract import Json
+from farthing.schemes.chain.payword.till import PaywordTill
+from farthing.schemes.contract import Json, Taken
 from farthing.vendor.commands import AskBroker, AskOrigin
 from farthing.vendor.reserving import Reserved
 from tests.kit.shop import (
@@ -223,3 +226,20 @@ def test_killed_at_any_command_it_is_paid_once_and_never_frozen() -> None:
 def test_what_is_for_the_payer_is_in_no_repr() -> None:
     reserved = Reserved(transaction="tx_1", number=0, for_payer={"key": "TEST-SECRET"})
     assert "TEST-SECRET" not in repr(reserved)
+
+
+def test_what_is_out_already_is_paid_by_the_broker_without_the_site(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take = PaywordTill.take
+
+    def taken(till: PaywordTill, *args: Any, **named: Any) -> Taken:
+        return msgspec.structs.replace(take(till, *args, **named), delivered=True)
+
+    monkeypatch.setattr(PaywordTill, "take", taken)
+    shop, buyer, broker = opened()
+    payment = buyer.pay()
+    answer = shop.get(payment.header)
+    assert (answer.status, answer.body, shop.visits) == (200, b"", [])
+    assert broker.paid_micro == PRICE_MICRO
+    assert shop.get(payment.header) == answer
