@@ -284,7 +284,7 @@ class AskPayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settle(msgspec.Struct, frozen=True, kw_only=True):
-    """Write how a purchase ended. Answer: whether it was still open."""
+    """Write how a purchase ended, or that it still has. Answer: whether it was open."""
 
     purchase: Purchase
     state: PurchaseState
@@ -297,9 +297,10 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecallReleased(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer: the last few purchases made of the same instrument that were taken as released."""
+    """Answer: purchases taken as released: all in doubt yet, or a few of one's instrument."""
 
-    purchase: Purchase
+    purchase: Purchase | None = None
+    now_s: int = 0
 
 
 class RecallDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -319,8 +320,7 @@ class KeepRefund(msgspec.Struct, frozen=True, kw_only=True):
 class OpenAsk(msgspec.Struct, frozen=True, kw_only=True):
     """Write an ask. Answer: it, or an abandoned one of the same kind to finish first, or None.
 
-    None if `patient`, while another flow is asking for the same; and where the instrument to
-    be given back is being spent.
+    None if `patient`, while another flow asks for the same; and where the instrument is in use.
     """
 
     ask: Ask

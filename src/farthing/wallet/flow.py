@@ -48,7 +48,7 @@ from farthing.wallet.errand import ID_BYTES, Flow, load, look, run
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import question_of
 from farthing.wallet.refunds import collect
-from farthing.wallet.settling import Verdict, look_up, send
+from farthing.wallet.settling import Verdict, look_up, revisit, send
 from farthing.wire import mpp, sealed, x402
 from farthing.wire.offers import target_of
 
@@ -77,6 +77,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """What `recover` found abandoned, and what it could not finish."""
 
     done: int = 0
+    """Paid; also what had been taken as released, and reached its vendor later."""
     released: int = 0
     undecided: int = 0
     asks_finished: int = 0
@@ -299,12 +300,14 @@ class _Pay:
 def recover(guide: Guide, *, days: int = 0) -> Flow[Recovered]:
     """Finish what was abandoned: asks are sent again, purchases looked up. Never pays anything.
 
+    Purchases that came to nothing are looked up too, while their vendors could still take them.
     Vendors are asked what they gave back for the purchases of the last `days`; 0: none is asked.
     """
+    count = dict.fromkeys(Recovered.__struct_fields__, 0)
+    count["done"] = yield from revisit(guide)
     at = yield from look()
     found: tuple[tuple[Purchase, ...], tuple[Ask, ...]] = yield Abandoned(now_s=at.now_s)
     purchases, asks = found
-    count = dict.fromkeys(Recovered.__struct_fields__, 0)
     for purchase in purchases:
         verdict = yield from look_up(guide, purchase)
         count[verdict.value] += 1

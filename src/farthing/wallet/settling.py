@@ -10,8 +10,9 @@
 
 Source: wire format, sections 7 and 8. The wallet never makes a second credential for a purchase
 that is undecided. "No such payment" (404 `outcome_absent`) counts as released once the payment is
-old enough that it cannot still be on its way; should the vendor have got it after all, it calls the
-instrument spent, and then the released purchases of that instrument are looked up again.
+old enough that it is hardly still on its way. Should the vendor get it after all, it calls the
+instrument spent, and then the released purchases of that instrument are looked up again; `revisit`
+asks about all of them, for as long as they could still be taken, whether or not anybody pays there.
 """
 
 from contextlib import suppress
@@ -84,7 +85,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     receipt: Json = None
 
 
-Finding = Receipt | Literal["released", "absent", "unknown"]
+Finding = Receipt | Literal["released", "absent", "unknown", "silent"]
 
 
 def send(guide: Guide, purchase: Purchase, request: Request) -> Flow[tuple[Sent, Verdict]]:
@@ -295,15 +296,44 @@ def _look_back(guide: Guide, earlier: tuple[Purchase, ...]) -> Flow[bool]:
     return False
 
 
+def revisit(guide: Guide) -> Flow[int]:
+    """Ask again about purchases taken as released: how many their vendor has taken after all.
+
+    Those are done then, and their change is adopted. A vendor that does not answer is asked another
+    time; one that says no once the payment can have no effect any more is not asked again.
+    """
+    at = yield from look()
+    released: tuple[Purchase, ...] = yield RecallReleased(now_s=at.now_s)
+    count, silent = 0, set[str]()
+    for purchase in released:
+        if purchase.site in silent:
+            continue
+        try:
+            finding = yield from _enquire(guide, purchase, sends_max=1)
+        except Refusal:  # we left its broker
+            continue
+        match finding:
+            case Receipt():
+                count += yield from _accept(guide, purchase, finding)
+            case "silent":
+                silent.add(purchase.site)
+            case "released" | "absent":
+                yield Settle(purchase=purchase, state="released", now_s=at.now_s)
+            case "unknown":
+                pass
+    return count
+
+
 def _enquire(guide: Guide, purchase: Purchase, *, sends_max: int = SENDS_MAX) -> Flow[Finding]:
     """What the vendor says of a purchase; moves nothing."""
+    answer: Sent = Failed(reason="not sent")
     for number in range(1, sends_max + 1):
         answer = yield from ask_outcome(guide, purchase)
         if isinstance(answer, Response) and answer.status not in {409, 429, 503}:
             return _finding_in(answer)
         if number < sends_max:
             yield Wait(delay_ms=_pause_ms(answer, number))
-    return "unknown"
+    return "unknown" if isinstance(answer, Response) else "silent"
 
 
 def ask_outcome(guide: Guide, purchase: Purchase) -> Flow[Sent]:

@@ -16,7 +16,7 @@ import msgspec
 from farthing.errors import Overlimit
 from farthing.schemes.contract import Instrument
 from farthing.schemes.subscriptions import PLAN_PREFIX
-from farthing.wallet import refunds
+from farthing.wallet import refunds, released
 from farthing.wallet.asks import Asks
 from farthing.wallet.commands import (
     Abandoned,
@@ -45,7 +45,6 @@ from farthing.wallet.policy import DAY_S
 from farthing.wallet.rows import LEASE_S, OPEN, Rows
 
 REPEAT_S = 3_300  # gates repeat a page for an hour by default; five minutes less, for slow clocks
-RELEASED_RECALLED = 3  # purchases looked at again when a vendor calls an instrument spent
 CANDIDATES_MAX = 16  # instruments tried for one wish: purses refuse few of those with the worth
 
 
@@ -75,7 +74,7 @@ class Store:
                 case Settle():
                     return self._settle(command)
                 case RecallReleased():
-                    return self._recall_released(command.purchase)
+                    return released.recall(self._rows, command)
                 case RecallDone():
                     return refunds.recall_done(self._rows, command)
                 case KeepRefund():
@@ -285,6 +284,8 @@ class Store:
     def _settle(self, command: Settle) -> bool:
         made = command.purchase
         ((state,),) = self.file.rows("SELECT state FROM purchases WHERE id=?", (made.id,))
+        if state == command.state == "released":
+            released.said_again(self._rows, command)
         if state == "done" or (state == "released" and command.state != "done"):
             return False
         if command.state == "undecided":
@@ -329,11 +330,3 @@ class Store:
             self._rows.mark("aside", made.id, *old)
         elif not remains:
             self._rows.mark("spent", made.id, *old)
-
-    def _recall_released(self, made: Purchase) -> tuple[Purchase, ...]:
-        rows = self.file.rows(
-            "SELECT id, sealed FROM purchases WHERE state='released' AND id<>?"
-            " AND broker=? AND scheme=? AND instrument=? ORDER BY created_at_s DESC LIMIT ?",
-            (made.id, made.broker_id, made.scheme, made.paid.spent.id, RELEASED_RECALLED),
-        )
-        return tuple(self._rows.unseal(Purchase, "purchases", *row) for row in rows)

@@ -1,10 +1,14 @@
 """Once the faults have stopped everything comes to an end, and the sums are right."""
 
+import asyncio
+
 import pytest
 
 from farthing.lab.faults import CALM, ROUGH
 from farthing.lab.liveness import finish
 from farthing.lab.world import World
+from farthing.schemes import registry
+from farthing.wallet.settling import Verdict
 
 
 @pytest.mark.parametrize("chances", [CALM, ROUGH])
@@ -24,3 +28,39 @@ def test_what_cannot_be_finished_is_a_finding() -> None:
         vendor.connection.execute("UPDATE outbox SET acked_ord = 0, scheme = 'gone'")
         world.run(finish(world))
         assert any("claims not cleared" in finding for finding in world.ground.checks.findings)
+
+
+LATE_S = 600  # of virtual time: longer than the wallet asks, and than an offer stands
+NIGHT_S = 8 * 3_600
+
+
+@pytest.mark.parametrize("scheme", [scheme.traits.name for scheme in registry.all_schemes()])
+def test_a_payment_that_comes_hours_late_is_known_to_its_wallet_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """Its vendor's clock is set back meanwhile, so that its offer stands once more."""
+    with World(2, [scheme]) as world:
+        payer, vendor = world.payers[0], world.vendors[0]
+        url = f"{vendor.url}{vendor.pages[-1].path}"
+        world.run(payer.buy(f"{url}/0"))
+        sold = world.ground.checks.sold[vendor.name]
+        before = len(sold)
+        faults, travel_s = world.ground.faults, world.ground.faults.travel_s
+        # Two messages that tell the price; then the payment, and the same again, which is lost.
+        fates = iter([0.0, 0.0, float(LATE_S)])
+
+        def hold_up(source: str, target: str) -> float | None:
+            if payer.name in {source, target}:
+                return next(fates, None)
+            return travel_s(source, target)
+
+        monkeypatch.setattr(faults, "travel_s", hold_up)
+        assert world.run(payer.buy(f"{url}/1")).verdict is Verdict.UNDECIDED
+        monkeypatch.setattr(faults, "travel_s", travel_s)
+        world.leap(NIGHT_S)
+        assert world.run(payer.recover()).released == 1
+        vendor.ahead_s = -NIGHT_S - LATE_S
+        world.run(asyncio.sleep(LATE_S))
+        assert len(sold) == before + 1
+        world.run(finish(world))
+        assert world.ground.checks.findings == []

@@ -10,7 +10,9 @@ from farthing.errors import Forged, Mismatch
 from farthing.schemes.mac.millicent.purse import MillicentPurse
 from farthing.wallet.commands import Failed, Purchase, Request, Response
 from farthing.wallet.flow import recover
+from farthing.wallet.policy import DAY_S
 from farthing.wallet.settling import (
+    ABSENT_FINAL_S,
     Verdict,
     is_delivered,
     look_up,
@@ -294,3 +296,54 @@ def test_a_page_that_was_paid_and_did_not_come_is_asked_for_with_the_same_paymen
     verdict: Verdict, status: int, *, delivered: bool
 ) -> None:
     assert is_delivered(verdict, status) is delivered
+
+
+def given_up(world: World, path: str = "/a") -> Purchase:
+    """A purchase whose payment has not come to its vendor yet; the wallet took it as released."""
+    world.site.faults = ["lost"] * 3
+    late = world.fetch(path).purchase
+    assert late is not None
+    world.now_ms += ABSENT_FINAL_S * 1000
+    assert world.run(recover(world.guide())).released == 1
+    return late
+
+
+def enquiries(world: World) -> int:
+    """How many go out in one recovery."""
+    world.said.clear()
+    world.run(recover(world.guide()))
+    return world.said.count("SendRequest:outcome")
+
+
+def test_a_payment_taken_after_it_was_given_up_is_found_without_another(world: World) -> None:
+    late = given_up(world)
+    taken(world, late)
+    world.now_ms += 20 * 3_600_000  # its vendor's clock was set back by as much
+    assert world.run(recover(world.guide())).done == 1
+    assert world.held_micro("ready") == 1_800
+    world.require_conserved()
+    assert enquiries(world) == 0
+
+
+def test_what_was_released_is_asked_about_until_its_vendor_could_not_take_it(world: World) -> None:
+    given_up(world)
+    world.now_ms += DAY_S * 1000
+    assert [enquiries(world) for _ in range(2)] == [1, 1]
+    world.now_ms += 4 * DAY_S * 1000
+    assert [enquiries(world) for _ in range(2)] == [1, 0]
+
+
+def test_a_vendor_that_says_nothing_is_asked_another_time(world: World) -> None:
+    given_up(world)
+    given_up(world, "/b")
+    world.now_ms += 5 * DAY_S * 1000
+    handle, world.site.handle = world.site.handle, lambda request: Failed(reason="ConnectError")
+    assert [enquiries(world) for _ in range(2)] == [1, 1]
+    world.site.handle = handle
+    assert [enquiries(world) for _ in range(2)] == [2, 0]
+
+
+def test_what_was_released_at_a_broker_that_was_left_is_passed_over(world: World) -> None:
+    given_up(world)
+    strangers = msgspec.structs.replace(world.guide(), brokers={})
+    assert world.run(recover(strangers)).done == 0

@@ -15,7 +15,6 @@ from farthing.wallet.commands import (
     OpenAsk,
     OverBudget,
     Purchase,
-    RecallReleased,
     Reserve,
     Settle,
     Spent,
@@ -318,14 +317,6 @@ def test_an_instrument_that_another_purchase_has_is_left_to_it(world: World) -> 
     settled(world, second, aside=True, instruments=(second.paid.spent,))
     assert world.held_micro("aside") == 2_000
     assert world.held_micro("ready") == 1_800
-
-
-def test_released_purchases_of_one_instrument_are_recalled(world: World) -> None:
-    first = purchase_on(world, "/a")
-    settled(world, first, instruments=(first.paid.spent,))
-    second = purchase_on(world, "/b")
-    assert world.store.do(RecallReleased(purchase=second)) == (first,)
-    assert world.store.do(RecallReleased(purchase=first)) == ()
 
 
 def test_an_ask_is_finished_once(world: World) -> None:

@@ -1,0 +1,72 @@
+"""What was taken as released is asked about until nobody can take it any more."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from farthing.wallet.commands import Purchase, RecallReleased, Settle
+from farthing.wallet.policy import DAY_S
+from tests.unit.wallet.world import World, purchase_on
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def released(world: World, made: Purchase, days: int = 0) -> bool:
+    """As its vendor says so many days after it was made."""
+    said_at_s = made.created_at_s + days * DAY_S
+    command = Settle(
+        purchase=made, state="released", instruments=(made.paid.spent,), now_s=said_at_s
+    )
+    return bool(world.store.do(command))
+
+
+def in_doubt(world: World, made: Purchase, days: int) -> bool:
+    found: tuple[Purchase, ...] = world.store.do(
+        RecallReleased(now_s=made.created_at_s + days * DAY_S)
+    )
+    return made in found
+
+
+def test_released_purchases_of_one_instrument_are_recalled(world: World) -> None:
+    first = purchase_on(world, "/a")
+    released(world, first)
+    second = purchase_on(world, "/b")
+    assert world.store.do(RecallReleased(purchase=second)) == (first,)
+    assert world.store.do(RecallReleased(purchase=first)) == ()
+
+
+def test_what_nobody_asked_about_again_stays_in_doubt_for_a_month(world: World) -> None:
+    made = purchase_on(world)
+    assert not in_doubt(world, made, 0)
+    assert released(world, made)
+    assert [in_doubt(world, made, days) for days in (0, 4, 29, 30)] == [True, True, True, False]
+
+
+def test_a_word_that_came_late_enough_is_the_last(world: World) -> None:
+    made = purchase_on(world)
+    released(world, made)
+    assert not released(world, made, 3)
+    assert in_doubt(world, made, 3)
+    released(world, made, 4)
+    assert not in_doubt(world, made, 4)
+
+
+def test_a_payment_under_a_seal_has_no_offer_that_ends_before_its_instrument(world: World) -> None:
+    made = purchase_on(world)
+    released(world, made)
+    rows = world.store._rows
+    sealed = msgspec.structs.replace(
+        made, received=msgspec.structs.replace(made.received, dialect="private")
+    )
+    with rows.file.write() as db:
+        db.execute("UPDATE purchases SET sealed=?", (rows.seal(sealed, "purchases", made.id),))
+    days = (made.paid.spent.expires_at_s - made.created_at_s) // DAY_S
+    assert 6 <= days < 29
+    released(world, made, days)
+    assert in_doubt(world, sealed, days)
+    released(world, made, days + 2)
+    assert not in_doubt(world, sealed, days + 2)
