@@ -325,7 +325,6 @@ OWN_WORK = {
 }  # fmt: skip  # - names only
 """Constants that bound what we do ourselves: turns, batches, connections, keys."""
 ELSEWHERE = {
-    "BATCH_BYTES_MAX": "given to the server, which counts the bytes; tried by no test",
     "HOPS_MAX": "longer lists are read from their end, and refused never",
     "LARGER_MAX": "held by the conformance of answers that were changed",
     "LENGTH_DIGITS_MAX": "a length with more digits counts as too large, or as none",

@@ -142,8 +142,10 @@ class Broker:
         """Make a new broker in `data_dir`; the operator's token, which is shown this once.
 
         `keep` has the token before there is a broker; an attempt that was cut short is made again.
-        `Misconfigured` if there is one already or the URL is not https; `OutOfRange` for a name.
+        `Misconfigured` if there is one already, the URL is not https, or two schemes share a key;
+        `OutOfRange` for a name.
         """
+        registry.verify_purposes()
         ids.require_broker_id(broker_id)
         money.require_currency(currency)
         wanted = {"broker_id": broker_id, "currency": currency, "url": require_url(url)}

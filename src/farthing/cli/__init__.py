@@ -1,8 +1,11 @@
 """The `farthing` command: one file a group, each command with an example in its help.
 
-- `broker_peer.py`: the broker's commands about other brokers.
-- `demo.py` runs everything at once; `broker.py`, `vendor.py`, `wallet.py` are the three roles;
-  `lab.py` tries schemes.
+- `demo.py` runs everything at once: its parties are in `showroom.py`, what must not work in
+  `attempts.py`; `broker.py`, `vendor.py`, `wallet.py` are the three roles, `broker_peer.py` and
+  `bookkeeping.py` more of the operator's commands, who speaks to a broker by `calling.py`.
+- `lab.py` and `simulate.py` try the schemes that `naming.py` reads; `stopping.py` ends long work
+  at a signal.
+- `servers.py` and `gate_worker.py` run what serves.
 - `output.py` prints figures as tables or, with `--json`, as one object.
 - Exit codes: 0 done, 1 refused (the refusal's code on stderr), 2 bad usage.
 - `--data DIR` or `FARTHING_DATA` says where files live.

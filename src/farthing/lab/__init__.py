@@ -5,7 +5,11 @@
 - `parties.py` and `payer.py` put broker, vendor and wallet on these edges; nothing below an edge
   is written again here.
 - `faults.py` says what goes wrong and how often, `invariants.py` what must hold whatever does.
-- `world.py` founds everybody for every registered scheme, and has them act.
+- `genesis.py` founds everybody for every registered scheme, and what `goods.py` has them sell;
+  `world.py` begins there, has them do what `acts.py` knows, and `liveness.py` and `recount.py`
+  have it all finished and counted again.
+- `runs.py` makes one world a seed; `spread.py` shares work out over processes that end at once,
+  `scratch.py` gives disks a place in memory.
 - `twins/` cheats in such worlds, and `bounds.py` holds what that cost the honest against what
   schemes declare.
 - `shrinking.py` finds the shortest list of events that still fails, `traces.py` tells a run as

@@ -39,8 +39,3 @@ def test_no_world_of_this_commits_seeds_fails(part: int) -> None:
                 *runs.told(result),
             ]
         )
-
-
-def test_a_hold_that_was_ended_while_the_broker_was_slow_is_not_paid() -> None:
-    """The seed that showed it: a late reservation was captured after its payer was told no."""
-    assert runs.run(182, Asked()).findings == ()

@@ -168,6 +168,18 @@ def test_bad_bodies_open_no_account(tmp_path: Path, raw: bytes, status: int) -> 
     over_http(tmp_path, talk)
 
 
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413)])
+def test_a_batch_of_claims_has_its_bytes_and_not_one_more(
+    tmp_path: Path, more: int, status: int
+) -> None:
+    raw = b'{"claims":[{}]}'.ljust(api.BATCH_BYTES_MAX + more)
+
+    async def talk(callers: Callers) -> None:
+        await callers.post("v7 redeem", "/redeem/coupon", raw, "b1", status)
+
+    over_http(tmp_path, talk)
+
+
 def test_unknown_routes_and_methods_are_problems(tmp_path: Path) -> None:
     async def talk(callers: Callers) -> None:
         assert (await callers.get("alice pay", "/nothing", 404))["code"] == "route_unknown"

@@ -17,6 +17,8 @@ from farthing.broker.app import Broker, asgi_app
 from farthing.broker.edge import REAL, Edge
 from farthing.crypto import signing
 from farthing.errors import Misconfigured, OutOfRange
+from farthing.schemes.chain.payword import PAYWORD
+from tests.kit.registered import registered
 
 
 def make(path: Path) -> str:
@@ -73,6 +75,16 @@ def test_nothing_is_made_of_a_wrong_name_currency_or_url(tmp_path: Path) -> None
     with pytest.raises(Misconfigured, match="url_insecure"):
         Broker.init(tmp_path, broker_id="b", currency="eur", url="http://b.example")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_broker_is_made_whose_schemes_would_share_a_key(tmp_path: Path) -> None:
+    traits = msgspec.structs.replace(PAYWORD.traits, name="second", variant="second")
+    second = msgspec.structs.replace(
+        PAYWORD, traits=traits, mint=type("Second", (PAYWORD.mint,), {})
+    )
+    with registered(second), pytest.raises(Misconfigured, match="purpose_taken"):
+        make(tmp_path / "broker")
+    assert not (tmp_path / "broker").exists()
 
 
 def test_no_broker_opens_where_none_is(tmp_path: Path) -> None:

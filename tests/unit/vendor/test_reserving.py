@@ -200,6 +200,25 @@ def test_a_reservation_that_ended_meanwhile_charges_nothing() -> None:
     assert broker.paid_micro == PRICE_MICRO
 
 
+def test_a_hold_that_was_ended_while_the_broker_was_slow_to_reserve_is_not_paid() -> None:
+    shop, buyer, broker = opened()
+    payment = buyer.pay()
+    slow = shop.start(payment.header)
+    slow.until(AskBroker)
+    shop.clock.now_s += LEASE_S
+    ended = shop.outcome({"k": payment.k, "payload": payment.payload})
+    assert msgspec.json.decode(ended.body or b"")["state"] == "released"
+    answer = slow.go()
+    assert answer is not None
+    assert (answer.status, code_of(answer)) == (409, "hold_lost")
+    assert receipt_in(answer) is None
+    assert not is_released(answer), "by now others may be at it: only the outcome tells"
+    assert "capture" not in broker.said
+    assert broker.paid_micro == 0
+    assert shop.get(payment.header).status == 200, "the same payment is good for another try"
+    assert broker.paid_micro == PRICE_MICRO
+
+
 def test_killed_at_any_command_it_is_paid_once_and_never_frozen() -> None:
     for count in range(1, SHOPS_MAX):
         shop, buyer, broker = opened()
