@@ -9,8 +9,8 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import apsw
@@ -66,6 +66,67 @@ CREATE INDEX asks_open ON asks (broker, vendor) WHERE state = 'open';
 """
 
 
+class Turns:
+    """Transactions of one connection, one after the other: each is a `with` of this.
+
+    One object for all, since a payment takes several. They do not nest.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        """None is under way."""
+        self._connection = connection
+        self._turn = threading.RLock()
+        self._version = 0
+        self.doubts = 0
+        """Counts up whenever what was known of the file may be wrong: another connection has
+        written, or a transaction of ours was undone."""
+
+    def __enter__(self) -> apsw.Connection:
+        self._turn.acquire()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException as wrong:
+            self._end_badly(wrong)
+            raise
+        if self._connection.data_version() != self._version:
+            self.doubts += 1
+        return self._connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if wrong is not None:
+            self._end_badly(wrong)
+            return
+        try:
+            self._connection.execute("COMMIT")
+        except BaseException as failed:
+            self._end_badly(failed)
+            raise
+        self._version = self._connection.data_version()
+        self._turn.release()
+
+    def _end_badly(self, wrong: BaseException) -> None:
+        """Undo, and say what it means: `Busy`, `Broken`, or nothing that the caller did not say."""
+        self.doubts += 1
+        try:
+            if not self._connection.get_autocommit():
+                self._connection.execute("ROLLBACK")
+        finally:
+            self._turn.release()
+        if isinstance(wrong, apsw.BusyError):
+            raise Busy("wallet_locked", "another process is using the wallet; try again") from None
+        if isinstance(
+            wrong, apsw.FullError | apsw.IOError | apsw.ReadOnlyError | apsw.CantOpenError
+        ):
+            raise Broken(
+                "wallet_not_written", f"the wallet's disk is full or failing: {wrong}"
+            ) from wrong
+
+
 class File:
     """One open wallet file: a connection, its vault, and transactions."""
 
@@ -76,42 +137,20 @@ class File:
         self.owner = os.getpid()
         self.connection = connection
         """Use it inside `write` only."""
-        self._turn = threading.RLock()
+        self.turns = Turns(connection)
 
     def close(self) -> None:
         """Close the connection."""
         with contextlib.suppress(apsw.Error):  # then the log stays, and has what is committed
             self.connection.close()
 
-    @contextlib.contextmanager
-    def write(self) -> Iterator[apsw.Connection]:
+    def write(self) -> "Turns":
         """One transaction, durable when the block ends, undone if it raises. `Busy`, `Broken`."""
-        with self._turn:
-            try:
-                self.connection.execute("BEGIN IMMEDIATE")
-                yield self.connection
-                self.connection.execute("COMMIT")
-            except apsw.BusyError:
-                self._undo()
-                raise Busy(
-                    "wallet_locked", "another process is using the wallet; try again"
-                ) from None
-            except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as wrong:
-                self._undo()
-                raise Broken(
-                    "wallet_not_written", f"the wallet's disk is full or failing: {wrong}"
-                ) from wrong
-            except BaseException:
-                self._undo()
-                raise
+        return self.turns
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Every row of a query, inside a transaction."""
         return self.connection.execute(sql, values).fetchall()
-
-    def _undo(self) -> None:
-        if not self.connection.get_autocommit():
-            self.connection.execute("ROLLBACK")
 
 
 def create(path: Path, passphrase: str, cost: Cost) -> File:
@@ -201,4 +240,6 @@ def _configured(db: apsw.Connection) -> apsw.Connection:
     db.pragma("journal_mode", "wal")
     db.pragma("synchronous", "full")
     db.pragma("trusted_schema", 0)
+    # Else some statements are planned anew for each value, which takes longer than running them.
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return db

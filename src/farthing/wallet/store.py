@@ -34,7 +34,6 @@ from farthing.wallet.commands import (
     Request,
     Reserve,
     Settle,
-    Spent,
     StoreCommand,
     TakeOver,
     Unsettled,
@@ -43,6 +42,7 @@ from farthing.wallet.commands import (
 from farthing.wallet.file import File
 from farthing.wallet.policy import DAY_S
 from farthing.wallet.rows import LEASE_S, OPEN, Rows
+from farthing.wallet.spending import Spending
 
 REPEAT_S = 3_300  # gates repeat a page for an hour by default; five minutes less, for slow clocks
 CANDIDATES_MAX = 16  # instruments tried for one wish: purses refuse few of those with the worth
@@ -52,10 +52,11 @@ class Store:
     """Commands over one open file. Safe to share between threads."""
 
     def __init__(self, file: File) -> None:
-        """Over an open file."""
+        """Over an open file, which has no other."""
         self.file = file
         self._rows = Rows(file)
         self._asks = Asks(self._rows)
+        self._spending = Spending(file)
         self._delivered: list[Purchase] = []
 
     def close(self) -> None:
@@ -154,7 +155,9 @@ class Store:
             due_micro = wish.from_micro if made is None else made[0].price_micro
             wish = msgspec.structs.replace(wish, price_micro=due_micro)
             try:
-                command.allow(wish, self._spent(wish.currency, command.site, command.now_s))
+                command.allow(
+                    wish, self._spending.today(wish.currency, command.site, command.now_s)
+                )
             except Overlimit as refusal:
                 return OverBudget(wish=wish, refusal=refusal)
             if made is not None:
@@ -241,19 +244,11 @@ class Store:
                 self._rows.put_instrument(made.broker_id, made.site, instrument)
         if made.price_micro:  # a subscription pays for several pages at once
             self._rows.mark("offered", made.id, made.broker_id, made.scheme, made.paid.spent.id)
+        self._spending.add(made)
 
     def _tag(self, request: Request) -> bytes:
         """Finds a request again without storing its address in clear."""
         return self.file.vault.tag(request.method, request.url, request.body_digest)
-
-    def _spent(self, currency: str, site: str, now_s: int) -> Spent:
-        ((site_micro, total_micro),) = self.file.rows(
-            "SELECT COALESCE(SUM(CASE WHEN site=? THEN price_micro END), 0),"
-            " COALESCE(SUM(price_micro), 0)"
-            " FROM purchases WHERE day=? AND currency=? AND state<>'released'",
-            (site, now_s // DAY_S, currency),
-        )
-        return Spent(site_micro=site_micro, total_micro=total_micro)
 
     def _take_over_purchase(
         self, command: Reserve, where: str, values: tuple[Any, ...], *, to_send: bool = False
@@ -283,27 +278,33 @@ class Store:
 
     def _settle(self, command: Settle) -> bool:
         made = command.purchase
-        ((state,),) = self.file.rows("SELECT state FROM purchases WHERE id=?", (made.id,))
-        if state == command.state == "released":
-            released.said_again(self._rows, command)
-        if state == "done" or (state == "released" and command.state != "done"):
-            return False
         if command.state == "undecided":
-            self._rows.db.execute(
-                "UPDATE purchases SET state='undecided', owner=0 WHERE id=?", (made.id,)
-            )
-            return True
-        self._rows.db.execute(
-            "UPDATE purchases SET state=?, settled_at_s=?, receipt=? WHERE id=?",
-            (
-                command.state,
-                command.now_s,
-                self.file.vault.seal(command.receipt, "receipts", made.id),
-                made.id,
-            ),
+            return self._has_changed("state='undecided', owner=0", (made.id,), OPEN["purchases"])
+        receipt = self.file.vault.seal(command.receipt, "receipts", made.id)
+        end, values = (
+            "state=?, settled_at_s=?, receipt=?",
+            (command.state, command.now_s, receipt, made.id),
         )
+        if self._has_changed(end, values, OPEN["purchases"]):
+            if command.state == "released":
+                self._spending.take_back(made)
+        elif command.state == "done" and self._has_changed(end, values, "state='released'"):
+            self._spending.add(made)
+        else:
+            if command.state == "released":
+                released.said_again(self._rows, command)
+            return False
         self._settle_instruments(command)
         return True
+
+    def _has_changed(self, change: str, values: tuple[Any, ...], state: str) -> bool:
+        """Whether a purchase, the last of `values`, was in this state; then it is changed."""
+        db = self._rows.db
+        db.execute(
+            f"UPDATE purchases SET {change} WHERE id=? AND {state}",  # noqa: S608 - our own texts
+            values,
+        )
+        return db.changes() > 0
 
     def _settle_instruments(self, command: Settle) -> None:
         made = command.purchase

@@ -6,7 +6,7 @@ import pytest
 
 from farthing.errors import Broken, Busy, Denied, Misconfigured
 from farthing.wallet import file
-from farthing.wallet.file import create, open_file
+from farthing.wallet.file import File, create, open_file
 from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 
@@ -99,6 +99,31 @@ def test_an_exception_undoes_the_transaction(path: Path) -> None:
         db.execute("INSERT INTO meta VALUES ('a', x'00'), ('a', x'01')")
     with opened.write():
         assert opened.rows("SELECT name FROM meta WHERE name='a'") == []
+    opened.close()
+
+
+def test_who_keeps_something_in_mind_learns_of_other_writers(path: Path) -> None:
+    ours, theirs = create(path, PASSPHRASE, CHEAP), open_file(path, PASSPHRASE)
+
+    def writes(one: File, name: str) -> int:
+        with one.write() as db:
+            db.execute("INSERT INTO meta VALUES (?, x'')", (name,))
+        return ours.turns.doubts
+
+    before = writes(ours, "a")
+    assert writes(ours, "b") == before
+    writes(theirs, "c")
+    assert writes(ours, "d") == before + 1
+    with pytest.raises(apsw.ConstraintError):
+        writes(ours, "d")
+    assert writes(ours, "e") == before + 2
+    ours.close()
+    theirs.close()
+
+
+def test_no_statement_is_planned_anew_for_other_values(path: Path) -> None:
+    opened = create(path, PASSPHRASE, CHEAP)
+    assert opened.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
     opened.close()
 
 
