@@ -8,9 +8,10 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY, SLOTS, Certificate
-from farthing.schemes.chain.payword.purse import Card
+from farthing.schemes.chain.credit.certificate import Certificate
+from farthing.schemes.chain.credit.pledge import SLOTS
+from farthing.schemes.chain.credit.purse import Card
+from farthing.schemes.chain.payword import FAMILY, PAYWORD
 from farthing.schemes.contract import (
     Asked,
     At,
@@ -71,7 +72,9 @@ class RingInMemory:
 def certificate_key() -> Key:
     """A broker's key for PayWord certificates; the vendor uses its public half."""
     secret = secrets.token_bytes(32)
-    return Key(id="c1", purpose=CERTIFICATE_KEY, secret=secret, public=signing.public_of(secret))
+    return Key(
+        id="c1", purpose=FAMILY.certificate_key, secret=secret, public=signing.public_of(secret)
+    )
 
 
 def vendor_keys(now_s: int) -> list[Key]:
@@ -165,7 +168,7 @@ class ChainPayer:
             serial=codec.b64u(secrets.token_bytes(16)),
             sig="",
         )
-        sig = codec.b64u(signing.sign(self._key.secret, unsigned.signed()))
+        sig = codec.b64u(signing.sign(self._key.secret, unsigned.signed(FAMILY)))
         certificate = msgspec.structs.replace(unsigned, sig=sig)
         return Instrument(
             id=f"pwc:{certificate.serial}",

@@ -7,8 +7,7 @@ import msgspec
 from farthing import codec
 from farthing.errors import Forged
 from farthing.marks import Memory
-from farthing.schemes.chain.payword.mint import PaywordMint
-from farthing.schemes.chain.payword.purse import PaywordPurse
+from farthing.schemes.chain.payword import PaywordMint, PaywordPurse
 from farthing.schemes.contract import (
     Accepted,
     Applied,

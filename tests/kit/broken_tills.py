@@ -8,7 +8,7 @@ import msgspec
 from farthing import codec
 from farthing.errors import Refusal, Replayed, Unsupported
 from farthing.marks import Memory
-from farthing.schemes.chain.payword.till import PaywordTill
+from farthing.schemes.chain.payword import PaywordTill
 from farthing.schemes.contract import (
     At,
     Finished,

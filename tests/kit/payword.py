@@ -4,9 +4,9 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import chain, signing
-from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY, Commitment
-from farthing.schemes.chain.payword.purse import Card, Opened
+from farthing.schemes.chain.credit.purse import Card
+from farthing.schemes.chain.payword import FAMILY, PAYWORD, PaywordCommitment
+from farthing.schemes.chain.words.purse import Opened
 from farthing.schemes.contract import Account, Instrument, Json, Key
 from tests.kit.canaries import canary
 from tests.kit.parties import (
@@ -29,7 +29,7 @@ CERTIFYING_SECRET = canary("certifying-key")
 def certifying_key(key_id: str = "1", secret: bytes = CERTIFYING_SECRET) -> Key:
     return Key(
         id=key_id,
-        purpose=CERTIFICATE_KEY,
+        purpose=FAMILY.certificate_key,
         secret=secret,
         public=signing.public_of(secret),
     )
@@ -83,7 +83,7 @@ class Hand:
         self.salt = canary("salt", 16)
         self.lengths = dict(chains)
         self.seeds = {value: seed or canary(f"seed-{value}", 16) for value, _ in chains}
-        unsigned = Commitment(
+        unsigned = PaywordCommitment(
             certificate=card.certificate,
             chains=tuple(
                 (value, length, codec.b64u(chain.root_of(self.salt, self.seeds[value], length)))
@@ -98,7 +98,7 @@ class Hand:
         self.secret = codec.unb64u(card.secret)
         self.commitment = self.sign(unsigned)
 
-    def sign(self, commitment: Commitment) -> Commitment:
+    def sign(self, commitment: PaywordCommitment) -> PaywordCommitment:
         """The commitment under the payer's signature, whatever it says."""
         sig = codec.b64u(signing.sign(self.secret, commitment.signed()))
         return msgspec.structs.replace(commitment, sig=sig)
@@ -118,6 +118,6 @@ class Hand:
         return {"commitment": self.commitment.id, "links": list(links)}
 
 
-def opened_of(instrument: Instrument) -> Opened:
+def opened_of(instrument: Instrument) -> Opened[PaywordCommitment]:
     """What the wallet keeps of a chain."""
-    return msgspec.json.decode(instrument.body, type=Opened)
+    return msgspec.json.decode(instrument.body, type=Opened[PaywordCommitment])

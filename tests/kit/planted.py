@@ -18,7 +18,8 @@ from farthing.broker import answers, clearing, facts
 from farthing.broker.settling import Settling
 from farthing.crypto import chain
 from farthing.errors import Undecided
-from farthing.schemes.chain.payword import till as payword
+from farthing.schemes.chain.payword import PaywordTill
+from farthing.schemes.chain.words import till as words
 from farthing.stores import sqlite
 from farthing.stores import sqlite_tables as tables
 from farthing.vendor import clearing as sweeping
@@ -59,18 +60,18 @@ def commit_after_answer(patch: pytest.MonkeyPatch) -> None:
 
 def off_by_one_in_a_chain(patch: pytest.MonkeyPatch) -> None:
     """The till files the word before the one that it was paid with as the last."""
-    true = payword._advance
+    true = words._advance
 
     def advance(mark_id: bytes, last: int, index: int, kept: Any, word: bytes) -> marks.Advance:
         before = chain.descend(kept.key, word, index, index - 1)
         return true(mark_id, last, index - 1, kept, before)
 
-    patch.setattr(payword, "_advance", advance)
+    patch.setattr(words, "_advance", advance)
 
 
 def off_by_one_in_a_claim(patch: pytest.MonkeyPatch) -> None:
     """The till claims the word before the one that it was paid with last."""
-    made = payword.PaywordTill.take
+    made = PaywordTill.take
 
     def take(*arguments: Any) -> Any:
         taken = made(*arguments)
@@ -79,7 +80,7 @@ def off_by_one_in_a_claim(patch: pytest.MonkeyPatch) -> None:
         )
         return msgspec.structs.replace(taken, claims=less)
 
-    patch.setattr(payword.PaywordTill, "take", take)
+    patch.setattr(PaywordTill, "take", take)
 
 
 def forgotten_idempotency_key(patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -43,22 +44,37 @@ def source_of(name: str) -> Source:
     return Source(module, ast.parse(text), text.splitlines())
 
 
-def package_of(scheme: Scheme) -> str:
-    """The package that the scheme is defined in."""
-    return scheme.till.__module__.rpartition(".")[0]
+def home_of(scheme: Scheme) -> str:
+    """The module or package of the scheme: `farthing.schemes.<mechanism>.<scheme>`."""
+    return ".".join(scheme.till.__module__.split(".")[:4])
 
 
 def own(scheme: Scheme) -> list[Source]:
-    """Every module of the scheme."""
-    package = importlib.import_module(package_of(scheme))
-    names = [f"{package.__name__}.{found.name}" for found in pkgutil.iter_modules(package.__path__)]
-    return [source_of(name) for name in sorted(names)]
+    """Every module of the scheme, then those of the family that its three sides extend."""
+    home = home_of(scheme)
+    mechanism = home.rpartition(".")[0] + "."
+    homes = [home]
+    for kind in (*scheme.till.__mro__, *scheme.mint.__mro__, *scheme.purse.__mro__):
+        found = ".".join(kind.__module__.split(".")[:4])
+        if found.startswith(mechanism) and found not in homes:
+            homes.append(found)
+    return [source for found in homes for source in _sources_in(found)]
+
+
+def _sources_in(home: str) -> list[Source]:
+    module = importlib.import_module(home)
+    if not hasattr(module, "__path__"):
+        return [source_of(home)]
+    return [
+        source_of(f"{home}.{name}")
+        for name in sorted(one.name for one in pkgutil.iter_modules(module.__path__))
+    ]
 
 
 def engine(scheme: Scheme, mine: list[Source]) -> list[Source]:
     """The modules of engine and cryptography that the scheme uses."""
-    package = package_of(scheme)
-    mechanism = package.rpartition(".")[0]
+    mechanism = home_of(scheme).rpartition(".")[0]
+    known = {source.module.__name__ for source in mine}
     used: set[str] = set()
     for node in (node for source in mine for node in ast.walk(source.tree)):
         if not isinstance(node, ast.ImportFrom) or node.module is None:
@@ -68,7 +84,7 @@ def engine(scheme: Scheme, mine: list[Source]) -> list[Source]:
             name
             for name in names
             if name.startswith((mechanism + ".", "farthing.crypto."))
-            and not name.startswith(package)
+            and name not in known
             and importlib.util.find_spec(name.rpartition(".")[0]) is not None
         }
     modules = [name for name in sorted(used) if _is_module(name)]
@@ -95,7 +111,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def about(scheme: Scheme) -> list[str]:
-    text = inspect.getdoc(importlib.import_module(package_of(scheme))) or ""
+    text = inspect.getdoc(importlib.import_module(home_of(scheme))) or ""
     return [text, ""]
 
 
@@ -172,30 +188,41 @@ JSON_WORDS = {"str": "string", "int": "integer", "bool": "boolean", "tuple": "li
 
 def type_name(hint: Any) -> str:
     """A type as JSON's readers say it."""
+    if typing.get_origin(hint) is typing.Union:
+        return " | ".join(type_name(one) for one in typing.get_args(hint))
     text = hint.__name__ if isinstance(hint, type) and "[" not in str(hint) else str(hint)
+    text = text.replace("~C", "Commitment")  # the member's own, of generic messages
     words = re.findall(r"[A-Za-z_][A-Za-z_.]*|[\[\]|,]|\.\.\.", text)
     named = [JSON_WORDS.get(word.rsplit(".", 1)[-1] or word, word) for word in words]
     short = [word.rsplit(".", 1)[-1] if word != "..." else word for word in named]
     return "".join(short).replace("|", " | ").replace(",...", ", …").replace(",", ", ")
 
 
+def written(sources: list[Source]) -> Iterator[tuple[Source, type[Any], ast.ClassDef]]:
+    """The structs of a page: those with fields that no other on it extends."""
+    found = [(source, kind, node) for source in sources for kind, node in structs(source)]
+    bases = {base for _, kind, _ in found for base in kind.__mro__[1:]}
+    for source, kind, node in found:
+        if kind not in bases and msgspec.structs.fields(kind):
+            yield source, kind, node
+
+
 def messages(sources: list[Source]) -> list[str]:
     lines: list[str] = []
-    for source in sources:
-        for kind, node in structs(source):
-            notes = notes_of(node, kind)
-            rows = [
-                (
-                    f"`{field.encode_name}`",
-                    f"`{type_name(field.type)}`",
-                    "yes" if field.required else "no",
-                    notes.get(field.name, ""),
-                )
-                for field in sorted(msgspec.structs.fields(kind), key=lambda f: f.encode_name)
-            ]
-            where = f"(`{source.module.__name__.rpartition('.')[2]}.py`)"
-            lines += [f"### {kind.__name__}", "", f"{inspect.getdoc(kind) or ''} {where}", ""]
-            lines += table(("field", "type", "required", "meaning"), rows)
+    for source, kind, node in written(sources):
+        notes = notes_of(node, kind)
+        rows = [
+            (
+                f"`{field.encode_name}`",
+                f"`{type_name(field.type)}`",
+                "yes" if field.required else "no",
+                notes.get(field.name, ""),
+            )
+            for field in sorted(msgspec.structs.fields(kind), key=lambda f: f.encode_name)
+        ]
+        where = f"(`{source.module.__name__.rpartition('.')[2]}.py`)"
+        lines += [f"### {kind.__name__}", "", f"{inspect.getdoc(kind) or ''} {where}", ""]
+        lines += table(("field", "type", "required", "meaning"), rows)
     return lines
 
 

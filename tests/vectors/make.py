@@ -13,7 +13,8 @@ import msgspec
 from farthing import codec
 from farthing.crypto import chain, signing
 from farthing.errors import Refusal
-from farthing.schemes.chain.payword.purse import Card
+from farthing.schemes.chain.credit.purse import Card
+from farthing.schemes.chain.payword import FAMILY
 from farthing.schemes.contract import Json
 from farthing.schemes.mac.millicent import scrip as mc
 from farthing.schemes.mac.millicent.claims import ClaimBody, claim_mac
@@ -210,7 +211,7 @@ def payword_file() -> Vector:
         "derived": {
             "linkKey": codec.b64u(chain.link_key(hand.salt)),
             "words": [hand.link(index) for index in (0, 1, 2, 49, 50)],
-            "certificateSignedHex": hand.commitment.certificate.signed().hex(),
+            "certificateSignedHex": hand.commitment.certificate.signed(FAMILY).hex(),
             "commitment": msgspec.to_builtins(hand.commitment),
             "commitmentSignedHex": hand.commitment.signed().hex(),
             "commitmentId": hand.commitment.id,

@@ -9,7 +9,7 @@ import pytest
 from farthing.broker.app import RING
 from farthing.cli import servers
 from farthing.schemes import registry
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
+from farthing.schemes.chain.payword import FAMILY
 from farthing.stores.keys import KeyRing
 from farthing.wallet.app import open_wallet
 from tests.integration.crash.fleet import PASSPHRASE, Fleet, environment
@@ -19,7 +19,7 @@ NOTICED_S = 10.0  # a ring is looked at each second; the machine may be busy
 
 def keys_shown(fleet: Fleet) -> list[str]:
     document = fleet.call("/.well-known/farthing-keys")
-    return [key["id"] for key in document["keys"] if key["purpose"] == CERTIFICATE_KEY]
+    return [key["id"] for key in document["keys"] if key["purpose"] == FAMILY.certificate_key]
 
 
 def buy(fleet: Fleet, name: str, number: int) -> int:
@@ -37,10 +37,12 @@ def test_rotation_needs_no_restart_of_broker_or_gate(tmp_path: Path) -> None:
             fleet.add_buyer(name)
         assert buy(fleet, "early", 0) == 200
         for rotations, name in enumerate(("late", "later"), start=1):
-            command = servers.python("-m", "farthing.cli", "broker", "rotate", CERTIFICATE_KEY)
+            command = servers.python(
+                "-m", "farthing.cli", "broker", "rotate", FAMILY.certificate_key
+            )
             env = environment(FARTHING_DATA=str(tmp_path / "broker"))
             said = servers.run_once(command, env=env).decode()
-            current = KeyRing.open(tmp_path / "broker" / RING).current(CERTIFICATE_KEY).id
+            current = KeyRing.open(tmp_path / "broker" / RING).current(FAMILY.certificate_key).id
             assert current in said
             deadline = time.monotonic() + NOTICED_S
             while current not in keys_shown(fleet):

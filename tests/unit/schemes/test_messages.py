@@ -10,8 +10,8 @@ from farthing import codec, marks
 from farthing.crypto import chain
 from farthing.errors import Refusal
 from farthing.schemes import messages
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
-from farthing.schemes.chain.payword.purse import Card
+from farthing.schemes.chain.credit.purse import Card
+from farthing.schemes.chain.payword import FAMILY
 from farthing.schemes.contract import (
     Accepted,
     AskFirst,
@@ -124,7 +124,7 @@ def payword_things() -> Things:
     things = (
         asked, issued, scene.certificate, card, opened, payword.opened_of(opened), paid, payment,
         served, served.taken, concluded, later, later_payment, checked, checked.message, redeemed,
-        vendor.till.setting, broker.mint.setting, broker.ring.current(CERTIFICATE_KEY),
+        vendor.till.setting, broker.mint.setting, broker.ring.current(FAMILY.certificate_key),
         Rolled(), Burned(), card.certificate, payword.opened_of(opened).commitment,
     )  # fmt: skip  # - one list
     secrets = payword_secrets(scene, opened) | {"asked": asked.kept, "word at broker": place.link}

@@ -7,7 +7,7 @@ import pytest
 
 from farthing import marks
 from farthing.errors import Broken, Forged, HoldLost, OriginFailed, Refusal
-from farthing.schemes.chain.payword.till import PaywordTill
+from farthing.schemes.chain.payword import PaywordTill
 from farthing.schemes.contract import Dialect, Taken
 from farthing.vendor.commands import Aborted, Answer, AskOrigin, OriginAnswered
 from farthing.vendor.delivery import STORED_BODY_S

@@ -1,11 +1,13 @@
 """A payer's own key for a purchase: it buys once, and knows its payment again."""
 
+from typing import Any
+
 import pytest
 
 from farthing import marks
 from farthing.errors import BadRequest
-from farthing.schemes.chain.payword.till import Payment as Words
-from farthing.schemes.chain.payword.till import PaywordTill
+from farthing.schemes.chain.payword import PaywordTill
+from farthing.schemes.chain.words.till import Payment as Words
 from farthing.schemes.contract import Accepted, Dialect, Instrument
 from farthing.vendor.commands import Answer, AskOrigin
 from farthing.vendor.idempotency import key_in
@@ -131,7 +133,7 @@ def test_a_request_has_one_key() -> None:
 def test_a_payment_that_names_its_own_k_is_found_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A voucher of a chain: several payments under one challenge, each the same again."""
 
-    def own_k(till: PaywordTill, payment: Words) -> str:
+    def own_k(till: PaywordTill, payment: Words[Any]) -> str:
         return f"chain:{payment.links[0][1]}"
 
     monkeypatch.setattr(PaywordTill, "own_k", own_k)

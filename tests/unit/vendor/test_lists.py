@@ -11,11 +11,7 @@ from farthing import codec, marks
 from farthing.broker.app import Broker
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, Malformed
-from farthing.schemes.chain.payword.commitment import (
-    CERTIFICATE_KEY,
-    REVOKED_PREFIX,
-    revoked_key,
-)
+from farthing.schemes.chain.payword import FAMILY
 from farthing.schemes.contract import Json, Key
 from farthing.stores.keys import KeyRing
 from farthing.stores.memory import MemoryMarks
@@ -69,14 +65,14 @@ async def refresh(store: MemoryMarks, document: dict[str, Any], now_s: int = NOW
         Written(payword=document),
         store,
         "payword",
-        REVOKED_PREFIX,
+        FAMILY.revoked_prefix,
         signing.public_of(ROOT_SECRET),
         now_s,
     )
 
 
 def known(store: MemoryMarks, serial: str) -> bool:
-    found = store.do_now(marks.Read(keys=marks.Keys(records=(revoked_key(serial),))))
+    found = store.do_now(marks.Read(keys=marks.Keys(records=(FAMILY.revoked_key(serial),))))
     return bool(found.records)
 
 
@@ -91,10 +87,10 @@ def test_a_new_broker_key_joins_the_ring_once(tmp_path: Path) -> None:
             ring.add(key)
         root = next(key for key in keys if key.purpose == lists.BROKER_ROOT_KEY)
         assert await lists.refresh_keys(broker, ring, root.id) == 0
-        fresh = broker.broker.ring.rotate(CERTIFICATE_KEY, bytes(32))
+        fresh = broker.broker.ring.rotate(FAMILY.certificate_key, bytes(32))
         assert await lists.refresh_keys(broker, ring, root.id) == 1
         assert await lists.refresh_keys(broker, ring, root.id) == 0
-        added = ring.find(CERTIFICATE_KEY, fresh.id)
+        added = ring.find(FAMILY.certificate_key, fresh.id)
         assert added is not None
         assert (added.public, added.secret) == (fresh.public, b"")
 

@@ -7,7 +7,7 @@ import pytest
 
 from farthing import codec, marks
 from farthing.errors import OriginFailed, Refusal, Unavailable, Undecided
-from farthing.schemes.chain.payword.till import PaywordTill
+from farthing.schemes.chain.payword import PaywordTill
 from farthing.schemes.contract import Json, Taken
 from farthing.vendor.commands import AskBroker, AskOrigin
 from farthing.vendor.reserving import Reserved

@@ -4,7 +4,7 @@ import pytest
 
 from farthing import marks
 from farthing.errors import Broken, Busy, HoldLost, Refusal, Unavailable, Undecided
-from farthing.schemes.chain.payword.commitment import revoked_key
+from farthing.schemes.chain.payword import FAMILY
 from farthing.schemes.contract import Dialect, Key
 from farthing.vendor.booking import read_kept, read_outcome
 from farthing.vendor.commands import Answer, AskOrigin
@@ -233,7 +233,7 @@ def test_what_was_revoked_after_it_was_paid_is_ended_all_the_same(door: str) -> 
     walking.drop()
     assert broker.paid_micro == PRICE_MICRO
     certificate = payment.payload["commitment"]["certificate"]
-    listed = marks.Put(key=revoked_key(certificate["serial"]), value=b"", until_s=2**40)
+    listed = marks.Put(key=FAMILY.revoked_key(certificate["serial"]), value=b"", until_s=2**40)
     hold = marks.Hold(
         k="list/payword/1",
         digest=bytes(32),

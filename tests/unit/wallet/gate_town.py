@@ -10,7 +10,7 @@ from farthing import codec, marks
 from farthing.crypto import signing
 from farthing.errors import OriginFailed, Refusal, row_of
 from farthing.schemes import registry
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY
+from farthing.schemes.chain.payword import FAMILY
 from farthing.schemes.contract import Account, At, Key, Mint, Setting
 from farthing.schemes.mac.millicent import own_scrip
 from farthing.schemes.mac.millicent.scrip import (
@@ -66,7 +66,7 @@ def signer(purpose: str, key_id: str, secret: bytes) -> Key:
     return Key(id=key_id, purpose=purpose, secret=secret, public=signing.public_of(secret))
 
 
-CERTIFIER = signer(CERTIFICATE_KEY, "c1", b"C" * 32)
+CERTIFIER = signer(FAMILY.certificate_key, "c1", b"C" * 32)
 
 
 class GateSite:

@@ -2,8 +2,6 @@ import itertools
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from farthing import codec
 from farthing.crypto import signing
@@ -23,20 +21,17 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.marks import Put
-from farthing.schemes.chain.payword.commitment import (
-    DISPUTE_S,
-    LIMIT_MICRO_MAX,
-    SKEW_S,
-    SLOTS,
-    SUBMIT_S,
-    revoked_key,
-)
+from farthing.schemes.chain.credit.certificate import DISPUTE_S, LIMIT_MICRO_MAX, SKEW_S, SUBMIT_S
+from farthing.schemes.chain.credit.pledge import SLOTS
+from farthing.schemes.chain.payword import FAMILY
 from farthing.schemes.contract import Json, Operation
 from tests.kit.canaries import canary
 from tests.kit.parties import DAY_S, PAYER, payer_account, vendor_account
 from tests.kit.payword import SLOT_MICRO, TODAY, Hand, Scene, certifying_key, public_ring
 
 PUBLIC = codec.b64u(signing.public_of(bytes(32)))
+
+
 REFUSED = (
     Malformed, Forged, WrongVendor, Expired, OutOfRange, Overlimit, Late, Revoked,
 )  # fmt: skip  # - classes that a changed claim may meet; Unfit is Malformed
@@ -111,97 +106,6 @@ def test_an_operation_is_for_one_kind_of_account(operation: Operation, role: str
         scene.broker.run("grant", {}, account)
 
 
-def test_the_payer_is_billed_and_the_vendor_paid_for_the_last_word() -> None:
-    scene = Scene()
-    assert scene.broker.redeem(claim_of(Hand(scene.certificate), 7)) == 700
-    assert scene.broker.balances == {"guarantee/ann": -700, "vendor/news": 700}
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.integers(-1, 60), st.booleans()), min_size=1, max_size=10))
-def test_claims_in_any_order_pay_the_highest_true_index_once(
-    claims: list[tuple[int, bool]],
-) -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate)
-    highest = 0
-    for index, is_true in claims:
-        message = claim_of(hand, min(max(index, 0), 50))
-        message["links"][0][1] = index
-        if not is_true:
-            message["links"][0][2] = "A" * 22
-        try:
-            scene.broker.redeem(message)
-        except Refusal as wrong:
-            assert isinstance(wrong, REFUSED)  # noqa: PT017 - some are paid
-        else:
-            assert is_true
-            highest = max(highest, index)
-        assert scene.broker.balances["vendor/news"] == 100 * highest
-
-
-def test_unrevealed_words_cannot_be_claimed() -> None:
-    scene = Scene()
-    message = claim_of(Hand(scene.certificate), 7)
-    message["links"][0][1] = 8
-    with pytest.raises(Forged, match="word_does_not_hash_to_last"):
-        scene.broker.redeem(message)
-
-
-@pytest.mark.parametrize("index", [-1, 0, 51, 2**40])
-def test_an_index_outside_the_chain_is_out_of_range(index: int) -> None:
-    scene = Scene()
-    message = claim_of(Hand(scene.certificate), 50)
-    message["links"][0][1] = index
-    with pytest.raises((OutOfRange, Malformed)):
-        scene.broker.redeem(message)
-
-
-def test_a_claim_is_for_chains_of_the_commitment() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
-    message = claim_of(hand, 7)
-    for links in ([], [hand.link(7), hand.link(8)]):
-        with pytest.raises(Unfit, match="denomination_repeated"):
-            scene.broker.redeem(message | {"links": links})
-    with pytest.raises(OutOfRange, match="denomination_unknown"):
-        scene.broker.redeem(message | {"links": [[200, *hand.link(7)[1:]]]})
-    with pytest.raises(Forged):
-        scene.broker.redeem(message | {"links": [[2500, 2, hand.link(2)[2]]]})
-    assert scene.broker.redeem(message) == 700
-    assert scene.broker.redeem(claim_of(hand, 2, 2500)) == 5000
-
-
-def test_one_claim_pays_every_chain_that_it_names_and_each_word_once() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
-    both = claim_of(hand, 7) | {"links": [hand.link(7), hand.link(1, 2500)]}
-    assert scene.broker.redeem(both) == 3200
-    assert scene.broker.redeem(both) == 0
-    more = claim_of(hand, 7) | {"links": [hand.link(5), hand.link(3, 2500)]}
-    assert scene.broker.redeem(more) == 5000
-    assert scene.broker.redeem(claim_of(hand, 8)) == 100
-
-
-def test_one_false_word_of_several_pays_nothing() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
-    false = claim_of(hand, 7) | {"links": [hand.link(7), [2500, 2, hand.link(2)[2]]]}
-    with pytest.raises(Forged):
-        scene.broker.redeem(false)
-    assert scene.broker.balances == {}
-
-
-def test_words_of_one_day_are_redeemed_within_the_next() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate)
-    scene.clock.now_s = (TODAY + 2) * DAY_S + 120
-    assert scene.broker.redeem(claim_of(hand, 7)) == 700
-    scene.clock.now_s += 1
-    with pytest.raises(Late, match="claim_after_submit_window"):
-        scene.broker.redeem(claim_of(hand, 8))
-
-
 def test_words_taken_on_a_certificates_last_day_are_paid() -> None:
     scene = Scene()
     scene.clock.now_s = scene.certificate.expires_at_s  # noon of its last day
@@ -238,13 +142,6 @@ def test_a_certificate_that_had_ended_before_the_day_pays_nothing() -> None:
     scene.clock.now_s = day * DAY_S
     with pytest.raises(Expired, match="certificate_expired"):
         scene.broker.redeem(claim_of(Hand(scene.certificate, day=day), 1))
-
-
-def test_a_claim_on_more_than_the_credit_of_its_slots_is_overlimit() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate, chains=((100, SLOT_MICRO // 100 + 1),))
-    with pytest.raises(Overlimit, match="commitment_above_limit"):
-        scene.broker.redeem(claim_of(hand, 1))
 
 
 def test_the_credit_of_a_vendor_and_day_is_never_exceeded() -> None:
@@ -301,11 +198,11 @@ def test_only_its_own_account_revokes_a_certificate() -> None:
         scene.broker.run("take_back", {"serial": serial}, payer_account("thief"))
     with pytest.raises(Denied):
         scene.broker.run("take_back", {"serial": "p_unknown"}, scene.account)
-    assert revoked_key(serial) not in scene.broker.records
+    assert FAMILY.revoked_key(serial) not in scene.broker.records
     answer = scene.broker.run("take_back", {"serial": serial}, scene.account).answer
     assert answer == {"revoked": serial}
-    assert revoked_key(serial) in scene.broker.records
-    until_s = scene.broker.kept_until_s[revoked_key(serial)]
+    assert FAMILY.revoked_key(serial) in scene.broker.records
+    until_s = scene.broker.kept_until_s[FAMILY.revoked_key(serial)]
     assert until_s > scene.certificate.expires_at_s + 2 * DAY_S + 120
 
 
@@ -326,14 +223,6 @@ def test_words_that_were_taken_before_a_revocation_are_paid() -> None:
     assert scene.broker.redeem(claim_of(hand, 7)) == 700
 
 
-def test_no_record_is_dropped_while_it_may_matter() -> None:
-    scene = Scene()
-    scene.broker.redeem(claim_of(Hand(scene.certificate), 7))
-    last_s = (TODAY + 2) * DAY_S + 120  # the last second of a claim
-    for key, until_s in scene.broker.kept_until_s.items():
-        assert until_s > last_s, key
-
-
 @pytest.mark.parametrize("limit_micro", [0, LIMIT_MICRO_MAX + 1])
 def test_a_limit_out_of_range_is_told_as_that(limit_micro: int) -> None:
     rich = payer_account(credit_limit_micro=10**12)
@@ -345,22 +234,6 @@ def test_a_certificate_may_be_for_a_single_micro_unit() -> None:
     asked = {"limitMicro": 1, "publicKey": PUBLIC}
     answer = Scene().broker.run("issue", asked, payer_account("eve", credit_limit_micro=1)).answer
     assert answer["certificate"]["limitMicro"] == 1
-
-
-def test_a_claim_shown_again_says_that_it_paid_nothing() -> None:
-    scene = Scene()
-    claim = claim_of(Hand(scene.certificate), 1)
-    answers = [scene.broker.run("redeem", claim, vendor_account()).answer for _ in range(2)]
-    assert answers == [{"paidMicro": 100}, {"paidMicro": 0}]
-
-
-def test_what_was_billed_is_remembered_until_no_claim_and_no_dispute_can_come() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate)
-    applied = scene.broker.run("redeem", claim_of(hand, 1), vendor_account())
-    end_s = hand.commitment.ends_at_s + SUBMIT_S + DISPUTE_S
-    assert {mark.until_s for mark in applied.marks} == {end_s}
-    assert {put.until_s for put in applied.records if isinstance(put, Put)} == {end_s}
 
 
 def test_whom_a_certificate_is_for_is_remembered_until_no_bill_of_it_can_come() -> None:

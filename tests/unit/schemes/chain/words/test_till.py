@@ -6,30 +6,23 @@ from hypothesis import strategies as st
 from farthing import codec, marks
 from farthing.errors import (
     Closed,
-    Expired,
     Forged,
     JumpTooLong,
     Malformed,
-    Misconfigured,
-    NotYetValid,
     OutOfRange,
-    Overlimit,
     Refusal,
     Replayed,
-    Revoked,
-    Unavailable,
     Underpaid,
     Unfit,
-    WrongVendor,
 )
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.chain.payword.commitment import CERTIFICATE_KEY, CHAINS_MAX, revoked_key
-from farthing.schemes.chain.payword.till import STEPS_MAX, Payment
+from farthing.schemes.chain.credit.till import STEPS_MAX
+from farthing.schemes.chain.payword import PAYWORD, PaywordCommitment
+from farthing.schemes.chain.words.commitment import CHAINS_MAX
+from farthing.schemes.chain.words.till import Payment
 from farthing.schemes.contract import Json
-from tests.kit.canaries import canary
 from tests.kit.parties import DAY_S, Vendor, binding_of
-from tests.kit.payword import SLOT_MICRO, TODAY, Hand, Scene, public_ring
+from tests.kit.payword import TODAY, Hand, Scene, public_ring
 
 
 def test_pages_are_paid_word_by_word_and_the_last_word_is_claimed() -> None:
@@ -143,50 +136,6 @@ def test_one_micro_unit_short_is_underpaid() -> None:
     assert scene.vendor.serve(hand.first(hand.link(200, 1)), offer).taken.value_micro == 200
 
 
-def test_a_commitment_to_another_vendor_is_for_the_wrong_vendor() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate, vendor="other")
-    with pytest.raises(WrongVendor, match="commitment_for_another_vendor"):
-        scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
-
-
-def test_a_commitment_of_another_day_is_refused() -> None:
-    scene = Scene()
-    for day, refusal in ((TODAY - 1, Expired), (TODAY + 1, NotYetValid), (TODAY + 2, NotYetValid)):
-        hand = Hand(scene.certificate, day=day)
-        with pytest.raises(refusal):
-            scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
-
-
-def test_an_expired_certificate_opens_no_chain() -> None:
-    scene = Scene()
-    days = 31
-    scene.clock.now_s += days * DAY_S
-    hand = Hand(scene.certificate, day=TODAY + days)
-    with pytest.raises(Expired, match="certificate_expired"):
-        scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
-
-
-def test_a_commitment_above_the_credit_of_its_slots_is_overlimit() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate, chains=((100, SLOT_MICRO // 100 + 1),))
-    with pytest.raises(Overlimit, match="commitment_above_limit"):
-        scene.vendor.serve(hand.first(hand.link(1)), scene.vendor.offer(100))
-
-
-def test_a_certificate_on_the_hot_list_opens_no_chain_and_ends_none() -> None:
-    scene = Scene()
-    hand, offer, at = Hand(scene.certificate), scene.vendor.offer(100), scene.clock.at()
-    till, serial = scene.vendor.till, hand.commitment.certificate.serial
-    first = till.read(codec.canonical(hand.first(hand.link(1))))
-    assert till.recall(first).records == (revoked_key(serial),)
-    listed = marks.Memory(records={revoked_key(serial): b""})
-    with pytest.raises(Revoked, match="certificate_revoked"):
-        till.take(first, offer, binding_of(), listed, at)
-    later = till.read(codec.canonical(hand.later(hand.link(1))))
-    assert till.recall(later).records == ()
-
-
 def test_two_commitments_with_one_root_are_refused() -> None:
     scene = Scene()
     offer = scene.vendor.offer(100)
@@ -198,20 +147,6 @@ def test_two_commitments_with_one_root_are_refused() -> None:
     with pytest.raises(Replayed):
         scene.vendor.serve(other.first(other.link(2)), offer)
     assert scene.vendor.snapshot() == before
-
-
-def test_a_slot_of_the_credit_is_committed_once_a_day() -> None:
-    scene = Scene()
-    offer = scene.vendor.offer(100)
-    for number, slots in enumerate(((0, 2), (2, 1), (3, 5))):
-        hand = Hand(scene.certificate, slots=slots, seed=canary(f"s{number}", 16))
-        scene.vendor.serve(hand.first(hand.link(1)), offer)
-    for slots in ((0, 1), (1, 2), (7, 1), (0, 8)):
-        hand = Hand(scene.certificate, slots=slots, seed=canary(f"again{slots}", 16))
-        with pytest.raises(Replayed):
-            scene.vendor.serve(hand.first(hand.link(1)), offer)
-    other = Hand(scene.certify(), slots=(0, 1), seed=canary("other", 16))
-    scene.vendor.serve(other.first(other.link(1)), offer)
 
 
 def test_a_chain_that_was_never_opened_is_closed() -> None:
@@ -308,26 +243,6 @@ def test_a_word_has_one_spelling(word: str) -> None:
         scene.vendor.serve({"commitment": word, "links": [hand.link(1)]}, scene.vendor.offer(100))
 
 
-@pytest.mark.parametrize("price_micro", [-100, 0, 50, 150, 100 * STEPS_MAX + 100])
-def test_a_price_that_words_cannot_pay_is_not_offered(price_micro: int) -> None:
-    with pytest.raises(OutOfRange, match="price_not_in_units"):
-        Scene().vendor.offer(price_micro)
-
-
-def test_the_offer_says_what_the_wallet_needs() -> None:
-    scene = Scene()
-    offer = scene.vendor.offer(100 * STEPS_MAX)
-    assert offer.terms == {"maxSteps": 1000, "unitMicro": 100}
-    assert offer.redeem_by_s == (TODAY + 2) * DAY_S
-    assert (offer.settlement, offer.guarantor) == ("deferred", "broker")
-
-
-@pytest.mark.parametrize("unit_micro", [0, -1, True, "100", 1.5, 10**9 + 1])
-def test_a_unit_that_is_no_amount_is_refused_at_the_start(unit_micro: Json) -> None:
-    with pytest.raises(Misconfigured, match="unit_out_of_range"):
-        Vendor(PAYWORD, public_ring(), Scene().clock, unit_micro=unit_micro)
-
-
 def test_marks_and_records_outlive_the_day_by_skew_and_dispute_window() -> None:
     scene = Scene()
     hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
@@ -336,21 +251,6 @@ def test_marks_and_records_outlive_the_day_by_skew_and_dispute_window() -> None:
     assert taken.until_s == end_s
     assert {mark.until_s for mark in taken.marks} == {end_s}
     assert [msgspec.structs.asdict(record)["until_s"] for record in taken.records] == [end_s]
-
-
-def test_only_the_payers_key_proves_a_payment() -> None:
-    scene = Scene()
-    chain, offer, till = scene.open(), scene.vendor.offer(100), scene.vendor.till
-    owner = scene.vendor.serve(scene.payer.pay(chain, offer).payload, offer).taken.owner
-    proof = scene.payer.purse.prove(chain, b"statement")
-    till.verify_owner(owner, b"statement", proof)
-    with pytest.raises(Forged):
-        till.verify_owner(owner, b"another statement", proof)
-    with pytest.raises(Malformed, match="outcome_proof_malformed"):
-        till.verify_owner(owner, b"statement", proof.replace("ed25519:", "mac:"))
-    for wrong in ("ed25519:", proof[:-2], ""):
-        with pytest.raises(Malformed):
-            till.verify_owner(owner, b"statement", wrong)
 
 
 def test_a_claim_whose_commitment_is_forgotten_is_refused_and_holds_up_no_other() -> None:
@@ -366,7 +266,7 @@ def test_a_claim_whose_commitment_is_forgotten_is_refused_and_holds_up_no_other(
 
 def test_a_payment_has_one_link_for_each_chain_that_a_commitment_may_have() -> None:
     links = [(denomination, 1, "") for denomination in range(1, CHAINS_MAX + 2)]
-    most = Payment(commitment="0" * 22, links=tuple(links[:CHAINS_MAX]))
+    most: Payment[PaywordCommitment] = Payment(commitment="0" * 22, links=tuple(links[:CHAINS_MAX]))
     assert len(most.links) == CHAINS_MAX
     for wrong in ((), tuple(links)):
         with pytest.raises(Unfit, match="link_count_out_of_range"):
@@ -390,11 +290,3 @@ def test_a_link_of_no_chain_is_named_as_what_it_is() -> None:
         scene.vendor.serve(hand.first([2500, *hand.link(2)[1:]]), offer)
     with pytest.raises(Closed, match=r"\(commitment_unknown\)"):
         scene.vendor.serve(hand.later(hand.link(2)), offer)
-
-
-def test_a_certificate_under_a_key_that_is_not_known_yet_is_told_to_come_again() -> None:
-    scene = Scene()
-    hand = Hand(scene.certificate)
-    scene.vendor.ring.revoke(CERTIFICATE_KEY, "1")
-    with pytest.raises(Unavailable, match="certificate_key_unknown"):
-        scene.vendor.serve(hand.first(hand.link(2)), scene.vendor.offer(200))

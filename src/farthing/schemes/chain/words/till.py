@@ -1,58 +1,33 @@
-"""The vendor's side of PayWord: one counter per chain, one hash per link, claims of the last word.
+"""The vendor's side of words: one counter per chain, one hash per link, claims of the last word.
 
 The first payment carries the commitment; its two signatures are checked once and what later
 payments need is kept with each chain's counter (`counters.py`). A later payment names
 the commitment by its id. The commitment itself is a record that the sweep joins to the claims.
 """
 
+from typing import Any, ClassVar, Generic, TypeVar
+
 import msgspec
 
 from farthing import codec
-from farthing.crypto import chain, signing
-from farthing.errors import (
-    Closed,
-    Malformed,
-    Misconfigured,
-    OutOfRange,
-    Refusal,
-    Revoked,
-    Unavailable,
-    Underpaid,
-    Unfit,
-    Unsupported,
-    WrongVendor,
-)
+from farthing.crypto import chain
+from farthing.errors import Closed, OutOfRange, Refusal, Underpaid, Unfit
 from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.counters import Kept, pack, require_step
-from farthing.schemes.chain.payword.commitment import (
-    CERTIFICATE_KEY,
-    CHAINS_MAX,
-    DAY_S,
-    DISPUTE_S,
-    SKEW_S,
-    SUBMIT_S,
-    TRAITS,
-    Commitment,
-    Link,
-    counter_id,
-    require_day,
-    require_vouched,
-    revoked_key,
-    verify_certificate,
-    verify_commitment,
-)
-from farthing.schemes.contract import At, Binding, Charged, Json, Offer, Setting, Taken, Till
+from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.credit.pledge import ID_CHARS
+from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
+from farthing.schemes.chain.words.commitment import CHAINS_MAX, Commitment, Link
+from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken
 
-ID_CHARS = 22  # 16 bytes in base64url
-UNIT_MICRO = 100  # default worth of a word: 0.01 cent
-STEPS_MAX = 1000  # links in one payment: bounds the hashing that a payer can make us do
+C = TypeVar("C", bound=Commitment)
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Payment(msgspec.Struct, Generic[C], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`commitment`: the object in the first payment, its id (base64url of 16 bytes) later."""
 
-    commitment: Commitment | str
+    commitment: C | str
     links: tuple[Link, ...]
 
     def __post_init__(self) -> None:
@@ -73,81 +48,54 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return f"Payment({[link[:2] for link in self.links]})"
 
 
-_READER = codec.Reader(Payment)
+class WordTill(CreditTill):
+    """A member gives `traits`, `family` and `payments`."""
 
-
-def record_key(commitment_id: bytes) -> bytes:
-    """Where a gate keeps the commitment for the sweep; the id as it travels, in ASCII."""
-    return b"payword/commitment/" + commitment_id
-
-
-class PaywordTill(Till):
-    """One vendor's till. Its one option is `unit_micro`, what a word is worth here."""
-
-    traits = TRAITS
+    payments: ClassVar[codec.Reader[Any]]
+    """Reads its `Payment`."""
 
     def __init__(self, setting: Setting) -> None:
         """`Misconfigured` for a unit that is not an amount."""
         super().__init__(setting)
-        unit_micro = setting.options.get("unit_micro", UNIT_MICRO)
-        if type(unit_micro) is not int or not 0 < unit_micro <= PAYMENT_MICRO_MAX:
-            raise Misconfigured(
-                "unit_out_of_range", "unit_micro is a number of micro-units", option="unit_micro"
-            )
-        self.unit_micro = unit_micro
+        self._prefix = self.family.tag.encode()
 
-    def offer(self, price_micro: int, at: At) -> Offer:
-        """`OutOfRange` unless the price is a multiple of the unit and within one jump."""
-        unit = self.unit_micro
-        if price_micro % unit or not 0 < price_micro // unit <= STEPS_MAX:
-            raise OutOfRange("price_not_in_units", f"PayWord here counts in {unit} micro-units")
-        ends_at_s = (at.now_s // DAY_S + 1) * DAY_S
-        return Offer(
-            scheme=self.traits.name,
-            price_micro=price_micro,
-            currency=self.setting.currency,
-            vendor_id=self.setting.vendor_id,
-            broker_id=self.setting.broker_id,
-            broker_url=self.setting.broker_url,
-            settlement="deferred",
-            redeem_by_s=ends_at_s + SUBMIT_S,
-            terms={"maxSteps": STEPS_MAX, "unitMicro": unit},
-        )
-
-    def read(self, payload: bytes) -> Payment:
+    def read(self, payload: bytes) -> Payment[Commitment]:
         """The payment; `Malformed`, `Unfit`."""
-        return _READER.read(payload)
+        payment: Payment[Commitment] = self.payments.read(payload)
+        return payment
 
-    def recall(self, payment: Payment) -> Keys:
+    def recall(self, payment: Payment[Commitment]) -> Keys:
         """The counters of every chain that the payment names; at an opening the hot list too."""
         commitment = payment.commitment
         if isinstance(commitment, str):
             # An id that nobody was given, or spelled otherwise, names no counter.
-            return Keys(counters=tuple([counter_id(commitment, d) for d, _, _ in payment.links]))
-        commitment_id = commitment.id
+            prefix = self._prefix + commitment.encode()
+            counters = [prefix + value.to_bytes(8, "big") for value, _, _ in payment.links]
+            return Keys(counters=tuple(counters))
+        prefix = self._prefix + commitment.id.encode()
         return Keys(
-            counters=tuple(counter_id(commitment_id, value) for value, _, _ in commitment.chains),
-            records=(revoked_key(commitment.certificate.serial),),
+            counters=tuple(prefix + value.to_bytes(8, "big") for value, _, _ in commitment.chains),
+            records=(self.family.revoked_key(commitment.certificate.serial),),
         )
 
     def take(
-        self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
+        self, payment: Payment[Commitment], offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
         """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, and so on."""
-        if memory.records:
-            raise Revoked("certificate_revoked", "the broker has put this certificate on its list")
         commitment = payment.commitment
         opening: dict[int, Kept] = {}
         if isinstance(commitment, str):
             commitment_id = commitment
         else:
+            self.require_unrevoked(commitment, memory)
             commitment_id, opening = commitment.id, self._open(commitment, at)
+        prefix = self._prefix + commitment_id.encode()
         marks: list[Mark] = []
         claims: list[Claim] = []
         value_micro = 0
         kept: Kept | None = None
         for denomination, index, text in payment.links:
-            mark_id = counter_id(commitment_id, denomination)
+            mark_id = prefix + denomination.to_bytes(8, "big")
             place = memory.counters.get(mark_id)
             last = place.to if place is not None else 0
             kept = Kept(place.link) if place is not None else opening.get(denomination)
@@ -158,7 +106,7 @@ class PaywordTill(Till):
             chain.verify_word(kept.key, word, index, kept.word, last)
             value_micro += denomination * (index - last)
             marks.append(_advance(mark_id, last, index, kept, word))
-            claims.append(_claim(mark_id, denomination * index, index, word))
+            claims.append(self._claim(mark_id, denomination * index, index, word))
         assert kept is not None, "a payment has a link"
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
@@ -168,11 +116,12 @@ class PaywordTill(Till):
             assert isinstance(commitment, Commitment), "only the object opens chains"
             marks += _untouched(commitment, payment.links, opening)
             body = codec.canonical(commitment)
-            key = record_key(commitment_id.encode())
+            key = self._record_key(commitment_id.encode())
             records = (Put(key=key, value=body, until_s=until_s),)
+        places = _places(payment.links, self.unit_micro)
         return Taken(
             value_micro=value_micro,
-            reference=f"pw:{commitment_id}:{_places(payment.links, self.unit_micro)}",
+            reference=f"{self.family.short}:{commitment_id}:{places}",
             payer=kept.payer,
             owner=kept.public_key,
             marks=tuple(marks),
@@ -184,16 +133,7 @@ class PaywordTill(Till):
 
     def _open(self, commitment: Commitment, at: At) -> dict[int, Kept]:
         """Check a commitment and derive what its chains need."""
-        if commitment.vendor != self.setting.vendor_id:
-            raise WrongVendor("commitment_for_another_vendor", "commit to this vendor")
-        require_vouched(commitment, self.setting.broker_id, self.setting.currency)
-        require_day(commitment, at.now_s)
-        if self.setting.ring.find(CERTIFICATE_KEY, commitment.certificate.key_id) is None:
-            raise Unavailable(
-                "certificate_key_unknown", "the broker's keys are asked for; try again"
-            )
-        verify_certificate(commitment.certificate, self.setting.ring, at.now_s)
-        verify_commitment(commitment)
+        self.admit(commitment, at)
         key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
         return {
             denomination: pack(
@@ -207,10 +147,10 @@ class PaywordTill(Till):
             for denomination, length, root in commitment.chains
         }
 
-    def endorse(self, payment: Payment, taken: Taken, memory: Memory, at: At) -> Json:
+    def endorse(self, payment: Payment[Commitment], taken: Taken, memory: Memory, at: At) -> Json:
         """One claim message for every chain that this payment uses."""
         messages = [
-            super(PaywordTill, self).endorse(
+            super(WordTill, self).endorse(
                 payment, msgspec.structs.replace(taken, claims=(claim,)), memory, at
             )
             for claim in taken.claims
@@ -220,16 +160,8 @@ class PaywordTill(Till):
 
     def archive(self, claims: tuple[Claim, ...]) -> Keys:
         """The commitments of these claims."""
-        ids = {claim.key[len(b"payword") : -8] for claim in claims}
-        return Keys(records=tuple(record_key(found) for found in sorted(ids)))
-
-    def refund_series(self, charged: Charged) -> str:
-        """`Unsupported`: a word that is out cannot be taken back."""
-        raise Unsupported(
-            "refund_unsupported",
-            "a PayWord chain only goes forward: sell the payer something else for less,"
-            " or give the money back yourself",
-        )
+        ids = {claim.key[len(self._prefix) : -8] for claim in claims}
+        return Keys(records=tuple(self._record_key(found) for found in sorted(ids)))
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """One claim message per row: the commitment, and the last word of one chain.
@@ -239,20 +171,28 @@ class PaywordTill(Till):
         """
         messages: list[Json] = []
         for claim in claims:
-            commitment_id = claim.key[len(b"payword") : -8]
-            kept = memory.records.get(record_key(commitment_id))
+            commitment_id = claim.key[len(self._prefix) : -8]
+            kept = memory.records.get(self._record_key(commitment_id))
             denomination = int.from_bytes(claim.key[-8:], "big")
             link = [denomination, claim.order, codec.b64u(claim.body)]
             commitment = commitment_id.decode() if kept is None else codec.read_json(kept)
             messages.append({"commitment": commitment, "links": [link]})
         return messages
 
-    def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
-        """`Forged` unless `proof` is `ed25519:` of the certificate's key over `statement`."""
-        kind, _, text = proof.partition(":")
-        if kind != "ed25519":
-            raise Malformed("outcome_proof_malformed", "PayWord proves with ed25519:")
-        signing.verify(owner, statement, codec.unb64u(text, size_bytes=64))
+    def _record_key(self, commitment_id: bytes) -> bytes:
+        """Where a gate keeps the commitment for the sweep; the id as it travels, in ASCII."""
+        return self._prefix + b"/commitment/" + commitment_id
+
+    def _claim(self, mark_id: bytes, worth_micro: int, index: int, word: bytes) -> Claim:
+        """The last word of one chain; a later one supersedes it."""
+        return Claim(
+            scheme=self.traits.name,
+            key=mark_id,
+            order=index,
+            value_micro=worth_micro,
+            body=word,
+            moment="batch",
+        )
 
 
 def _unknown_chain(*, is_opening: bool) -> Refusal:
@@ -281,27 +221,12 @@ def _untouched(
 ) -> list[Mark]:
     """At the opening: roots and slots are used up, and every other chain has its counter at 0."""
     paid = {denomination for denomination, _, _ in links}
-    serial, day = commitment.certificate.serial, commitment.day
-    until_s = commitment.ends_at_s + SKEW_S + DISPUTE_S
-    marks: list[Mark] = [
-        Once(id=b"payword/slot" + codec.enc(serial, day, slot), until_s=until_s)
-        for slot in commitment.taken_slots
-    ]
+    until_s = commitment.marks_until_s
+    root = commitment.family.tag.encode() + b"/root"
+    marks: list[Mark] = [*commitment.slot_marks()]
     for denomination, kept in opening.items():
-        marks.append(Once(id=b"payword/root" + kept.word, until_s=until_s))
+        marks.append(Once(id=root + kept.word, until_s=until_s))
         if denomination not in paid:
-            mark_id = counter_id(commitment.id, denomination)
+            mark_id = commitment.counter_id(denomination)
             marks.append(_advance(mark_id, 0, 0, kept, kept.word))
     return marks
-
-
-def _claim(mark_id: bytes, worth_micro: int, index: int, word: bytes) -> Claim:
-    """The last word of one chain; a later one supersedes it."""
-    return Claim(
-        scheme=TRAITS.name,
-        key=mark_id,
-        order=index,
-        value_micro=worth_micro,
-        body=word,
-        moment="batch",
-    )

@@ -3,9 +3,9 @@ import pytest
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Expired, Forged, Malformed, NotYetValid, OutOfRange, Unsupported
+from farthing.errors import Forged, Malformed, NotYetValid, OutOfRange, Unsupported
+from farthing.schemes.chain.credit.pledge import SLOTS
 from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.chain.payword.commitment import SLOTS
 from farthing.schemes.contract import Accepted, Asked, Burned, Json, Need, Rolled
 from tests.kit.parties import DAY_S, Vendor
 from tests.kit.payword import SLOT_MICRO, TODAY, Scene, opened_of, public_ring
@@ -66,23 +66,6 @@ def test_a_clock_that_goes_back_a_day_commits_no_slot_twice() -> None:
     assert slots == [(0, 1), (1, 1)]
 
 
-def test_eight_chains_at_once_are_all_taken_and_all_paid() -> None:
-    scene = Scene()
-    for chain in [scene.open() for _ in range(SLOTS)]:
-        left = scene.payer.spend(scene.vendor, chain, 200)
-        assert left is not None
-    assert scene.clear() == SLOTS * 200
-
-
-def test_a_chain_is_worth_the_credit_of_its_slot() -> None:
-    scene = Scene()
-    chain = scene.open()
-    assert chain.worth_micro == SLOT_MICRO
-    commitment = opened_of(chain).commitment
-    assert (commitment.vendor, commitment.day) == ("news", TODAY)
-    assert commitment.worth_micro <= commitment.share_micro
-
-
 @pytest.mark.parametrize("unit", [None, 0, -100, "100", {}, 10**10])
 def test_an_offer_that_does_not_say_what_a_word_is_worth_opens_nothing(unit: Json) -> None:
     scene = Scene()
@@ -92,43 +75,6 @@ def test_an_offer_that_does_not_say_what_a_word_is_worth_opens_nothing(unit: Jso
         scene.payer.purse.open(
             scene.certificate, msgspec.structs.replace(offer, terms=terms), scene.clock.at()
         )
-
-
-def test_a_word_may_be_worth_a_single_micro_unit() -> None:
-    scene = Scene()
-    vendor = Vendor(PAYWORD, public_ring(), scene.clock, unit_micro=1)
-    assert scene.open(vendor, price_micro=7).worth_micro >= 7
-
-
-def test_a_price_above_the_credit_of_a_slot_opens_nothing() -> None:
-    scene = Scene()
-    scene.certificate = scene.certify(slot_micro=500)
-    with pytest.raises(OutOfRange, match="credit_below_price"):
-        scene.open(price_micro=600)
-    assert scene.open(price_micro=500).worth_micro == 500
-
-
-def test_a_wallet_never_pays_more_than_the_price() -> None:
-    scene = Scene()
-    chain = scene.open()
-    fine = Vendor(PAYWORD, public_ring(), scene.clock, unit_micro=50)
-    with pytest.raises(OutOfRange, match="price_not_in_units"):
-        scene.payer.pay(chain, fine.offer(150))
-    assert scene.payer.pay(chain, fine.offer(200)).payload["links"][0][:2] == [100, 2]
-
-
-def test_a_chain_that_is_used_up_or_over_pays_nothing() -> None:
-    scene = Scene()
-    scene.certificate = scene.certify(slot_micro=300)
-    chain = scene.open()
-    left = scene.payer.spend(scene.vendor, chain, 200)
-    assert left is not None
-    with pytest.raises(OutOfRange, match="chain_used_up"):
-        scene.payer.pay(left, scene.vendor.offer(200))
-    assert scene.payer.spend(scene.vendor, left, 100) is None
-    scene.clock.now_s = (TODAY + 1) * DAY_S
-    with pytest.raises(Expired, match="commitment_expired"):
-        scene.payer.pay(left, scene.vendor.offer(100))
 
 
 def test_a_chain_of_a_day_to_come_waits_for_it() -> None:
@@ -152,21 +98,6 @@ def test_a_released_word_is_used_again_and_a_refused_chain_is_dropped() -> None:
     (left,) = purse.conclude(paid, Accepted(), at).instruments
     assert left.worth_micro == SLOT_MICRO - 200
     assert left.id == chain.id
-
-
-def test_until_the_first_word_is_taken_the_commitment_goes_along() -> None:
-    scene = Scene()
-    chain = scene.open()
-    first, second = (scene.payer.pay(chain, scene.vendor.offer(200)).payload for _ in range(2))
-    assert first == second
-    assert first["commitment"]["sig"]
-
-
-def test_two_chains_never_share_a_root_or_a_salt() -> None:
-    scene = Scene()
-    commitments = [opened_of(scene.open()).commitment for _ in range(SLOTS)]
-    assert len({one.chains[0][2] for one in commitments}) == SLOTS
-    assert len({one.salt for one in commitments}) == SLOTS
 
 
 def test_a_proof_is_signed_with_the_certified_key() -> None:

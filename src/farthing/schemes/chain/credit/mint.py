@@ -1,51 +1,36 @@
-"""PayWord at the broker: certify payers, and bill the last word of each chain.
+"""Credit at the broker: certify payers, and bill what their pledges came to.
 
-Records (key, then JSON or text)::
+Records (key, then JSON or text; `<tag>` is the member's)::
 
-    payword/payer/<pseudonym>            the account behind a certificate
-    payword/certified/<account>          live certificates: [expiry, limit, serial] each
-    payword/slot/<pseudonym>/<vendor>/<day>/<slot>   id of the one commitment that used it
-    payword/revoked/<serial>             the hot list
+    credit/certified/<account>           live certificates of all members: [expiry, limit, serial]
+    <tag>/payer/<pseudonym>              the account behind a certificate
+    <tag>/slot/<pseudonym>/<vendor>/<day>/<slot>   id of the one pledge that used it
+    <tag>/revoked/<serial>               the hot list
 
-A counter per chain holds the highest index that was paid, so a second redemption pays the
-difference. The broker bears a certificate's limit for each vendor and day: a slot of it is paid to
-one commitment only, and two commitments on one slot are the payer's `Conflict`.
+All members draw on the one credit that the operator grants an account. The broker bears a
+certificate's limit for each vendor and day: a slot of it is paid to one pledge only, and two
+pledges on one slot are the payer's `Conflict`.
 """
+
+from typing import Any, ClassVar
 
 import msgspec
 
 from farthing import codec
-from farthing.crypto import chain, signing
-from farthing.errors import (
-    Conflict,
-    Denied,
-    Late,
-    OutOfRange,
-    Overlimit,
-    Revoked,
-    Unfit,
-    WrongVendor,
-)
-from farthing.marks import Advance, Keys, Memory, Put
-from farthing.schemes.chain.payword.commitment import (
-    CERTIFICATE_KEY,
+from farthing.crypto import signing
+from farthing.errors import Conflict, Denied, Late, Overlimit, Revoked, Unfit, WrongVendor
+from farthing.marks import Keys, Mark, Memory, Put
+from farthing.schemes.chain.credit.certificate import (
     CERTIFICATE_LIFE_S,
     DAY_S,
     DISPUTE_S,
     LIMIT_MICRO_MAX,
-    REVOKED_PREFIX,
     SKEW_S,
     SUBMIT_S,
-    TRAITS,
     Certificate,
-    Commitment,
-    Link,
-    counter_id,
-    require_vouched,
-    revoked_key,
-    verify_certificate,
-    verify_commitment,
+    Family,
 )
+from farthing.schemes.chain.credit.pledge import Pledge
 from farthing.schemes.contract import (
     Account,
     Applied,
@@ -71,59 +56,52 @@ class Application(
     public_key: str
 
 
-class ClaimMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`redeem`: the commitment and the last word of each chain that is claimed."""
-
-    commitment: Commitment
-    links: tuple[Link, ...]
-
-    def __repr__(self) -> str:
-        """Denominations and indices only: a word is worth money."""
-        return f"ClaimMessage({[link[:2] for link in self.links]})"
-
-
 class Revocation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`take_back`: my key is lost; put its certificate on the hot list."""
 
     serial: str
 
 
-_APPLICATION, _CLAIM = codec.Reader(Application), codec.Reader(ClaimMessage)
-_REVOCATION = codec.Reader(Revocation)
+class CreditClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`redeem`; a member adds what was paid under the pledge."""
+
+    @property
+    def pledge(self) -> Pledge:
+        """What the payer signed."""
+        raise NotImplementedError
 
 
-def _payer_key(payer: str) -> bytes:
-    return f"payword/payer/{payer}".encode()
+_APPLICATION, _REVOCATION = codec.Reader(Application), codec.Reader(Revocation)
 
 
-def _certified_key(account_id: str) -> bytes:
-    return f"payword/certified/{account_id}".encode()
+class CreditMint(Mint):
+    """The broker's side of a member."""
 
+    family: ClassVar[Family]
+    claims: ClassVar[codec.Reader[Any]]
+    """Reads its `CreditClaim`."""
 
-def _slot_keys(commitment: Commitment) -> tuple[bytes, ...]:
-    payer, vendor = commitment.certificate.payer, commitment.vendor
-    return tuple(
-        f"payword/slot/{payer}/{vendor}/{commitment.day}/{slot}".encode()
-        for slot in commitment.taken_slots
-    )
+    def verify_claim(self, claim: Any, at: At) -> None:
+        """What the member checks of a claim whose pledge is right; any refusal."""
+        raise NotImplementedError
 
+    def counters(self, claim: Any) -> tuple[bytes, ...]:
+        """The counters that `due` reads."""
+        raise NotImplementedError
 
-class PaywordMint(Mint):
-    """The broker's side."""
-
-    traits = TRAITS
-    published = REVOKED_PREFIX
-    signing = (CERTIFICATE_KEY,)
+    def due(self, claim: Any, memory: Memory, until_s: int) -> tuple[int, tuple[Mark, ...]]:
+        """What this claim adds to what was paid, in micro-units, and the marks of it."""
+        raise NotImplementedError
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """Signatures and every link; `Forged`, `Late`, `WrongVendor`, `Overlimit`, `Denied`."""
-        parsed: Application | ClaimMessage | Revocation
+        parsed: Any
         if operation == "issue":
             _require_role(account, "payer")
             parsed = self._check_application(_APPLICATION.convert(message), account)
         elif operation == "redeem":
             _require_role(account, "vendor")
-            parsed = self._check_claim(_CLAIM.convert(message), account, at)
+            parsed = self._check_claim(self.claims.convert(message), account, at)
         elif operation == "take_back":
             _require_role(account, "payer")
             parsed = _REVOCATION.convert(message)
@@ -139,50 +117,38 @@ class PaywordMint(Mint):
             raise Overlimit("no_such_credit", "the operator has not granted this account so much")
         return application
 
-    def _check_claim(self, claim: ClaimMessage, account: Account, at: At) -> ClaimMessage:
-        commitment = claim.commitment
-        if commitment.vendor != account.id:
+    def _check_claim(self, claim: Any, account: Account, at: At) -> Any:
+        pledge = claim.pledge
+        if pledge.vendor != account.id:
             raise WrongVendor("claim_of_another_vendor", "a vendor claims its own payments only")
-        require_vouched(commitment, self.setting.broker_id, self.setting.currency)
-        if at.now_s > commitment.ends_at_s + SUBMIT_S + SKEW_S:
+        certificate = pledge.certificate
+        certificate.require_of(self.setting.broker_id, self.setting.currency)
+        if at.now_s > pledge.ends_at_s + SUBMIT_S + SKEW_S:
             raise Late("claim_after_submit_window", "a day's words are redeemed within a day")
-        certificate = commitment.certificate
         # As early as the vendor may have taken it: a certificate that ended later that day counts.
-        verify_certificate(certificate, self.setting.ring, commitment.day * DAY_S - SKEW_S)
-        verify_commitment(commitment)
-        claimed = {denomination for denomination, _, _ in claim.links}
-        if not claim.links or len(claimed) != len(claim.links):
-            raise Unfit("denomination_repeated", "one link for each chain")
-        roots = {value: (length, root) for value, length, root in commitment.chains}
-        if not claimed <= roots.keys():
-            raise OutOfRange("denomination_unknown", "the commitment has no such chain")
-        for denomination, index, _ in claim.links:
-            if not 0 < index <= roots[denomination][0]:
-                length = roots[denomination][0]
-                raise OutOfRange("chain_index_above_length", f"this chain has {length} links")
-        key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
-        for denomination, index, text in claim.links:
-            word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
-            chain.verify_word(key, word, index, codec.unb64u(roots[denomination][1]), 0)
+        certificate.verify(self.family, self.setting.ring, pledge.day * DAY_S - SKEW_S)
+        pledge.verify()
+        self.verify_claim(claim, at)
         return claim
 
     def recall(self, checked: Checked) -> Keys:
-        """The chain's counter, the day's slots and the payer's account."""
+        """The counters of a claim, the day's slots and the payer's account."""
         message = checked.message
-        if isinstance(message, ClaimMessage):
-            commitment = message.commitment
+        if isinstance(message, CreditClaim):
+            pledge = message.pledge
             return Keys(
-                counters=tuple(counter_id(commitment.id, link[0]) for link in message.links),
-                records=(*_slot_keys(commitment), _payer_key(commitment.certificate.payer)),
+                counters=self.counters(message),
+                records=(*self._slot_keys(pledge), self._payer_key(pledge.certificate.payer)),
             )
+        certified = _certified_key(checked.account.id)
         if isinstance(message, Revocation):
-            return Keys(records=(_payer_key(message.serial), _certified_key(checked.account.id)))
-        return Keys(records=(_certified_key(checked.account.id),))
+            return Keys(records=(self._payer_key(message.serial), certified))
+        return Keys(records=(certified,))
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
         """Certify, bill or revoke; `Overlimit`, `Denied`."""
         message = checked.message
-        if isinstance(message, ClaimMessage):
+        if isinstance(message, CreditClaim):
             return self._bill(message, memory)
         if isinstance(message, Revocation):
             return self._revoke(message, checked.account, memory, at)
@@ -195,7 +161,7 @@ class PaywordMint(Mint):
         promised_micro = sum(limit for _, limit, _ in live) + application.limit_micro
         if promised_micro > account.credit_limit_micro:
             raise Overlimit("credit_all_certified", "revoke a certificate or ask for more credit")
-        key = self.setting.ring.current(CERTIFICATE_KEY)
+        key = self.setting.ring.current(self.family.certificate_key)
         pseudonym = "p_" + at.entropy[:12].hex()
         expires_at_s = at.now_s + CERTIFICATE_LIFE_S
         unsigned = Certificate(
@@ -209,12 +175,12 @@ class PaywordMint(Mint):
             serial=pseudonym,
             sig="",
         )
-        sig = codec.b64u(signing.sign(key.secret, unsigned.signed()))
+        sig = codec.b64u(signing.sign(key.secret, unsigned.signed(self.family)))
         certificate = msgspec.structs.replace(unsigned, sig=sig)
         until_s = expires_at_s + SUBMIT_S + DISPUTE_S
         return Issued(
             records=(
-                Put(key=_payer_key(pseudonym), value=account.id.encode(), until_s=until_s),
+                Put(key=self._payer_key(pseudonym), value=account.id.encode(), until_s=until_s),
                 _promised(
                     account.id, [*live, (expires_at_s, application.limit_micro, pseudonym)], until_s
                 ),
@@ -222,52 +188,57 @@ class PaywordMint(Mint):
             answer={"certificate": msgspec.to_builtins(certificate)},
         )
 
-    def _bill(self, claim: ClaimMessage, memory: Memory) -> Redeemed:
-        commitment = claim.commitment
-        until_s = commitment.ends_at_s + SUBMIT_S + DISPUTE_S
-        due_micro = 0
-        marks: list[Advance] = []
-        for denomination, index, text in claim.links:
-            mark_id = counter_id(commitment.id, denomination)
-            place = memory.counters.get(mark_id)
-            last = place.to if place is not None else 0
-            if index > last:
-                due_micro += denomination * (index - last)
-                link = codec.unb64u(text)
-                marks.append(Advance(id=mark_id, over=last, to=index, link=link, until_s=until_s))
+    def _bill(self, claim: CreditClaim, memory: Memory) -> Redeemed:
+        pledge = claim.pledge
+        until_s = pledge.ends_at_s + SUBMIT_S + DISPUTE_S
+        due_micro, marks = self.due(claim, memory, until_s)
         if not marks:
             return Redeemed(answer={"paidMicro": 0})
-        slots, own_id = _slot_keys(commitment), commitment.id.encode()
+        slots, own_id = self._slot_keys(pledge), pledge.id.encode()
         if any(memory.records.get(key, own_id) != own_id for key in slots):
             raise Conflict("slot_committed_twice", "another commitment has this part of the credit")
-        payer = memory.records.get(_payer_key(commitment.certificate.payer))
+        payer = memory.records.get(self._payer_key(pledge.certificate.payer))
         if payer is None:
             raise Revoked("certificate_unknown", "this broker keeps no such payer any more")
         return Redeemed(
             flows=(
                 Flow(
                     source=End(kind="guarantee", id=payer.decode()),
-                    target=End(kind="vendor", id=commitment.vendor),
+                    target=End(kind="vendor", id=pledge.vendor),
                     amount_micro=due_micro,
                 ),
             ),
-            marks=tuple(marks),
+            marks=marks,
             records=tuple(Put(key=key, value=own_id, until_s=until_s) for key in slots),
             answer={"paidMicro": due_micro},
             paid_micro=due_micro,
         )
 
     def _revoke(self, revocation: Revocation, account: Account, memory: Memory, at: At) -> Returned:
-        owner = memory.records.get(_payer_key(revocation.serial))
+        owner = memory.records.get(self._payer_key(revocation.serial))
         if owner is None or owner.decode() != account.id:
             raise Denied("certificate_not_yours", "only its own account revokes a certificate")
         until_s = at.now_s + CERTIFICATE_LIFE_S + SUBMIT_S + DISPUTE_S
-        put = Put(key=revoked_key(revocation.serial), value=b"payer", until_s=until_s)
+        put = Put(key=self.family.revoked_key(revocation.serial), value=b"payer", until_s=until_s)
         live = [one for one in _live(memory, account.id, at.now_s) if one[2] != revocation.serial]
         return Returned(
             records=(put, _promised(account.id, live, until_s)),
             answer={"revoked": revocation.serial},
         )
+
+    def _payer_key(self, payer: str) -> bytes:
+        return f"{self.family.tag}/payer/{payer}".encode()
+
+    def _slot_keys(self, pledge: Pledge) -> tuple[bytes, ...]:
+        payer, vendor = pledge.certificate.payer, pledge.vendor
+        return tuple(
+            f"{self.family.tag}/slot/{payer}/{vendor}/{pledge.day}/{slot}".encode()
+            for slot in pledge.taken_slots
+        )
+
+
+def _certified_key(account_id: str) -> bytes:
+    return f"credit/certified/{account_id}".encode()
 
 
 def _live(memory: Memory, account_id: str, now_s: int) -> list[tuple[int, int, str]]:

@@ -1,0 +1,191 @@
+"""Credit in the wallet: certificates, out of which something is pledged to one vendor and day.
+
+Two kinds of instrument: a certificate (for any vendor) and what was opened with a part of its
+credit (for one vendor and day). The first payment to a vendor makes the second out of the first.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import signing
+from farthing.errors import Expired, Forged, NotYetValid, OutOfRange, Unsupported
+from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.credit.certificate import DAY_S, SKEW_S, Certificate, Family
+from farthing.schemes.chain.credit.pledge import SLOTS, Pledge
+from farthing.schemes.contract import (
+    Accepted,
+    Asked,
+    At,
+    Burned,
+    Concluded,
+    Conclusion,
+    Instrument,
+    Json,
+    Need,
+    Offer,
+    Paid,
+    Purse,
+)
+
+KEY_BYTES = 32
+
+
+class Card(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A certificate and its private key."""
+
+    certificate: Certificate
+    day: int = 0
+    secret: str
+    used: dict[str, int] = {}
+    """On `day`: how many slots of the credit are used up, by vendor."""
+
+    def __repr__(self) -> str:
+        """The serial only."""
+        return f"Card({self.certificate.serial})"
+
+
+class Certified(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mint's answer to `issue`."""
+
+    certificate: Certificate
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a certificate's credit that a new pledge may take up."""
+
+    certificate: Certificate
+    day: int
+    secret: bytes
+    """The payer's key."""
+    slots: tuple[int, int]
+    vendor_id: str
+
+    @property
+    def worth_micro(self) -> int:
+        """The credit of its slots."""
+        return self.certificate.limit_micro * self.slots[1] // SLOTS
+
+    def __repr__(self) -> str:
+        """Vendor and slots only."""
+        return f"Part({self.vendor_id}, {self.slots})"
+
+
+_CARD, _CERTIFIED = codec.Reader(Card), codec.Reader(Certified)
+
+
+class CreditPurse(Purse):
+    """One wallet's member at one broker."""
+
+    family: ClassVar[Family]
+
+    def begin(self, part: Part, offer: Offer, at: At) -> Instrument:
+        """What is pledged to the offer's vendor within this part of the credit; `OutOfRange`."""
+        raise NotImplementedError
+
+    def secret_of(self, instrument: Instrument) -> str:
+        """The payer's key behind something opened, base64url."""
+        raise NotImplementedError
+
+    def ask(self, need: Need, at: At) -> Asked:
+        """A certificate for a fresh key, with the need as the credit of each slot."""
+        secret = at.entropy[:KEY_BYTES]
+        public = codec.b64u(signing.public_of(secret))
+        message = {"limitMicro": need.amount_micro * SLOTS, "publicKey": public}
+        return Asked(operation="issue", message=message, kept=secret)
+
+    def receive(self, asked: Asked, answer: Json, at: At) -> tuple[Instrument, ...] | Asked:
+        """The certificate; `Forged` if it is not what was asked for.
+
+        The broker's signature is the vendors' to check: a payer holds no value in it.
+        """
+        if asked.operation == "take_back":
+            return ()
+        certificate = _CERTIFIED.convert(answer).certificate
+        if certificate.broker != self.setting.broker_id:
+            raise Forged("certificate_not_as_asked", "another broker's certificate")
+        if certificate.public_key != asked.message["publicKey"]:
+            raise Forged("certificate_not_as_asked", "the broker certified another key")
+        card = Card(certificate=certificate, secret=codec.b64u(asked.kept))
+        return (
+            Instrument(
+                id=f"{self.family.short}c:{certificate.serial}",
+                scheme=self.traits.name,
+                vendor_id="",
+                currency=certificate.currency,
+                worth_micro=certificate.limit_micro,
+                expires_at_s=certificate.expires_at_s,
+                body=codec.canonical(card),
+            ),
+        )
+
+    def open(self, instrument: Instrument, offer: Offer, at: At) -> tuple[Instrument, Instrument]:
+        """Something for one vendor and day, in the next slot of the credit; `OutOfRange`.
+
+        Also where the clock went back to an earlier day: only one day's slots are remembered, and
+        what is committed twice is paid once.
+        """
+        card = _CARD.read(instrument.body)
+        day = at.now_s // DAY_S
+        if day < card.day:
+            raise OutOfRange("day_is_over", "the clock went back behind what was committed")
+        used = dict(card.used) if card.day == day else {}
+        slot = used.get(offer.vendor_id, 0)
+        if slot == SLOTS:
+            raise OutOfRange("credit_all_committed", "today's credit at this vendor is in use")
+        used[offer.vendor_id] = slot + 1
+        part = Part(
+            certificate=card.certificate,
+            day=day,
+            secret=codec.unb64u(card.secret, size_bytes=KEY_BYTES),
+            slots=(slot, 1),
+            vendor_id=offer.vendor_id,
+        )
+        opened = self.begin(part, offer, at)
+        card = msgspec.structs.replace(card, day=day, used=used)
+        return msgspec.structs.replace(instrument, body=codec.canonical(card)), opened
+
+    def conclude(self, paid: Paid, conclusion: Conclusion, at: At) -> Concluded:
+        """What was opened at its new place if the payment was taken, else as it was.
+
+        What the vendor refused for good is dropped: nothing more is charged on it.
+        """
+        if isinstance(conclusion, Burned):
+            return Concluded()
+        kept = paid.after if isinstance(conclusion, Accepted) else paid.spent
+        assert kept is not None, "a payment on credit always leaves what was opened"
+        return Concluded(instruments=(kept,) if kept.worth_micro else ())
+
+    def prove(self, instrument: Instrument, statement: bytes) -> str:
+        """`ed25519:` under the certificate's key."""
+        secret = codec.unb64u(self.secret_of(instrument), size_bytes=KEY_BYTES)
+        return "ed25519:" + codec.b64u(signing.sign(secret, statement))
+
+    def give_back(self, instrument: Instrument, at: At) -> Asked:
+        """Credit goes back by revoking its certificate; `Unsupported` for a chain of the day.
+
+        What a vendor has been paid with it is still billed; nothing new can be opened with it.
+        """
+        if instrument.vendor_id:
+            raise Unsupported("chain_ends_by_itself", "unused words cost nothing; they end today")
+        serial = _CARD.read(instrument.body).certificate.serial
+        return Asked(operation="take_back", message={"serial": serial})
+
+
+def unit_of(offer: Offer) -> int:
+    """What a word is worth at this vendor, micro-units; `OutOfRange` unless the offer says so."""
+    unit_micro = offer.terms.get("unitMicro")
+    if type(unit_micro) is not int or not 0 < unit_micro <= PAYMENT_MICRO_MAX:
+        raise OutOfRange("offer_without_unit", "the offer does not say what a word is worth")
+    return unit_micro
+
+
+def require_present(pledge: Pledge, now_s: int) -> None:
+    """`Expired`, `NotYetValid` for a pledge of another day than the wallet's clock has."""
+    if now_s >= pledge.ends_at_s:
+        raise Expired("commitment_expired", "open a chain for today")
+    if now_s < pledge.day * DAY_S - SKEW_S:  # it was opened while the clock was wrong
+        raise NotYetValid("commitment_not_yet_valid", "its day has not begun; is the clock right?")

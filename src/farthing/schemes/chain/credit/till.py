@@ -1,0 +1,99 @@
+"""A vendor's look at what it is promised: certificate, hot list, day and signatures.
+
+Its one option is `unit_micro`, what a word is worth here.
+"""
+
+from typing import ClassVar
+
+from farthing import codec
+from farthing.crypto import signing
+from farthing.errors import (
+    Malformed,
+    Misconfigured,
+    OutOfRange,
+    Revoked,
+    Unavailable,
+    Unsupported,
+    WrongVendor,
+)
+from farthing.marks import Memory
+from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.credit.certificate import DAY_S, SUBMIT_S, Family
+from farthing.schemes.chain.credit.pledge import Pledge
+from farthing.schemes.contract import At, Charged, Json, Offer, Setting, Till
+
+UNIT_MICRO = 100  # default worth of a word: 0.01 cent
+STEPS_MAX = 1000  # links in one payment: bounds the hashing that a payer can make us do
+
+
+class CreditTill(Till):
+    """One vendor's till of a member."""
+
+    family: ClassVar[Family]
+
+    def __init__(self, setting: Setting) -> None:
+        """`Misconfigured` for a unit that is not an amount."""
+        super().__init__(setting)
+        unit_micro = setting.options.get("unit_micro", UNIT_MICRO)
+        if type(unit_micro) is not int or not 0 < unit_micro <= PAYMENT_MICRO_MAX:
+            raise Misconfigured(
+                "unit_out_of_range", "unit_micro is a number of micro-units", option="unit_micro"
+            )
+        self.unit_micro = unit_micro
+
+    def offer(self, price_micro: int, at: At) -> Offer:
+        """`OutOfRange` unless the price is a multiple of the unit and within one jump."""
+        unit = self.unit_micro
+        if price_micro % unit or not 0 < price_micro // unit <= STEPS_MAX:
+            told = f"{self.traits.title} here counts in {unit} micro-units"
+            raise OutOfRange("price_not_in_units", told)
+        ends_at_s = (at.now_s // DAY_S + 1) * DAY_S
+        return Offer(
+            scheme=self.traits.name,
+            price_micro=price_micro,
+            currency=self.setting.currency,
+            vendor_id=self.setting.vendor_id,
+            broker_id=self.setting.broker_id,
+            broker_url=self.setting.broker_url,
+            settlement="deferred",
+            redeem_by_s=ends_at_s + SUBMIT_S,
+            terms={"maxSteps": STEPS_MAX, "unitMicro": unit} | self.terms(at),
+        )
+
+    def terms(self, at: At) -> dict[str, Json]:
+        """What a member's offer says besides."""
+        return {}
+
+    def admit(self, pledge: Pledge, at: At) -> None:
+        """`WrongVendor`, `Forged`, `Expired`, `NotYetValid`, `Overlimit`, `Unavailable`."""
+        if pledge.vendor != self.setting.vendor_id:
+            raise WrongVendor("commitment_for_another_vendor", "commit to this vendor")
+        certificate, ring = pledge.certificate, self.setting.ring
+        certificate.require_of(self.setting.broker_id, self.setting.currency)
+        pledge.require_day(at.now_s)
+        if ring.find(self.family.certificate_key, certificate.key_id) is None:
+            raise Unavailable(
+                "certificate_key_unknown", "the broker's keys are asked for; try again"
+            )
+        certificate.verify(self.family, ring, at.now_s)
+        pledge.verify()
+
+    def require_unrevoked(self, pledge: Pledge, memory: Memory) -> None:
+        """`Revoked` where the hot list, which `recall` named, has its certificate."""
+        if self.family.revoked_key(pledge.certificate.serial) in memory.records:
+            raise Revoked("certificate_revoked", "the broker has put this certificate on its list")
+
+    def refund_series(self, charged: Charged) -> str:
+        """`Unsupported`: a word that is out cannot be taken back."""
+        raise Unsupported(
+            "refund_unsupported",
+            "a chain only goes forward: sell the payer something else for less,"
+            " or give the money back yourself",
+        )
+
+    def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
+        """`Forged` unless `proof` is `ed25519:` of the certificate's key over `statement`."""
+        kind, _, text = proof.partition(":")
+        if kind != "ed25519":
+            raise Malformed("outcome_proof_malformed", f"{self.traits.title} proves with ed25519:")
+        signing.verify(owner, statement, codec.unb64u(text, size_bytes=64))

@@ -1,0 +1,75 @@
+"""The broker's side of words: check every link, and bill the last word of each chain.
+
+A counter per chain holds the highest index that was paid, so a second redemption pays the
+difference.
+"""
+
+from typing import Generic, TypeVar
+
+from farthing import codec
+from farthing.crypto import chain
+from farthing.errors import OutOfRange, Unfit
+from farthing.marks import Advance, Mark, Memory
+from farthing.schemes.chain.credit.mint import CreditClaim, CreditMint
+from farthing.schemes.chain.words.commitment import Commitment, Link
+from farthing.schemes.contract import At
+
+C = TypeVar("C", bound=Commitment)
+
+
+class ClaimMessage(CreditClaim, Generic[C], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`redeem`: the commitment and the last word of each chain that is claimed."""
+
+    commitment: C
+    links: tuple[Link, ...]
+
+    @property
+    def pledge(self) -> C:
+        """The commitment."""
+        return self.commitment
+
+    def __repr__(self) -> str:
+        """Denominations and indices only: a word is worth money."""
+        return f"ClaimMessage({[link[:2] for link in self.links]})"
+
+
+class WordMint(CreditMint):
+    """A member gives `traits`, `family`, `published`, `signing` and `claims`."""
+
+    def verify_claim(self, claim: ClaimMessage[C], at: At) -> None:
+        """`OutOfRange`, `Forged`, `Unfit`: every link down to its root."""
+        commitment = claim.commitment
+        claimed = {denomination for denomination, _, _ in claim.links}
+        if not claim.links or len(claimed) != len(claim.links):
+            raise Unfit("denomination_repeated", "one link for each chain")
+        roots = {value: (length, root) for value, length, root in commitment.chains}
+        if not claimed <= roots.keys():
+            raise OutOfRange("denomination_unknown", "the commitment has no such chain")
+        for denomination, index, _ in claim.links:
+            if not 0 < index <= roots[denomination][0]:
+                length = roots[denomination][0]
+                raise OutOfRange("chain_index_above_length", f"this chain has {length} links")
+        key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
+        for denomination, index, text in claim.links:
+            word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
+            chain.verify_word(key, word, index, codec.unb64u(roots[denomination][1]), 0)
+
+    def counters(self, claim: ClaimMessage[C]) -> tuple[bytes, ...]:
+        """One for each chain that is claimed."""
+        return tuple(claim.commitment.counter_id(link[0]) for link in claim.links)
+
+    def due(
+        self, claim: ClaimMessage[C], memory: Memory, until_s: int
+    ) -> tuple[int, tuple[Mark, ...]]:
+        """The words above those that were paid."""
+        due_micro = 0
+        marks: list[Advance] = []
+        for denomination, index, text in claim.links:
+            mark_id = claim.commitment.counter_id(denomination)
+            place = memory.counters.get(mark_id)
+            last = place.to if place is not None else 0
+            if index > last:
+                due_micro += denomination * (index - last)
+                link = codec.unb64u(text)
+                marks.append(Advance(id=mark_id, over=last, to=index, link=link, until_s=until_s))
+        return due_micro, tuple(marks)
