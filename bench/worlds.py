@@ -48,7 +48,7 @@ def measure(payments: int = PAYMENTS) -> list[Figure]:
 def _rate(scheme: str, chances: Chances, drawn: Acts, moment: str, payments: int) -> float:
     with World(SEED, [scheme]) as world:
         for vendor in world.vendors:
-            vendor.pages = tuple(page for page in vendor.pages if moment in {"", page.moment})
+            vendor.sold = tuple(page for page in vendor.pages if moment in {"", page.moment})
         steps = iter(range(STEPS_MAX))
         _pay(world, steps, WARM, chances, drawn)
         sold, began_s = _sold(world), time.process_time()

@@ -33,7 +33,7 @@ Act = Callable[["World", random.Random], None]
 def buy(world: "World", luck: random.Random) -> None:
     """A payer buys a page, in private where the vendor and its luck let it."""
     payer, vendor = luck.choice(world.payers), luck.choice(world.vendors)
-    page = luck.choice(vendor.pages)
+    page = luck.choice(vendor.sold)
     private = luck.random() < PRIVATE and vendor.is_private(page.scheme)
     url = f"{vendor.url}{page.path}/{luck.randrange(PAGES)}"
     if payer.is_up:

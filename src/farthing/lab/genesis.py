@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from farthing import codec
-from farthing.lab.goods import Options, Page, options_of, prices_of, sellable
+from farthing.lab.goods import VOUCHED, Options, Page, options_of, prices_of, sellable
 from farthing.lab.ground import Ground
 from farthing.lab.network import Message, NoAnswer, NotReached
 from farthing.lab.parties import BrokerParty, VendorParty
@@ -49,7 +49,7 @@ class Founded(msgspec.Struct, frozen=True, kw_only=True):
     """Of the broker's accounts, by name and scope."""
     options: dict[str, Options]
     """How each vendor has set its schemes."""
-    pages: dict[str, tuple[Page, ...]]
+    sold: dict[str, tuple[Page, ...]]
     """What each vendor sells."""
 
 
@@ -84,8 +84,8 @@ class _Founding:
         self._broker.start()
         for number, vendor in enumerate(self._vendors):
             await self._vendor(number, vendor)
-        for payer in self._payers:
-            await self._payer(payer)
+        for number, payer in enumerate(self._payers):
+            await self._payer(number, payer)
         for party in (self._broker, *self._vendors, *self._payers):
             party.kill("founded")
         await asyncio.sleep(PAUSE_S)
@@ -94,7 +94,7 @@ class _Founding:
             folder=self._ground.folder,
             tokens=self._broker.tokens,
             options={vendor.name: vendor.options for vendor in self._vendors},
-            pages={vendor.name: vendor.pages for vendor in self._vendors},
+            sold={vendor.name: vendor.sold for vendor in self._vendors},
         )
 
     async def _open_account(self, name: str, body: dict[str, Json]) -> dict[str, str]:
@@ -112,19 +112,23 @@ class _Founding:
         await found_vendor(vendor.folder, wanted, tokens["redeem"], vendor.now_s(), edge=edge)
         ring = KeyRing.open(vendor.folder / "ring")
         vendor.options = options_of(self._schemes, number)
-        vendor.pages = tuple(
+        vendor.sold = tuple(
             page
             for scheme in self._schemes
             for page in sellable(scheme.traits.name, vendor.options, ring, CURRENCY)
         )
-        text = prices_of(vendor.pages, vendor.options)
+        text = prices_of(vendor.sold, vendor.options)
         (vendor.folder / "prices.toml").write_text(text)
         vendor.start()  # so that it has a store, and the broker's keys
         assert vendor.vendor is not None, "it was just founded"
         await vendor.vendor.fetch_lists()
 
-    async def _payer(self, payer: PayerParty) -> None:
-        tokens = await self._open_account(payer.name, {"creditLimitMicro": CREDIT_MICRO})
+    async def _payer(self, number: int, payer: PayerParty) -> None:
+        contract: dict[str, Json] = {
+            "creditLimitMicro": CREDIT_MICRO,
+            "props": VOUCHED[number % len(VOUCHED)],
+        }
+        tokens = await self._open_account(payer.name, contract)
         booked = {"payer": payer.name, "amountMicro": TOPUP_MICRO, "reference": payer.name}
         await order(self._broker, "/topup", booked, f"topup-{payer.name}")
         payer.folder.mkdir()

@@ -1,4 +1,7 @@
-"""What vendors of a world sell: every scheme at every moment of clearing, held and not."""
+"""What vendors of a world sell: every scheme at every moment of clearing, held and not.
+
+And what only some tills can: subscriptions, and prices that depend on what is vouched for.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +16,20 @@ from farthing.vendor.booking import MOMENTS
 from farthing.vendor.gate import Gate
 
 PRICES_MICRO = (20, 200, 199, 400, 2_000)  # in the units of every scheme, and between them
+PLAN_DAYS = 3  # of a subscription: nights pass in it, and months after it
+SPECIAL = {
+    "plan": (
+        'subscription.plan = "{scheme}"\n'
+        f"subscription.days = {PLAN_DAYS}\n"
+        'subscription.paths = ["{path}/*"]\n'
+    ),
+    "props": (
+        'requires.member = true\n[[route.reduced]]\nprice = "{half}u"\nprops.student = true\n'
+    ),
+}
+"""What pages of a kind have besides in `prices.toml`; sold where a till can."""
+VOUCHED = ("", "member=true", "member=true;student=true")
+"""What the broker says of its payers, in turn."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,11 +39,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     moment: str
     hold: bool
     price_micro: int
+    kind: str = ""
+    """Of `SPECIAL`; empty for most."""
 
     @property
     def path(self) -> str:
         """Without a number at the end."""
-        return f"/{self.scheme}/{self.moment}/{'held' if self.hold else 'taken'}/{self.price_micro}"
+        way = f"{self.moment}/{'held' if self.hold else 'taken'}"
+        return f"/{self.scheme}/{self.kind or way}/{self.price_micro}"
 
     @property
     def route(self) -> str:
@@ -35,7 +55,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
             f'[[route]]\npath = "{self.path}/*"\nprice = "{self.price_micro}u"\n'
             f'accept = ["{self.scheme}"]\nclearing = "{self.moment}"\n'
             f"hold = {str(self.hold).lower()}\n"
-        )
+        ) + self._special
+
+    @property
+    def _special(self) -> str:
+        if not self.kind:
+            return ""
+        half = self.price_micro // 2
+        return SPECIAL[self.kind].format(scheme=self.scheme, path=self.path, half=half)
 
 
 Options = Mapping[str, Mapping[str, Json]]
@@ -73,10 +100,26 @@ def sellable(scheme: str, options: Options, ring: Ring, currency: str) -> tuple[
             _page(gate, Page(scheme=scheme, moment=moment, hold=hold, price_micro=0), at, currency)
             for at, (moment, hold) in enumerate(ways)
         ]
+        found += [
+            _first(
+                gate, Page(scheme=scheme, moment="", hold=True, price_micro=0, kind=kind), currency
+            )
+            for kind in SPECIAL
+        ]
         known = tuple(page for page in found if page is not None)
         assert known, "a scheme that is registered sells something"
         _sellable[key] = known
     return known
+
+
+def _first(gate: Gate, special: Page, currency: str) -> Page | None:
+    """It at the first moment at which it can be sold; None: never."""
+    for moment in reversed(MOMENTS):
+        way = msgspec.structs.replace(special, moment=moment)
+        page = _page(gate, way, 0, currency)
+        if page is not None:
+            return page
+    return None
 
 
 def _page(gate: Gate, way: Page, at: int, currency: str) -> Page | None:

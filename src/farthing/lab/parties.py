@@ -272,12 +272,17 @@ class VendorParty(Party):
         self._writer: InlineWriter | None = None
         self.token = ""
         """For its gate."""
-        self.pages: tuple[Page, ...] = ()
+        self.sold: tuple[Page, ...] = ()
         """What it sells."""
         self.options: Options = {}
         """How it has set its schemes."""
         self.served = 0
         """Pages that its site has made."""
+
+    @property
+    def pages(self) -> tuple[Page, ...]:
+        """What it sells to anybody at one price."""
+        return tuple(page for page in self.sold if not page.kind)
 
     def look(self) -> At:
         """Its clock, and fresh entropy."""

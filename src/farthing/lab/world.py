@@ -48,10 +48,10 @@ class World:
         self.ground = Ground(seed, self._folder, lines_max=lines_max)
         self.broker = BrokerParty(self.ground, BROKER)
         self.broker.tokens = dict(beginning.tokens)
-        self.vendors = [VendorParty(self.ground, name) for name in beginning.pages]
+        self.vendors = [VendorParty(self.ground, name) for name in beginning.sold]
         for vendor in self.vendors:
             vendor.options = beginning.options[vendor.name]
-            vendor.pages = beginning.pages[vendor.name]
+            vendor.sold = beginning.sold[vendor.name]
         self.payers = [PayerParty(self.ground, f"payer{n}") for n in range(PAYERS)]
         self._by_name = {party.name: party for party in self.parties}
         self._under_way: set[asyncio.Task[None]] = set()

@@ -251,9 +251,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     operation: Operation
     message: Json
     to: Literal["broker", "vendor"] = "broker"
-    """Whose mint: the broker's, or that of the vendor whose scrip it is about."""
+    """Whose mint: the broker's, or that of the vendor whose scrip it is about: `vendor_id`."""
     vendor_id: str = ""
-    """Which vendor, where `to` is "vendor"."""
     bearer: bool = False
     """Whether the message pays for itself: then it goes without the account's token."""
     kept: bytes = b""
@@ -314,10 +313,11 @@ class AskFirst(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The vendor took the payment; `change` and `released` come from the receipt."""
+    """The vendor took the payment; all of it is the receipt's, its time by the vendor's clock."""
 
     change: Json = None
     released: Json = None
+    issued_at_s: int = 0
 
     def __repr__(self) -> str:
         """The name only: change and keys are worth money."""

@@ -171,9 +171,10 @@ def _accept(guide: Guide, purchase: Purchase, receipt: Receipt) -> Flow[bool]:
     at = yield from look()
     try:
         yield from _require_signed(purse, purchase, receipt)
-        concluded = purse.conclude(
-            purchase.paid, Accepted(change=receipt.change, released=receipt.released), at
+        accepted = Accepted(
+            change=receipt.change, released=receipt.released, issued_at_s=receipt.issued_at_s
         )
+        concluded = purse.conclude(purchase.paid, accepted, at)
     except Refusal:
         return False
     yield Settle(

@@ -8,7 +8,7 @@ def test_everybody_is_founded_once_and_copied() -> None:
     names = ("millicent", "payword")
     beginning = genesis.founded(names)
     assert genesis.founded(names) is beginning
-    assert set(beginning.tokens) == {"operator", *beginning.pages, *(f"payer{n}" for n in range(8))}
+    assert set(beginning.tokens) == {"operator", *beginning.sold, *(f"payer{n}" for n in range(8))}
     before = sorted(path.name for path in beginning.folder.rglob("*"))
     with World(1, names) as world:
         assert world.broker.broker is not None

@@ -240,7 +240,7 @@ class MillicentPurse(Purse):
         if plan := subscriptions.sold_by(offer):
             if held.scrip.value_micro == price_micro:
                 raise OutOfRange("scrip_without_change", "the plan needs change to stand in")
-            kept += subscription.expected(plan, at.now_s)
+            kept += subscription.expected(plan)
         payload = {"scrip": msgspec.to_builtins(held.scrip)}
         protocol = offer.terms.get("protocol", "signed")
         if binding.dialect == "private":
@@ -265,7 +265,8 @@ class MillicentPurse(Purse):
         rest_micro = held.scrip.value_micro - int.from_bytes(paid.kept[:PRICE_BYTES], "big")
         change = None if conclusion.change is None else _SCRIP.convert(conclusion.change)
         if change is not None and len(paid.kept) > PRICE_BYTES:
-            bought = subscription.bought(held.scrip, change, paid.kept[PRICE_BYTES:])
+            wanted = paid.kept[PRICE_BYTES:]
+            bought = subscription.bought(held.scrip, change, wanted, conclusion.issued_at_s)
             held = msgspec.structs.replace(held, scrip=bought)
         return Concluded(instruments=self._change(held, change, rest_micro))
 

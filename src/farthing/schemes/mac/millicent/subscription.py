@@ -103,16 +103,19 @@ def payload(scrip: Scrip, secret: bytes, offer: Offer, binding: Binding, at: At)
     return made
 
 
-def expected(plan: Plan, now_s: int) -> bytes:
+def expected(plan: Plan) -> bytes:
     """What a wallet keeps with a payment that buys `plan`: see `bought`."""
-    return _ENCODE((plan.plan, now_s + plan.days * DAY_S - SKEW_S))
+    return _ENCODE((plan.plan, plan.days))
 
 
-def bought(old: Scrip, change: Scrip, kept: bytes) -> Scrip:
-    """`old` with plan and expiry of `change`; `Forged` if those are not as `kept` says."""
-    plan, until_s_min = _DECODE(kept)
+def bought(old: Scrip, change: Scrip, kept: bytes, issued_at_s: int) -> Scrip:
+    """`old` with plan and expiry of `change`; `Forged` if those are not as `kept` says.
+
+    `issued_at_s` is the receipt's: by a clock of ours that is ahead every plan would be too short.
+    """
+    plan, days = _DECODE(kept)
     found = of(change)
-    if found is None or found[0] != plan or found[1] < until_s_min:
+    if found is None or found[0] != plan or found[1] < issued_at_s + days * DAY_S:
         raise Forged("subscription_missing", "the change does not carry the plan that was bought")
     if change.expires_at_s < max(found[1], old.expires_at_s):
         raise Forged("subscription_missing", "the change ends before the plan that was bought")

@@ -16,7 +16,7 @@ from farthing.errors import (
 )
 from farthing.marks import NOTHING
 from farthing.schemes import subscriptions
-from farthing.schemes.contract import Accepted, Instrument, Json, Offer, Paid
+from farthing.schemes.contract import Accepted, At, Instrument, Json, Offer, Paid
 from farthing.schemes.mac.millicent import subscription
 from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES, SKEW_S, fresh_expiry_s, mint_scrip
 from farthing.schemes.subscriptions import PLAN_PREFIX, Plan
@@ -227,7 +227,22 @@ def test_a_wallet_takes_no_change_without_the_plan_that_it_bought(changed: str) 
     else:
         del change["props"]
     with pytest.raises(Forged):
-        scene.payer.purse.conclude(paid, Accepted(change=change), scene.clock.at())
+        scene.payer.purse.conclude(
+            paid, Accepted(change=change, issued_at_s=NOW_S), scene.clock.at()
+        )
+
+
+@pytest.mark.parametrize("ahead_s", [-DAY_S, DAY_S])
+def test_a_plan_is_as_long_as_it_is_whatever_the_payers_clock_shows(ahead_s: int) -> None:
+    scene = Scene()
+    piece, offer = scene.buy(10_000), selling(scene)
+    payer, vendor = scene.payer, scene.vendor
+    wrong = At(now_s=NOW_S + ahead_s, entropy=bytes(512))
+    paid = payer.purse.pay(piece, offer, binding_of(), wrong)
+    assert isinstance(paid, Paid)
+    accepted = Accepted(change=vendor.serve(paid.payload, offer).change, issued_at_s=NOW_S)
+    (change,) = payer.purse.conclude(paid, accepted, wrong).instruments
+    assert change.worth_micro == 10_000 - PLAN_MICRO
 
 
 def test_in_clear_nothing_is_subscribed_to() -> None:
