@@ -128,24 +128,24 @@ def _no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _require_small(value: Any, depth: int) -> None:
+def _require_small(value: Any, depth: int = 1, *, is_short: bool = False) -> None:
+    """`is_short`: the whole text is, so that no string in it is too long."""
     if depth > JSON_DEPTH_MAX:
         raise Malformed("json_too_deep", f"at most {JSON_DEPTH_MAX} levels")
     kind = type(value)  # parsers give no others than these, and this is asked of every value
-    if kind is str:
-        _require_text(value)
+    if kind is dict or kind is list:
+        _require_few(value)
+        if kind is dict:
+            value = value.values() if is_short else [*value, *value.values()]
+        passed = str if is_short and depth < JSON_DEPTH_MAX else None
+        for item in value:
+            if type(item) is not passed:
+                _require_small(item, depth + 1, is_short=is_short)
     elif kind is int:
         if not 0 <= value <= JSON_INT_MAX:
             raise Malformed("json_integer_out_of_range", "integers are 0 to 2^53 - 1")
-    elif kind is list:
-        _require_few(value)
-        for item in value:
-            _require_small(item, depth + 1)
-    elif kind is dict:
-        _require_few(value)
-        for key, item in value.items():
-            _require_text(key)
-            _require_small(item, depth + 1)
+    elif kind is str and not is_short:
+        _require_text(value)
 
 
 def _require_few(members: list[Any] | dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ def read_json(raw: bytes) -> Json:
         # agree, no key was repeated. It is left to the parser below to say what is wrong.
         value: Json = _DECODE(raw)
         if len(_ENCODE(value)) == len(raw):
-            _require_small(value, 1)
+            _require_small(value, is_short=len(raw) <= JSON_STRING_MAX)
             return value
     except (Malformed, ValueError, RecursionError):
         pass  # likewise
@@ -206,7 +206,7 @@ def read_json(raw: bytes) -> Json:
         value = _PARSE(raw.decode())
     except (ValueError, RecursionError):
         raise Malformed("json_malformed", "expected JSON") from None
-    _require_small(value, 1)
+    _require_small(value)
     return value
 
 

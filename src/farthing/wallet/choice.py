@@ -9,6 +9,7 @@ refusal says why the first one failed. Source: wire format, sections 3 and 4; tr
 import ipaddress
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,6 +35,7 @@ from farthing.wire import mpp, x402
 from farthing.wire.offers import Received, target_of
 
 PAYMENT_SCHEME = "payment "  # the auth scheme of MPP credentials, RFC 9110 section 11.1
+PLACES_CACHED = 64  # addresses taken apart: one payment asks four times for the same
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -90,6 +92,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     path_query: str
 
 
+@lru_cache(maxsize=PLACES_CACHED)
 def place_of(url: str) -> Place:
     """The parts of `url`; `Denied` unless it is https, or http to this machine; `BadRequest`."""
     try:

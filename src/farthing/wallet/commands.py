@@ -69,7 +69,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
     def value(self, name: str) -> str:
         """The first value of a header, or ""."""
-        return next(iter(self.values(name)), "")
+        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):

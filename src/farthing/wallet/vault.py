@@ -7,7 +7,6 @@ random and never changes, so a new passphrase re-seals 32 bytes and not the whol
 sealed is bound to its place (table, column, row): two cells cannot be exchanged.
 """
 
-import hmac
 import secrets
 from hashlib import blake2b
 
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from farthing import codec
 from farthing.codec import enc
+from farthing.crypto.mac import hmac_sha256
 from farthing.errors import Broken, Denied, Malformed, Misconfigured
 
 KEY_BYTES = 32  # ChaCha20-Poly1305
@@ -95,7 +95,7 @@ class Vault:
 
     def tag(self, *fields: bytes | str) -> bytes:
         """16 bytes that find a row again without storing what is looked for in clear."""
-        return hmac.digest(self._tag_key, enc(*fields), "sha256")[:16]
+        return hmac_sha256(self._tag_key, enc(*fields))[:16]
 
 
 def _key_of(passphrase: str, cost: Cost, salt: bytes) -> bytes:

@@ -42,8 +42,9 @@ def read_parts(line: str) -> tuple[Part, ...]:
         param = _PARAM.match(line, at)
         if param is not None and heads and not heads[-1][1]:
             name, plain, quoted = param.groups()
-            value = plain if quoted is None else _ESCAPE.sub(r"\1", quoted)
-            params[-1].append((name.lower(), value))
+            if quoted is not None:
+                plain = _ESCAPE.sub(r"\1", quoted) if "\\" in quoted else quoted
+            params[-1].append((name.lower(), plain))
             at = param.end()
             continue
         scheme = _SCHEME.match(line, at)

@@ -19,6 +19,7 @@ from typing import Literal
 import msgspec
 
 from farthing import codec, ids, money
+from farthing.crypto.mac import hmac_sha256
 from farthing.errors import (
     BadRequest,
     Expired,
@@ -61,7 +62,6 @@ RECEIPT_BYTES_MAX = 16 * 1024  # encoded; change and keys ride in it
 LINE_BYTES_MAX = OFFERS_MAX * CHALLENGE_BYTES_MAX  # all challenges of a 402 joined in one line
 KEYS_MAX = 2  # the current challenge key and the one before
 OFFERS_CACHED = 1024  # offers by their `request`: more than a vendor has prices at a time
-TIMES_CACHED = 1024  # expiries: one a second, over a challenge's life and more
 _BARS = 6  # between seven slots; `header` is the eighth
 
 
@@ -112,7 +112,6 @@ _READ_OPAQUE = msgspec.json.Decoder(_Opaque).decode
 _REQUESTS = codec.Reader(_Request)
 _OPAQUES = codec.Reader(_Opaque)
 _CHALLENGES = codec.Reader(_Challenge)
-_expiry = lru_cache(maxsize=TIMES_CACHED)(from_timestamp)  # of challenges that verified
 
 
 # --- gate ---------------------------------------------------------------------------------------
@@ -211,7 +210,7 @@ def read_credential(
         offer=offer,
         challenge_id=fields.id,
         source=message.source,
-        expires_at_s=_expiry(fields.expires),
+        expires_at_s=from_timestamp(fields.expires),
         body_digest=digest_of(fields.digest),
     )
 
@@ -270,7 +269,7 @@ def _slots(fields: _Challenge) -> bytes | None:
 
 
 def _id(key: Key, slots: bytes) -> str:
-    return codec.b64u(hmac.digest(key.secret, slots, "sha256"))
+    return codec.b64u(hmac_sha256(key.secret, slots))
 
 
 def _request(offer: Offer) -> _Request:

@@ -17,6 +17,7 @@ def to_timestamp(at_s: int) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat()[:-_ZONE] + "Z"
 
 
+@lru_cache(maxsize=SECONDS_CACHED)
 def from_timestamp(text: str) -> int:
     """Unix seconds; `Malformed` for any other spelling and for days that no calendar has."""
     try:

@@ -65,9 +65,14 @@ ENTRIES = codec.Reader(Requirements)
 
 
 def requirements(tender: Tender, offer: Offer) -> dict[str, Json]:
-    """One entry of `accepts`; `Misconfigured` for an offer over a limit."""
+    """One entry of `accepts`, not sealed; `Misconfigured` for an offer over a limit."""
+    built: dict[str, Json] = msgspec.to_builtins(_stated(tender, offer))
+    return built
+
+
+def _stated(tender: Tender, offer: Offer) -> Requirements:
     require_short(offer)
-    entry = Requirements(
+    return Requirements(
         scheme=SCHEME,
         network=ids.network(offer.broker_id),
         amount=money.to_wire(offer.price_micro),
@@ -90,21 +95,22 @@ def requirements(tender: Tender, offer: Offer) -> dict[str, Json]:
             digest=digest_text(tender.body_digest),
         ),
     )
-    built: dict[str, Json] = msgspec.to_builtins(entry)
-    return built
 
 
 def entry_of(tender: Tender, offer: Offer, key: Key) -> dict[str, Json]:
     """One entry of `accepts`, under our seal; `key` is the current challenge key."""
-    entry = requirements(tender, offer)
-    entry["extra"]["seal"] = _seal(key, ENTRIES.convert(entry), tender.expires_at_s)
+    stated = _stated(tender, offer)
+    entry: dict[str, Json] = msgspec.to_builtins(stated)
+    entry["extra"]["seal"] = _seal(key, stated, tender.expires_at_s)
     return entry
 
 
 def _seal(key: Key, fields: Requirements, until_s: int) -> str:
     """Over an entry as we write it; what a payer adds to it does not count."""
-    extra = msgspec.structs.replace(fields.extra, seal="")
-    plain = codec.canonical(msgspec.structs.replace(fields, extra=extra))
+    if fields.extra.seal:
+        extra = msgspec.structs.replace(fields.extra, seal="")
+        fields = msgspec.structs.replace(fields, extra=extra)
+    plain = codec.canonical(fields)
     code = mac(MAC_BYTES, _seal_key(key.secret), SEAL_TAG, until_s, plain)
     return f"{until_s}.{codec.b64u(code[:SEAL_BYTES])}"
 

@@ -1,8 +1,9 @@
+import hmac
 from hashlib import blake2b
 
 import pytest
 
-from farthing.crypto.mac import mac, require_equal
+from farthing.crypto.mac import hmac_sha256, mac, require_equal
 from farthing.errors import Forged
 
 KEY = b"test key of thirty-two bytes ..."
@@ -21,6 +22,14 @@ def test_the_key_is_in_it_and_so_is_every_field() -> None:
 
 def test_a_shorter_mac_is_no_prefix_of_a_longer_one() -> None:
     assert not mac(32, KEY, "a").startswith(mac(16, KEY, "a"))
+
+
+@pytest.mark.parametrize("size_bytes", [1, 32, 64, 65, 200])
+def test_hmac_is_that_of_the_library_whatever_was_asked_before(size_bytes: int) -> None:
+    for key in (KEY * 7, KEY[::-1] * 7):
+        for message in (b"", b"one", b"two" * 100):
+            expected = hmac.digest(key[:size_bytes], message, "sha256")
+            assert hmac_sha256(key[:size_bytes], message) == expected
 
 
 def test_equal_codes_pass_and_others_are_forged() -> None:

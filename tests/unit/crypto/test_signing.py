@@ -23,6 +23,14 @@ def test_signatures_are_those_of_rfc_8032() -> None:
     signing.verify(PUBLIC, MESSAGE, SIGNATURE)
 
 
+def test_what_was_right_once_is_right_again_and_nothing_else_is() -> None:
+    for _ in range(2):
+        signing.verify_again(PUBLIC, MESSAGE, SIGNATURE)
+        for wrong in ((PUBLIC, MESSAGE + b"x", SIGNATURE), (PUBLIC, MESSAGE, bytes(64))):
+            with pytest.raises(Forged, match="signature_wrong"):
+                signing.verify_again(*wrong)
+
+
 def test_every_flipped_bit_is_forged() -> None:
     for flipped in bit_flips(SIGNATURE):
         with pytest.raises(Forged, match="signature_wrong"):

@@ -98,7 +98,7 @@ class Certificate(
         key = ring.find(family.certificate_key, self.key_id)
         if key is None:
             raise Forged("certificate_key_unknown", "no key of the broker has this name")
-        signing.verify(key.public, self.signed(family), codec.unb64u(self.sig, size_bytes=64))
+        signing.verify_again(key.public, self.signed(family), codec.unb64u(self.sig, size_bytes=64))
 
     def require_of(self, broker_id: str, currency: str) -> None:
         """`Forged` for a certificate of another broker or currency."""

@@ -89,7 +89,7 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.worth_micro > self.share_micro:
             raise Overlimit("commitment_above_limit", "shorter chains, or more slots of the credit")
         public = codec.unb64u(self.certificate.public_key, size_bytes=32)
-        signing.verify(public, self.signed(), codec.unb64u(self.sig, size_bytes=64))
+        signing.verify_again(public, self.signed(), codec.unb64u(self.sig, size_bytes=64))
 
     def require_day(self, now_s: int) -> None:
         """`NotYetValid` before day D less the skew, `Expired` after it."""
