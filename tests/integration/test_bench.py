@@ -11,8 +11,10 @@ import pytest
 from bench import audit, broker, marks, moments, paywall, programs, sizes, till, worlds
 from bench.figures import Figure
 from farthing.schemes import registry
+from tests.kit.turns import in_turn
 
 SHORT_S = 0.1
+PARTS = 4  # that start servers of their own: a commit tries one of them
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.serial
@@ -51,16 +53,19 @@ def test_till_measures_every_contestant() -> None:
     }
 
 
+@in_turn(0, of=PARTS)
 def test_paywall_measures_gate_and_proxy_beside_the_plain_site() -> None:
     needs("wrk")
     require_figures("paywall", paywall.measure(SHORT_S))
 
 
+@in_turn(1, of=PARTS)
 def test_broker_measures_transfers_beside_pgbench() -> None:
     needs("wrk", "initdb", "pg_ctl", "pgbench")
     require_figures("broker", broker.measure(SHORT_S, payers=20, scale=1))
 
 
+@in_turn(2, of=PARTS)
 def test_marks_are_filled_and_survive_the_gate() -> None:
     needs("wrk")
     found = marks.measure(SHORT_S, many=2_000, few=10)
@@ -91,6 +96,7 @@ def test_command_prints_one_json_object() -> None:
     assert {"part", "name", "value", "unit", "target", "met"} <= set(shown["figures"][0])
 
 
+@in_turn(3, of=PARTS)
 def test_moments_measures_every_scheme_at_every_moment() -> None:
     found = moments.measure(SHORT_S)
     require_figures("moments", found)

@@ -1,7 +1,7 @@
 """Requests that race for one thing, by what may win: the table of the race matrix.
 
 Each race says how many of its requests can be done, and with which codes the others are refused.
-Where schemes are concerned it is made for every one that is registered, and for every two.
+Where schemes are concerned it is made for every one whose turn it is, and for every two of them.
 """
 
 import itertools
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from farthing.schemes import registry
 from farthing.schemes.contract import Dialect
 from tests.integration.crash.calls import CREDIT_MICRO, LOAD_MICRO, PAYER, Callers
 from tests.integration.crash.fleet import VENDOR
 from tests.integration.crash.place import Call
+from tests.kit.turns import schemes_in_turn
 
 AT_ONCE = 32
-SCHEMES = tuple(scheme.traits.name for scheme in registry.all_schemes())
+SCHEMES = schemes_in_turn()
 WAYS: tuple[tuple[Dialect, str], ...] = (("mpp", "pages"), ("x402", "now"), ("mpp", "sure"))
 BUSY = frozenset(
     {

@@ -26,6 +26,7 @@ from farthing.wallet.policy import Limits
 from tests.integration.crash.calls import PAYER, Callers
 from tests.integration.crash.fleet import CHEAP, PASSPHRASE
 from tests.integration.crash.sizes import seed, size
+from tests.kit.turns import schemes_in_turn
 from tests.kit.village import PORTS, Village
 
 STEPS_MAX = 600  # of one operation: more would be a loop
@@ -33,7 +34,7 @@ LATER_S = 125  # a lease of what a failure left behind is over
 HISTORY_MAX = 10_000
 LOG_PAGES = 1_000  # SQLite's own, where the wallet says nothing
 NAMES = {port: name for name, port in PORTS.items()}
-SCHEMES = tuple(scheme.traits.name for scheme in registry.all_schemes())
+SCHEMES = schemes_in_turn()
 
 Act = Callable[[Wallet], object]
 

@@ -21,6 +21,7 @@ from farthing.wallet.app import Wallet, open_wallet
 from tests.integration.crash.fleet import PASSPHRASE, TOPUP_MICRO, VENDOR, Buyer, Fleet, page
 from tests.integration.crash.middle import Cut, Middle
 from tests.integration.crash.reckoning import clear, finish_wallet, reckon
+from tests.kit.turns import marks_of
 
 ANSWERS_MAX = 3  # of one party in one purchase: the offer, the page, and the vendor's keys
 TRIES_MAX = 3
@@ -55,6 +56,9 @@ def read_with_httpx(wallet: Wallet) -> Get:
 
 
 READERS: dict[str, Callable[[Wallet], Get]] = {"get": read_with_get, "httpx": read_with_httpx}
+EACH_READER = [
+    pytest.param(how, marks=marks_of(number, of=len(READERS))) for number, how in enumerate(READERS)
+]
 
 
 def read_through_losses(get: Get, url: str) -> None:
@@ -116,7 +120,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("how", READERS)
+@pytest.mark.parametrize("how", EACH_READER)
 def test_a_page_whose_answer_is_lost_is_paid_once(fleet: Fleet, how: str) -> None:
     at_gate = [("gate", *loss) for loss in itertools.product(range(ANSWERS_MAX), Cut)]
     with ExitStack() as stack:

@@ -10,12 +10,16 @@ from farthing.wallet import Wallet
 from tests.integration.plugins.clients import CLIENTS, Stock
 from tests.integration.plugins.conftest import SCHEMES, Market
 from tests.integration.plugins.middle import Middle, between
+from tests.kit.turns import marks_of
 
 PRICE_MICRO = 200
 PAGES = 5
 LATER_S = 61  # what no vendor has got by then was lost on the way
 EACH = pytest.mark.parametrize("stock", CLIENTS.values(), ids=CLIENTS)
-EACH_SCHEME = pytest.mark.parametrize("scheme", SCHEMES)
+EACH_SCHEME = pytest.mark.parametrize(
+    "scheme",
+    [pytest.param(name, marks=marks_of(number, of=2)) for number, name in enumerate(SCHEMES)],
+)
 
 
 @pytest.fixture

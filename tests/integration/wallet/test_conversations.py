@@ -14,6 +14,7 @@ import pytest
 from farthing import codec
 from farthing.wallet.flow import recover
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict
+from tests.kit.turns import marks_of
 from tests.unit.wallet.gate_town import (
     PRICE_MICRO,
     STEPS_MAX,
@@ -24,6 +25,7 @@ from tests.unit.wallet.gate_town import (
 from tests.unit.wallet.world import PASSPHRASE, get
 
 FAULTS: list[list[str]] = [[], ["lost"], ["reply_lost"], ["reply_lost"] * 3, ["origin_fails"]]
+WAYS_IN_TURN = [pytest.param(way, marks=marks_of(number, of=2)) for number, way in enumerate(WAYS)]
 
 
 @pytest.mark.parametrize("scheme", WAYS)
@@ -43,7 +45,7 @@ def test_a_payment_for_a_body_is_made_once_for_this_body(tmp_path: Path, scheme:
 
 @pytest.mark.parametrize("loaded", [False, True], ids=["empty", "loaded"])
 @pytest.mark.parametrize("faults", FAULTS, ids=lambda faults: "-".join(faults) or "none")
-@pytest.mark.parametrize("scheme", WAYS)
+@pytest.mark.parametrize("scheme", WAYS_IN_TURN)
 def test_killed_at_any_command_and_repeated_a_page_is_charged_once(
     tmp_path: Path, scheme: str, faults: list[str], *, loaded: bool
 ) -> None:
@@ -66,7 +68,7 @@ def test_killed_at_any_command_and_repeated_a_page_is_charged_once(
 
 
 @pytest.mark.parametrize("faults", FAULTS, ids=lambda faults: "-".join(faults) or "none")
-@pytest.mark.parametrize("scheme", WAYS)
+@pytest.mark.parametrize("scheme", WAYS_IN_TURN)
 def test_killed_at_any_command_nothing_stays_frozen_or_is_lost(
     tmp_path: Path, scheme: str, faults: list[str]
 ) -> None:

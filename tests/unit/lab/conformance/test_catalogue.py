@@ -1,6 +1,5 @@
 """Every registered scheme keeps what all schemes promise."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,17 +8,18 @@ import pytest
 from farthing.lab.conformance import catalogue, runner
 from farthing.schemes import registry
 from tests.kit.broken import BROKEN
+from tests.kit.turns import SEED, marks_of, schemes_in_turn
 
-SEED = int(os.environ.get("FARTHING_SEED", "1"))
-ROTATION = 6  # commits after which every case was tried with every option; `full` tries all
+ROTATION = 6  # of the cases with options, and of other schemes, one in so many has its turn
 
 
 def jobs() -> Iterator[Any]:
-    """Every case; with options some of them, others in the suites that take longer."""
+    """Every case of the schemes whose turn it is, some of all others; `full` has them all."""
     names = [one.traits.name for one in registry.all_schemes()]
+    whole = schemes_in_turn()
     for number, job in enumerate(runner.jobs_of(names, seed=SEED)):
-        is_due = not job.options or number % ROTATION == SEED % ROTATION
-        marks = [] if is_due else [pytest.mark.full]
+        is_chosen = not job.options and job.scheme in whole
+        marks = [] if is_chosen else marks_of(number, ROTATION)
         yield pytest.param(job, marks=marks, id=f"{job.scheme} {job.name}")
 
 
