@@ -7,7 +7,7 @@
 - `faults.py` says what goes wrong and how often, `invariants.py` what must hold whatever does.
 - `genesis.py` founds everybody for every registered scheme, and what `goods.py` has them sell;
   `world.py` begins there, has them do what `acts.py` knows, and `liveness.py` and `recount.py`
-  have it all finished and counted again.
+  have it all finished and counted again, `months.py` lets time pass in between.
 - `runs.py` makes one world a seed; `spread.py` shares work out over processes that end at once,
   `scratch.py` gives disks a place in memory.
 - `twins/` cheats in such worlds, and `bounds.py` holds what that cost the honest against what

@@ -86,17 +86,21 @@ def refund(world: "World", luck: random.Random) -> None:
 
 def rotate_vendor(world: "World", luck: random.Random) -> None:
     """A vendor makes a key anew with the command line, or licenses the broker for a new series."""
-    party = luck.choice(world.vendors)
-    name, entropy = luck.choice(list(minting.NAMES)), world.ground.entropy(KEY_BYTES)
-    if party.vendor is None:
-        return
+    party, name = luck.choice(world.vendors), luck.choice(list(minting.NAMES))
     ring = KeyRing.open(party.folder / "ring")
     if name == "licence":
+        license_anew(world, party)
+    elif party.is_up and _has(ring, minting.NAMES[name]):
+        world.ground.trace.note("rotated", party.name, name)
+        minting.rotate(ring, minting.NAMES[name], world.ground.entropy(KEY_BYTES))
+
+
+def license_anew(world: "World", party: VendorParty) -> None:
+    """A vendor licenses its broker for a new series."""
+    if party.vendor is not None:
+        ring, entropy = KeyRing.open(party.folder / "ring"), world.ground.entropy(KEY_BYTES)
         granted = grant_anew(ring, party.vendor.broker, entropy, party.now_s())
         world.begin(party, "grant", granted)
-    elif _has(ring, minting.NAMES[name]):
-        world.ground.trace.note("rotated", party.name, name)
-        minting.rotate(ring, minting.NAMES[name], entropy)
 
 
 def _has(ring: KeyRing, purpose: str) -> bool:

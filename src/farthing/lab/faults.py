@@ -32,6 +32,8 @@ class Chances(msgspec.Struct, frozen=True, kw_only=True):
     """At a step: a party's clock, by up to a day, for up to `PARTED_S`."""
     night: float = 0.0
     """At a step: everybody's clock leaps by up to `NIGHT_S`."""
+    month: float = 0.0
+    """At a step: everybody finishes, in fair weather, and then weeks pass: see `months.py`."""
 
 
 CALM = Chances()
@@ -45,15 +47,16 @@ ROUGH = Chances(
     parted=0.01,
     jumped=0.01,
     night=0.003,
+    month=0.005,
 )
-HARD = Chances(lost=0.03, repeated=0.03, killed_before=0.03, killed_after=0.02)
+HARD = Chances(lost=0.03, repeated=0.03, killed_before=0.03, killed_after=0.02, month=0.005)
 WEATHERS = MappingProxyType({"rough": ROUGH, "hard": HARD})
 """By name: of everything something, or messages and commits that fail much more often."""
 PARTED_S = 4.0  # of virtual time, in which two hundred steps are taken
 DOWN_S = 1.0  # until whoever died is started again, at most
 JUMP_S = 86_400
 NIGHT_S = 8 * 3_600  # in which nobody clears anything
-NIGHTS_S = 20 * 3_600  # in one run: less than the day that a broker waits for claims
+NIGHTS_S = 20 * 3_600  # in one month: less than the day that a broker waits for claims
 TRAVEL_S = 0.002  # on average, one way
 SLOW_S = 20.0  # longer than most time-outs
 COMMIT_S = 0.002  # a group commit, at most

@@ -34,6 +34,8 @@ class Invariants:
         """What vendors gave back, likewise."""
         self.earned: dict[str, int] = defaultdict(int)
         """What vendors' accounts got for payments, less what they gave back, before commission."""
+        self.fees: dict[str, int] = defaultdict(int)
+        """What vendors' own mints charged, as for renewing what has expired."""
         self.used: dict[str, dict[bytes, int]] = defaultdict(dict)
         """Marks that are used up, by vendor, and until when they must be remembered."""
         self._held: dict[str, dict[str, marks.Hold]] = defaultdict(dict)
@@ -80,6 +82,8 @@ class Invariants:
             case marks.Take() if isinstance(answer, marks.Held):
                 self._used(vendor_id, command.hold)
                 self._confirmed(vendor_id, command.hold.k, command.hold.kept, command.outcome)
+                if not command.hold.kept and not command.hold.k.startswith(REFUND):
+                    self.fees[vendor_id] += sum(claim.value_micro for claim in command.claims)
             case marks.Hold() if isinstance(answer, marks.Held) and not answer.resumed:
                 self._held[vendor_id][command.k] = command
             case marks.Confirm():

@@ -24,8 +24,7 @@ LIFE_S = 3 * 86_400  # longer than what a broker keeps open of a day that is ove
 
 async def finish(world: "World") -> None:
     """Calm the weather, have everything finished, and note what could not be."""
-    await _right(world)
-    await _rounds(world)
+    await rest(world)
     await _collect(world)
     world.leap(LIFE_S)
     await _rounds(world)
@@ -33,6 +32,16 @@ async def finish(world: "World") -> None:
     for matter in open_matters(world):
         world.ground.checks.find(f"frozen: {matter}")
     require_sums(world)
+
+
+async def rest(world: "World") -> None:
+    """Calm the weather, have everything finished that can be, and what was given back fetched."""
+    await _right(world)
+    await _rounds(world)
+    if any(world.ground.checks.refunded.values()):
+        for payer in world.payers:
+            world.begin(payer, "fetch refunds", payer.recover(days=DAYS_ASKED))
+        await world.settle()
 
 
 async def _right(world: "World") -> None:
@@ -62,11 +71,7 @@ async def _rounds(world: "World") -> None:
 
 
 async def _collect(world: "World") -> None:
-    """Payers fetch what was given back to them, and return what they hold."""
-    if any(world.ground.checks.refunded.values()):
-        for payer in world.payers:
-            world.begin(payer, "fetch refunds", payer.recover(days=DAYS_ASKED))
-        await world.settle()
+    """Payers return what they hold."""
     for payer in world.payers:
         world.begin(payer, "give everything back", _return(world, payer))
     await world.settle()

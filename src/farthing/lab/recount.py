@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import apsw
 
-from farthing.auditing import audit
+from farthing.auditing import Report, audit
+from farthing.lab.faults import JUMP_S
 from farthing.ledger import accounts
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
@@ -17,7 +18,7 @@ from farthing.wallet.commands import Purchase
 from farthing.wallet.rows import Rows
 
 if TYPE_CHECKING:
-    from farthing.lab.parties import VendorParty
+    from farthing.lab.parties import Party, VendorParty
     from farthing.lab.payer import PayerParty
     from farthing.lab.world import World
 
@@ -58,7 +59,7 @@ def _open(name: str, connection: apsw.Connection, queries: dict[str, str]) -> li
 
 def require_sums(world: "World") -> None:
     """Note every account and every payment of which the three records disagree."""
-    _audit(world)
+    report = _audit(world)
     find = world.ground.checks.find
     bought: dict[str, dict[str, int]] = defaultdict(dict)
     for payer in world.payers:
@@ -67,17 +68,20 @@ def require_sums(world: "World") -> None:
                 find(f"{purchase.vendor_id} was paid {purchase.k} by two wallets")
             bought[purchase.vendor_id][purchase.k] = purchase.price_micro
     for one in world.schemes:
-        _outstanding(world, one)
+        _outstanding(world, one, report)
     for vendor in world.vendors:
         _compare(world, vendor, bought[vendor.name])
         _remembered(world, vendor)
-    for payer in world.payers:
-        _account(world, payer)
+    lost_micro = sum(_lost_micro(world, payer) for payer in world.payers)
+    fees_micro = sum(world.ground.checks.fees.values())
+    if lost_micro != fees_micro:
+        find(f"payers lost {lost_micro}, and vendors' mints charged {fees_micro}")
 
 
-def _audit(world: "World") -> None:
+def _audit(world: "World") -> Report:
     """What the independent auditor says of the books."""
-    find, report = world.ground.checks.find, audit(world.broker.connection)
+    find = world.ground.checks.find
+    report = audit(world.broker.connection, now_s=_forgotten_until_s(world, world.broker))
     for finding in report.findings:
         # A broker whose clock was set back writes what the auditor rightly finds strange.
         if not (finding.code == "entry_back_dated" and world.broker.was_wrong):
@@ -85,6 +89,12 @@ def _audit(world: "World") -> None:
     for name, scheme in report.schemes.items():
         if not scheme.is_conserved:
             find(f"audit: {name} is not conserved: {scheme}")
+    return report
+
+
+def _forgotten_until_s(world: "World", party: "Party") -> int:
+    """What is over by now may be forgotten, and a while more where a clock was ahead."""
+    return world.ground.wall_s() + (JUMP_S if party.was_wrong else 0)
 
 
 def _done(payer: "PayerParty") -> list[Purchase]:
@@ -107,14 +117,17 @@ def _compare(world: "World", party: "VendorParty", bought: dict[str, int]) -> No
     for k in sold.keys() & bought.keys():
         if sold[k] != bought[k]:
             checks.find(f"{party.name} took {sold[k]} of {k}, its payer paid {bought[k]}")
-    expected_micro = sum(sold.values()) - sum(refunded.values())
+    expected_micro = sum(sold.values()) - sum(refunded.values()) + checks.fees[party.name]
     earned_micro = checks.earned[party.name]
     if earned_micro != expected_micro:
         checks.find(f"{party.name} earned {earned_micro}, its gate took {expected_micro}")
 
 
-def _outstanding(world: "World", scheme: Scheme) -> None:
-    """What the books owe to whoever holds a prepaid scheme's instruments, and who holds them."""
+def _outstanding(world: "World", scheme: Scheme, report: Report) -> None:
+    """What the books owe to whoever holds a prepaid scheme's instruments, and who holds them.
+
+    What was held for too long stays in the wallet, and is the broker's by now.
+    """
     if scheme.traits.credit:
         return
     name, checks = scheme.traits.name, world.ground.checks
@@ -129,21 +142,25 @@ def _outstanding(world: "World", scheme: Scheme) -> None:
     owed_micro = -sum(
         micro for account, micro in checks.balances.items() if account.startswith(prefix)
     )
-    if held_micro != owed_micro:
-        checks.find(f"{name}: {owed_micro} is outstanding, and wallets hold {held_micro}")
+    expired_micro = report.schemes[name].expired_micro if name in report.schemes else 0
+    if held_micro != owed_micro + expired_micro:
+        checks.find(
+            f"{name}: {owed_micro} is outstanding and {expired_micro} has expired,"
+            f" and wallets hold {held_micro}"
+        )
 
 
 def _remembered(world: "World", vendor: "VendorParty") -> None:
     """Every mark that is used up is in the store, until it may be forgotten."""
     stored = {row[0] for row in vendor.connection.execute("SELECT id FROM onces")}
-    now_s, used = vendor.now_s(), world.ground.checks.used[vendor.name]
+    now_s, used = _forgotten_until_s(world, vendor), world.ground.checks.used[vendor.name]
     lost = sum(until_s > now_s and mark not in stored for mark, until_s in used.items())
     if lost:
         world.ground.checks.find(f"{vendor.name} has forgotten {lost} marks too early")
 
 
-def _account(world: "World", payer: "PayerParty") -> None:
-    """What came in for a payer, and what became of it."""
+def _lost_micro(world: "World", payer: "PayerParty") -> int:
+    """What came in for a payer and went to none of the things it did: fees of vendors' mints."""
     checks = world.ground.checks
     balances = checks.balances
     spent_micro = sum(purchase.price_micro for purchase in _done(payer))
@@ -156,9 +173,10 @@ def _account(world: "World", payer: "PayerParty") -> None:
     has_micro = -balances[accounts.payer(payer.name)]
     owes_micro = balances[accounts.credit(payer.name)] + balances[accounts.receivable(payer.name)]
     expected_micro = world.topped_up[payer.name] - spent_micro + returned_micro - held_micro
-    if has_micro - owes_micro != expected_micro:
+    if has_micro - owes_micro > expected_micro:
         checks.find(
             f"{payer.name} has {has_micro} and owes {owes_micro}; of"
             f" {world.topped_up[payer.name]} it spent {spent_micro}, got back {returned_micro}"
             f" and holds {held_micro}: {has_micro - owes_micro - expected_micro} too much"
         )
+    return expected_micro - (has_micro - owes_micro)

@@ -18,6 +18,7 @@ from farthing.lab.faults import DOWN_S, JUMP_S, NIGHT_S, NIGHTS_S, PARTED_S, ROU
 from farthing.lab.genesis import BROKER, PAYERS, TOPUP_MICRO, founded, order
 from farthing.lab.ground import Ground
 from farthing.lab.loop import Process
+from farthing.lab.months import pass_weeks
 from farthing.lab.parties import BrokerParty, Party, VendorParty
 from farthing.lab.payer import PayerParty
 from farthing.lab.scratch import new_folder
@@ -57,6 +58,7 @@ class World:
         self._under_way: set[asyncio.Task[None]] = set()
         self._people = Process("people")
         self._keys = 0
+        self._nights_s = 0
         self._is_over = False
         self.payments = 0
         """Purchases that were begun."""
@@ -149,6 +151,10 @@ class World:
                 break
             luck = random.Random(f"step {self.seed} {number}")
             self._disturb(chances, luck)
+            if luck.random() < chances.month:
+                await pass_weeks(self, luck)
+                self.ground.faults.chances = chances
+                self._nights_s = 0
             (act,) = luck.choices(choices, weights)
             act(self, luck)
             taken.append(number)
@@ -172,7 +178,8 @@ class World:
             loop.outside(luck.random() * PARTED_S, self._set_right, party)
         if luck.random() < chances.night:
             night_s = luck.randrange(NIGHT_S)
-            if self.ground.leap_s + night_s <= NIGHTS_S:
+            if self._nights_s + night_s <= NIGHTS_S:
+                self._nights_s += night_s
                 self.leap(night_s)
 
     def leap(self, by_s: int) -> None:
