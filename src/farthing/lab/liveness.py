@@ -26,6 +26,7 @@ async def finish(world: "World") -> None:
     """Calm the weather, have everything finished, and note what could not be."""
     await rest(world)
     await _collect(world)
+    await _rounds(world)  # what was renewed on the way is shown to the broker in time
     world.leap(LIFE_S)
     await _rounds(world)
     await _collect(world)  # what had to wait for a day that a wrong clock was ahead of

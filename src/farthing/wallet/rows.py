@@ -76,14 +76,36 @@ class Rows:
     ) -> None:
         """Set the state of an instrument, and which purchase or ask has it.
 
-        Of a spent one only the name stays, so that it never comes back.
+        Of a spent one only the name stays, and its state, so that it never comes back.
         """
         self.db.execute(
             "UPDATE instruments SET state=?1, holder=?2,"
             " body=CASE ?1 WHEN 'spent' THEN x'' ELSE body END"
-            " WHERE broker=?3 AND scheme=?4 AND id=?5",
+            " WHERE broker=?3 AND scheme=?4 AND id=?5 AND state<>'spent'",
             (state, holder, broker_id, scheme, row_id),
         )
+
+    def rewrite(self, broker_id: str, instrument: Instrument) -> None:
+        """What is left of an instrument that somebody has, who keeps it."""
+        place = (broker_id, instrument.scheme, instrument.id)
+        self.db.execute(
+            "UPDATE instruments SET worth_micro=?, body=?, expires_at_s=?"
+            " WHERE broker=? AND scheme=? AND id=? AND state='offered'",
+            (
+                instrument.worth_micro,
+                self.file.vault.seal(instrument.body, "instruments", *place),
+                instrument.expires_at_s,
+                *place,
+            ),
+        )
+
+    def body_of(self, broker_id: str, scheme: str, row_id: str) -> bytes:
+        """The body of an instrument as it stands now; empty of one that is spent."""
+        place = (broker_id, scheme, row_id)
+        rows = self.file.rows(
+            "SELECT body FROM instruments WHERE broker=? AND scheme=? AND id=?", place
+        )
+        return self.file.vault.open(rows[0][0], "instruments", *place) if rows[0][0] else b""
 
     def peers(self) -> dict[str, str]:
         """Brokers that are reached through another: id of that one, by id."""

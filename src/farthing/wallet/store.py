@@ -312,8 +312,10 @@ class Store:
         rows = self.file.rows(
             "SELECT state, holder FROM instruments WHERE broker=? AND scheme=? AND id=?", old
         )
-        # An instrument that another purchase or ask has by now is theirs to settle.
+        # An instrument that another purchase or ask has by now is theirs to settle; but what its
+        # vendor took of it for this one is gone, whoever has it.
         is_ours = bool(rows) and (rows[0][0] != "offered" or rows[0][1] == made.id)
+        is_paid = command.state == "done"
         if not made.price_micro:  # it stays as it is, unless the vendor refused it
             if command.aside and rows and rows[0][0] == "ready":
                 self._rows.mark("aside", made.id, *old)
@@ -322,12 +324,13 @@ class Store:
         for instrument in command.instruments:
             if instrument.id == made.paid.spent.id:
                 remains = True
-                if not is_ours:
+                if is_paid and not is_ours:
+                    self._rows.rewrite(made.broker_id, instrument)
+                if not (is_paid and is_ours):
                     continue
             self._rows.put_instrument(made.broker_id, made.site, instrument)
-        if not is_ours:
-            return
-        if command.aside:
-            self._rows.mark("aside", made.id, *old)
-        elif not remains:
+        if not remains and (is_ours or is_paid):
             self._rows.mark("spent", made.id, *old)
+        elif is_ours and not is_paid:
+            is_refused = command.aside and self._rows.body_of(*old) == made.paid.spent.body
+            self._rows.mark("aside" if is_refused else "ready", "", *old)

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from farthing.wallet.book import Book
 from farthing.wallet.commands import Purchase, RecallReleased, Settle
 from farthing.wallet.policy import DAY_S
 from tests.unit.wallet.world import World, purchase_on
@@ -66,3 +67,24 @@ def test_a_payment_under_a_seal_has_no_offer_that_ends_before_its_instrument(wor
         db.execute("UPDATE purchases SET sealed=?", (rows.seal(sealed, "purchases", made.id),))
     released(world, made, 20)
     assert in_doubt(world, sealed, 20)
+
+
+def test_what_is_left_of_an_instrument_that_another_purchase_has_is_known(world: World) -> None:
+    first = purchase_on(world, "/a")
+    released(world, first)
+    second = purchase_on(world, "/b")
+    left = msgspec.structs.replace(first.paid.spent, body=b"further", worth_micro=1_800)
+    done = Settle(purchase=first, state="done", instruments=(left,), now_s=world.now_s())
+    assert world.store.do(done)
+    assert world.held_micro("offered") == 1_800
+    refused = Settle(
+        purchase=second,
+        state="released",
+        aside=True,
+        instruments=(second.paid.spent,),
+        now_s=world.now_s(),
+    )
+    assert world.store.do(refused)
+    (held,) = Book(world.store.file).held()
+    assert held.instrument == left
+    assert world.held_micro("ready") == 1_800, "what was refused is not what is left"

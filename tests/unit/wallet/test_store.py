@@ -312,11 +312,13 @@ def test_an_instrument_that_another_purchase_has_is_left_to_it(world: World) -> 
     settled(world, first, instruments=(first.paid.spent,))
     second = purchase_on(world, "/b")
     change = msgspec.structs.replace(first.paid.spent, id="mc:change", worth_micro=1_800)
-    settled(world, first, state="done", instruments=(change,))
+    settled(world, first, instruments=(first.paid.spent,))
     assert world.held_micro("offered") == 2_000
-    settled(world, second, aside=True, instruments=(second.paid.spent,))
-    assert world.held_micro("aside") == 2_000
-    assert world.held_micro("ready") == 1_800
+    settled(world, first, state="done", instruments=(change,))
+    assert world.held_micro() == world.held_micro("ready") == 1_800, "it is spent, whoever has it"
+    for aside in (False, True):
+        settled(world, second, aside=aside, instruments=(second.paid.spent,))
+        assert world.held_micro() == world.held_micro("ready") == 1_800
 
 
 def test_an_ask_is_finished_once(world: World) -> None:
