@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from bench.figures import Figure
 from farthing.lab import acts
 from farthing.lab.faults import CALM, ROUGH, Chances
-from farthing.lab.runs import unlogged
+from farthing.lab.runs import keep_loaded, unlogged
 from farthing.lab.world import Acts, World
 from farthing.schemes import registry
 
@@ -31,6 +31,7 @@ PARTS: dict[str, tuple[Chances, Acts, str]] = {
 def measure(payments: int = PAYMENTS) -> list[Figure]:
     """Confirmed payments a second of CPU, by scheme and weather."""
     names = [scheme.traits.name for scheme in registry.all_schemes()]
+    keep_loaded()
     with unlogged():
         return [
             Figure(

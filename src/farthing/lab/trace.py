@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 LINES_KEPT = 400  # of a run: what people read of a failure; the hash covers the rest
+UNHASHED_MAX = 64  # lines that are hashed at once: one by one takes longer
 
 
 def brief(body: bytes) -> str:
@@ -23,18 +24,26 @@ class Trace:
         """`lines_max`: None keeps every line."""
         self._time_s = time_s
         self._hash = hashlib.blake2b(digest_size=16)
+        self._unhashed: list[str] = []
         self.lines: deque[str] = deque(maxlen=lines_max)
         self.events = 0
 
     def note(self, kind: str, who: str, *what: str | bytes) -> None:
         """One event: its kind, whose it is, and what it was."""
         self.events += 1
-        shown = " ".join(brief(part) if isinstance(part, bytes) else part for part in what)
+        shown = " ".join([brief(part) if isinstance(part, bytes) else part for part in what])
         line = f"{self._time_s():12.6f} {kind:<8} {who} {shown}"
-        self._hash.update(line.encode())
         self.lines.append(line)
+        self._unhashed.append(line)
+        if len(self._unhashed) == UNHASHED_MAX:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        self._hash.update("".join(self._unhashed).encode())
+        self._unhashed.clear()
 
     @property
     def hash(self) -> str:
         """Hex, of everything until now."""
+        self._catch_up()
         return self._hash.hexdigest()

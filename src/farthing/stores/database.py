@@ -95,6 +95,8 @@ class Database:
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_handler(_wait_for_the_others)
         connection.pragma("cache_size", -cache_kib)
+        # Else a statement with `LIMIT ?` is planned anew each time that it is run.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         return connection
 
     def snapshot(self, connection: apsw.Connection, work: Work[T]) -> T:

@@ -56,6 +56,10 @@ def test_a_spoiled_batch_leaves_nothing_and_names_its_culprit(database: Database
     assert database.snapshot(database.connection, rows) == []
 
 
+def test_no_statement_is_planned_anew_for_other_values(database: Database) -> None:
+    assert database.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
+
+
 def test_nothing_written_in_a_snapshot_stays(database: Database) -> None:
     database.snapshot(database.connection, insert(1))
     assert database.snapshot(database.connection, rows) == []
