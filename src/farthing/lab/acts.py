@@ -114,9 +114,9 @@ def _has(ring: KeyRing, purpose: str) -> bool:
 def rotate_broker(world: "World", luck: random.Random) -> None:
     """The operator makes one of the schemes' keys anew."""
     if ROTATING:
-        purpose = luck.choice(ROTATING)
-        world.ground.trace.note("rotated", world.broker.name, purpose)
-        ring = KeyRing.open(world.broker.folder / "keys.ring")
+        broker, purpose = luck.choice(world.brokers), luck.choice(ROTATING)
+        world.ground.trace.note("rotated", broker.name, purpose)
+        ring = KeyRing.open(broker.folder / "keys.ring")
         ring.rotate(purpose, world.ground.entropy(KEY_BYTES))
 
 
@@ -128,11 +128,12 @@ def pay_out(world: "World", luck: random.Random) -> None:
 
 
 async def _paid_out(world: "World", party: VendorParty, states: tuple[str, ...]) -> str:
-    made = await world.order("/payout", {"amountMicro": PAYOUT_MICRO}, party.name, "pay")
+    home, amount = party.home, {"amountMicro": PAYOUT_MICRO}
+    made = await world.order("/payout", amount, party.name, "pay", at=home)
     if "payout" not in made:
         return str(made["code"])
     for state in states:
-        await world.order(f"/payouts/{made['payout']}", {"state": state})
+        await world.order(f"/payouts/{made['payout']}", {"state": state}, at=home)
     return states[-1] if states else "planned"
 
 

@@ -29,6 +29,9 @@ from farthing.wallet.commands import Broker as Account
 
 SEED = 0
 BROKER = "broker"
+NEIGHBOUR = "neighbour"  # another broker, of which the first buys for its payers
+PEERED_EVERY = 4  # worlds of so many have one, and are slower for it
+DEPOSIT_MICRO = 50_000_000  # of the first broker there: more than its payers buy
 CURRENCY = "eur"
 VENDORS = 3
 PAYERS = 8
@@ -45,76 +48,108 @@ class Founded(msgspec.Struct, frozen=True, kw_only=True):
 
     folder: Path
     """Everybody's disks, as they were when everybody was stopped."""
-    tokens: dict[str, dict[str, str]]
-    """Of the broker's accounts, by name and scope."""
+    tokens: dict[str, dict[str, dict[str, str]]]
+    """By broker, account and scope; the payers' own broker comes first."""
+    homes: dict[str, str]
+    """The broker of each vendor."""
     options: dict[str, Options]
     """How each vendor has set its schemes."""
     sold: dict[str, tuple[Page, ...]]
     """What each vendor sells."""
 
 
-_founded: dict[tuple[str, ...], Founded] = {}  # by schemes; kept while the process lives
+_founded: dict[tuple[bool, tuple[str, ...]], Founded] = {}
 
 
-def founded(names: Sequence[str]) -> Founded:
-    """The beginning of every world with these schemes."""
-    known = _founded.get(tuple(names))
+def is_peered(seed: int, names: Sequence[str]) -> bool:
+    """Whether a world has another broker too, with a vendor whose scrip the first one sells."""
+    sells = any(registry.by_name(name).traits.resold for name in names)
+    return sells and seed % PEERED_EVERY == PEERED_EVERY - 1
+
+
+def founded(names: Sequence[str], *, peered: bool = False) -> Founded:
+    """The beginning of every world with these schemes; kept while the process lives."""
+    key = peered, tuple(names)
+    known = _founded.get(key)
     if known is None:
         folder = new_folder("world")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         ground = Ground(SEED, folder, lines_max=1)
-        founding = _Founding(ground, [registry.by_name(name) for name in names])
+        schemes = [registry.by_name(name) for name in names]
+        founding = _Founding(ground, schemes, peered=peered)
         known = ground.loop.run(ground.loop.create_task(founding.run()))
-        _founded[tuple(names)] = known
+        _founded[key] = known
     return known
 
 
 class _Founding:
     """Everybody, for the first time."""
 
-    def __init__(self, ground: Ground, schemes: list[Scheme]) -> None:
+    def __init__(self, ground: Ground, schemes: list[Scheme], *, peered: bool) -> None:
         self._ground = ground
         self._schemes = schemes
         self._broker = BrokerParty(ground, BROKER)
-        self._vendors = [VendorParty(ground, f"vendor{n}") for n in range(VENDORS)]
+        self._others = [BrokerParty(ground, NEIGHBOUR)] if peered else []
+        homes = [*[self._broker] * VENDORS, *self._others]
+        self._vendors = [VendorParty(ground, f"vendor{n}", home) for n, home in enumerate(homes)]
         self._payers = [PayerParty(ground, f"payer{n}") for n in range(PAYERS)]
 
     async def run(self) -> Founded:
-        self._broker.found(CURRENCY)
-        self._broker.start()
+        brokers = [self._broker, *self._others]
+        for broker in brokers:
+            broker.found(CURRENCY)
+            broker.start()
         for number, vendor in enumerate(self._vendors):
             await self._vendor(number, vendor)
         for number, payer in enumerate(self._payers):
             await self._payer(number, payer)
-        for party in (self._broker, *self._vendors, *self._payers):
+        for other in self._others:
+            await self._meet(other)
+        for party in (*brokers, *self._vendors, *self._payers):
             party.kill("founded")
         await asyncio.sleep(PAUSE_S)
-        self._broker.part()
+        for broker in brokers:
+            broker.part()
         return Founded(
             folder=self._ground.folder,
-            tokens=self._broker.tokens,
+            tokens={broker.name: broker.tokens for broker in brokers},
+            homes={vendor.name: vendor.home.name for vendor in self._vendors},
             options={vendor.name: vendor.options for vendor in self._vendors},
             sold={vendor.name: vendor.sold for vendor in self._vendors},
         )
 
-    async def _open_account(self, name: str, body: dict[str, Json]) -> dict[str, str]:
-        opened = await order(self._broker, "/accounts", {"id": name} | body, f"open-{name}")
+    async def _open_account(
+        self, broker: BrokerParty, name: str, body: dict[str, Json]
+    ) -> dict[str, str]:
+        opened = await order(broker, "/accounts", {"id": name} | body, f"open-{name}")
         tokens: dict[str, str] = opened["tokens"]
-        self._broker.tokens[name] = tokens
+        broker.tokens[name] = tokens
         return tokens
 
+    async def _top_up(self, broker: BrokerParty, name: str, amount_micro: int) -> None:
+        booked = {"payer": name, "amountMicro": amount_micro, "reference": name}
+        await order(broker, "/topup", booked, f"topup-{name}")
+
+    async def _meet(self, other: BrokerParty) -> None:
+        """The payers' broker gets an account with money at another, and buys there from now on."""
+        tokens = await self._open_account(other, BROKER, {})
+        await self._top_up(other, BROKER, DEPOSIT_MICRO)
+        peer = {"id": other.name, "url": other.url, "token": tokens["pay"]}
+        await order(self._broker, "/peers", peer, f"peer-{other.name}")
+
     async def _vendor(self, number: int, vendor: VendorParty) -> None:
-        tokens = await self._open_account(
-            vendor.name, {"role": "vendor", "commissionE4": COMMISSION_E4, "payoutTo": IBAN}
-        )
-        wanted = Wanted(vendor_id=vendor.name, broker_url=self._broker.url)
+        contract = {"role": "vendor", "commissionE4": COMMISSION_E4, "payoutTo": IBAN}
+        tokens = await self._open_account(vendor.home, vendor.name, contract)
+        wanted = Wanted(vendor_id=vendor.name, broker_url=vendor.home.url)
         edge = vendor.edge()
         await found_vendor(vendor.folder, wanted, tokens["redeem"], vendor.now_s(), edge=edge)
         ring = KeyRing.open(vendor.folder / "ring")
-        vendor.options = options_of(self._schemes, number)
+        is_ours = vendor.home is self._broker
+        schemes = [scheme for scheme in self._schemes if is_ours or scheme.traits.resold]
+        vendor.options = options_of(schemes, number)
         vendor.sold = tuple(
             page
-            for scheme in self._schemes
+            for scheme in schemes
             for page in sellable(scheme.traits.name, vendor.options, ring, CURRENCY)
         )
         text = prices_of(vendor.sold, vendor.options)
@@ -128,9 +163,8 @@ class _Founding:
             "creditLimitMicro": CREDIT_MICRO,
             "props": VOUCHED[number % len(VOUCHED)],
         }
-        tokens = await self._open_account(payer.name, contract)
-        booked = {"payer": payer.name, "amountMicro": TOPUP_MICRO, "reference": payer.name}
-        await order(self._broker, "/topup", booked, f"topup-{payer.name}")
+        tokens = await self._open_account(self._broker, payer.name, contract)
+        await self._top_up(self._broker, payer.name, TOPUP_MICRO)
         payer.folder.mkdir()
         payer.found(
             Account(

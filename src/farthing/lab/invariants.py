@@ -26,8 +26,8 @@ class Invariants:
     def __init__(self) -> None:
         """Of a world in which nothing has happened."""
         self.findings: list[str] = []
-        self.balances: dict[str, int] = defaultdict(int)
-        """Of the broker's accounts, added up from its journal."""
+        self.books: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        """Balances of each broker's accounts, added up from its journal."""
         self.sold: dict[str, dict[str, int]] = defaultdict(dict)
         """Confirmed payments by vendor: micro-units by K."""
         self.refunded: dict[str, dict[str, int]] = defaultdict(dict)
@@ -40,33 +40,34 @@ class Invariants:
         """Marks that are used up, by vendor, and until when they must be remembered."""
         self._held: dict[str, dict[str, marks.Hold]] = defaultdict(dict)
         self._places: dict[str, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
-        self._entries = 0
+        self._entries: dict[str, int] = defaultdict(int)
 
     def find(self, what: str) -> None:
         """Something is wrong."""
         self.findings.append(what)
 
-    # --- the broker -----------------------------------------------------------------------------
+    # --- the brokers ----------------------------------------------------------------------------
 
-    def broker_committed(self, connection: apsw.Connection) -> None:
+    def broker_committed(self, broker_id: str, connection: apsw.Connection) -> None:
         """Read the entries that are new: each sums to zero, and so do all accounts."""
         rows = connection.execute(
             "SELECT seq, body FROM entries WHERE seq > ? ORDER BY seq LIMIT ?",
-            (self._entries, ROWS_MAX),
+            (self._entries[broker_id], ROWS_MAX),
         ).fetchall()
+        balances = self.books[broker_id]
         seq: Any
         body: Any
         for seq, body in rows:
-            if seq != self._entries + 1:
-                self.find(f"entry {self._entries + 1} is missing from the journal")
-            self._entries = seq
+            if seq != self._entries[broker_id] + 1:
+                self.find(f"entry {self._entries[broker_id] + 1} is missing from the journal")
+            self._entries[broker_id] = seq
             try:
                 entry = read(body)
             except Refusal as wrong:  # as where its postings do not sum to zero
                 self.find(f"entry {seq}: {wrong.code}")
                 continue
             for posting in entry.postings:
-                self.balances[posting.account] += posting.amount_micro
+                balances[posting.account] += posting.amount_micro
                 kind, _, vendor_id = posting.account.rpartition("/")
                 if kind == "liability/vendor" and entry.kind not in NOT_EARNED:
                     self.earned[vendor_id] -= posting.amount_micro

@@ -26,9 +26,8 @@ async def finish(world: "World") -> None:
     """Calm the weather, have everything finished, and note what could not be."""
     await rest(world)
     await _collect(world)
-    await _rounds(world)  # what was renewed on the way is shown to the broker in time
     world.leap(LIFE_S)
-    await _rounds(world)
+    await rest(world)
     await _collect(world)  # what had to wait for a day that a wrong clock was ahead of
     for matter in open_matters(world):
         world.ground.checks.find(f"frozen: {matter}")
@@ -60,10 +59,7 @@ async def _rounds(world: "World") -> None:
     for _ in range(ROUNDS_MAX):
         world.leap(LEASE_S)
         await asyncio.sleep(PAUSE_S)
-        for party in world.vendors:
-            assert party.vendor is not None, "everybody is up"
-            world.begin(party, "clear", party.vendor.clear())
-        await world.settle()
+        await _clear(world)
         for payer in world.payers:
             world.begin(payer, "recover", payer.recover())
         await world.settle()
@@ -71,11 +67,20 @@ async def _rounds(world: "World") -> None:
             return
 
 
+async def _clear(world: "World") -> None:
+    """Vendors show their brokers what they have earned."""
+    for party in world.vendors:
+        assert party.vendor is not None, "everybody is up"
+        world.begin(party, "clear", party.vendor.clear())
+    await world.settle()
+
+
 async def _collect(world: "World") -> None:
-    """Payers return what they hold."""
+    """Payers return what they hold; what was renewed on the way is claimed in time."""
     for payer in world.payers:
         world.begin(payer, "give everything back", _return(world, payer))
     await world.settle()
+    await _clear(world)
 
 
 async def _return(world: "World", payer: "PayerParty") -> None:

@@ -180,13 +180,13 @@ class BrokerParty(Party):
 
     def _committed(self, connection: apsw.Connection, *, done: bool) -> None:
         if done:
-            self.ground.checks.broker_committed(connection)
+            self.ground.checks.broker_committed(self.name, connection)
 
     def _open(self) -> None:
         courier = HttpCourier(Transport(self.ground.network, self.name))
         broker = Broker.open(self.folder, edge=self.edge(), courier=courier)
         self.broker = broker
-        self.ground.checks.broker_committed(self.connection)  # what the books begin with
+        self.ground.checks.broker_committed(self.name, self.connection)  # what the books begin with
         if self._router is None:
             self._router = self._routers.pop() if self._routers else _router()
         self._router.state.engine = broker.engine
@@ -265,9 +265,10 @@ class WatchedMarks(SqliteMarks):
 class VendorParty(Party):
     """A vendor: the gate before a small site, its store, its clearing."""
 
-    def __init__(self, ground: Ground, name: str) -> None:
-        """Not founded yet."""
+    def __init__(self, ground: Ground, name: str, home: BrokerParty) -> None:
+        """Not founded yet. `home`: where it has its account."""
         super().__init__(ground, name)
+        self.home = home
         self.vendor: Vendor | None = None
         self._writer: InlineWriter | None = None
         self.token = ""

@@ -25,6 +25,7 @@ from farthing.wallet.commands import (
     AskMint,
     Command,
     Failed,
+    KeepPeer,
     Request,
     Response,
     SendRequest,
@@ -40,6 +41,7 @@ from farthing.wallet.driver import (
     Session,
     mint_request,
     read_mint,
+    with_peer,
 )
 from farthing.wallet.errand import Flow
 from farthing.wallet.file import File, create, open_file
@@ -225,6 +227,11 @@ class Line:
                 if isinstance(reply, Failed):
                     return reply
                 return read_mint(reply.status, reply.body)
+            case KeepPeer():
+                session.answer(command)
+                assert self._payer.driver is not None, "it is up"
+                self._payer.driver.guide = with_peer(self._payer.driver.guide, command)
+                return None
             case Wait(delay_ms=delay_ms):
                 await asyncio.sleep(delay_ms / 1000)
                 return None

@@ -11,6 +11,7 @@ import apsw
 
 from farthing.auditing import Report, audit
 from farthing.lab.faults import JUMP_S
+from farthing.lab.genesis import DEPOSIT_MICRO
 from farthing.ledger import accounts
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
@@ -18,7 +19,7 @@ from farthing.wallet.commands import Purchase
 from farthing.wallet.rows import Rows
 
 if TYPE_CHECKING:
-    from farthing.lab.parties import Party, VendorParty
+    from farthing.lab.parties import BrokerParty, Party, VendorParty
     from farthing.lab.payer import PayerParty
     from farthing.lab.world import World
 
@@ -46,7 +47,9 @@ def open_matters(world: "World") -> list[str]:
         found += _open(payer.name, payer.connection, OPEN_AT_WALLET)
     for vendor in world.vendors:
         found += _open(vendor.name, vendor.connection, OPEN_AT_GATE)
-    return found + _open(world.broker.name, world.broker.connection, OPEN_AT_BROKER)
+    for broker in world.brokers:
+        found += _open(broker.name, broker.connection, OPEN_AT_BROKER)
+    return found
 
 
 def _open(name: str, connection: apsw.Connection, queries: dict[str, str]) -> list[str]:
@@ -59,7 +62,6 @@ def _open(name: str, connection: apsw.Connection, queries: dict[str, str]) -> li
 
 def require_sums(world: "World") -> None:
     """Note every account and every payment of which the three records disagree."""
-    report = _audit(world)
     find = world.ground.checks.find
     bought: dict[str, dict[str, int]] = defaultdict(dict)
     for payer in world.payers:
@@ -67,8 +69,12 @@ def require_sums(world: "World") -> None:
             if purchase.k in bought[purchase.vendor_id]:
                 find(f"{purchase.vendor_id} was paid {purchase.k} by two wallets")
             bought[purchase.vendor_id][purchase.k] = purchase.price_micro
-    for one in world.schemes:
-        _outstanding(world, one, report)
+    for broker in world.brokers:
+        report = _audit(world, broker)
+        for one in world.schemes:
+            _outstanding(world, broker, one, report)
+    for other in world.brokers[1:]:
+        _between(world, other)
     for vendor in world.vendors:
         _compare(world, vendor, bought[vendor.name])
         _remembered(world, vendor)
@@ -78,13 +84,13 @@ def require_sums(world: "World") -> None:
         find(f"payers lost {lost_micro}, and vendors' mints charged {fees_micro}")
 
 
-def _audit(world: "World") -> Report:
-    """What the independent auditor says of the books."""
+def _audit(world: "World", broker: "BrokerParty") -> Report:
+    """What the independent auditor says of a broker's books."""
     find = world.ground.checks.find
-    report = audit(world.broker.connection, now_s=_forgotten_until_s(world, world.broker))
+    report = audit(broker.connection, now_s=_forgotten_until_s(world, broker))
     for finding in report.findings:
         # A broker whose clock was set back writes what the auditor rightly finds strange.
-        if not (finding.code == "entry_back_dated" and world.broker.was_wrong):
+        if not (finding.code == "entry_back_dated" and broker.was_wrong):
             find(f"audit: {finding}")
     for name, scheme in report.schemes.items():
         if not scheme.is_conserved:
@@ -123,8 +129,20 @@ def _compare(world: "World", party: "VendorParty", bought: dict[str, int]) -> No
         checks.find(f"{party.name} earned {earned_micro}, its gate took {expected_micro}")
 
 
-def _outstanding(world: "World", scheme: Scheme, report: Report) -> None:
-    """What the books owe to whoever holds a prepaid scheme's instruments, and who holds them.
+def _between(world: "World", other: "BrokerParty") -> None:
+    """What the payers' broker has at another, by the books of both."""
+    books = world.ground.checks.books
+    here_micro = books[world.broker.name][accounts.peer(other.name)]
+    there_micro = -books[other.name][accounts.payer(world.broker.name)]
+    if here_micro != there_micro - DEPOSIT_MICRO:
+        world.ground.checks.find(
+            f"{other.name} has {there_micro} of {world.broker.name}'s {DEPOSIT_MICRO},"
+            f" whose books say {here_micro}"
+        )
+
+
+def _outstanding(world: "World", broker: "BrokerParty", scheme: Scheme, report: Report) -> None:
+    """What a broker owes to whoever holds a prepaid scheme's instruments, and who holds them.
 
     What was held for too long stays in the wallet, and is the broker's by now.
     """
@@ -135,17 +153,19 @@ def _outstanding(world: "World", scheme: Scheme, report: Report) -> None:
         int(worth)
         for payer in world.payers
         for (worth,) in payer.connection.execute(
-            "SELECT worth_micro FROM instruments WHERE scheme = ? AND state <> 'spent'", (name,)
+            "SELECT worth_micro FROM instruments WHERE scheme = ? AND broker = ?"
+            " AND state <> 'spent'",
+            (name, broker.name),
         )
     )
     prefix = accounts.outstanding(name)
     owed_micro = -sum(
-        micro for account, micro in checks.balances.items() if account.startswith(prefix)
+        micro for account, micro in checks.books[broker.name].items() if account.startswith(prefix)
     )
     expired_micro = report.schemes[name].expired_micro if name in report.schemes else 0
     if held_micro != owed_micro + expired_micro:
         checks.find(
-            f"{name}: {owed_micro} is outstanding and {expired_micro} has expired,"
+            f"{name} at {broker.name}: {owed_micro} is outstanding and {expired_micro} has expired,"
             f" and wallets hold {held_micro}"
         )
 
@@ -162,7 +182,7 @@ def _remembered(world: "World", vendor: "VendorParty") -> None:
 def _lost_micro(world: "World", payer: "PayerParty") -> int:
     """What came in for a payer and went to none of the things it did: fees of vendors' mints."""
     checks = world.ground.checks
-    balances = checks.balances
+    balances = checks.books[world.broker.name]
     spent_micro = sum(purchase.price_micro for purchase in _done(payer))
     returned_micro = sum(p.price_micro for p in _done(payer) if p.refund)
     held_micro = sum(

@@ -1,4 +1,4 @@
-"""A world: one broker, some vendors and payers, every registered scheme, and what they do.
+"""A world: a broker or two, some vendors and payers, every registered scheme, and what they do.
 
 One seed decides everything. `act` has the parties do what comes to their minds, in whatever
 weather; `liveness.finish` calms it, has everybody finish, and counts again.
@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from farthing.errors import Refusal
 from farthing.lab.acts import ACTS, Act
 from farthing.lab.faults import DOWN_S, JUMP_S, NIGHT_S, NIGHTS_S, PARTED_S, ROUGH, Chances
-from farthing.lab.genesis import BROKER, PAYERS, TOPUP_MICRO, founded, order
+from farthing.lab.genesis import PAYERS, TOPUP_MICRO, founded, is_peered, order
 from farthing.lab.ground import Ground
 from farthing.lab.loop import Process
 from farthing.lab.months import pass_weeks
@@ -41,15 +41,19 @@ class World:
     ) -> None:
         """`schemes`: registry names, all by default. Use as a context manager."""
         names = schemes or [scheme.traits.name for scheme in registry.all_schemes()]
-        beginning = founded(names)
+        beginning = founded(names, peered=is_peered(seed, names))
         self._folder = new_folder("world")
         shutil.copytree(beginning.folder, self._folder, dirs_exist_ok=True)
         self.seed = seed
         self.schemes = [registry.by_name(name) for name in names]
         self.ground = Ground(seed, self._folder, lines_max=lines_max)
-        self.broker = BrokerParty(self.ground, BROKER)
-        self.broker.tokens = dict(beginning.tokens)
-        self.vendors = [VendorParty(self.ground, name) for name in beginning.sold]
+        self.brokers = [BrokerParty(self.ground, name) for name in beginning.tokens]
+        for broker in self.brokers:
+            broker.tokens = dict(beginning.tokens[broker.name])
+        homes = {broker.name: broker for broker in self.brokers}
+        self.vendors = [
+            VendorParty(self.ground, name, homes[home]) for name, home in beginning.homes.items()
+        ]
         for vendor in self.vendors:
             vendor.options = beginning.options[vendor.name]
             vendor.sold = beginning.sold[vendor.name]
@@ -79,13 +83,19 @@ class World:
         trace: TracebackType | None,
     ) -> None:
         self.run(self._end())
-        self.broker.part()
+        for broker in self.brokers:
+            broker.part()
         shutil.rmtree(self._folder)
+
+    @property
+    def broker(self) -> BrokerParty:
+        """The one at which payers have their accounts."""
+        return self.brokers[0]
 
     @property
     def parties(self) -> list[Party]:
         """Everybody."""
-        return [self.broker, *self.vendors, *self.payers]
+        return [*self.brokers, *self.vendors, *self.payers]
 
     def run(self, work: Awaitable[T]) -> T:
         """Let the world's time pass until `work` is done."""
@@ -102,11 +112,16 @@ class World:
             party.start()
 
     async def order(
-        self, path: str, body: Json, who: str = "operator", scope: str = "admin"
+        self,
+        path: str,
+        body: Json,
+        who: str = "operator",
+        scope: str = "admin",
+        at: BrokerParty | None = None,
     ) -> Any:
-        """As `genesis.order`, with a key of its own."""
+        """As `genesis.order`, with a key of its own, of the payers' broker or another."""
         self._keys += 1
-        return await order(self.broker, path, body, f"world-{self._keys}", who, scope)
+        return await order(at or self.broker, path, body, f"world-{self._keys}", who, scope)
 
     async def top_up(self, payer: PayerParty, amount_micro: int) -> str:
         """Book money for a payer."""

@@ -66,7 +66,7 @@ def test_entries_are_added_up_as_the_broker_does() -> None:
         page, payer = world.vendors[0].pages[0], world.payers[0]
         world.run(payer.buy(f"{world.vendors[0].url}{page.path}/1"))
         checks = world.ground.checks
-        assert sum(checks.balances.values()) == 0
+        assert sum(checks.books[world.broker.name].values()) == 0
         assert checks.sold[world.vendors[0].name]
         assert checks.findings == []
 
@@ -74,7 +74,7 @@ def test_entries_are_added_up_as_the_broker_does() -> None:
 def test_an_entry_that_is_missing_or_does_not_sum_is_found() -> None:
     with World(4) as world:
         checks, books = world.ground.checks, world.broker.connection
-        checks.broker_committed(books)
+        checks.broker_committed(world.broker.name, books)
         assert checks.findings == []
         last = int(books.execute("SELECT max(seq) FROM entries").get)
         body = books.execute("SELECT body FROM entries WHERE seq = ?", (last,)).get
@@ -84,7 +84,7 @@ def test_an_entry_that_is_missing_or_does_not_sum_is_found() -> None:
             "INSERT INTO entries VALUES (?, x'00', ?, x'00')",
             (last + 2, msgspec.json.encode(entry)),
         )
-        checks.broker_committed(books)
+        checks.broker_committed(world.broker.name, books)
         assert any("missing" in finding for finding in checks.findings)
         assert any("entry_unbalanced" in finding for finding in checks.findings)
 

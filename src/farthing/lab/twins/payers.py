@@ -76,7 +76,7 @@ async def leave_a_debt(stage: Stage) -> None:
         await stage.shop(payer, vendor, PAGES)
     await give_back(payer)
     moved = {
-        "amountMicro": -ground.checks.balances[accounts.payer(payer.name)],
+        "amountMicro": -ground.checks.books[BROKER][accounts.payer(payer.name)],
         "id": ground.entropy(16).hex(),
         "to": f"payer/{friend.name}",
     }

@@ -205,7 +205,7 @@ class Stage:
     def losses(self, by: Cause) -> list[Measured]:
         """What honest parties lost, by a trick of the payers' or of the vendors'."""
         traits, checks = self.scheme.traits, self.world.ground.checks
-        balances, paid = checks.balances, checks.earned
+        balances, paid = checks.books[BROKER], checks.earned
         payers = [payer.name for payer in self.world.payers]
         cheats = [name for name in payers if name in self.crooks]
         limits_micro = CREDIT_MICRO * len(cheats) * len(self.world.vendors) * self._days()
