@@ -28,7 +28,9 @@ IMPURE_STANDARD = frozenset(
 PURE_MODULES = frozenset({"urllib.parse", "importlib.resources"})  # no I/O; read-only package data
 
 # Of other people's packages: the message library and the cryptographic ones.
-PURE_LIBRARIES = frozenset({"coincurve", "cryptography", "gmpy2", "msgspec", "nacl", "numpy"})
+PURE_LIBRARIES = frozenset(
+    {"coincurve", "cryptography", "gmpy2", "msgspec", "nacl", "numba", "numpy"}
+)
 
 
 def impure_imports(tree: Tree) -> Iterator[str]:

@@ -13,7 +13,7 @@ import msgspec
 
 from farthing import codec
 from farthing.errors import Refusal
-from farthing.schemes.contract import Account, At, Checked, Mint, Operation
+from farthing.schemes.contract import Account, At, Checked, Json, Mint, Operation
 
 TASKS_PER_CALL = 50  # some 5 ms of signatures: large against the cost of a call between processes
 
@@ -35,14 +35,16 @@ Outcome = Checked | Refusal
 
 def check_tasks(mint: Mint, operation: Operation, tasks: list[Task]) -> list[Outcome]:
     """What the mint says of each message, in order; a refusal stands for its own message only."""
-    found: list[Outcome] = []
+    unread: list[Refusal | None] = []
+    asked: list[tuple[Json, Account, At]] = []
     for task in tasks:
         try:
-            message = codec.read_json(task.message)
-            found.append(mint.check(operation, message, task.account, task.at))
+            asked.append((codec.read_json(task.message), task.account, task.at))
+            unread.append(None)
         except Refusal as refusal:
-            found.append(refusal)
-    return found
+            unread.append(refusal)
+    checked = iter(mint.check_all(operation, asked))
+    return [next(checked) if refusal is None else refusal for refusal in unread]
 
 
 _mints: Mapping[str, Mint] = {}  # of a worker process, loaded once when it starts

@@ -6,19 +6,36 @@
 The key from the chain's own salt, and the index, keep one table from attacking all chains (ours).
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from hmac import compare_digest
+from typing import NamedTuple
 
 from farthing.codec import enc
+from farthing.crypto import lanes
 from farthing.errors import Forged
 
 WORD_BYTES = 16
 SALT_BYTES = 16
 LENGTH_MAX = 100_000  # links of one chain: a tenth of a second to build
+BULK = 2_000  # links from which compiled code is worth its start
 LINK_TAG = "farthing/chain/link/1"
 
 _INDEX = b"\0\0\0\x04"
 _WORD = b"\0\0\0\x10"
+_TAILS = tuple(step.to_bytes(4, "big") + _WORD for step in range(4096))
+"""What stands between key and word: ready made where chains are of common length (1.6 times as
+fast)."""
+
+
+class Proof(NamedTuple):
+    """That `word`, the one `at` an index, hashes to `last_word`; the gap is bounded."""
+
+    key: bytes
+    word: bytes
+    at: int
+    last_word: bytes
+    last_index: int
 
 
 def link_key(salt: bytes) -> bytes:
@@ -29,8 +46,10 @@ def link_key(salt: bytes) -> bytes:
 def descend(key: bytes, word: bytes, index: int, to: int) -> bytes:
     """The word at index `to`, from the word at `index`: `index - to` hashes."""
     head = _WORD + key + _INDEX
-    for step in range(index - 1, to - 1, -1):
+    for step in range(index - 1, max(to, len(_TAILS)) - 1, -1):
         word = sha256(head + step.to_bytes(4, "big") + _WORD + word).digest()[:16]
+    for tail in _TAILS[to:index][::-1]:
+        word = sha256(head + tail + word).digest()[:16]
     return word
 
 
@@ -48,3 +67,15 @@ def verify_word(key: bytes, word: bytes, index: int, last_word: bytes, last_inde
         descend(key, word, index, last_index), last_word
     ):
         raise Forged("word_does_not_hash_to_last", "this word is not of the committed chain")
+
+
+def are_proved(proofs: Sequence[Proof]) -> list[bool]:
+    """Of each proof whether it holds; many at once in compiled code, with the extra `mint`."""
+    links = sum(proof.at - proof.last_index for proof in proofs)
+    ends = lanes.descend_all(proofs) if links >= BULK else None
+    if ends is None:
+        ends = [descend(proof.key, proof.word, proof.at, proof.last_index) for proof in proofs]
+    return [
+        len(proof.word) == WORD_BYTES and compare_digest(end, proof.last_word)
+        for proof, end in zip(proofs, ends, strict=True)
+    ]

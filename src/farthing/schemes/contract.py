@@ -10,8 +10,7 @@
 - The **till** runs at the gate: `offer` and `seal`, `read`, `recall`, `take`, `endorse`, `finish`,
   `allowance_s` while a stream goes on; later `sweep` and `answer` talk to the broker. `unseal`
   and `seal_answer` are the other end of a purchase that is hidden whole.
-- All of it is pure. Payloads are JSON values that are the same in every dialect; `At` brings time,
-  randomness and leased serials; what is wrong raises a `Refusal`.
+- All is pure. Payloads are JSON, the same in every dialect; `At` brings time and randomness.
 - Money moves only as `Flow`s between the ends named here; the engine turns them into postings.
 
 The shape was tried against the hard cases of later schemes before it was frozen: their thin
@@ -19,7 +18,7 @@ versions are `tests/kit/thin`, the conversations `tests/unit/schemes/test_contra
 they forced is `docs/decisions/0002-the-scheme-contract.md`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -65,14 +64,15 @@ from farthing.schemes.messages import (
 from farthing.schemes.refunds import Charged, Refund
 
 __all__ = [
-    "Abroad", "Accepted", "Account", "Applied", "AskFirst", "Asked", "At", "Binding", "Burned",
-    "Challenge", "Charged", "Checked", "Concluded", "Conclusion", "Dialect", "End", "EndKind",
-    "Finished", "Flow", "Instrument", "Issued", "Json", "Key", "Mint", "Need", "Offer",
+    "Abroad", "Accepted", "Account", "Applied", "AskFirst", "Asked", "At", "Batch", "Binding",
+    "Burned", "Challenge", "Charged", "Checked", "Concluded", "Conclusion", "Dialect", "End",
+    "EndKind", "Finished", "Flow", "Instrument", "Issued", "Json", "Key", "Mint", "Need", "Offer",
     "Operation", "Paid", "Purse", "Redeemed", "Refund", "Replier", "Returned", "Ring", "Rolled",
     "Scheme", "Setting", "Settlement", "Taken", "Till", "Traits", "Waiting",
 ]  # fmt: skip  # - names only: one a line would hide the classes below
 
 
+Batch = Sequence[tuple[Json, Account, At]]  # messages, each with who sent it
 Replier = Callable[[Json, bytes], bytes]
 """Signs an answer for its payer: from the change and the answer's digest to a code of 16 bytes."""
 
@@ -100,15 +100,22 @@ class Mint:
         self.setting = setting
 
     def is_bearer(self, operation: Operation, message: Json) -> bool:
-        """Whether this message, if it is right, pays for itself and needs nobody's account.
-
-        `check` is then called with an account of no name.
-        """
+        """Whether this message, if right, pays for itself: `check` has an account of no name."""
         return False
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """All cryptography of one operation, no state; any refusal."""
         raise Unsupported("operation_unsupported", f"{self.traits.name} has no {operation}")
+
+    def check_all(self, operation: Operation, asked: Batch) -> list[Checked | Refusal]:
+        """`check` of each message, in their order; a refusal stands for its own message only."""
+        found: list[Checked | Refusal] = []
+        for message, account, at in asked:
+            try:
+                found.append(self.check(operation, message, account, at))
+            except Refusal as refusal:
+                found.append(refusal)
+        return found
 
     def found(self, at: At) -> Applied | None:
         """What a new issuer begins with, once, and again when its books were restored.

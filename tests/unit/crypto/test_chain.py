@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farthing.codec import enc
-from farthing.crypto import chain
+from farthing.crypto import chain, lanes
 from farthing.errors import Forged
 
 SALT, SEED = bytes(range(16)), bytes(range(16, 32))
@@ -57,3 +57,34 @@ def test_a_word_is_good_at_its_own_index_and_chain_only() -> None:
             chain.verify_word(key, word, index, word_at(5), last)
     with pytest.raises(Forged):
         chain.verify_word(chain.link_key(bytes(16)), word_at(7), 7, word_at(5), 5)
+
+
+@pytest.mark.parametrize("length", [4095, 4096, 4097, 5000])
+def test_links_beyond_the_ready_made_ones_are_the_same(length: int) -> None:
+    key = chain.link_key(SALT)
+    word = SEED
+    for index in range(length - 1, length - 4, -1):
+        word = sha256(enc(key, index.to_bytes(4, "big"), word)).digest()[:16]
+    assert chain.descend(key, SEED, length, length - 3) == word
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("count", [3, 100])
+def test_many_proofs_are_judged_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, count: int, *, is_compiled: bool
+) -> None:
+    if not is_compiled:
+        monkeypatch.setattr(lanes, "_kernel", lambda: None)
+    assert (count * LENGTH // 2 >= chain.BULK) == (count == 100), "both ways are tried"
+    key = chain.link_key(SALT)
+    true = chain.Proof(key, word_at(40), 40, word_at(5), 5)
+    wrong = [
+        true._replace(word=word_at(39)),
+        true._replace(last_word=word_at(4)),
+        true._replace(at=41),
+        true._replace(word=word_at(40)[:15]),
+        true._replace(word=word_at(40) + b"\0"),
+        true._replace(key=bytes(16)),
+    ]
+    proofs = [true] * count + wrong + [true]
+    assert chain.are_proved(proofs) == [True] * count + [False] * len(wrong) + [True]

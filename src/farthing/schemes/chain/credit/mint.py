@@ -17,8 +17,18 @@ from typing import Any, ClassVar
 import msgspec
 
 from farthing import codec
-from farthing.crypto import signing
-from farthing.errors import Conflict, Denied, Late, Overlimit, Revoked, Unfit, WrongVendor
+from farthing.crypto import chain, signing
+from farthing.errors import (
+    Conflict,
+    Denied,
+    Forged,
+    Late,
+    Overlimit,
+    Refusal,
+    Revoked,
+    Unfit,
+    WrongVendor,
+)
 from farthing.marks import Keys, Mark, Memory, Put
 from farthing.schemes.chain.credit.certificate import (
     CERTIFICATE_LIFE_S,
@@ -35,6 +45,7 @@ from farthing.schemes.contract import (
     Account,
     Applied,
     At,
+    Batch,
     Checked,
     End,
     Flow,
@@ -85,6 +96,10 @@ class CreditMint(Mint):
         """What the member checks of a claim whose pledge is right; any refusal."""
         raise NotImplementedError
 
+    def proofs(self, claim: Any) -> list[chain.Proof]:
+        """The words of a claim that are still to be hashed: those of many claims go at once."""
+        return []
+
     def counters(self, claim: Any) -> tuple[bytes, ...]:
         """The counters that `due` reads."""
         raise NotImplementedError
@@ -102,12 +117,37 @@ class CreditMint(Mint):
         elif operation == "redeem":
             _require_role(account, "vendor")
             parsed = self._check_claim(self.claims.convert(message), account, at)
+            if not all(chain.are_proved(self.proofs(parsed))):
+                raise _false_word()
         elif operation == "take_back":
             _require_role(account, "payer")
             parsed = _REVOCATION.convert(message)
         else:
             return super().check(operation, message, account, at)
         return Checked(operation=operation, message=parsed, account=account)
+
+    def check_all(self, operation: Operation, asked: Batch) -> list[Checked | Refusal]:
+        """As `check` of each; the words of all claims are hashed together."""
+        if operation != "redeem":
+            return super().check_all(operation, asked)
+        found: list[Checked | Refusal] = []
+        proofs: list[chain.Proof] = []
+        spans: list[range] = []  # of `proofs`, by place in `found`
+        for message, account, at in asked:
+            first = len(proofs)
+            try:
+                _require_role(account, "vendor")
+                claim = self._check_claim(self.claims.convert(message), account, at)
+                proofs += self.proofs(claim)
+                found.append(Checked(operation=operation, message=claim, account=account))
+            except Refusal as refusal:
+                found.append(refusal)
+            spans.append(range(first, len(proofs)))
+        holds = chain.are_proved(proofs)
+        return [
+            one if all(holds[n] for n in span) else _false_word()
+            for one, span in zip(found, spans, strict=True)
+        ]
 
     def _check_application(self, application: Application, account: Account) -> Application:
         codec.unb64u(application.public_key, size_bytes=32)
@@ -250,6 +290,10 @@ def _live(memory: Memory, account_id: str, now_s: int) -> list[tuple[int, int, s
 
 def _promised(account_id: str, live: list[tuple[int, int, str]], until_s: int) -> Put:
     return Put(key=_certified_key(account_id), value=msgspec.json.encode(live), until_s=until_s)
+
+
+def _false_word() -> Refusal:
+    return Forged("word_does_not_hash_to_last", "this word is not of the committed chain")
 
 
 def _require_role(account: Account, role: str) -> None:

@@ -37,7 +37,7 @@ class WordMint(CreditMint):
     """A member gives `traits`, `family`, `published`, `signing` and `claims`."""
 
     def verify_claim(self, claim: ClaimMessage[C], at: At) -> None:
-        """`OutOfRange`, `Forged`, `Unfit`: every link down to its root."""
+        """`OutOfRange`, `Unfit`: chains of the commitment, and indices of theirs."""
         commitment = claim.commitment
         claimed = {denomination for denomination, _, _ in claim.links}
         if not claim.links or len(claimed) != len(claim.links):
@@ -49,10 +49,21 @@ class WordMint(CreditMint):
             if not 0 < index <= roots[denomination][0]:
                 length = roots[denomination][0]
                 raise OutOfRange("chain_index_above_length", f"this chain has {length} links")
-        key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
-        for denomination, index, text in claim.links:
-            word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
-            chain.verify_word(key, word, index, codec.unb64u(roots[denomination][1]), 0)
+
+    def proofs(self, claim: ClaimMessage[C]) -> list[chain.Proof]:
+        """Every link down to its root."""
+        key = chain.link_key(codec.unb64u(claim.commitment.salt, size_bytes=chain.SALT_BYTES))
+        roots = {value: codec.unb64u(root) for value, _, root in claim.commitment.chains}
+        return [
+            chain.Proof(
+                key=key,
+                word=codec.unb64u(text, size_bytes=chain.WORD_BYTES),
+                at=index,
+                last_word=roots[denomination],
+                last_index=0,
+            )
+            for denomination, index, text in claim.links
+        ]
 
     def counters(self, claim: ClaimMessage[C]) -> tuple[bytes, ...]:
         """One for each chain that is claimed."""

@@ -19,7 +19,7 @@ from farthing.errors import (
 )
 from farthing.marks import Put
 from farthing.schemes.chain.credit.certificate import DISPUTE_S, SUBMIT_S
-from farthing.schemes.contract import Json
+from farthing.schemes.contract import Account, Json
 from tests.kit.parties import DAY_S, vendor_account
 from tests.kit.payword import SLOT_MICRO, TODAY, Hand, Scene
 
@@ -156,3 +156,34 @@ def test_what_was_billed_is_remembered_until_no_claim_and_no_dispute_can_come() 
     end_s = hand.commitment.ends_at_s + SUBMIT_S + DISPUTE_S
     assert {mark.until_s for mark in applied.marks} == {end_s}
     assert {put.until_s for put in applied.records if isinstance(put, Put)} == {end_s}
+
+
+def test_claims_of_a_batch_are_judged_as_if_alone() -> None:
+    scene = Scene()
+    hand = Hand(scene.certificate, chains=((100, 50), (2500, 3)))
+    message = {"commitment": msgspec.to_builtins(hand.commitment)}
+    false = [100, 7, hand.link(6)[2]]
+    claims: list[Json] = [
+        message | {"links": [hand.link(40)]},
+        message | {"links": [false]},
+        {"links": []},
+        message | {"links": [hand.link(9), hand.link(2, 2500)]},
+        message | {"links": [hand.link(9), [2500, 2, hand.link(1, 2500)[2]]]},
+        message | {"links": []},
+    ]
+    mint, at = scene.broker.mint, scene.clock.at()
+    account = Account(id="news", role="vendor")
+
+    def alone(claim: Json) -> object:
+        try:
+            return mint.check("redeem", claim, account, at)
+        except Refusal as refusal:
+            return refusal
+
+    together = mint.check_all("redeem", [(claim, account, at) for claim in claims])
+    codes = [getattr(one, "code", "") for one in together]
+    assert codes == [getattr(alone(claim), "code", "") for claim in claims]
+    assert codes[1] == codes[4] == "word_does_not_hash_to_last"
+    assert codes[0] == codes[3] == ""
+    (one,) = mint.check_all("redeem", [(claims[0], Account(id="news", role="payer"), at)])
+    assert getattr(one, "code", "") == "wrong_kind_of_account"
