@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bench import audit, broker, marks, moments, paywall, sizes, till, worlds
+from bench import audit, broker, marks, moments, paywall, redemptions, sizes, till, worlds
 from bench.figures import Figure, as_json, print_table
 from bench.programs import Missing
 
@@ -19,6 +19,7 @@ class Part(StrEnum):
     TILL = "till"
     PAYWALL = "paywall"
     BROKER = "broker"
+    REDEMPTIONS = "redemptions"
     MARKS = "marks"
     MOMENTS = "moments"
     BYTES = "bytes"
@@ -31,6 +32,7 @@ MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
     Part.TILL: till.measure,
     Part.PAYWALL: paywall.measure,
     Part.BROKER: broker.measure,
+    Part.REDEMPTIONS: redemptions.measure,
     Part.MARKS: marks.measure,
     Part.MOMENTS: moments.measure,
     Part.BYTES: lambda _: sizes.measure(),
@@ -50,9 +52,9 @@ def main(
     """Measure this commit on this machine. Ratios are within one run; nothing passes or fails.
 
     Parts: till (payments in process), paywall (paid requests over HTTP), broker (durable
-    transfers beside PostgreSQL), marks (a gate with ten million), moments (of clearing, what a
-    page takes), bytes (of payments), audit (of a journal of a million entries), worlds
-    (simulated payments, by weather).
+    transfers beside PostgreSQL), redemptions (a day's chains), marks (a gate with ten million),
+    moments (of clearing, what a page takes), bytes (of payments), audit (of a journal of a
+    million entries), worlds (simulated payments, by weather).
 
     Example: script/bench till --seconds 5
     """

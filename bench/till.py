@@ -47,7 +47,8 @@ Ready = tuple[bytes, str, bytes]
 """(payload, K, payment digest)"""
 
 
-def _binding() -> Binding:
+def binding() -> Binding:
+    """The request that all these payments are for."""
     target = "GET /articles/1"
     return Binding(
         dialect="mpp",
@@ -68,13 +69,13 @@ def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_m
     """What a gate does between header and answer, without header and answer."""
     at = at_now()
     offer = till.offer(price_micro, at)
-    binding = _binding()
+    request = binding()
     serial = 0
     for raw, k, digest in payments:
         payment = till.read(raw)
         keys = till.recall(payment)
         memory: Memory = store.do_now(Read(keys=keys)) if keys is not NO_KEYS else NOTHING
-        taken = till.take(payment, offer, binding, memory, at)
+        taken = till.take(payment, offer, request, memory, at)
         if till.series(taken):
             at = At(now_s=at.now_s, serials=(serial,))
             serial += 1
@@ -97,7 +98,7 @@ def _scrip(count: int, protocol: str) -> Callable[[], Callable[[], int]]:
     payer = ScripPayer(keys)
     of = setting(RingInMemory(*keys), {"protocol": protocol})
     offer = MILLICENT.till(of).offer(PRICE_MICRO, at_now())
-    payments = [_ready(payer.pay(offer, _binding())) for _ in range(count)]
+    payments = [_ready(payer.pay(offer, binding())) for _ in range(count)]
     till = MILLICENT.till(of)
     return lambda: partial(_take_all, till, MemoryMarks(), payments, PRICE_MICRO)
 
@@ -110,7 +111,7 @@ def _words(count: int) -> Callable[[], Callable[[], int]]:
     offer = till.offer(UNIT_MICRO, at_now())
     length = min(CHAIN_LENGTH, count)
     chains = [
-        [_ready(payload) for payload in payer.chain(offer, _binding(), length)]
+        [_ready(payload) for payload in payer.chain(offer, binding(), length)]
         for _ in range(count // length)
     ]
     first = [chain[0] for chain in chains]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import audit, broker, marks, moments, paywall, programs, sizes, till, worlds
+from bench import audit, broker, marks, moments, paywall, programs, redemptions, sizes, till, worlds
 from bench.figures import Figure
 from farthing.schemes import registry
 from tests.kit.turns import in_turn
@@ -70,6 +70,12 @@ def test_marks_are_filled_and_survive_the_gate() -> None:
     needs("wrk")
     found = marks.measure(SHORT_S, many=2_000, few=10)
     require_figures("marks", found)
+
+
+def test_redemptions_measures_links_and_claims() -> None:
+    found = redemptions.measure(SHORT_S)
+    require_figures("redemptions", found)
+    assert [figure.target for figure in found[:2]] == [1_800_000, 5_000_000]
 
 
 def test_bytes_are_within_the_targets() -> None:
