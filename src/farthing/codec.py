@@ -33,7 +33,8 @@ T = TypeVar("T")
 Json = None | bool | int | str | list[Any] | dict[str, Any]
 
 
-_EIGHT = b"\0\0\0\x08"  # the length of every integer
+_LENGTHS = [size_bytes.to_bytes(4, "big") for size_bytes in range(256)]  # of nearly all fields
+_EIGHT = _LENGTHS[8]  # of every integer
 
 
 def enc(*fields: bytes | str | int) -> bytes:
@@ -44,12 +45,16 @@ def enc(*fields: bytes | str | int) -> bytes:
     """
     parts: list[bytes] = []
     for field in fields:
-        if isinstance(field, int):
-            parts += (_EIGHT, field.to_bytes(8, "big"))
-            continue
         if isinstance(field, str):
             field = field.encode()
-        parts += (len(field).to_bytes(4, "big"), field)
+        elif isinstance(field, int):
+            parts += (_EIGHT, field.to_bytes(8, "big"))
+            continue
+        size_bytes = len(field)
+        parts += (
+            _LENGTHS[size_bytes] if size_bytes < 256 else size_bytes.to_bytes(4, "big"),
+            field,
+        )
     return b"".join(parts)
 
 
@@ -88,10 +93,10 @@ def b64(raw: bytes) -> str:
 def unb64(text: str) -> bytes:
     """Read padded standard base64; `Malformed` for any other spelling."""
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         raise Malformed("base64_malformed", "expected standard base64 with padding") from None
-    if base64.b64encode(raw).decode() != text:
+    if b64(raw) != text:
         raise Malformed("base64_not_canonical", "expected standard base64 with padding")
     return raw
 

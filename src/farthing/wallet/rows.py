@@ -122,9 +122,9 @@ class Rows:
     def leases(
         self, table: Table, where: str, values: tuple[Any, ...] = ()
     ) -> list[tuple[Any, ...]]:
-        """Id, sealed, owner and end of lease of every row `where`, oldest first."""
+        """Id, owner and end of lease of every row `where`, oldest first."""
         return self.file.rows(
-            f"SELECT id, sealed, owner, leased_until_s FROM {table}"  # noqa: S608 - our own texts
+            f"SELECT id, owner, leased_until_s FROM {table}"  # noqa: S608 - our own texts
             f" WHERE {where} ORDER BY created_at_s, id",
             values,
         )
@@ -156,13 +156,14 @@ class Rows:
         """
         owned = self.file.owner if to_send else -self.file.owner
         found: list[Kept] = []
-        for row_id, sealed, owner, leased_until_s in self.leases(table, where, values):
+        for row_id, owner, leased_until_s in self.leases(table, where, values):
             if row_id in skip or self.is_held(owner, leased_until_s, now_s, to_send=to_send):
                 continue
             if len(found) == count_max:
                 break
-            self.db.execute(
-                f"UPDATE {table} SET owner=?, leased_until_s=? WHERE id=?",  # noqa: S608 - as above
+            ((sealed,),) = self.file.rows(
+                f"UPDATE {table} SET owner=?, leased_until_s=?"  # noqa: S608 - as above
+                " WHERE id=? RETURNING sealed",
                 (owned, now_s + LEASE_S, row_id),
             )
             found.append(self.unseal(kind, table, row_id, sealed))

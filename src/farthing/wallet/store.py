@@ -274,7 +274,7 @@ class Store:
             *self._rows.leases("purchases", f"{where} AND {OPEN['purchases']}", values),
             *self._rows.leases("asks", f"{where} AND {OPEN['asks']}", values),
         ]
-        return any(self._rows.is_held(owner, until_s, now_s) for _, _, owner, until_s in rows)
+        return any(self._rows.is_held(owner, until_s, now_s) for _, owner, until_s in rows)
 
     def _settle(self, command: Settle) -> bool:
         made = command.purchase
