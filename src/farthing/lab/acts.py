@@ -1,4 +1,4 @@
-"""What the parties of a world do of themselves: pay, give back, clear, refund, rotate, pay out.
+"""What the parties of a world do of themselves: pay, give back, clear, refund, rotate, vouch.
 
 Each act is one step of a run. Whoever is down does nothing. Refusals are answers like others: what
 must never happen is for the invariants to say.
@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from farthing.broker.app import ROTATING
 from farthing.errors import Refusal
-from farthing.lab.parties import VendorParty
+from farthing.lab.genesis import CREDIT_MICRO
+from farthing.lab.goods import VOUCHED
+from farthing.lab.parties import BrokerParty, VendorParty
 from farthing.lab.payer import PayerParty
+from farthing.schemes.contract import Json
 from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
 from farthing.vendor.founding import grant_anew
@@ -143,6 +146,29 @@ def top_up(world: "World", luck: random.Random) -> None:
     world.begin(None, "top up", world.top_up(payer, amount_micro))
 
 
+def vouch(world: "World", luck: random.Random) -> None:
+    """The operator says something else of a payer from now on."""
+    payer = luck.choice(world.payers)
+    contract: dict[str, Json] = {
+        "id": payer.name,
+        "creditLimitMicro": CREDIT_MICRO,
+        "props": luck.choice(VOUCHED),
+    }
+    world.begin(None, "vouch", world.order(f"/accounts/{payer.name}", contract))
+
+
+def pay_peer(world: "World", luck: random.Random) -> None:
+    """Money goes from the payers' broker to another, by bank; each operator books it."""
+    for other in world.brokers[1:]:
+        world.begin(None, "pay peer", _paid_peer(world, other, luck.randrange(1, TOPUP_MICRO_MAX)))
+
+
+async def _paid_peer(world: "World", other: BrokerParty, amount_micro: int) -> None:
+    sent = {"amountMicro": amount_micro, "reference": f"peer-{world.ground.trace.events}"}
+    await world.order(f"/peers/{other.name}/payments", sent)
+    await world.order("/topup", sent | {"payer": world.broker.name}, at=other)
+
+
 ACTS: dict[Act, int] = {
     buy: 80,
     load: 2,
@@ -154,5 +180,7 @@ ACTS: dict[Act, int] = {
     rotate_broker: 1,
     pay_out: 1,
     top_up: 1,
+    vouch: 1,
+    pay_peer: 1,
 }
 """With how often each is drawn."""

@@ -38,6 +38,7 @@ PAYERS = 8
 TOPUP_MICRO = 50_000_000  # more than a payer spends in any run
 CREDIT_MICRO = 10_000_000  # likewise, where a scheme bills afterwards
 COMMISSION_E4 = 500  # 5 %, so that there is something to round
+RESALE_E4 = 137  # of what is sold for another broker, likewise
 IBAN = "DE89370400440532013000"  # the registry's own example
 ORDER_S = 10.0  # until somebody who has no answer asks again
 PAUSE_S = 1.0  # before that
@@ -134,7 +135,12 @@ class _Founding:
         """The payers' broker gets an account with money at another, and buys there from now on."""
         tokens = await self._open_account(other, BROKER, {})
         await self._top_up(other, BROKER, DEPOSIT_MICRO)
-        peer = {"id": other.name, "url": other.url, "token": tokens["pay"]}
+        peer: dict[str, Json] = {
+            "id": other.name,
+            "url": other.url,
+            "token": tokens["pay"],
+            "commissionE4": RESALE_E4,
+        }
         await order(self._broker, "/peers", peer, f"peer-{other.name}")
 
     async def _vendor(self, number: int, vendor: VendorParty) -> None:

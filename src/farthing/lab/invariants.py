@@ -34,6 +34,8 @@ class Invariants:
         """What vendors gave back, likewise."""
         self.earned: dict[str, int] = defaultdict(int)
         """What vendors' accounts got for payments, less what they gave back, before commission."""
+        self.shares: dict[str, int] = defaultdict(int)
+        """What brokers that are sold for owe for that, by name."""
         self.fees: dict[str, int] = defaultdict(int)
         """What vendors' own mints charged, as for renewing what has expired."""
         self.used: dict[str, dict[bytes, int]] = defaultdict(dict)
@@ -68,9 +70,11 @@ class Invariants:
                 continue
             for posting in entry.postings:
                 balances[posting.account] += posting.amount_micro
-                kind, _, vendor_id = posting.account.rpartition("/")
+                kind, _, whose = posting.account.rpartition("/")
                 if kind == "liability/vendor" and entry.kind not in NOT_EARNED:
-                    self.earned[vendor_id] -= posting.amount_micro
+                    self.earned[whose] -= posting.amount_micro
+                if kind == "asset/peer" and entry.kind == "commission":
+                    self.shares[whose] += posting.amount_micro
                 stored = journal.balance(connection, posting.account)
                 if posting.account.startswith("liability/") and stored > 0:
                     self.find(f"{posting.account} is below zero: {-stored}")

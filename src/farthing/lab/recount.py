@@ -130,12 +130,13 @@ def _compare(world: "World", party: "VendorParty", bought: dict[str, int]) -> No
 
 
 def _between(world: "World", other: "BrokerParty") -> None:
-    """What the payers' broker has at another, by the books of both."""
-    books = world.ground.checks.books
-    here_micro = books[world.broker.name][accounts.peer(other.name)]
-    there_micro = -books[other.name][accounts.payer(world.broker.name)]
+    """What the payers' broker has at another, by the books of both, but for its share of sales."""
+    checks = world.ground.checks
+    here_micro = checks.books[world.broker.name][accounts.peer(other.name)]
+    here_micro -= checks.shares[other.name]
+    there_micro = -checks.books[other.name][accounts.payer(world.broker.name)]
     if here_micro != there_micro - DEPOSIT_MICRO:
-        world.ground.checks.find(
+        checks.find(
             f"{other.name} has {there_micro} of {world.broker.name}'s {DEPOSIT_MICRO},"
             f" whose books say {here_micro}"
         )

@@ -23,7 +23,7 @@ async def do(world: World, act: acts.Act, times: int = 20) -> None:
 
 @pytest.mark.parametrize("act", acts.ACTS)
 def test_every_act_is_carried_out(act: acts.Act) -> None:
-    with World(5, lines_max=None) as world:
+    with World(7, lines_max=None) as world:  # one with two brokers
         world.run(world.act(range(30), CALM, {acts.buy: 1}))
         before = len(notes(world, "done")) + len(notes(world, "rotated"))
         world.run(do(world, act))

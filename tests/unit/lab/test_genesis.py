@@ -36,6 +36,8 @@ def test_some_worlds_have_a_second_broker_whose_vendors_scrip_the_first_one_sell
         spent_micro = len(world.payers) * vendor.pages[0].price_micro
         left_micro = genesis.DEPOSIT_MICRO - spent_micro
         assert -books[accounts.payer(world.broker.name)] == left_micro
+        shares = world.ground.checks.shares[other.name]
+        assert 0 <= spent_micro * genesis.RESALE_E4 - shares * 10_000 < 10_000
         assert world.ground.checks.findings == []
 
 
