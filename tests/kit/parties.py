@@ -123,7 +123,7 @@ class Broker:
         """One operation, decided and written down; a refusal changes nothing."""
         at = self.clock.at()
         checked = self.mint.check(operation, on_the_wire(message), account, at)
-        applied = self.mint.apply(checked, self._read(self.mint.recall(checked)), at)
+        applied = self.mint.apply(checked, self.read(self.mint.recall(checked)), at)
         self._write(applied)
         return applied
 
@@ -145,7 +145,8 @@ class Broker:
     def snapshot(self) -> object:
         return copy.deepcopy((self.onces, self.counters, self.records, dict(self.balances)))
 
-    def _read(self, keys: marks.Keys) -> Memory:
+    def read(self, keys: marks.Keys) -> Memory:
+        """What stands under these keys."""
         records = {key: self.records[key] for key in keys.records if key in self.records}
         for key, value in self.records.items():
             if key.startswith(keys.prefixes or (b"\0",)):

@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from farthing import codec, errors
+from farthing.lab.conformance.hand import Hand
+from farthing.lab.conformance.stage import Play
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
 from farthing.schemes.losses import CAUSES
-from tests.kit.shop import Buyer, Shop
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference" / "schemes"
@@ -286,22 +287,19 @@ def limits(sources: list[Source]) -> list[str]:
 
 def sizes(scheme: Scheme) -> list[str]:
     """Bytes of a payment and of the header that carries it, the first and the next one."""
-    shop = Shop()
-    buyer = Buyer(shop, scheme.traits.name)
-    rows: list[tuple[str, ...]] = []
-    instrument = buyer.instrument()
-    for label in ("first", "next"):
-        row = [f"{label} payment"]
-        payload = b""
-        after = instrument
-        for dialect in ("mpp", "x402"):
-            payment = buyer.pay(dialect, instrument=instrument)
-            payload = codec.canonical(payment.payload)
-            row.append(f"{len(payment.header[1]):,}")
-            after = payment.paid.after or instrument
-        rows.append((row[0], f"{len(payload):,}", *row[1:]))
-        instrument = after
-    return table(("", "payload", "MPP header", "x402 header"), rows)
+    found: dict[str, list[str]] = {"first": [], "next": []}
+    for dialect in ("mpp", "x402"):
+        with Play(scheme.traits.name, "sizes").stage(dialect=dialect) as stage:
+            hand = Hand(stage)
+            instrument = hand.instrument()
+            for which, row in found.items():
+                made = hand.pay(stage.page(), instrument)
+                _, value = made.request.headers[-1]
+                payload = f"{len(codec.canonical(made.paid.payload)):,}"
+                row += [f"{which} payment", payload] if not row else []
+                row.append(f"{len(value):,}")
+                instrument = made.paid.after or instrument
+    return table(("", "payload", "MPP header", "x402 header"), list(found.values()))
 
 
 def page(scheme: Scheme) -> str:

@@ -149,11 +149,14 @@ def reduced(
 ) -> tuple[tuple[Posting, ...], dict[str, int]]:
     """Credits and earnings of a capture below what was reserved.
 
-    `OutOfRange` above it, and where the money came from coins, which are not cut.
+    `OutOfRange` above it, where the money came from coins, which are not cut, and where some of it
+    is kept apart for later.
     """
     flows = tuple(flows)
-    vendors = {flow.target.id for flow in flows if flow.target.kind == "vendor"}
-    from_account = all(flow.source.kind in {"payer", "credit"} for flow in flows)
+    vendors = {flow.target.id for flow in flows}
+    from_account = all(
+        flow.source.kind in {"payer", "credit"} and flow.target.kind == "vendor" for flow in flows
+    )
     reserved_micro = sum(posting.amount_micro for posting in debits)
     if not 0 < amount_micro < reserved_micro or not from_account or len(vendors) != 1:
         raise OutOfRange("capture_amount_fixed", "capture what was reserved, or void it")

@@ -4,7 +4,7 @@ A payer with credit spends its own balance first, then up to its limit. Money th
 the debt first. Source: ours; the limits are the operator's.
 """
 
-from farthing.errors import Overlimit
+from farthing.errors import Overlimit, Unfunded
 
 CREDIT_MICRO_MAX = 150_000_000  # 150 units: the smallest legal cap on unsecured stored value
 
@@ -12,9 +12,14 @@ CREDIT_MICRO_MAX = 150_000_000  # 150 units: the smallest legal cap on unsecured
 def draw(
     amount_micro: int, *, balance_micro: int, debt_micro: int, limit_micro: int
 ) -> tuple[int, int]:
-    """(from the balance, on credit) for a payer that spends; `Overlimit` above the limit."""
+    """(from the balance, on credit) for a payer that spends.
+
+    `Unfunded` for who has no credit; `Overlimit` above the limit.
+    """
     own_micro = min(amount_micro, max(balance_micro, 0))
     borrowed_micro = amount_micro - own_micro
+    if borrowed_micro and not limit_micro:
+        raise Unfunded("balance_too_low", "the payer's account does not cover it")
     if borrowed_micro and debt_micro + borrowed_micro > limit_micro:
         raise Overlimit("credit_limit_reached", "pay the credit back, or ask for a higher limit")
     return own_micro, borrowed_micro

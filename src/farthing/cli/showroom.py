@@ -17,13 +17,14 @@ import httpx
 import msgspec
 from rich.progress import Progress
 
-from farthing import gazette
+from farthing import codec, gazette
 from farthing.auditing import audit
 from farthing.broker import app as brokers
 from farthing.cli import bookkeeping, output, servers
 from farthing.cli.attempts import Attempts
 from farthing.cli.calling import call
 from farthing.schemes import registry
+from farthing.vendor.founding import SAMPLE_ROUTES
 from farthing.wallet import app as wallets
 from farthing.wallet.vault import Cost
 
@@ -32,8 +33,7 @@ READER = "reader"
 TOPUP_MICRO = 1_000_000  # one unit of currency: some five thousand pages
 CREDIT_MICRO = 1_000_000
 PAGES_MAX = 12  # bought of a site that is not ours
-EVERYTHING = """accept = ["millicent", "payword"]
-[[route]]
+EVERYTHING = """[[route]]
 path = "/**"
 price = "0.02c"
 """
@@ -163,9 +163,10 @@ class Showroom:
         return call(self._broker, "POST", path, body)
 
     def _init_vendor(self, broker_url: str, token: str) -> None:
-        if self._upstream:
-            (self._folder / "vendor").mkdir()
-            (self._folder / "vendor" / "prices.toml").write_text(EVERYTHING)
+        (self._folder / "vendor").mkdir()
+        routes = EVERYTHING if self._upstream else SAMPLE_ROUTES
+        accept = codec.canonical(self._schemes).decode()
+        (self._folder / "vendor" / "prices.toml").write_text(f"accept = {accept}\n{routes}")
         servers.run_once(
             servers.python("-m", "farthing.cli", "vendor", "init", VENDOR, "--broker", broker_url),
             env={"FARTHING_DATA": str(self._folder / "vendor"), "FARTHING_TOKEN": token},

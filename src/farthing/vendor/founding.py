@@ -34,15 +34,17 @@ from farthing.vendor.offering import CHALLENGE_KEY
 LICENCE_QUOTA_MICRO = 1_000 * 10**6  # what the broker may sell of our scrip: 1,000 units
 LICENCE_LIFE_S = 90 * 86_400
 LOOK_EVERY_S = 1.0  # how often a gate looks at its prices and keys
-SAMPLE_PRICES = """\
-# What costs how much. The first route that matches a request decides; the rest is free.
-accept = ["millicent", "payword"]
+SAMPLE_ROUTES = """\
 free = ["/", "/style.css", "/favicon.svg", "/img/**"]
 
 [[route]]
 path = "/articles/*"
 price = "0.02c"
 """
+SAMPLE_PRICES = f"""\
+# What costs how much. The first route that matches a request decides; the rest is free.
+accept = ["millicent", "payword"]
+{SAMPLE_ROUTES}"""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

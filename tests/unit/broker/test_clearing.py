@@ -109,6 +109,13 @@ def test_a_smaller_charge_gives_back_what_was_borrowed_first() -> None:
             clearing.reduced(flows, debits, micro, purses())
 
 
+def test_a_charge_that_keeps_something_apart_is_not_made_smaller() -> None:
+    ann, apart = End(kind="credit", id="ann"), End(kind="outstanding", id="ann")
+    flows = [flow(ann, VENDOR, 10), flow(ann, apart, 50)]
+    with pytest.raises(OutOfRange, match="capture_amount_fixed"):
+        clearing.reduced(flows, (Posting("liability/payer/ann", 60),), 5, purses())
+
+
 def test_an_amount_out_of_range_is_refused_and_nothing_is_posted_for_zero() -> None:
     assert clearing.postings_of([flow(PAYER, VENDOR, 0)], "coupon", purses()) == ()
     for micro in (-1, PAYMENT_MICRO_MAX + 1):

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farthing.broker import risk
-from farthing.errors import Overlimit
+from farthing.errors import Overlimit, Unfunded
 
 MICRO = st.integers(0, 1_000)
 
@@ -13,8 +13,12 @@ def test_own_money_goes_first_and_debt_stays_within_the_limit(
 ) -> None:
     try:
         own, borrowed = risk.draw(amount, balance_micro=balance, debt_micro=debt, limit_micro=limit)
+    except Unfunded:
+        assert (limit, amount > balance) == (0, True)
+        return
     except Overlimit:
         assert amount > balance
+        assert limit
         assert debt + amount - balance > limit
         return
     assert own == min(amount, balance)

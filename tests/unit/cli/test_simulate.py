@@ -84,7 +84,8 @@ def test_the_last_step_of_a_world_is_one_of_its_steps() -> None:
 def test_blanks_between_schemes_are_none_of_their_names() -> None:
     code, out = run("--scheme", "millicent, payword", "--json")
     assert code == 0
-    assert json.loads(out)["hashes"]["1"] == runs.run(1, Asked(payments=4)).hash
+    asked = Asked(schemes=("millicent", "payword"), payments=4)
+    assert json.loads(out)["hashes"]["1"] == runs.run(1, asked).hash
 
 
 def test_the_worst_that_cheating_cost_is_shown_beside_what_is_declared() -> None:
@@ -117,7 +118,7 @@ def test_the_programs_of_the_page_repeat_the_runs_that_it_names(
     assert capsys.readouterr().out.split()[-1] == runs.run(13, asked, steps).hash
     found: dict[str, Any] = {}
     exec(cheated, found)  # noqa: S102 - likewise
-    assert found["played"].trace_hash == runs.run(12, Asked()).hash
+    assert found["played"].trace_hash == runs.run(12, Asked(schemes=("payword",))).hash
 
 
 def test_a_scheme_that_is_not_written_yet_is_refused_in_words() -> None:

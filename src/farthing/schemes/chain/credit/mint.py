@@ -108,6 +108,16 @@ class CreditMint(Mint):
         """What this claim adds to what was paid, in micro-units, and the marks of it."""
         raise NotImplementedError
 
+    def noted(self, claim: Any) -> tuple[bytes, ...]:
+        """The records that `charge` reads; nothing by default."""
+        return ()
+
+    def charge(self, claim: Any, account_id: str, due_micro: int, memory: Memory) -> Applied:
+        """Who pays what is due, with records of the member's own; by default the guarantee."""
+        payer = End(kind="guarantee", id=account_id)
+        vendor = End(kind="vendor", id=claim.pledge.vendor)
+        return Applied(flows=(Flow(source=payer, target=vendor, amount_micro=due_micro),))
+
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """Signatures and every link; `Forged`, `Late`, `WrongVendor`, `Overlimit`, `Denied`."""
         parsed: Any
@@ -178,7 +188,11 @@ class CreditMint(Mint):
             pledge = message.pledge
             return Keys(
                 counters=self.counters(message),
-                records=(*self._slot_keys(pledge), self._payer_key(pledge.certificate.payer)),
+                records=(
+                    *self._slot_keys(pledge),
+                    self._payer_key(pledge.certificate.payer),
+                    *self.noted(message),
+                ),
             )
         certified = _certified_key(checked.account.id)
         if isinstance(message, Revocation):
@@ -230,7 +244,7 @@ class CreditMint(Mint):
 
     def _bill(self, claim: CreditClaim, memory: Memory) -> Redeemed:
         pledge = claim.pledge
-        until_s = pledge.ends_at_s + SUBMIT_S + DISPUTE_S
+        until_s = pledge.billed_until_s
         due_micro, marks = self.due(claim, memory, until_s)
         if not marks:
             return Redeemed(answer={"paidMicro": 0})
@@ -240,16 +254,13 @@ class CreditMint(Mint):
         payer = memory.records.get(self._payer_key(pledge.certificate.payer))
         if payer is None:
             raise Revoked("certificate_unknown", "this broker keeps no such payer any more")
+        charged = self.charge(claim, payer.decode(), due_micro, memory)
+        used = tuple(Put(key=key, value=own_id, until_s=until_s) for key in slots)
         return Redeemed(
-            flows=(
-                Flow(
-                    source=End(kind="guarantee", id=payer.decode()),
-                    target=End(kind="vendor", id=pledge.vendor),
-                    amount_micro=due_micro,
-                ),
-            ),
+            flows=charged.flows,
             marks=marks,
-            records=tuple(Put(key=key, value=own_id, until_s=until_s) for key in slots),
+            records=(*used, *charged.records),
+            due=charged.due,
             answer={"paidMicro": due_micro},
             paid_micro=due_micro,
         )

@@ -17,6 +17,7 @@ from farthing.schemes.chain.credit.certificate import (
     DAY_S,
     DISPUTE_S,
     SKEW_S,
+    SUBMIT_S,
     Certificate,
     Family,
 )
@@ -80,14 +81,23 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """How long a gate remembers what was paid under it."""
         return self.ends_at_s + SKEW_S + DISPUTE_S
 
+    @property
+    def billed_until_s(self) -> int:
+        """How long the broker remembers what was billed under it."""
+        return self.ends_at_s + SUBMIT_S + DISPUTE_S
+
     def sign(self, secret: bytes) -> Self:
         """The same under the payer's key of 32 bytes."""
         return msgspec.structs.replace(self, sig=codec.b64u(signing.sign(secret, self.signed())))
 
-    def verify(self) -> None:
-        """`Overlimit` above the credit of its slots; `Forged` unless its payer signed it."""
+    def require_covered(self) -> None:
+        """`Overlimit` above the credit of its slots."""
         if self.worth_micro > self.share_micro:
             raise Overlimit("commitment_above_limit", "shorter chains, or more slots of the credit")
+
+    def verify(self) -> None:
+        """`Overlimit` above the credit of its slots; `Forged` unless its payer signed it."""
+        self.require_covered()
         public = codec.unb64u(self.certificate.public_key, size_bytes=32)
         signing.verify_again(public, self.signed(), codec.unb64u(self.sig, size_bytes=64))
 

@@ -52,12 +52,17 @@ class WordPurse(CreditPurse):
             vendor=part.vendor_id,
         )
 
-    def begin(self, part: Part, offer: Offer, at: At) -> Instrument:
-        """A chain as long as this part of the credit bears; `OutOfRange` below the price."""
-        unit_micro = unit_of(offer)
+    def length(self, part: Part, unit_micro: int, offer: Offer) -> int:
+        """Words of a new chain: as many as this part of the credit bears; `OutOfRange`."""
         length = min(CHAIN_LENGTH, part.worth_micro // unit_micro)
         if length * unit_micro < offer.price_micro:
             raise OutOfRange("credit_below_price", "ask the broker for more credit")
+        return length
+
+    def begin(self, part: Part, offer: Offer, at: At) -> Instrument:
+        """A chain within this part of the credit; `OutOfRange` where that is below the price."""
+        unit_micro = unit_of(offer)
+        length = self.length(part, unit_micro, offer)
         seed, salt = at.entropy[:16], at.entropy[16:32]
         root = codec.b64u(chain.root_of(salt, seed, length))
         unsigned = self.commit(part, ((unit_micro, length, root),), codec.b64u(salt), offer, at)

@@ -27,7 +27,7 @@ def resumed(scene: Scene, abroad: Abroad, outcome: Json | Refusal) -> Applied:
     """The second half, as the engine runs it."""
     broker, at = scene.broker, scene.clock.at()
     checked = broker.mint.resume(abroad.kept, outcome, at)
-    memory = broker._read(broker.mint.recall(checked))
+    memory = broker.read(broker.mint.recall(checked))
     applied = broker.mint.apply(checked, memory, at)
     broker._write(applied)
     return applied
