@@ -8,7 +8,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.schemes.chain.credit.certificate import Certificate
+from farthing.schemes.chain.credit.certificate import Certificate, Family
 from farthing.schemes.chain.credit.pledge import SLOTS
 from farthing.schemes.chain.credit.purse import Card
 from farthing.schemes.chain.payword import FAMILY, PAYWORD
@@ -22,6 +22,7 @@ from farthing.schemes.contract import (
     Offer,
     Paid,
     Ring,
+    Scheme,
     Setting,
 )
 from farthing.schemes.mac.millicent import MILLICENT
@@ -69,11 +70,11 @@ class RingInMemory:
         return self._by_id.get((purpose, key_id))
 
 
-def certificate_key() -> Key:
-    """A broker's key for PayWord certificates; the vendor uses its public half."""
+def certificate_key(family: Family = FAMILY) -> Key:
+    """A broker's key for certificates of credit; the vendor uses its public half."""
     secret = secrets.token_bytes(32)
     return Key(
-        id="c1", purpose=FAMILY.certificate_key, secret=secret, public=signing.public_of(secret)
+        id="c1", purpose=family.certificate_key, secret=secret, public=signing.public_of(secret)
     )
 
 
@@ -145,12 +146,12 @@ class ScripPayer:
 
 
 class ChainPayer:
-    """Opens PayWord chains and pays one word after the other."""
+    """Opens chains on credit and pays one word after the other."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, scheme: Scheme = PAYWORD, family: Family = FAMILY) -> None:
         """`key` is the broker's for certificates."""
-        self._key = key
-        self._purse = PAYWORD.purse(
+        self._key, self._scheme, self._family = key, scheme.traits.name, family
+        self._purse = scheme.purse(
             Setting(broker_id=BROKER, currency=CURRENCY, ring=RingInMemory(key))
         )
 
@@ -168,11 +169,11 @@ class ChainPayer:
             serial=codec.b64u(secrets.token_bytes(16)),
             sig="",
         )
-        sig = codec.b64u(signing.sign(self._key.secret, unsigned.signed(FAMILY)))
+        sig = codec.b64u(signing.sign(self._key.secret, unsigned.signed(self._family)))
         certificate = msgspec.structs.replace(unsigned, sig=sig)
         return Instrument(
-            id=f"pwc:{certificate.serial}",
-            scheme="payword",
+            id=f"{self._family.short}c:{certificate.serial}",
+            scheme=self._scheme,
             vendor_id="",
             currency=CURRENCY,
             worth_micro=limit_micro,
@@ -182,12 +183,12 @@ class ChainPayer:
 
     def chain(self, offer: Offer, binding: Binding, count: int) -> Iterator[Json]:
         """`count` payloads on one chain of that length; the first carries the commitment."""
-        at = at_now(secrets.token_bytes(32))
+        at = at_now(secrets.token_bytes(128))
         card = self._certificate(offer.price_micro * count * SLOTS)
         _, opened = self._purse.open(card, offer, at)
         for _ in range(count):
             paid = self._purse.pay(opened, offer, binding, at)
-            assert isinstance(paid, Paid), "PayWord pays without asking first"
+            assert isinstance(paid, Paid), "chains pay without asking first"
             yield paid.payload
             assert paid.after is not None, "a chain goes on"
             opened = paid.after

@@ -31,8 +31,11 @@ from bench.payments import (
 from bench.rounds import Contestant, take_turns
 from farthing import codec
 from farthing.marks import NO_KEYS, NOTHING, Hold, Memory, Read, Take
+from farthing.schemes.chain import netcard, payword
+from farthing.schemes.chain.credit.certificate import Family
+from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
-from farthing.schemes.contract import At, Binding, Till
+from farthing.schemes.contract import At, Binding, Scheme, Till
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.scrip import OWN_SERIES, mint_scrip, serial_of
 from farthing.stores.memory import MemoryMarks
@@ -103,11 +106,13 @@ def _scrip(count: int, protocol: str) -> Callable[[], Callable[[], int]]:
     return lambda: partial(_take_all, till, MemoryMarks(), payments, PRICE_MICRO)
 
 
-def _words(count: int) -> Callable[[], Callable[[], int]]:
-    certifying = certificate_key()
+def _words(
+    count: int, scheme: Scheme = PAYWORD, family: Family = payword.FAMILY
+) -> Callable[[], Callable[[], int]]:
+    certifying = certificate_key(family)
     ring = RingInMemory(*vendor_keys(at_now().now_s), certifying)
-    till = PAYWORD.till(setting(ring, {"unit_micro": UNIT_MICRO}))
-    payer = ChainPayer(certifying)
+    till = scheme.till(setting(ring, {"unit_micro": UNIT_MICRO}))
+    payer = ChainPayer(certifying, scheme, family)
     offer = till.offer(UNIT_MICRO, at_now())
     length = min(CHAIN_LENGTH, count)
     chains = [
@@ -223,6 +228,7 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
         Contestant(name=BASELINE, prepare=_ed25519(some)),
         Contestant(name="secp256k1 verified (cryptography)", prepare=_secp256k1(some)),
         Contestant(name="x402 exact EIP-3009 verified (eth-account)", prepare=_eip3009(2)),
+        Contestant(name="NetCard", prepare=_words(batch, NETCARD, netcard.FAMILY)),
     ]
     rates = take_turns(contestants, seconds)
     figures = [

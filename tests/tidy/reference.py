@@ -299,7 +299,9 @@ def sizes(scheme: Scheme) -> list[str]:
                 row += [f"{which} payment", payload] if not row else []
                 row.append(f"{len(value):,}")
                 instrument = made.paid.after or instrument
-    return table(("", "payload", "MPP header", "x402 header"), list(found.values()))
+    return table(
+        ("", "payload", "MPP header", "x402 header"), [tuple(row) for row in found.values()]
+    )
 
 
 def page(scheme: Scheme) -> str:

@@ -5,6 +5,7 @@ programs that could not trust each other. Where all is finished they agree to th
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 import apsw
@@ -180,6 +181,12 @@ def _remembered(world: "World", vendor: "VendorParty") -> None:
         world.ground.checks.find(f"{vendor.name} has forgotten {lost} marks too early")
 
 
+def debts_of(payer: str, schemes: Iterable[Scheme]) -> tuple[str, ...]:
+    """The accounts of what a payer owes; below zero is what credit schemes keep apart for it."""
+    apart = [accounts.outstanding(one.traits.name, payer) for one in schemes if one.traits.credit]
+    return accounts.credit(payer), accounts.receivable(payer), *apart
+
+
 def _lost_micro(world: "World", payer: "PayerParty") -> int:
     """What came in for a payer and went to none of the things it did: fees of vendors' mints."""
     checks = world.ground.checks
@@ -192,7 +199,7 @@ def _lost_micro(world: "World", payer: "PayerParty") -> int:
         if not registry.by_name(held.instrument.scheme).traits.credit  # which is paid later
     )
     has_micro = -balances[accounts.payer(payer.name)]
-    owes_micro = balances[accounts.credit(payer.name)] + balances[accounts.receivable(payer.name)]
+    owes_micro = sum(balances[name] for name in debts_of(payer.name, world.schemes))
     expected_micro = world.topped_up[payer.name] - spent_micro + returned_micro - held_micro
     if has_micro - owes_micro > expected_micro:
         checks.find(

@@ -25,7 +25,7 @@ import msgspec
 
 from farthing import codec
 from farthing.errors import Forged, Refusal, Unsupported
-from farthing.marks import NO_KEYS, Claim, Keys, Memory, Put
+from farthing.marks import NO_KEYS, Claim, Keys, Memory, Moment, Put
 from farthing.schemes.flows import End, EndKind, Flow
 from farthing.schemes.messages import (
     Abroad,
@@ -214,10 +214,7 @@ class Purse:
         raise NotImplementedError
 
     def inquire(self, paid: Paid, at: At) -> Asked | None:
-        """What to ask the broker of a payment that the vendor leaves in doubt; None: only it knows.
-
-        The operation is `status`; `learn` takes the answer.
-        """
+        """What to ask the broker (`status`) of a payment in doubt; None: only its vendor knows."""
         return None
 
     def learn(self, paid: Paid, answer: Json, at: At) -> Conclusion | None:
@@ -274,6 +271,8 @@ class Till:
     def __init__(self, setting: Setting) -> None:
         """For one vendor."""
         self.setting = setting
+        self.soonest: Moment = self.traits.latest
+        """The latest safe moment of the payment that can wait least."""
 
     def offer(self, price_micro: int, at: At) -> Offer:
         """The offer at this price; `OutOfRange` if the scheme cannot express it."""

@@ -55,7 +55,7 @@ class Offering:
             raise OutOfRange("props_not_shown", "its payments show no properties of the payer")
         if priced.sold is not None and not till.subscribes:
             raise OutOfRange("plan_not_carried", "nothing that it leaves can carry a subscription")
-        moment = earlier(route.clearing or "batch", till.traits.latest)
+        moment = earlier(route.clearing or "batch", till.soonest)
         if moment not in till.traits.moments:
             raise Misconfigured("clearing_unsupported", f"{scheme} is never cleared {moment!r}")
         if moment == "before" and priced.sold is not None:

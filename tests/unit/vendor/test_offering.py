@@ -9,6 +9,7 @@ import pytest
 from farthing import codec, errors
 from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
 from farthing.schemes.contract import Dialect, Json
+from farthing.vendor.gate import Gate
 from farthing.vendor.offering import URL_CHARS_MAX, Offering, setting_for
 from farthing.vendor.prices import Priced, Route
 from farthing.vendor.reserving import ORIGIN_TIMEOUT_S_MAX
@@ -146,6 +147,16 @@ def test_what_clears_before_is_held_and_its_site_answers_while_it_is_reserved() 
     gate.verify_route("millicent", priced(origin_timeout_s=600))
     quick = priced(clearing="before", origin_timeout_s=ORIGIN_TIMEOUT_S_MAX)
     gate.verify_route("millicent", quick)
+
+
+def test_a_till_of_which_one_payment_cannot_wait_is_held() -> None:
+    gate = Shop().gate
+    setting = msgspec.structs.replace(gate.setting, options={"netcard": {"auth": "online"}})
+    strict = Gate(setting, schemes=["netcard"])
+    with pytest.raises(Misconfigured, match="hold_needed"):
+        strict.verify_route("netcard", priced(hold=False))
+    strict.verify_route("netcard", priced())
+    Gate(gate.setting, schemes=["netcard"]).verify_route("netcard", priced(hold=False))
 
 
 def test_options_are_those_of_the_scheme() -> None:

@@ -112,8 +112,9 @@ def failed_page(play: Play) -> None:
 @CASES.add()
 def taken_at_once(play: Play) -> None:
     """Where nothing is held, a page that failed comes for the payment that was taken."""
-    if play.traits.latest == "before":
-        raise Inapplicable("what clears before the page is always held")
+    with play.stage() as probe:
+        if probe.shop.till.soonest == "before":
+            raise Inapplicable("what clears before the page is always held")
     with play.stage(hold=False) as stage:
         stage.buy(0)
         page, stage.shop.origin = stage.shop.origin, failing

@@ -15,6 +15,7 @@ from farthing.lab.goods import Page
 from farthing.lab.network import Message, NoAnswer, NotReached, Reply
 from farthing.lab.parties import VendorParty
 from farthing.lab.payer import PayerParty
+from farthing.lab.recount import debts_of
 from farthing.lab.world import World
 from farthing.ledger import accounts
 from farthing.schemes.losses import Cause
@@ -223,7 +224,8 @@ class Stage:
                 cause: Cause = "payer" if by == "payer" else "nobody"
                 found.append(measured(traits, "vendor", cause, lost_micro, Stakes()))
         for payer in self.honest:
-            spent_micro = TOPUP_MICRO + _owed(balances, payer.name)
+            names = accounts.payer(payer.name), *debts_of(payer.name, [self.scheme])
+            spent_micro = TOPUP_MICRO + sum(balances[name] for name in names)
             lost_micro = spent_micro - self.got[payer.name]
             cause = "vendor" if by == "vendor" else "nobody"
             found.append(measured(traits, "payer", cause, lost_micro, self.stakes[payer.name]))
@@ -243,9 +245,3 @@ class Stage:
 
     def _days(self) -> int:
         return 1 + int(self.world.ground.loop.time() + self.world.ground.leap_s) // DAY_S + 1
-
-
-def _owed(balances: dict[str, int], payer: str) -> int:
-    """What a payer owes less what it has; debit-positive."""
-    names = accounts.payer(payer), accounts.credit(payer), accounts.receivable(payer)
-    return sum(balances[name] for name in names)
