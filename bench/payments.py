@@ -41,6 +41,7 @@ BROKER_URL = "http://127.0.0.1:9"  # nobody answers there: no broker is asked
 WORTH_MICRO = 1_000  # of each piece of scrip: every payment at 200 gives change
 PAYERS = 1_000  # a cache of payer secrets must hold them, as a gate's does
 DAY_S = 86_400
+SPARE = 64  # words of credit that a chain need not use
 
 
 class RingInMemory:
@@ -182,9 +183,12 @@ class ChainPayer:
         )
 
     def chain(self, offer: Offer, binding: Binding, count: int) -> Iterator[Json]:
-        """`count` payloads on one chain of that length; the first carries the commitment."""
+        """`count` payloads on one chain of that length; the first carries the commitment.
+
+        With credit to spare: what is cut into segments loses what is less than one of each.
+        """
         at = at_now(secrets.token_bytes(128))
-        card = self._certificate(offer.price_micro * count * SLOTS)
+        card = self._certificate(offer.price_micro * (count + SPARE) * SLOTS)
         _, opened = self._purse.open(card, offer, at)
         for _ in range(count):
             paid = self._purse.pay(opened, offer, binding, at)

@@ -33,6 +33,8 @@ from farthing import codec
 from farthing.marks import NO_KEYS, NOTHING, Hold, Memory, Read, Take
 from farthing.schemes.chain import netcard, payword
 from farthing.schemes.chain.credit.certificate import Family
+from farthing.schemes.chain.ecoupon import ECOUPON
+from farthing.schemes.chain.ecoupon import commitment as coupons
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.contract import At, Binding, Scheme, Till
@@ -128,6 +130,11 @@ def _words(
         return partial(_take_all, till, store, later, UNIT_MICRO)
 
     return prepare
+
+
+def _coupons(count: int) -> Callable[[], Callable[[], int]]:
+    """One page a word, and a start with the next segment after sixteen: those are in the figure."""
+    return _words(count, ECOUPON, coupons.FAMILY)
 
 
 def _minting(count: int) -> Callable[[], Callable[[], int]]:
@@ -229,6 +236,7 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
         Contestant(name="secp256k1 verified (cryptography)", prepare=_secp256k1(some)),
         Contestant(name="x402 exact EIP-3009 verified (eth-account)", prepare=_eip3009(2)),
         Contestant(name="NetCard", prepare=_words(batch, NETCARD, netcard.FAMILY)),
+        Contestant(name="e-coupons", prepare=_coupons(batch), target=120_000),
     ]
     rates = take_turns(contestants, seconds)
     figures = [

@@ -54,7 +54,7 @@ class Folder:
     ) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.keys = new_keys(secrets.token_bytes(192), VENDOR, int(time.time()))
+        self.keys = new_keys(secrets.token_bytes(224), VENDOR, int(time.time()))
         ring = KeyRing.create(path / "ring")
         for key in self.keys:
             ring.add(key)

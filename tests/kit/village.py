@@ -227,7 +227,7 @@ class Village:
         document, keys = await fetch_keys(broker)
         data = self.folder / "gate"
         ring = KeyRing.create(data / "ring")
-        for key in (*keys, *new_keys(bytes(range(192)), VENDOR, int(time.time()))):
+        for key in (*keys, *new_keys(bytes(range(224)), VENDOR, int(time.time()))):
             ring.add(key)
         await broker.post("/grant/millicent", licence_of(ring), "licence")
         await broker.close()

@@ -90,7 +90,7 @@ class Attempts:
 
 
 def _tamper(request: httpx.Request) -> None:
-    """Change what is worth money: a scrip's value, or the first letter of a word."""
+    """Change what is worth money: a scrip's value, or the first letter of a payment's last text."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind != "Payment":
         return
@@ -99,9 +99,21 @@ def _tamper(request: httpx.Request) -> None:
     if "scrip" in payload:
         payload["scrip"]["valueMicro"] += 1
     else:
-        denomination, index, word = payload["links"][0]
-        payload["links"][0] = [denomination, index, ("B" if word[0] == "A" else "A") + word[1:]]
+        holder, place = _last_text(payload)
+        text = holder[place]
+        holder[place] = ("B" if text[0] == "A" else "A") + text[1:]
     request.headers["authorization"] = f"{kind} {codec.b64u(codec.canonical(message))}"
+
+
+def _last_text(value: Any) -> tuple[Any, Any]:
+    """Where the last text of a payload stands: its holder, and the key or place in it."""
+    places = list(value.items() if isinstance(value, dict) else enumerate(value))
+    for place, each in reversed(places):
+        if isinstance(each, str):
+            return value, place
+        if isinstance(each, dict | list):
+            return _last_text(each)
+    raise AssertionError("a payment has a text in it")
 
 
 def _code(body: bytes) -> str:

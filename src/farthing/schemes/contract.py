@@ -13,9 +13,8 @@
 - All is pure. Payloads are JSON, the same in every dialect; `At` brings time and randomness.
 - Money moves only as `Flow`s between the ends named here; the engine turns them into postings.
 
-The shape was tried against the hard cases of later schemes before it was frozen: their thin
-versions are `tests/kit/thin`, the conversations `tests/unit/schemes/test_contract.py`, and what
-they forced is `docs/decisions/0002-the-scheme-contract.md`.
+The shape was tried against the hard cases of later schemes (`tests/kit/thin`) before it was
+frozen: `docs/decisions/0002-the-scheme-contract.md` has what they forced.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -62,13 +61,14 @@ from farthing.schemes.messages import (
     Waiting,
 )
 from farthing.schemes.refunds import Charged, Refund
+from farthing.schemes.sharing import Portion, Shared
 
 __all__ = [
     "Abroad", "Accepted", "Account", "Applied", "AskFirst", "Asked", "At", "Batch", "Binding",
     "Burned", "Challenge", "Charged", "Checked", "Concluded", "Conclusion", "Dialect", "End",
     "EndKind", "Finished", "Flow", "Instrument", "Issued", "Json", "Key", "Mint", "Need", "Offer",
-    "Operation", "Paid", "Purse", "Redeemed", "Refund", "Replier", "Returned", "Ring", "Rolled",
-    "Scheme", "Setting", "Settlement", "Taken", "Till", "Traits", "Waiting",
+    "Operation", "Paid", "Portion", "Purse", "Redeemed", "Refund", "Replier", "Returned", "Ring",
+    "Rolled", "Scheme", "Setting", "Settlement", "Shared", "Taken", "Till", "Traits", "Waiting",
 ]  # fmt: skip  # - names only: one a line would hide the classes below
 
 
@@ -91,7 +91,6 @@ class Mint:
     shared: ClassVar[bytes] = b""
     """Prefix of the records that many payments draw on. A reservation changes them at once and
     holds none of them, so nobody waits for another's payment; `put_back` undoes its part."""
-
     given: ClassVar[tuple[bytes, ...]] = ()
     """Prefixes of the records that say what is given out next, as serials: see `rewind`."""
 
@@ -198,8 +197,8 @@ class Purse:
     def open(self, instrument: Instrument, offer: Offer, at: At) -> tuple[Instrument, Instrument]:
         """Spending power for this offer's vendor out of a general instrument.
 
-        Asked for when an instrument names no vendor; returns what the general one becomes and the
-        opened one. A scheme whose instruments any vendor takes as they are has nothing to open.
+        Asked for where it names no vendor; returns what it becomes, and what was opened. A scheme
+        whose instruments any vendor takes as they are has nothing to open.
         """
         return instrument, instrument
 
@@ -249,12 +248,12 @@ class Purse:
         """What the vendor gave back for a payment (`Till.refund`); any refusal."""
         raise Unsupported("refund_unsupported", f"{self.traits.name} is not given back")
 
-    def share(self, instrument: Instrument, amount_micro: int, at: At) -> Json:
-        """A grant that another wallet's `accept` takes."""
+    def share(self, instrument: Instrument, portion: Portion, at: At) -> Shared:
+        """A part of an instrument that names its vendor, for another wallet's `accept`."""
         raise Unsupported("share_unsupported", f"{self.traits.name} is not passed on")
 
-    def accept(self, grant: Json, at: At) -> Instrument:
-        """Spending power out of a grant."""
+    def accept(self, grant: Json, secret: bytes, at: At) -> Instrument:
+        """Spending power out of a grant to the Ed25519 key of `secret`; any refusal."""
         raise Unsupported("share_unsupported", f"{self.traits.name} is not passed on")
 
 
@@ -262,6 +261,7 @@ class Till:
     """The vendor's side of a scheme."""
 
     traits: ClassVar[Traits]
+    sealing: ClassVar[tuple[str, ...]] = ()  # purposes of keys that the vendor's ring must hold
     subscribes = False
     """Whether its payments can show a subscription, and its change can begin one."""
     is_private = False

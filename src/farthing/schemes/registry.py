@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from farthing.errors import Misconfigured, Unsupported
+from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.contract import Mint, Purse, Scheme, Till
 from farthing.schemes.mac.millicent import MILLICENT
 
-_ALL: tuple[Scheme, ...] = (MILLICENT, PAYWORD, NETCARD)
+_ALL: tuple[Scheme, ...] = (MILLICENT, PAYWORD, NETCARD, ECOUPON)
 _BY_NAME = {scheme.traits.name: scheme for scheme in _ALL}
 _BY_WIRE = {(scheme.traits.wire, scheme.traits.variant): scheme.traits.name for scheme in _ALL}
 
@@ -77,7 +78,7 @@ def verify_purposes() -> None:
     owners: dict[str, str] = {}
     for scheme in _ALL:
         name = scheme.traits.name
-        for purpose in (*scheme.mint.signing, *scheme.mint.sealing):
+        for purpose in (*scheme.mint.signing, *scheme.mint.sealing, *scheme.till.sealing):
             owner = owners.setdefault(purpose, name)
             if owner != name:
                 told = (

@@ -21,7 +21,7 @@ from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
 from farthing.schemes.contract import Setting
 from farthing.stores.keys import KeyRing
-from farthing.vendor import bodies, clearing, endpoints, lists, metrics, refunding
+from farthing.vendor import bodies, clearing, endpoints, founding, lists, metrics, refunding
 from farthing.vendor.asgi import App as AsgiApp
 from farthing.vendor.asgi import (
     Receive,
@@ -74,6 +74,7 @@ class Vendor:
         self._peers = Peers(self.config.trusted_proxies)
         self.data = data
         self.ring = KeyRing.open(data / "ring")
+        founding.complete(self.ring, edge.entropy)
         self.store = edge.open_store(data / "marks.db")
         self.setting = Setting(
             broker_id=self.config.broker_id,

@@ -13,17 +13,20 @@ An attempt that broke off is taken up again: the same keys, the same licence.
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
+from farthing.crypto.mac import mac
 from farthing.errors import Denied, Misconfigured
 from farthing.ids import require_name
+from farthing.schemes import registry
 from farthing.schemes.contract import Key, Ring
 from farthing.schemes.mac.millicent import scrip
-from farthing.stores.keys import KeyRing
+from farthing.stores.keys import KeyRing, make_secret_key
 from farthing.vendor import minting
 from farthing.vendor.booking import RECEIPT_KEY
 from farthing.vendor.broker_client import BrokerClient
@@ -86,9 +89,21 @@ def _private(path: Path, text: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def sealing_purposes() -> tuple[str, ...]:
+    """Purposes of the secret keys that the tills of registered schemes need."""
+    return tuple(one for scheme in registry.all_schemes() for one in scheme.till.sealing)
+
+
+def complete(ring: KeyRing, entropy: Callable[[int], bytes]) -> None:
+    """Make the keys that tills need and the ring of an older folder lacks."""
+    for purpose in sealing_purposes():
+        if not _ids(ring, purpose):
+            ring.add(make_secret_key(purpose, entropy(32)))
+
+
 def new_keys(entropy: bytes, vendor_id: str, now_s: int) -> list[Key]:
-    """The first keys of a vendor, from 192 bytes of entropy."""
-    parts = [entropy[start : start + 32] for start in range(0, 192, 32)]
+    """The first keys of a vendor, from 224 bytes of entropy."""
+    parts = [entropy[start : start + 32] for start in range(0, 224, 32)]
     receipt_public = signing.public_of(parts[1])
     return [
         Key(id="1", purpose=CHALLENGE_KEY, secret=parts[0]),
@@ -102,6 +117,7 @@ def new_keys(entropy: bytes, vendor_id: str, now_s: int) -> list[Key]:
         Key(id="0000000002", purpose=scrip.OWN_SERIES, secret=parts[3]),
         Key(id="0001", purpose=scrip.PAYER_RANGE, secret=parts[4]),
         Key(id=vendor_id, purpose=scrip.BURN_KEY, secret=parts[5]),
+        *(make_secret_key(one, mac(32, parts[6], one)) for one in sealing_purposes()),
     ]
 
 
@@ -145,7 +161,7 @@ async def found(
     try:
         document, keys = await fetch_keys(broker)
         await _require_own(broker, wanted.vendor_id)
-        ring = _ring(data, [*keys, *new_keys(edge.entropy(192), wanted.vendor_id, now_s)])
+        ring = _ring(data, [*keys, *new_keys(edge.entropy(224), wanted.vendor_id, now_s)])
         for scheme, licence in grants_of(ring):
             await broker.post(f"/grant/{scheme}", licence, f"licence-{licence['series']}")
     finally:

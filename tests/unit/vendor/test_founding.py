@@ -41,7 +41,7 @@ def broker(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_every_first_key_has_one_purpose_and_a_secret_of_its_own(tmp_path: Path) -> None:
-    keys = new_keys(secrets.token_bytes(192), "news", NOW_S)
+    keys = new_keys(secrets.token_bytes(224), "news", NOW_S)
     assert len({key.secret for key in keys}) == len(keys) == 6
     ring = KeyRing.create(tmp_path / "ring")
     for key in keys:

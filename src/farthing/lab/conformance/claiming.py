@@ -1,6 +1,6 @@
 """Claims: in any order, late, twice, after another gate's life; each is paid once or refused."""
 
-from itertools import permutations
+from itertools import chain, permutations
 from typing import Any
 
 from farthing.errors import Misconfigured
@@ -18,13 +18,14 @@ ORDERS = tuple("".join(map(str, order)) for order in permutations(range(PAGES)))
 FOREVER_S = 400 * DAY_S  # after it no claim of anything that a payer has now can be in time
 
 
-def bought(stage: Stage) -> list[Any]:
-    """Three pages, and the claim that the vendor could show after each of them."""
-    claims: list[Any] = []
+def bought(stage: Stage) -> list[list[Any]]:
+    """Three pages, and the claims that the vendor could show only after each of them."""
+    found: list[list[Any]] = []
     for number in range(PAGES):
+        before = [claim for claims in found for claim in claims]
         stage.buy(number)
-        claims.append(require_claims(stage)[-1])
-    return claims
+        found.append([claim for claim in require_claims(stage) if claim not in before])
+    return found
 
 
 def shown(stage: Stage, claim: Any) -> dict[str, Any]:
@@ -39,12 +40,13 @@ def shown(stage: Stage, claim: Any) -> dict[str, Any]:
 def claims_in_order(play: Play, order: str) -> None:
     """In whatever order claims come, what was paid for is earned, and nothing twice."""
     with play.stage() as stage:
-        claims = bought(stage)
+        found = bought(stage)
         for place in order:
-            shown(stage, claims[int(place)])
+            for claim in found[int(place)]:
+                shown(stage, claim)
         due_micro = PAGES * stage.price_micro
         require_equal(stage.earned_micro, due_micro, "all of it is earned")
-        for claim in claims:
+        for claim in chain.from_iterable(found):
             with stage.unchanged("a claim that was paid"):
                 again = shown(stage, claim)
             require_equal(again.get("paidMicro", 0), 0, "it is not paid again")
@@ -56,7 +58,7 @@ def claims_in_order(play: Play, order: str) -> None:
 def claim_twice_in_a_batch(play: Play) -> None:
     """A claim that stands twice in one batch is paid once."""
     with play.stage() as stage:
-        claims = bought(stage)
+        claims = list(chain.from_iterable(bought(stage)))
         results = stage.bank.redeem(stage.scheme, [*claims, *claims], stage.shop.id)
         if any(result["state"] in {"waiting", "challenge"} for result in results):
             raise Inapplicable("its claims are decided later")
@@ -69,7 +71,7 @@ def claim_twice_in_a_batch(play: Play) -> None:
 def claim_after_a_restart(play: Play) -> None:
     """A broker that was restarted, and a gate that shows everything again, pay nothing twice."""
     with play.stage() as stage:
-        claims = bought(stage)
+        claims = list(chain.from_iterable(bought(stage)))
         stage.shop.clear()
         stage.bank.restart()
         stage.shop.restart()
@@ -83,7 +85,7 @@ def claim_after_a_restart(play: Play) -> None:
 def late_claim(play: Play) -> None:
     """A claim that comes too late is refused and moves nothing; what it was for goes elsewhere."""
     with play.stage() as stage:
-        claims = bought(stage)
+        claims = list(chain.from_iterable(bought(stage)))
         stage.room.later(FOREVER_S)
         stage.bank.tick()
         for claim in claims:

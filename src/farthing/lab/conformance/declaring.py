@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from farthing import codec, marks
+from farthing.crypto import signing
 from farthing.errors import Misconfigured, OutOfRange, Refusal, Revoked, Unfunded, Unsupported
 from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
 from farthing.lab.conformance.hand import Hand, Paused
 from farthing.lab.conformance.recording import MINT, PURSE, TILL, Call, recorded, repeated
 from farthing.lab.conformance.repeating import give_back
 from farthing.lab.conformance.stage import DAY_S, Play, Stage
-from farthing.schemes.contract import Accepted, At, Mint, Purse, Till
+from farthing.schemes.contract import Accepted, At, Mint, Portion, Purse, Till
 from farthing.schemes.losses import CAUSES
 from farthing.wallet.settling import receipt_in
 
@@ -169,12 +170,21 @@ def sharing(play: Play) -> None:
     """What is passed on pays for whoever got it, and only once."""
     with play.stage() as stage:
         hand = Hand(stage)
-        instrument = hand.instrument()
+        instrument, secret = hand.instrument(), stage.room.entropy(32)
+        portion = Portion(
+            amount_micro=stage.price_micro,
+            to=signing.public_of(secret),
+            until_s=stage.room.now_s + DAY_S,
+        )
         try:
-            grant = hand.purse.share(instrument, stage.price_micro, stage.room.at())
+            shared = hand.purse.share(instrument, portion, stage.room.at())
         except Unsupported as refusal:
             raise Inapplicable(f"it is not passed on: {refusal.code}") from None
-        got = hand.purse.accept(codec.read_json(codec.canonical(grant)), stage.room.at())
+        left_micro = instrument.worth_micro - shared.left.worth_micro
+        require(left_micro >= stage.price_micro, "who hands it over has it no more")
+        grant = codec.read_json(codec.canonical(shared.grant))
+        got = hand.purse.accept(grant, secret, stage.room.at())
+        require_equal(got.worth_micro, stage.price_micro, "it is worth what was handed over")
         made = hand.pay(stage.page(), got)
         require_equal(stage.shop.serve(made.request).status, 200, "it pays")
         again = hand.pay(stage.page("b"), got)

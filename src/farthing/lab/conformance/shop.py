@@ -67,7 +67,7 @@ class Shop:
         self.currency = currency or bank.currency
         self.host = f"{name}.example"
         self.site = f"https://{self.host}"
-        made = founding.new_keys(room.entropy(192), name, room.now_s)
+        made = founding.new_keys(room.entropy(224), name, room.now_s)
         self.ring = Ring(*made, *bank.publics(), *keys)
         self.store = MemoryMarks()
         self.origin: Callable[[], OriginAnswered] = _page

@@ -14,11 +14,12 @@ from farthing.lab.conformance.bank import Bank
 from farthing.lab.conformance.cases import Inapplicable, Violated, require, require_equal
 from farthing.lab.conformance.line import Line
 from farthing.lab.conformance.payer import Payer
-from farthing.lab.conformance.room import Room
+from farthing.lab.conformance.room import Ring, Room
 from farthing.lab.conformance.shop import Shop
 from farthing.marks import Moment
 from farthing.schemes import registry
 from farthing.schemes.contract import Asked, Dialect, Json, Key, Scheme, Setting, Traits
+from farthing.vendor import founding
 from farthing.wallet.commands import Response
 from farthing.wallet.flow import Fetched
 from farthing.wallet.settling import Verdict
@@ -256,10 +257,11 @@ def require_bought(fetched: Fetched) -> None:
 
 def sellable(scheme: Scheme, bank: Bank, options: Mapping[str, Json]) -> tuple[int, ...]:
     """The prices that the scheme can say, under these options."""
+    keys = founding.new_keys(bank.room.entropy(224), "news", bank.room.now_s)
     setting = Setting(
         broker_id=bank.id,
         currency=bank.currency,
-        ring=bank.books.ring,
+        ring=Ring(*keys, *bank.publics()),
         vendor_id="news",
         options=dict(options),
     )

@@ -1,0 +1,150 @@
+"""How a holder begins at a vendor, and what ties its payments to its requests.
+
+``start = Sig_X(commitment id, segments, ephemeral, vendor key)``; the session key is what X25519
+of the ephemeral and the vendor's own gives (ours: the paper sends a key, which a wire-tapper would
+read). Every payment has ``MAC_K(commitment id, request, links)``, so that nobody on the way can
+take a word for a request of his own. Whoever started a segment first has it (ours): its payer, who
+knows all seeds, cannot race whom he handed it to.
+"""
+
+import struct
+from collections.abc import Sequence
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import agreement, chain, merkle, signing
+from farthing.crypto.mac import mac
+from farthing.errors import Unfit
+from farthing.schemes.chain.counters import Kept
+from farthing.schemes.chain.ecoupon.commitment import SEGMENTS_MAX, Commitment, Link
+from farthing.schemes.contract import Binding
+
+START_TAG = "farthing/ecoupon/start/1"
+PAYMENT_TAG = "farthing/ecoupon/payment/1"
+SESSION_KEY = "farthing/ecoupon/session/1"  # purpose of the vendor's X25519 key, tag of the session
+MAC_BYTES = 16
+PROOF_MAX = 12  # two siblings a height: those of any run of 64 leaves
+
+_BOUND = struct.Struct(">16s16sIQ32s32sBBQ")  # what `Kept` has, and four fields more
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A holder begins with a run of segments."""
+
+    ephemeral: str
+    """X25519, base64url."""
+    proof: tuple[str, ...]
+    """Siblings that lead from the roots to the commitment's, base64url."""
+    roots: tuple[str, ...]
+    """Of each segment's chain, base64url."""
+    segments: tuple[int, int]
+    """The first and the last."""
+    sig: str
+    """The holder's, base64url."""
+    vendor_key: str
+    """The vendor's X25519 key that this is for, base64url."""
+
+    def __post_init__(self) -> None:
+        """`Unfit` for segments out of range, or other roots than theirs."""
+        first, last = self.segments
+        if not 0 <= first <= last < SEGMENTS_MAX:
+            raise Unfit("segments_out_of_range", f"segments are 0 to {SEGMENTS_MAX - 1}")
+        if len(self.roots) != last - first + 1 or len(self.proof) > PROOF_MAX:
+            raise Unfit("roots_not_of_segments", "a start has the root of each of its segments")
+
+    def signed(self, commitment_id: str) -> bytes:
+        """The bytes under `sig`."""
+        return codec.enc(START_TAG, commitment_id, *self.segments, self.ephemeral, self.vendor_key)
+
+    def verify(self, commitment: Commitment, holder: bytes) -> None:
+        """`Forged` unless `holder` signed it and its roots are the commitment's."""
+        sig = codec.unb64u(self.sig, size_bytes=signing.SIGNATURE_BYTES)
+        signing.verify(holder, self.signed(commitment.id), sig)
+        verify_roots(commitment, self.segments[0], self.roots, self.proof)
+
+
+def verify_roots(
+    commitment: Commitment, first: int, roots: Sequence[str], proof: Sequence[str]
+) -> None:
+    """`Forged` unless these are the roots of the commitment's segments from `first` on."""
+    leaves = {
+        segment: commitment.leaf(segment, codec.unb64u(root, size_bytes=chain.WORD_BYTES))
+        for segment, root in enumerate(roots, first)
+    }
+    siblings = [codec.unb64u(one, size_bytes=merkle.DIGEST_BYTES) for one in proof]
+    merkle.verify(codec.unb64u(commitment.root), commitment.segments, leaves, siblings)
+
+
+def session_key(secret: bytes, public: bytes, ephemeral: bytes, commitment_id: str) -> bytes:
+    """The 32-byte key of a session, from either side's secret and the other's public half."""
+    return agreement.shared_key(secret, public, SESSION_KEY, ephemeral, commitment_id)
+
+
+def payment_mac(
+    session: bytes, commitment_id: str, binding: Binding, links: Sequence[Link]
+) -> bytes:
+    """What authenticates a payment, 16 bytes."""
+    fields: list[str | int] = []
+    for segment, index, word in links:
+        fields += (segment, index, word)
+    return mac(
+        MAC_BYTES,
+        session,
+        PAYMENT_TAG,
+        commitment_id,
+        binding.target,
+        binding.body_digest,
+        *fields,
+    )
+
+
+class Bound(Kept):
+    """The record of one segment: whose it is, under which session, besides its place."""
+
+    __slots__ = ("first", "last", "session", "unit_micro")
+
+    def __init__(self, raw: bytes) -> None:
+        """From what `bind` or `with_word` made."""
+        self.raw = raw
+        (
+            self.word,
+            self.key,
+            self.length,
+            self.ends_at_s,
+            self.public_key,
+            self.session,
+            self.first,
+            self.last,
+            self.unit_micro,
+        ) = _BOUND.unpack_from(raw)
+
+    @property
+    def payer(self) -> str:
+        """The pseudonym of the payer who is billed."""
+        return self.raw[_BOUND.size :].decode()
+
+
+def bind(
+    commitment: Commitment,
+    start: Start,
+    segment: int,
+    *,
+    holder: bytes,
+    session: bytes,
+    ends_at_s: int,
+) -> Bound:
+    """The record of a segment that `holder` starts with."""
+    first, last = start.segments
+    head = _BOUND.pack(
+        codec.unb64u(start.roots[segment - first], size_bytes=chain.WORD_BYTES),
+        commitment.link_key(segment),
+        commitment.length,
+        ends_at_s,
+        holder,
+        session,
+        first,
+        last,
+        commitment.unit_micro,
+    )
+    return Bound(head + commitment.certificate.payer.encode())

@@ -1,0 +1,344 @@
+"""The vendor's side: a segment's first holder has it, one hash and one MAC a payment.
+
+A holder's first payment has the commitment, the hops that lead to it and its start; later ones
+name the commitment by its id. What is known of a commitment (its object, who started which
+segments with what proof) is in records, for later starts and for the sweep; what a payment needs
+is with the segment's counter. A counter is one above the highest index that was paid, so that a
+segment that is started and not paid yet is no longer free.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import agreement, chain
+from farthing.crypto.mac import require_equal
+from farthing.errors import Closed, Forged, Replayed, Revoked, Underpaid, Unfit, WrongPayer
+from farthing.marks import Advance, Claim, Keys, Memory, Put
+from farthing.schemes.chain.counters import require_step
+from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.credit.pledge import ID_CHARS
+from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
+from farthing.schemes.chain.ecoupon.commitment import (
+    FAMILY,
+    SEGMENTS_MAX,
+    Commitment,
+    Link,
+    counter_id,
+)
+from farthing.schemes.chain.ecoupon.delegation import HOPS_MAX, Delegation, reduce
+from farthing.schemes.chain.ecoupon.session import (
+    MAC_BYTES,
+    SESSION_KEY,
+    Bound,
+    Start,
+    bind,
+    payment_mac,
+    session_key,
+)
+from farthing.schemes.chain.ecoupon.traits import TRAITS
+from farthing.schemes.contract import At, Binding, Json, Offer, Taken
+
+LINKS_MAX = 4  # segments under one payment: a purse with shorter ones opens a longer commitment
+
+
+class Payment(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """`commitment`: the object where a holder starts, its id (base64url of 16 bytes) later."""
+
+    commitment: Commitment | str
+    hops: tuple[Delegation, ...] = ()
+    """From the payer to who starts."""
+    links: tuple[Link, ...]
+    mac: str
+    """Under the session key, base64url."""
+    start: Start | None = None
+
+    def __post_init__(self) -> None:
+        """`Unfit` for no links, too many, or half a start."""
+        if isinstance(self.commitment, str):
+            if len(self.commitment) != ID_CHARS:
+                told = f"an id is {ID_CHARS} characters of base64url"
+                raise Unfit("commitment_id_malformed", told)
+            if self.start is not None or self.hops:
+                raise Unfit("start_incomplete", "a start comes with the commitment itself")
+        elif self.start is None:
+            raise Unfit("start_incomplete", "a commitment comes with a start")
+        if len(self.hops) > HOPS_MAX:
+            raise Unfit("hop_count_out_of_range", f"at most {HOPS_MAX} delegations in a row")
+        if not 1 <= len(self.links) <= LINKS_MAX:
+            raise Unfit("link_count_out_of_range", f"a payment has 1 to {LINKS_MAX} links")
+        last = -1
+        for segment, index, _ in self.links:
+            if not last < segment < SEGMENTS_MAX or index < 0:
+                raise Unfit("link_out_of_range", "segments rise, indices are above zero")
+            last = segment
+
+    def __repr__(self) -> str:
+        """Segments and indices only: a word is worth money."""
+        return f"Payment({[link[:2] for link in self.links]})"
+
+
+class EcouponTill(CreditTill):
+    """One vendor's till."""
+
+    traits = TRAITS
+    family = FAMILY
+    sealing = (SESSION_KEY,)
+    payments = codec.Reader(Payment)
+
+    def terms(self, at: At) -> dict[str, Json]:
+        """The vendor's half of every session."""
+        secret = self.setting.ring.current(SESSION_KEY).secret
+        return {"vendorKey": codec.b64u(agreement.public_of(secret))}
+
+    def read(self, payload: bytes) -> Payment:
+        """The payment; `Malformed`, `Unfit`."""
+        return self.payments.read(payload)
+
+    def recall(self, payment: Payment) -> Keys:
+        """The counter of every segment and the hot list; at a start what the commitment takes."""
+        commitment = payment.commitment
+        if isinstance(commitment, str):
+            return Keys(
+                counters=tuple([counter_id(commitment, link[0]) for link in payment.links]),
+                records=tuple([_revoked_key(commitment, link[0]) for link in payment.links]),
+            )
+        segments, commitment_id = _segments(payment), commitment.id
+        return Keys(
+            counters=(
+                *(counter_id(commitment_id, segment) for segment in segments),
+                *_taken_ids(commitment),
+            ),
+            records=(
+                self.family.revoked_key(commitment.certificate.serial),
+                _commitment_key(commitment_id),
+                *(_revoked_key(commitment_id, segment) for segment in segments),
+            ),
+        )
+
+    def take(
+        self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
+    ) -> Taken:
+        """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `WrongPayer`, `Forged`."""
+        commitment = payment.commitment
+        if isinstance(commitment, str):
+            commitment_id, started = commitment, _NONE
+        else:
+            commitment_id, started = commitment.id, self._start(payment, commitment, memory, at)
+        value_micro = 0
+        marks: list[Advance] = []
+        claims: list[Claim] = []
+        bound: Bound | None = None
+        session = b""
+        for segment, index, text in payment.links:
+            mark_id = counter_id(commitment_id, segment)
+            place = memory.counters.get(mark_id)
+            bound = started.get(segment)
+            if bound is None:
+                if place is None:
+                    raise Closed("commitment_unknown", "send the commitment and a start")
+                bound = Bound(place.link)
+            if _revoked_key(commitment_id, segment) in memory.records:
+                raise Revoked("segment_revoked", "its payer has withdrawn this segment")
+            last = place.to - 1 if place is not None else 0
+            require_step(bound, index, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
+            if not session:
+                session = bound.session
+                found = payment_mac(session, commitment_id, binding, payment.links)
+                mac = codec.unb64u(payment.mac, size_bytes=MAC_BYTES)
+                require_equal("payment_mac_wrong", mac, found)
+            elif session != bound.session:
+                raise Forged("segment_of_another_session", "one session for all of a payment")
+            word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
+            chain.verify_word(bound.key, word, index, bound.word, last)
+            unit_micro = bound.unit_micro
+            value_micro += unit_micro * (index - last)
+            over = place.to if place is not None else 0
+            marks.append(_advance(mark_id, over, index + 1, bound.with_word(word), bound.ends_at_s))
+            claims.append(
+                Claim(
+                    scheme="ecoupon",
+                    key=mark_id,
+                    order=index,
+                    value_micro=unit_micro * index,
+                    body=b"%b%c%c" % (word, bound.first, bound.last),
+                    moment="batch",
+                )
+            )
+        assert bound is not None, "a payment has a link"
+        if value_micro < offer.price_micro:
+            raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
+        records: tuple[Put, ...] = ()
+        if not isinstance(commitment, str):
+            marks += self._rest(payment, commitment, started, memory)
+            records = _records(payment, commitment)
+        places = ",".join([f"{segment}.{index}" for segment, index, _ in payment.links])
+        return Taken(
+            value_micro=value_micro,
+            reference=f"ec:{commitment_id}:{places}",
+            payer=bound.payer,
+            owner=bound.public_key,
+            marks=tuple(marks),
+            until_s=bound.ends_at_s + SKEW_S + DISPUTE_S,
+            records=records,
+            claims=tuple(claims),
+            value_moved=True,
+        )
+
+    def _start(
+        self, payment: Payment, commitment: Commitment, memory: Memory, at: At
+    ) -> dict[int, Bound]:
+        """Check a start and all that leads to it; what the counters of its segments will hold.
+
+        A commitment that another holder began with is known: its signatures are not checked again.
+        """
+        start = payment.start
+        assert start is not None, "the payment has been read"
+        self.require_unrevoked(commitment, memory)
+        if memory.records.get(_commitment_key(commitment.id)) != codec.canonical(commitment):
+            self.admit(commitment, at)
+        own_id = commitment.id.encode()
+        for taken_id in _taken_ids(commitment):
+            place = memory.counters.get(taken_id)
+            if place is not None and place.link != own_id:
+                raise Replayed("credit_committed_before", "this part of the credit is committed")
+        reduced = reduce(commitment, payment.hops)
+        reduced.require_valid(at.now_s)
+        reduced.require_segments(*start.segments)
+        start.verify(commitment, reduced.subject)
+        session = self._session(start, commitment.id)
+        found: dict[int, Bound] = {}
+        for segment in range(start.segments[0], start.segments[1] + 1):
+            bound = bind(
+                commitment,
+                start,
+                segment,
+                holder=reduced.subject,
+                session=session,
+                ends_at_s=reduced.until_s,
+            )
+            place = memory.counters.get(counter_id(commitment.id, segment))
+            if place is not None:
+                before = Bound(place.link)
+                if before.public_key != reduced.subject:
+                    raise WrongPayer("segment_of_another_holder", "another has started with it")
+                bound = Bound(bound.with_word(before.word))
+            found[segment] = bound
+        return found
+
+    def _session(self, start: Start, commitment_id: str) -> bytes:
+        """The key that the holder shares with us; `Forged` for a key that is not ours."""
+        ephemeral = codec.unb64u(start.ephemeral, size_bytes=agreement.KEY_BYTES)
+        for key in self.setting.ring.live(SESSION_KEY):
+            if start.vendor_key == codec.b64u(agreement.public_of(key.secret)):
+                return session_key(key.secret, ephemeral, ephemeral, commitment_id)
+        raise Forged("vendor_key_unknown", "start anew with the key that the offer names")
+
+    def _rest(
+        self, payment: Payment, commitment: Commitment, started: dict[int, Bound], memory: Memory
+    ) -> list[Advance]:
+        """At a start: its other segments are taken too, and the commitment's part of the credit."""
+        paid = {link[0] for link in payment.links}
+        marks: list[Advance] = []
+        for segment, bound in started.items():
+            if segment not in paid:
+                mark_id = commitment.counter_id(segment)
+                place = memory.counters.get(mark_id)
+                over, to = (place.to, place.to) if place is not None else (0, 1)
+                marks.append(_advance(mark_id, over, to, bound.raw, bound.ends_at_s))
+        own_id, ends_at_s = commitment.id.encode(), commitment.ends_at_s
+        marks += [
+            _advance(taken_id, 0, 1, own_id, ends_at_s)
+            for taken_id in _taken_ids(commitment)
+            if taken_id not in memory.counters
+        ]
+        return marks
+
+    def endorse(self, payment: Payment, taken: Taken, memory: Memory, at: At) -> Json:
+        """One claim message for every segment that this payment uses."""
+        messages = [
+            super(EcouponTill, self).endorse(
+                payment, msgspec.structs.replace(taken, claims=(claim,)), memory, at
+            )
+            for claim in taken.claims
+        ]
+        parts = [part for message in messages for part in message["parts"]]
+        return messages[0] | {"parts": parts}
+
+    def archive(self, claims: tuple[Claim, ...]) -> Keys:
+        """The commitments of these claims, and the starts of their segments."""
+        keys = {key for claim in claims for key in _archived(claim)}
+        return Keys(records=tuple(sorted(keys)))
+
+    def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
+        """One claim message per row: the commitment, and the last word of one segment.
+
+        What is forgotten by now (no claim with it is paid any more) is named by the commitment's
+        id: the broker refuses that claim for good, and the others are cleared.
+        """
+        messages: list[Json] = []
+        for claim in claims:
+            commitment, start = (memory.records.get(key) for key in _archived(claim))
+            if commitment is None or start is None:
+                messages.append({"commitment": claim.key[7:-1].decode(), "parts": []})
+                continue
+            word = codec.b64u(claim.body[: chain.WORD_BYTES])
+            part: Json = codec.read_json(start)
+            part["link"] = [claim.key[-1], claim.order, word]
+            messages.append({"commitment": codec.read_json(commitment), "parts": [part]})
+        return messages
+
+
+_NONE: dict[int, Bound] = {}
+
+
+def _segments(payment: Payment) -> Sequence[int]:
+    """Those that a start takes, and those that are paid with."""
+    assert payment.start is not None, "the payment has been read"
+    first, last = payment.start.segments
+    return sorted({*range(first, last + 1), *(link[0] for link in payment.links)})
+
+
+def _taken_ids(commitment: Commitment) -> list[bytes]:
+    """Counters that name the one commitment with these slots of the day's credit, and this root."""
+    serial, day = commitment.certificate.serial, commitment.day
+    slots = [b"ecoupon/slot" + codec.enc(serial, day, slot) for slot in commitment.taken_slots]
+    return [*slots, b"ecoupon/root" + commitment.root.encode()]
+
+
+def _revoked_key(commitment_id: str, segment: int) -> bytes:
+    return b"ecoupon/revoked/%b.%d" % (commitment_id.encode(), segment)
+
+
+def _commitment_key(commitment_id: str) -> bytes:
+    return b"ecoupon/commitment/" + commitment_id.encode()
+
+
+def _start_key(commitment_id: bytes, first: int, last: int) -> bytes:
+    return b"ecoupon/start/%b.%d.%d" % (commitment_id, first, last)
+
+
+def _archived(claim: Claim) -> tuple[bytes, bytes]:
+    """Where the commitment and the start of a claim's segment are."""
+    commitment_id, first, last = claim.key[7:-1], claim.body[-2], claim.body[-1]
+    return b"ecoupon/commitment/" + commitment_id, _start_key(commitment_id, first, last)
+
+
+def _advance(mark_id: bytes, over: int, to: int, link: bytes, ends_at_s: int) -> Advance:
+    return Advance(id=mark_id, over=over, to=to, link=link, until_s=ends_at_s + SKEW_S + DISPUTE_S)
+
+
+def _records(payment: Payment, commitment: Commitment) -> tuple[Put, ...]:
+    """What later starts and the sweep read."""
+    start = payment.start
+    assert start is not None, "the payment has been read"
+    until_s = commitment.marks_until_s
+    kept = {"proof": start.proof, "roots": start.roots, "segments": start.segments}
+    start_key = _start_key(commitment.id.encode(), *start.segments)
+    return (
+        Put(key=_commitment_key(commitment.id), value=codec.canonical(commitment), until_s=until_s),
+        Put(key=start_key, value=codec.canonical(kept), until_s=until_s),
+    )

@@ -1,0 +1,88 @@
+import msgspec
+import pytest
+
+from farthing import codec
+from farthing.crypto import agreement, signing
+from farthing.errors import Forged, Unfit
+from farthing.schemes.chain.ecoupon.session import Bound, Start, bind, payment_mac, session_key
+from tests.kit.canaries import canary
+from tests.kit.ecoupon import Scene, coupons_of
+from tests.kit.parties import binding_of
+
+
+def started() -> tuple[Start, Scene, bytes]:
+    scene = Scene()
+    opened = scene.open()
+    start = msgspec.convert(scene.payload(opened)["start"], Start)
+    return start, scene, signing.public_of(codec.unb64u(coupons_of(opened).secret))
+
+
+def test_both_sides_find_the_same_session_and_another_commitment_another() -> None:
+    one, other = canary("one"), canary("other")
+    public = agreement.public_of(one)
+    key = session_key(one, agreement.public_of(other), public, "id")
+    assert key == session_key(other, public, public, "id")
+    assert key != session_key(other, public, public, "another id")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("segments", (1, 1)),
+        ("ephemeral", "A" * 43),
+        ("vendor_key", "A" * 43),
+        ("roots", ("A" * 22,)),
+    ],
+)
+def test_every_field_of_a_start_is_authentic(name: str, value: object) -> None:
+    scene = Scene()
+    opened = scene.open()
+    start = msgspec.convert(scene.payload(opened)["start"], Start)
+    commitment = coupons_of(opened).commitment
+    holder = codec.unb64u(commitment.certificate.public_key)
+    start.verify(commitment, holder)
+    with pytest.raises(Forged):
+        msgspec.structs.replace(start, **{name: value}).verify(commitment, holder)
+
+
+def test_a_start_of_another_key_is_forged() -> None:
+    scene = Scene()
+    opened = scene.open()
+    start = msgspec.convert(scene.payload(opened)["start"], Start)
+    with pytest.raises(Forged, match="signature_wrong"):
+        start.verify(coupons_of(opened).commitment, signing.public_of(canary("phone")))
+
+
+def test_a_start_has_the_root_of_each_of_its_segments() -> None:
+    start, _, _ = started()
+    for wrong in ({"roots": ()}, {"segments": (0, 1)}, {"segments": (1, 0)}, {"segments": (0, 64)}):
+        with pytest.raises(Unfit):
+            msgspec.structs.replace(start, **wrong)
+    with pytest.raises(Unfit, match="roots_not_of_segments"):
+        msgspec.structs.replace(start, proof=("A" * 43,) * 13)
+
+
+def test_the_code_of_a_payment_is_of_its_request_and_its_words() -> None:
+    key, links = canary("session"), [(0, 1, "A" * 22)]
+    code = payment_mac(key, "id", binding_of(), links)
+    assert code == payment_mac(key, "id", binding_of(k="another"), links)
+    others = [
+        payment_mac(canary("other"), "id", binding_of(), links),
+        payment_mac(key, "di", binding_of(), links),
+        payment_mac(key, "id", binding_of(target="GET /articles/2"), links),
+        payment_mac(key, "id", msgspec.structs.replace(binding_of(), body_digest=b"x"), links),
+        payment_mac(key, "id", binding_of(), [(0, 2, "A" * 22)]),
+        payment_mac(key, "id", binding_of(), [(1, 1, "A" * 22)]),
+    ]
+    assert code not in others
+
+
+def test_what_a_segment_is_bound_to_is_read_as_it_was_written() -> None:
+    start, scene, holder = started()
+    commitment = coupons_of(scene.open()).commitment
+    bound = bind(commitment, start, 0, holder=holder, session=canary("session"), ends_at_s=7)
+    again = Bound(bound.with_word(b"w" * 16))
+    assert (again.word, again.session, again.public_key) == (b"w" * 16, canary("session"), holder)
+    assert (again.length, again.ends_at_s, again.unit_micro) == (16, 7, 100)
+    assert (again.first, again.last, again.payer) == (0, 0, commitment.certificate.payer)
+    assert "word" not in repr(again)
