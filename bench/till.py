@@ -37,6 +37,8 @@ from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon import commitment as coupons
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.chain.upayword import UPAYWORD
+from farthing.schemes.chain.upayword.commitment import FAMILY as UPAYWORD_FAMILY
 from farthing.schemes.contract import At, Binding, Scheme, Till
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.scrip import OWN_SERIES, mint_scrip, serial_of
@@ -237,6 +239,7 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
         Contestant(name="x402 exact EIP-3009 verified (eth-account)", prepare=_eip3009(2)),
         Contestant(name="NetCard", prepare=_words(batch, NETCARD, netcard.FAMILY)),
         Contestant(name="e-coupons", prepare=_coupons(batch), target=120_000),
+        Contestant(name="UPayWord", prepare=_words(batch, UPAYWORD, UPAYWORD_FAMILY)),
     ]
     rates = take_turns(contestants, seconds)
     figures = [

@@ -1,4 +1,4 @@
-"""PayWord with one vendor and one payer who has credit at the broker."""
+"""A scheme on credit with one vendor and one payer who has credit at the broker: PayWord."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from farthing.crypto import chain, signing
 from farthing.schemes.chain.credit.purse import Card
 from farthing.schemes.chain.payword import FAMILY, PAYWORD, PaywordCommitment
 from farthing.schemes.chain.words.purse import Opened
-from farthing.schemes.contract import Account, Instrument, Json, Key
+from farthing.schemes.contract import Account, Instrument, Json, Key, Scheme
 from tests.kit.canaries import canary
 from tests.kit.parties import (
     DAY_S,
@@ -26,10 +26,12 @@ TODAY = NOW_S // DAY_S
 CERTIFYING_SECRET = canary("certifying-key")
 
 
-def certifying_key(key_id: str = "1", secret: bytes = CERTIFYING_SECRET) -> Key:
+def certifying_key(
+    key_id: str = "1", secret: bytes = CERTIFYING_SECRET, purpose: str = FAMILY.certificate_key
+) -> Key:
     return Key(
         id=key_id,
-        purpose=FAMILY.certificate_key,
+        purpose=purpose,
         secret=secret,
         public=signing.public_of(secret),
     )
@@ -43,12 +45,15 @@ def public_ring(*keys: Key) -> Ring:
 class Scene:
     """Everybody, and the payer certified."""
 
-    def __init__(self, *, credit_micro: int = CREDIT_MICRO, **options: Json) -> None:
+    def __init__(
+        self, *, scheme: Scheme = PAYWORD, credit_micro: int = CREDIT_MICRO, **options: Json
+    ) -> None:
         self.clock = Clock()
-        self.broker = Broker(PAYWORD, Ring(certifying_key()), self.clock)
-        self.vendor = Vendor(PAYWORD, public_ring(), self.clock, **options)
+        keys = [certifying_key(purpose=purpose) for purpose in scheme.mint.signing]
+        self.broker = Broker(scheme, Ring(*keys), self.clock)
+        self.vendor = Vendor(scheme, public_ring(*keys), self.clock, **options)
         self.account: Account = payer_account(credit_limit_micro=credit_micro)
-        self.payer = Payer(PAYWORD, public_ring(), self.clock, self.account)
+        self.payer = Payer(scheme, public_ring(*keys), self.clock, self.account)
         self.certificate = self.certify()
 
     def certify(self, slot_micro: int = SLOT_MICRO) -> Instrument:

@@ -4,6 +4,7 @@
 ``w_i = SHA256(enc(key, i, w_{i+1}))[:16]`` for i = n-1 … 0, with i as 4 bytes: 48 bytes of input.
 `w_n` is random, `w_0` is the root that somebody signs; a payment reveals a link of higher index.
 The key from the chain's own salt, and the index, keep one table from attacking all chains (ours).
+Words may be shorter, down to 10 bytes: all of one chain have the size of its last.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from farthing.crypto import lanes
 from farthing.errors import Forged
 
 WORD_BYTES = 16
+WORD_BYTES_MIN = 10  # 80 bits, for a table of one chain only: the salt is in every link
 SALT_BYTES = 16
 LENGTH_MAX = 100_000  # links of one chain: a tenth of a second to build
 BULK = 2_000  # links from which compiled code is worth its start
@@ -46,6 +48,8 @@ def link_key(salt: bytes) -> bytes:
 def descend(key: bytes, word: bytes, index: int, to: int) -> bytes:
     """The word at index `to`, from the word at `index`: `index - to` hashes."""
     head = _WORD + key + _INDEX
+    if len(word) != WORD_BYTES:
+        return _descend_short(head, word, index, to)
     for step in range(index - 1, max(to, len(_TAILS)) - 1, -1):
         word = sha256(head + step.to_bytes(4, "big") + _WORD + word).digest()[:16]
     for tail in _TAILS[to:index][::-1]:
@@ -53,8 +57,16 @@ def descend(key: bytes, word: bytes, index: int, to: int) -> bytes:
     return word
 
 
+def _descend_short(head: bytes, word: bytes, index: int, to: int) -> bytes:
+    size = len(word)
+    width = size.to_bytes(4, "big")
+    for step in range(index - 1, to - 1, -1):
+        word = sha256(head + step.to_bytes(4, "big") + width + word).digest()[:size]
+    return word
+
+
 def root_of(salt: bytes, seed: bytes, length: int) -> bytes:
-    """The root of the chain that ends in `seed` (16 bytes) after `length` links."""
+    """The root of the chain that ends in `seed`, its last word, after `length` links."""
     return descend(link_key(salt), seed, length, 0)
 
 
@@ -63,7 +75,7 @@ def verify_word(key: bytes, word: bytes, index: int, last_word: bytes, last_inde
 
     The caller has bounded `index - last_index`.
     """
-    if len(word) != WORD_BYTES or not compare_digest(
+    if len(word) != len(last_word) or not compare_digest(
         descend(key, word, index, last_index), last_word
     ):
         raise Forged("word_does_not_hash_to_last", "this word is not of the committed chain")
@@ -72,10 +84,8 @@ def verify_word(key: bytes, word: bytes, index: int, last_word: bytes, last_inde
 def are_proved(proofs: Sequence[Proof]) -> list[bool]:
     """Of each proof whether it holds; many at once in compiled code, with the extra `mint`."""
     links = sum(proof.at - proof.last_index for proof in proofs)
-    ends = lanes.descend_all(proofs) if links >= BULK else None
+    is_bulk = links >= BULK and all(len(proof.word) == WORD_BYTES for proof in proofs)
+    ends = lanes.descend_all(proofs) if is_bulk else None
     if ends is None:
         ends = [descend(proof.key, proof.word, proof.at, proof.last_index) for proof in proofs]
-    return [
-        len(proof.word) == WORD_BYTES and compare_digest(end, proof.last_word)
-        for proof, end in zip(proofs, ends, strict=True)
-    ]
+    return [compare_digest(end, proof.last_word) for proof, end in zip(proofs, ends, strict=True)]
