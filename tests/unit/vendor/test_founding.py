@@ -20,7 +20,14 @@ from farthing.schemes.mac.millicent.orders import LICENCES
 from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
 from farthing.vendor.app import Vendor
-from farthing.vendor.founding import Wanted, found, grant_anew, licence_of, new_keys
+from farthing.vendor.founding import (
+    Wanted,
+    found,
+    grant_anew,
+    licence_of,
+    new_keys,
+    sealing_purposes,
+)
 
 NOW_S = 1_795_176_000
 
@@ -42,7 +49,7 @@ def broker(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 def test_every_first_key_has_one_purpose_and_a_secret_of_its_own(tmp_path: Path) -> None:
     keys = new_keys(secrets.token_bytes(224), "news", NOW_S)
-    assert len({key.secret for key in keys}) == len(keys) == 6
+    assert len({key.secret for key in keys}) == len(keys) == 6 + len(sealing_purposes())
     ring = KeyRing.create(tmp_path / "ring")
     for key in keys:
         ring.add(key)
