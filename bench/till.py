@@ -29,9 +29,11 @@ from bench.payments import (
     vendor_keys,
 )
 from bench.rounds import Contestant, take_turns
+from bench.tokens import TokenPayer, certifying_key, list_of_now
 from farthing import codec
 from farthing.marks import NO_KEYS, NOTHING, Hold, Memory, Read, Take
 from farthing.schemes.chain import netcard, payword
+from farthing.schemes.chain.agent import AGENT
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon import commitment as coupons
@@ -139,6 +141,30 @@ def _coupons(count: int) -> Callable[[], Callable[[], int]]:
     return _words(count, ECOUPON, coupons.FAMILY)
 
 
+def _tokens(count: int) -> Callable[[], Callable[[], int]]:
+    """Generic tokens after the first payment at this vendor: the certificate is checked already."""
+    certifying = certifying_key()
+    ring = RingInMemory(*vendor_keys(at_now().now_s), certifying)
+    till = AGENT.till(setting(ring, {"unit_micro": UNIT_MICRO, "unacknowledged_micro_max": 10**6}))
+    payer = TokenPayer(certifying)
+    offer = till.offer(UNIT_MICRO, at_now())
+    length = min(CHAIN_LENGTH, count)
+    chains = [
+        [_ready(payload) for payload in payer.chain(offer, binding(), length)]
+        for _ in range(count // length)
+    ]
+    first = [chain[0] for chain in chains]
+    later = [payment for step in zip(*chains, strict=True) for payment in step][len(chains) :]
+
+    def prepare() -> Callable[[], int]:
+        store = MemoryMarks()
+        store.do_now(list_of_now())
+        _take_all(till, store, first, UNIT_MICRO)
+        return partial(_take_all, till, store, later, UNIT_MICRO)
+
+    return prepare
+
+
 def _minting(count: int) -> Callable[[], Callable[[], int]]:
     keys = {key.purpose: key for key in vendor_keys(at_now().now_s)}
     series = keys[OWN_SERIES]
@@ -240,6 +266,7 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
         Contestant(name="NetCard", prepare=_words(batch, NETCARD, netcard.FAMILY)),
         Contestant(name="e-coupons", prepare=_coupons(batch), target=120_000),
         Contestant(name="UPayWord", prepare=_words(batch, UPAYWORD, UPAYWORD_FAMILY)),
+        Contestant(name="agent generic", prepare=_tokens(batch), target=150_000),
     ]
     rates = take_turns(contestants, seconds)
     figures = [

@@ -37,6 +37,7 @@ from farthing.schemes.contract import (
     Taken,
     Till,
 )
+from farthing.schemes.refutals import Refuted
 from farthing.stores.memory import MemoryMarks
 from tests.kit.canaries import draw
 
@@ -125,6 +126,8 @@ class Broker:
         checked = self.mint.check(operation, on_the_wire(message), account, at)
         applied = self.mint.apply(checked, self.read(self.mint.recall(checked)), at)
         self._write(applied)
+        if isinstance(applied, Refuted):
+            raise applied.refusal
         return applied
 
     def redeem(self, message: Json, vendor_id: str = VENDOR) -> int:
@@ -172,7 +175,7 @@ class Broker:
                     self.records[record.key] = record.value
                     self.kept_until_s[record.key] = max(kept, record.until_s)
                 case Delete():
-                    del self.records[record.key]
+                    self.records.pop(record.key, None)
         for key in applied.keys:
             self.ring.add(key)
         self.due += applied.due

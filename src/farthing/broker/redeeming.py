@@ -27,6 +27,7 @@ from farthing.schemes.contract import (
     Redeemed,
     Waiting,
 )
+from farthing.schemes.refutals import Refuted
 
 CLAIMS_MAX = 10_000  # per batch: a day of a small shop, and 8 MiB at 800 bytes each
 CHUNK_CLAIMS = 200  # in one transaction: some 30 ms of the writer
@@ -129,6 +130,8 @@ class Redeeming:
                     raise checked
                 cause = (asked.scope, asked.key)
                 applied = self._carry_out(connection, scheme, checked, task.at, cause, earned)
+                if isinstance(applied, Refuted):
+                    return msgspec.json.encode(_refused(applied.refusal)), until_of(applied)
                 for vendor_id, micro in clearing.earned(applied.flows).items():
                     if micro > 0:
                         earned[vendor_id] = earned.get(vendor_id, 0) + micro

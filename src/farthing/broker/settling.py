@@ -21,11 +21,12 @@ from farthing.broker import clearing, facts, journal, reservations
 from farthing.broker.answers import KEPT_S
 from farthing.broker.books import Books, until_of
 from farthing.broker.reservations import TABLE, AtEnd, Event, Reservation, State, Step
-from farthing.errors import OutOfRange, Underpaid, Unknown, Unsupported
+from farthing.errors import OutOfRange, Refusal, Underpaid, Unknown, Unsupported
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
 from farthing.marks import Keys, Put
 from farthing.schemes.contract import Account, Applied, Checked, Json, Redeemed
+from farthing.schemes.refutals import Refuted
 
 _DECISION = msgspec.msgpack.Decoder(Redeemed)
 _POSTINGS = msgspec.json.Decoder(tuple[Posting, ...])
@@ -90,6 +91,8 @@ class Settling:
         def rehearse(connection: apsw.Connection) -> Redeemed:
             self.end_overdue(connection)
             decision = self._decide(connection, payment, checked)
+            if isinstance(decision, Refuted):
+                raise decision.refusal
             harmless = msgspec.structs.replace(decision, keys=())  # a ring has no way back
             self._books.enact(connection, payment.scheme, harmless, ("verify",), kind="redeem")
             raise _Undo(decision)
@@ -110,7 +113,7 @@ class Settling:
             checked = await asyncio.to_thread(self.check, payment, account)
         event = Event.SETTLE if reserve is None else Event.RESERVE
 
-        def work(connection: apsw.Connection) -> Settled | None:
+        def work(connection: apsw.Connection) -> Settled | Refusal | None:
             self.end_overdue(connection)
             found = reservations.find(connection, tx)
             step, _ = TABLE[found.state if found else State.ABSENT, event]
@@ -118,6 +121,9 @@ class Settling:
                 if checked is None:
                     return None  # it lapsed since it was read; checked again and asked again
                 decision = self._decide(connection, payment, checked)
+                if isinstance(decision, Refuted):  # returned, so that what proves it commits
+                    facts.write(connection, payment.scheme, decision)
+                    return decision.refusal
                 number = found.number + 1 if found else 1
                 if step is Step.PAY:
                     return self._pay(connection, payment, decision, tx, number, account)
@@ -129,6 +135,8 @@ class Settling:
             return self._answer(found)
 
         settled = await self._books.committer.do(work, atomic=True)
+        if isinstance(settled, Refusal):
+            raise settled
         return settled if settled is not None else await self.settle(payment, account, reserve)
 
     async def capture(
@@ -186,11 +194,15 @@ class Settling:
             raise Unknown("transaction_unknown", "no such transaction of yours")
         return found
 
-    def _decide(self, connection: apsw.Connection, payment: Payment, checked: Checked) -> Redeemed:
+    def _decide(
+        self, connection: apsw.Connection, payment: Payment, checked: Checked
+    ) -> Redeemed | Refuted:
         books = self._books
         mint = books.mint(payment.scheme)
         memory = facts.read(connection, mint.recall(checked))
         decision = mint.apply(checked, memory, books.at(mint))
+        if isinstance(decision, Refuted):
+            return decision
         if not isinstance(decision, Redeemed):
             raise Unsupported("settle_unsupported", "clear this scheme's claims in batches")
         if decision.paid_micro < payment.amount_micro:

@@ -22,6 +22,8 @@ class Stakes(msgspec.Struct, kw_only=True):
     """The most that payers held of what only the dishonest vendors take."""
     limit_micro: int = 0
     """The credit limits of the dishonest payers, for each vendor and day."""
+    unacknowledged_micro: int = 0
+    """What a vendor's cap allows on all that it has sold before the broker knew of it."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +53,8 @@ def bound_micro(loss: Loss, stakes: Stakes) -> int:
             return stakes.held_micro + stakes.price_micro
         case "limit":
             return stakes.limit_micro
+        case "unacknowledged":
+            return stakes.unacknowledged_micro
         case _:
             return 0
 

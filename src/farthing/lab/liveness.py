@@ -29,6 +29,8 @@ async def finish(world: "World") -> None:
     world.leap(LIFE_S)
     await rest(world)
     await _collect(world)  # what had to wait for a day that a wrong clock was ahead of
+    world.leap(LIFE_S)  # and what was given back only then, where that takes its time
+    await asyncio.sleep(PAUSE_S)
     for matter in open_matters(world):
         world.ground.checks.find(f"frozen: {matter}")
     require_sums(world)

@@ -117,17 +117,11 @@ class Mint:
         return found
 
     def found(self, at: At) -> Applied | None:
-        """What a new issuer begins with, once, and again when its books were restored.
-
-        None for nothing. Each time under new names, out of `at.entropy`.
-        """
+        """What a new issuer begins with, and again after a restore, under new names; or None."""
         return None
 
     def rewind(self, key: bytes, value: bytes, at: At) -> Applied | None:
-        """What becomes of a `given` record when the books are those of an earlier moment.
-
-        What was given out since is unknown, and must not be given out again. None: nothing.
-        """
+        """A `given` record where the books are older: what it gave out since stays out; or None."""
         return None
 
     def series(self, checked: Checked) -> str:
@@ -169,6 +163,8 @@ class Purse:
     traits: ClassVar[Traits]
     refunds: ClassVar[bool] = False
     """Whether vendors may give back what a payment cost: then `accept_refund` takes it."""
+    returns_after_s: ClassVar[int] = 0
+    """When all that was given back is in the account; part of it may be there at once."""
 
     def __init__(self, setting: Setting) -> None:
         """For one wallet at one broker."""
@@ -264,6 +260,8 @@ class Till:
     sealing: ClassVar[tuple[str, ...]] = ()  # purposes of keys that the vendor's ring must hold
     subscribes = False
     """Whether its payments can show a subscription, and its change can begin one."""
+    trusted_micro = 0
+    """What it lets a payer have on one promise that the broker has not acknowledged."""
     is_private = False
     """Whether it takes sealed requests: then `unseal` and `seal_answer` work, and a payment whose
     `Binding.owner` is set came in one."""

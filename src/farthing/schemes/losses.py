@@ -14,7 +14,7 @@ Role = Literal["payer", "vendor", "broker"]
 Cause = Literal["payer", "vendor", "broker", "peer", "thief", "nobody"]
 Amount = Literal[
     "nothing", "price", "held", "limit", "wallet", "float", "unclaimed", "quota", "deposit",
-    "certified",
+    "certified", "unacknowledged",
 ]  # fmt: skip  # - one a line would be long
 
 
@@ -44,6 +44,8 @@ AMOUNTS: Mapping[Amount, str] = MappingProxyType(
         "quota": "what the key may still issue: the licensed quota",
         "deposit": "its balance at that peer",
         "certified": "what the key certifies until it is revoked everywhere",
+        "unacknowledged": "what it lets payers have before the broker has acknowledged it:"
+        " at most its own cap for each promise, here for each segment of a certificate",
     }
 )
 

@@ -125,7 +125,7 @@ class Gate(Offering):
                 paying = resolving.sealed(paying, self.setting.ring.current(CHALLENGE_KEY))
             command: GateCommand = hold_of(paying)
             numbered_at = at
-            if not priced.route.hold or (paying.taken.delivered and paying.endorsed is None):
+            if paying.endorsed is None and (not priced.route.hold or paying.taken.delivered):
                 numbered_at = yield from numbered(paying)
                 receipt = receipt_of(self.setting, paying, numbered_at)
                 command = take_of(paying, receipt)

@@ -15,12 +15,14 @@ from farthing import codec, marks
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, Malformed
 from farthing.schemes.contract import Json, Key
+from farthing.schemes.revocations import ListState
 from farthing.stores.keys import KeyRing
 from farthing.vendor.driver import MarkStore
 
 BROKER_ROOT_KEY = "farthing/broker/root/1"
 KEYS_PATH = "/.well-known/farthing-keys"
 SKEW_S = 120  # between the broker's clock and ours
+FETCH_KEPT_S = 600  # that a list was fetched: a repeat of it comes at once, if at all
 KEPT_S = 60 * 86_400  # a revoked name outlives whatever it names
 
 
@@ -51,7 +53,9 @@ class ListDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A scheme's revocations."""
 
     broker: str
+    issued_at_s: int
     next_update_s: int
+    number: int = 0
     revoked: tuple[str, ...]
     scheme: str
 
@@ -122,7 +126,10 @@ async def refresh_list(
     if now_s > found.next_update_s + SKEW_S:
         raise Expired("list_stale", "the broker shows an old list")
     names = sorted(set(found.revoked))
-    digest = hashlib.sha256(codec.canonical(names)).digest()
+    state = ListState(
+        number=found.number, this_update_s=found.issued_at_s, next_update_s=found.next_update_s
+    )
+    digest = hashlib.sha256(codec.canonical([names, state])).digest()
     until_s = now_s + KEPT_S
     hold = marks.Hold(
         k=f"list/{scheme}/{codec.b64u(digest)}",
@@ -131,10 +138,11 @@ async def refresh_list(
         kept=b"",
         now_s=now_s,
         lease_until_s=now_s,
-        until_s=until_s,
+        until_s=now_s + FETCH_KEPT_S,
     )
     records = tuple(
         marks.Put(key=prefix + name.encode(), value=b"", until_s=until_s) for name in names
     )
-    await store.do(marks.Take(hold=hold, outcome=b"", records=records))
+    put = state.put(scheme, until_s)
+    await store.do(marks.Take(hold=hold, outcome=b"", records=(*records, put)))
     return len(names)

@@ -156,7 +156,7 @@ def lists(play: Play) -> None:
         if not play.traits.needs_list:
             stage.buy()
             return
-        refused = False
+        stage.shop.is_mirroring = refused = False
         try:
             fetched = stage.payer.buy(stage.page())
             refused = getattr(fetched.answer, "status", 0) == 503

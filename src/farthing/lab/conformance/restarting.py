@@ -158,6 +158,7 @@ def _return(stage: Stage) -> None:
         give_back(stage)
         if len(stage.payer.instruments()) == held:
             break
+    stage.await_returns()
     if not stage.traits.credit:
         has_micro = stage.payer.held_micro() + stage.bank.has_micro("payer", stage.payer.id)
         require_equal(has_micro, had_micro, "nothing is lost and nothing doubled")

@@ -21,6 +21,7 @@ def take_back(play: Play) -> None:
         hand, old = Hand(stage), stage.payer.instruments()
         made = hand.pay(stage.page("old"), hand.instrument())
         give_back(stage)
+        stage.await_returns()
         require_held(stage)
         if not stage.traits.credit:
             require_equal(stage.payer.held_micro(), 0, "nothing is left in the wallet")

@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 
 from farthing import codec, marks
+from farthing.broker.app import LIST_LIFE_S
 from farthing.errors import OriginFailed, Refusal, Undecided
 from farthing.lab.conformance.bank import Bank
 from farthing.lab.conformance.line import Died, Line
 from farthing.lab.conformance.room import Ring, Room
 from farthing.marks import Moment
+from farthing.schemes import registry
 from farthing.schemes.contract import Json, Key, Setting, Till
+from farthing.schemes.revocations import ListState, state_key
 from farthing.stores.memory import MemoryMarks
 from farthing.vendor import clearing, founding, refunding
 from farthing.vendor.booking import read_outcome
@@ -75,6 +78,8 @@ class Shop:
         """How often the site was asked for a page."""
         self.more_routes = ""
         """What its price file says besides."""
+        self.is_mirroring = True
+        """Whether it has the broker's list, as of now, where its scheme needs one."""
         self._prices_micro = prices_micro
         self.restart()
 
@@ -126,6 +131,7 @@ class Shop:
 
     def walk(self, request: Request) -> Walk | Answer:
         """The gate's walk for a wallet's request, or its answer where that needs none."""
+        self.mirror(self.room.now_s)
         path = request.url.removeprefix(self.site).partition("?")[0]
         asking = self._asking(request)
         if path == published.KEYS_PATH:
@@ -259,11 +265,24 @@ class Shop:
         records = tuple(
             marks.Put(key=prefix + name.encode(), value=b"", until_s=until_s) for name in names
         )
+        self._record(records, f"list/{','.join(names)}")
+
+    def _record(self, records: tuple[marks.Put, ...], k: str) -> None:
         hold = marks.Hold(
-            k="list", digest=b"", marks=(), kept=b"", now_s=self.room.now_s,
-            lease_until_s=self.room.now_s, until_s=until_s,
+            k=k, digest=b"", marks=(), kept=b"", now_s=self.room.now_s,
+            lease_until_s=self.room.now_s, until_s=self.room.now_s + LIST_S,
         )  # fmt: skip  # - one command
         self.store.do_now(marks.Take(hold=hold, outcome=b"", records=records))
+
+    def mirror(self, now_s: int) -> None:
+        """Have the list that the broker has signed at `now_s`, where the scheme needs one."""
+        scheme = registry.by_name(self.scheme)
+        if not (self.is_mirroring and scheme.traits.needs_list):
+            return
+        names = self.bank.engine.operations.listed(self.scheme)
+        state = ListState(number=0, this_update_s=now_s, next_update_s=now_s + LIST_LIFE_S)
+        self._record((state.put(self.scheme, now_s + LIST_S),), f"list/{now_s}")
+        self.learn_list(scheme.mint.published, names)
 
     def refund(self, k: str) -> None:
         """Give a payment back and tell the broker; refusals of `refunding.refund`."""
@@ -284,12 +303,22 @@ class Shop:
         """All that its store knows, but for what came to nothing: released payments, serials."""
         facts = vars(self.store)
         payments = facts["_payments"].items()
-        standing = {k: each for k, each in payments if each.state is not marks.State.RELEASED}
+        standing = {
+            k: each
+            for k, each in payments
+            if each.state is not marks.State.RELEASED and not k.startswith("list/")
+        }
         found = {name: _plain(facts[name]) for name in _FACTS}
+        found["_records"] = _plain(self._own_records(facts["_records"]))
         return found | {"_payments": _plain(standing)}
 
+    def _own_records(self, records: dict[bytes, Any]) -> dict[bytes, Any]:
+        """Without the broker's list, which comes by itself."""
+        lists = (state_key(self.scheme), registry.by_name(self.scheme).mint.published or b"-")
+        return {key: each for key, each in records.items() if not key.startswith(lists)}
 
-_FACTS = ("_held", "_onces", "_counters", "_records", "_outbox")
+
+_FACTS = ("_held", "_onces", "_counters", "_outbox")
 
 
 def _plain(value: dict[Any, Any]) -> list[tuple[str, str]]:

@@ -191,6 +191,15 @@ class Stage:
                 refusal = wrong
         raise Inapplicable(f"nothing of it is returned: {refusal.code if refusal else 'all spent'}")
 
+    def await_returns(self) -> None:
+        """Vendors clear, and time passes until what was given back is in its account."""
+        wait_s = registry.by_name(self.scheme).purse.returns_after_s
+        if wait_s:
+            for shop in self.shops.values():
+                shop.clear()
+            self.room.later(wait_s)
+            self.bank.tick()
+
     def settle_up(self) -> None:
         """Time passes until nothing can be claimed any more; vendors clear all the while."""
         for days in SETTLING_DAYS:

@@ -18,6 +18,7 @@ NEVER_S = 1_000 * DAY_S  # what ends later does not end in any test's time
 def taken_at(stage: Stage, made: Made, now_s: int) -> Taken:
     """What the till says of a payment at a given time; any refusal."""
     till = stage.shop.till
+    stage.shop.mirror(now_s)
     payment = till.read(_payload(made))
     keys = till.recall(payment)
     memory = stage.shop.store.do_now(marks.Read(keys=keys)) if keys else marks.NOTHING

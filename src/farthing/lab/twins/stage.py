@@ -24,6 +24,7 @@ from farthing.wallet.commands import Request
 from farthing.wallet.settling import is_delivered
 
 TRIES = 6  # of an honest payer, for one page
+LAPSING_S = 6.0  # in which the broker looks at what is due
 CLEARING_S = 200.0  # until every claim was shown three times
 DAY_S = 86_400
 
@@ -165,6 +166,8 @@ class Stage:
         await self.fetch_missing()
         await self.give_back()
         await asyncio.sleep(CLEARING_S)
+        self.world.leap(self.scheme.purse.returns_after_s)
+        await asyncio.sleep(LAPSING_S)
 
     async def fetch_missing(self) -> None:
         """Honest payers ask again for the pages that did not come, as people do."""
@@ -222,7 +225,8 @@ class Stage:
                 free_micro = sum(self.out[vendor.name].values()) - sold_micro
                 lost_micro = max(free_micro, 0) + max(-over_micro, 0)
                 cause: Cause = "payer" if by == "payer" else "nobody"
-                found.append(measured(traits, "vendor", cause, lost_micro, Stakes()))
+                stakes = Stakes(unacknowledged_micro=self._trusted_micro(vendor))
+                found.append(measured(traits, "vendor", cause, lost_micro, stakes))
         for payer in self.honest:
             names = accounts.payer(payer.name), *debts_of(payer.name, [self.scheme])
             spent_micro = TOPUP_MICRO + sum(balances[name] for name in names)
@@ -234,6 +238,11 @@ class Stage:
             stakes = Stakes(limit_micro=limits_micro)
             found.append(measured(traits, "broker", "payer", gain_micro, stakes))
         return found
+
+    def _trusted_micro(self, vendor: VendorParty) -> int:
+        assert vendor.vendor is not None, "everybody is up at the end"
+        till = vendor.vendor.gate.tills[self.scheme.traits.name]
+        return sum(min(micro, till.trusted_micro) for micro in self.out[vendor.name].values())
 
     def _gain_micro(self, cheats: list[str], balances: dict[str, int], paid: dict[str, int]) -> int:
         """What payers who cheat have got without paying, alone or together with a vendor."""

@@ -1,0 +1,238 @@
+import pytest
+
+from farthing import codec, marks
+from farthing.errors import (
+    Closed,
+    Expired,
+    Forged,
+    Misconfigured,
+    OutOfRange,
+    Refusal,
+    Replayed,
+    Revoked,
+    Unavailable,
+    Underpaid,
+    Unfit,
+    Unsupported,
+    WrongVendor,
+)
+from farthing.schemes.chain.agent import AGENT
+from farthing.schemes.chain.agent.till import TOKENS_MAX, Held, hold
+from farthing.schemes.contract import Accepted, Binding, Charged, Json
+from farthing.schemes.revocations import GRACE_S
+from tests.kit.agent import LIST_S, UNIT_MICRO, Scene, certificate_of, opening_in
+from tests.kit.parties import DAY_S, Clock, Ring, Vendor, binding_of
+
+
+def refused(scene: Scene, payload: Json, at: str = "news", tokens: int = 1) -> Refusal:
+    vendor = scene.vendors[at]
+    before = vendor.snapshot()
+    with pytest.raises(Refusal) as caught:
+        vendor.serve(payload, vendor.offer(tokens * UNIT_MICRO))
+    assert vendor.snapshot() == before
+    return caught.value
+
+
+def test_a_token_that_does_not_hash_to_the_root_is_forged() -> None:
+    scene = Scene()
+    paid = scene.pay(scene.buy())
+    segment, position, _ = paid.payload["tokens"][0]
+    other = {**paid.payload, "tokens": [[segment, position, codec.b64u(bytes(16))]]}
+    assert isinstance(refused(scene, other), Forged)
+
+
+def test_a_position_beyond_the_segment_is_out_of_range() -> None:
+    scene = Scene()
+    paid = scene.pay(scene.buy(40))
+    other = {**paid.payload, "tokens": [[0, 11, codec.b64u(bytes(16))]]}
+    assert isinstance(refused(scene, other), OutOfRange)
+
+
+def test_a_position_that_was_paid_is_replayed() -> None:
+    scene = Scene()
+    paid = scene.pay(scene.buy())
+    scene.serve(paid)
+    assert isinstance(refused(scene, paid.payload), Replayed)
+
+
+def test_a_certificate_on_the_list_is_revoked_at_the_next_payment() -> None:
+    scene = Scene()
+    left = scene.spend(scene.buy())
+    scene.give_back(left)
+    paid = scene.pay(left)
+    scene.mirror()
+    assert isinstance(refused(scene, paid.payload), Revoked)
+
+
+def test_a_gate_with_a_stale_list_sells_nothing() -> None:
+    scene = Scene()
+    left = scene.spend(scene.buy())
+    scene.clock.now_s += LIST_S + GRACE_S
+    left = scene.spend(left)
+    scene.clock.now_s += 1
+    for paid in (scene.pay(left), scene.pay(left, tokens=12)):
+        tokens = 1 if isinstance(paid.payload["opening"], str) else 12
+        assert isinstance(refused(scene, paid.payload, tokens=tokens), Unavailable)
+    scene.mirror()
+    scene.spend(left)
+
+
+def test_a_token_that_one_vendor_got_is_refused_at_another() -> None:
+    scene = Scene()
+    paid = scene.pay(scene.buy(), "news")
+    scene.serve(paid, "news")
+    assert isinstance(refused(scene, paid.payload, "weekly"), WrongVendor)
+    later = {**paid.payload, "opening": certificate_of(paid.spent).serial}
+    assert isinstance(refused(scene, later, "weekly"), Closed)
+
+
+def test_specific_tokens_pay_at_their_own_vendor_only() -> None:
+    scene = Scene(mode="specific")
+    paid = scene.pay(scene.buy(at="daily"), "news")
+    assert isinstance(refused(scene, paid.payload), WrongVendor)
+    ring = Ring(*scene.vendors["news"].ring.known("farthing/token/certificate/1"))
+    generic = Vendor(AGENT, ring, scene.clock, mode="generic")
+    offer = generic.offer(UNIT_MICRO)
+    scene.vendors["news"] = generic
+    scene.mirror()
+    assert isinstance(refused(scene, paid.payload), WrongVendor)
+    assert offer.terms["mode"] == "generic"
+
+
+def test_a_specific_vendor_takes_no_tokens_of_all_vendors() -> None:
+    scene = Scene()
+    paid = scene.pay(scene.buy())
+    specific = Vendor(AGENT, scene.vendors["news"].ring, scene.clock, mode="specific")
+    scene.vendors["news"] = specific
+    scene.mirror()
+    refusal = refused(scene, paid.payload)
+    assert (type(refusal), refusal.code) == (WrongVendor, "tokens_not_specific")
+
+
+def test_the_opening_is_reported_at_once_and_tokens_in_batches() -> None:
+    scene = Scene()
+    vendor = scene.vendors["news"]
+    first = scene.pay(scene.buy())
+    taken = vendor.serve(first.payload, vendor.offer(UNIT_MICRO)).taken
+    assert [claim.moment for claim in taken.claims] == ["during"]
+    left = scene.payer.purse.conclude(first, _accepted(), scene.clock.at()).instruments[0]
+    later = vendor.serve(scene.pay(left).payload, vendor.offer(UNIT_MICRO)).taken
+    assert (later.moment, [claim.moment for claim in later.claims]) == ("batch", ["batch"])
+
+
+def test_what_is_above_the_cap_clears_before_and_then_counts_as_acknowledged() -> None:
+    scene = Scene(unacknowledged_micro_max=300)
+    vendor, left, moments = scene.vendors["news"], scene.buy(40), []
+    for _ in range(6):
+        paid = scene.pay(left)
+        taken = vendor.serve(paid.payload, vendor.offer(UNIT_MICRO)).taken
+        moments.append(taken.moment)
+        left = scene.payer.purse.conclude(paid, _accepted(), scene.clock.at()).instruments[0]
+    assert moments == ["during", "batch", "batch", "before", "batch", "batch"]
+
+
+def test_a_vendor_loses_no_more_than_its_cap_on_an_opening_that_is_refused() -> None:
+    cap_micro = 300
+    scene = Scene(unacknowledged_micro_max=cap_micro)
+    instrument = scene.buy(40)
+    scene.spend(instrument, "daily")
+    scene.clear("daily")
+    vendor, lost_micro, left = scene.vendors["news"], 0, instrument
+    for _ in range(6):
+        paid = scene.pay(left, "news")
+        taken = vendor.serve(paid.payload, vendor.offer(UNIT_MICRO)).taken
+        if taken.moment == "before":
+            break  # the broker refuses it before the page goes out
+        lost_micro += UNIT_MICRO
+        left = scene.payer.purse.conclude(paid, _accepted(), scene.clock.at()).instruments[0]
+    assert lost_micro == cap_micro
+
+
+def test_one_report_covers_a_payment_of_several_openings() -> None:
+    scene = Scene()
+    left = scene.spend(scene.buy(40), tokens=7)
+    vendor = scene.vendors["news"]
+    paid = scene.pay(left, tokens=12)
+    payment = vendor.till.read(codec.canonical(paid.payload))
+    memory = vendor.store.do_now(marks.Read(keys=vendor.till.recall(payment)))
+    offer = vendor.offer(12 * UNIT_MICRO)
+    at = scene.clock.at()
+    taken = vendor.till.take(payment, offer, _binding(), memory, at)
+    known = vendor.store.do_now(marks.Read(keys=vendor.till.archive(taken.claims)))
+    report = vendor.till.endorse(payment, taken, known, at)
+    assert scene.broker.redeem(report) == 19 * UNIT_MICRO, "with what was not reported yet"
+
+
+def test_an_opening_opens_what_is_paid_from_and_no_more() -> None:
+    scene = Scene()
+    paid = scene.pay(scene.buy(40), tokens=12)
+    payload = {**paid.payload, "tokens": paid.payload["tokens"][:1]}
+    assert isinstance(refused(scene, payload), OutOfRange)
+
+
+def test_too_little_is_refused_and_an_end_is_an_end() -> None:
+    scene = Scene()
+    left = scene.buy()
+    paid = scene.pay(left)
+    assert isinstance(refused(scene, paid.payload, tokens=2), Underpaid)
+    scene.clock.now_s += 30 * DAY_S + 121
+    scene.mirror()
+    assert isinstance(refused(scene, paid.payload), Expired)
+
+
+def test_prices_are_whole_tokens_and_not_too_many() -> None:
+    till = Scene().vendors["news"].till
+    for price_micro in (0, 50, 150, 100_100):
+        with pytest.raises(OutOfRange, match="price_not_in_units"):
+            till.offer(price_micro, Clock().at())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"mode": "both"}, {"unit_micro": 0}, {"unit_micro": "1"}, {"unacknowledged_micro_max": -1}],
+)
+def test_an_option_out_of_range_is_named(options: dict[str, Json]) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        Scene(**options)
+    assert caught.value.facts["option"] in options
+
+
+def test_payments_out_of_order_or_size_cannot_be_read() -> None:
+    scene = Scene()
+    till, payload = scene.vendors["news"].till, scene.pay(scene.buy()).payload
+    serial, (token,) = "t_1", payload["tokens"]
+    many = [[number, 1, token[2]] for number in range(TOKENS_MAX + 1)]
+    for changed in (
+        {"opening": "", "tokens": [token]},
+        {"opening": "x" * 33, "tokens": [token]},
+        {"opening": serial, "tokens": []},
+        {"opening": serial, "tokens": [token, token]},
+        {"opening": serial, "tokens": many},
+        {"opening": serial, "tokens": [[2**32, 1, token[2]]]},
+    ):
+        with pytest.raises(Unfit):
+            till.read(codec.canonical(changed))
+    assert len(till.read(codec.canonical({"opening": serial, "tokens": many[:-1]})).tokens) == 33
+
+
+def test_what_is_kept_of_a_segment_is_what_later_payments_need() -> None:
+    scene = Scene()
+    opening = opening_in(scene.pay(scene.buy()))
+    held = hold(opening, 0)
+    assert (held.unit_micro, held.first, held.is_acknowledged) == (UNIT_MICRO, 0, False)
+    again = Held(held.acknowledged().with_word(b"w" * 16))
+    assert (again.word, again.is_acknowledged, again.key) == (b"w" * 16, True, held.key)
+
+
+def test_nothing_is_given_back() -> None:
+    charged = Charged(reference="agent:t:0.1", payer="t", value_micro=1, kept=b"")
+    with pytest.raises(Unsupported, match="refund_unsupported"):
+        Scene().vendors["news"].till.refund_series(charged)
+
+
+def _accepted() -> Accepted:
+    return Accepted()
+
+
+def _binding() -> Binding:
+    return binding_of()
