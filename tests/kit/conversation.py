@@ -29,10 +29,13 @@ from farthing.schemes.contract import (
     Till,
     Waiting,
 )
+from farthing.schemes.streams import Meter, terms_of
 from farthing.stores.memory import MemoryMarks
+from farthing.vendor import metering
 from tests.kit.parties import LEASE_S, VENDOR, Clock, Ring, on_the_wire, setting_of
 
 FOREVER_S = 2**40
+METER = Meter(unit="seconds", count=2, grace=3)  # of every stream here
 
 
 class Room(Clock):
@@ -173,7 +176,8 @@ class Vendor:
         self.till: Till = scheme.till(setting)
         self.account = Account(id=VENDOR, role="vendor")
         self.store = MemoryMarks()
-        self.meter = Keys()
+        self.stream = ""
+        """Of the payment that came last."""
         self.clearing: marks.Moment = "batch"
         """What the vendor asks for; a till may ask for an earlier one."""
         self.asked_origin = 0
@@ -185,6 +189,9 @@ class Vendor:
         offer = self.till.offer(price_micro, at)
         if self.scheme.traits.sealed:
             offer = self.till.seal(offer, page.encode(), at)
+        if self.till.streams:
+            terms = offer.terms | terms_of(METER)
+            offer = msgspec.structs.replace(offer, intent="session", terms=terms)
         terms = on_the_wire(offer.terms)
         return Tender(offer=msgspec.structs.replace(offer, terms=terms), k=at.entropy[:8].hex())
 
@@ -205,7 +212,6 @@ class Vendor:
         if isinstance(held, marks.Settled):
             return _READ_REPLY(held.outcome)
         taken = msgspec.structs.replace(taken, kept=held.kept)
-        self.meter = taken.meter or self.meter
         try:
             message = self._message(payment, payload, taken, at)
             redeemed = self._settle(message, taken)
@@ -217,9 +223,13 @@ class Vendor:
     def _take(
         self, payment: object, tender: Tender, k: str, digest: bytes, at: At
     ) -> tuple[Taken, marks.Held | marks.Settled]:
-        memory = self._read(self.till.recall(payment))
+        keys, self.stream = self.till.recall(payment), self.till.stream_of(payment)
+        found = self._read(metering.with_stream(keys, self.stream))
+        memory = metering.without_stream(found, self.stream)
         offer = msgspec.structs.replace(tender.offer, sealed=b"")
         taken = self.till.take(payment, offer, binding_of(tender.k), memory, at)
+        if self.stream:
+            taken = metering.counted(taken, self.stream, found)
         return taken, self._hold(taken, k, digest)
 
     def _message(self, payment: object, payload: Json, taken: Taken, at: At) -> Json:
@@ -309,8 +319,11 @@ class Vendor:
         self.store.do_now(marks.Take(hold=hold, outcome=b"", records=gone))
 
     def allowance_s(self, tender: Tender) -> int:
-        """How long the stream that was opened last may have gone on."""
-        return self.till.allowance_s(tender.offer, self._read(self.meter))
+        """How long the stream that was paid last may have gone on."""
+        key = metering.key_of(self.stream)
+        ticks = metering.paid_micro(self._read(Keys(records=(key,))), key)
+        ticks //= tender.offer.price_micro
+        return (ticks + METER.grace) * METER.count if ticks else 0
 
     def clear(self) -> list[Applied]:
         """Show the broker every claim that is due, and answer what it asks back."""

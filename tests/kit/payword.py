@@ -4,6 +4,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import chain, signing
+from farthing.schemes.chain import tick
 from farthing.schemes.chain.credit.purse import Card
 from farthing.schemes.chain.payword import FAMILY, PAYWORD, PaywordCommitment
 from farthing.schemes.chain.words.purse import Opened
@@ -69,6 +70,19 @@ class Scene:
     def clear(self) -> int:
         """Every pending claim shown to the broker; what they earned."""
         return sum(self.broker.redeem(message) for message in self.vendor.claims())
+
+
+def public_keys() -> list[Key]:
+    """What a gate has of the broker, for PayWord and for ticks."""
+    keys = (certifying_key(), certifying_key(purpose=tick.FAMILY.certificate_key))
+    return [msgspec.structs.replace(key, secret=b"") for key in keys]
+
+
+def rich(scheme: str, credit_micro: int) -> Scene:
+    """A scene of PayWord or of ticks."""
+    if scheme == "tick":
+        return Scene(scheme=tick.TICK, credit_micro=credit_micro)
+    return Scene(credit_micro=credit_micro)
 
 
 class Hand:

@@ -38,6 +38,7 @@ PRICE_MICRO = 200
 WORTH_MICRO = 1000
 RICH_MICRO = 500_000_000  # credit for as many chains as any test opens
 SCHEMES = ("millicent", "payword")
+KNOWN = (*SCHEMES, "tick")  # the gate has their tills; its route accepts the first two
 DIALECTS: tuple[Dialect, ...] = ("mpp", "x402")
 WAYS: tuple[tuple[str, Dialect], ...] = (
     *((scheme, dialect) for scheme in SCHEMES for dialect in DIALECTS),
@@ -78,7 +79,7 @@ def gate_ring() -> Ring:
     for key in (
         Key(id="1", purpose=CHALLENGE_KEY, secret=canary("challenge")),
         Key(id="1", purpose=RECEIPT_KEY, secret=receipt, public=signing.public_of(receipt)),
-        msgspec.structs.replace(payword.certifying_key(), secret=b""),
+        *payword.public_keys(),
     ):
         ring.add(key)
     return ring
@@ -102,11 +103,9 @@ class Shop:
         self.origin: Origin = lambda _: PAGE
         self.broker: Callable[[AskBroker], Json] = _no_broker
         self.visits: list[AskOrigin] = []
-        self.envelopes: dict[str, envelope.Envelope] = {}
-        """By value: what payers have sealed."""
+        self.envelopes: dict[str, envelope.Envelope] = {}  # by value: what payers have sealed
         self.spared: list[SpareSerial] = []
-        self.said: list[str] = []
-        """Names of the commands that the walks gave."""
+        self.said: list[str] = []  # names of the commands that the walks gave
         self.restart(realm=realm)
 
     def restart(self, *, prices: str = "", realm: str = "") -> None:
@@ -115,12 +114,12 @@ class Shop:
 
         def fit(options: Options) -> Verify:
             setting = setting_of(self.ring, vendor_id=VENDOR, **options)
-            self.gate = Gate(setting, schemes=SCHEMES, realm=realm)
+            self.gate = Gate(setting, schemes=KNOWN, realm=realm)
             self.doors = Doors(self.gate)
             self.private = Private(self.gate, self.doors)
             return self.gate.verify_route if self._verified else anything
 
-        self.book = read(self.prices, currency="eur", known=SCHEMES, fit=fit)
+        self.book = read(self.prices, currency="eur", known=KNOWN, fit=fit)
 
     def walk(self, request: Request) -> Walk:
         value = next((value for name, value in request.headers if name == ENVELOPE.encode()), None)
@@ -302,11 +301,12 @@ class Buyer:
     def __init__(self, shop: Shop, scheme: str) -> None:
         self.shop, self.scheme = shop, scheme
         self.scene: millicent.Scene | payword.Scene = (
-            millicent.Scene() if scheme == "millicent" else payword.Scene(credit_micro=RICH_MICRO)
+            millicent.Scene() if scheme == "millicent" else payword.rich(scheme, RICH_MICRO)
         )
         self.scene.clock = self.scene.payer.clock = self.scene.broker.clock = shop.clock
         self.purse = self.scene.payer.purse
         self._payments = 0
+        self.stream = ""  # K of the opening of the one that vouchers are for
 
     def instrument(self) -> Instrument:
         """A fresh piece of scrip, or a fresh chain."""
@@ -349,12 +349,14 @@ class Buyer:
             path_query=path,
             target=received.target or target_of(method, path),
             body_digest=received.body_digest,
+            stream=self.stream,
         )
         paid = self.purse.pay(instrument, received.offer, binding, self.shop.clock.at())
         assert isinstance(paid, Paid)
         self._payments += 1
         if received.dialect == "mpp":
-            header, k = mpp.authorization(received, paid.payload), received.echo["id"]
+            header = mpp.authorization(received, paid.payload)
+            k = paid.k or received.echo["id"]
         else:
             k = f"w_payment_{self.scheme}_{self._payments:06}"
             header = ("PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k))
@@ -388,8 +390,7 @@ def code_of(answer: Answer) -> str:
     """The broken rule in a problem body; empty for any other answer."""
     if value_of(answer, b"content-type") != "application/problem+json":
         return ""
-    found: str = msgspec.json.decode(answer.body or b"{}")["code"]
-    return found
+    return str(msgspec.json.decode(answer.body or b"{}")["code"])
 
 
 def is_released(answer: Answer) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from farthing.errors import Misconfigured
@@ -73,3 +73,13 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[int, in
     with Progress(disable=not sys.stderr.isatty(), console=errors, transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def watching(title: str) -> Iterator[Callable[[str], None]]:
+    """A line on a terminal's stderr for work whose end nobody knows; calls say how far it is."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    disable = not sys.stderr.isatty()
+    with Progress(*columns, disable=disable, console=errors, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda line: bar.update(task, description=f"{title}: {line}")

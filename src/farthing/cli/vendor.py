@@ -260,7 +260,10 @@ def clear(
     if as_json:
         output.print_json(rows)
         return
-    for row in rows:
+    shown = [row for row in rows if row["claims"] or row["paid_micro"] or row["refused"]]
+    if not shown:
+        output.say("nothing to clear")
+    for row in shown:
         refused = f", refused {row['refused']}" if row["refused"] else ""
         output.say(f"{row['scheme']}: {row['claims']} claims, {row['paid_micro']} micro{refused}")
 

@@ -1,5 +1,6 @@
 """`farthing wallet`: load money, read pages, see what was paid, give back the rest."""
 
+import contextlib
 import shutil
 import sys
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from farthing.money import show_micro
 from farthing.wallet import app as wallets
 from farthing.wallet.commands import JSON_BYTES_MAX, Question
 from farthing.wallet.driver import Problem
+from farthing.wallet.listening import Heard
 from farthing.wallet.page import Page
 from farthing.wallet.policy import read_limits
 
@@ -159,14 +161,27 @@ def get(
         bool,
         typer.Option("--private", help="Sealed whole, so that nobody sees what is bought."),
     ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="What is paid while it runs; Ctrl-C ends it.")
+    ] = False,
+    most: Annotated[
+        str, typer.Option(help="What a stream may cost in all, as in 2c; a site's day else.")
+    ] = "",
     data: Data = None,
 ) -> None:
-    """Fetch a page, paying for it within the budgets.
+    """Fetch a page or a stream, paying for it within the budgets.
 
     Example: farthing wallet get http://127.0.0.1:8402/articles/tally-sticks.html -o page.html
 
     Example: farthing wallet get http://127.0.0.1:8402/articles/tally-sticks.html --private
+
+    Example: farthing wallet get http://127.0.0.1:8402/radio --stream --most 2c > radio.ogg
     """
+    if stream or most:
+        if private or method != "GET" or not stream:
+            raise typer.BadParameter("a stream is a GET in the open; --most goes with --stream")
+        _listen(url, out, most, data, passphrase)
+        return
     with _open(data, passphrase) as wallet:
         if out is None:
             with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as spool:  # whole before any is shown
@@ -190,6 +205,34 @@ def get(
     how = " in private" if private else ""
     output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
     if page.status >= HTTPStatus.BAD_REQUEST:
+        raise typer.Exit(1)
+
+
+def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase: str) -> None:
+    """A stream into the file or stdout as it comes; exit 1 where it did not come whole."""
+    heard = Heard()
+    with contextlib.ExitStack() as opened:
+        wallet = opened.enter_context(_open(data, passphrase))
+        file = sys.stdout.buffer if out is None else opened.enter_context(out.open("wb"))
+        shown = opened.enter_context(output.watching("stream"))
+
+        def look(now: Heard) -> None:
+            nonlocal heard
+            heard = now
+            file.flush()
+            paid = show_micro(now.paid_micro, now.currency)
+            shown(f"{now.received_bytes} bytes, paid {paid}")
+
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end a stream that has no end
+            heard = wallet.listen(url, file, most=most, ask=_approve, progress=look)
+    paid = f"paid {show_micro(heard.paid_micro, heard.currency)}" if heard.paid_micro else "free"
+    by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.vouchers} vouchers"
+    why = f": {heard.refused}" if heard.refused else ""
+    ended = "" if heard.ended == "whole" else f"; {heard.ended}{why}"
+    output.errors.print(
+        f"{heard.status}, {paid}{by if heard.scheme else ''}{ended}", markup=False, soft_wrap=True
+    )
+    if heard.status >= HTTPStatus.BAD_REQUEST or heard.ended == "broken" or heard.refused:
         raise typer.Exit(1)
 
 

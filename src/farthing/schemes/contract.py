@@ -8,8 +8,8 @@
   `inquire`/`learn` end a doubt at the broker, `share`/`accept` pass it on; `seal_request` and
   `unseal_answer` hide a whole purchase, where a scheme can.
 - The **till** runs at the gate: `offer` and `seal`, `read`, `recall`, `take`, `endorse`, `finish`,
-  `allowance_s` while a stream goes on; later `sweep` and `answer` talk to the broker. `unseal`
-  and `seal_answer` are the other end of a purchase that is hidden whole.
+  `stream_of` where a payment is one of many for a stream; later `sweep` and `answer` talk to the
+  broker. `unseal` and `seal_answer` are the other end of a purchase that is hidden whole.
 - All is pure. Payloads are JSON, the same in every dialect; `At` brings time and randomness.
 - Money moves only as `Flow`s between the ends named here; the engine turns them into postings.
 
@@ -262,6 +262,7 @@ class Till:
     """Whether its payments can show a subscription, and its change can begin one."""
     trusted_micro = 0
     """What it lets a payer have on one promise that the broker has not acknowledged."""
+    streams = False  # whether it pays for what is sold while it runs
     is_private = False
     """Whether it takes sealed requests: then `unseal` and `seal_answer` work, and a payment whose
     `Binding.owner` is set came in one."""
@@ -335,12 +336,9 @@ class Till:
         """What signs the answer to a payment that was taken; None where payers check nothing."""
         return None
 
-    def allowance_s(self, offer: Offer, memory: Memory) -> int:
-        """How many seconds of a stream are covered by what `Taken.meter` finds, grace included.
-
-        The gate pauses a stream that was served for so long, and resumes it when this grows.
-        """
-        raise Unsupported("stream_unsupported", f"{self.traits.name} pays no streams")
+    def stream_of(self, payment: Any) -> str:
+        """K of the opening of the stream that this pays, its own at the opening; "" for a page."""
+        return ""
 
     def refund_series(self, charged: Charged) -> str:
         """The series from which `refund` wants one leased serial; `Unsupported` without refunds."""

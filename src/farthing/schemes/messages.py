@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from farthing.marks import NO_KEYS, Claim, Keys, Mark, Moment, Record
+from farthing.marks import Claim, Mark, Moment, Record
 from farthing.schemes.flows import Flow
 from farthing.schemes.losses import Loss, Role
 
@@ -48,6 +48,8 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """SHA-256 of the request body where it was bound, else empty."""
     owner: bytes = b""
     """Under whose key the whole request was sealed (`Till.unseal`); empty where it was not."""
+    stream: str = ""
+    """In the wallet: K of the opening of the stream that a voucher is for; empty for all else."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -380,8 +382,6 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     delivered: bool = False
     """What it pays for is out already (sealed, streaming, or the page before): the origin is not
     asked, the receipt is the answer, and clearing `before` is one call without a reservation."""
-    meter: Keys = NO_KEYS
-    """What `allowance_s` reads while the stream that this opens goes on; empty: no stream."""
 
     def __repr__(self) -> str:
         """Reference and value only."""

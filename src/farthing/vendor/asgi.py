@@ -1,8 +1,9 @@
 """The gate around an ASGI application: hold, let the application answer, confirm, send.
 
 An answer whose length is known and at most 1 MiB is buffered and sent after the confirm; a longer
-one, a chunked one or an event stream is confirmed at its head and then passed on as it comes. What
-the application does after its answer is its own affair: the payer waits for the answer only.
+one, a chunked one or an event stream is confirmed at its head and then passed on as it comes, and
+so is whatever is sold by the tick, as far as it is paid for (`streaming.py`). What the application
+does after its answer is its own affair: the payer waits for the answer only.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from farthing.vendor.commands import (
 from farthing.vendor.driver import Exchange, to_the_end
 from farthing.vendor.payments import BODILESS
 from farthing.vendor.peers import is_local
+from farthing.vendor.streaming import Pacing, Unpaid, is_events
 from farthing.wire import problems
 from farthing.wire.dialects import without_credentials
 
@@ -150,6 +152,8 @@ class Serving:
         self._parts: list[bytes] = []
         self._size_bytes = 0
         self._phase = _Phase.COLLECTING
+        self._pacing: Pacing | None = None
+        self._is_unpaid = False
 
     async def run(self, exchange: Exchange) -> None:
         """Serve, whatever the origin or the payer do meanwhile."""
@@ -179,7 +183,10 @@ class Serving:
             async with asyncio.timeout(wanted.timeout_s) as timer:
                 # No extension of the server's: an answer passes through here message by message.
                 scope = {**origin_scope(self._scope, wanted.add), "extensions": {}}
-                await self._app(scope, self._receive, self._tap(exchange, timer))
+                if wanted.streams:  # what is counted is what the site says, not how it is packed
+                    pairs = scope["headers"]
+                    scope["headers"] = [p for p in pairs if p[0] != b"accept-encoding"]
+                await self._app(scope, self._receive, self._tap(exchange, timer, wanted))
         except TimeoutError:
             failed = OriginFailed("origin_timed_out", "the site did not answer in time")
         except _Stopped:
@@ -189,6 +196,8 @@ class Serving:
                 raise
             failed = wrong
         except Exception as wrong:  # the process edge: an application may raise anything
+            if self._is_unpaid:  # it came back in whatever the application wraps its own in
+                return None
             if self._phase is _Phase.STREAMING:
                 raise
             _log.exception("the application failed: %s", type(wrong).__name__)
@@ -197,17 +206,17 @@ class Serving:
             return None
         return await exchange.resume(failed)
 
-    def _tap(self, exchange: Exchange, timer: asyncio.Timeout) -> Send:
+    def _tap(self, exchange: Exchange, timer: asyncio.Timeout, wanted: AskOrigin) -> Send:
         """The `send` that the application sees."""
 
         async def tap(message: Message) -> None:
             if self._phase is _Phase.STREAMING:
-                await self._send(message)
+                await self._pass_on(message)
             if self._phase is not _Phase.COLLECTING or timer.expired():
                 return
             if message["type"] == "http.response.start":
                 self._head = _read_head(message)
-                if self._head.is_event_stream:
+                if self._head.is_event_stream or wanted.streams:
                     timer.reschedule(None)
                     await self._confirm(exchange, self._head, is_whole=False)
             elif message["type"] == "http.response.body" and self._head is not None:
@@ -242,10 +251,46 @@ class Serving:
             return
         self._phase = _Phase.STREAMING
         start = {"type": "http.response.start", "status": answer.status}
-        await self._send({**start, "headers": list(answer.headers)})
+        await self._send({**start, "headers": self._paced(answer, exchange)})
         for part in self._parts:
             await self._send({"type": "http.response.body", "body": part, "more_body": True})
         self._parts.clear()
+
+    def _paced(self, answer: Answer, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+        """Prepare to pass a stream on; the headers that it goes out with."""
+        stream, headers = answer.stream, list(answer.headers)
+        if stream is None or self._method == "HEAD":
+            return headers
+        tells = is_events(headers)
+        self._pacing = Pacing(
+            stream, answer.charged_micro, tells=tells, read=exchange.read, put=self._put
+        )
+        # An event stream grows by our own events.
+        return [pair for pair in headers if not tells or pair[0] != b"content-length"]
+
+    async def _put(self, part: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
+
+    async def _pass_on(self, message: Message) -> None:
+        """The next part of a stream, when it is paid for."""
+        pacing = self._pacing
+        if pacing is None or message["type"] != "http.response.body":
+            await self._send(message)
+            return
+        is_last = not message.get("more_body", False)
+        try:
+            await pacing.pass_on(message.get("body", b""))
+            if is_last:
+                await pacing.end()
+        except Unpaid:
+            self._is_unpaid = True
+            await pacing.end()
+            if pacing.tells:
+                await self._send({"type": "http.response.body", "body": b""})
+            raise _Stopped from None
+        if is_last:
+            self._phase = _Phase.ANSWERED
+            await self._send({"type": "http.response.body", "body": b""})
 
     def _is_short(self, head: _Head) -> bool:
         """Whether the answer says that it fits the buffer; `OriginFailed` once it does not."""

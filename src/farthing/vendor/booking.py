@@ -17,6 +17,7 @@ LEASE_GRACE_S = 30  # a hold outlives the origin's time-out by this
 STORED_BODY_BYTES_MAX = 64 * 1024  # of answers kept for `replay_body` and other methods
 OUTCOME_KEPT_S_MIN = 30 * 86_400  # outcomes are replayable at least this long
 RECEIPT_KEY = "farthing/vendor/receipt/1"
+CLOSED = "-closed"  # at the end of the receipt id of a whole stream
 REPEATABLE = frozenset({"GET", "HEAD"})
 MOMENTS: tuple[Moment, ...] = ("before", "during", "batch")
 
@@ -96,6 +97,7 @@ def confirm_of(
         body=origin.body if keep and small else None,
         headers=origin.headers if keep and small else (),
         delivered=paying.taken.delivered,
+        streamed=paying.stream is not None,
     )
     return marks.Confirm(
         k=paying.credential.k,
@@ -147,3 +149,18 @@ def receipt_of(setting: Setting, paying: Paying, at: At, for_payer: Json = None)
         return receipts.sign_mac(receipt, taken.mac_key)
     key = setting.ring.current(RECEIPT_KEY)
     return receipts.sign(receipt, lambda body: signing.sign(key.secret, body))
+
+
+def closing_of(setting: Setting, opening: Receipt, paid_micro: int) -> bytes:
+    """The receipt for a whole stream, signed, as JSON: that of its opening for all that was paid.
+
+    By its nature it comes when everything is paid, and proves only the sum.
+    """
+    receipt = msgspec.structs.replace(
+        opening,
+        receipt_id=opening.receipt_id + CLOSED,
+        amount_micro=paid_micro,
+        sig="",
+    )
+    key = setting.ring.current(RECEIPT_KEY)
+    return receipts.written(receipts.sign(receipt, lambda body: signing.sign(key.secret, body)))

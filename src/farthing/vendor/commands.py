@@ -11,6 +11,7 @@ import msgspec
 
 from farthing import marks
 from farthing.schemes.contract import Json
+from farthing.vendor.metering import Stream
 from farthing.wire.offers import Credential
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -71,6 +72,8 @@ class AskOrigin(msgspec.Struct, frozen=True, kw_only=True):
     add: Headers
     """Headers for the origin; the driver strips those of the payer that only we may send."""
     timeout_s: int
+    streams: bool = False
+    """Whether the answer is paid for while it runs: then its head alone decides."""
 
 
 class OriginAnswered(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +101,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None
     """None: the origin's own stream follows."""
     charged_micro: int = 0
+    stream: Stream | None = None
+    """What it opens: then the origin's stream goes on as long as it is paid for."""
 
 
 class Aborted(Exception):  # noqa: N818 - a signal from the driver, not an error

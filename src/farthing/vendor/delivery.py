@@ -5,6 +5,7 @@ held -> [broker reserves] -> origin -> 2xx, 304: [broker pays] -> confirm -> pag
 """
 
 from collections.abc import Generator
+from functools import partial
 
 import msgspec
 
@@ -21,8 +22,15 @@ from farthing.errors import (
     Undecided,
 )
 from farthing.schemes.contract import At, Dialect, Json, Replier
-from farthing.vendor import reserving
-from farthing.vendor.booking import REPEATABLE, confirm_of, numbered, read_kept, receipt_of
+from farthing.vendor import metering, reserving
+from farthing.vendor.booking import (
+    REPEATABLE,
+    closing_of,
+    confirm_of,
+    numbered,
+    read_kept,
+    receipt_of,
+)
 from farthing.vendor.commands import (
     Aborted,
     Answer,
@@ -147,7 +155,12 @@ class Delivery:
             return refused
         replier = paying.till.replier(paying.payment)
         dialect, method = paying.credential.dialect, paying.request.method
-        return paid(receipt, origin, dialect, replier, method=method)
+        answer = paid(receipt, origin, dialect, replier, method=method)
+        if paying.stream is None:
+            return answer
+        closing = partial(closing_of, self._offering.setting, receipt)
+        stream = msgspec.structs.replace(paying.stream, closing=closing)
+        return msgspec.structs.replace(answer, stream=stream)
 
     def _settle(
         self, paying: Paying, fence: int, origin: OriginAnswered, reserved: Reserved | None
@@ -224,6 +237,10 @@ class Delivery:
         receipt, dialect = outcome.receipt, outcome.dialect
         if outcome.delivered:
             return paid(receipt, NO_PAGE, dialect, replier, method=request.method)
+        if outcome.streamed:
+            again = Denied("stream_opened_before", "open the stream anew, with the next tick")
+            headers = dialects.receipt_headers(receipt, dialect)
+            return self._offering.refuse(request, again, at, value_moved=True, extra=headers)
         age_s = at.now_s - receipt.issued_at_s
         if outcome.body is not None and age_s <= STORED_BODY_S:
             stored = OriginAnswered(
@@ -231,8 +248,8 @@ class Delivery:
             )
             return paid(receipt, stored, dialect, replier, method=request.method)
         if request.method in REPEATABLE and age_s <= priced.route.repeat_s:
-            again = self._serve_paid(request, priced, receipt, at, dialect, replier, replay=True)
-            return (yield from again)
+            page = self._serve_paid(request, priced, receipt, at, dialect, replier, replay=True)
+            return (yield from page)
         over = Denied("repeat_window_over", "paid for, and the time to fetch it again is over")
         headers = dialects.receipt_headers(receipt, dialect)
         return self._offering.refuse(request, over, at, value_moved=True, extra=headers)
@@ -242,4 +259,7 @@ def _origin(paying: Paying) -> Generator[GateCommand, object, OriginAnswered]:
     """What the site answers; nobody asks it for what is out already."""
     if paying.taken.delivered:
         return NO_PAGE
-    return expect(OriginAnswered, (yield ask_origin(paying.priced, paying.taken)))
+    origin = expect(OriginAnswered, (yield ask_origin(paying.priced, paying.taken)))
+    if paying.stream is not None and 200 <= origin.status < 300:
+        metering.require_metered(paying.stream, origin.headers)
+    return origin

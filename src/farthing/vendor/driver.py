@@ -23,6 +23,7 @@ from farthing.vendor.commands import (
     SpareSerial,
     TakeSerial,
     Walk,
+    expect,
 )
 
 ENTROPY_BYTES = 48  # 32 for the till and the challenge, the rest for a seal
@@ -131,6 +132,13 @@ class Exchange:
         if isinstance(answer, BaseException):
             return await self._run(None, answer)
         return await self._run(answer)
+
+    async def read(self, keys: marks.Keys) -> marks.Memory:
+        """What the store has; any refusal of it."""
+        memory = expect(marks.Memory, await self._carry_out(marks.Read(keys=keys)))
+        if self.cancelled:
+            raise asyncio.CancelledError
+        return memory
 
     async def abort(self) -> None:
         """The payer has gone, or the server stops: let the gate clean up."""

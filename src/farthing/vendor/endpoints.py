@@ -251,6 +251,7 @@ def _listed(priced: Priced) -> published.Listed:
         requires=priced.requires,
         plans=priced.plans,
         subscription=priced.sold,
+        per=priced.route.per,
     )
 
 

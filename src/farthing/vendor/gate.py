@@ -10,6 +10,7 @@ is over or whose mark it has used up itself. Its outcome stands, whatever became
 import hashlib
 from collections.abc import Generator, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -27,9 +28,9 @@ from farthing.errors import (
     Unsolicited,
     Unsupported,
 )
-from farthing.schemes import registry
-from farthing.schemes.contract import At, Binding, Json, Setting, Till
-from farthing.vendor import idempotency, resolving
+from farthing.schemes import registry, streams
+from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken, Till
+from farthing.vendor import idempotency, metering, resolving
 from farthing.vendor.booking import (
     RECEIPT_KEY,
     earlier,
@@ -167,12 +168,15 @@ class Gate(Offering):
         payment = till.read(credential.payload)
         if own := till.own_k(payment):
             credential = msgspec.structs.replace(credential, k=own)
+        metered = priced.meter is not None
+        stream = metering.name_of(till, payment, offer, credential.dialect, metered=metered)
         keys = till.recall(payment)
-        memory = (
-            expect(marks.Memory, (yield marks.Read(keys=keys)))
-            if keys is not marks.NO_KEYS
-            else marks.NOTHING
-        )
+        if stream:
+            keys = metering.with_stream(keys, stream)
+        found = marks.NOTHING
+        if keys is not marks.NO_KEYS:
+            found = expect(marks.Memory, (yield marks.Read(keys=keys)))
+        memory = metering.without_stream(found, stream) if stream else found
         if begun:
             memory = _before_revocations(memory, registry.by_name(name).mint.published)
         binding = Binding(
@@ -186,6 +190,8 @@ class Gate(Offering):
             owner=request.sealed.owner if request.sealed is not None else b"",
         )
         taken = till.take(payment, offer, binding, memory, at)
+        if stream:
+            taken = metering.counted(taken, stream, found)
         if request.sealed is not None:
             require_price(request.sealed.amount_micro, taken.value_micro)
         payload_hash = hashlib.sha256(credential.payload).digest()
@@ -196,11 +202,7 @@ class Gate(Offering):
         # What a till claims nothing for was paid up front, unless its payload is the claim.
         is_due = taken.claims or taken.moment == "before"
         if is_due and earlier(priced.route.clearing or "batch", taken.moment) == "before":
-            archive = till.archive(taken.claims)
-            found = expect(marks.Memory, (yield marks.Read(keys=archive)))
-            endorsed = till.endorse(payment, taken, found, at)
-            if endorsed is None:
-                endorsed = codec.read_json(credential.payload)
+            endorsed = yield from _endorsed(till, payment, taken, credential, at)
         return Paying(
             request=request,
             priced=priced,
@@ -213,6 +215,7 @@ class Gate(Offering):
             payload_hash=payload_hash,
             endorsed=endorsed,
             at=at,
+            stream=_opened(taken, stream, offer, priced),
         )
 
     def _look_up(self, request: Request, priced: Priced, refusal: Refusal, at: At) -> Walk:
@@ -267,6 +270,23 @@ class Gate(Offering):
             return self.tills.get(registry.registry_name(claimed.wire_name, claimed.variant))
         except Refusal:
             return None
+
+
+def _endorsed(
+    till: Till, payment: Any, taken: Taken, credential: Credential, at: At
+) -> Generator[GateCommand, object, Json]:
+    """What the broker redeems of a payment that clears before the goods go out."""
+    archive = till.archive(taken.claims)
+    found = expect(marks.Memory, (yield marks.Read(keys=archive)))
+    endorsed = till.endorse(payment, taken, found, at)
+    return codec.read_json(credential.payload) if endorsed is None else endorsed
+
+
+def _opened(taken: Taken, name: str, offer: Offer, priced: Priced) -> metering.Stream | None:
+    """What the first payment of a stream opens."""
+    if not name or taken.delivered:
+        return None
+    return metering.opened(name, offer, streams.meter_in(offer), priced.route.pause_s)
 
 
 def _unfit(wrong: Malformed) -> Malformed:

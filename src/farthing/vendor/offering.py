@@ -7,7 +7,7 @@ import msgspec
 
 from farthing.errors import Misconfigured, OutOfRange, Refusal, row_of
 from farthing.ids import network
-from farthing.schemes import conditions, registry, subscriptions
+from farthing.schemes import conditions, registry, streams, subscriptions
 from farthing.schemes.contract import At, Offer, Setting, Till
 from farthing.vendor.booking import earlier
 from farthing.vendor.commands import Answer, Headers, Request
@@ -48,6 +48,8 @@ class Offering:
         """
         till, route = self.tills[scheme], priced.route
         till.offer(priced.price_micro, At(now_s=0))
+        if priced.meter is not None and not till.streams:
+            raise OutOfRange("streams_not_paid", "it pays for pages, not for streams")
         if till.traits.props:
             for _, reduced_micro in priced.reduced:
                 till.offer(reduced_micro, At(now_s=0))
@@ -93,6 +95,9 @@ class Offering:
         if (priced.plans or priced.sold) and till.subscribes:
             terms = subscriptions.terms_of(priced.plans, priced.sold)
             offer = msgspec.structs.replace(offer, terms=offer.terms | terms)
+        if priced.meter is not None:
+            terms = offer.terms | streams.terms_of(priced.meter)
+            offer = msgspec.structs.replace(offer, intent="session", terms=terms)
         if earlier(route.clearing or "batch", till.traits.latest) == "before":
             return msgspec.structs.replace(offer, settlement="final", redeem_by_s=0)
         return offer

@@ -9,6 +9,7 @@ import msgspec
 from farthing import codec
 from farthing.schemes.contract import At, Dialect, Json, Offer, Replier, Taken, Till
 from farthing.vendor.commands import Answer, AskOrigin, Headers, OriginAnswered, Request
+from farthing.vendor.metering import Stream
 from farthing.vendor.prices import Priced
 from farthing.wire import dialects, replies
 from farthing.wire.offers import TARGETS_CACHED, Credential, Receipt
@@ -41,6 +42,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The origin's, where the body is kept."""
     delivered: bool = False
     """Whether it bought no page: a repeat gets the receipt, whatever the time."""
+    streamed: bool = False
+    """Whether it opened a stream, which nobody gets a second time."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,8 @@ class Paying(msgspec.Struct, frozen=True, kw_only=True):
     at: At
     begun: bytes = b""
     """Of a payment with `endorsed`: itself, sealed, for its hold."""
+    stream: Stream | None = None
+    """What it opens."""
 
     def __repr__(self) -> str:
         """The payment's name only."""
@@ -104,7 +109,11 @@ def ask_origin(priced: Priced, paid_by: Taken | Receipt, *, replay: bool = False
     ]
     if replay:
         add.append((b"x-pay-replay", b"true"))
-    return AskOrigin(add=tuple(add), timeout_s=priced.route.origin_timeout_s)
+    return AskOrigin(
+        add=tuple(add),
+        timeout_s=priced.route.origin_timeout_s,
+        streams=priced.meter is not None,
+    )
 
 
 def paid(

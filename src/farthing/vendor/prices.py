@@ -18,8 +18,9 @@ from farthing.errors import Misconfigured, OutOfRange, Refusal
 from farthing.marks import Moment
 from farthing.money import PAYMENT_MICRO_MAX, parse_amount, require_micro
 from farthing.schemes.contract import Json
+from farthing.schemes.streams import Meter
 from farthing.schemes.subscriptions import Plan
-from farthing.vendor import plans, reductions
+from farthing.vendor import metering, plans, reductions
 from farthing.vendor.cors import Cors
 from farthing.vendor.plans import Sold
 from farthing.vendor.reductions import Reduced, Value
@@ -64,6 +65,12 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Properties without which nobody buys."""
     subscription: Sold | None = None
     """What buying this page subscribes to."""
+    per: str = ""
+    """Of a stream: what the price is for, as in `1s`, `16kB` or `1 message`."""
+    grace: int = metering.GRACE
+    """Of a stream: ticks that go out unpaid before it pauses."""
+    pause_s: int = metering.PAUSE_S
+    """Of a stream: how long a pause may last."""
 
     def costs(self, method: str) -> bool:
         """Whether a request of this method to this route's paths is priced."""
@@ -95,6 +102,8 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     """Whose subscribers pay nothing."""
     sold: Plan | None = None
     """The subscription that buying it begins."""
+    meter: Meter | None = None
+    """What the price is for; None: for the page."""
 
     @property
     def is_conditional(self) -> bool:
@@ -204,7 +213,9 @@ def _require_sound(route: Route, index: int, spot: Spot) -> None:
     ):
         if len(getattr(route, key).encode()) > most:
             raise spot.wrong("text_too_long", index, key, f"at most {most} bytes")
-    for key, least_s in (("repeat_s", 0), ("origin_timeout_s", 1)):
+    for key in metering.conflicts(route):
+        raise spot.wrong("stream_conflict", index, key, f"a stream goes without `{key}`")
+    for key, least_s in (("repeat_s", 0), ("origin_timeout_s", 1), ("pause_s", 1)):
         if getattr(route, key) < least_s:
             raise spot.wrong("seconds_out_of_range", index, key, f"at least {least_s} seconds")
 
@@ -228,6 +239,8 @@ def _priced(
         requires = reductions.text_of(route.requires)
         key = "subscription"
         sold = plans.sold(route.subscription)
+        key = "per"
+        meter = metering.read(route.per, route.grace)
     except Misconfigured as wrong:
         raise spot.wrong(wrong.code, index, key, wrong.detail) from None
     accept = route.accept or accept
@@ -250,6 +263,7 @@ def _priced(
         reduced=reduced,
         requires=requires,
         sold=sold,
+        meter=meter,
     )
 
 

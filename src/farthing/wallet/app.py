@@ -16,17 +16,18 @@ import msgspec
 from farthing import ids, money
 from farthing.errors import Misconfigured, Refusal, Unavailable
 from farthing.schemes import registry
-from farthing.schemes.contract import Key, Scheme
+from farthing.schemes.contract import Scheme
 from farthing.wallet import account as account_of
-from farthing.wallet import errand, file, page
+from farthing.wallet import errand, file, listening, page
 from farthing.wallet.account import Balance, TopUp
 from farthing.wallet.book import Book, Entry, Holding
 from farthing.wallet.cashier import Cashier
-from farthing.wallet.choice import Guide, place_of
+from farthing.wallet.choice import Guide, NoKeys, place_of
 from farthing.wallet.commands import Broker, Question, Request
 from farthing.wallet.driver import TIMEOUT_S, Driver, drive
 from farthing.wallet.flow import Recovered, recover
 from farthing.wallet.httpx_auth import FarthingAuth
+from farthing.wallet.listening import Heard
 from farthing.wallet.page import Page
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy, read_limits
@@ -41,26 +42,6 @@ LOAD_MICRO = 2_000  # ten pages at 0.02 cent: what is lost with a vendor that di
 REFERENCE_BYTES = 6  # of a top-up: short enough to type into a bank form
 
 Asker = Callable[[Question], bool]
-
-
-class NoKeys:
-    """The wallet's key ring: every key is in its instrument so far."""
-
-    def current(self, purpose: str) -> Key:
-        """`Misconfigured`: there is none."""
-        raise Misconfigured("key_missing", f"the wallet has no key for {purpose}")
-
-    def live(self, purpose: str) -> tuple[Key, ...]:
-        """None."""
-        return ()
-
-    def known(self, purpose: str) -> tuple[Key, ...]:
-        """None."""
-        return ()
-
-    def find(self, purpose: str, key_id: str) -> Key | None:
-        """None."""
-        return None
 
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,6 +257,32 @@ class Wallet:
         if private:
             return page.in_private(driver, request, out)
         return page.in_the_open(driver, self._client, request, out)
+
+    def listen(
+        self,
+        url: str,
+        out: IO[bytes],
+        *,
+        most: str = "",
+        limits: Limits | None = None,
+        ask: Asker | None = None,
+        progress: listening.Progress = listening.nothing,
+    ) -> Heard:
+        """Read a stream into `out`, paying while it runs, as far as the budgets go.
+
+        `most`: what it may cost in all, as in `2c`; else the budget of a site and day. Refusals as
+        of `get` before anything is paid, afterwards `Heard.refused` has their code.
+        """
+        limits = limits or self._book.limits()
+        most_micro = money.parse_amount(most).micro if most else limits.per_site_day_micro
+        return listening.listen(
+            self.driver(limits, ask),
+            self._client,
+            Request(method="GET", url=url),
+            out,
+            most_micro=most_micro,
+            progress=progress,
+        )
 
     def recover(self, *, days: int = 0) -> Recovered:
         """Finish what a killed or cancelled wallet left behind. Pays nothing.

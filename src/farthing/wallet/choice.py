@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +21,7 @@ from farthing.errors import (
     Expired,
     HeaderTooLarge,
     Malformed,
+    Misconfigured,
     Mismatch,
     OutOfRange,
     Refusal,
@@ -27,8 +29,8 @@ from farthing.errors import (
     Unsupported,
 )
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes import conditions
-from farthing.schemes.contract import Purse, Ring, Scheme, Setting
+from farthing.schemes import conditions, streams
+from farthing.schemes.contract import Key, Purse, Ring, Scheme, Setting
 from farthing.wallet.commands import HEADERS_BYTES_MAX, Broker, Request, Response, Wish
 from farthing.wallet.policy import Policy
 from farthing.wire import mpp, x402
@@ -36,7 +38,28 @@ from farthing.wire.offers import Received, target_of
 
 PAYMENT_SCHEME = "payment "  # the auth scheme of MPP credentials, RFC 9110 section 11.1
 PLACES_CACHED = 64  # addresses taken apart: one payment asks four times for the same
+Intent = Literal["charge", "session"]
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class NoKeys:
+    """The wallet's key ring: every key is in its instrument so far."""
+
+    def current(self, purpose: str) -> Key:
+        """`Misconfigured`: there is none."""
+        raise Misconfigured("key_missing", f"the wallet has no key for {purpose}")
+
+    def live(self, purpose: str) -> tuple[Key, ...]:
+        """None."""
+        return ()
+
+    def known(self, purpose: str) -> tuple[Key, ...]:
+        """None."""
+        return ()
+
+    def find(self, purpose: str, key_id: str) -> Key | None:
+        """None."""
+        return None
 
 
 class Guide(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,9 +180,17 @@ def read_offers(response: Response, now_s: int) -> tuple[Received, ...]:
 
 
 def choose(
-    guide: Guide, request: Request, offers: tuple[Received, ...], now_s: int
+    guide: Guide,
+    request: Request,
+    offers: tuple[Received, ...],
+    now_s: int,
+    *,
+    intent: Intent = "charge",
 ) -> tuple[Choice, ...]:
-    """The offers that can be paid, best first; the first refusal where there is none."""
+    """The offers that can be paid, best first; the first refusal where there is none.
+
+    `intent`: whether a page is wanted, or a stream that is paid while it runs.
+    """
     place = place_of(request.url)
     guide.policy.require_site(place.host)
     order = list(guide.schemes)
@@ -167,7 +198,7 @@ def choose(
     refusal: Refusal | None = None
     for received in offers:
         try:
-            usable.append(_require_usable(guide, request, place, received, now_s))
+            usable.append(_require_usable(guide, request, place, received, now_s, intent))
         except Refusal as refused:
             refusal = refusal or refused
     if not usable and refusal is not None:
@@ -176,8 +207,21 @@ def choose(
     return tuple(usable)
 
 
+def _require_intent(received: Received, intent: Intent) -> None:
+    """`Unsupported` for a stream where a page is wanted, and the reverse; `Malformed`."""
+    offer = received.offer
+    if offer.intent == "session":
+        streams.meter_in(offer)
+        if intent == "charge":
+            raise Unsupported(
+                "page_is_a_stream", "it is paid while it runs: fetch it with --stream"
+            )
+    elif intent == "session":
+        raise Unsupported("page_is_no_stream", "it has one price: fetch it without --stream")
+
+
 def _require_usable(
-    guide: Guide, request: Request, place: Place, received: Received, now_s: int
+    guide: Guide, request: Request, place: Place, received: Received, now_s: int, intent: Intent
 ) -> Choice:
     """The choice; `Unsupported`, `Mismatch`, `Expired`, `OutOfRange`, `Unfunded`."""
     if received.realm not in {place.host, place.authority}:
@@ -190,13 +234,16 @@ def _require_usable(
         raise Unsupported(
             "authorization_in_use", "the site's own login and the payment need one header"
         )
-    return require_payable(guide, received, now_s)
+    return require_payable(guide, received, now_s, intent=intent)
 
 
-def require_payable(guide: Guide, received: Received, now_s: int) -> Choice:
+def require_payable(
+    guide: Guide, received: Received, now_s: int, *, intent: Intent = "charge"
+) -> Choice:
     """The choice, whatever the request; `Unsupported`, `Expired`, `OutOfRange`, `Unfunded`."""
     offer = received.offer
-    if offer.scheme not in guide.schemes or offer.intent != "charge":
+    _require_intent(received, intent)
+    if offer.scheme not in guide.schemes:
         raise Unsupported("scheme_not_spent_here", f"this wallet does not spend {offer.scheme}")
     if received.expires_at_s <= now_s:
         raise Expired("offer_expired", "the offer had ended when it came; is the clock right?")

@@ -247,10 +247,10 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True):
     """Instruments and purchases that this flow has given up on."""
     allow: Callable[[Wish, Spent], None]
     """Raises `Overlimit` above a budget."""
-    patient: bool
-    """Whether to wait for another flow's instrument rather than to open one more."""
+    patient: bool  # to wait for another flow's instrument rather than to open one more
     open: Callable[[int, Instrument], tuple[Instrument, Instrument] | None]
     """What a general instrument becomes and what is opened out of it for a wish (by number)."""
+    apart: bool = False  # of a stream: then it is never sent again as the page's
     pay: Callable[[int, Instrument], Purchase | None]
     """The purchase that pays a wish (by number) from an instrument; None where that cannot be."""
 

@@ -50,6 +50,7 @@ T = TypeVar("T")
 Flow = Generator[Command, Any, T]
 
 LOAD_PRICES = 10  # ten pages an ask: rare enough to be cheap, little enough to lose
+LOAD_TICKS = (3_600, 256, 64)  # of a stream: an hour of seconds, or what the payer is trusted with
 SENDS_MAX = 3  # of one message in one flow; afterwards it stays for the next
 MESSAGES_MAX = 4  # of one errand: the longest that a scheme describes has two
 MEANS_TURNS_MAX = 6  # of one load: an abandoned ask or two, a top-up, and somebody quicker
@@ -95,7 +96,10 @@ def _amounts(guide: Guide, choice: Choice) -> tuple[int, ...]:
     price_micro = choice.wish.price_micro
     if subscriptions.sold_by(choice.received.offer) is not None:
         return (price_micro + guide.load_micro, price_micro + 1)
-    return tuple(dict.fromkeys((max(price_micro * LOAD_PRICES, guide.load_micro), price_micro)))
+    wanted = [max(price_micro * LOAD_PRICES, guide.load_micro), price_micro]
+    if choice.received.offer.intent == "session":
+        wanted = [*(price_micro * ticks for ticks in LOAD_TICKS), *wanted]
+    return tuple(dict.fromkeys(wanted))
 
 
 def _load_one(

@@ -127,10 +127,12 @@ def obtain(
     choices: tuple[Choice, ...],
     *,
     is_repeatable: Callable[[Purchase], bool],
+    stream: str | None = None,
 ) -> Flow[Purchase]:
     """A purchase that is written and ready to be sent: a new one, or the one left undecided.
 
     `is_repeatable` says whether whoever sends it can send the bytes of the one left undecided.
+    `stream`: empty to open one, else K of the opening of the one that this pays; None for a page.
     """
     site = place_of(request.url).site
     approved: frozenset[Question] = frozenset()
@@ -147,7 +149,8 @@ def obtain(
             allow=_Allow(guide, site, approved),
             patient=waited_ms < PATIENCE_MS,
             open=_Open(guide, choices, at),
-            pay=_Pay(guide, request, choices, at),
+            pay=_Pay(guide, request, choices, at, stream or ""),
+            apart=stream is not None,
         )
         match got:
             case Purchase():
@@ -224,7 +227,15 @@ class _Open:
 class _Pay:
     """Makes the purchase, as the store asks for it inside its transaction."""
 
-    def __init__(self, guide: Guide, request: Request, choices: tuple[Choice, ...], at: At) -> None:
+    def __init__(
+        self,
+        guide: Guide,
+        request: Request,
+        choices: tuple[Choice, ...],
+        at: At,
+        stream: str,
+    ) -> None:
+        self._stream = stream
         self._guide = guide
         self._request = request
         self._choices = choices
@@ -244,6 +255,7 @@ class _Pay:
             path_query=place.path_query,
             target=received.target or target_of(request.method, place.path_query),
             body_digest=received.body_digest,
+            stream=self._stream,
         )
         purse = self._guide.purse(wish.scheme, wish.broker_id)
         rest = msgspec.structs.replace(at, entropy=at.entropy[ID_BYTES:OPEN_FROM])

@@ -49,9 +49,14 @@ def _empty(out: IO[bytes]) -> None:
 class Line:
     """One page on its way."""
 
-    def __init__(self, client: httpx.Client, session: Session) -> None:
-        """`client` must not follow redirects."""
+    def __init__(
+        self, client: httpx.Client, session: Session, *, silence_s: float | None = None
+    ) -> None:
+        """`client` must not follow redirects; `silence_s`: of a site, where not as the client's."""
         self._client = client
+        self._timeout: Any = httpx.USE_CLIENT_DEFAULT
+        if silence_s is not None:
+            self._timeout = httpx.Timeout(**client.timeout.as_dict() | {"read": silence_s})
         self._session = session
         self._sent: Request | None = None
         self._last: httpx.Response | None = None
@@ -83,6 +88,7 @@ class Line:
                     request.url,
                     headers=list(request.headers),
                     content=request.body,
+                    timeout=self._timeout,
                 ),
                 stream=True,
             )
@@ -94,6 +100,11 @@ class Line:
         except httpx.HTTPError as wrong:
             self._drop()
             return Failed(reason=type(wrong).__name__)
+
+    def parts(self) -> Iterator[bytes]:
+        """The body as it comes; httpx's own error where it breaks off."""
+        if self._last is not None:
+            yield from self._last.iter_raw()
 
     def read(self, out: IO[bytes], check: Check | None = None) -> httpx.Response:
         """The body into `out`; sent again with the same payment where it breaks off.

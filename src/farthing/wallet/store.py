@@ -31,7 +31,6 @@ from farthing.wallet.commands import (
     Purchase,
     RecallDone,
     RecallReleased,
-    Request,
     Reserve,
     Settle,
     StoreCommand,
@@ -140,14 +139,16 @@ class Store:
     # --- purchases ------------------------------------------------------------------------------
 
     def _reserve(self, command: Reserve) -> Purchase | Unsettled | OverBudget | Nothing:
-        tag = self._tag(command.request)
-        same = self._take_over_purchase(
-            command,
-            f"request=? AND delivered=0 AND ({OPEN['purchases']}"
-            " OR (state='done' AND created_at_s>?))",
-            (tag, command.now_s - REPEAT_S),
-            to_send=True,
-        )
+        tag = self._tag(command)
+        same = None
+        if not command.apart:
+            same = self._take_over_purchase(
+                command,
+                f"request=? AND delivered=0 AND ({OPEN['purchases']}"
+                " OR (state='done' AND created_at_s>?))",
+                (tag, command.now_s - REPEAT_S),
+                to_send=True,
+            )
         if same is not None:
             return Unsettled(purchase=same, same=True)
         for number, wish in enumerate(command.wishes):
@@ -246,9 +247,11 @@ class Store:
             self._rows.mark("offered", made.id, made.broker_id, made.scheme, made.paid.spent.id)
         self._spending.add(made)
 
-    def _tag(self, request: Request) -> bytes:
+    def _tag(self, command: Reserve) -> bytes:
         """Finds a request again without storing its address in clear."""
-        return self.file.vault.tag(request.method, request.url, request.body_digest)
+        request = command.request
+        fields = (request.method, request.url, request.body_digest)
+        return self.file.vault.tag(*fields, *(("stream",) if command.apart else ()))
 
     def _take_over_purchase(
         self, command: Reserve, where: str, values: tuple[Any, ...], *, to_send: bool = False

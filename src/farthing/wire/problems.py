@@ -129,7 +129,11 @@ def _offer_headers(
     for count in range(len(offers), 0, -1):
         some = msgspec.structs.replace(tender, offers=offers[:count])
         values = [(b"www-authenticate", value.encode()) for value in challenges[:count]]
-        values.append((b"payment-required", x402.required(some, error=error, key=key).encode()))
+        charges = tuple(offer for offer in some.offers if offer.intent == "charge")
+        if charges:  # x402 has no word for a stream
+            single = msgspec.structs.replace(some, offers=charges)
+            required = x402.required(single, error=error, key=key)
+            values.append((b"payment-required", required.encode()))
         if sum(len(name) + len(value) for name, value in values) <= OFFER_HEADERS_BYTES_MAX:
             return tuple(values)
     raise Misconfigured("offer_too_large", "not one offer fits the headers of a 402")

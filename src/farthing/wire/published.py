@@ -66,6 +66,8 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
     """Whose subscribers pay nothing."""
     subscription: Plan | None = None
     """What buying it begins."""
+    per: str = ""
+    """What the amount is for, where the route is a stream: `1s`, `16kB`, `1 message`."""
 
     @cached_property
     def matches(self) -> re.Pattern[str]:

@@ -24,7 +24,7 @@ from farthing.schemes.contract import (
     Setting,
 )
 from farthing.vendor import endpoints
-from farthing.wallet.app import NoKeys
+from farthing.wallet.choice import NoKeys
 from farthing.wire import mpp, published, x402, x402_entry
 from farthing.wire.offers import Received, target_of
 from tests.integration.crash.fleet import PRICE_MICRO, VENDOR

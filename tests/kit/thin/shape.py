@@ -1,7 +1,6 @@
 """What the thin schemes share: traits, offers, instruments and accounts, all that is usual."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
@@ -63,11 +62,9 @@ def offer_of(
     *,
     settlement: Settlement,
     terms: Mapping[str, Json] | None = None,
-    intent: Literal["charge", "session"] = "charge",
 ) -> Offer:
     return Offer(
         scheme=traits.name,
-        intent=intent,
         price_micro=price_micro,
         currency=setting.currency,
         vendor_id=setting.vendor_id,

@@ -15,9 +15,6 @@ from tests.kit.thin.shape import FOREVER_S
 from tests.kit.thin.stream import LENGTH, Opening, Voucher, open_stream, voucher_of
 
 TRAITS = shape.traits_of("ticks", "Pedersen 1996", credit=True)
-INTERVAL_S = 2  # that a tick pays for
-GRACE = 3  # intervals that are served unpaid
-
 
 _VOUCHER, _OPENING = codec.Reader(Voucher), codec.Reader(Opening)
 
@@ -90,16 +87,10 @@ class Purse(shape.AccountPurse):
 
 class Till(c.Till):
     traits = TRAITS
+    streams = True
 
     def offer(self, price_micro: int, at: At) -> Offer:
-        return shape.offer_of(
-            TRAITS,
-            self.setting,
-            price_micro,
-            settlement="deferred",
-            terms={"graceIntervals": GRACE, "intervalS": INTERVAL_S},
-            intent="session",
-        )
+        return shape.offer_of(TRAITS, self.setting, price_micro, settlement="deferred")
 
     def read(self, payload: bytes) -> Voucher:
         return _VOUCHER.read(payload)
@@ -109,6 +100,9 @@ class Till(c.Till):
 
     def own_k(self, payment: Voucher) -> str:
         return f"{payment.chain}:{payment.index}"
+
+    def stream_of(self, payment: Voucher) -> str:
+        return f"{payment.chain}:1"  # thin: a chain pays one stream
 
     def take(
         self, payment: Voucher, offer: Offer, binding: Binding, memory: Memory, at: At
@@ -132,12 +126,7 @@ class Till(c.Till):
             taken,
             claims=(claim,),
             delivered=place is not None,
-            meter=Keys(counters=(opening.id,)),
         )
-
-    def allowance_s(self, offer: Offer, memory: Memory) -> int:
-        paid = sum(place.to for place in memory.counters.values())
-        return (paid + GRACE) * INTERVAL_S if paid else 0
 
 
 TICKS = c.Scheme(traits=TRAITS, mint=Mint, purse=Purse, till=Till)

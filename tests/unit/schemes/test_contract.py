@@ -21,11 +21,10 @@ from farthing.marks import NO_KEYS
 from farthing.schemes import contract
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.contract import Accepted, AskFirst, Key, Paid, Redeemed, Rolled, Waiting
-from tests.kit.conversation import Stream, binding_of
+from tests.kit.conversation import METER, Stream, binding_of
 from tests.kit.parties import DAY_S, Ring, setting_of
 from tests.kit.stage import CASES, PRICE_MICRO, stage_for
 from tests.kit.thin.shape import GOODS_KEY
-from tests.kit.thin.ticks import GRACE, INTERVAL_S
 
 every_scheme = pytest.mark.parametrize("name", sorted(CASES))
 
@@ -238,9 +237,9 @@ def test_ticks_stream_stops_after_the_grace_and_resumes_with_the_next_tick() -> 
     tender = stage.vendor.tender(100)
     stage.wallet.tick(stage.vendor, tender)
     stream = Stream(stage.vendor, tender)
-    assert stream.run(60) == (1 + GRACE) * INTERVAL_S
+    assert stream.run(60) == (1 + METER.grace) * METER.count
     stage.wallet.tick(stage.vendor, tender)
-    assert stream.run(60) == INTERVAL_S
+    assert stream.run(60) == METER.count
     for _ in range(5):
         stage.wallet.tick(stage.vendor, tender)
     assert stream.run(7) == 7
@@ -373,7 +372,6 @@ AT, ANY = contract.At(now_s=1), None
         (lambda: PURSE.share(ANY, 1, AT), "share_unsupported"),
         (lambda: PURSE.accept({}, AT), "share_unsupported"),
         (lambda: TILL.seal(ANY, b"", AT), "seal_unsupported"),
-        (lambda: TILL.allowance_s(ANY, ANY), "stream_unsupported"),
         (lambda: TILL.refund_series(ANY), "refund_unsupported"),
         (lambda: TILL.verify_owner(b"", b"", ""), "outcome_proof_wrong"),
         (lambda: TILL.unseal(b"", b""), "private_unsupported"),
@@ -390,5 +388,5 @@ def test_what_a_scheme_does_not_declare_it_refuses(attempt: Any, code: str) -> N
 def test_what_a_scheme_does_not_declare_is_nothing() -> None:
     assert (MINT.is_bearer("issue", {}), MINT.series(ANY), MINT.recall(ANY)) == (False, "", NO_KEYS)
     assert (PURSE.means, PURSE.prove(ANY, b""), PURSE.receipt_key(ANY)) == ("", "", b"")
-    assert (TILL.own_k(ANY), TILL.series(ANY)) == ("", "")
+    assert (TILL.own_k(ANY), TILL.stream_of(ANY), TILL.series(ANY)) == ("", "", "")
     assert (TILL.recall(ANY), TILL.archive(()), TILL.evidence({})) == (NO_KEYS, NO_KEYS, NO_KEYS)

@@ -10,6 +10,7 @@ from farthing import codec, marks
 from farthing.crypto import signing
 from farthing.errors import OriginFailed, Refusal, row_of
 from farthing.schemes import registry
+from farthing.schemes.chain import tick
 from farthing.schemes.chain.payword import FAMILY
 from farthing.schemes.contract import Account, At, Key, Mint, Setting
 from farthing.schemes.mac.millicent import own_scrip
@@ -51,6 +52,7 @@ WAYS = {
     "private": "private",
 }
 """What is bought with: schemes, and for MilliCent the protocol that the vendor has chosen."""
+CREDIT = frozenset({"payword", "tick"})
 LICENCE = {
     "kBurn": codec.b64u(b"b" * 32),
     "kPayer": codec.b64u(b"p" * 32),
@@ -67,6 +69,7 @@ def signer(purpose: str, key_id: str, secret: bytes) -> Key:
 
 
 CERTIFIER = signer(FAMILY.certificate_key, "c1", b"C" * 32)
+TICK_CERTIFIER = signer(tick.FAMILY.certificate_key, "c1", b"T" * 32)
 
 
 class GateSite:
@@ -87,6 +90,7 @@ class GateSite:
             Key(id="0001", purpose=PAYER_RANGE, secret=b"p" * 32),
             Key(id=VENDOR, purpose=BURN_KEY, secret=b"b" * 32),
             msgspec.structs.replace(CERTIFIER, secret=b""),
+            msgspec.structs.replace(TICK_CERTIFIER, secret=b""),
         )
         self._ring = ring
         self.open(accept)
@@ -97,11 +101,10 @@ class GateSite:
         """The vendor's choices, which may change; `more` and `last` for its price file's ends."""
         names = [scheme.traits.name for scheme in registry.all_schemes()]
         text = f'accept = ["{scheme_of(way)}"]\n{more}'
-        if WAYS[way]:
+        if WAYS.get(way):
             text += f'[millicent]\nprotocol = "{WAYS[way]}"\n'
         for path, bound in (("/bound", "true"), ("/**", "false")):
             text += f'[[route]]\npath = "{path}"\nprice = "{price_micro}u"\nbind_body = {bound}\n'
-
         text += last
 
         def fit(options: Options) -> Verify:
@@ -238,7 +241,7 @@ class Mints:
     def __init__(self, clock: Callable[[], int], site: GateSite) -> None:
         self._clock = clock
         self._site = site
-        self._keys: list[Key] = [CERTIFIER]
+        self._keys: list[Key] = [CERTIFIER, TICK_CERTIFIER]
         self._records: dict[bytes, bytes] = {}
         self._answers: dict[str, Answered] = {}
         self.faults: list[str] = []
@@ -294,7 +297,7 @@ class Mints:
 
 
 def scheme_of(way: str) -> str:
-    return "payword" if way == "payword" else "millicent"
+    return way if way in CREDIT else "millicent"
 
 
 def town(folder: Path, way: str, *, loaded: bool = False) -> World:
@@ -313,7 +316,7 @@ def town(folder: Path, way: str, *, loaded: bool = False) -> World:
 def require_conserved(world: World, scheme: str) -> None:
     """Prepaid: sold is held, earned or given back. Credit: chains stand where the vendor is."""
     earned_micro = world.site.earned_micro()
-    if scheme != "payword":
+    if scheme not in CREDIT:
         back_micro = world.bank.credited_micro
         assert world.bank.sold_micro == world.held_micro() + earned_micro + back_micro
         return

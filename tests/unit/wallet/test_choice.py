@@ -8,6 +8,7 @@ from farthing.errors import (
     Denied,
     Expired,
     HeaderTooLarge,
+    Malformed,
     Mismatch,
     OutOfRange,
     Refusal,
@@ -20,6 +21,8 @@ from farthing.wallet.policy import Limits
 from farthing.wire.offers import Received
 from tests.unit.wallet.farside import BROKER, SITE
 from tests.unit.wallet.world import World, get
+
+STREAM = {"stream": {"unit": "seconds", "count": 1, "grace": 3}}
 
 
 @pytest.fixture
@@ -128,7 +131,8 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         ({}, {"vendor_id": BROKER}, Unsupported, "offer_of_a_broker"),
         ({}, {"currency": "usd"}, Mismatch, "offer_in_another_currency"),
         ({}, {"scheme": "payword"}, Unsupported, "scheme_not_spent_here"),
-        ({}, {"intent": "session"}, Unsupported, "scheme_not_spent_here"),
+        ({}, {"intent": "session"}, Malformed, "payload_malformed"),
+        ({}, {"intent": "session", "terms": STREAM}, Unsupported, "page_is_a_stream"),
     ],
 )
 def test_an_offer_that_is_not_as_it_should_be_is_not_paid(

@@ -23,12 +23,6 @@ def _no_seal(stage: Stage) -> str:
     return "its goods go out sealed, which no gate does yet" if stage.traits.sealed else ""
 
 
-def _no_stream(stage: Stage) -> str:
-    offer = stage.shop.till.offer(stage.price_micro, stage.room.at())
-    is_charge = offer.intent == "charge"
-    return "" if is_charge else "it pays for streams, which no wallet and no gate does yet"
-
-
 def _no_challenge(stage: Stage) -> str:
     is_asked = type(stage.shop.till).answer is not Till.answer
     return "its mint asks back, which no gate answers yet" if is_asked else ""
@@ -45,7 +39,7 @@ def _no_question(stage: Stage) -> str:
     return ""
 
 
-NEEDS: tuple[Callable[[Stage], str], ...] = (_no_seal, _no_stream, _no_challenge, _no_question)
+NEEDS: tuple[Callable[[Stage], str], ...] = (_no_seal, _no_challenge, _no_question)
 
 _found: dict[tuple[object, ...], str] = {}  # by the three sides of a scheme
 

@@ -14,7 +14,6 @@ from tests.kit.thin.meteore import METEORE
 from tests.kit.thin.mr3 import MR3
 from tests.kit.thin.netbill import NETBILL
 from tests.kit.thin.shape import BROKER_KEY, GOODS_KEY, SHARED_KEY
-from tests.kit.thin.ticks import TICKS
 
 SIGNER = canary(BROKER_KEY)
 KEYS = (
@@ -36,7 +35,6 @@ TOYS = {
         (METEORE, "asks the broker in the middle"),
         (MR3, "asks back"),
         (NETBILL, "sealed"),
-        (TICKS, "streams"),
     ],
     ids=lambda value: value.traits.name if isinstance(value, Scheme) else "",
 )

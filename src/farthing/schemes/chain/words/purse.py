@@ -37,6 +37,7 @@ class WordPurse(CreditPurse):
     chains: ClassVar[codec.Reader[Any]]
     """Reads its `Opened`."""
     commitment: ClassVar[type[Commitment]]
+    length_max: ClassVar[int] = CHAIN_LENGTH
 
     def commit(
         self, part: Part, chains: tuple[tuple[int, int, str], ...], salt: str, offer: Offer, at: At
@@ -54,7 +55,7 @@ class WordPurse(CreditPurse):
 
     def length(self, part: Part, unit_micro: int, offer: Offer) -> int:
         """Words of a new chain: as many as this part of the credit bears; `OutOfRange`."""
-        length = min(CHAIN_LENGTH, part.worth_micro // unit_micro)
+        length = min(self.length_max, part.worth_micro // unit_micro)
         if length * unit_micro < offer.price_micro:
             raise OutOfRange("credit_below_price", "ask the broker for more credit")
         return length

@@ -1,0 +1,194 @@
+"""What an offer's terms say of a stream, and how both sides count what has run.
+
+In the terms `stream` is an object: a tick is `count` seconds, bytes or messages and costs the
+offer's price; the vendor goes on for `grace` ticks that are not paid yet, and a wallet pays at most
+`grace` ticks ahead of what has come. Gate and wallet count alike, each what passes it:
+
+- bytes: those of the body;
+- messages: events with data of an event stream, whole ones;
+- seconds: those between the first byte and the last. Of a silence at most `grace` ticks count, and
+  of a pause nothing, so that nobody owes for time in which nothing came.
+
+Source: Pedersen 1996 for ticks; the counting is ours.
+"""
+
+from typing import Literal, Protocol
+
+import msgspec
+
+from farthing import codec
+from farthing.errors import OutOfRange, TooLarge
+from farthing.schemes.messages import Json, Offer
+
+STREAM = "stream"
+TICKS_MAX = 64  # of one voucher, and so of grace: bounds what a voucher costs to check
+SECONDS_MAX = 3_600  # of a tick: longer ones are single payments
+BYTES_MAX = 2**30  # of a tick
+MESSAGES_MAX = 1_000  # of a tick
+EVENT_BYTES_MAX = 1024 * 1024  # of one event: it waits until it is whole
+
+Unit = Literal["seconds", "bytes", "messages"]
+MOST: dict[Unit, int] = {"seconds": SECONDS_MAX, "bytes": BYTES_MAX, "messages": MESSAGES_MAX}
+
+
+class Meter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one tick buys, and how many may be open either way."""
+
+    unit: Unit
+    count: int
+    """Seconds, bytes or messages of one tick."""
+    grace: int
+    """Ticks."""
+
+    def __post_init__(self) -> None:
+        """`OutOfRange`."""
+        if not 1 <= self.count <= MOST[self.unit]:
+            raise OutOfRange("tick_out_of_range", f"a tick is 1 to {MOST[self.unit]} {self.unit}")
+        if not 1 <= self.grace <= TICKS_MAX:
+            raise OutOfRange("grace_out_of_range", f"a grace is 1 to {TICKS_MAX} ticks")
+
+    def counter(self) -> "Counter":
+        """For one stream."""
+        kinds: dict[Unit, type[Counter]] = {"bytes": Bytes, "seconds": Seconds, "messages": Events}
+        return kinds[self.unit](self)
+
+
+_METERS = codec.Reader(Meter)
+
+
+def terms_of(meter: Meter) -> dict[str, Json]:
+    """The terms."""
+    return {STREAM: msgspec.to_builtins(meter)}
+
+
+def meter_in(offer: Offer) -> Meter:
+    """What the terms of a session say; `Malformed`, `OutOfRange`."""
+    return _METERS.convert(offer.terms.get(STREAM))
+
+
+class Counter(Protocol):
+    """Counts one stream as it passes."""
+
+    def __init__(self, meter: Meter) -> None:
+        """Nothing has passed yet."""
+
+    @property
+    def ticks(self) -> int:
+        """Those that have begun."""
+
+    def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
+        """What of the next part may pass while at most so many ticks begin, and what must wait.
+
+        What waits is the next part, after `resume` where time went by. `TooLarge`.
+        """
+
+    def resume(self, now_s: float) -> None:
+        """A pause is over."""
+
+
+class Bytes:
+    """Every byte counts."""
+
+    def __init__(self, meter: Meter) -> None:
+        """None has passed."""
+        self._per = meter.count
+        self._passed = 0
+
+    @property
+    def ticks(self) -> int:
+        """Begun."""
+        return -(-self._passed // self._per)
+
+    def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
+        """To the byte."""
+        room = ticks_max * self._per - self._passed
+        self._passed += min(room, len(part))
+        return (part, b"") if room >= len(part) else (part[:room], part[room:])
+
+    def resume(self, now_s: float) -> None:
+        """Time is nothing to it."""
+
+
+class Seconds:
+    """The time between parts counts, up to the grace."""
+
+    def __init__(self, meter: Meter) -> None:
+        """The clock begins with the first part."""
+        self._per = meter.count
+        self._silence_s = meter.count * meter.grace
+        self._last_s: float | None = None
+        self._ran_s = 0.0
+
+    @property
+    def ticks(self) -> int:
+        """Begun."""
+        return 0 if self._last_s is None else int(self._ran_s // self._per) + 1
+
+    def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
+        """All of it or nothing."""
+        if self._last_s is not None:
+            self._ran_s += min(now_s - self._last_s, self._silence_s)
+        self._last_s = now_s
+        if self._ran_s >= ticks_max * self._per:
+            self._ran_s = ticks_max * self._per  # what was not allowed did not run
+            return b"", part
+        return part, b""
+
+    def resume(self, now_s: float) -> None:
+        """The pause did not run."""
+        self._last_s = now_s
+
+
+class Events:
+    """Events with data count; comments and what only names an event do not."""
+
+    def __init__(self, meter: Meter) -> None:
+        """None has passed."""
+        self._per = meter.count
+        self._passed = 0
+        self._kept = b""
+
+    @property
+    def ticks(self) -> int:
+        """Begun."""
+        return -(-self._passed // self._per)
+
+    def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
+        """Whole events; of one that is cut the beginning is kept until the rest comes."""
+        part, self._kept = self._kept + part, b""
+        end = 0
+        while True:
+            after = end_of_event(part, end)
+            if after < 0:
+                break
+            if has_data(part[end:after]):
+                if self._passed >= ticks_max * self._per:
+                    return part[:end], part[end:]
+                self._passed += 1
+            end = after
+        self._kept = part[end:]
+        if len(self._kept) > EVENT_BYTES_MAX:
+            raise TooLarge("event_too_large", f"an event has at most {EVENT_BYTES_MAX} bytes")
+        return part[:end], b""
+
+    def resume(self, now_s: float) -> None:
+        """Time is nothing to it."""
+
+
+_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+
+
+def end_of_event(text: bytes, start: int) -> int:
+    """Where the event that begins at `start` ends, its blank line included; -1 if it is cut."""
+    found = [(at + len(end)) for end in _ENDS if (at := text.find(end, start)) >= 0]
+    return min(found, default=-1)
+
+
+def has_data(event: bytes) -> bool:
+    """Whether an event has a line of data, so that a reader hears of it."""
+    return any(line.partition(b":")[0] == b"data" for line in event.splitlines())
+
+
+def is_between_events(tail: bytes) -> bool:
+    """Whether a stream that went out up to `tail` stands between two events."""
+    return not tail or tail.endswith(_ENDS)

@@ -1,0 +1,173 @@
+"""Streams at the gate: routes that are sold by the tick, and what was paid on each stream.
+
+::
+
+    [[route]]
+    path = "/radio"
+    price = "0.01c"
+    per = "1s"          # or "16kB", or "1 message" of an event stream
+    grace = 3           # ticks that run unpaid before the stream pauses
+
+The first payment opens a stream and pays its first tick; vouchers pay the next ones, under the same
+challenge or another one for the same page. What was paid on a stream is one record in the store,
+named after the K of its opening and written with each payment: so every process of the gate takes
+vouchers for a stream that another one serves.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from farthing.errors import (
+    Closed,
+    Misconfigured,
+    OriginFailed,
+    OutOfRange,
+    Unfit,
+    Unsolicited,
+    Unsupported,
+)
+from farthing.marks import Keys, Memory, Put
+from farthing.schemes.contract import Dialect, Offer, Taken, Till
+from farthing.schemes.streams import BYTES_MAX, Meter, Unit
+
+GRACE = 3  # ticks: what either side may lose where the vendor says nothing else
+PAUSE_S = 60  # an unpaid stream is closed after so long
+PREFIX = b"stream/"
+EVENT_STREAM = b"text/event-stream"
+
+_PER = re.compile(r"([1-9]\d{0,9})? ?(s|B|kB|MB|KiB|MiB|messages?)")
+_BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream that a payment has opened."""
+
+    name: str
+    """K of that payment."""
+    meter: Meter
+    price_micro: int
+    """Of a tick."""
+    pause_s: int
+    closing: Callable[[int], bytes] | None = None
+    """The receipt for all that was paid, from its micro-units: JSON. Known once it is opened."""
+
+    @property
+    def key(self) -> bytes:
+        """Of its record."""
+        return key_of(self.name)
+
+    @property
+    def keys(self) -> Keys:
+        """What a gate reads while it goes on."""
+        return Keys(records=(self.key,))
+
+    def ticks_paid(self, memory: Memory) -> int:
+        """How many, as far as the store knows."""
+        return paid_micro(memory, self.key) // self.price_micro
+
+
+def read(per: str, grace: int) -> Meter | None:
+    """What `per` and `grace` of a route say; None for a page. `Misconfigured`."""
+    if not per:
+        return None
+    found = _PER.fullmatch(per)
+    if found is None:
+        raise Misconfigured("per_unreadable", "write a tick as 1s, 16kB or 1 message")
+    count, name = int(found.group(1) or 1), found.group(2)
+    unit: Unit = "messages" if name.startswith("message") else "bytes"
+    if name == "s":
+        unit = "seconds"
+    try:
+        size = min(count * _BYTES.get(name, 1), BYTES_MAX + 1)
+        return Meter(unit=unit, count=size, grace=grace)
+    except OutOfRange as wrong:
+        raise Misconfigured("per_out_of_range", wrong.detail) from None
+
+
+def conflicts(route: Any) -> list[str]:
+    """What a route says that no stream can have: a body that is kept, prices that differ."""
+    if not route.per:
+        return []
+    usual = {
+        "hold": True,
+        "replay_body": False,
+        "bind_body": False,
+        "reduced": (),
+        "requires": {},
+        "subscription": None,
+    }
+    wrong = [key for key, value in usual.items() if getattr(route, key) != value]
+    return [*wrong, "clearing"] if route.clearing == "before" else wrong
+
+
+def key_of(name: str) -> bytes:
+    """Where the store keeps what was paid on a stream."""
+    return PREFIX + name.encode()
+
+
+def with_stream(keys: Keys, name: str) -> Keys:
+    """What a till reads, and the record of the stream that it pays."""
+    records = (*keys.records, key_of(name))
+    return Keys(counters=keys.counters, records=records, prefixes=keys.prefixes)
+
+
+def without_stream(memory: Memory, name: str) -> Memory:
+    """What the till asked for."""
+    records = {key: value for key, value in memory.records.items() if key != key_of(name)}
+    return Memory(counters=memory.counters, records=records)
+
+
+def paid_micro(memory: Memory, key: bytes) -> int:
+    """What was paid on a stream; 0 for one that nobody opened."""
+    return int(memory.records.get(key, b"0"))
+
+
+def counted(taken: Taken, name: str, memory: Memory) -> Taken:
+    """A payment with what its stream has got by it; `Closed` for one that nobody opened.
+
+    Vouchers of one chain take turns by its counter, so none is forgotten here; a payer who pays
+    one stream out of two chains at the same time may lose the lesser one.
+    """
+    key = key_of(name)
+    before_micro = paid_micro(memory, key) if taken.delivered else 0
+    if taken.delivered and not before_micro:
+        raise Closed("stream_unknown", "no such stream goes on here; open one")
+    total = str(before_micro + taken.value_micro).encode()
+    put = Put(key=key, value=total, until_s=taken.until_s)
+    return msgspec.structs.replace(taken, records=(*taken.records, put))
+
+
+def name_of(till: Till, payment: Any, offer: Offer, dialect: Dialect, *, metered: bool) -> str:
+    """K of the opening of the stream that a payment pays; empty where it buys a page.
+
+    `Unsolicited` for an offer from before the route became a stream, or a page again.
+    """
+    if (offer.intent == "session") is not metered:
+        raise Unsolicited("challenge_for_another_target", "this is sold otherwise now; ask again")
+    if not metered:
+        return ""
+    if dialect != "mpp":
+        raise Unsupported("session_not_in_dialect", "streams are paid in MPP: its `session` intent")
+    name = till.stream_of(payment)
+    if not name:
+        raise Unfit("action_missing", "say whether this opens a stream or is a voucher for one")
+    return name
+
+
+def opened(name: str, offer: Offer, meter: Meter, pause_s: int) -> Stream:
+    """The stream that a payment for `offer` opens."""
+    return Stream(name=name, meter=meter, price_micro=offer.price_micro, pause_s=pause_s)
+
+
+def require_metered(stream: Stream, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """`OriginFailed` for an answer that cannot be counted as the route says."""
+    if stream.meter.unit != "messages":
+        return
+    found = dict(headers)
+    if not found.get(b"content-type", b"").startswith(EVENT_STREAM):
+        raise OriginFailed("origin_sends_no_events", "the site sends no event stream here")
+    if b"content-encoding" in found:
+        raise OriginFailed("origin_compresses_events", "the site sends its events compressed")

@@ -1,0 +1,100 @@
+"""A stream on its way out: passed on as far as it is paid for, then held back until it is.
+
+What was paid is read in the store only when what is known is used up, so whichever process of the
+gate takes the vouchers, this one hears of them. In a stream of events the payer is told: the event
+`payment-need-voucher` when a pause begins, `payment-receipt` at the end. Other streams just wait.
+A pause that lasts too long ends the stream; so does a payer who has gone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from farthing import codec, marks
+from farthing.schemes.streams import is_between_events
+from farthing.vendor.metering import EVENT_STREAM, Stream
+
+NEED_VOUCHER = "payment-need-voucher"
+RECEIPT = "payment-receipt"
+LOOK_S_MIN = 0.001  # a voucher is on its way, as a rule
+LOOK_S_MAX = 0.1  # ten reads a second for each stream that waits
+TAIL_BYTES = 4  # of what went out: whether it ended an event
+
+Read = Callable[[marks.Keys], Awaitable[marks.Memory]]
+Put = Callable[[bytes], Awaitable[None]]
+
+
+class Unpaid(Exception):  # noqa: N818 - a signal to the application, not an error
+    """Nobody pays for this stream any more."""
+
+
+class Pacing:
+    """One stream that is under way."""
+
+    def __init__(self, stream: Stream, paid_micro: int, *, tells: bool, read: Read, put: Put):
+        """`paid_micro` by its opening; `tells`: whether events may be put in between.
+
+        `read` asks the store, `put` sends.
+        """
+        self._stream = stream
+        self._paid_ticks = paid_micro // stream.price_micro
+        self._counter = stream.meter.counter()
+        self.tells = tells and stream.meter.unit != "bytes"  # each byte counts, ours would too
+        self._read = read
+        self._put = put
+        self._tail = b""
+
+    async def pass_on(self, part: bytes) -> None:
+        """Send the next part, in pieces where it takes pauses; `Unpaid`."""
+        clock = asyncio.get_running_loop()
+        while True:
+            ticks_max = self._paid_ticks + self._stream.meter.grace
+            piece, part = self._counter.fit(part, ticks_max, clock.time())
+            if piece:
+                self._tail = piece[-TAIL_BYTES:]
+                await self._put(piece)
+            if not part:
+                return
+            await self._wait()
+            self._counter.resume(clock.time())
+
+    async def end(self) -> None:
+        """The last event, where there are events: what was paid in all."""
+        if self.tells and is_between_events(self._tail):
+            assert self._stream.closing is not None, "it was opened by a payment"
+            await self._look()
+            total_micro = self._paid_ticks * self._stream.price_micro
+            await self._put(event(RECEIPT, self._stream.closing(total_micro)))
+
+    async def _look(self) -> bool:
+        """Read what was paid; whether it has grown."""
+        ticks = self._stream.ticks_paid(await self._read(self._stream.keys))
+        known, self._paid_ticks = self._paid_ticks, max(self._paid_ticks, ticks)
+        return ticks > known
+
+    async def _wait(self) -> None:
+        """Until more is paid; `Unpaid` where the pause lasts too long."""
+        if await self._look():
+            return
+        if self.tells and is_between_events(self._tail):
+            said = {"stream": self._stream.name, "paidTicks": self._paid_ticks}
+            await self._put(event(NEED_VOUCHER, codec.canonical(said)))
+        clock, look_s = asyncio.get_running_loop(), LOOK_S_MIN
+        until_s = clock.time() + self._stream.pause_s
+        while not await self._look():
+            if clock.time() >= until_s:
+                raise Unpaid
+            await asyncio.sleep(look_s)
+            look_s = min(2 * look_s, LOOK_S_MAX)
+
+
+def event(name: str, data: bytes) -> bytes:
+    """One event of an event stream."""
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), data)
+
+
+def is_events(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether an answer is a stream of events that can be read, and so have some put in."""
+    found = dict(headers)
+    if b"content-encoding" in found:
+        return False
+    return found.get(b"content-type", b"").startswith(EVENT_STREAM)

@@ -1,0 +1,234 @@
+"""A stream as it is read and paid for: bytes out as they come, vouchers in between.
+
+What breaks off is opened anew, with the next tick: a live stream goes on where it is by then, a
+file where it broke off, if the site gives parts of files. What the gate puts into a stream of
+events for the wallet is left out.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, Literal
+
+import httpx
+import msgspec
+
+from farthing.errors import Refusal, Unavailable
+from farthing.schemes.streams import Meter, end_of_event
+from farthing.wallet.commands import Request, Response
+from farthing.wallet.driver import Driver, drive
+from farthing.wallet.line import Line
+from farthing.wallet.paying import Paying
+from farthing.wallet.streams import Opened, open_stream
+
+REOPENS_MAX = 3  # without a byte in between: the site will break off again
+SILENCE_S = 300  # of a stream; longer ones have broken off
+UNCAPPED = 2**40  # ticks: bytes and events are counted as they come
+OURS = b"event: payment-"
+NEED_VOUCHER = b"event: payment-need-voucher"
+PARTIAL = 206
+
+Ended = Literal["whole", "unpaid", "broken"]
+
+
+class Heard(msgspec.Struct, kw_only=True):
+    """What came of a stream, and what was paid for it."""
+
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    received_bytes: int = 0
+    paid_micro: int = 0
+    currency: str = ""
+    scheme: str = ""
+    """Empty where nothing was paid."""
+    ticks: int = 0
+    """Paid."""
+    vouchers: int = 0
+    openings: int = 0
+    ended: Ended = "broken"
+    refused: str = ""
+    """Code of what kept the wallet from paying on."""
+
+
+Progress = Callable[[Heard], None]
+
+
+def nothing(heard: Heard) -> None:
+    """For whoever does not look on."""
+
+
+def listen(
+    driver: Driver,
+    client: httpx.Client,
+    request: Request,
+    out: IO[bytes],
+    *,
+    most_micro: int,
+    progress: Progress = nothing,
+) -> Heard:
+    """Read a stream into `out` to its end, or as far as it is paid for.
+
+    Pays at most `most_micro` in all. Any refusal before anything is paid; afterwards it is named in
+    what is returned. `Unavailable` where the site does not answer at all.
+    """
+    heard = Heard()
+    asked = request.with_header("Accept-Encoding", "identity")
+    reopens = 0
+    while True:
+        before_bytes = heard.received_bytes
+        try:
+            again = _once(driver, client, asked, out, heard, most_micro, progress)
+        except Refusal as refusal:
+            if not heard.openings:
+                raise
+            heard.refused = refusal.code
+            return heard
+        reopens = 0 if heard.received_bytes > before_bytes else reopens + 1
+        if again is None or reopens > REOPENS_MAX:
+            return heard
+        asked = again
+
+
+def _once(
+    driver: Driver,
+    client: httpx.Client,
+    request: Request,
+    out: IO[bytes],
+    heard: Heard,
+    most_micro: int,
+    progress: Progress,
+) -> Request | None:
+    """One connection; the request that goes on where it broke off, if it may."""
+    with driver.session() as session, Line(client, session, silence_s=SILENCE_S) as line:
+        opened = drive(open_stream(driver.guide, request), line.answer)
+        answer = opened.answer
+        if not isinstance(answer, Response):
+            raise Unavailable("site_unreachable", "the site does not answer; try again")
+        if heard.openings and answer.status != _expected(request):
+            return None  # at most a tick was paid for it, and the vendor has that
+        heard.status, heard.headers = answer.status, answer.headers
+        if opened.purchase is None:
+            heard.ended = "whole" if _copy(line.parts(), out, heard) else "broken"
+            return None
+        session.deliver(opened.purchase)
+        heard.openings += 1
+        heard.currency, heard.scheme = opened.purchase.currency, opened.purchase.scheme
+        left_micro = most_micro - heard.paid_micro
+        with Paying(driver, request, opened, left_micro, _needed(opened)) as paying:
+            reading = _Reading(opened, paying, out, heard, progress)
+            try:
+                heard.ended = reading.run(line)
+            finally:
+                reading.note()
+        heard.refused = paying.refusal.code if paying.refusal is not None else ""
+    if heard.ended != "broken" or paying.ended:
+        return None
+    return _rest_of(request, opened.meter, answer, heard.received_bytes)
+
+
+def _needed(opened: Opened) -> int:
+    """How many ticks a file of known length takes; a great many for all else."""
+    answer, meter = opened.answer, opened.meter
+    assert isinstance(answer, Response), "it was opened"
+    length = answer.value("content-length")
+    if meter is None or meter.unit != "bytes" or not length.isdecimal():
+        return UNCAPPED
+    return -(-int(length) // meter.count)
+
+
+def _expected(request: Request) -> int:
+    return PARTIAL if any(name == "Range" for name, _ in request.headers) else 200
+
+
+def _rest_of(
+    request: Request, meter: Meter | None, answer: Response, received_bytes: int
+) -> Request | None:
+    """What asks for the rest: of a file that part, of a live stream what comes now."""
+    if meter is None or meter.unit != "bytes":
+        return request
+    if answer.status != PARTIAL and answer.value("accept-ranges") != "bytes":
+        return None
+    return request.with_header("Range", f"bytes={received_bytes}-")
+
+
+def _copy(parts: Iterator[bytes], out: IO[bytes], heard: Heard) -> bool:
+    """Whether an answer that nobody pays for came whole."""
+    try:
+        for part in parts:
+            out.write(part)
+            heard.received_bytes += len(part)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+class _Reading:
+    """One connection's body."""
+
+    def __init__(
+        self, opened: Opened, paying: Paying, out: IO[bytes], heard: Heard, progress: Progress
+    ) -> None:
+        meter, answer = opened.meter, opened.answer
+        assert meter is not None, "a stream that is paid for"
+        assert isinstance(answer, Response), "likewise"
+        self._meter = meter
+        self._paying = paying
+        self._out = out
+        self._heard = heard
+        self._before = (heard.paid_micro, heard.ticks, heard.vouchers)
+        self._progress = progress
+        self._counter = meter.counter()
+        has_events = answer.value("content-type").startswith("text/event-stream")
+        self._sieve = Sieve() if has_events and meter.unit != "bytes" else None
+
+    def run(self, line: Line) -> Ended:
+        """Until it ends, breaks off, or is not paid for any more."""
+        try:
+            for part in line.parts():
+                if self._take(part):
+                    return "unpaid"
+        except httpx.HTTPError:
+            return "unpaid" if self._paying.ended else "broken"
+        return "whole"
+
+    def _take(self, part: bytes) -> bool:
+        """Whether this part is the last that is paid for."""
+        asked = False
+        if self._sieve is not None:
+            part, asked = self._sieve.pass_through(part)
+        paying, meter = self._paying, self._meter
+        ticks_max = paying.ticks_sent + meter.grace if meter.unit == "seconds" else UNCAPPED
+        self._counter.fit(part, ticks_max, time.monotonic())
+        self._out.write(part)
+        self._heard.received_bytes += len(part)
+        paying.came(self._counter.ticks, asked=asked)
+        self.note()
+        self._progress(self._heard)
+        return paying.ended and self._counter.ticks >= paying.ticks
+
+    def note(self) -> None:
+        """What was paid so far."""
+        heard, paying = self._heard, self._paying
+        paid_micro, ticks, vouchers = self._before
+        heard.paid_micro = paid_micro + paying.paid_micro
+        heard.ticks = ticks + paying.ticks
+        heard.vouchers = vouchers + paying.vouchers
+
+
+class Sieve:
+    """Takes the gate's own events out of a stream of events."""
+
+    def __init__(self) -> None:
+        """Nothing came yet."""
+        self._kept = b""
+
+    def pass_through(self, part: bytes) -> tuple[bytes, bool]:
+        """The site's own events, whole ones, and whether the gate waits for a voucher."""
+        part, passed, asked, start = self._kept + part, [], False, 0
+        while (end := end_of_event(part, start)) >= 0:
+            event = part[start:end]
+            asked = asked or event.startswith(NEED_VOUCHER)
+            if not event.startswith(OURS):
+                passed.append(event)
+            start = end
+        self._kept = part[start:]
+        return b"".join(passed), asked

@@ -1,0 +1,254 @@
+"""Streams at the gate: what opens one, what vouchers add, and what is refused."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from farthing import marks
+from farthing.errors import Misconfigured
+from farthing.schemes.contract import Instrument
+from farthing.vendor import metering
+from farthing.vendor.commands import Answer, OriginAnswered
+from farthing.vendor.prices import read
+from farthing.wire import receipts
+from farthing.wire.offers import CHALLENGE_LIFE_S
+from tests.kit.shop import (
+    KNOWN,
+    PAGE,
+    PATH,
+    Buyer,
+    Payment,
+    Shop,
+    answering,
+    code_of,
+    is_released,
+    receipt_in,
+    received_in,
+    value_of,
+)
+
+PRICE_MICRO = 100
+STREAM = f"""accept = ["millicent", "tick"]
+[[route]]
+path = "/articles/*"
+price = "{PRICE_MICRO}u"
+per = "1s"
+"""
+
+
+@dataclass
+class Reader:
+    """A payer with one stream."""
+
+    shop: Shop = field(default_factory=lambda: Shop(STREAM))
+
+    def __post_init__(self) -> None:
+        self.buyer = Buyer(self.shop, "tick")
+        self.instrument: Instrument = self.buyer.instrument()
+        *_, self.received = received_in(self.shop.get(), "mpp")
+        self.name = ""
+
+    def pay(self, ticks: int = 1, *, stream: str | None = None) -> Payment:
+        offer = msgspec.structs.replace(self.received.offer, price_micro=PRICE_MICRO * ticks)
+        received = msgspec.structs.replace(self.received, offer=offer)
+        named = self.name if stream is None else stream
+        self.buyer.stream = named
+        payment = self.buyer.answer(received, self.instrument)
+        self.buyer.stream = ""
+        assert payment.paid.after is not None
+        self.instrument = payment.paid.after
+        return payment
+
+    def open(self) -> Answer:
+        payment = self.pay(stream="")
+        self.name = payment.k
+        return self.shop.get(payment.header)
+
+    @property
+    def paid_micro(self) -> int:
+        key = metering.key_of(self.name)
+        memory = self.shop.store.do_now(marks.Read(keys=marks.Keys(records=(key,))))
+        return metering.paid_micro(memory, key)
+
+
+def test_a_stream_is_offered_in_mpp_only_and_says_what_a_tick_is() -> None:
+    answer = Shop(STREAM).get()
+    [received] = received_in(answer, "mpp")
+    assert received.offer.intent == "session"
+    assert received.offer.terms["stream"] == {"unit": "seconds", "count": 1, "grace": 3}
+    assert not value_of(answer, b"payment-required")
+
+
+def test_the_first_payment_opens_a_stream_and_vouchers_pay_on() -> None:
+    reader = Reader()
+    opened = reader.open()
+    assert opened.stream is not None
+    assert (opened.stream.name, opened.stream.price_micro) == (reader.name, PRICE_MICRO)
+    assert reader.shop.visits[0].streams
+    for ticks in (1, 64, 3):
+        answer = reader.shop.get(reader.pay(ticks).header)
+        assert (answer.status, answer.body, answer.stream) == (200, b"", None)
+        assert receipt_in(answer) is not None
+    assert reader.paid_micro == 69 * PRICE_MICRO == reader.shop.earned_micro()
+    assert len(reader.shop.visits) == 1
+    assert len(reader.shop.claims("tick")) == 1, "the last word is claimed"
+
+
+def test_a_voucher_twice_pays_once_and_an_opening_twice_opens_once() -> None:
+    reader = Reader()
+    opening = reader.pay(stream="")
+    reader.name = opening.k
+    first = reader.shop.get(opening.header)
+    voucher = reader.pay(2)
+    answers = [reader.shop.get(voucher.header) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert reader.paid_micro == 3 * PRICE_MICRO
+    again = reader.shop.get(opening.header)
+    assert (again.status, code_of(again), again.stream) == (403, "stream_opened_before", None)
+    assert receipt_in(again) == receipt_in(first)
+    assert len(reader.shop.visits) == 1
+
+
+def test_two_streams_and_a_page_of_one_chain_are_paid_apart() -> None:
+    shop = Shop(STREAM + f'[[route]]\npath = "/page"\nprice = "{PRICE_MICRO}u"\n')
+    one = Reader(shop)
+    one.open()
+    other = Reader(shop)
+    other.buyer, other.instrument = one.buyer, one.instrument
+    other.open()
+    one.instrument = other.instrument
+    shop.get(one.pay(5).header)
+    page = one.buyer.pay(instrument=one.instrument, path="/page")
+    assert shop.get(page.header, path="/page").stream is None
+    assert (one.paid_micro, other.paid_micro) == (6 * PRICE_MICRO, PRICE_MICRO)
+    assert shop.earned_micro() == 8 * PRICE_MICRO
+
+
+def test_a_voucher_for_a_stream_that_nobody_opened_is_gone_and_costs_nothing() -> None:
+    reader = Reader()
+    reader.open()
+    kept = reader.instrument
+    answer = reader.shop.get(reader.pay(stream="tick:nobody:1").header)
+    assert (answer.status, code_of(answer)) == (410, "stream_unknown")
+    reader.instrument = kept
+    assert reader.shop.get(reader.pay().header).status == 200
+
+
+def test_vouchers_go_under_a_fresh_challenge_once_the_first_is_over() -> None:
+    reader = Reader()
+    reader.open()
+    reader.shop.clock.now_s += CHALLENGE_LIFE_S
+    kept = reader.instrument
+    assert code_of(reader.shop.get(reader.pay().header)) == "challenge_expired"
+    [reader.received] = received_in(reader.shop.get(), "mpp")
+    reader.instrument = kept
+    assert reader.shop.get(reader.pay().header).status == 200
+
+
+def test_any_process_of_the_gate_takes_vouchers() -> None:
+    reader = Reader()
+    reader.open()
+    reader.shop.restart()
+    assert reader.shop.get(reader.pay(4).header).status == 200
+    assert reader.paid_micro == 5 * PRICE_MICRO
+
+
+def test_a_site_that_fails_opens_nothing_and_the_tick_is_not_charged() -> None:
+    reader = Reader()
+    reader.shop.origin = answering(msgspec.structs.replace(PAGE, status=500))
+    answer = reader.open()
+    assert (answer.status, answer.stream, is_released(answer)) == (500, None, True)
+    assert reader.paid_micro == reader.shop.earned_micro() == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        (((b"content-type", b"text/html"),), "origin_sends_no_events"),
+        (
+            ((b"content-type", b"text/event-stream"), (b"content-encoding", b"gzip")),
+            "origin_compresses_events",
+        ),
+        (((b"content-type", b"text/event-stream; charset=utf-8"),), ""),
+    ],
+)
+def test_messages_are_those_of_an_event_stream(
+    headers: tuple[tuple[bytes, bytes], ...], code: str
+) -> None:
+    reader = Reader(Shop(STREAM.replace("1s", "1 message")))
+    reader.shop.origin = answering(OriginAnswered(status=200, headers=headers, body=None))
+    answer = reader.open()
+    assert (code_of(answer), answer.stream is None) == (code, bool(code))
+
+
+def test_a_page_that_became_a_stream_is_offered_anew() -> None:
+    for before, after in ((STREAM.replace('per = "1s"\n', ""), STREAM), (STREAM, None)):
+        shop = Shop(before)
+        reader = Reader(shop)
+        payment = reader.pay(stream="")
+        shop.restart(prices=after or STREAM.replace('per = "1s"\n', ""))
+        answer = shop.get(payment.header)
+        assert (answer.status, code_of(answer)) == (402, "challenge_for_another_target")
+
+
+def test_the_closing_receipt_is_signed_for_all_that_was_paid() -> None:
+    reader = Reader()
+    opened = reader.open()
+    assert opened.stream is not None
+    assert opened.stream.closing is not None
+    receipt = receipts.from_json(msgspec.json.decode(opened.stream.closing(700)))
+    assert receipt.amount_micro == 700
+    key = reader.shop.ring.current("farthing/vendor/receipt/1")
+    receipts.verify(receipt, public=key.public)
+
+
+@pytest.mark.parametrize(
+    ("per", "unit", "count"),
+    [
+        ("1s", "seconds", 1),
+        ("s", "seconds", 1),
+        ("16kB", "bytes", 16_000),
+        ("16 KiB", "bytes", 16_384),
+        ("1MB", "bytes", 10**6),
+        ("1 message", "messages", 1),
+        ("10 messages", "messages", 10),
+    ],
+)
+def test_a_tick_is_written_as_people_write_it(per: str, unit: str, count: int) -> None:
+    meter = metering.read(per, 3)
+    assert meter is not None
+    assert (meter.unit, meter.count, meter.grace) == (unit, count, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ('per = "1 minute"', "per_unreadable"),
+        ('per = "0s"', "per_unreadable"),
+        ('per = "3601s"', "per_out_of_range"),
+        ('per = "2000MiB"', "per_out_of_range"),
+        ('per = "1s"\ngrace = 0', "per_out_of_range"),
+        ('per = "1s"\ngrace = 65', "per_out_of_range"),
+        ('per = "1s"\npause_s = 0', "seconds_out_of_range"),
+        ('per = "1s"\nhold = false', "stream_conflict"),
+        ('per = "1s"\nreplay_body = true', "stream_conflict"),
+        ('per = "1s"\nbind_body = true', "stream_conflict"),
+        ('per = "1s"\nclearing = "before"', "stream_conflict"),
+        ('per = "1s"\nrequires = {age = 18}', "stream_conflict"),
+    ],
+)
+def test_what_no_stream_can_have_is_refused_with_its_line(line: str, code: str) -> None:
+    text = f'accept = ["tick"]\n[[route]]\npath = "/a"\nprice = "100u"\n{line}\n'
+    with pytest.raises(Misconfigured, match="line") as caught:
+        read(text, currency="eur", known=KNOWN)
+    assert caught.value.code == code
+
+
+def test_a_scheme_that_pays_for_pages_only_does_not_pay_for_streams() -> None:
+    shop = Shop(STREAM)
+    assert shop.book.routes[0].accept == ("tick",)
+    with pytest.raises(Misconfigured) as caught:
+        Shop(STREAM.replace(', "tick"', ""))
+    assert caught.value.code == "price_not_payable"
+    assert shop.book.find("GET", PATH) is not None
