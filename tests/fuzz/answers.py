@@ -132,8 +132,8 @@ def _receipt_in(raw: bytes) -> Any:
     """Read, written into the wallet's file, and looked at as the answer's problem."""
     answer = response_of(raw)
     receipt = settling.receipt_in(answer)
-    settling._problem_of(answer)
-    settling._pause_ms(answer, 1)
+    settling.problem_of(answer)
+    settling.pause_ms(answer, 1)
     return None if receipt is None else codec.canonical(receipts.to_json(receipt))
 
 

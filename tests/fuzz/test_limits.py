@@ -18,7 +18,7 @@ from farthing.errors import Refusal
 from farthing.rails import manual
 from farthing.schemes import subscriptions
 from farthing.vendor import cors, peers
-from farthing.wallet import choice, commands, vault
+from farthing.wallet import choice, messages, vault
 from farthing.wallet.commands import Response
 from farthing.wire import mpp, offers, paths, sealed, shapes, x402
 from tests.fuzz.heard import fresh, names, said
@@ -138,7 +138,7 @@ LIMITS = [
     ),
     Limit("CHALLENGE_BYTES_MAX", mpp.CHALLENGE_BYTES_MAX, challenged, "left_out", READ),
     Limit(
-        "HEADERS_BYTES_MAX", commands.HEADERS_BYTES_MAX, answered, "answer_headers_too_large", READ
+        "HEADERS_BYTES_MAX", messages.HEADERS_BYTES_MAX, answered, "answer_headers_too_large", READ
     ),
     Limit(
         "ENVELOPE_BYTES_MAX",

@@ -64,7 +64,7 @@ KINDS: dict[str, tuple[set[str], set[str]]] = {
     "grant": (_MINTED, _MINTED),
     "status": (set(), set()),
     "found": (_MINTED, _MINTED),
-    "lapse": (_MINTED | _MARGIN, _MINTED),
+    "lapse": (_MINTED | _MARGIN, _MINTED | {"liability/unclaimed"}),
     "reserve": (_MINTED - {"liability/hold"}, {"liability/hold"}),
     "capture": ({"liability/hold"}, _MINTED - {"liability/hold"}),
     "void": ({"liability/hold"} | _VALUE, _MINTED - {"liability/hold"}),
@@ -163,6 +163,8 @@ class Books:
                 count.issued_micro += micro
             else:
                 where = _COUNTED.get(line.kind, "redeemed_micro")
+                if line.kind == "lapse" and any(map(_is_to_payer, line.postings)):
+                    where = "returned_micro"  # what nobody has claimed goes back
                 setattr(count, where, getattr(count, where) - micro)
 
     def _hold(self, line: Line, changes: dict[str, int]) -> None:
@@ -188,6 +190,11 @@ class Books:
                     scheme = self.schemes[source.split("/")[2]]
                     scheme.reserved_micro -= micro
                     scheme.redeemed_micro += micro
+
+
+def _is_to_payer(posting: tuple[str, int]) -> bool:
+    name, micro = posting
+    return micro < 0 and kind_of(name) in _PAYER
 
 
 def _owners(changes: dict[str, int], sign: int) -> dict[str, int]:

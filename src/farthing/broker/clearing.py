@@ -11,6 +11,7 @@ what value leaves is debited, what it reaches is credited, whichever side the ac
 | outstanding, disputed | `liability/outstanding/<scheme>[/<series>]`, `liability/disputed/…` |
 | stock | `asset/stock/<scheme>[/<series>]` |
 | breakage, commission | `income/breakage`, `income/commission` |
+| unclaimed | `liability/unclaimed` |
 | lottery, bank | `equity/lottery`, `asset/bank/<id, or manual>` |
 | hold, peer | `liability/hold/<id>`, `asset/peer/<id>` |
 
@@ -34,6 +35,7 @@ _OF_THE_BROKER = {
     "breakage": accounts.BREAKAGE,
     "commission": accounts.COMMISSION,
     "lottery": accounts.LOTTERY,
+    "unclaimed": accounts.UNCLAIMED,
 }
 
 # Commission is due on money that payers spent, not on what the broker bought or moved itself.
@@ -186,7 +188,7 @@ def account_of(end: End, scheme: str) -> str:
             return accounts.peer(end.id)
         case "bank":
             return accounts.bank(end.id or RAIL)
-        case "breakage" | "commission" | "lottery":
+        case "breakage" | "commission" | "lottery" | "unclaimed":
             return _OF_THE_BROKER[end.kind]
         case "credit" | "guarantee":
             raise AssertionError("credit is several accounts")

@@ -15,9 +15,10 @@ from farthing.cli import output
 from farthing.errors import Malformed, by_name
 from farthing.money import show_micro
 from farthing.wallet import app as wallets
-from farthing.wallet.commands import JSON_BYTES_MAX, Question
+from farthing.wallet.commands import Question
 from farthing.wallet.driver import Problem
 from farthing.wallet.listening import Heard
+from farthing.wallet.messages import JSON_BYTES_MAX
 from farthing.wallet.page import Page
 from farthing.wallet.policy import read_limits
 
@@ -269,10 +270,9 @@ def recover(
     if as_json:
         output.print_json(found)
         return
-    finished, left = found.done + found.released, found.undecided + found.asks_open
-    output.say(
-        f"finished {finished + found.asks_finished}, still open {left}, refunded {found.refunded}"
-    )
+    finished = found.done + found.released + found.asks_finished + found.releases_sent
+    left = found.undecided + found.asks_open + found.releases_open
+    output.say(f"finished {finished}, still open {left}, refunded {found.refunded}")
 
 
 @app.command()

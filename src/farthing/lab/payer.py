@@ -138,6 +138,7 @@ class PayerParty(Party):
                     check.add(line.page)
                     check.require()
                 session.deliver(made)
+                await line.carry(session.after(made), session)
         return fetched
 
     def set_float(self, amount_micro: int) -> None:

@@ -150,3 +150,4 @@ def outstanding(scheme: str, series: str = "") -> str:
 COMMISSION = "income/commission"
 BREAKAGE = "income/breakage"
 LOTTERY = "equity/lottery"
+UNCLAIMED = "liability/unclaimed"

@@ -165,6 +165,8 @@ class Purse:
     """Whether vendors may give back what a payment cost: then `accept_refund` takes it."""
     returns_after_s: ClassVar[int] = 0
     """When all that was given back is in the account; part of it may be there at once."""
+    releases: ClassVar[bool] = False
+    """Whether a payment may have a second half, sent after the page (`Concluded.release`)."""
 
     def __init__(self, setting: Setting) -> None:
         """For one wallet at one broker."""

@@ -14,6 +14,7 @@ EndKind = Literal[
     "breakage",
     "commission",
     "disputed",
+    "unclaimed",
     "lottery",
     "bank",
     "hold",

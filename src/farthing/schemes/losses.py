@@ -14,7 +14,7 @@ Role = Literal["payer", "vendor", "broker"]
 Cause = Literal["payer", "vendor", "broker", "peer", "thief", "nobody"]
 Amount = Literal[
     "nothing", "price", "held", "limit", "wallet", "float", "unclaimed", "quota", "deposit",
-    "certified", "unacknowledged",
+    "certified", "unacknowledged", "unreleased", "outstanding",
 ]  # fmt: skip  # - one a line would be long
 
 
@@ -46,6 +46,8 @@ AMOUNTS: Mapping[Amount, str] = MappingProxyType(
         "certified": "what the key certifies until it is revoked everywhere",
         "unacknowledged": "what it lets payers have before the broker has acknowledged it:"
         " at most its own cap for each promise, here for each segment of a certificate",
+        "unreleased": "the last page of a ticket, for which the payer is charged all the same",
+        "outstanding": "what is out with payers",
     }
 )
 

@@ -299,6 +299,8 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     """What the vendor will charge this payer; None: the price of the offer."""
     k: str = ""
     """What `Till.own_k` says of it: its K where one challenge serves several payments."""
+    general: Instrument | None = None
+    """What is left of the instrument that asked first, where `spent` came of the answer."""
 
     def __repr__(self) -> str:
         """The instruments only: a payload is worth money."""
@@ -306,10 +308,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AskFirst(msgspec.Struct, frozen=True, kw_only=True):
-    """The broker must answer before this payment can be made (METEORE, a fair chain's ticket).
-
-    Written before it is sent, like every ask; an answer after a crash goes to `receive`.
-    """
+    """The broker must answer before this payment can be made; after a crash `receive` hears it."""
 
     asked: Asked
 

@@ -24,6 +24,7 @@ from farthing.crypto.mac import mac
 from farthing.errors import Denied, Misconfigured
 from farthing.ids import require_name
 from farthing.schemes import registry
+from farthing.schemes.chain.fairchain.ticket import VENDOR_KEY as FAIR_KEY
 from farthing.schemes.contract import Key, Ring
 from farthing.schemes.mac.millicent import scrip
 from farthing.stores.keys import KeyRing, make_secret_key
@@ -123,7 +124,10 @@ def new_keys(entropy: bytes, vendor_id: str, now_s: int) -> list[Key]:
 
 def grants_of(ring: Ring) -> tuple[tuple[str, dict[str, str | int | bool]], ...]:
     """What a new vendor registers with its broker: scheme and message of each grant."""
-    return (("millicent", licence_of(ring)),)
+    return (
+        ("millicent", licence_of(ring)),
+        ("fairchain", {"key": codec.b64u(ring.current(FAIR_KEY).secret)}),
+    )
 
 
 def licence_of(ring: Ring) -> dict[str, str | int | bool]:
@@ -163,7 +167,8 @@ async def found(
         await _require_own(broker, wanted.vendor_id)
         ring = _ring(data, [*keys, *new_keys(edge.entropy(224), wanted.vendor_id, now_s)])
         for scheme, licence in grants_of(ring):
-            await broker.post(f"/grant/{scheme}", licence, f"licence-{licence['series']}")
+            name = licence.get("series", scheme)
+            await broker.post(f"/grant/{scheme}", licence, f"licence-{name}")
     finally:
         await broker.close()
     if not (data / "prices.toml").exists():

@@ -7,7 +7,8 @@ import msgspec
 
 from farthing import codec, errors, money
 from farthing.errors import Broken, Malformed, Unavailable
-from farthing.wallet.commands import JSON_BYTES_MAX, Broker
+from farthing.wallet.commands import Broker
+from farthing.wallet.messages import JSON_BYTES_MAX
 
 T = TypeVar("T")
 

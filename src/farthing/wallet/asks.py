@@ -15,8 +15,13 @@ from farthing.wallet.commands import (
     InstrumentState,
     Nothing,
     OpenAsk,
+    Reserve,
+    Wish,
 )
 from farthing.wallet.rows import LEASE_S, OPEN, Rows
+
+_OPEN = OPEN["asks"]
+FIRST = "first"  # what the rows call an ask that comes before a payment
 
 
 class Asks:
@@ -38,7 +43,7 @@ class Asks:
 
     def _open(self, command: OpenAsk) -> Ask | None:
         ask = command.ask
-        where = f"{OPEN['asks']} AND broker=? AND scheme=? AND vendor=? AND operation=?"
+        where = f"{_OPEN} AND broker=? AND scheme=? AND vendor=? AND operation=?"
         values: tuple[Any, ...] = (ask.broker_id, ask.scheme, ask.vendor_id, ask.asked.operation)
         if not ask.is_load:
             where, values = where + " AND instrument=?", (*values, ask.instrument_id)
@@ -69,7 +74,7 @@ class Asks:
         )
         if rows:
             return self._rows.unseal_instrument(rows[0])
-        where = OPEN["asks"] + (  # noqa: S608 - our own texts
+        where = _OPEN + (  # noqa: S608 - our own texts
             " AND (broker=?1 AND scheme=?2 AND vendor=?3 OR instrument IN (SELECT id"
             " FROM instruments WHERE broker=?1 AND scheme=?2 AND vendor=?3 AND state='offered'))"
         )
@@ -78,7 +83,31 @@ class Asks:
             return found[0]
         return Nothing(coming=bool(self._rows.leases("asks", where, place)))
 
-    def _write(self, ask: Ask) -> None:
+    def write_first(self, ask: Ask) -> None:
+        """An ask that comes before a payment: its instrument is nobody else's meanwhile."""
+        self._rows.mark("offered", ask.id, *_place_of(ask))
+        self._write(ask, FIRST)
+
+    def abandoned(self, wish: Wish, command: Reserve) -> Ask | None:
+        """One that came before a payment that was never made, so that its instrument is free."""
+        where = f"broker=? AND scheme=? AND operation=? AND {_OPEN}"
+        values = (wish.broker_id, wish.scheme, FIRST)
+        found = self._rows.take_over(
+            Ask, "asks", command.now_s, where, values, skip=command.skip, count_max=1
+        )
+        return found[0] if found else None
+
+    def waiting(self, ask: Ask) -> Instrument | None:
+        """The instrument that an open ask has; None where the ask is over."""
+        rows = self._rows.file.rows(
+            "SELECT broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
+            " FROM instruments WHERE state='offered' AND holder=?1"
+            " AND EXISTS (SELECT 1 FROM asks WHERE asks.id=?1 AND asks.state='open')",
+            (ask.id,),
+        )
+        return self._rows.unseal_instrument(rows[0]) if rows else None
+
+    def _write(self, ask: Ask, operation: str = "") -> None:
         self._rows.db.execute(
             "INSERT INTO asks VALUES (?,?,?,?,?,?,?,?,'open','',?,?)",
             (
@@ -87,7 +116,7 @@ class Asks:
                 ask.broker_id,
                 ask.scheme,
                 ask.vendor_id,
-                ask.asked.operation,
+                operation or ask.asked.operation,
                 ask.instrument_id,
                 self._rows.seal(ask, "asks", ask.id),
                 self._rows.file.owner,
@@ -114,7 +143,7 @@ class Asks:
             self._write(command.following)
             if ask.instrument_id:
                 self._rows.mark("offered", command.following.id, *place)
-        elif ask.instrument_id:
+        elif ask.instrument_id and all(one.id != ask.instrument_id for one in command.instruments):
             left: InstrumentState = "aside" if command.refused else "spent"
             self._rows.mark("ready" if command.unused else left, ask.id, *place)
         return True

@@ -71,6 +71,7 @@ class Cashier:
         for purchase, verdict in settled:
             if verdict is Verdict.DONE:
                 session.deliver(purchase)
+                drive(session.after(purchase), session.answer)
         return settled
 
 

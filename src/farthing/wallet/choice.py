@@ -31,7 +31,8 @@ from farthing.errors import (
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes import conditions, streams
 from farthing.schemes.contract import Key, Purse, Ring, Scheme, Setting
-from farthing.wallet.commands import HEADERS_BYTES_MAX, Broker, Request, Response, Wish
+from farthing.wallet.commands import Broker, Request, Response, Wish
+from farthing.wallet.messages import HEADERS_BYTES_MAX
 from farthing.wallet.policy import Policy
 from farthing.wire import mpp, x402
 from farthing.wire.offers import Received, target_of

@@ -5,7 +5,6 @@ is sent its answer; whoever drives it owns the clock, the store and the sockets.
 store (a locked file, a full disk) is thrown into the flow where the command was yielded.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import Literal
 
@@ -13,69 +12,21 @@ import msgspec
 
 from farthing.errors import Refusal
 from farthing.schemes.contract import Asked, Instrument, Json, Paid
+from farthing.wallet.messages import Failed, Headers, Request, Response, Sent
 from farthing.wire.offers import Received
 
-HEADERS_BYTES_MAX = 32 * 1024  # of one answer: eight offers in two dialects need 14 KiB
-JSON_BYTES_MAX = 64 * 1024  # of a refusal or a receipt; ours have under 4 KiB
-SEALED_BYTES_MAX = 1536 * 1024  # of a price list, or a sealed answer: 1 MiB in base64url
+__all__ = [
+    "Abandoned", "Answered", "Ask", "AskCommand", "AskMint", "AskPayer", "AskState", "Broker",
+    "Command", "Failed", "FindMeans", "FinishAsk", "FinishRelease", "Headers", "InstrumentState",
+    "KeepPeer", "KeepRefund", "Look", "Nothing", "OpenAsk", "OverBudget", "Purchase",
+    "PurchaseState", "Question", "RecallDone", "RecallReleased", "Refused", "Release", "Request",
+    "Reserve", "Response", "SendRequest", "Sent", "Settle", "Spent", "StoreCommand", "TakeOver",
+    "TakeRelease", "Unsettled", "Wait", "Wish",
+]  # fmt: skip  # - names only: one a line would hide the classes below
 
 PurchaseState = Literal["sent", "undecided", "done", "released"]
 AskState = Literal["open", "done", "refused"]
 InstrumentState = Literal["ready", "offered", "spent", "aside"]
-Headers = tuple[tuple[str, str], ...]
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One HTTP request. Its repr shows no header and no query."""
-
-    method: str
-    url: str
-    headers: Headers = ()
-    body: bytes = b""
-
-    def __repr__(self) -> str:
-        """Method and address without the query."""
-        return f"Request({self.method} {self.url.partition('?')[0]})"
-
-    @property
-    def body_digest(self) -> bytes:
-        """SHA-256 of the body, empty where there is none."""
-        return hashlib.sha256(self.body).digest() if self.body else b""
-
-    def with_header(self, name: str, value: str) -> "Request":
-        """The same request with one header set."""
-        others = tuple(pair for pair in self.headers if pair[0].lower() != name.lower())
-        return msgspec.structs.replace(self, headers=(*others, (name, value)))
-
-
-class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """The head of an answer, and the body where it is a refusal's."""
-
-    status: int
-    url: str
-    """Where the answer came from: another address than was asked after a redirect."""
-    headers: Headers = ()
-    body: bytes = b""
-    """Of JSON answers to a payment or an enquiry, at most `JSON_BYTES_MAX`; of a page that was
-    bought in private; else empty."""
-
-    def __repr__(self) -> str:
-        """The status only."""
-        return f"Response({self.status})"
-
-    def values(self, name: str) -> tuple[str, ...]:
-        """Every value of a header, in order."""
-        return tuple(value for key, value in self.headers if key.lower() == name.lower())
-
-    def value(self, name: str) -> str:
-        """The first value of a header, or ""."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
-
-
-class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """No answer came: the connection was refused, broke, or took too long."""
-
-    reason: str
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +150,20 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         return self.least_micro or self.price_micro
 
 
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """The second half of a payment that was taken (`Concluded.release`), until it is taken, too."""
+
+    id: str
+    created_at_s: int
+    purchase: Purchase
+    """The first half, whose page it releases."""
+    payload: Json
+
+    def __repr__(self) -> str:
+        """Id only: a payload is worth money."""
+        return f"Release({self.id})"
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """Answer: `At`, with fresh entropy."""
 
@@ -207,9 +172,9 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Answer: `Response` or `Failed`. Redirects are not followed once a credential is on it."""
 
     request: Request
-    leg: Literal["first", "paid", "private", "outcome", "keys"]
-    """The payer's request, unpaid, paid or sealed; or an enquiry of the wallet's own: an outcome,
-    what a vendor publishes."""
+    leg: Literal["first", "paid", "private", "outcome", "keys", "release"]
+    """The payer's request, unpaid, paid or sealed; or one of the wallet's own: an enquiry after an
+    outcome, after what a vendor publishes, or the second half of a payment."""
 
 
 class AskMint(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,8 +200,9 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
     """Take one instrument and write the purchase made of it, in one transaction.
 
-    Answer: the `Purchase`; `Unsettled` for an abandoned one that has to be settled first;
-    `OverBudget`; or `Nothing`.
+    Answer: the `Purchase`; the `Ask` that comes before it, or an abandoned one, written and ours
+    to send; `Unsettled` for an abandoned purchase that has to be settled first; `OverBudget`; or
+    `Nothing`.
     """
 
     request: Request
@@ -251,8 +217,11 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True):
     open: Callable[[int, Instrument], tuple[Instrument, Instrument] | None]
     """What a general instrument becomes and what is opened out of it for a wish (by number)."""
     apart: bool = False  # of a stream: then it is never sent again as the page's
-    pay: Callable[[int, Instrument], Purchase | None]
-    """The purchase that pays a wish (by number) from an instrument; None where that cannot be."""
+    pay: Callable[[int, Instrument, Json], "Purchase | Ask | None"]
+    """The purchase that pays a wish (by number) from an instrument, with the answer to its ask;
+    the ask where the mint must answer first; None where neither can be."""
+    answered: tuple[Ask, Json] | None = None
+    """An ask that was answered by the mint, and the answer: pay with it, or give `Nothing`."""
 
 
 class Unsettled(msgspec.Struct, frozen=True, kw_only=True):
@@ -291,9 +260,26 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True):
     instruments: tuple[Instrument, ...] = ()
     """What is left in the wallet."""
     receipt: bytes = b""
+    release: Json = None
+    """The second half of the payment, to be sent once the page is there; None without."""
     aside: bool = False
     """Whether a vendor refused the instrument: it is kept, and not offered again."""
     now_s: int
+
+
+class TakeRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: the `Release` of a purchase that is still to be sent, or None."""
+
+    purchase: Purchase
+    now_s: int
+
+
+class FinishRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """The vendor has a second half, or will never take it. Answer: None."""
+
+    release: Release
+    refused: str = ""
+    """The code, where it will not take it."""
 
 
 class RecallReleased(msgspec.Struct, frozen=True, kw_only=True):
@@ -357,7 +343,7 @@ class FinishAsk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Abandoned(msgspec.Struct, frozen=True, kw_only=True):
-    """Take over what nobody is working on any more. Answer: purchases and asks."""
+    """Take over what nobody is working on any more. Answer: purchases, asks and releases."""
 
     now_s: int
 
@@ -388,6 +374,8 @@ AskCommand = OpenAsk | FindMeans | FinishAsk
 StoreCommand = (
     Reserve
     | Settle
+    | TakeRelease
+    | FinishRelease
     | RecallReleased
     | RecallDone
     | KeepRefund
@@ -397,4 +385,3 @@ StoreCommand = (
     | KeepPeer
 )
 Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand
-Sent = Response | Failed

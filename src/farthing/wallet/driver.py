@@ -17,8 +17,6 @@ from farthing.errors import Malformed, Refusal
 from farthing.schemes.contract import At, Json
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import (
-    JSON_BYTES_MAX,
-    SEALED_BYTES_MAX,
     Answered,
     Ask,
     AskMint,
@@ -31,6 +29,7 @@ from farthing.wallet.commands import (
     Purchase,
     Question,
     Refused,
+    Release,
     Request,
     Response,
     SendRequest,
@@ -40,7 +39,9 @@ from farthing.wallet.commands import (
     Wait,
 )
 from farthing.wallet.errand import Flow
+from farthing.wallet.messages import JSON_BYTES_MAX, SEALED_BYTES_MAX
 from farthing.wallet.peering import reachable
+from farthing.wallet.releasing import hand_over
 from farthing.wallet.store import Store
 
 T = TypeVar("T")
@@ -104,7 +105,7 @@ class Session:
     def __init__(self, driver: Driver) -> None:
         """Of this driver."""
         self._driver = driver
-        self._taken: dict[str, Purchase | Ask] = {}
+        self._taken: dict[str, Purchase | Ask | Release] = {}
 
     def __enter__(self) -> "Session":
         return self
@@ -114,11 +115,15 @@ class Session:
             self._driver.store.let_go(tuple(self._taken))
 
     def deliver(self, purchase: Purchase) -> None:
-        """The payer has what was paid for."""
-        self.hand_over(purchase)
+        """The payer has what was paid for; `after` is what is still owed for it."""
+        self.leave(purchase)
         self._driver.store.deliver(purchase)
 
-    def hand_over(self, purchase: Purchase) -> None:
+    def after(self, purchase: Purchase) -> Flow[None]:
+        """What a payer does once it has the page: the second half of a payment that has one."""
+        return hand_over(self._driver.guide, purchase)
+
+    def leave(self, purchase: Purchase) -> None:
         """Somebody else says what becomes of it."""
         self._taken.pop(purchase.id, None)
 
@@ -160,7 +165,7 @@ class Session:
         elif isinstance(command, FinishAsk):
             held = [command.following]
         for item in held:
-            if isinstance(item, Purchase | Ask):
+            if isinstance(item, Purchase | Ask | Release):
                 self._taken[item.id] = item
         return answer
 

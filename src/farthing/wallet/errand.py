@@ -55,6 +55,7 @@ SENDS_MAX = 3  # of one message in one flow; afterwards it stays for the next
 MESSAGES_MAX = 4  # of one errand: the longest that a scheme describes has two
 MEANS_TURNS_MAX = 6  # of one load: an abandoned ask or two, a top-up, and somebody quicker
 PAUSE_MS = 250  # before a message is sent again, times the number of tries
+SPOILT = (Forged, Expired, Replayed)  # what says that an instrument pays for no ask any more
 ID_BYTES = 16  # random: an Idempotency-Key that nobody else uses
 
 
@@ -254,43 +255,53 @@ def run(guide: Guide, ask: Ask) -> Flow[None]:
     `Unavailable` if no answer came, `Denied` if the account's token is not taken: the ask stays
     open. Any refusal of the mint, or of the purse if the answer is not right: the ask is closed.
     """
-    purse = guide.purse(ask.scheme, ask.broker_id)
     for _ in range(MESSAGES_MAX):
-        value = yield from _answer(ask)
-        at = yield from look()
-        try:
-            received = purse.receive(ask.asked, value, at)
-        except Refusal as refusal:
-            yield FinishAsk(ask=ask, refused=refusal.code, now_s=at.now_s)
-            raise
-        if not isinstance(received, Asked):
-            yield FinishAsk(ask=ask, instruments=received, now_s=at.now_s)
+        following = yield from finish(guide, ask, (yield from answer_to(ask)))
+        if following is None:
             return
-        following = Ask(
-            id=ids.new_id("ask", at.entropy[:ID_BYTES]),
-            created_at_s=at.now_s,
-            broker_id=ask.broker_id,
-            scheme=ask.scheme,
-            vendor_id=ask.vendor_id,
-            site=ask.site,
-            amount_micro=ask.amount_micro,
-            asked=received,
-            instrument_id=ask.instrument_id,
-            home_id=ask.home_id,
-        )
-        yield FinishAsk(ask=ask, following=following, now_s=at.now_s)
         ask = following
     raise Broken("errand_too_long", f"over {MESSAGES_MAX} messages to one mint")
 
 
+def finish(guide: Guide, ask: Ask, answer: Json) -> Flow[Ask | None]:
+    """Write what a mint answered; the next message of the same errand, if there is one.
+
+    Any refusal of the purse if the answer is not right: the ask is closed.
+    """
+    purse = guide.purse(ask.scheme, ask.broker_id)
+    at = yield from look()
+    try:
+        received = purse.receive(ask.asked, answer, at)
+    except Refusal as refusal:
+        yield FinishAsk(ask=ask, refused=refusal.code, now_s=at.now_s)
+        raise
+    if not isinstance(received, Asked):
+        yield FinishAsk(ask=ask, instruments=received, now_s=at.now_s)
+        return None
+    following = Ask(
+        id=ids.new_id("ask", at.entropy[:ID_BYTES]),
+        created_at_s=at.now_s,
+        broker_id=ask.broker_id,
+        scheme=ask.scheme,
+        vendor_id=ask.vendor_id,
+        site=ask.site,
+        amount_micro=ask.amount_micro,
+        asked=received,
+        instrument_id=ask.instrument_id,
+        home_id=ask.home_id,
+    )
+    yield FinishAsk(ask=ask, following=following, now_s=at.now_s)
+    return following
+
+
 def _is_unused(ask: Ask, refusal: Refusal) -> bool:
-    """Whether the refusal of a paid order says nothing against what was to pay for it."""
-    is_order = ask.asked.bearer and ask.asked.operation == "issue"
-    return is_order and not isinstance(refusal, Forged | Expired | Replayed)
+    """Whether the refusal of an ask says nothing against the instrument that it had."""
+    has_one = bool(ask.instrument_id) and ask.asked.operation == "issue"
+    return has_one and not isinstance(refusal, SPOILT)
 
 
-def _answer(ask: Ask) -> Flow[Json]:
-    """What the mint answers, asked again while it may help."""
+def answer_to(ask: Ask) -> Flow[Json]:
+    """What the mint answers, asked again while it may help; see `run` for the refusals."""
     refusal: Refusal | None = None
     for number in range(1, SENDS_MAX + 1):
         answer: Answered | Refused | Failed = yield AskMint(ask=ask)

@@ -1,7 +1,8 @@
 """The wallet's flow: fetch a page, and pay for it if that is what it takes.
 
     unpaid request -> 402 -> offers that can be paid -> budgets -> an instrument, loaded if need be
-    -> purchase written -> paid request -> answer read (`settling.py`) -> purchase settled
+    -> the mint asked first, where it must be (`asking.py`) -> purchase written -> paid request
+    -> answer read (`settling.py`) -> purchase settled -> [page read -> second half: `releasing.py`]
 
 A generator of commands (`commands.py`); no I/O, no clock, no randomness. Dropped at any command it
 leaves a file from which `recover`, or the next `fetch`, goes on: an unanswered ask is sent again
@@ -15,7 +16,8 @@ import msgspec
 
 from farthing import codec, ids
 from farthing.errors import Refusal, Unfunded
-from farthing.schemes.contract import At, Binding, Instrument, Paid
+from farthing.schemes.contract import At, Binding, Instrument, Json, Paid
+from farthing.wallet.asking import asked_first, first_of
 from farthing.wallet.choice import (
     Choice,
     Guide,
@@ -33,6 +35,7 @@ from farthing.wallet.commands import (
     OverBudget,
     Purchase,
     Question,
+    Release,
     Request,
     Reserve,
     Response,
@@ -44,10 +47,11 @@ from farthing.wallet.commands import (
     Wish,
 )
 from farthing.wallet.envelope import enclose
-from farthing.wallet.errand import ID_BYTES, Flow, load, look, run
+from farthing.wallet.errand import ID_BYTES, Flow, finish, load, look, run
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import question_of
 from farthing.wallet.refunds import collect
+from farthing.wallet.releasing import send_release
 from farthing.wallet.settling import Verdict, look_up, revisit, send
 from farthing.wire import mpp, sealed, x402
 from farthing.wire.offers import target_of
@@ -82,6 +86,9 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     undecided: int = 0
     asks_finished: int = 0
     asks_open: int = 0
+    releases_sent: int = 0
+    """Second halves of payments that are over now."""
+    releases_open: int = 0
     refunded: int = 0
     """Purchases whose price a vendor has given back."""
 
@@ -137,10 +144,11 @@ def obtain(
     site = place_of(request.url).site
     approved: frozenset[Question] = frozenset()
     skip: frozenset[str] = frozenset()
+    answered: tuple[Ask, Json] | None = None
     waited_ms, loads = 0, 0
     for _ in range(TURNS_MAX):
         at = yield from look()
-        got: Purchase | Unsettled | OverBudget | Nothing = yield Reserve(
+        got: Purchase | Ask | Unsettled | OverBudget | Nothing = yield Reserve(
             request=request,
             site=site,
             wishes=tuple(choice.wish for choice in choices),
@@ -151,10 +159,18 @@ def obtain(
             open=_Open(guide, choices, at),
             pay=_Pay(guide, request, choices, at, stream or ""),
             apart=stream is not None,
+            answered=answered,
         )
+        if answered is not None and not isinstance(got, Purchase):
+            yield from finish(guide, *answered)
+            answered = None
+            continue
         match got:
             case Purchase():
                 return got
+            case Ask():
+                answered = yield from asked_first(got)
+                skip |= frozenset() if answered else {got.instrument_id}
             case Unsettled(purchase=purchase, same=True) if is_repeatable(purchase):
                 return purchase
             case Unsettled(purchase=purchase):
@@ -241,7 +257,9 @@ class _Pay:
         self._choices = choices
         self._at = at
 
-    def __call__(self, number: int, instrument: Instrument) -> Purchase | None:
+    def __call__(
+        self, number: int, instrument: Instrument, answer: Json = None
+    ) -> Purchase | Ask | None:
         """None where the purse cannot pay this price from this instrument."""
         received, wish = self._choices[number].received, self._choices[number].wish
         request, at, place = self._request, self._at, place_of(self._request.url)
@@ -261,14 +279,14 @@ class _Pay:
         rest = msgspec.structs.replace(at, entropy=at.entropy[ID_BYTES:OPEN_FROM])
         general: Instrument | None = None
         try:
-            if not instrument.vendor_id:
+            if not instrument.vendor_id and answer is None:
                 general, instrument = purse.open(instrument, received.offer, rest)
                 rest = msgspec.structs.replace(rest, entropy=rest.entropy[OPEN_BYTES:])
-            paid = purse.pay(instrument, received.offer, binding, rest)
+            paid = purse.pay(instrument, received.offer, binding, rest, answer)
         except Refusal:
             return None
         if not isinstance(paid, Paid):
-            return None
+            return first_of(paid.asked, instrument, wish, place.site, at)
         price_micro = wish.price_micro if paid.price_micro is None else paid.price_micro
         credential, envelope = ("", ""), b""
         match received.dialect:
@@ -318,8 +336,10 @@ def recover(guide: Guide, *, days: int = 0) -> Flow[Recovered]:
     count = dict.fromkeys(Recovered.__struct_fields__, 0)
     count["done"] = yield from revisit(guide)
     at = yield from look()
-    found: tuple[tuple[Purchase, ...], tuple[Ask, ...]] = yield Abandoned(now_s=at.now_s)
-    purchases, asks = found
+    found: tuple[tuple[Purchase, ...], tuple[Ask, ...], tuple[Release, ...]] = yield Abandoned(
+        now_s=at.now_s
+    )
+    purchases, asks, releases = found
     for purchase in purchases:
         verdict = yield from look_up(guide, purchase)
         count[verdict.value] += 1
@@ -329,6 +349,9 @@ def recover(guide: Guide, *, days: int = 0) -> Flow[Recovered]:
             count["asks_finished"] += 1
         except Refusal:
             count["asks_open"] += 1
+    for release in releases:
+        is_over = yield from send_release(guide, release)
+        count["releases_sent" if is_over else "releases_open"] += 1
     if days:
         count["refunded"] = len((yield from collect(guide, days)))
     return Recovered(**count)

@@ -18,11 +18,10 @@ import httpx
 
 from farthing.errors import Denied, Refusal
 from farthing.wallet.commands import Command, Purchase, Request, SendRequest, Wait
-from farthing.wallet.driver import Driver, Session, has_json, heard
+from farthing.wallet.driver import Driver, Session, drive, has_json, heard
 from farthing.wallet.flow import Fetched, fetch
 from farthing.wallet.reply import checking
 from farthing.wallet.settling import is_delivered
-from farthing.wallet.store import Store
 from farthing.wire.replies import Checking
 
 PAYERS_LEGS = frozenset({"first", "paid"})
@@ -76,8 +75,7 @@ class _Steps:
     """The flow between its commands; the same for both kinds of client."""
 
     def __init__(self, driver: Driver, session: Session, request: httpx.Request) -> None:
-        self._store = driver.store
-        self._guide = driver.guide
+        self._driver = driver
         self._session = session
         self._last: httpx.Response | None = None
         self._base = request
@@ -136,20 +134,21 @@ class _Steps:
             if made is None or page is None:
                 return
             if is_delivered(fetched.verdict, page.status_code):
-                check = checking(self._guide, made, heard(page))
-                self._session.hand_over(made)
-                page.stream = _Body(page.stream, self._store, made, check)
+                check = checking(self._driver.guide, made, heard(page))
+                self._session.leave(made)
+                page.stream = _Body(page.stream, self._driver, made, check)
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
     """The body of a page that is paid for: only who has read it to its end, unaltered, has got it.
 
-    Else the purchase is let go, so that the same request made again sends the same bytes.
+    Else the purchase is let go, so that the same request made again sends the same bytes. The
+    second half of a payment that has one goes out when the body has ended, by the wallet's client.
     """
 
-    def __init__(self, stream: Any, store: Store, made: Purchase, check: Checking | None) -> None:
+    def __init__(self, stream: Any, driver: Driver, made: Purchase, check: Checking | None) -> None:
         self._stream = stream
-        self._store = store
+        self._driver = driver
         self._made = made
         self._check = check
         self._is_got = False
@@ -158,24 +157,32 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         for part in self._stream:
             self._see(part)
             yield part
-        self._get()
+        if self._get():
+            self._release()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._stream:
             self._see(part)
             yield part
-        self._get()
+        if self._get():
+            await anyio.to_thread.run_sync(self._release)
 
     def _see(self, part: bytes) -> None:
         if self._check is not None:
             self._check.add(part)
 
-    def _get(self) -> None:
-        """`Forged` for a page that was altered on its way."""
+    def _get(self) -> bool:
+        """Whether there is a second half to send; `Forged` for a page altered on its way."""
         if self._check is not None:
             self._check.require()
         self._is_got = True
-        self._store.deliver(self._made)
+        made, driver = self._made, self._driver
+        driver.store.deliver(made)
+        return driver.guide.purse(made.scheme, made.broker_id).releases
+
+    def _release(self) -> None:
+        with self._driver.session() as session:
+            drive(session.after(self._made), session.answer)
 
     def close(self) -> None:
         self._stream.close()
@@ -187,7 +194,7 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def _leave(self) -> None:
         if not self._is_got:
-            self._store.let_go((self._made.id,))
+            self._driver.store.let_go((self._made.id,))
 
 
 def _seen(request: httpx.Request) -> Request:

@@ -45,6 +45,7 @@ def in_the_open(driver: Driver, client: httpx.Client, request: Request, out: IO[
         response = line.read(out, check)
         if made is not None and is_delivered(fetched.verdict, response.status_code):
             session.deliver(made)
+            drive(session.after(made), session.answer)
     return _page(fetched, response.status_code, tuple(response.headers.multi_items()))
 
 
@@ -67,6 +68,7 @@ def in_private(driver: Driver, request: Request, out: IO[bytes]) -> Page:
         out.write(answer.body)
         if fetched.purchase is not None and is_delivered(fetched.verdict, answer.status):
             session.deliver(fetched.purchase)
+            drive(session.after(fetched.purchase), session.answer)
     return _page(fetched, answer.status, answer.headers)
 
 

@@ -4,6 +4,8 @@ A vendor cannot call a wallet, so the wallet asks about what it bought in the la
 moves nothing at the vendor: asked again, or by a wallet that was killed, it is the same piece.
 """
 
+from typing import Any
+
 import msgspec
 
 from farthing import codec
@@ -63,6 +65,11 @@ def _fetch(guide: Guide, purchase: Purchase) -> Flow[Instrument | None]:
         return None
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     return purse.accept_refund(purchase.paid, found.refund)
+
+
+def do(rows: Rows, command: RecallDone | KeepRefund) -> Any:
+    """What the store does about refunds: the answer to `command`."""
+    return recall_done(rows, command) if isinstance(command, RecallDone) else keep(rows, command)
 
 
 def recall_done(rows: Rows, command: RecallDone) -> tuple[Purchase, ...]:

@@ -11,14 +11,18 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from farthing.schemes.contract import Instrument
-from farthing.wallet.commands import Ask, InstrumentState, Purchase
+from farthing.wallet.commands import Ask, InstrumentState, Purchase, Release
 from farthing.wallet.file import File
 
 LEASE_S = 120  # longer than one request with its repeats: the gate's time-outs end before
 COUNT_MAX = 1_000  # rows taken over at once: a wallet that left more behind recovers in turns
 Table = Literal["purchases", "asks"]
-Kept = TypeVar("Kept", Purchase, Ask)
-OPEN: dict[Table, str] = {"purchases": "state IN ('sent', 'undecided')", "asks": "state = 'open'"}
+Kept = TypeVar("Kept", Purchase, Ask, Release)
+OPEN: dict[Table, str] = {
+    "purchases": "state IN ('sent', 'undecided')",
+    "asks": "state = 'open' AND operation <> 'release'",
+}
+UNRELEASED = "state = 'open' AND operation = 'release'"  # of the asks: see `releases.py`
 
 
 class Rows:

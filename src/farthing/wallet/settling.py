@@ -105,7 +105,7 @@ def send(guide: Guide, purchase: Purchase, request: Request) -> Flow[tuple[Sent,
             if verdict is not None:
                 return answer, verdict
         if number < SENDS_MAX:
-            yield Wait(delay_ms=_pause_ms(answer, number))
+            yield Wait(delay_ms=pause_ms(answer, number))
     return answer, (yield from look_up(guide, purchase))
 
 
@@ -116,7 +116,8 @@ def _send_sealed(guide: Guide, purchase: Purchase, envelope: bytes, url: str) ->
     return opened(purse, purchase.paid.spent, envelope, url, answer)
 
 
-def _pause_ms(answer: Sent, number: int) -> int:
+def pause_ms(answer: Sent, number: int) -> int:
+    """How long to wait after the answer to try `number`: as it says, or a little longer each."""
     after = answer.value("retry-after") if isinstance(answer, Response) else ""
     if after.isdecimal() and len(after) <= 4:
         return min(int(after), RETRY_AFTER_S_MAX) * 1000
@@ -131,7 +132,7 @@ def _settle_by_answer(guide: Guide, purchase: Purchase, answer: Response) -> Flo
     if answer.value("payment-outcome") == "released":
         yield from _release(guide, purchase)
         return Verdict.RELEASED
-    problem = _problem_of(answer)
+    problem = problem_of(answer)
     if problem.retry == "same":
         return None
     if receipt is None and (problem.retry == "new" or answer.status == 402):
@@ -153,7 +154,8 @@ def receipt_in(answer: Response) -> Receipt | None:
         return None
 
 
-def _problem_of(answer: Response) -> Problem:
+def problem_of(answer: Response) -> Problem:
+    """What a refusal says; nothing where the body is none."""
     try:
         return codec.read_open(answer.body, Problem)
     except Malformed:
@@ -182,6 +184,7 @@ def _accept(guide: Guide, purchase: Purchase, receipt: Receipt) -> Flow[bool]:
         state="done",
         instruments=concluded.instruments,
         receipt=codec.canonical(receipts.to_json(receipt)),
+        release=concluded.release,
         now_s=at.now_s,
     )
     return True
@@ -333,7 +336,7 @@ def _enquire(guide: Guide, purchase: Purchase, *, sends_max: int = SENDS_MAX) ->
         if isinstance(answer, Response) and answer.status not in {409, 429, 503}:
             return _finding_in(answer)
         if number < sends_max:
-            yield Wait(delay_ms=_pause_ms(answer, number))
+            yield Wait(delay_ms=pause_ms(answer, number))
     return "unknown" if isinstance(answer, Response) else "silent"
 
 
@@ -350,14 +353,14 @@ def ask_outcome(guide: Guide, purchase: Purchase) -> Flow[Sent]:
     if purchase.received.dialect == "private":
         envelope = enclose(purse, purchase.paid.spent, asked, at)
         answer = yield from _send_sealed(guide, purchase, envelope, asked.url)
-        if not isinstance(answer, Response) or _problem_of(answer).code != "private_unsupported":
+        if not isinstance(answer, Response) or problem_of(answer).code != "private_unsupported":
             return answer
     answer = yield SendRequest(request=asked, leg="outcome")
     return answer
 
 
 def _finding_in(answer: Response) -> Finding:
-    if answer.status == 404 and _problem_of(answer).code == "outcome_absent":
+    if answer.status == 404 and problem_of(answer).code == "outcome_absent":
         return "absent"
     if answer.status != 200:
         return "unknown"

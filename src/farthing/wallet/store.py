@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from farthing.errors import Overlimit
-from farthing.schemes.contract import Instrument
+from farthing.schemes.contract import Instrument, Json
 from farthing.schemes.subscriptions import PLAN_PREFIX
 from farthing.wallet import refunds, released
 from farthing.wallet.asks import Asks
@@ -23,6 +23,7 @@ from farthing.wallet.commands import (
     Ask,
     FindMeans,
     FinishAsk,
+    FinishRelease,
     KeepPeer,
     KeepRefund,
     Nothing,
@@ -31,15 +32,18 @@ from farthing.wallet.commands import (
     Purchase,
     RecallDone,
     RecallReleased,
+    Release,
     Reserve,
     Settle,
     StoreCommand,
     TakeOver,
+    TakeRelease,
     Unsettled,
     Wish,
 )
 from farthing.wallet.file import File
 from farthing.wallet.policy import DAY_S
+from farthing.wallet.releases import Releases
 from farthing.wallet.rows import LEASE_S, OPEN, Rows
 from farthing.wallet.spending import Spending
 
@@ -56,6 +60,7 @@ class Store:
         self._rows = Rows(file)
         self._asks = Asks(self._rows)
         self._spending = Spending(file)
+        self._releases = Releases(self._rows)
         self._delivered: list[Purchase] = []
 
     def close(self) -> None:
@@ -73,12 +78,12 @@ class Store:
                     return self._reserve(command)
                 case Settle():
                     return self._settle(command)
+                case TakeRelease() | FinishRelease():
+                    return self._releases.do(command)
                 case RecallReleased():
                     return released.recall(self._rows, command)
-                case RecallDone():
-                    return refunds.recall_done(self._rows, command)
-                case KeepRefund():
-                    return refunds.keep(self._rows, command)
+                case RecallDone() | KeepRefund():
+                    return refunds.do(self._rows, command)
                 case OpenAsk() | FindMeans() | FinishAsk():
                     return self._asks.do(command)
                 case Abandoned():
@@ -89,11 +94,14 @@ class Store:
                     self._rows.put_peer(command.broker_id, command.home_id)
                     return None
 
-    def _abandoned(self, now_s: int) -> tuple[tuple[Purchase, ...], tuple[Ask, ...]]:
+    def _abandoned(
+        self, now_s: int
+    ) -> tuple[tuple[Purchase, ...], tuple[Ask, ...], tuple[Release, ...]]:
         take_over = self._rows.take_over
         return (
             tuple(take_over(Purchase, "purchases", now_s, OPEN["purchases"])),
             tuple(take_over(Ask, "asks", now_s, OPEN["asks"])),
+            self._releases.abandoned(now_s),
         )
 
     def _take_over(self, command: TakeOver) -> tuple[Purchase, ...]:
@@ -138,35 +146,24 @@ class Store:
 
     # --- purchases ------------------------------------------------------------------------------
 
-    def _reserve(self, command: Reserve) -> Purchase | Unsettled | OverBudget | Nothing:
+    def _reserve(self, command: Reserve) -> Purchase | Ask | Unsettled | OverBudget | Nothing:
         tag = self._tag(command)
-        same = None
-        if not command.apart:
-            same = self._take_over_purchase(
-                command,
-                f"request=? AND delivered=0 AND ({OPEN['purchases']}"
-                " OR (state='done' AND created_at_s>?))",
-                (tag, command.now_s - REPEAT_S),
-                to_send=True,
-            )
+        if command.answered is not None:
+            return self._pay_answered(*command.answered, command, tag)
+        same = None if command.apart else self._same(command, tag)
         if same is not None:
             return Unsettled(purchase=same, same=True)
         for number, wish in enumerate(command.wishes):
             made = self._make_purchase(number, wish, command)
-            due_micro = wish.from_micro if made is None else made[0].price_micro
+            due_micro = wish.from_micro
+            if made is not None and isinstance(made[0], Purchase):
+                due_micro = made[0].price_micro
             wish = msgspec.structs.replace(wish, price_micro=due_micro)
-            try:
-                command.allow(
-                    wish, self._spending.today(wish.currency, command.site, command.now_s)
-                )
-            except Overlimit as refusal:
+            refusal = self._refusal_of(wish, command)
+            if refusal is not None:
                 return OverBudget(wish=wish, refusal=refusal)
             if made is not None:
-                purchase, opened = made
-                for each in opened:
-                    self._rows.put_instrument(wish.broker_id, command.site, each)
-                self._write_purchase(purchase, tag)
-                return purchase
+                return self._write(*made, command, tag)
         for wish in command.wishes:
             found = self._take_over_purchase(
                 command,
@@ -175,24 +172,81 @@ class Store:
             )
             if found is not None:
                 return Unsettled(purchase=found, same=False)
+            ask = self._asks.abandoned(wish, command)
+            if ask is not None:
+                return ask
         return Nothing(coming=any(self._is_coming(wish, command.now_s) for wish in command.wishes))
+
+    def _same(self, command: Reserve, tag: bytes) -> Purchase | None:
+        """The purchase of this very request that is open, or whose page has not come yet."""
+        return self._take_over_purchase(
+            command,
+            f"request=? AND delivered=0 AND ({OPEN['purchases']}"
+            " OR (state='done' AND created_at_s>?))",
+            (tag, command.now_s - REPEAT_S),
+            to_send=True,
+        )
+
+    def _refusal_of(self, wish: Wish, command: Reserve) -> Overlimit | None:
+        """What the budgets have against it."""
+        try:
+            command.allow(wish, self._spending.today(wish.currency, command.site, command.now_s))
+        except Overlimit as refusal:
+            return refusal
+        return None
+
+    def _write(
+        self,
+        made: Purchase | Ask,
+        opened: tuple[Instrument, ...],
+        command: Reserve,
+        tag: bytes,
+    ) -> Purchase | Ask:
+        for each in opened:
+            self._rows.put_instrument(made.broker_id, command.site, each)
+        if isinstance(made, Ask):
+            self._asks.write_first(made)
+        else:
+            self._write_purchase(made, tag)
+        return made
+
+    def _pay_answered(
+        self, ask: Ask, answer: Json, command: Reserve, tag: bytes
+    ) -> Purchase | Nothing:
+        """The purchase that the mint's answer makes, written as the ask ends; else nothing is."""
+        nothing = Nothing(coming=False)
+        general = self._asks.waiting(ask)
+        if general is None:  # another process has finished it
+            return nothing
+        for number, wish in enumerate(command.wishes):
+            if (wish.scheme, wish.broker_id) != (ask.scheme, ask.broker_id):
+                continue
+            made = command.pay(number, general, answer)
+            if isinstance(made, Purchase) and self._refusal_of(wish, command) is None:
+                left = made.paid.spent if made.paid.general is None else made.paid.general
+                instruments = tuple({each.id: each for each in (left, made.paid.spent)}.values())
+                self._asks.do(FinishAsk(ask=ask, instruments=instruments, now_s=command.now_s))
+                self._write_purchase(made, tag)
+                return made
+        return nothing
 
     def _make_purchase(
         self, number: int, wish: Wish, command: Reserve
-    ) -> tuple[Purchase, tuple[Instrument, ...]] | None:
+    ) -> tuple[Purchase | Ask, tuple[Instrument, ...]] | None:
         """Out of the vendor's instrument that ends first, else of a general one; None without.
 
-        With what the general one becomes and what was opened of it: to be written first.
+        With what the general one becomes and what was opened of it: to be written first. The ask
+        instead where the mint must answer before.
         """
         for instrument in self._ready(wish, wish.vendor_id, command):
-            made = command.pay(number, instrument)
+            made = command.pay(number, instrument, None)
             if made is not None:
                 return made, ()
         if command.patient and self._is_coming(wish, command.now_s):
             return None
         for instrument in self._ready(wish, "", command):
             opened = command.open(number, instrument)
-            made = command.pay(number, opened[1]) if opened is not None else None
+            made = command.pay(number, opened[1], None) if opened is not None else None
             if opened is not None and made is not None:
                 return made, opened
         return None
@@ -298,6 +352,8 @@ class Store:
                 released.said_again(self._rows, command)
             return False
         self._settle_instruments(command)
+        if command.release is not None:
+            self._releases.write(made, command.release, command.now_s)
         return True
 
     def _has_changed(self, change: str, values: tuple[Any, ...], state: str) -> bool:

@@ -6,6 +6,11 @@ from farthing.lab.world import World
 from farthing.wallet.settling import Verdict
 
 
+def pages(world: World, vendor_id: str) -> int:
+    """How many pages were sold: second halves of payments cost nothing."""
+    return sum(micro > 0 for micro in world.ground.checks.sold[vendor_id].values())
+
+
 def test_what_a_payer_holds_can_be_given_back() -> None:
     with World(2, ["millicent"]) as world:
         payer, vendor = world.payers[0], world.vendors[0]
@@ -30,7 +35,7 @@ def test_an_answer_that_is_lost_is_paid_once(monkeypatch: pytest.MonkeyPatch) ->
         payer, vendor = world.payers[0], world.vendors[0]
         url = f"{vendor.url}{vendor.pages[-1].path}"
         world.run(payer.buy(f"{url}/0"))
-        before = len(world.ground.checks.sold[vendor.name])
+        before = pages(world, vendor.name)
         lost = iter([0.0, 0.0, 0.0, None])  # the fourth message is the page with its receipt
         faults = world.ground.faults
         travel_s = faults.travel_s
@@ -42,4 +47,4 @@ def test_an_answer_that_is_lost_is_paid_once(monkeypatch: pytest.MonkeyPatch) ->
 
         monkeypatch.setattr(faults, "travel_s", lose_one)
         assert world.run(payer.buy(f"{url}/1")).verdict is Verdict.DONE
-        assert len(world.ground.checks.sold[vendor.name]) == before + 1
+        assert pages(world, vendor.name) == before + 1

@@ -9,7 +9,6 @@ import pytest
 from farthing import codec
 from farthing.errors import Busy, Denied, Unfunded
 from farthing.wallet.commands import (
-    JSON_BYTES_MAX,
     Answered,
     AskMint,
     Failed,
@@ -24,6 +23,7 @@ from farthing.wallet.commands import (
 from farthing.wallet.driver import ENTROPY_BYTES, Driver, drive, read_mint
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import fetch
+from farthing.wallet.messages import JSON_BYTES_MAX
 from tests.unit.wallet.servers import served
 from tests.unit.wallet.world import World, get
 

@@ -39,7 +39,7 @@ def spent_micro(world: World, store: Store | None = None) -> int:
         allow=lambda wish, spent: told.append(spent),
         patient=True,
         open=lambda number, instrument: None,
-        pay=lambda number, instrument: None,
+        pay=lambda number, instrument, answer: None,
     )
     (store or world.store).do(reserve)
     (spent,) = told

@@ -49,7 +49,7 @@ def reserve(
     def allow(wish: Wish, spent: Spent) -> None:
         policy.require(wish, SITE, spent)
 
-    def pay(number: int, instrument: object) -> Purchase | None:
+    def pay(number: int, instrument: object, answer: object) -> Purchase | None:
         assert number == 0
         if made is None:
             return None
@@ -138,7 +138,7 @@ def test_only_instruments_that_can_pay_are_tried(world: World) -> None:
     settled(world, made, state="done", instruments=(small, exact, ended, other))
     tried: list[str] = []
 
-    def pay(number: int, instrument: Instrument) -> None:
+    def pay(number: int, instrument: Instrument, answer: object) -> None:
         tried.append(instrument.id)
 
     command = msgspec.structs.replace(reserve(world, "/b"), pay=pay)
@@ -160,7 +160,7 @@ def opening(world: World, path: str, made: Purchase) -> Reserve:
         less = msgspec.structs.replace(card, body=card.body + b" less")
         return less, msgspec.structs.replace(card, id=f"open_{path}", vendor_id=VENDOR)
 
-    def pay(number: int, instrument: Instrument) -> Purchase:
+    def pay(number: int, instrument: Instrument, answer: object) -> Purchase:
         paid = msgspec.structs.replace(made.paid, spent=instrument)
         return msgspec.structs.replace(made, id=f"w_{path}", paid=paid)
 
@@ -359,7 +359,7 @@ def test_only_an_instrument_that_nobody_spends_is_given_back(world: World) -> No
 def test_what_is_held_by_a_living_flow_is_not_abandoned(world: World) -> None:
     purchase_on(world)
     found = Abandoned(now_s=world.now_s())
-    assert world.store.do(found) == ((), ())
+    assert world.store.do(found) == ((), (), ())
     world.crash()
     purchases, asks = world.store.do(found)
     assert (len(purchases), len(asks)) == (1, 0)

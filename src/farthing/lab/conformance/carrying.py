@@ -7,9 +7,7 @@ that is not written yet.
 
 from collections.abc import Callable
 
-from farthing.errors import Refusal
-from farthing.lab.conformance.cases import CASES, Inapplicable, Violated
-from farthing.lab.conformance.hand import Hand
+from farthing.lab.conformance.cases import CASES, Violated
 from farthing.lab.conformance.stage import Play, Stage
 from farthing.schemes import registry
 from farthing.schemes.contract import Till
@@ -28,18 +26,7 @@ def _no_challenge(stage: Stage) -> str:
     return "its mint asks back, which no gate answers yet" if is_asked else ""
 
 
-def _no_question(stage: Stage) -> str:
-    try:
-        hand = Hand(stage)
-        hand.pay(stage.page(), hand.instrument())
-    except Inapplicable as reason:
-        return f"{reason}, which no wallet does yet"
-    except (Refusal, Violated):  # the cases will say so
-        return ""
-    return ""
-
-
-NEEDS: tuple[Callable[[Stage], str], ...] = (_no_seal, _no_challenge, _no_question)
+NEEDS: tuple[Callable[[Stage], str], ...] = (_no_seal, _no_challenge)
 
 _found: dict[tuple[object, ...], str] = {}  # by the three sides of a scheme
 

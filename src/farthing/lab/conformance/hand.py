@@ -11,16 +11,36 @@ import msgspec
 
 from farthing import codec
 from farthing.lab.conformance.cases import Inapplicable, require
-from farthing.lab.conformance.payer import Payer
+from farthing.lab.conformance.payer import NO_PAGE, Payer
 from farthing.lab.conformance.shop import Shop, Walking
 from farthing.lab.conformance.stage import Stage
-from farthing.schemes.contract import At, Binding, Instrument, Offer, Paid, Purse
+from farthing.schemes.contract import (
+    Accepted,
+    Asked,
+    AskFirst,
+    At,
+    Binding,
+    Instrument,
+    Offer,
+    Paid,
+    Purse,
+)
 from farthing.vendor.commands import Answer
-from farthing.wallet.choice import choose, place_of, read_offers
-from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
-from farthing.wallet.errand import Flow, load
+from farthing.wallet.asking import first_of
+from farthing.wallet.choice import Guide, choose, place_of, read_offers
+from farthing.wallet.commands import (
+    OpenAsk,
+    Purchase,
+    Request,
+    Response,
+    SendRequest,
+    Sent,
+    Wish,
+)
+from farthing.wallet.errand import Flow, load, look, run
 from farthing.wallet.flow import Fetched, fetch
 from farthing.wallet.private import fetch_private
+from farthing.wallet.settling import is_delivered
 from farthing.wire import mpp, x402
 from farthing.wire.offers import Received, target_of
 
@@ -60,8 +80,13 @@ class Paused:
             while True:
                 command = self._flow.send(self._payer.answer(command, self._session))
         except StopIteration as end:
-            self._session.__exit__()
             fetched: Fetched = end.value
+            made, page = fetched.purchase, fetched.answer
+            status = page.status if isinstance(page, Response) else NO_PAGE
+            if made is not None and is_delivered(fetched.verdict, status):
+                self._session.deliver(made)
+                self._payer.run(self._session.after(made), self._session)
+            self._session.__exit__()
             return fetched
 
 
@@ -89,7 +114,21 @@ class Hand:
         chosen = ready[0]
         if chosen.vendor_id != offer.vendor_id:
             chosen = self.purse.open(chosen, offer, self._stage.room.at())[1]
+        if chosen.vendor_id != offer.vendor_id:
+            chosen = self._ordered(chosen, shop)
         return chosen
+
+    def _ordered(self, general: Instrument, shop: Shop) -> Instrument:
+        """What the mint gives for it, where it must be asked first; as a crash would leave it."""
+        url, at = self._stage.page("x", shop=shop), self._stage.room.at()
+        received = self.received(url)
+        first = self.purse.pay(general, received.offer, self.binding(url, received), at)
+        if not isinstance(first, AskFirst):
+            return general
+        guide = self._payer.guide()
+        wish = choose(guide, Request(method="GET", url=url), (received,), at.now_s)[0].wish
+        self._payer.run_alone(_answered(guide, first.asked, general, wish, shop.site))
+        return self._fit(received.offer)[0]
 
     def _fit(self, offer: Offer) -> list[Instrument]:
         fit = [
@@ -139,7 +178,7 @@ class Hand:
         """What the purse makes; any refusal."""
         paid = self.purse.pay(instrument, offer, binding, at or self._stage.room.at())
         if not isinstance(paid, Paid):
-            raise Inapplicable("its purse asks the broker in the middle of a payment")
+            raise Inapplicable("its purse asks the broker before each payment")
         return paid
 
     def binding(self, url: str, received: Received) -> Binding:
@@ -165,6 +204,24 @@ class Hand:
             name, value = "PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k)
         request = Request(method="GET", url=url).with_header(name, value)
         return Made(request=request, paid=paid, received=received, k=paid.k or k)
+
+    def release(self, made: Made) -> None:
+        """Send the second half of a payment that was taken, where it has one."""
+        if not self.purse.releases:
+            return
+        concluded = self.purse.conclude(made.paid, Accepted(), self._stage.room.at())
+        if concluded.release is not None:
+            paid = msgspec.structs.replace(made.paid, payload=concluded.release)
+            self._payer.send(self.dress(made.request.url, made.received, paid).request)
+
+
+def _answered(guide: Guide, asked: Asked, general: Instrument, wish: Wish, site: str) -> Flow[None]:
+    """An ask that comes before a payment, without the payment."""
+    at = yield from look()
+    ask = first_of(asked, general, wish, site, at)
+    opened = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
+    assert opened is not None, "its instrument is ready"
+    yield from run(guide, opened)
 
 
 def with_price(offer: Offer, price_micro: int) -> Offer:

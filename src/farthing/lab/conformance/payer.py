@@ -87,6 +87,8 @@ class Payer:
         self.known: Any = registry.by_name(scheme)
         """The scheme, as its flows see it."""
         self.path = room.folder / f"{name}.db"
+        self.got: set[str] = set()
+        """Addresses of the pages that have reached it."""
         self.said: list[str] = []
         """Names of the commands that its flows gave."""
         create(self.path, PASSPHRASE, CHEAP).close()
@@ -134,7 +136,9 @@ class Payer:
             made, answer = fetched.purchase, fetched.answer
             status = answer.status if isinstance(answer, Response) else NO_PAGE
             if made is not None and is_delivered(fetched.verdict, status):
+                self.got.add(url)
                 session.deliver(made)
+                self.run(session.after(made), session)
             return fetched
 
     def recover(self, *, days: int = 0) -> Recovered:

@@ -58,6 +58,8 @@ def buy_whatever_happens(stage: Stage, url: str) -> None:
         except Died as died:
             require_equal(died.who, stage.payer.id, "others' deaths are heard as failures")
             stage.payer.restart()
+            if url in stage.payer.got:  # it died over what comes after the page
+                return
         except Refusal as refusal:
             require(number < TRIES_MAX - 1, "the page comes in the end", refusal)
         stage.room.later(LEASE_S)

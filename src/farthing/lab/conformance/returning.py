@@ -164,6 +164,7 @@ def copied_wallet(play: Play) -> None:
         first = hand.pay(stage.page("one"), instrument)
         second = hand.pay(stage.page("two"), instrument)
         require_equal(stage.shop.serve(first.request).status, 200, "the first is taken")
+        hand.release(first)
         if not first.paid.k:
             with stage.unchanged("the copy's payment"):
                 answer = stage.shop.serve(second.request)

@@ -89,9 +89,9 @@ class Shop:
         return self.gate.tills[self.scheme]
 
     def grant(self) -> None:
-        """Register with the broker as `farthing vendor init` does."""
+        """Register with the broker as `farthing vendor init` does, for its own scheme."""
         for scheme, message in founding.grants_of(self.ring):
-            if scheme in self.bank.books.mints:
+            if scheme == self.scheme:
                 raw = self.line.carry("broker grant", codec.canonical(message))
                 self.bank.operate(scheme, "grant", codec.read_json(raw), self.id)
 

@@ -225,7 +225,10 @@ class Stage:
                 free_micro = sum(self.out[vendor.name].values()) - sold_micro
                 lost_micro = max(free_micro, 0) + max(-over_micro, 0)
                 cause: Cause = "payer" if by == "payer" else "nobody"
-                stakes = Stakes(unacknowledged_micro=self._trusted_micro(vendor))
+                stakes = Stakes(
+                    price_micro=sum(self._gone_to(name) for name in cheats),
+                    unacknowledged_micro=self._trusted_micro(vendor),
+                )
                 found.append(measured(traits, "vendor", cause, lost_micro, stakes))
         for payer in self.honest:
             names = accounts.payer(payer.name), *debts_of(payer.name, [self.scheme])
@@ -251,6 +254,10 @@ class Stage:
             self.gone[twin.name] for twin in self.twins
         )
         return own_micro + goods_micro + sum(paid[name] for name in self.crooks)
+
+    def _gone_to(self, name: str) -> int:
+        """Value of the pages that a payer and its twins were sent."""
+        return sum(micro for source, micro in self.gone.items() if source.startswith(name))
 
     def _days(self) -> int:
         return 1 + int(self.world.ground.loop.time() + self.world.ground.leap_s) // DAY_S + 1

@@ -9,8 +9,6 @@ from tests.kit.bare import BARE
 from tests.kit.canaries import canary
 from tests.kit.registered import registered
 from tests.kit.thin.ecash import ECASH
-from tests.kit.thin.fairchain import FAIRCHAIN
-from tests.kit.thin.meteore import METEORE
 from tests.kit.thin.mr3 import MR3
 from tests.kit.thin.netbill import NETBILL
 from tests.kit.thin.shape import BROKER_KEY, GOODS_KEY, SHARED_KEY
@@ -31,8 +29,6 @@ TOYS = {
 @pytest.mark.parametrize(
     ("scheme", "missing"),
     [
-        (FAIRCHAIN, "asks the broker in the middle"),
-        (METEORE, "asks the broker in the middle"),
         (MR3, "asks back"),
         (NETBILL, "sealed"),
     ],

@@ -1,0 +1,244 @@
+"""The vendor's side of the fair chain: one counter a ticket, one hash a link, off-line.
+
+The first payment with a ticket carries it; its MAC is checked, and what later payments need is kept
+with the counter (`counters.py`). A payment shows the odd link of the next unit, a release the even
+one behind it: a payment of its own that buys no page. The odd link of the next unit proves the even
+one before it, so a release that was lost costs nothing.
+"""
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import chain
+from farthing.crypto.mac import mac, require_equal
+from farthing.errors import (
+    Closed,
+    Expired,
+    Forged,
+    Malformed,
+    OutOfRange,
+    Refusal,
+    Underpaid,
+    Unfit,
+    Unsupported,
+)
+from farthing.marks import Advance, Claim, Keys, Memory, Put
+from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.counters import Kept, pack, require_step
+from farthing.schemes.chain.fairchain.ticket import (
+    DISPUTE_S,
+    ID_CHARS,
+    MAC_BYTES,
+    SKEW_S,
+    SUBMIT_S,
+    TRAITS,
+    VENDOR_KEY,
+    Ticket,
+    counter_id,
+    day_end_s,
+    is_release,
+    link_key,
+    outcome_key,
+    receipt_key,
+    ticket_key,
+)
+from farthing.schemes.contract import At, Binding, Charged, Json, Offer, Taken, Till
+
+STEPS_MAX = 2  # the odd link of the next unit, where the release before it was lost
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One link. `ticket`: the object in the first payment, its id later."""
+
+    index: int
+    ticket: Ticket | str
+    word: str
+
+    def __post_init__(self) -> None:
+        """`Unfit` for an index or an id out of range."""
+        if self.index < 1:
+            raise Unfit("index_out_of_range", "links are counted from 1")
+        if isinstance(self.ticket, str) and len(self.ticket) != ID_CHARS:
+            raise Unfit("ticket_id_malformed", f"an id is {ID_CHARS} characters of base64url")
+
+    @property
+    def ticket_id(self) -> str:
+        """Whatever stands for the ticket."""
+        return self.ticket if isinstance(self.ticket, str) else self.ticket.id
+
+    def __repr__(self) -> str:
+        """Index only: a word is worth money."""
+        return f"Payment({self.index})"
+
+
+_READER = codec.Reader(Payment)
+
+
+class FairTill(Till):
+    """One vendor's till."""
+
+    traits = TRAITS
+    sealing = (VENDOR_KEY,)
+
+    def offer(self, price_micro: int, at: At) -> Offer:
+        """`OutOfRange` for a price of nothing. A page is one unit, whatever it costs."""
+        if not 0 < price_micro <= PAYMENT_MICRO_MAX:
+            raise OutOfRange("price_out_of_range", "a unit is worth 1 micro-unit and more")
+        return Offer(
+            scheme=self.traits.name,
+            price_micro=price_micro,
+            currency=self.setting.currency,
+            vendor_id=self.setting.vendor_id,
+            broker_id=self.setting.broker_id,
+            broker_url=self.setting.broker_url,
+            settlement="deferred",
+            redeem_by_s=day_end_s(at.now_s) + SUBMIT_S,
+        )
+
+    def read(self, payload: bytes) -> Payment:
+        """The payment; `Malformed`, `Unfit`."""
+        return _READER.read(payload)
+
+    def own_k(self, payment: Payment) -> str:
+        """A release has its own: ticket and index."""
+        index = payment.index
+        return f"fc:{payment.ticket_id}:{index}" if is_release(index) else ""
+
+    def recall(self, payment: Payment) -> Keys:
+        """The ticket's counter. An id that nobody was given, or spelled otherwise, names none."""
+        return Keys(counters=(counter_id(payment.ticket_id),))
+
+    def take(
+        self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
+    ) -> Taken:
+        """Verify; `Closed`, `Forged`, `WrongVendor`, `Expired`, `Replayed`, `Underpaid` and so on.
+
+        A commit half is worth its unit, which is the price; a release nothing, and buys no page.
+        """
+        index, ticket, ticket_id = payment.index, payment.ticket, payment.ticket_id
+        secret = self.setting.ring.current(VENDOR_KEY).secret
+        mark_id = counter_id(ticket_id)
+        place = memory.counters.get(mark_id)
+        opened = None if isinstance(ticket, str) else self._open(ticket, secret)
+        kept = Kept(place.link) if place is not None else opened
+        if kept is None:
+            raise Closed("ticket_unknown", "send the ticket itself with this payment")
+        last = place.to if place is not None else 0
+        releases, unit_micro = is_release(index), _unit_of(kept)
+        _require_turn(kept, index, last, at.now_s)
+        word = codec.unb64u(payment.word, size_bytes=chain.WORD_BYTES)
+        chain.verify_word(kept.key, word, index, kept.word, last)
+        if not releases and unit_micro != offer.price_micro:
+            raise _price_differs(unit_micro, offer.price_micro)
+        until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
+        link = kept.with_word(word)
+        records: tuple[Put, ...] = ()
+        if place is None:
+            records = (
+                Put(key=ticket_key(ticket_id), value=codec.canonical(ticket), until_s=until_s),
+            )
+        return Taken(
+            value_micro=0 if releases else unit_micro,
+            reference=f"fc:{ticket_id}:{index}",
+            payer=kept.payer,
+            owner=ticket_id.encode(),
+            marks=(Advance(id=mark_id, over=last, to=index, link=link, until_s=until_s),),
+            until_s=until_s,
+            records=records,
+            claims=(_claim(mark_id, index, unit_micro, word),),
+            mac_key=receipt_key(secret, ticket_id),
+            value_moved=True,
+            delivered=releases,
+        )
+
+    def _open(self, ticket: Ticket, secret: bytes) -> Kept:
+        """Check a ticket and derive what its counter needs; `WrongVendor`, `Forged`."""
+        ticket.verify(secret, self.setting.vendor_id)
+        if (ticket.broker, ticket.currency) != (self.setting.broker_id, self.setting.currency):
+            raise Forged("ticket_of_another_broker", "this vendor takes no such tickets")
+        return pack(
+            word=codec.unb64u(ticket.root, size_bytes=chain.WORD_BYTES),
+            key=link_key(ticket.id),
+            length=ticket.length,
+            ends_at_s=ticket.ends_at_s,
+            public_key=ticket.unit_micro.to_bytes(32, "big"),
+            payer=ticket.payer,
+        )
+
+    def archive(self, claims: tuple[Claim, ...]) -> Keys:
+        """The tickets of these claims."""
+        return Keys(records=tuple(sorted({ticket_key(_ticket_id_of(claim)) for claim in claims})))
+
+    def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
+        """One claim message a ticket: it and its highest link, odd ones too.
+
+        A vendor that kept its odd links back would make withholding free for its payers. A ticket
+        that is forgotten by now is named by its id: the broker refuses that claim for good.
+        """
+        messages: list[Json] = []
+        for claim in claims:
+            ticket_id = _ticket_id_of(claim)
+            kept = memory.records.get(ticket_key(ticket_id))
+            ticket = ticket_id if kept is None else codec.read_json(kept)
+            word = codec.b64u(claim.body)
+            messages.append({"index": claim.order, "ticket": ticket, "word": word})
+        return messages
+
+    def refund_series(self, charged: Charged) -> str:
+        """`Unsupported`: a word that is out cannot be taken back."""
+        raise Unsupported(
+            "refund_unsupported",
+            "a chain only goes forward: sell the payer something else for less,"
+            " or give the money back yourself",
+        )
+
+    def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
+        """`Forged` unless `proof` is `mac:` of the ticket's payer over `statement`."""
+        kind, _, text = proof.partition(":")
+        if kind != "mac":
+            raise Malformed("outcome_proof_malformed", "fair chains prove with mac:")
+        secret = self.setting.ring.current(VENDOR_KEY).secret
+        expected = mac(MAC_BYTES, outcome_key(receipt_key(secret, owner.decode())), statement)
+        require_equal("outcome_proof_wrong", codec.unb64u(text, size_bytes=MAC_BYTES), expected)
+
+
+def _require_turn(kept: Kept, index: int, last: int, now_s: int) -> None:
+    """`Expired`, and whatever says that this link is not the next one; before any hashing.
+
+    A release is taken for as long as it can still be submitted.
+    """
+    if is_release(index):
+        require_step(kept, index, last, now_s, skew_s=SUBMIT_S, steps_max=STEPS_MAX)
+        if index != last + 1:
+            raise OutOfRange("release_without_commit", "release what was committed to")
+        return
+    if now_s > kept.ends_at_s + SKEW_S:
+        raise Expired("ticket_expired", "get another ticket: one is for a day")
+    require_step(kept, index, last, now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
+
+
+def _unit_of(kept: Kept) -> int:
+    """What a unit is worth: it stands where chains that are signed for keep a public key."""
+    return int.from_bytes(kept.public_key, "big")
+
+
+def _price_differs(unit_micro: int, price_micro: int) -> Refusal:
+    if unit_micro < price_micro:
+        return Underpaid("amount_below_price", f"the price is {price_micro} micro-units")
+    return OutOfRange("unit_above_price", "get a ticket whose unit is the price")
+
+
+def _ticket_id_of(claim: Claim) -> str:
+    return claim.key[len(b"fairchain") :].decode()
+
+
+def _claim(mark_id: bytes, index: int, unit_micro: int, word: bytes) -> Claim:
+    """The highest link of one ticket; earned is what is released."""
+    return Claim(
+        scheme=TRAITS.name,
+        key=mark_id,
+        order=index,
+        value_micro=index // 2 * unit_micro,
+        body=word,
+        moment="batch",
+    )
