@@ -204,6 +204,8 @@ def get(
     if page.scheme and not page.paid_micro:
         by = " by subscription"
     how = " in private" if private else ""
+    if isinstance(page.released, dict) and "authorization" in page.released:
+        how += f", authorization {page.released['authorization']}"
     output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
     if page.status >= HTTPStatus.BAD_REQUEST:
         raise typer.Exit(1)

@@ -262,6 +262,8 @@ class Till:
     sealing: ClassVar[tuple[str, ...]] = ()  # purposes of keys that the vendor's ring must hold
     subscribes = False
     """Whether its payments can show a subscription, and its change can begin one."""
+    authorizes = False  # whether its payments buy an authorization number
+    tabled = b""  # prefix of records that the gate also writes into `authorizations.db`
     trusted_micro = 0
     """What it lets a payer have on one promise that the broker has not acknowledged."""
     streams = False  # whether it pays for what is sold while it runs

@@ -32,6 +32,7 @@ from farthing.vendor.asgi import (
     request_of,
     send_answer,
 )
+from farthing.vendor.authorizations import FILE, Authorizing
 from farthing.vendor.commands import Answer, Request, Walk
 from farthing.vendor.driver import Exchange, Serials
 from farthing.vendor.edge import REAL, Edge
@@ -92,6 +93,7 @@ class Vendor:
         )
         self.gate, self.doors, self.private = self._opened(self.price_file.prices.options)
         self.broker = edge.connect(self.config.broker_url, token.strip())
+        self._authorizing: Authorizing | None = None
         self.serials = Serials(self.store)
         self._looked_at = 0.0
         self._answers: dict[int, int] = {}
@@ -107,7 +109,9 @@ class Vendor:
         return gate, doors, Private(gate, doors)
 
     async def close(self) -> None:
-        """Close store and connections."""
+        """Close stores and connections."""
+        if self._authorizing is not None:
+            self._authorizing.close()
         await self.broker.close()
         self.store.close()
 
@@ -230,7 +234,7 @@ class Vendor:
             gone += count
             if not count:
                 break
-        return gone
+        return gone + (self._authorizing.forget(now_s) if self._authorizing is not None else 0)
 
     def sells(self, path: str) -> bool:
         """Whether this path has a price: what is sold is not given away over a WebSocket."""
@@ -240,13 +244,20 @@ class Vendor:
         """Drive one walk of the gate."""
         return Exchange(
             walk,
-            self.store,
+            self._table() or self.store,
             self.serials,
             self.broker,
             self._due.set,
             self._answers,
             self._edge.look,
         )
+
+    def _table(self) -> Authorizing | None:
+        """The store with the table of authorization numbers, where a scheme gives such."""
+        prefix = next((till.tabled for till in self.gate.tills.values() if till.authorizes), b"")
+        if prefix and self._authorizing is None:
+            self._authorizing = Authorizing(self.store, self.data / FILE, prefix)
+        return self._authorizing if prefix else None
 
     async def serve(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request before `app`: our own doors, a free page, or a paid one."""

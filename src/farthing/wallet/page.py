@@ -8,13 +8,14 @@ import msgspec
 
 from farthing import codec
 from farthing.errors import BadRequest, Unavailable
+from farthing.schemes.contract import Json
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.flow import Fetched, fetch
 from farthing.wallet.line import Line
 from farthing.wallet.private import fetch_private
 from farthing.wallet.reply import checking
-from farthing.wallet.settling import Verdict, is_delivered
+from farthing.wallet.settling import Verdict, is_delivered, receipt_in
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +30,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     payment_bytes: int
     """Size of the scheme's own payload, 0 where nothing was paid."""
     purchase_id: str
+    released: Json = None
+    """What was bought beside the page, as its receipt has it: an authorization number."""
 
 
 def in_the_open(driver: Driver, client: httpx.Client, request: Request, out: IO[bytes]) -> Page:
@@ -75,6 +78,8 @@ def in_private(driver: Driver, request: Request, out: IO[bytes]) -> Page:
 def _page(fetched: Fetched, status: int, headers: tuple[tuple[str, str], ...]) -> Page:
     made = fetched.purchase
     paid = made is not None and fetched.verdict is Verdict.DONE
+    answer = fetched.answer
+    receipt = receipt_in(answer) if paid and isinstance(answer, Response) else None
     return Page(
         status=status,
         headers=headers,
@@ -83,4 +88,5 @@ def _page(fetched: Fetched, status: int, headers: tuple[tuple[str, str], ...]) -
         scheme=made.scheme if made is not None and paid else "",
         payment_bytes=len(codec.canonical(made.paid.payload)) if made is not None else 0,
         purchase_id=made.id if made is not None else "",
+        released=receipt.released if receipt is not None else None,
     )

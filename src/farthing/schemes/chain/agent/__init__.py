@@ -3,6 +3,7 @@
 - Source: "A Micropayment System: generic and specific tokens", 2005.
 - `certificate.py`: what broker and payer sign. `issued.py`: what the broker keeps of a certificate.
 - `mint.py`: the broker sells tokens, pays openings and takes back. `till.py`: the vendor's side.
+- `authorization.py`: the numbers that a separate web application looks up.
 - `purse.py`: the payer's tokens, as a seed and a place at each vendor.
 - Generic tokens are parted into segments with a seed each; a segment is used at one vendor, under
   an opening that the payer signs (ours, F1). The paper's one chain for all vendors lets a vendor
@@ -26,6 +27,7 @@ AGENT = Scheme(
     purse=AgentPurse,
     till=AgentTill,
     options={
+        "authorize": (False, True),
         "mode": ("generic", "specific"),
         "unacknowledged_micro_max": (10_000, 0),
         "unit_micro": (100, 20),

@@ -180,15 +180,16 @@ class AgentPurse(Purse):
         Tokens that the vendor refused for good are dropped: what is left of them comes back when
         they end.
         """
+        shown: Json = None
         match conclusion:
             case Burned():
                 return Concluded()
-            case Accepted():
+            case Accepted(released=shown):
                 assert paid.after is not None, "a payment with tokens leaves its certificate"
                 kept = paid.after
             case _:
                 kept = msgspec.structs.replace(paid.spent, body=paid.kept)
-        return Concluded(instruments=(kept,) if kept.worth_micro else ())
+        return Concluded(instruments=(kept,) if kept.worth_micro else (), shown=shown)
 
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`ed25519:` under the certificate's key."""

@@ -29,6 +29,12 @@ from farthing.errors import (
 )
 from farthing.marks import Advance, Claim, Keys, Memory, Moment, Put
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.agent.authorization import (
+    AUTHORIZATION_KEY,
+    AUTHORIZATION_PREFIX,
+    number_of,
+    record_of,
+)
 from farthing.schemes.chain.agent.certificate import (
     CERTIFICATE_KEY,
     DISPUTE_S,
@@ -46,7 +52,17 @@ from farthing.schemes.chain.agent.certificate import (
     verify_opening,
 )
 from farthing.schemes.chain.counters import Kept, pack, require_step
-from farthing.schemes.contract import At, Binding, Charged, Json, Offer, Setting, Taken, Till
+from farthing.schemes.contract import (
+    At,
+    Binding,
+    Charged,
+    Finished,
+    Json,
+    Offer,
+    Setting,
+    Taken,
+    Till,
+)
 from farthing.schemes.revocations import require_fresh, state_key
 
 SERIAL_CHARS_MAX = 32
@@ -125,10 +141,13 @@ class AgentTill(Till):
     """One vendor's till.
 
     Options: `mode` (generic: any vendor's tokens; specific: tokens for this vendor only),
-    `unit_micro`, what a token is worth here, and `unacknowledged_micro_max`.
+    `unit_micro`, what a token is worth here, `unacknowledged_micro_max`, and `authorize`: whether
+    payments buy an authorization number.
     """
 
     traits = TRAITS
+    sealing = (AUTHORIZATION_KEY,)
+    tabled = AUTHORIZATION_PREFIX
 
     def __init__(self, setting: Setting) -> None:
         """`Misconfigured` for an option out of range."""
@@ -137,6 +156,11 @@ class AgentTill(Till):
         if self.mode not in MODES:
             raise Misconfigured("mode_unknown", f"mode is one of {MODES}", option="mode")
         self.unit_micro = _micro(setting, "unit_micro", UNIT_MICRO, 1)
+        self.authorizes = setting.options.get("authorize", False)
+        if type(self.authorizes) is not bool:
+            raise Misconfigured(
+                "option_out_of_range", "authorize is true or false", option="authorize"
+            )
         name = "unacknowledged_micro_max"
         self.trusted_micro = _micro(setting, name, UNACKNOWLEDGED_MICRO_MAX, 0)
 
@@ -220,23 +244,48 @@ class AgentTill(Till):
             raise Revoked("certificate_revoked", "the broker has put this certificate on its list")
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
-        records: tuple[Put, ...] = ()
-        if not isinstance(opening, str):
-            key = opening_key(serial.encode(), opening.segments[0])
-            records = (Put(key=key, value=codec.canonical(opening), until_s=until_s),)
         segment, position, _ = payment.tokens[-1]
+        reference = f"agent:{serial}:{segment}.{position}"
+        records, number = self._bought(opening, serial, reference, binding, until_s, at)
         return Taken(
             value_micro=value_micro,
-            reference=f"agent:{serial}:{segment}.{position}",
+            reference=reference,
             payer=serial,
             owner=owner,
             marks=tuple(marks),
             until_s=until_s,
             records=records,
             claims=tuple(claims),
+            finishing=number,
             moment=moment,
             value_moved=True,
         )
+
+    def _bought(
+        self,
+        opening: Opening | str,
+        serial: str,
+        reference: str,
+        binding: Binding,
+        until_s: int,
+        at: At,
+    ) -> tuple[tuple[Put, ...], bytes]:
+        """What is written with the payment, and its authorization number where there is one."""
+        records: tuple[Put, ...] = ()
+        if not isinstance(opening, str):
+            key = opening_key(serial.encode(), opening.segments[0])
+            records = (Put(key=key, value=codec.canonical(opening), until_s=until_s),)
+        if not self.authorizes:
+            return records, b""
+        secret = self.setting.ring.current(AUTHORIZATION_KEY).secret
+        number = number_of(secret, reference, binding)
+        return (*records, record_of(number, serial, binding, at.now_s)), number
+
+    def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
+        """The authorization number, where the vendor gives them."""
+        if not taken.finishing:
+            return Finished()
+        return Finished(released={"authorization": codec.b64u(taken.finishing)})
 
     def _open(self, opening: Opening, payment: Payment, at: At) -> dict[int, Held]:
         """Check an opening and derive what its segments need."""
