@@ -109,7 +109,7 @@ def _last_text(value: Any) -> tuple[Any, Any]:
     """Where the last text of a payload stands: its holder, and the key or place in it."""
     places = list(value.items() if isinstance(value, dict) else enumerate(value))
     for place, each in reversed(places):
-        if isinstance(each, str):
+        if isinstance(each, str) and each:
             return value, place
         if isinstance(each, dict | list):
             return _last_text(each)

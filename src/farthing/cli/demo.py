@@ -58,6 +58,14 @@ def _print(shown: Shown) -> None:
         ],
     )
     output.say("")
+    if shown.stream is not None:
+        found = shown.stream
+        output.say(
+            f"a stream by {found.scheme}: paused after {found.paused_after_bytes} bytes, went on to"
+            f" {found.resumed_to_bytes} with one more, to {found.received_bytes} with the rest;"
+            f" paid {show_micro(found.paid_micro, currency)} in {found.ticks} ticks"
+        )
+        output.say("")
     output.table("what was tried", ("attempt", "answer"), list(shown.refusals.items()))
     output.say("")
     output.table(

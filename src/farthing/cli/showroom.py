@@ -20,9 +20,10 @@ from rich.progress import Progress
 from farthing import codec, gazette
 from farthing.auditing import audit
 from farthing.broker import app as brokers
-from farthing.cli import bookkeeping, output, servers
+from farthing.cli import bookkeeping, output, servers, streamed
 from farthing.cli.attempts import Attempts
 from farthing.cli.calling import call
+from farthing.cli.streamed import Streamed
 from farthing.schemes import registry
 from farthing.vendor.founding import SAMPLE_ROUTES
 from farthing.wallet import app as wallets
@@ -78,6 +79,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     balances: dict[str, int]
     ledger_sum_micro: int
     outstanding_micro: int
+    stream: Streamed | None = None
+    """None where no scheme pays for one."""
 
     def as_json(self) -> dict[str, Any]:
         """The documented members."""
@@ -86,6 +89,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
             "refusals": self.refusals,
             "ledger_sum_micro": self.ledger_sum_micro,
             "outstanding_micro": self.outstanding_micro,
+            "stream": self.stream,
         }
 
 
@@ -166,11 +170,20 @@ class Showroom:
         (self._folder / "vendor").mkdir()
         routes = EVERYTHING if self._upstream else SAMPLE_ROUTES
         accept = codec.canonical(self._schemes).decode()
+        if self._streaming:
+            names = codec.canonical(self._streaming).decode()
+            routes += streamed.ROUTE.format(accept=names)
         (self._folder / "vendor" / "prices.toml").write_text(f"accept = {accept}\n{routes}")
         servers.run_once(
             servers.python("-m", "farthing.cli", "vendor", "init", VENDOR, "--broker", broker_url),
             env={"FARTHING_DATA": str(self._folder / "vendor"), "FARTHING_TOKEN": token},
         )
+
+    @property
+    def _streaming(self) -> list[str]:
+        """The schemes that pay for streams; none at a site that is not ours."""
+        paying = [name for name in self._schemes if registry.by_name(name).till.streams]
+        return [] if self._upstream else paying
 
     def _pages(self) -> list[str]:
         """What is bought: the gazette's articles, or what the other site's front page links to."""
@@ -196,8 +209,12 @@ class Showroom:
                 self.gate_url, path, lambda one: self.open_wallet(one, first), self._pages()
             )
             refusals = attempts.all()
+        stream = None
+        for name in self._streaming:
+            with self.open_wallet(self._folder / "wallet.db", name) as wallet:
+                stream = streamed.show_stream(wallet, self.gate_url + streamed.PATH)
         self._vendor("clear")
-        return self._read_books(lines, refusals)
+        return msgspec.structs.replace(self._read_books(lines, refusals), stream=stream)
 
     def _buy_all(self, name: str, advance: Callable[[], None]) -> Line:
         took_ms: list[float] = []

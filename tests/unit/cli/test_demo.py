@@ -2,6 +2,7 @@
 
 import msgspec
 
+from farthing import gazette
 from farthing.cli import servers
 from farthing.schemes import registry
 
@@ -12,7 +13,12 @@ PAGES = 12
 def test_the_demo_buys_every_page_with_every_scheme_and_its_books_sum_to_zero() -> None:
     raw = servers.run_once(servers.python("-m", "farthing.cli", "demo", "--json"), env={})
     shown = msgspec.json.decode(raw)
-    assert set(shown) == {"schemes", "refusals", "ledger_sum_micro", "outstanding_micro"}
+    members = {"schemes", "refusals", "ledger_sum_micro", "outstanding_micro", "stream"}
+    assert set(shown) == members
+    stream = shown["stream"]
+    assert (stream["scheme"], stream["ticks"], stream["paid_micro"]) == ("tick", 5, 500)
+    assert (stream["paused_after_bytes"], stream["resumed_to_bytes"]) == (2000, 3000)
+    assert stream["received_bytes"] == (gazette.site_path() / "index.html").stat().st_size
     assert set(shown["schemes"]) == {scheme.traits.name for scheme in registry.all_schemes()}
     for line in shown["schemes"].values():
         assert line["pages"] == PAGES
