@@ -12,7 +12,8 @@ import apsw
 from farthing import marks
 from farthing.broker import journal
 from farthing.errors import Refusal
-from farthing.ledger.transfers import read
+from farthing.ledger import accounts
+from farthing.ledger.transfers import Entry, read
 from farthing.vendor.booking import read_outcome
 from farthing.vendor.refunding import PREFIX as REFUND
 
@@ -36,6 +37,10 @@ class Invariants:
         """What vendors' accounts got for payments, less what they gave back, before commission."""
         self.shares: dict[str, int] = defaultdict(int)
         """What brokers that are sold for owe for that, by name."""
+        self.lapsed: dict[tuple[str, str], int] = defaultdict(int)
+        """What nobody gave back in time and is the broker's by now, by broker and scheme."""
+        self.came_back: dict[tuple[str, str], int] = defaultdict(int)
+        """What brokers gave back by themselves once its time was over, likewise."""
         self.fees: dict[str, int] = defaultdict(int)
         """What vendors' own mints charged, as for renewing what has expired."""
         self.used: dict[str, dict[bytes, int]] = defaultdict(dict)
@@ -69,8 +74,12 @@ class Invariants:
                 self.find(f"entry {seq}: {wrong.code}")
                 continue
             for posting in entry.postings:
-                balances[posting.account] += posting.amount_micro
                 kind, _, whose = posting.account.rpartition("/")
+                if posting.account == accounts.BREAKAGE:
+                    self.lapsed[broker_id, _scheme_of(entry)] -= posting.amount_micro
+                if kind == "liability/payer" and entry.kind == "lapse":
+                    self.came_back[broker_id, _scheme_of(entry)] -= posting.amount_micro
+                balances[posting.account] += posting.amount_micro
                 if kind == "liability/vendor" and entry.kind not in NOT_EARNED:
                     self.earned[whose] -= posting.amount_micro
                 if kind == "asset/peer" and entry.kind == "commission":
@@ -129,3 +138,14 @@ class Invariants:
                 if places[mark.id] != mark.over:
                     self.find(f"{vendor_id} moved a counter from {mark.over}: {hold.k}")
                 places[mark.id] = mark.to
+
+
+def _scheme_of(entry: Entry) -> str:
+    """Whose outstanding instruments an entry is about; empty where it is about none."""
+    prefix = accounts.outstanding("")
+    found = [
+        posting.account.removeprefix(prefix)
+        for posting in entry.postings
+        if posting.account.startswith(prefix)
+    ]
+    return found[0].partition("/")[0] if found else ""

@@ -25,4 +25,6 @@ async def pass_weeks(world: "World", luck: random.Random) -> None:
     await asyncio.sleep(PAUSE_S)
     for vendor in world.vendors:
         license_anew(world, vendor)
+        if vendor.vendor is not None:  # as gates do each minute, many times by now
+            world.begin(vendor, "fetch lists", vendor.vendor.fetch_lists())
     await world.settle()
