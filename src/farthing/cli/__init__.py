@@ -38,9 +38,9 @@ def _vendor(app: typer.Typer) -> None:
 
 
 def _wallet(app: typer.Typer) -> None:
-    from farthing.cli import wallet
+    from farthing.cli import handing
 
-    app.add_typer(wallet.app, name="wallet")
+    app.add_typer(handing.GROUP, name="wallet")
 
 
 def _lab(app: typer.Typer) -> None:

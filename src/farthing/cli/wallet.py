@@ -48,28 +48,34 @@ def _path(data: Path | None) -> Path:
     return data / "wallet.db" if data is not None else wallets.default_path()
 
 
-def _open(data: Path | None, passphrase: str) -> wallets.Wallet:
+def unlocked(data: Path | None, passphrase: str) -> wallets.Wallet:
+    """The wallet that the options name."""
     return wallets.open_wallet(_path(data), passphrase)
 
 
 @app.command()
 def init(
-    broker: Annotated[str, typer.Option(help="The broker's address.")],
     passphrase: Passphrase,
+    broker: Annotated[
+        str, typer.Option(help="The broker's address; none: it has what others hand over.")
+    ] = "",
     token_file: Annotated[
         Path | None,
         typer.Option("--token-file", help="File with the token; FARTHING_TOKEN or a prompt else."),
     ] = None,
     data: Data = None,
 ) -> None:
-    """Make a wallet with an account at a broker.
+    """Make a wallet with an account at a broker, or one that spends what others hand over.
 
     Example: farthing wallet init --broker http://127.0.0.1:8400 --token-file alice.token
     """
-    token = output.token_from(token_file, "account token")
+    token = output.token_from(token_file, "account token") if broker else ""
     path = _path(data)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with wallets.init(path, passphrase) as wallet:
+        if not broker:
+            output.say(f"{path} is ready, without an account: farthing wallet receive")
+            return
         added = wallet.add_broker(broker, "", token)
     output.say(f"{path} is ready: account {added.account} at {added.id}, in {added.currency}")
 
@@ -88,7 +94,7 @@ def topup(
 
     Example: farthing wallet topup 5eur
     """
-    with _open(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet:
         done = wallet.topup(amount, reference=reference, admin_token=admin_token)
     output.say(
         f"the account has {show_micro(done.balance.payer_micro, done.balance.currency)}"
@@ -107,7 +113,7 @@ def load(
 
     Example: farthing wallet load 5c
     """
-    with _open(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet:
         done = wallet.load(amount)
     output.say(f"{done.broker_id}: loaded {show_micro(done.loaded_micro, done.currency)}")
 
@@ -118,8 +124,10 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
 
     Example: farthing wallet balance --json
     """
-    with _open(data, passphrase) as wallet:
-        accounts = [(broker, wallet.balance(broker.id)) for broker in wallet.brokers()]
+    with unlocked(data, passphrase) as wallet:
+        accounts = [
+            (broker, wallet.balance(broker.id)) for broker in wallet.brokers() if broker.account
+        ]
         holdings = wallet.holdings()
     if as_json:
         output.print_json(
@@ -144,7 +152,8 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
     )
 
 
-def _approve(question: Question) -> bool:
+def approve(question: Question) -> bool:
+    """The payer's word, on a terminal; without one: no."""
     if not sys.stdin.isatty():
         return False
     price = show_micro(question.price_micro, question.currency)
@@ -183,18 +192,18 @@ def get(
             raise typer.BadParameter("a stream is a GET in the open; --most goes with --stream")
         _listen(url, out, most, data, passphrase)
         return
-    with _open(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet:
         if out is None:
             with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as spool:  # whole before any is shown
                 file = cast(IO[bytes], spool)
-                page = wallet.get(url, file, method=method, ask=_approve, private=private)
+                page = wallet.get(url, file, method=method, ask=approve, private=private)
                 file.seek(0)
                 refused = _refused(page, file)
                 if not refused:
                     shutil.copyfileobj(file, sys.stdout.buffer)
         else:
             with out.open("w+b") as file:
-                page = wallet.get(url, file, method=method, ask=_approve, private=private)
+                page = wallet.get(url, file, method=method, ask=approve, private=private)
                 file.seek(0)
                 refused = _refused(page, file)
     paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
@@ -215,7 +224,7 @@ def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase
     """A stream into the file or stdout as it comes; exit 1 where it did not come whole."""
     heard = Heard()
     with contextlib.ExitStack() as opened:
-        wallet = opened.enter_context(_open(data, passphrase))
+        wallet = opened.enter_context(unlocked(data, passphrase))
         file = sys.stdout.buffer if out is None else opened.enter_context(out.open("wb"))
         shown = opened.enter_context(output.watching("stream"))
 
@@ -227,7 +236,7 @@ def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase
             shown(f"{now.received_bytes} bytes, paid {paid}")
 
         with contextlib.suppress(KeyboardInterrupt):  # the way to end a stream that has no end
-            heard = wallet.listen(url, file, most=most, ask=_approve, progress=look)
+            heard = wallet.listen(url, file, most=most, ask=approve, progress=look)
     paid = f"paid {show_micro(heard.paid_micro, heard.currency)}" if heard.paid_micro else "free"
     by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.vouchers} vouchers"
     why = f": {heard.refused}" if heard.refused else ""
@@ -267,7 +276,7 @@ def recover(
 
     Example: farthing wallet recover --days 7
     """
-    with _open(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet:
         found = wallet.recover(days=days)
     if as_json:
         output.print_json(found)
@@ -297,7 +306,7 @@ def budget(
     Example: farthing wallet budget --site news.example --site 127.0.0.1
     """
     hosts = None if site is None else () if site == [ANY_SITE] else tuple(site)
-    with _open(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet:
         currency = next((broker.currency for broker in wallet.brokers()), "")
         before = wallet.limits()
         limits = read_limits(
@@ -333,7 +342,7 @@ def history(
 
     Example: farthing wallet history --count 5
     """
-    with _open(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet:
         lines = wallet.history(count)
     if as_json:
         output.print_json(list(lines))
@@ -365,7 +374,7 @@ def give_back(
 
     Example: farthing wallet return --vendor gazette
     """
-    with _open(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet:
         done = wallet.give_back(scheme=scheme, vendor_id=vendor)
     if as_json:
         output.print_json(list(done))

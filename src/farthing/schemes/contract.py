@@ -161,6 +161,7 @@ class Purse:
     """The payer's side of a scheme."""
 
     traits: ClassVar[Traits]
+    shares: ClassVar[bool] = False  # whether `share` and `accept` work
     refunds: ClassVar[bool] = False
     """Whether vendors may give back what a payment cost: then `accept_refund` takes it."""
     returns_after_s: ClassVar[int] = 0

@@ -77,6 +77,11 @@ def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool)
         if wish.scheme in tried:
             continue
         tried.add(wish.scheme)
+        if not guide.brokers[guide.brokers[wish.broker_id].home].account:
+            refusal = refusal or Unfunded(
+                "broker_without_account", f"this wallet has no account at broker {wish.broker_id}"
+            )
+            continue
         for amount_micro in _amounts(guide, choice):
             try:
                 return (yield from _load_one(guide, choice, site, amount_micro, patient=patient))

@@ -23,7 +23,7 @@ from farthing.wallet import vault
 from farthing.wallet.vault import Cost, Lock, Vault
 
 APPLICATION_ID = 0x4661_7257  # "FarW": tells a wallet from any other SQLite file
-VERSION = 1
+VERSION = 2
 BUSY_MS = 5_000  # a transaction takes milliseconds; five seconds mean that somebody is stuck
 FILE_MODE = 0o600
 EXPOSED_BITS = 0o077  # anything that others may do with the file
@@ -63,6 +63,13 @@ CREATE TABLE asks (
     owner INTEGER NOT NULL, leased_until_s INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX asks_open ON asks (broker, vendor) WHERE state = 'open';
+CREATE TABLE grants (
+    id TEXT PRIMARY KEY, day INTEGER NOT NULL, created_at_s INTEGER NOT NULL, site TEXT NOT NULL,
+    scheme TEXT NOT NULL, vendor_id TEXT NOT NULL, currency TEXT NOT NULL,
+    amount_micro INTEGER NOT NULL, until_s INTEGER NOT NULL, sealed BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('given', 'withdrawn'))
+) STRICT;
+CREATE INDEX grants_day ON grants (day, currency);
 """
 
 

@@ -1,4 +1,4 @@
-"""What was spent today, for the budgets: read from the file once, then added up as it happens.
+"""What was spent or handed over today, for the budgets: read once, then added up as it happens.
 
 Adding up every purchase of a day before each new one makes the thousandth slower than the first.
 What is kept in memory counts only while this process alone writes to the file (`Turns.doubts`):
@@ -27,8 +27,10 @@ class Spending:
         sites = self._sites.get(currency)
         if sites is None:
             rows = self._file.rows(
-                "SELECT site, SUM(price_micro) FROM purchases"
-                " WHERE day=? AND currency=? AND state<>'released' GROUP BY site",
+                "SELECT site, SUM(micro) FROM (SELECT site, price_micro AS micro FROM purchases"
+                " WHERE day=?1 AND currency=?2 AND state<>'released' UNION ALL"
+                " SELECT site, amount_micro FROM grants WHERE day=?1 AND currency=?2)"
+                " GROUP BY site",
                 (known[0], currency),
             )
             sites = self._sites[currency] = dict(rows)

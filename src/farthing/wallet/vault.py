@@ -77,6 +77,7 @@ class Vault:
     def __init__(self, data_key: bytes) -> None:
         """`data_key` is 32 bytes."""
         self._aead = ChaCha20Poly1305(data_key)
+        self._own_key = blake2b(b"farthing/wallet/own/1", key=data_key, digest_size=32).digest()
         self._tag_key = blake2b(b"farthing/wallet/tag/1", key=data_key, digest_size=32).digest()
 
     def seal(self, plain: bytes, *place: str) -> bytes:
@@ -92,6 +93,10 @@ class Vault:
             raise Broken(
                 "wallet_file_damaged", "the wallet file was changed: restore it from a backup"
             ) from None
+
+    def secret(self, purpose: str, nonce: bytes) -> bytes:
+        """A secret of this wallet's own, 32 bytes: the same for the same purpose and nonce."""
+        return hmac_sha256(self._own_key, enc(purpose, nonce))
 
     def tag(self, *fields: bytes | str) -> bytes:
         """16 bytes that find a row again without storing what is looked for in clear."""

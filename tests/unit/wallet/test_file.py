@@ -49,9 +49,9 @@ def test_a_wrong_passphrase_is_denied_and_changes_nothing(path: Path) -> None:
 
 def test_a_file_of_another_version_says_what_to_do(path: Path) -> None:
     opened = create(path, PASSPHRASE, CHEAP)
-    opened.connection.execute("PRAGMA user_version=2")
+    opened.connection.execute("PRAGMA user_version=3")
     opened.close()
-    with pytest.raises(Misconfigured, match=r"wallet_version_unknown.*version 2"):
+    with pytest.raises(Misconfigured, match=r"wallet_version_unknown.*version 3"):
         open_file(path, PASSPHRASE)
 
 

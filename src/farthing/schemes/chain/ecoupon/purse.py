@@ -133,6 +133,7 @@ class EcouponPurse(CreditPurse):
 
     traits = TRAITS
     family = FAMILY
+    shares = True
 
     def begin(self, part: Part, offer: Offer, at: At) -> Instrument:
         """As many words as this part of the credit bears; `OutOfRange` below the price."""

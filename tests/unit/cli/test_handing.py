@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from farthing.cli import build, handing
+from farthing.errors import Misconfigured
+from tests.unit.wallet.world import PASSPHRASE
+
+RUN = CliRunner()
+
+
+@pytest.mark.parametrize(("text", "lasts_s"), [("30m", 1_800), ("2h", 7_200), ("24h", 86_400)])
+def test_a_duration_is_read(text: str, lasts_s: int) -> None:
+    assert handing.seconds_of(text) == lasts_s
+
+
+@pytest.mark.parametrize("text", ["", "2", "0h", "-1h", "25h", "1d", "1.5h", "99999m", "2h "])
+def test_what_is_no_duration_of_a_day_at_most_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match="duration_malformed"):
+        handing.seconds_of(text)
+
+
+@pytest.mark.parametrize("name", ["address", "delegate", "receive", "grants", "withdraw"])
+def test_every_command_is_the_wallets_and_has_an_example(name: str) -> None:
+    done = RUN.invoke(build(["wallet"]), ["wallet", name, "--help"])
+    assert done.exit_code == 0
+    assert f"farthing wallet {name}" in done.stdout
+
+
+def test_a_wallet_without_an_account_has_an_address(
+    tmp_path: Path,
+) -> None:
+    folder = str(tmp_path)
+    env = {"FARTHING_WALLET_PASSPHRASE": PASSPHRASE, "FARTHING_TOKEN": ""}
+    app = build(["wallet"])
+    assert RUN.invoke(app, ["wallet", "init", "--data", folder], env=env).exit_code == 0
+    done = RUN.invoke(app, ["wallet", "address", "--data", folder], env=env)
+    assert done.stdout.startswith("fa1")
+    listed = RUN.invoke(app, ["wallet", "grants", "--data", folder, "--json"], env=env)
+    assert listed.stdout.strip() == "[]"
