@@ -14,9 +14,9 @@ from farthing.errors import (
     Expired,
     Forged,
     OutOfRange,
-    Overlimit,
     Replayed,
     Underpaid,
+    Unfunded,
     Unknown,
 )
 from farthing.ledger import accounts
@@ -213,7 +213,7 @@ def test_refusals_change_nothing(tmp_path: Path) -> None:
         before = desk.committer.read(lambda db: [*journal.rows(db)])
         with pytest.raises(Underpaid):
             await settling.settle(of(coupon, 301), v7)
-        with pytest.raises(Overlimit):
+        with pytest.raises(Unfunded):
             await settling.settle(tab(701, 1), v7, "void")
         reserved = await settling.settle(of(coupon), v7, "void")
         with pytest.raises(Unknown):
