@@ -32,11 +32,12 @@ from bench.rounds import Contestant, take_turns
 from bench.tokens import TokenPayer, certifying_key, list_of_now
 from farthing import codec
 from farthing.marks import NO_KEYS, NOTHING, Hold, Memory, Read, Take
-from farthing.schemes.chain import netcard, payword
+from farthing.schemes.chain import ikp, netcard, payword
 from farthing.schemes.chain.agent import AGENT
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon import commitment as coupons
+from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.upayword import UPAYWORD
@@ -264,6 +265,7 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
         Contestant(name="secp256k1 verified (cryptography)", prepare=_secp256k1(some)),
         Contestant(name="x402 exact EIP-3009 verified (eth-account)", prepare=_eip3009(2)),
         Contestant(name="NetCard", prepare=_words(batch, NETCARD, netcard.FAMILY)),
+        Contestant(name="micro-iKP", prepare=_words(batch, IKP, ikp.FAMILY)),
         Contestant(name="e-coupons", prepare=_coupons(batch), target=120_000),
         Contestant(name="UPayWord", prepare=_words(batch, UPAYWORD, UPAYWORD_FAMILY)),
         Contestant(name="agent generic", prepare=_tokens(batch), target=150_000),

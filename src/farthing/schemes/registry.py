@@ -6,6 +6,7 @@ from farthing.errors import Misconfigured, Unsupported
 from farthing.schemes.chain.agent import AGENT
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.fairchain import FAIRCHAIN
+from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import TICK
@@ -13,7 +14,17 @@ from farthing.schemes.chain.upayword import UPAYWORD
 from farthing.schemes.contract import Mint, Purse, Scheme, Till
 from farthing.schemes.mac.millicent import MILLICENT
 
-_ALL: tuple[Scheme, ...] = (MILLICENT, PAYWORD, NETCARD, ECOUPON, UPAYWORD, AGENT, TICK, FAIRCHAIN)
+_ALL: tuple[Scheme, ...] = (
+    MILLICENT,
+    PAYWORD,
+    NETCARD,
+    IKP,
+    ECOUPON,
+    UPAYWORD,
+    AGENT,
+    TICK,
+    FAIRCHAIN,
+)
 _BY_NAME = {scheme.traits.name: scheme for scheme in _ALL}
 _BY_WIRE = {(scheme.traits.wire, scheme.traits.variant): scheme.traits.name for scheme in _ALL}
 

@@ -166,9 +166,12 @@ def receipt_headers(receipt: Receipt, dialect: Dialect) -> Headers:
 def settlement(offer: Offer, payload: Json, tender: Tender) -> dict[str, Json]:
     """The facilitator's message about a payment, in x402's words whatever it came in.
 
-    `payload` is what the scheme's mint redeems.
+    `payload` is what the scheme's mint redeems. Which page it is for is none of the broker's
+    business.
     """
     entry = x402_entry.requirements(tender, offer)
+    for name in ("site", "target", "digest"):
+        entry["extra"].pop(name, None)
     payment = {"x402Version": x402.VERSION, "accepted": entry, "payload": payload}
     return {
         "x402Version": x402.VERSION,

@@ -139,3 +139,4 @@ def test_a_settlement_names_offer_and_payload_in_x402s_words() -> None:
     assert message["paymentPayload"]["payload"] == {"scrip": 1}
     assert message["paymentPayload"]["accepted"] == message["paymentRequirements"]
     assert message["paymentRequirements"]["extra"]["method"] == "millicent"
+    assert not {"site", "target", "digest"} & message["paymentRequirements"]["extra"].keys()

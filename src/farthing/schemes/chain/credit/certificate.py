@@ -23,13 +23,15 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     """The names under which one member lives."""
 
     tag: str
-    """In its domain tags; its counters and records begin with it."""
+    """Its registry name: its counters and records begin with it, its domain tags have it."""
+    domain_name: str = ""
+    """What its domain tags have instead, where that is another name."""
     short: str
     """What ids of its instruments and references of its payments begin with."""
 
     def domain(self, message: str) -> str:
         """The domain tag of one kind of message."""
-        return f"farthing/{self.tag}/{message}/1"
+        return f"farthing/{self.domain_name or self.tag}/{message}/1"
 
     @property
     def certificate_key(self) -> str:

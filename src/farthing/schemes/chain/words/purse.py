@@ -73,7 +73,11 @@ class WordPurse(CreditPurse):
             secret=codec.b64u(part.secret),
             seed=codec.b64u(seed),
         )
-        return self._instrument(opened)
+        return self._instrument(self.kept(opened, offer, at))
+
+    def kept(self, opened: Opened[Commitment], offer: Offer, at: At) -> Opened[Commitment]:
+        """The same with what a member keeps besides."""
+        return opened
 
     def secret_of(self, instrument: Instrument) -> str:
         """The payer's key behind a chain."""

@@ -1,0 +1,205 @@
+"""micro-iKP: coupons of one signed order, whose description the broker never learns.
+
+- Source: Hauser, Steiner, Waidner, "Micro-Payments based on iKP", 1996 (3KP: the payer signs).
+- Notation: coupons `A_i = F(A_{i-1})`, the order is `Sig_P{ID_P, ID_V, A_n, value, n, expiry,
+  nonces, H(salt || description)}`; payment j reveals `A_{n-j}`. Ours counts from the root, so
+  that payment j reveals the word at index j; the order id is the stick's serial.
+- The order holds `H(salt || description)` alone. Salt and description go to the vendor with the
+  first payment and stay there; payer and vendor can both open the hash in a dispute, and nobody can
+  open it otherwise.
+- Departures: Ed25519 for RSA; P is a pseudonym that only the broker can open, where iKP encrypts a
+  card number; F is fixed by the tag of the link; the payer's nonce is the order id, and the vendor
+  gives none, since it keeps every order id of its day. What an order is captured for grows with its
+  highest index instead of being captured in one card transaction, never twice and never above n.
+- Trust: as NetCard. Of the description the broker learns nothing but that it is one text.
+"""
+
+import hashlib
+from typing import Any, cast
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto.mac import require_equal
+from farthing.errors import Mismatch, OutOfRange, Unfit
+from farthing.marks import Memory, Put
+from farthing.schemes.chain.credit.certificate import Family
+from farthing.schemes.chain.sticks.losses import LOSSES
+from farthing.schemes.chain.sticks.mint import StickMint
+from farthing.schemes.chain.sticks.purse import StickPurse
+from farthing.schemes.chain.sticks.stick import AUTHS, Stick
+from farthing.schemes.chain.sticks.till import StickTill
+from farthing.schemes.chain.words.commitment import Commitment
+from farthing.schemes.chain.words.mint import ClaimMessage
+from farthing.schemes.chain.words.purse import Opened
+from farthing.schemes.chain.words.till import Payment
+from farthing.schemes.contract import (
+    At,
+    Binding,
+    Instrument,
+    Json,
+    Offer,
+    Paid,
+    Scheme,
+    Taken,
+    Traits,
+)
+
+FAMILY = Family(tag="ikp", domain_name="micro-ikp", short="ikp")
+DESCRIPTION_TAG = "farthing/micro-ikp/description/1"
+SALT_BYTES = 16
+DESCRIPTION_BYTES_MAX = 256  # as long as what a route may say of itself
+_SALT_AT = 48  # of the entropy; what is before it makes the stick
+
+TRAITS = Traits(
+    name="ikp",
+    wire="ikp",
+    title="micro-iKP",
+    source="Hauser, Steiner & Waidner 1996",
+    issuer="broker",
+    credit=True,
+    needs_list=False,
+    latest="batch",
+    losses=LOSSES,
+)
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What opens the hash in an order: for payer and vendor only."""
+
+    description: str
+    """What is bought, in the vendor's words."""
+    salt: str
+    """16 bytes, base64url."""
+
+    def __post_init__(self) -> None:
+        """`Unfit` for a long description, `Malformed` for a salt of another size."""
+        if len(self.description.encode()) > DESCRIPTION_BYTES_MAX:
+            raise Unfit("description_too_long", f"at most {DESCRIPTION_BYTES_MAX} bytes")
+        codec.unb64u(self.salt, size_bytes=SALT_BYTES)
+
+    @property
+    def digest(self) -> bytes:
+        """H(salt || description): 32 bytes."""
+        fields = codec.enc(DESCRIPTION_TAG, codec.unb64u(self.salt), self.description)
+        return hashlib.sha256(fields).digest()
+
+
+class Order(Stick, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A payer's order of coupons at one vendor for one day; its serial is the order id."""
+
+    family = FAMILY
+    message = "order"
+    described: str
+    """H(salt || description), 32 bytes, base64url."""
+
+    def details(self) -> tuple[bytes | str | int, ...]:
+        """Order id, authorisation and the hash, as they are signed."""
+        return (*Stick.details(self), self.described)
+
+    def verify_description(self, opening: Opening) -> None:
+        """`Forged` unless this is what its payer ordered; how a dispute is decided."""
+        described = codec.unb64u(self.described, size_bytes=32)
+        require_equal("description_not_as_signed", opening.digest, described)
+
+
+class OrderPayment(Payment[Order], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As words; with the order itself goes what opens its hash."""
+
+    opening: Opening | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        """`Unfit` for an opening without its order, or the reverse."""
+        Payment.__post_init__(self)
+        if isinstance(self.commitment, str) is not (self.opening is msgspec.UNSET):
+            raise Unfit("opening_misplaced", "the opening goes with the order, and only there")
+
+
+class OpenedOrder(Opened[Order], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An order under way."""
+
+    opening: Opening
+
+
+class IkpMint(StickMint):
+    """The broker's side."""
+
+    traits = TRAITS
+    family = FAMILY
+    published = FAMILY.revoked_prefix
+    signing = (FAMILY.certificate_key,)
+    claims = codec.Reader(ClaimMessage[Order])
+
+
+class IkpPurse(StickPurse):
+    """One wallet's micro-iKP at one broker."""
+
+    traits = TRAITS
+    family = FAMILY
+    commitment = Order
+    chains = codec.Reader(OpenedOrder)
+
+    def fields(self, offer: Offer, at: At) -> dict[str, Json]:
+        """With the hash of what the vendor says that it sells."""
+        described = codec.b64u(_opening(offer, at).digest)
+        return super().fields(offer, at) | {"described": described}
+
+    def kept(self, opened: Opened[Commitment], offer: Offer, at: At) -> Opened[Commitment]:
+        """With what opens the hash."""
+        known = {name: getattr(opened, name) for name in Opened.__struct_fields__}
+        return cast(Opened[Commitment], OpenedOrder(**known, opening=_opening(offer, at)))
+
+    def pay(
+        self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
+    ) -> Paid:
+        """As a stick; `OutOfRange` where the vendor describes this otherwise."""
+        opened = self.chains.read(instrument.body)
+        if opened.opening.description != offer.description:
+            raise OutOfRange("order_of_something_else", "open another order")
+        paid = super().pay(instrument, offer, binding, at, answer)
+        if opened.index:
+            return paid
+        opening = msgspec.to_builtins(opened.opening)
+        return msgspec.structs.replace(paid, payload=paid.payload | {"opening": opening})
+
+
+class IkpTill(StickTill):
+    """One vendor's till. What opens its orders is in records below `ikp/opening/`."""
+
+    traits = TRAITS
+    family = FAMILY
+    payments = codec.Reader(OrderPayment)
+
+    def take(self, payment: Any, offer: Offer, binding: Binding, memory: Memory, at: At) -> Taken:
+        """As a stick; `Mismatch` for an order of something else, `Forged` for another opening."""
+        order, opening = payment.commitment, payment.opening
+        if isinstance(order, str) or not isinstance(opening, Opening):
+            return super().take(payment, offer, binding, memory, at)
+        order.verify_description(opening)
+        if opening.description != offer.description:
+            raise Mismatch("order_of_something_else", "order what the offer describes")
+        taken = super().take(payment, offer, binding, memory, at)
+        if not taken.records:  # it was opened before
+            return taken
+        key = opening_key(order)
+        put = Put(key=key, value=codec.canonical(opening), until_s=taken.until_s)
+        return msgspec.structs.replace(taken, records=(*taken.records, put))
+
+
+def opening_key(order: Order) -> bytes:
+    """Where a gate keeps what opens the hash of an order, for as long as its marks."""
+    return f"{FAMILY.tag}/opening/{order.id}".encode()
+
+
+def _opening(offer: Offer, at: At) -> Opening:
+    salt = codec.b64u(at.entropy[_SALT_AT : _SALT_AT + SALT_BYTES])
+    return Opening(description=offer.description, salt=salt)
+
+
+IKP = Scheme(
+    traits=TRAITS,
+    mint=IkpMint,
+    purse=IkpPurse,
+    till=IkpTill,
+    options={"unit_micro": (20,), "auth": AUTHS},
+)
