@@ -17,6 +17,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from bench.figures import Figure, median_ratio
+from bench.halves import HalfPayer
 from bench.payments import (
     CURRENCY,
     VENDOR,
@@ -37,6 +38,8 @@ from farthing.schemes.chain.agent import AGENT
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon import commitment as coupons
+from farthing.schemes.chain.fairchain import FAIRCHAIN
+from farthing.schemes.chain.fairchain.ticket import UNITS_MAX, VENDOR_KEY
 from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
@@ -166,6 +169,27 @@ def _tokens(count: int) -> Callable[[], Callable[[], int]]:
     return prepare
 
 
+def _halves(count: int) -> Callable[[], Callable[[], int]]:
+    """Units of the fair chain, two payments each, after the first unit of each ticket."""
+    ring = RingInMemory(*vendor_keys(at_now().now_s))
+    till = FAIRCHAIN.till(setting(ring))
+    payer = HalfPayer(ring.current(VENDOR_KEY))
+    offer = till.offer(UNIT_MICRO, at_now())
+    tickets = [
+        [_ready(payload) for payload in payer.halves(offer, binding())]
+        for _ in range(max(1, count // UNITS_MAX))
+    ]
+    first = [ready for ticket in tickets for ready in ticket[:2]]
+    later = [ready for step in zip(*tickets, strict=True) for ready in step][2 * len(tickets) :]
+
+    def prepare() -> Callable[[], int]:
+        store = MemoryMarks()
+        _take_all(till, store, first, UNIT_MICRO)
+        return lambda: _take_all(till, store, later, UNIT_MICRO) // 2
+
+    return prepare
+
+
 def _minting(count: int) -> Callable[[], Callable[[], int]]:
     keys = {key.purpose: key for key in vendor_keys(at_now().now_s)}
     series = keys[OWN_SERIES]
@@ -269,6 +293,7 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
         Contestant(name="e-coupons", prepare=_coupons(batch), target=120_000),
         Contestant(name="UPayWord", prepare=_words(batch, UPAYWORD, UPAYWORD_FAMILY)),
         Contestant(name="agent generic", prepare=_tokens(batch), target=150_000),
+        Contestant(name="fair chain, units of two links", prepare=_halves(batch), target=100_000),
     ]
     rates = take_turns(contestants, seconds)
     figures = [
