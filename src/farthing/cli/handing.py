@@ -89,12 +89,28 @@ def delegate(
 
 
 def _write(out: Path, grant: Grant) -> None:
-    """The token, whole or not at all, for its owner's eyes."""
+    """The token, whole or not at all, for its owner's eyes; `Misconfigured` with what to do."""
     draft = out.with_name(out.name + ".new")
-    drafts.remove(draft)
-    draft.touch(mode=0o600)
-    draft.write_text(grant.token + "\n")
-    draft.replace(out)
+    try:
+        drafts.remove(draft)
+        draft.touch(mode=0o600)
+        draft.write_text(grant.token + "\n")
+        draft.replace(out)
+    except OSError as wrong:
+        told = f"{out}: {wrong.strerror}; farthing wallet grants --again {grant.id} -o FILE"
+        raise Misconfigured("token_not_written", told) from None
+
+
+def _read(token: Path) -> str:
+    try:
+        if str(token) == "-":
+            raw = sys.stdin.buffer.read(TOKEN_BYTES_MAX)
+        else:
+            with token.open("rb") as file:
+                raw = file.read(TOKEN_BYTES_MAX)
+    except OSError as wrong:
+        raise Misconfigured("token_unreadable", f"{token}: {wrong.strerror}") from None
+    return raw.decode("ascii", "replace")
 
 
 def receive(
@@ -106,11 +122,7 @@ def receive(
 
     Example: farthing wallet receive agent.purse --data agent
     """
-    if str(token) == "-":
-        text = sys.stdin.read(TOKEN_BYTES_MAX)
-    else:
-        with token.open() as file:
-            text = file.read(TOKEN_BYTES_MAX)
+    text = _read(token)
     with unlocked(data, passphrase) as wallet:
         driver = wallet.driver(wallet.limits())
         with driver.session() as session:

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import build, handing
-from farthing.errors import Misconfigured
+from farthing.errors import Forged, Malformed, Misconfigured
 from tests.unit.wallet.world import PASSPHRASE
 
 RUN = CliRunner()
@@ -39,3 +39,14 @@ def test_a_wallet_without_an_account_has_an_address(
     assert done.stdout.startswith("fa1")
     listed = RUN.invoke(app, ["wallet", "grants", "--data", folder, "--json"], env=env)
     assert listed.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"fg1" + b"A" * 200, b"x" * 100_000])
+def test_a_file_that_is_no_token_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    env = {"FARTHING_WALLET_PASSPHRASE": PASSPHRASE, "FARTHING_TOKEN": ""}
+    app, token, where = build(["wallet"]), tmp_path / "purse", ["--data", str(tmp_path)]
+    assert RUN.invoke(app, ["wallet", "init", *where], env=env).exit_code == 0
+    if content is not None:
+        token.write_bytes(content)
+    done = RUN.invoke(app, ["wallet", "receive", str(token), *where], env=env)
+    assert isinstance(done.exception, Malformed | Misconfigured | Forged)
