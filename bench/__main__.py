@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bench import audit, broker, marks, moments, paywall, redemptions, sizes, till, worlds
+from bench import audit, broker, marks, moments, paywall, redemptions, sizes, streams, till, worlds
 from bench.figures import Figure, as_json, print_table
 from bench.programs import Missing
 
@@ -25,6 +25,7 @@ class Part(StrEnum):
     BYTES = "bytes"
     AUDIT = "audit"
     WORLDS = "worlds"
+    STREAMS = "streams"
     ALL = "all"
 
 
@@ -38,6 +39,7 @@ MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
     Part.BYTES: lambda _: sizes.measure(),
     Part.AUDIT: lambda _: audit.measure(),
     Part.WORLDS: lambda _: worlds.measure(),
+    Part.STREAMS: lambda _: streams.measure(),
 }
 
 
@@ -54,7 +56,7 @@ def main(
     Parts: till (payments in process), paywall (paid requests over HTTP), broker (durable
     transfers beside PostgreSQL), redemptions (a day's chains), marks (a gate with ten million),
     moments (of clearing, what a page takes), bytes (of payments), audit (of a journal of a
-    million entries), worlds (simulated payments, by weather).
+    million entries), worlds (simulated payments, by weather), streams (paid beside unpaid).
 
     Example: script/bench till --seconds 5
     """

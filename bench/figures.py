@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-Unit = Literal["/s", "×", "ms", "µs", "MB", "bytes"]
+Unit = Literal["/s", "×", "ms", "µs", "MB", "MB/s", "bytes"]
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):

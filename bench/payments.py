@@ -33,6 +33,7 @@ from farthing.schemes.mac.millicent.scrip import (
     payer_secret,
     serial_of,
 )
+from farthing.schemes.streams import TICKS_MAX
 from farthing.vendor.founding import new_keys
 
 BROKER, VENDOR = "bench-broker", "bench"
@@ -194,5 +195,20 @@ class ChainPayer:
             paid = self._purse.pay(opened, offer, binding, at)
             assert isinstance(paid, Paid), "chains pay without asking first"
             yield paid.payload
+            assert paid.after is not None, "a chain goes on"
+            opened = paid.after
+
+    def stream(self, offer: Offer, binding: Binding, count: int) -> Iterator[Json]:
+        """The opening of a stream of one tick, and `count` vouchers of 64 of the same chain."""
+        at = at_now(secrets.token_bytes(128))
+        card = self._certificate(offer.price_micro * (count + SPARE) * TICKS_MAX * SLOTS)
+        _, opened = self._purse.open(card, offer, at)
+        dearer = msgspec.structs.replace(offer, price_micro=offer.price_micro * TICKS_MAX)
+        for number in range(count + 1):
+            paid = self._purse.pay(opened, dearer if number else offer, binding, at)
+            assert isinstance(paid, Paid), "chains pay without asking first"
+            yield paid.payload
+            if not number:
+                binding = msgspec.structs.replace(binding, stream=paid.k)
             assert paid.after is not None, "a chain goes on"
             opened = paid.after

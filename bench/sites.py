@@ -1,7 +1,7 @@
 """The site that is measured, with and without a gate before it: `python -m bench.sites NAME PORT`.
 
 `plain` is the site itself, `paid` the same behind `farthing.asgi.Paywall` over the folder that
-`FARTHING_DATA` names.
+`FARTHING_DATA` names; `download` is a site of files.
 """
 
 import sys
@@ -11,6 +11,7 @@ from farthing.cli.servers import serve
 from farthing.vendor.asgi import App, Receive, Scope, Send
 
 PAGE = b"<!doctype html><title>A page</title>" + b"<p>Small money, long history.</p>" * 60
+CHUNK = bytes(65_536)
 _HEADERS = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"content-length", str(len(PAGE)).encode()),
@@ -28,6 +29,24 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
 def plain() -> App:
     """The site."""
     return site
+
+
+async def files(scope: Scope, receive: Receive, send: Send) -> None:
+    """As many bytes as the query says, in chunks of 64 kB."""
+    if scope["type"] != "http":
+        return
+    left = int(scope["query_string"] or b"0")
+    headers = [(b"content-length", str(left).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    while left > len(CHUNK):
+        left -= len(CHUNK)
+        await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
+    await send({"type": "http.response.body", "body": CHUNK[:left]})
+
+
+def download() -> App:
+    """A site of files."""
+    return files
 
 
 def paid() -> App:

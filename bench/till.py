@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,7 +34,7 @@ from bench.rounds import Contestant, take_turns
 from bench.tokens import TokenPayer, certifying_key, list_of_now
 from farthing import codec
 from farthing.marks import NO_KEYS, NOTHING, Hold, Memory, Read, Take
-from farthing.schemes.chain import ikp, netcard, payword
+from farthing.schemes.chain import ikp, netcard, payword, tick
 from farthing.schemes.chain.agent import AGENT
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.ecoupon import ECOUPON
@@ -43,12 +44,15 @@ from farthing.schemes.chain.fairchain.ticket import UNITS_MAX, VENDOR_KEY
 from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.chain.tick import TICK
 from farthing.schemes.chain.upayword import UPAYWORD
 from farthing.schemes.chain.upayword.commitment import FAMILY as UPAYWORD_FAMILY
 from farthing.schemes.contract import At, Binding, Scheme, Till
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.scrip import OWN_SERIES, mint_scrip, serial_of
+from farthing.schemes.streams import TICKS_MAX
 from farthing.stores.memory import MemoryMarks
+from farthing.vendor import metering
 
 PRICE_MICRO = 200
 UNIT_MICRO = 100  # one PayWord word pays one of its pages
@@ -190,6 +194,46 @@ def _halves(count: int) -> Callable[[], Callable[[], int]]:
     return prepare
 
 
+def _vouchers(count: int) -> Callable[[], Callable[[], int]]:
+    """Ticks of one stream in vouchers of 64, with what the gate adds to what the stream has."""
+    certifying = certificate_key(tick.FAMILY)
+    ring = RingInMemory(*vendor_keys(at_now().now_s), certifying)
+    till = TICK.till(setting(ring, {"unit_micro": 1}))
+    offer = msgspec.structs.replace(till.offer(1, at_now()), intent="session")
+    length = max(2, min(count // TICKS_MAX, 50))
+    payloads = ChainPayer(certifying, TICK, tick.FAMILY).stream(offer, binding(), length)
+    first, *later = [_ready(payload) for payload in payloads]
+
+    def take_all(store: MemoryMarks, payments: Sequence[Ready]) -> int:
+        at, request = at_now(), binding()
+        for raw, _, digest in payments:
+            payment = till.read(raw)
+            k, name = till.own_k(payment), till.stream_of(payment)
+            keys = metering.with_stream(till.recall(payment), name)
+            found: Memory = store.do_now(Read(keys=keys))
+            memory = metering.without_stream(found, name)
+            taken = till.take(payment, offer, request, memory, at)
+            taken = metering.counted(taken, name, found)
+            hold = Hold(
+                k=k,
+                digest=digest,
+                marks=taken.marks,
+                kept=taken.kept,
+                now_s=at.now_s,
+                lease_until_s=at.now_s + LEASE_S,
+                until_s=taken.until_s,
+            )
+            store.do_now(Take(hold=hold, outcome=b"", records=taken.records, claims=taken.claims))
+        return len(payments) * TICKS_MAX
+
+    def prepare() -> Callable[[], int]:
+        store = MemoryMarks()
+        take_all(store, [first])
+        return partial(take_all, store, later)
+
+    return prepare
+
+
 def _minting(count: int) -> Callable[[], Callable[[], int]]:
     keys = {key.purpose: key for key in vendor_keys(at_now().now_s)}
     series = keys[OWN_SERIES]
@@ -294,6 +338,8 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
         Contestant(name="UPayWord", prepare=_words(batch, UPAYWORD, UPAYWORD_FAMILY)),
         Contestant(name="agent generic", prepare=_tokens(batch), target=150_000),
         Contestant(name="fair chain, units of two links", prepare=_halves(batch), target=100_000),
+        Contestant(name="ticks, one at a time", prepare=_words(batch, TICK, tick.FAMILY)),
+        Contestant(name="ticks by vouchers", prepare=_vouchers(batch), target=200_000),
     ]
     rates = take_turns(contestants, seconds)
     figures = [

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from bench import audit, broker, marks, moments, paywall, programs, redemptions, sizes, till, worlds
+from bench import (
+    audit,
+    broker,
+    marks,
+    moments,
+    paywall,
+    programs,
+    redemptions,
+    sizes,
+    streams,
+    till,
+    worlds,
+)
 from bench.figures import Figure
 from farthing.schemes import registry
 from tests.kit.turns import in_turn
@@ -50,6 +62,9 @@ def test_till_measures_every_contestant() -> None:
         "MilliCent clear",
         "PayWord",
         "scrip minted",
+        "e-coupons",
+        "agent generic",
+        "ticks by vouchers",
     }
 
 
@@ -100,6 +115,11 @@ def test_command_prints_one_json_object() -> None:
     shown = json.loads(done.stdout)
     assert set(shown) == {"machine", "figures"}
     assert {"part", "name", "value", "unit", "target", "met"} <= set(shown["figures"][0])
+
+
+@in_turn(3, of=PARTS)
+def test_streams_measure_paid_beside_unpaid() -> None:
+    require_figures("streams", streams.measure(500_000, rounds=1))
 
 
 @in_turn(3, of=PARTS)

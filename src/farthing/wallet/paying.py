@@ -1,8 +1,9 @@
 """Paying for a stream while it is read: a thread of its own, so that reading never waits.
 
-The reader says how many ticks have begun; as soon as one is not paid for, this pays for it and
-some ahead, in one voucher: one at first, twice as many each time, and at most `grace`. So the payer
-risks `grace` ticks, and so does the vendor, who goes on for as many while a voucher is on its way.
+The reader says how many ticks have begun; this pays for them and some ahead, in one voucher: one
+ahead at first, twice as many each time, and at most `grace`; and the next voucher when half of that
+is left. So the payer risks `grace` ticks, and so does the vendor, who goes on for as many while a
+voucher is on its way.
 """
 
 import threading
@@ -108,14 +109,18 @@ class Paying:
     def _is_due(self) -> bool:
         if self._closed:
             return True
-        wanted = self._wanted() if self._asked else self._begun
-        return self.ticks < min(wanted, self._needed)
+        # Half of what is paid ahead is left while the next voucher is on its way.
+        due = self._ahead if self._asked else self._ahead // 2
+        return self.ticks < min(self._begun + due, self._needed)
+
+    @property
+    def _ahead(self) -> int:
+        """How many ticks may be paid ahead by now."""
+        return min(self._grace, 1 << min(self.vouchers, AHEAD_BITS))
 
     def _wanted(self) -> int:
         """How many ticks are to be paid in all, once more are due; at the end what is owed."""
-        if self._closed:
-            return self._begun
-        return self._begun + min(self._grace, 1 << min(self.vouchers, AHEAD_BITS))
+        return self._begun if self._closed else self._begun + self._ahead
 
     def _count(self) -> int:
         """How many ticks the next voucher pays; 0 at the payer's limit."""
