@@ -58,7 +58,7 @@ class Documents(Protocol):
     def key_document(self) -> bytes:
         """Its public keys."""
 
-    def list_document(self, scheme: str) -> bytes:
+    def list_document(self, scheme: str, since: int = 0) -> bytes:
         """A scheme's revocations; `Unsupported` where it has none."""
 
     def books_document(self) -> bytes:
@@ -262,10 +262,12 @@ async def keys(request: StrictRequest) -> Response[bytes]:
 
 
 @get("/lists/{scheme:str}")
-async def revocations(request: StrictRequest, scheme: FromPath[str]) -> Response[bytes]:
-    """A scheme's revocations, signed by the root key; gates ask each minute."""
+async def revocations(
+    request: StrictRequest, scheme: FromPath[str], since: FromQuery[int] = 0
+) -> Response[bytes]:
+    """A scheme's revocations, signed by the root key; those `since` a number, asked each minute."""
     documents: Documents = request.app.state.documents
-    return _published(documents.list_document(scheme))
+    return _published(documents.list_document(scheme, since))
 
 
 @get("/.well-known/farthing-books")

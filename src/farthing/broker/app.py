@@ -248,16 +248,22 @@ class Broker:
         }
         return self._signed(document)
 
-    def list_document(self, scheme: str) -> bytes:
-        """A scheme's revocations, signed; good until `nextUpdateS`. `Unsupported` for no list."""
+    def list_document(self, scheme: str, since: int = 0) -> bytes:
+        """A scheme's revocations, signed; good until `nextUpdateS`. `Unsupported` for no list.
+
+        With the number of an earlier one only what came `since`, where this list knows it.
+        """
         issued_at_s = self._now_s()
+        number, base, names = self.engine.operations.listed_after(scheme, since)
         return self._signed(
             {
                 "broker": self.engine.books.identity.broker_id,
                 "issuedAtS": issued_at_s,
                 "nextUpdateS": issued_at_s + LIST_LIFE_S,
-                "revoked": self.engine.operations.listed(scheme),
+                "number": number,
+                "revoked": names,
                 "scheme": scheme,
+                "since": base,
             }
         )
 

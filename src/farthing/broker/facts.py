@@ -12,6 +12,7 @@ import msgspec
 
 from farthing.errors import Busy, Replayed
 from farthing.marks import Advance, Delete, Keys, Mark, Memory, Once, Place, Put, Record
+from farthing.schemes import registry
 from farthing.schemes.contract import Applied
 
 PREFIX_ROWS_MAX = 10_000  # records read for one decision: a collision coin's period, a day's wins
@@ -71,8 +72,11 @@ def write(connection: apsw.Connection, scheme: str, applied: Applied) -> None:
     """Marks, records and due times of a decision; `Replayed`, and `Busy` where one is held."""
     for mark in applied.marks:
         _mark(connection, mark)
+    prefix = registry.published_of(scheme)
     for record in applied.records:
         require_free(connection, record.key)
+        if prefix and isinstance(record, Put) and record.key.startswith(prefix):
+            record = _numbered(connection, scheme, record)
         _record(connection, record)
     for at_s, key in applied.due:
         queue(connection, scheme, key, at_s)
@@ -131,6 +135,47 @@ def _record(connection: apsw.Connection, record: Record) -> None:
             )
         case Delete():
             connection.execute("DELETE FROM records WHERE key = ?", (record.key,))
+
+
+def _numbered(connection: apsw.Connection, scheme: str, record: Put) -> Put:
+    """A name on a published list, with its number before the value; a known name keeps its own."""
+    found = connection.execute("SELECT value FROM records WHERE key = ?", (record.key,)).fetchone()
+    number = number_in(found[0]) if found is not None else 0
+    if not number:
+        number = newest_number(connection, scheme) + 1
+        connection.execute(_COUNT, (_counter_of(scheme), number, number))
+    value = b"%d %b" % (number, record.value)
+    return Put(key=record.key, value=value, until_s=record.until_s, once=record.once)
+
+
+_COUNT = (
+    "INSERT INTO counters VALUES (?, ?, x'', 9223372036854775807)"
+    " ON CONFLICT (id) DO UPDATE SET place = ?"
+)
+
+
+def _counter_of(scheme: str) -> bytes:
+    return f"{scheme}/listed".encode()
+
+
+def number_in(value: bytes) -> int:
+    """The number of a name on a list; 0 for one from before lists were numbered."""
+    number, _, _ = value.partition(b" ")
+    return int(number) if number.isdigit() else 0
+
+
+def newest_number(connection: apsw.Connection, scheme: str) -> int:
+    """The highest number that a name on this scheme's list has; 0 without a name."""
+    row = connection.execute(
+        "SELECT place FROM counters WHERE id = ?", (_counter_of(scheme),)
+    ).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def skip_numbers(connection: apsw.Connection, scheme: str, count: int) -> None:
+    """Leave numbers out: those of names that were listed after the books' moment are out."""
+    number = newest_number(connection, scheme) + count
+    connection.execute(_COUNT, (_counter_of(scheme), number, number))
 
 
 def parted(applied: Applied, shared: bytes) -> tuple[Applied, Applied]:

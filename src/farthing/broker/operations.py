@@ -110,6 +110,25 @@ class Operations:
         memory = books.committer.read(lambda db: facts.read(db, Keys(prefixes=(prefix,))))
         return sorted(key[len(prefix) :].decode() for key in memory.records)
 
+    def listed_after(self, scheme: str, since: int) -> tuple[int, int, list[str]]:
+        """(number of the list, base, names after the base); `Unsupported` without a list.
+
+        The base is `since`, or 0 where this list never had that number: then all names.
+        """
+        books = self._books
+        prefix = books.mint(scheme).published
+        if not prefix:
+            raise Unsupported("list_unsupported", f"{scheme} publishes no list")
+
+        def work(connection: apsw.Connection) -> tuple[int, dict[bytes, bytes]]:
+            found = facts.read(connection, Keys(prefixes=(prefix,))).records
+            return facts.newest_number(connection, scheme), found
+
+        number, found = books.committer.read(work)
+        base = since if 0 < since <= number else 0
+        names = [key for key, value in found.items() if not base or facts.number_in(value) > base]
+        return number, base, sorted(key[len(prefix) :].decode() for key in names)
+
     async def lapse(self) -> int:
         """Handle what is due now and forget what is over; how many things happened."""
         books = self._books

@@ -36,6 +36,7 @@ from farthing.stores import drafts
 from farthing.stores.database import refusal_of
 
 DRAFT = DATABASE + ".restoring"
+LISTED_SKIPPED = 1_000_000  # numbers of names that may have been listed since
 ROWS_PER_STEP = 1_000  # records looked at in one transaction
 
 
@@ -136,6 +137,9 @@ def _make_ready(broker: Broker, report: Report) -> Restored:
     books.committer.do_now(partial(store.mark_restored, at_s=books.now_s()), atomic=True)
     for name in books.mints:
         books.found(name)
+        books.committer.do_now(
+            partial(facts.skip_numbers, scheme=name, count=LISTED_SKIPPED), atomic=True
+        )
     _require_sound(books.committer.read(read_books))
     return Restored(
         entries=report.entries,

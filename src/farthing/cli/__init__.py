@@ -1,8 +1,9 @@
 """The `farthing` command: one file a group, each command with an example in its help.
 
 - `demo.py` runs everything at once: its parties are in `showroom.py`, what must not work in
-  `attempts.py`; `broker.py`, `vendor.py`, `wallet.py` are the three roles, `broker_peer.py` and
-  `bookkeeping.py` more of the operator's commands, who speaks to a broker by `calling.py`.
+  `attempts.py`; `broker.py`, `vendor.py`, `wallet.py` are the three roles, `broker_cards.py`,
+  `broker_peer.py` and `bookkeeping.py` more of the operator's commands, who speaks to a broker by
+  `calling.py`.
 - `lab.py` and `simulate.py` try the schemes that `naming.py` reads; `stopping.py` ends long work
   at a signal.
 - `servers.py` and `gate_worker.py` run what serves.

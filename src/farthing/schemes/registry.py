@@ -50,6 +50,12 @@ def by_name(name: str) -> Scheme:
     return found
 
 
+def published_of(name: str) -> bytes:
+    """`Mint.published` of a scheme; empty for one that is not registered."""
+    found = _BY_NAME.get(name)
+    return found.mint.published if found is not None else b""
+
+
 def wire_name(name: str) -> tuple[str, str]:
     """Wire name and `terms.variant` ("" for most) of a registry name; `Unsupported`."""
     traits = by_name(name).traits

@@ -15,7 +15,7 @@ from farthing import codec, marks
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, Malformed
 from farthing.schemes.contract import Json, Key
-from farthing.schemes.revocations import ListState
+from farthing.schemes.revocations import ListState, read_state, state_key
 from farthing.stores.keys import KeyRing
 from farthing.vendor.driver import MarkStore
 
@@ -58,6 +58,7 @@ class ListDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     number: int = 0
     revoked: tuple[str, ...]
     scheme: str
+    since: int = 0
 
 
 def verify_document(document: Json, root_public: bytes) -> None:
@@ -114,8 +115,12 @@ async def refresh_keys(broker: Source, ring: KeyRing, root_id: str) -> int:
 async def refresh_list(
     broker: Source, store: MarkStore, scheme: str, prefix: bytes, root_public: bytes, now_s: int
 ) -> int:
-    """Record a scheme's revocations; how many names the list has. `Forged`, `Expired`."""
-    document = await broker.get(f"/lists/{scheme}")
+    """Record what is new of a scheme's revocations; how many names came. `Forged`, `Expired`."""
+    key = state_key(scheme)
+    memory: marks.Memory = await store.do(marks.Read(keys=marks.Keys(records=(key,))))
+    known = read_state(memory.records.get(key))
+    since = known.number if known is not None else 0
+    document = await broker.get(f"/lists/{scheme}" + (f"?since={since}" if since else ""))
     verify_document(document, root_public)
     try:
         found = msgspec.convert(document, ListDocument)
@@ -123,6 +128,8 @@ async def refresh_list(
         raise Malformed("document_malformed", "expected broker, scheme and revoked") from None
     if found.scheme != scheme:
         raise Forged("list_of_another_scheme", "the broker answered with another list")
+    if found.since > since:
+        raise Forged("list_has_a_gap", "the broker answered with what is new since another list")
     if now_s > found.next_update_s + SKEW_S:
         raise Expired("list_stale", "the broker shows an old list")
     names = sorted(set(found.revoked))

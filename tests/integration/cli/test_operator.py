@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from farthing.cli import servers
@@ -90,6 +91,23 @@ def test_money_comes_in_is_listed_and_goes_out(tmp_path: Path) -> None:
         audit = shell.say("broker", "audit")
         assert "sum of all accounts: 0" in audit
         assert "FINDING" not in audit
+
+
+@pytest.mark.timeout(120)
+def test_the_secret_of_a_card_is_the_token_of_its_account(tmp_path: Path) -> None:
+    shell, port = Shell(tmp_path), servers.free_port()
+    url = f"http://127.0.0.1:{port}"
+    shell.say("broker", "init", "--id", "b", "--url", url)
+    command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
+    env = environment(FARTHING_DATA=str(tmp_path / "broker"))
+    log = tmp_path / "broker.log"
+    with servers.running(command, url=url + "/health", log=log, env=env):
+        made = msgspec.json.decode(shell.say("broker", "cards", "5eur", "--count", "2", "--json"))
+        assert len({card["secret"] for card in made}) == 2
+        for card in made:
+            headers = {"authorization": f"Bearer {card['secret']}"}
+            balance = httpx.get(url + "/balance", headers=headers).json()
+            assert balance["payerMicro"] == card["valueMicro"] == 5_000_000
 
 
 def _earn(folder: Path, url: str) -> None:

@@ -45,7 +45,7 @@ class Nothing:
     def key_document(self) -> bytes:
         return b"{}"
 
-    def list_document(self, scheme: str) -> bytes:
+    def list_document(self, scheme: str, since: int = 0) -> bytes:
         return b"{}"
 
     def books_document(self) -> bytes:

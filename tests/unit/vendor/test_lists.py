@@ -1,6 +1,7 @@
 """What a gate fetches from its broker: keys under the pinned root, revocations that stay."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from farthing import codec, marks
 from farthing.broker.app import Broker
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, Malformed
-from farthing.schemes.chain.payword import FAMILY
+from farthing.schemes.chain.payword import FAMILY, PAYWORD
 from farthing.schemes.contract import Json, Key
 from farthing.stores.keys import KeyRing
 from farthing.stores.memory import MemoryMarks
@@ -31,7 +32,8 @@ class RealBroker:
     async def get(self, path: str) -> Json:
         if path == lists.KEYS_PATH:
             return msgspec.json.decode(self.broker.key_document())
-        return msgspec.json.decode(self.broker.list_document(path.rpartition("/")[2]))
+        scheme, _, since = path.rpartition("/")[2].partition("?since=")
+        return msgspec.json.decode(self.broker.list_document(scheme, int(since or 0)))
 
 
 class Written:
@@ -39,9 +41,11 @@ class Written:
 
     def __init__(self, **documents: dict[str, Any]) -> None:
         self.documents = documents
+        self.asked: list[str] = []
 
     async def get(self, path: str) -> Json:
-        return self.documents[path.rpartition("/")[2].replace("-", "_")]
+        self.asked.append(path)
+        return self.documents[path.rpartition("/")[2].partition("?")[0].replace("-", "_")]
 
 
 def signed(document: dict[str, Any], secret: bytes = ROOT_SECRET) -> dict[str, Any]:
@@ -182,3 +186,34 @@ def test_a_list_is_taken_until_the_skew_after_its_next_update_and_kept_for_long(
     assert known(store, "p_1")
     with pytest.raises(Expired, match="list_stale"):
         asyncio.run(refresh(store, revoked("p_1"), late_s + 1))
+
+
+def test_after_the_first_list_a_gate_asks_for_what_is_new(tmp_path: Path) -> None:
+    broker, store = RealBroker(tmp_path / "broker"), MemoryMarks()
+    root = broker.broker.ring.current(lists.BROKER_ROOT_KEY).public
+    now_s, prefix, counts = int(time.time()), PAYWORD.mint.published, list[int]()
+
+    async def revoke_and_fetch(*names: str) -> int:
+        for name in names:
+            key = f"{len(counts)}-{name}"
+            await broker.broker.engine.operations.revoke("payword", name, key)
+        return await lists.refresh_list(broker, store, "payword", prefix, root, now_s)
+
+    for names in (("p_1", "p_2"), ("p_3",), ("p_3",), ()):
+        counts.append(asyncio.run(revoke_and_fetch(*names)))
+    broker.broker.close()
+    assert counts == [2, 1, 0, 0], "a name that is listed again is not new"
+    assert all(known(store, name) for name in ("p_1", "p_2", "p_3"))
+
+
+def test_a_list_of_another_time_line_comes_whole(tmp_path: Path) -> None:
+    broker = RealBroker(tmp_path / "broker").broker
+    asyncio.run(broker.engine.operations.revoke("payword", "p_1", "key"))
+    document = msgspec.json.decode(broker.list_document("payword", 7))
+    broker.close()
+    assert (document["since"], document["number"], document["revoked"]) == (0, 1, ["p_1"])
+
+
+def test_what_is_new_since_a_list_that_the_gate_never_had_is_refused() -> None:
+    with pytest.raises(Forged, match="list_has_a_gap"):
+        asyncio.run(refresh(MemoryMarks(), revoked("p_1", number=9, since=5)))

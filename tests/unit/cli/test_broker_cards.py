@@ -1,0 +1,39 @@
+"""Prepaid cards without a server; an operator's life makes some with one."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from farthing.cli import broker
+from farthing.errors import Misconfigured, OutOfRange, Unavailable
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = tmp_path / "broker"
+    url = "http://127.0.0.1:9"  # nobody listens on discard
+    done = RUNNER.invoke(broker.app, ["init", "--id", "b", "--url", url, "--data", str(data)])
+    assert done.exit_code == 0, done.output
+    return data
+
+
+def run(folder: Path, *arguments: str) -> BaseException | None:
+    return RUNNER.invoke(broker.app, ["cards", *arguments, "--data", str(folder)]).exception
+
+
+def test_a_broker_that_is_not_running_makes_none(folder: Path) -> None:
+    assert isinstance(run(folder, "5eur"), Unavailable)
+
+
+def test_a_value_in_another_currency_is_refused(folder: Path, tmp_path: Path) -> None:
+    assert isinstance(run(folder, "5usd"), OutOfRange)
+    assert isinstance(run(tmp_path / "none", "5eur"), Misconfigured)
+
+
+def test_so_many_at_once_are_a_mistake(folder: Path) -> None:
+    for count in ("0", "1001"):
+        done = RUNNER.invoke(broker.app, ["cards", "5eur", "--count", count])
+        assert done.exit_code == 2
