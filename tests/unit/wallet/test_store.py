@@ -361,8 +361,8 @@ def test_what_is_held_by_a_living_flow_is_not_abandoned(world: World) -> None:
     found = Abandoned(now_s=world.now_s())
     assert world.store.do(found) == ((), (), ())
     world.crash()
-    purchases, asks = world.store.do(found)
-    assert (len(purchases), len(asks)) == (1, 0)
+    purchases, asks, releases = world.store.do(found)
+    assert (len(purchases), len(asks), len(releases)) == (1, 0, 0)
     flow = fetch(world.guide(), get("/a"))
     flow.close()
 
