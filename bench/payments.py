@@ -42,6 +42,7 @@ BROKER_URL = "http://127.0.0.1:9"  # nobody answers there: no broker is asked
 WORTH_MICRO = 1_000  # of each piece of scrip: every payment at 200 gives change
 PAYERS = 1_000  # a cache of payer secrets must hold them, as a gate's does
 DAY_S = 86_400
+PRIZES = 32  # that a slot has room for where tickets are drawn
 SPARE = 64  # words of credit that a chain need not use
 
 
@@ -189,7 +190,8 @@ class ChainPayer:
         With credit to spare: what is cut into segments loses what is less than one of each.
         """
         at = at_now(secrets.token_bytes(128))
-        card = self._certificate(offer.price_micro * (count + SPARE) * SLOTS)
+        prizes_micro = offer.terms.get("faceMicro", 0) * PRIZES
+        card = self._certificate((offer.price_micro * (count + SPARE) + prizes_micro) * SLOTS)
         _, opened = self._purse.open(card, offer, at)
         for _ in range(count):
             paid = self._purse.pay(opened, offer, binding, at)

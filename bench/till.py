@@ -45,6 +45,8 @@ from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import TICK
+from farthing.schemes.chain.ticket import TICKET
+from farthing.schemes.chain.ticket.commitment import FAMILY as TICKET_FAMILY
 from farthing.schemes.chain.upayword import UPAYWORD
 from farthing.schemes.chain.upayword.commitment import FAMILY as UPAYWORD_FAMILY
 from farthing.schemes.contract import At, Binding, Scheme, Till
@@ -127,12 +129,11 @@ def _words(
     ring = RingInMemory(*vendor_keys(at_now().now_s), certifying)
     till = scheme.till(setting(ring, {"unit_micro": UNIT_MICRO}))
     payer = ChainPayer(certifying, scheme, family)
-    offer = till.offer(UNIT_MICRO, at_now())
     length = min(CHAIN_LENGTH, count)
-    chains = [
-        [_ready(payload) for payload in payer.chain(offer, binding(), length)]
-        for _ in range(count // length)
-    ]
+    chains = []
+    for _ in range(count // length):  # each by an offer of its own: tickets have a root in it
+        offer = till.offer(UNIT_MICRO, at_now(secrets.token_bytes(32)))
+        chains.append([_ready(payload) for payload in payer.chain(offer, binding(), length)])
     first = [chain[0] for chain in chains]
     later = [payment for step in zip(*chains, strict=True) for payment in step][len(chains) :]
 
@@ -336,6 +337,9 @@ def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
         Contestant(name="micro-iKP", prepare=_words(batch, IKP, ikp.FAMILY)),
         Contestant(name="e-coupons", prepare=_coupons(batch), target=120_000),
         Contestant(name="UPayWord", prepare=_words(batch, UPAYWORD, UPAYWORD_FAMILY)),
+        Contestant(
+            name="lottery tickets", prepare=_words(batch, TICKET, TICKET_FAMILY), target=120_000
+        ),
         Contestant(name="agent generic", prepare=_tokens(batch), target=150_000),
         Contestant(name="fair chain, units of two links", prepare=_halves(batch), target=100_000),
         Contestant(name="ticks, one at a time", prepare=_words(batch, TICK, tick.FAMILY)),

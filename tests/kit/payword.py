@@ -47,14 +47,23 @@ class Scene:
     """Everybody, and the payer certified."""
 
     def __init__(
-        self, *, scheme: Scheme = PAYWORD, credit_micro: int = CREDIT_MICRO, **options: Json
+        self,
+        *,
+        scheme: Scheme = PAYWORD,
+        credit_micro: int = CREDIT_MICRO,
+        keys: tuple[Key, ...] = (),
+        **options: Json,
     ) -> None:
+        """`keys`: the vendor's own, beside the public halves of its broker's."""
         self.clock = Clock()
-        keys = [certifying_key(purpose=purpose) for purpose in scheme.mint.signing]
-        self.broker = Broker(scheme, Ring(*keys), self.clock)
-        self.vendor = Vendor(scheme, public_ring(*keys), self.clock, **options)
+        known = [certifying_key(purpose=purpose) for purpose in scheme.mint.signing]
+        self.broker = Broker(scheme, Ring(*known), self.clock)
+        ring = public_ring(*known)
+        for key in keys:
+            ring.add(key)
+        self.vendor = Vendor(scheme, ring, self.clock, **options)
         self.account: Account = payer_account(credit_limit_micro=credit_micro)
-        self.payer = Payer(scheme, public_ring(*keys), self.clock, self.account)
+        self.payer = Payer(scheme, public_ring(*known), self.clock, self.account)
         self.certificate = self.certify()
 
     def certify(self, slot_micro: int = SLOT_MICRO) -> Instrument:

@@ -32,7 +32,7 @@ from farthing.wallet.vault import Cost
 VENDOR = "gazette"
 READER = "reader"
 TOPUP_MICRO = 1_000_000  # one unit of currency: some five thousand pages
-CREDIT_MICRO = 1_000_000
+CREDIT_MICRO = 10_000_000  # certificates of all schemes on credit share it
 PAGES_MAX = 12  # bought of a site that is not ours
 EVERYTHING = """[[route]]
 path = "/**"

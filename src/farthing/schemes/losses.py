@@ -14,7 +14,7 @@ Role = Literal["payer", "vendor", "broker"]
 Cause = Literal["payer", "vendor", "broker", "peer", "thief", "nobody"]
 Amount = Literal[
     "nothing", "price", "held", "limit", "wallet", "float", "unclaimed", "quota", "deposit",
-    "certified", "unacknowledged", "unreleased", "outstanding",
+    "certified", "unacknowledged", "unreleased", "outstanding", "prizes",
 ]  # fmt: skip  # - one a line would be long
 
 
@@ -36,6 +36,7 @@ AMOUNTS: Mapping[Amount, str] = MappingProxyType(
     {
         "nothing": "nothing",
         "price": "the price of one purchase, which is not delivered",
+        "prizes": "a prize for each ticket of one purchase, which is not delivered",
         "held": "what it holds that only this vendor takes, what it pays with among it",
         "limit": "the credit limit, for each vendor and day until it is revoked everywhere",
         "wallet": "what the wallet holds, and what its account lets it draw",

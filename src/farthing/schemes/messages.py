@@ -84,6 +84,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """Wire name, `[a-z]+`: the MPP method."""
     variant: str = ""
     """`terms.variant`, where several schemes share a wire name."""
+    tag: str = ""  # what its domain tags and marks begin with, where that is not its name
     title: str
     source: str
     """The paper, or "ours"."""
@@ -341,8 +342,7 @@ class Concluded(msgspec.Struct, frozen=True, kw_only=True):
 
     instruments: tuple[Instrument, ...] = ()
     release: Json = None
-    """One more payload under the same offer (the fair chain's second half), sent until it is taken
-    or `Replayed`; or None."""
+    """One more payload under the same offer, sent until it is taken or `Replayed`; or None."""
     shown: Json = None
     """What the payer bought beyond the body: a key, an authorization number."""
 

@@ -10,6 +10,7 @@ from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import TICK
+from farthing.schemes.chain.ticket import TICKET
 from farthing.schemes.chain.upayword import UPAYWORD
 from farthing.schemes.contract import Mint, Purse, Scheme, Till
 from farthing.schemes.mac.millicent import MILLICENT
@@ -21,6 +22,7 @@ _ALL: tuple[Scheme, ...] = (
     IKP,
     ECOUPON,
     UPAYWORD,
+    TICKET,
     AGENT,
     TICK,
     FAIRCHAIN,

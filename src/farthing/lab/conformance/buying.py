@@ -21,18 +21,12 @@ def require_sellable(stage: Stage, micro: int) -> None:
             raise Inapplicable(f"its till refuses a price of {micro}: {refusal.code}") from None
 
 
-def require_exact(stage: Stage, micro: int) -> None:
-    """`Inapplicable` where a single payment is worth more or less than its price by design."""
-    if stage.shop.till.offer(micro, stage.room.at()).settlement == "probabilistic":
-        raise Inapplicable("its offers say `probabilistic`: only sums over many are exact")
-
-
 @CASES.add(*PRICES_MICRO)
 def round_trip(play: Play, micro: int) -> None:
     """Pages come for their price; what payers spend is what vendors earn."""
     with play.stage() as stage:
         require_sellable(stage, micro)
-        require_exact(stage, micro)
+        stage.require_exact()
         for number in range(PAGES):
             fetched = stage.buy(number, micro=micro)
             assert fetched.purchase is not None
@@ -76,7 +70,7 @@ def dialect(play: Play, name: str) -> None:
 def change(play: Play) -> None:
     """What is left after a payment is its worth less the price, and pays to the last."""
     with play.stage() as stage:
-        require_exact(stage, stage.price_micro)
+        stage.require_exact()
         stage.buy(0)
         while (before_micro := stage.payer.held_micro()) >= stage.price_micro:
             if stage.traits.credit and before_micro < stage.payer.load_micro // 2:
@@ -145,7 +139,7 @@ def empty_account(play: Play) -> None:
 def last_of_the_money(play: Play) -> None:
     """So much money buys so many pages; on credit nobody comes to owe more than the limit."""
     with play.stage() as stage:
-        require_exact(stage, stage.price_micro)
+        stage.require_exact()
         is_credit, all_micro = stage.traits.credit, AFFORDED * stage.price_micro
         stage.payer = stage.admit(
             "thrifty", 0 if is_credit else all_micro, credit_micro=all_micro if is_credit else 0

@@ -47,6 +47,7 @@ def declared(play: Play) -> None:
 def credit(play: Play) -> None:
     """On credit a payer without money buys and owes; prepaid, the money has left before."""
     with play.stage() as stage:
+        stage.require_exact()
         limit_micro = 100 * stage.payer.load_micro
         stage.payer = stage.admit("carl", 0, credit_micro=limit_micro)
         if not play.traits.credit:

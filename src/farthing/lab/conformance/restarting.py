@@ -8,7 +8,7 @@ it), is opened again over what it had written, and the payer asks for the page o
 from collections.abc import Callable
 
 from farthing.errors import Refusal
-from farthing.lab.conformance.buying import require_exact, require_held
+from farthing.lab.conformance.buying import require_held
 from farthing.lab.conformance.cases import CASES, Inapplicable, Violated, require, require_equal
 from farthing.lab.conformance.hand import Paused
 from farthing.lab.conformance.line import Died
@@ -73,7 +73,7 @@ def _all_steps(
     """`what` with a crash at step 0, 1, 2 ... until one run has none."""
     for at in range(STEPS_MAX):
         with play.stage(clearing=clearing) as stage:
-            require_exact(stage, stage.price_micro)
+            stage.require_exact()
             _buy_before(stage)
             steps = Steps(stage, at, after=after)
             try:

@@ -2,7 +2,7 @@
 
 from farthing import codec
 from farthing.errors import Refusal
-from farthing.lab.conformance.buying import require_exact, require_held
+from farthing.lab.conformance.buying import require_held
 from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
 from farthing.lab.conformance.hand import Hand, code_of
 from farthing.lab.conformance.repeating import give_back
@@ -15,7 +15,7 @@ from farthing.wallet.commands import Response
 def take_back(play: Play) -> None:
     """What is left goes back whole, once, and pays nobody any more."""
     with play.stage() as stage:
-        require_exact(stage, stage.price_micro)
+        stage.require_exact()
         before_micro = stage.bank.has_micro("payer", stage.payer.id)
         stage.buy()
         hand, old = Hand(stage), stage.payer.instruments()

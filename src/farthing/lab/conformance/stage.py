@@ -222,8 +222,14 @@ class Stage:
 
     @property
     def earned_micro(self) -> int:
-        """What vendors have at the broker."""
+        """What vendors have at the broker; `Inapplicable` where that is the luck of a draw."""
+        self.require_exact()
         return self.bank.has_micro("vendor")
+
+    def require_exact(self) -> None:
+        """`Inapplicable` where a single payment is worth more or less than its price by design."""
+        if self.shop.till.offer(self.price_micro, self.room.at()).settlement == "probabilistic":
+            raise Inapplicable("its offers say `probabilistic`: only sums over many are exact")
 
     def everything(self) -> tuple[Any, ...]:
         """The state of the broker and of every vendor."""

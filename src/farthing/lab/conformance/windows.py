@@ -150,8 +150,8 @@ def kept_long_enough(play: Play) -> None:
         require(bool(taken.marks), "a payment leaves a mark")
         for mark in taken.marks:
             require(mark.until_s >= least_s, "a mark is kept", mark.until_s - least_s)
-            is_own = mark.id.startswith(play.name.encode())
-            require(is_own, "a mark's id begins with its scheme's name", mark.id[:16])
+            is_own = mark.id.startswith((play.traits.tag or play.name).encode())
+            require(is_own, "a mark's id begins with its scheme's name or tag", mark.id[:16])
         for claim in taken.claims:
             require_equal(claim.scheme, play.name, "a claim is of its own scheme")
 
