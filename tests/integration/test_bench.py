@@ -64,6 +64,7 @@ def test_till_measures_every_contestant() -> None:
         "scrip minted",
         "e-coupons",
         "agent generic",
+        "fair chain, units of two links",
         "ticks by vouchers",
     }
 
