@@ -18,9 +18,10 @@ SCHEMES_A_COMMIT = 2
 IS_CI = os.environ.get("FARTHING_SUITE", "ci") == "ci"
 
 
-def schemes_in_turn() -> tuple[str, ...]:
-    """Names of those that this run tries, in the order of the registry."""
+def schemes_in_turn(taken: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names of those that this run tries, in the order of the registry; of `taken` where named."""
     names = [scheme.traits.name for scheme in registry.all_schemes()]
+    names = [name for name in names if name in (taken or names)]
     if not IS_CI:
         return tuple(names)
     first = SEED % len(names)

@@ -34,7 +34,7 @@ LATER_S = 125  # a lease of what a failure left behind is over
 HISTORY_MAX = 10_000
 LOG_PAGES = 1_000  # SQLite's own, where the wallet says nothing
 NAMES = {port: name for name, port in PORTS.items()}
-SCHEMES = schemes_in_turn()
+SCHEMES = schemes_in_turn(("millicent", "payword"))  # what its gate takes
 
 Act = Callable[[Wallet], object]
 
