@@ -189,7 +189,7 @@ def _mint(scheme: str, operation: Operation) -> Told:
         role = _ROLES.get(operation, "payer")
         who = stage.shop.id if role == "vendor" else stage.payer.id
         mint.is_bearer(operation, message)
-        account = Account(id=who, role=role, credit_limit_micro=10**6)
+        account = Account(id=who, role=role, credit_limit_micro=10**8)
         checked = mint.check(operation, message, account, AT)
         mint.series(checked)
         return mint.recall(checked)
