@@ -120,11 +120,16 @@ def _row(scheme: str, side: str, name: str, place: int, told: Told) -> tuple[Tol
     def read(raw: bytes) -> Any:
         value = told(raw)
         found = None
-        for call in _contexts(_calls(scheme, side, name), place, raw):
+        contexts = _contexts(_calls(scheme, side, name), place, raw)
+        for call in contexts:
             made = call.kind(call.setting)
             exchanged = value(call.before[place]) if callable(value) else value
             arguments = (*call.before[:place], exchanged, *call.before[place + 1 :])
-            found = getattr(made, name)(*arguments)
+            try:
+                found = getattr(made, name)(*arguments)
+            except Refusal:  # of the first; others may have too little for this offer
+                if call is contexts[0]:
+                    raise
         return found
 
     def honest() -> tuple[bytes, ...]:
