@@ -63,7 +63,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
     pages: int
     spent_micro: int
-    earned_micro: int
+    earned_micro: int = 0
+    """What the vendor was paid for them, once it has cleared."""
     payment_bytes: int
     """Of the scheme's payload, median."""
     p50_ms: float
@@ -201,6 +202,11 @@ class Showroom:
             for name in self._schemes:
                 task = bar.add_task(name, total=len(self._pages()))
                 lines[name] = self._buy_all(name, partial(bar.advance, task))
+        self._vendor("clear")
+        for sold in self._vendor("report"):
+            earned_micro = sold["earned_micro"] - sold["pending_micro"]
+            line = lines[sold["scheme"]]
+            lines[sold["scheme"]] = msgspec.structs.replace(line, earned_micro=earned_micro)
         refusals: dict[str, str] = {}
         if not self._upstream:
             path = self._folder / "wallet.db"
@@ -228,12 +234,9 @@ class Showroom:
                 spent_micro += page.paid_micro
                 sizes.append(page.payment_bytes)
                 advance()
-        self._vendor("clear")
-        sold = {one["scheme"]: one for one in self._vendor("report")}.get(name)
         return Line(
             pages=len(took_ms),
             spent_micro=spent_micro,
-            earned_micro=sold["earned_micro"] - sold["pending_micro"] if sold else 0,
             payment_bytes=int(statistics.median(sizes)),
             p50_ms=round(statistics.median(took_ms), 2),
         )

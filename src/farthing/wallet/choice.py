@@ -34,9 +34,11 @@ from farthing.schemes.contract import Key, Purse, Ring, Scheme, Setting
 from farthing.wallet.commands import Broker, Request, Response, Wish
 from farthing.wallet.messages import HEADERS_BYTES_MAX
 from farthing.wallet.policy import Policy
-from farthing.wire import mpp, x402
+from farthing.wire import accept, mpp, x402
 from farthing.wire.offers import Received, target_of
 
+NOT_SPENT = "scheme_not_spent_here"
+ACCEPT = "accept-payment"
 PAYMENT_SCHEME = "payment "  # the auth scheme of MPP credentials, RFC 9110 section 11.1
 PLACES_CACHED = 64  # addresses taken apart: one payment asks four times for the same
 Intent = Literal["charge", "session"]
@@ -180,6 +182,19 @@ def read_offers(response: Response, now_s: int) -> tuple[Received, ...]:
     return offers
 
 
+def asking_for(guide: Guide, request: Request, offers: tuple[Received, ...]) -> Request | None:
+    """The request with what this wallet spends named in it, if the offers are all of others.
+
+    A vendor that takes many schemes offers the first of them, unless it hears which are wanted. It
+    is not told before that: to whom nothing is owed need not know what a wallet holds.
+    """
+    has_asked = any(name.lower() == ACCEPT for name, _ in request.headers)
+    if has_asked or any(received.offer.scheme in guide.schemes for received in offers):
+        return None
+    header = (ACCEPT, accept.wanted(tuple(guide.schemes)))
+    return msgspec.structs.replace(request, headers=(*request.headers, header))
+
+
 def choose(
     guide: Guide,
     request: Request,
@@ -188,8 +203,9 @@ def choose(
     *,
     intent: Intent = "charge",
 ) -> tuple[Choice, ...]:
-    """The offers that can be paid, best first; the first refusal where there is none.
+    """The offers that can be paid, best first; a refusal where there is none.
 
+    It is the first of an offer in a scheme that this wallet spends, if there is such an offer.
     `intent`: whether a page is wanted, or a stream that is paid while it runs.
     """
     place = place_of(request.url)
@@ -201,7 +217,8 @@ def choose(
         try:
             usable.append(_require_usable(guide, request, place, received, now_s, intent))
         except Refusal as refused:
-            refusal = refusal or refused
+            if refusal is None or refusal.code == NOT_SPENT:
+                refusal = refused
     if not usable and refusal is not None:
         raise refusal
     usable.sort(key=lambda choice: order.index(choice.wish.scheme))
@@ -245,7 +262,7 @@ def require_payable(
     offer = received.offer
     _require_intent(received, intent)
     if offer.scheme not in guide.schemes:
-        raise Unsupported("scheme_not_spent_here", f"this wallet does not spend {offer.scheme}")
+        raise Unsupported(NOT_SPENT, f"this wallet does not spend {offer.scheme}")
     if received.expires_at_s <= now_s:
         raise Expired("offer_expired", "the offer had ended when it came; is the clock right?")
     if not 0 < offer.price_micro <= PAYMENT_MICRO_MAX:

@@ -21,6 +21,7 @@ from farthing.wallet.asking import asked_first, first_of
 from farthing.wallet.choice import (
     Choice,
     Guide,
+    asking_for,
     choose,
     is_paid,
     place_of,
@@ -111,6 +112,15 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
         offers = read_offers(answer, at.now_s)
         if not offers:
             return fetched
+        wanting = asking_for(guide, asked, offers)
+        if wanting is not None:
+            request = msgspec.structs.replace(request, headers=wanting.headers)
+            answer = yield SendRequest(request=request, leg="first")
+            fetched = Fetched(answer=answer)
+            if not isinstance(answer, Response) or answer.status != 402:
+                return fetched
+            asked = msgspec.structs.replace(request, url=answer.url)
+            offers = read_offers(answer, at.now_s)
         guide = yield from learn(guide, offers)
         choices = choose(guide, asked, offers, at.now_s)
         purchase = yield from obtain(guide, asked, choices, is_repeatable=is_in_the_open)

@@ -33,6 +33,15 @@ def order(offers: Sequence[Offer], accept_payment: str | None) -> tuple[Offer, .
     return tuple(offer for _, offer in wanted) or tuple(offers)
 
 
+def wanted(names: Sequence[str]) -> str:
+    """The header of a payer who spends these schemes (registry names, the best first)."""
+    count = len(names)
+    return ", ".join(
+        f"{registry.wire_name(name)[0]}/*;q={1000 * (count - place) // count / 1000:.3f}"
+        for place, name in enumerate(names)
+    )
+
+
 def _weight(offer: Offer, ranges: Ranges) -> float:
     method, intent = registry.wire_name(offer.scheme)[0], offer.intent
     for fitting in ((method, intent), (method, "*"), ("*", intent), ("*", "*")):

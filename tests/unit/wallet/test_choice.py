@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from farthing.errors import (
     Unfunded,
     Unsupported,
 )
-from farthing.wallet.choice import choose, is_paid, place_of, read_offers, site_of
+from farthing.wallet.choice import asking_for, choose, is_paid, place_of, read_offers, site_of
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.policy import Limits
 from farthing.wire.offers import Received
@@ -189,3 +190,58 @@ def test_a_purse_of_an_unknown_scheme_or_broker_is_refused(world: World) -> None
         world.guide().purse("payword", "demo-broker")
     with pytest.raises(Unsupported, match="instrument_unusable"):
         world.guide().purse("millicent", "other")
+
+
+def test_a_site_that_offers_only_what_others_spend_is_told_what_is_wanted(world: World) -> None:
+    guide, offers = world.guide(), offers_of(world)
+    assert asking_for(guide, get("/a"), offers) is None, "one of these will do"
+    of_others = tuple(
+        msgspec.structs.replace(each, offer=msgspec.structs.replace(each.offer, scheme="other"))
+        for each in offers
+    )
+    wanting = asking_for(guide, get("/a"), of_others)
+    assert wanting is not None
+    assert dict(wanting.headers)["accept-payment"].startswith(f"{next(iter(guide.schemes))}/*;q=")
+    assert asking_for(guide, wanting, of_others) is None, "once"
+    assert asking_for(guide, get("/a"), (*of_others, offers[0])) is None
+
+
+def test_the_refusal_is_that_of_a_scheme_which_the_wallet_spends(world: World) -> None:
+    offer = offers_of(world)[0]
+    other = msgspec.structs.replace(
+        offer, offer=msgspec.structs.replace(offer.offer, scheme="other")
+    )
+    late_s = world.now_s() + 10_000
+    for offers in ((offer, other), (other, offer)):
+        with pytest.raises(Expired):
+            choose(world.guide(), get("/a"), offers, late_s)
+    with pytest.raises(Unsupported, match="scheme_not_spent_here"):
+        choose(world.guide(), get("/a"), (other,), late_s)
+
+
+def test_a_site_that_did_not_offer_it_hears_what_is_wanted_and_is_paid(world: World) -> None:
+    true = world.site.handle
+    said: list[str] = []
+
+    def handle(request: Request) -> Any:
+        """Offers something else to who does not say what it wants."""
+        answer = true(request)
+        wish = dict(request.headers).get("accept-payment", "")
+        said.append(wish)
+        if isinstance(answer, Response) and answer.status == 402 and not wish:
+            headers = tuple(
+                (name, value.replace('method="millicent"', 'method="payword"'))
+                for name, value in answer.headers
+                if name.lower() == "www-authenticate"
+            )
+            return msgspec.structs.replace(answer, headers=headers)
+        return answer
+
+    world.site.handle = handle
+    fetched = world.fetch("/a")
+    assert isinstance(fetched.answer, Response)
+    assert fetched.answer.status == 200
+    assert said[0] == ""
+    assert "millicent/*" in said[1]
+    assert world.site.charges == [("/a", 200)]
+    world.require_conserved()

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farthing.wire.accept import ACCEPT_BYTES_MAX, order
+from farthing.schemes import registry
+from farthing.wire.accept import ACCEPT_BYTES_MAX, order, wanted
 from tests.unit.wire.examples import OFFER
 
 PAYWORD = OFFER
@@ -64,3 +65,13 @@ def test_no_header_makes_offers_up_or_loses_all_of_them(header: str) -> None:
     found = order(ALL, header)
     assert found
     assert set(map(id, found)) <= set(map(id, ALL))
+
+
+def test_what_is_wanted_is_read_back_in_its_order() -> None:
+    names = [scheme.traits.name for scheme in registry.all_schemes()]
+    header = wanted(names)
+    assert len(header) <= ACCEPT_BYTES_MAX
+    offers = tuple(msgspec.structs.replace(OFFER, scheme=name) for name in sorted(names))
+    assert [offer.scheme for offer in order(offers, header)] == names
+    assert wanted(["payword"]) == "payword/*;q=1.000"
+    assert order(ALL, wanted(["millicent"])) == (MILLICENT,)
