@@ -77,7 +77,7 @@ def response_of(raw: bytes) -> Response:
 def raw_of(answer: Response) -> bytes:
     """The same in bytes."""
     lines = [f"{name}: {value}" for name, value in answer.headers]
-    return "\n".join([str(answer.status), *lines, "", ""]).encode() + answer.body
+    return "\n".join([str(answer.status), *lines, "", ""]).encode("latin-1") + answer.body
 
 
 def _answers_402() -> tuple[bytes, ...]:

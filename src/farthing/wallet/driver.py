@@ -260,11 +260,17 @@ def _read_bounded(response: httpx.Response, bytes_max: int) -> bytes:
 
 
 def heard(response: httpx.Response, body: bytes = b"") -> Response:
-    """An answer as the flow reads it."""
+    """An answer as the flow reads it: every byte of a header is one character, whatever it means.
+
+    httpx guesses an encoding for all of them together, and what a vendor signed was bytes.
+    """
     return Response(
         status=response.status_code,
         url=str(response.url),
-        headers=tuple(response.headers.multi_items()),
+        headers=tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in response.headers.raw
+        ),
         body=body,
     )
 

@@ -20,7 +20,7 @@ from farthing.wallet.commands import (
     SendRequest,
     Wait,
 )
-from farthing.wallet.driver import ENTROPY_BYTES, Driver, drive, read_mint
+from farthing.wallet.driver import ENTROPY_BYTES, Driver, drive, heard, read_mint
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import fetch
 from farthing.wallet.messages import JSON_BYTES_MAX
@@ -211,3 +211,13 @@ def test_a_mints_refusal_comes_back_as_its_class() -> None:
     denied = read_mint(403, b'{"code":"token_unknown","refusal":"Denied"}')
     assert isinstance(denied, Refused)
     assert isinstance(denied.refusal, Denied)
+
+
+@pytest.mark.parametrize("value", ["é".encode(), "é".encode("latin-1"), "€".encode(), b"\xff"])
+def test_a_header_is_heard_byte_by_byte_whatever_else_stands_beside_it(value: bytes) -> None:
+    """A page whose signed head holds them is no forgery."""
+    request = httpx.Request("GET", "https://news.example/")
+    for others in ([], [(b"other", "€".encode())]):
+        answer = httpx.Response(200, headers=[(b"Title", value), *others], request=request)
+        name, found = heard(answer).headers[0]
+        assert (name, found.encode("latin-1")) == ("title", value)
