@@ -60,7 +60,7 @@ from farthing.wire.offers import target_of
 __all__ = ["Command", "Fetched", "Recovered", "fetch", "recover"]
 
 PAYMENTS_MAX = 2  # for one request: the payment, and one anew where nothing was charged
-LOADS_MAX = 2  # for one payment: the instrument that was loaded may be taken by another flow
+LOADS_MAX = 4  # for one payment: what was loaded may be taken by others, each time by another
 TURNS_MAX = 256  # of one reservation: five seconds of waits, questions, settled purchases
 SEAL_BYTES = 32  # entropy that sealing a request may use: the end of the payment's
 OPEN_BYTES = 64  # entropy that opening an instrument may use; the payment has the rest

@@ -8,7 +8,8 @@ import pytest
 
 from farthing import marks
 from farthing.errors import Refusal, Unavailable
-from farthing.schemes.contract import Json, Till
+from farthing.schemes.chain.payword import PaywordTill
+from farthing.schemes.contract import Json
 from farthing.vendor import app as apps
 from tests.kit.folder import PRICE_MICRO, PRICES, Folder
 from tests.kit.site import Site, with_site
@@ -107,7 +108,7 @@ def test_one_schemes_trouble_does_not_keep_the_others_from_clearing(folder: Fold
         async with site.client() as opened:
             await site.buy(opened)
 
-        class Torn(Till):
+        class Torn(PaywordTill):
             def archive(self, claims: tuple[marks.Claim, ...]) -> marks.Keys:
                 raise Unavailable("torn")
 

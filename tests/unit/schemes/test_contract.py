@@ -370,7 +370,7 @@ AT, ANY = contract.At(now_s=1), None
         (lambda: PURSE.give_back(ANY, AT), "take_back_unsupported"),
         (lambda: PURSE.accept_refund(ANY, {}), "refund_unsupported"),
         (lambda: PURSE.share(ANY, 1, AT), "share_unsupported"),
-        (lambda: PURSE.accept({}, AT), "share_unsupported"),
+        (lambda: PURSE.accept({}, b"", AT), "share_unsupported"),
         (lambda: TILL.seal(ANY, b"", AT), "seal_unsupported"),
         (lambda: TILL.refund_series(ANY), "refund_unsupported"),
         (lambda: TILL.verify_owner(b"", b"", ""), "outcome_proof_wrong"),
