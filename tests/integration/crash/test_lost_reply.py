@@ -32,6 +32,7 @@ from tests.integration.crash.sizes import seed, size
 STORES = {"broker": Path("broker/broker.db"), "gate": Path("gate/marks.db")}
 # Not the books: an index brought up to date by whoever reads it, and blocks of serials that a
 # process takes when it first needs one.
+LISTED = ("'list/", "/list'", "/revoked/")  # a list that was fetched, its state, its names
 UNCOUNTED = {"lines", "settings", "serials"}
 STAMPED = {"issuedAtS", "nextUpdateS", "sig"}  # of documents that say when they were signed
 
@@ -68,7 +69,7 @@ def books(fleet: Fleet) -> dict[str, str]:
 
 def is_listed(party: str, row: str) -> bool:
     """Whether this is from the broker's lists, which a gate fetches when it starts."""
-    return party == "gate" and ("'list/" in row or "payword/revoked/" in row)
+    return party == "gate" and any(part in row for part in LISTED)
 
 
 def lasting(call: Call, message: Message) -> tuple[bytes, list[bytes], object]:
