@@ -12,6 +12,7 @@ offer's price; the vendor goes on for `grace` ticks that are not paid yet, and a
 Source: Pedersen 1996 for ticks; the counting is ours.
 """
 
+import re
 from typing import Literal, Protocol
 
 import msgspec
@@ -155,10 +156,11 @@ class Events:
 
     def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
         """Whole events; of one that is cut the beginning is kept until the rest comes."""
+        looked = looked_through(self._kept)
         part, self._kept = self._kept + part, b""
         end = 0
         while True:
-            after = end_of_event(part, end)
+            after = end_of_event(part, max(end, looked))
             if after < 0:
                 break
             if has_data(part[end:after]):
@@ -166,9 +168,7 @@ class Events:
                     return part[:end], part[end:]
                 self._passed += 1
             end = after
-        self._kept = part[end:]
-        if len(self._kept) > EVENT_BYTES_MAX:
-            raise TooLarge("event_too_large", f"an event has at most {EVENT_BYTES_MAX} bytes")
+        self._kept = part_of_event(part[end:])
         return part[:end], b""
 
     def resume(self, now_s: float) -> None:
@@ -176,12 +176,28 @@ class Events:
 
 
 _ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_END = re.compile(b"|".join(_ENDS))  # looks no further than the first, however many there are
 
 
 def end_of_event(text: bytes, start: int) -> int:
     """Where the event that begins at `start` ends, its blank line included; -1 if it is cut."""
-    found = [(at + len(end)) for end in _ENDS if (at := text.find(end, start)) >= 0]
-    return min(found, default=-1)
+    found = _END.search(text, start)
+    return found.end() if found is not None else -1
+
+
+def looked_through(kept: bytes) -> int:
+    """How much of an event that was cut need not be looked through again: no blank line is there.
+
+    One that comes in small parts would else be read whole for each of them.
+    """
+    return max(0, len(kept) - max(map(len, _ENDS)) + 1)
+
+
+def part_of_event(kept: bytes) -> bytes:
+    """The beginning of an event, to be kept until the rest comes; `TooLarge`."""
+    if len(kept) > EVENT_BYTES_MAX:
+        raise TooLarge("event_too_large", f"an event has at most {EVENT_BYTES_MAX} bytes")
+    return kept
 
 
 def has_data(event: bytes) -> bool:

@@ -7,7 +7,7 @@ forgotten with its instrument.
 """
 
 import hashlib
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -49,16 +49,19 @@ class KeyDocument(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[Entry, ...]
 
 
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=codec.JSON_INT_MAX)]
+
+
 class ListDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A scheme's revocations."""
 
     broker: str
-    issued_at_s: int
-    next_update_s: int
-    number: int = 0
+    issued_at_s: _Natural
+    next_update_s: _Natural
+    number: _Natural = 0
     revoked: tuple[str, ...]
     scheme: str
-    since: int = 0
+    since: _Natural = 0
 
 
 def verify_document(document: Json, root_public: bytes) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from farthing import codec, ids, money
-from farthing.errors import Denied, Malformed, Overlimit, Refusal, Unknown, Unsupported
+from farthing.errors import Busy, Denied, Malformed, Overlimit, Refusal, Unknown, Unsupported
 from farthing.schemes.contract import Instrument, Json, Portion
 from farthing.wallet import errand
 from farthing.wallet.address import Address, seal, unseal
@@ -221,7 +221,8 @@ def receive(guide: Guide, file: File, token: str) -> Flow[Taken]:
 def withdraw(guide: Guide, file: File, grant_id: str) -> Flow[Grant]:
     """End a grant before its time, at the broker; gates have its list within minutes.
 
-    `Unknown`, `Denied` where only whoever handed it to us can; the broker's refusals.
+    `Unknown`, `Denied` where only whoever handed it to us can; `Busy` where too many were left open
+    before; the broker's refusals.
     """
     grants = Grants(file)
     grant = grants.find(grant_id)
@@ -253,3 +254,4 @@ def _withdraw(guide: Guide, grant: Grant) -> Flow[None]:
         yield from errand.run(guide, opened)
         if opened.id == ask.id or opened.asked.message == ask.asked.message:
             return
+    raise Busy("withdrawals_open", "others were sent first; say it once more")

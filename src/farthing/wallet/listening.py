@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from farthing.errors import Refusal, Unavailable
-from farthing.schemes.streams import Meter, end_of_event
+from farthing.schemes.streams import Meter, end_of_event, looked_through, part_of_event
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.line import Line
@@ -113,14 +113,18 @@ def _once(
         heard.openings += 1
         heard.currency, heard.scheme = opened.purchase.currency, opened.purchase.scheme
         left_micro = most_micro - heard.paid_micro
-        with Paying(driver, request, opened, left_micro, _needed(opened)) as paying:
-            reading = _Reading(opened, paying, out, heard, progress)
-            try:
+        paying = Paying(driver, request, opened, left_micro, _needed(opened))
+        reading = _Reading(opened, paying, out, heard, progress)
+        try:
+            with paying:
                 heard.ended = reading.run(line)
-            finally:
-                reading.note()
+        finally:
+            reading.note()  # after the last voucher, which pays what is owed at the end
         heard.refused = paying.refusal.code if paying.refusal is not None else ""
-    if heard.ended != "broken" or paying.ended:
+    if heard.ended != "broken" or paying.refusal is not None:
+        return None
+    if heard.paid_micro + opened.purchase.price_micro > most_micro:
+        heard.ended = "unpaid"  # to open it anew costs a tick
         return None
     return _rest_of(request, opened.meter, answer, heard.received_bytes)
 
@@ -222,13 +226,14 @@ class Sieve:
         self._kept = b""
 
     def pass_through(self, part: bytes) -> tuple[bytes, bool]:
-        """The site's own events, whole ones, and whether the gate waits for a voucher."""
+        """The site's own events, whole, and whether the gate waits for a voucher; `TooLarge`."""
+        looked = looked_through(self._kept)
         part, passed, asked, start = self._kept + part, [], False, 0
-        while (end := end_of_event(part, start)) >= 0:
+        while (end := end_of_event(part, max(start, looked))) >= 0:
             event = part[start:end]
             asked = asked or event.startswith(NEED_VOUCHER)
             if not event.startswith(OURS):
                 passed.append(event)
             start = end
-        self._kept = part[start:]
+        self._kept = part_of_event(part[start:])
         return b"".join(passed), asked

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from farthing.errors import (
+    Busy,
     Denied,
     Expired,
     Forged,
@@ -23,10 +24,10 @@ from farthing.lab.conformance.stage import Play, Stage
 from farthing.wallet import file as files
 from farthing.wallet.address import new_address, seal, unseal
 from farthing.wallet.choice import choose
-from farthing.wallet.commands import Broker, Request
-from farthing.wallet.errand import load
+from farthing.wallet.commands import Ask, Broker, OpenAsk, Request
+from farthing.wallet.errand import Flow, load
 from farthing.wallet.grants import Grant, Grants
-from farthing.wallet.handing import Taken, Wanted, hand_over, receive, withdraw
+from farthing.wallet.handing import ASKS_MAX, Taken, Wanted, hand_over, receive, withdraw
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.spending import Spending
 from farthing.wire.published import KEYS_PATH
@@ -247,6 +248,36 @@ def test_a_purse_is_withdrawn_at_the_broker(stage: Stage) -> None:
     with suppress(Refusal):
         agent.buy(stage.page("after"))
     assert stage.shop.charged_micro() == charged_micro
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_withdrawals_that_were_left_open_come_first_and_none_is_forgotten(
+    stage: Stage, more: int
+) -> None:
+    agent, payer = stage.admit("agent", 0), stage.payer
+    before = ASKS_MAX - 1 + more
+    grants = [given(stage, agent, amount_micro=stage.price_micro) for _ in range(before + 1)]
+    payer.run_alone(left_open(grants[:before], stage.room.now_s))
+    payer.restart()
+    file = payer.store.file
+    if more:
+        with pytest.raises(Busy, match="withdrawals_open"):
+            payer.run_alone(withdraw(payer.guide(), file, grants[-1].id))
+        assert {line.state for line in Grants(file).listed()} == {"given"}
+    payer.run_alone(withdraw(payer.guide(), file, grants[-1].id))
+    assert len(stage.bank.engine.operations.listed("ecoupon")) == before + 1
+
+
+def left_open(grants: list[Grant], now_s: int) -> Flow[None]:
+    for grant in grants:
+        assert grant.withdrawal is not None
+        ask = Ask(
+            id=f"ask_{grant.id}", created_at_s=now_s, broker_id=grant.broker_id,
+            scheme=grant.scheme, vendor_id=grant.vendor_id, site=grant.site,
+            amount_micro=grant.amount_micro, asked=grant.withdrawal,
+        )  # fmt: skip  # - an ask in one glance
+        opened = yield OpenAsk(ask=ask, patient=False, now_s=now_s)
+        assert opened == ask
 
 
 def test_only_what_was_handed_over_is_withdrawn(stage: Stage) -> None:

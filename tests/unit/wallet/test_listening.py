@@ -1,16 +1,29 @@
 """What a wallet leaves out of a stream, and what it asks for after a break."""
 
+import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import httpx
 import pytest
 
-from farthing.schemes.streams import Meter
+from farthing.errors import TooLarge
+from farthing.schemes.streams import EVENT_BYTES_MAX, Meter
 from farthing.wallet import listening
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.listening import Sieve
+from farthing.wallet.policy import Limits
 from farthing.wallet.streams import Opened
+from tests.unit.wallet.gate_town import PRICE_MICRO, town
+from tests.unit.wallet.world import World
 
 URL = "https://news.example/x"
 ASKED = Request(method="GET", url=URL)
 BYTES = Meter(unit="bytes", count=10, grace=3)
+STREAM = f'[[route]]\npath = "/x"\nprice = "{PRICE_MICRO}u"\nper = "1s"\n'
+LIMITS = Limits(per_payment_micro=10**6, per_site_day_micro=10**7, per_day_micro=10**7)
 SECONDS = Meter(unit="seconds", count=1, grace=3)
 
 
@@ -29,6 +42,78 @@ def test_the_gates_own_events_are_left_out_however_they_are_cut(size: int) -> No
     found = [sieve.pass_through(text[at : at + size]) for at in range(0, len(text), size)]
     assert b"".join(part for part, _ in found) == b"data: 1\n\nevent: news\ndata: 2\n\ndata: 3\n\n"
     assert sum(asked for _, asked in found) == 1
+
+
+def test_an_event_that_does_not_end_is_not_kept_for_ever() -> None:
+    sieve, part = Sieve(), b"data: " + b"x" * (EVENT_BYTES_MAX - 6)
+    assert sieve.pass_through(part) == (b"", False)
+    with pytest.raises(TooLarge, match="event_too_large"):
+        sieve.pass_through(b"x")
+    again = Sieve()
+    again.pass_through(part)
+    assert again.pass_through(b"\n\n") == (part + b"\n\n", False)
+
+
+class Breaking(httpx.SyncByteStream):
+    """A body that breaks off after this."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._body:
+            yield self._body
+        raise httpx.ReadError("broken off")
+
+
+class Desk:
+    """A driver over a world."""
+
+    def __init__(self, world: World) -> None:
+        self.guide = world.guide()
+        self.answer, self.deliver = world.answer, world.store.deliver
+
+    def session(self) -> AbstractContextManager["Desk"]:
+        return nullcontext(self)
+
+
+def heard_of(world: World, bodies: list[bytes], most_micro: int = 10**6) -> listening.Heard:
+    """What comes of a stream that breaks off after each of these, and then always at once."""
+    world.site.open("tick", more=STREAM)
+    world.limits = LIMITS
+    coming = list(bodies)
+
+    def site(asked: httpx.Request) -> httpx.Response:
+        request = Request(method="GET", url=str(asked.url), headers=tuple(asked.headers.items()))
+        found = world.site.handle(request)
+        assert isinstance(found, Response)
+        if found.status != 200:
+            return httpx.Response(found.status, headers=found.headers, content=found.body)
+        body = coming.pop(0) if coming else b""
+        return httpx.Response(200, headers=found.headers, stream=Breaking(body))
+
+    driver: Any = Desk(world)
+    with httpx.Client(transport=httpx.MockTransport(site)) as client:
+        return listening.listen(driver, client, ASKED, io.BytesIO(), most_micro=most_micro)
+
+
+@pytest.mark.parametrize("bodies", [[], [b"a"], [b"", b"", b"a", b"", b"b"]])
+def test_a_stream_that_breaks_off_is_opened_anew_so_often_and_no_more(
+    tmp_path: Path, bodies: list[bytes]
+) -> None:
+    world = town(tmp_path, "tick")
+    heard = heard_of(world, bodies)
+    assert heard.openings == len(bodies) + 1 + listening.REOPENS_MAX
+    assert heard.received_bytes == len(b"".join(bodies))
+    assert heard.ended == "broken"
+    assert heard.paid_micro == heard.openings * PRICE_MICRO == world.site.earned_micro()
+
+
+def test_it_is_opened_anew_only_within_what_may_be_paid(tmp_path: Path) -> None:
+    world = town(tmp_path, "tick")
+    heard = heard_of(world, [], most_micro=3 * PRICE_MICRO - 1)
+    assert (heard.openings, heard.ended) == (2, "unpaid")
+    assert heard.paid_micro == world.site.earned_micro() == 2 * PRICE_MICRO
 
 
 def test_a_file_is_asked_for_from_where_it_broke_off_and_a_live_stream_as_it_is() -> None:
