@@ -1,9 +1,8 @@
 """What programs of ours hear from others' programs: answers of vendors, brokers and peers."""
 
 import io
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import msgspec
@@ -13,13 +12,10 @@ from farthing.broker import courier
 from farthing.broker.web import problem_of
 from farthing.cli import calling
 from farthing.cli import wallet as cli_wallet
-from farthing.crypto import signing
 from farthing.errors import Denied, Forged, Malformed, Refusal, Unavailable
 from farthing.lab.conformance.hand import Hand
-from farthing.lab.conformance.room import START_S, Ring
-from farthing.stores.keys import make_signing_key
-from farthing.stores.memory import MemoryMarks
-from farthing.vendor import broker_client, clearing, lists, reserving
+from farthing.lab.conformance.room import START_S
+from farthing.vendor import broker_client, clearing, reserving
 from farthing.wallet import account, choice, driver, peering, refunds, reply, settling
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Request, Response
@@ -28,11 +24,9 @@ from farthing.wallet.page import Page
 from farthing.wire import receipts
 from tests.fuzz.heard import bought, fresh, names, said
 from tests.fuzz.parser import Parser, given
+from tests.fuzz.published import finished
 from tests.fuzz.schemes import CONDITIONS
 
-T = TypeVar("T")
-
-ROOT = make_signing_key(lists.BROKER_ROOT_KEY, bytes(32))
 PROBLEM = problem_of(Denied("policy_denied", "ask the vendor", reference="abc"))[2]
 PROBLEMS = (PROBLEM, problem_of(Unavailable("broker_unreachable", "later"))[2])
 BROKER = Broker(id="broker", url="https://broker.example", token="t", account="ann", currency="eur")
@@ -270,12 +264,6 @@ def _vendor() -> list[Parser]:
     return [
         Parser("vendor.broker_client.value", _value, given('{"results":[]}', "1.5", "[null]")),
         Parser("vendor.broker_client.problem_of", _problem_in, given(*PROBLEMS)),
-        Parser("vendor.lists.fetch_keys", _keys, _key_documents),
-        Parser(
-            "vendor.lists.refresh_list",
-            _list,
-            given('{"broker":"b","nextUpdateS":2000000000,"revoked":["a","b"],"scheme":"payword"}'),
-        ),
         Parser(
             "vendor.clearing.results",
             _results,
@@ -291,44 +279,6 @@ def _value(raw: bytes) -> Any:
 
 def _problem_in(raw: bytes) -> Any:
     return [broker_client.problem_of(raw, status) for status in (403, 502)]
-
-
-class _Said:
-    """A broker that shows one document, under a signature of its root key."""
-
-    def __init__(self, raw: bytes) -> None:
-        document = _value(raw)
-        if isinstance(document, dict):
-            document.pop("sig", None)
-            with suppress(TypeError):  # a key that is no text is none of a JSON object
-                sig = signing.sign(ROOT.secret, codec.canonical(document))
-                document["sig"] = "ed25519:" + codec.b64u(sig)
-        self._document = document
-
-    async def get(self, path: str) -> Any:
-        """Whatever is asked for."""
-        return self._document
-
-
-def _key_documents() -> tuple[bytes, ...]:
-    keys = [{"id": ROOT.id, "public": codec.b64u(ROOT.public), "purpose": ROOT.purpose}]
-    return (codec.canonical({"broker": "broker", "currency": "eur", "keys": keys}),)
-
-
-def _keys(raw: bytes) -> Any:
-    source = _Said(raw)
-    document, keys = finished(lists.fetch_keys(source, ROOT.public))
-    ring: Any = Ring(ROOT)
-    finished(lists.refresh_keys(source, ring, ROOT.id))
-    return document, keys
-
-
-def _list(raw: bytes) -> Any:
-    return finished(
-        lists.refresh_list(
-            _Said(raw), MemoryMarks(), "payword", b"payword/revoked/", ROOT.public, START_S
-        )
-    )
 
 
 class _Redeemer:
@@ -352,16 +302,6 @@ def _settlements() -> tuple[bytes, ...]:
 
 def _reserved(raw: bytes) -> Any:
     return reserving._reserved(_value(raw))
-
-
-def finished(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nobody."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        found: T = end.value
-        return found
-    raise AssertionError("it waits")
 
 
 # --- broker: what a peer answers ----------------------------------------------------------------

@@ -62,10 +62,15 @@ def _one(
     return Heard(scheme, stage, calls)
 
 
+def opened(play: Play) -> Stage:
+    """A stage that stays open."""
+    return _open.enter_context(play.stage())
+
+
 @cache
 def fresh(scheme: str) -> Stage:
     """A stage on which nothing was said yet, and whose time stands still."""
-    return _open.enter_context(Play(scheme, SEED).stage())
+    return opened(Play(scheme, SEED))
 
 
 @cache
@@ -84,7 +89,7 @@ def resold(scheme: str) -> list[Call]:
     """What the mint of a broker that only sells on was asked while one page was bought."""
     if not registry.by_name(scheme).traits.resold:
         return []
-    stage = _open.enter_context(Play(scheme, SEED).stage())
+    stage = opened(Play(scheme, SEED))
     home, payer = with_home(stage)
     calls: list[Call] = []
     mints: Any = home.books.mints

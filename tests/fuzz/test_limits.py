@@ -18,7 +18,7 @@ from farthing.errors import Refusal
 from farthing.rails import manual
 from farthing.schemes import subscriptions
 from farthing.vendor import cors, peers
-from farthing.wallet import choice, messages, vault
+from farthing.wallet import address, choice, messages, vault
 from farthing.wallet.commands import Response
 from farthing.wire import mpp, offers, paths, sealed, shapes, x402
 from tests.fuzz.heard import fresh, names, said
@@ -68,6 +68,12 @@ def lock(**cost: int) -> object:
     value = msgspec.to_builtins(made)
     value["cost"] |= cost
     return vault.read_lock(msgspec.json.encode(value))
+
+
+def token(size: int) -> object:
+    """A token for another wallet, with room behind it."""
+    text = (address.TOKEN_PREFIX + "A" * 96).ljust(size) if size else ""
+    return address.unseal(vault.Vault(bytes(32)), text)
 
 
 def private(count: int, size: int = 1) -> object:
@@ -147,6 +153,7 @@ LIMITS = [
         "private_message_too_large",
         "payload_malformed",
     ),
+    Limit("TOKEN_CHARS_MAX", address.TOKEN_CHARS_MAX, token, "token_malformed", "token_malformed"),
     Limit(
         "OWNER_BYTES_MAX",
         sealed.OWNER_BYTES_MAX,
@@ -320,10 +327,10 @@ LIMITS = [
 
 OWN_WORK = {
     "ASKED_MAX", "BATCH_ITEMS_MAX", "BATCH_MAX", "BUSY_POLLS_MAX", "CANDIDATES_MAX",
-    "CONNECTIONS_MAX", "COUNT_MAX", "KEYS_MAX", "LIVE_MAX", "MEANS_TURNS_MAX", "PAGES_MAX",
-    "PAYMENTS_MAX", "PAYMENT_BYTES_MAX", "SEARCHED_MAX", "STALE_TRIES_MAX",
+    "CONNECTIONS_MAX", "COUNT_MAX", "KEYS_MAX", "LIVE_MAX", "LOOK_S_MAX", "MEANS_TURNS_MAX",
+    "PAGES_MAX", "PAYMENTS_MAX", "PAYMENT_BYTES_MAX", "SEARCHED_MAX", "STALE_TRIES_MAX",
 }  # fmt: skip  # - names only
-"""Constants that bound what we do ourselves: turns, batches, connections, keys."""
+"""Constants that bound what we do ourselves: turns, pauses, batches, connections, keys."""
 ELSEWHERE = {
     "HOPS_MAX": "longer lists are read from their end, and refused never",
     "LARGER_MAX": "held by the conformance of answers that were changed",

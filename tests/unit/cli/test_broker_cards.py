@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import broker
+from farthing.cli.broker_cards import CARDS_MAX
 from farthing.errors import Misconfigured, OutOfRange, Unavailable
 
 RUNNER = CliRunner()
@@ -34,6 +35,7 @@ def test_a_value_in_another_currency_is_refused(folder: Path, tmp_path: Path) ->
 
 
 def test_so_many_at_once_are_a_mistake(folder: Path) -> None:
-    for count in ("0", "1001"):
-        done = RUNNER.invoke(broker.app, ["cards", "5eur", "--count", count])
+    for count in (0, CARDS_MAX + 1):
+        done = RUNNER.invoke(broker.app, ["cards", "5eur", "--count", str(count)])
         assert done.exit_code == 2
+    assert isinstance(run(folder, "5eur", "--count", str(CARDS_MAX)), Unavailable)

@@ -21,6 +21,20 @@ def test_what_is_no_duration_of_a_day_at_most_is_refused(text: str) -> None:
         handing.seconds_of(text)
 
 
+def test_a_duration_is_a_day_at_most() -> None:
+    minutes = handing.LASTS_S_MAX // 60
+    assert handing.seconds_of(f"{minutes}m") == handing.LASTS_S_MAX
+    with pytest.raises(Misconfigured, match="duration_malformed"):
+        handing.seconds_of(f"{minutes + 1}m")
+
+
+def test_no_more_of_a_file_is_read_than_a_token_may_have(tmp_path: Path) -> None:
+    token = tmp_path / "purse"
+    for size in (handing.TOKEN_BYTES_MAX, handing.TOKEN_BYTES_MAX + 1):
+        token.write_bytes(b"x" * size)
+        assert len(handing._read(token)) == handing.TOKEN_BYTES_MAX
+
+
 @pytest.mark.parametrize("name", ["address", "delegate", "receive", "grants", "withdraw"])
 def test_every_command_is_the_wallets_and_has_an_example(name: str) -> None:
     done = RUN.invoke(build(["wallet"]), ["wallet", name, "--help"])

@@ -34,6 +34,22 @@ def test_a_meter_has_limits(changes: dict[str, int]) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("unit", "most"),
+    [
+        ("seconds", streams.SECONDS_MAX),
+        ("bytes", streams.BYTES_MAX),
+        ("messages", streams.MESSAGES_MAX),
+    ],
+)
+def test_a_tick_is_so_much_of_its_unit_and_no_more(unit: streams.Unit, most: int) -> None:
+    assert Meter(unit=unit, count=most, grace=streams.TICKS_MAX).count == most
+    with pytest.raises(OutOfRange, match="tick_out_of_range"):
+        Meter(unit=unit, count=most + 1, grace=1)
+    with pytest.raises(OutOfRange, match="grace_out_of_range"):
+        Meter(unit=unit, count=1, grace=streams.TICKS_MAX + 1)
+
+
 @given(st.lists(st.binary(max_size=40), max_size=12), st.integers(0, 20))
 def test_bytes_pass_up_to_the_last_of_what_is_allowed(parts: list[bytes], ticks_max: int) -> None:
     counter, passed, waiting = BYTES.counter(), b"", b""

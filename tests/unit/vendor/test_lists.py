@@ -217,3 +217,9 @@ def test_a_list_of_another_time_line_comes_whole(tmp_path: Path) -> None:
 def test_what_is_new_since_a_list_that_the_gate_never_had_is_refused() -> None:
     with pytest.raises(Forged, match="list_has_a_gap"):
         asyncio.run(refresh(MemoryMarks(), revoked("p_1", number=9, since=5)))
+
+
+@pytest.mark.parametrize("number", [-1, 2**53])
+def test_a_list_whose_number_cannot_be_kept_is_malformed(number: int) -> None:
+    with pytest.raises(Malformed, match="document_malformed"):
+        asyncio.run(refresh(MemoryMarks(), revoked("p_1", number=number)))

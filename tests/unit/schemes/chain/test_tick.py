@@ -7,7 +7,14 @@ import pytest
 
 from farthing import codec
 from farthing.errors import OutOfRange, Unfit
-from farthing.schemes.chain.tick import TICK, TICKS_MAX, Opening, TickPayment, TickPurse
+from farthing.schemes.chain.tick import (
+    NAME_CHARS_MAX,
+    TICK,
+    TICKS_MAX,
+    Opening,
+    TickPayment,
+    TickPurse,
+)
 from farthing.schemes.contract import Instrument, Offer, Paid
 from tests.kit.parties import binding_of
 from tests.kit.payword import Scene
@@ -113,6 +120,14 @@ def test_what_an_action_does_not_fit_is_unfit(changes: dict[str, str], code: str
     link = paid.payload["links"][0]
     with pytest.raises(Unfit, match="link_count_out_of_range"):
         read(paid, links=[link, [200, *link[1:]]])
+
+
+def test_a_stream_has_a_name_of_so_many_characters() -> None:
+    opening = Hand().pay()
+    name = "x" * NAME_CHARS_MAX
+    assert read(opening, action="voucher", stream=name).stream == name
+    with pytest.raises(Unfit, match="stream_malformed"):
+        read(opening, action="voucher", stream=name + "x")
 
 
 @pytest.mark.parametrize("session", [True, False])

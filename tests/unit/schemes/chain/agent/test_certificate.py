@@ -3,6 +3,7 @@ import pytest
 
 from farthing.errors import Forged, Unfit
 from farthing.schemes.chain.agent.certificate import (
+    OPENED_MAX,
     SEGMENTS_MAX,
     verify_certificate,
     verify_opening,
@@ -77,6 +78,18 @@ def test_a_certificate_has_no_more_segments_than_a_path_is_short() -> None:
     assert longest.segments == SEGMENTS_MAX
     with pytest.raises(Unfit, match="segment_count_out_of_range"):
         msgspec.structs.replace(longest, length=SEGMENTS_MAX + 1)
+
+
+def test_an_opening_has_so_many_segments_and_no_more() -> None:
+    opening = opening_in(Scene().pay(Scene().buy(40)))
+    certificate = msgspec.structs.replace(opening.certificate, length=40, segment=1)
+    opening = msgspec.structs.replace(opening, certificate=certificate)
+    most, more = range(OPENED_MAX), range(OPENED_MAX + 1)
+    root = opening.roots[0]
+    longest = msgspec.structs.replace(opening, segments=tuple(most), roots=(root,) * len(most))
+    assert len(longest.segments) == OPENED_MAX
+    with pytest.raises(Unfit, match="opened_out_of_range"):
+        msgspec.structs.replace(opening, segments=tuple(more), roots=(root,) * len(more))
 
 
 def test_an_opening_names_segments_in_order_once_and_within_the_certificate() -> None:

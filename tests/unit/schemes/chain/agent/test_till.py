@@ -17,7 +17,13 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.schemes.chain.agent import AGENT
-from farthing.schemes.chain.agent.till import TOKENS_MAX, Held, hold
+from farthing.schemes.chain.agent.till import (
+    SERIAL_CHARS_MAX,
+    TOKENS_MAX,
+    UNACKNOWLEDGED_MICRO_MAX,
+    Held,
+    hold,
+)
 from farthing.schemes.contract import Accepted, Binding, Charged, Json
 from farthing.schemes.revocations import GRACE_S
 from tests.kit.agent import LIST_S, UNIT_MICRO, Scene, certificate_of, opening_in
@@ -213,6 +219,24 @@ def test_payments_out_of_order_or_size_cannot_be_read() -> None:
         with pytest.raises(Unfit):
             till.read(codec.canonical(changed))
     assert len(till.read(codec.canonical({"opening": serial, "tokens": many[:-1]})).tokens) == 33
+
+
+def test_a_serial_has_so_many_characters_and_no_more() -> None:
+    scene = Scene()
+    till, tokens = scene.vendors["news"].till, scene.pay(scene.buy()).payload["tokens"]
+    serial = "x" * SERIAL_CHARS_MAX
+    payload = {"opening": serial, "tokens": tokens}
+    assert till.read(codec.canonical(payload)).opening == serial
+    with pytest.raises(Unfit, match="serial_malformed"):
+        till.read(codec.canonical({**payload, "opening": serial + "x"}))
+
+
+@pytest.mark.parametrize(("over", "moment"), [(0, "during"), (1, "before")])
+def test_a_gate_trusts_an_opening_with_a_cent_where_nothing_is_set(over: int, moment: str) -> None:
+    scene = Scene(mode="specific")
+    tokens = UNACKNOWLEDGED_MICRO_MAX // UNIT_MICRO + over
+    vendor, paid = scene.vendors["news"], scene.pay(scene.buy(tokens), tokens=tokens)
+    assert vendor.serve(paid.payload, vendor.offer(tokens * UNIT_MICRO)).taken.moment == moment
 
 
 def test_what_is_kept_of_a_segment_is_what_later_payments_need() -> None:

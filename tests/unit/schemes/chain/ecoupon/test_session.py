@@ -4,7 +4,14 @@ import pytest
 from farthing import codec
 from farthing.crypto import agreement, signing
 from farthing.errors import Forged, Unfit
-from farthing.schemes.chain.ecoupon.session import Bound, Start, bind, payment_mac, session_key
+from farthing.schemes.chain.ecoupon.session import (
+    PROOF_MAX,
+    Bound,
+    Start,
+    bind,
+    payment_mac,
+    session_key,
+)
 from tests.kit.canaries import canary
 from tests.kit.ecoupon import Scene, coupons_of
 from tests.kit.parties import binding_of
@@ -58,8 +65,10 @@ def test_a_start_has_the_root_of_each_of_its_segments() -> None:
     for wrong in ({"roots": ()}, {"segments": (0, 1)}, {"segments": (1, 0)}, {"segments": (0, 64)}):
         with pytest.raises(Unfit):
             msgspec.structs.replace(start, **wrong)
+    longest = msgspec.structs.replace(start, proof=("A" * 43,) * PROOF_MAX)
+    assert len(longest.proof) == PROOF_MAX
     with pytest.raises(Unfit, match="roots_not_of_segments"):
-        msgspec.structs.replace(start, proof=("A" * 43,) * 13)
+        msgspec.structs.replace(start, proof=("A" * 43,) * (PROOF_MAX + 1))
 
 
 def test_the_code_of_a_payment_is_of_its_request_and_its_words() -> None:

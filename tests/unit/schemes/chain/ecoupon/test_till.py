@@ -18,6 +18,7 @@ from farthing.errors import (
 from farthing.schemes.chain.credit.certificate import SKEW_S
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon.purse import Coupons
+from farthing.schemes.chain.ecoupon.till import LINKS_MAX
 from farthing.schemes.contract import Instrument, Json
 from tests.kit.canaries import canary
 from tests.kit.ecoupon import SLOT_MICRO, Scene, altered, coupons_of, vendor_ring
@@ -216,6 +217,15 @@ def test_a_payment_of_another_form_is_unfit(change: dict[str, Json]) -> None:
     payload = scene.payload(scene.open()) | change
     with pytest.raises(Unfit):
         scene.vendor.till.read(codec.canonical(payload))
+
+
+def test_a_payment_has_so_many_links_and_no_more() -> None:
+    scene = Scene()
+    payload, read = scene.payload(scene.open()), scene.vendor.till.read
+    links: list[Json] = [[number, 1, "A" * 22] for number in range(LINKS_MAX + 1)]
+    assert len(read(codec.canonical(payload | {"links": links[:-1]})).links) == LINKS_MAX
+    with pytest.raises(Unfit, match="link_count_out_of_range"):
+        read(codec.canonical(payload | {"links": links}))
 
 
 def test_more_hops_than_a_vendor_checks_are_unfit() -> None:

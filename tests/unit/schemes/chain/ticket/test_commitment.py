@@ -9,7 +9,7 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Forged, Malformed, Overlimit, Unfit
-from farthing.schemes.chain.ticket.commitment import is_win, wins_max
+from farthing.schemes.chain.ticket.commitment import ODDS_MAX, is_win, wins_max
 from tests.kit.canaries import draw
 from tests.kit.ticket import Hand, scene
 
@@ -70,6 +70,13 @@ def test_where_all_win_there_is_room_for_all() -> None:
 def test_a_commitment_out_of_range_cannot_be(changes: dict[str, object]) -> None:
     with pytest.raises(Unfit):
         msgspec.structs.replace(hand().commitment, **changes).__post_init__()
+
+
+def test_a_prize_is_so_rare_and_no_rarer() -> None:
+    commitment = msgspec.structs.replace(hand().commitment, unit_micro=1)
+    assert msgspec.structs.replace(commitment, odds=ODDS_MAX).odds == ODDS_MAX
+    with pytest.raises(Unfit, match="odds_out_of_range"):
+        msgspec.structs.replace(commitment, odds=ODDS_MAX + 1).__post_init__()
 
 
 def test_every_field_is_signed() -> None:
