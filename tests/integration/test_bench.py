@@ -26,7 +26,7 @@ from farthing.schemes import registry
 from tests.kit.turns import in_turn
 
 SHORT_S = 0.1
-PARTS = 4  # that start servers of their own: a commit tries one of them
+PARTS = 7  # that take seconds: a commit tries one of them
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.serial
@@ -54,6 +54,7 @@ def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "ROUNDS", 1)
 
 
+@in_turn(5, of=PARTS)
 def test_till_measures_every_contestant() -> None:
     found = till.measure(SHORT_S, batch=50)
     require_figures("till", found)
@@ -80,6 +81,7 @@ def test_marks_are_filled_and_survive_the_gate() -> None:
     require_figures("marks", found)
 
 
+@in_turn(6, of=PARTS)
 def test_redemptions_measures_links_and_claims() -> None:
     found = redemptions.measure(SHORT_S)
     require_figures("redemptions", found)
@@ -92,6 +94,7 @@ def test_bytes_are_within_the_targets() -> None:
     assert all(figure.met for figure in found if figure.target is not None)
 
 
+@in_turn(4, of=PARTS)
 def test_worlds_measure_every_scheme_in_every_weather() -> None:
     found = worlds.measure(20)
     require_figures("worlds", found)
