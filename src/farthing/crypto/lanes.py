@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 WORD_BYTES = 16
 
@@ -52,12 +52,12 @@ def descend_all(proofs: Sequence[Proof]) -> list[bytes] | None:
     fit.sort(key=lambda n: proofs[n].at - proofs[n].last_index)  # a group ends together
     groups = -(-len(fit) // lanes)
 
-    def side_by_side(parts: list[bytes]):  # type: ignore[no-untyped-def]  # an array of the extra
+    def side_by_side(parts: list[bytes]) -> Any:  # an array of the extra
         raw = b"".join(parts).ljust(groups * lanes * WORD_BYTES, b"\0")
         rows = np.frombuffer(raw, dtype=">u4").astype(np.uint32).reshape(groups, lanes, -1)
         return np.ascontiguousarray(rows.transpose(0, 2, 1))
 
-    def numbers(found: list[int]):  # type: ignore[no-untyped-def]  # likewise
+    def numbers(found: list[int]) -> Any:
         padded = found + [0] * (groups * lanes - len(found))
         return np.array(padded, dtype=np.uint32).reshape(groups, lanes)
 

@@ -86,6 +86,9 @@ def test_chains_follow_one_after_the_other() -> None:
     for continuation, last in ((third, first), (second, third), (second, second)):
         with pytest.raises(OutOfRange, match="continuation_out_of_order"):
             continuation.require_after(last)
+    for before in (second.before - 1, second.before + 1):
+        with pytest.raises(OutOfRange, match="continuation_out_of_order"):
+            msgspec.structs.replace(second, before=before).require_after(first)
 
 
 def test_what_a_gate_keeps_of_a_chain_reads_back() -> None:
