@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from farthing import money, props
 from farthing.errors import Denied, Malformed
-from farthing.schemes.messages import Json, Offer
+from farthing.schemes.messages import Offer
+from farthing.schemes.setting import Json
 
 REDUCED = "reduced"
 REQUIRES = "requires"

@@ -3,7 +3,7 @@
 import msgspec
 
 from farthing.marks import Claim
-from farthing.schemes.messages import Json
+from farthing.schemes.setting import Json
 
 
 class Charged(msgspec.Struct, frozen=True, kw_only=True):

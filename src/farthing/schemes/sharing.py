@@ -2,7 +2,8 @@
 
 import msgspec
 
-from farthing.schemes.messages import Asked, Instrument, Json
+from farthing.schemes.messages import Asked, Instrument
+from farthing.schemes.setting import Json
 
 
 class Portion(msgspec.Struct, frozen=True, kw_only=True):

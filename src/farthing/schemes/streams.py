@@ -19,7 +19,8 @@ import msgspec
 
 from farthing import codec
 from farthing.errors import OutOfRange, TooLarge
-from farthing.schemes.messages import Json, Offer
+from farthing.schemes.messages import Offer
+from farthing.schemes.setting import Json
 
 STREAM = "stream"
 TICKS_MAX = 64  # of one voucher, and so of grace: bounds what a voucher costs to check

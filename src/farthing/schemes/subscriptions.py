@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from farthing.errors import Malformed
-from farthing.schemes.messages import Json, Offer
+from farthing.schemes.messages import Offer
+from farthing.schemes.setting import Json
 
 PLANS = "plans"
 SUBSCRIPTION = "subscription"

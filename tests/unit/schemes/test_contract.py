@@ -1,7 +1,5 @@
 """One gate, one wallet and one broker, for the hard cases that no program carries yet."""
 
-from typing import Any
-
 import msgspec
 import pytest
 
@@ -17,12 +15,9 @@ from farthing.errors import (
     Unsupported,
     WrongPayer,
 )
-from farthing.marks import NO_KEYS
-from farthing.schemes import contract
-from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.contract import Accepted, AskFirst, Key, Paid, Redeemed, Rolled, Waiting
 from tests.kit.conversation import METER, Stream, binding_of
-from tests.kit.parties import DAY_S, Ring, setting_of
+from tests.kit.parties import DAY_S
 from tests.kit.stage import CASES, PRICE_MICRO, stage_for
 from tests.kit.thin.shape import GOODS_KEY
 
@@ -346,47 +341,3 @@ def test_meteore_money_that_no_vendor_claimed_goes_back() -> None:
     assert stage.spent_micro == 100
     stage.settle_up(days=3)
     assert (stage.spent_micro, stage.earned_micro) == (0, 0)
-
-
-# --- a scheme that declares nothing ---------------------------------------------------------------
-
-
-def bare(part: type[contract.Mint | contract.Purse | contract.Till]) -> Any:
-    return type("Bare", (part,), {"traits": PAYWORD.traits})(setting_of(Ring()))
-
-
-MINT, PURSE, TILL = bare(contract.Mint), bare(contract.Purse), bare(contract.Till)
-AT, ANY = contract.At(now_s=1), None
-
-
-@pytest.mark.parametrize(
-    ("attempt", "code"),
-    [
-        (lambda: MINT.check("issue", {}, ANY, AT), "operation_unsupported"),
-        (lambda: MINT.resume(b"", {}, AT), "peer_unsupported"),
-        (lambda: PURSE.learn(ANY, {}, AT), "status_unsupported"),
-        (lambda: PURSE.seal_request(ANY, b"", AT), "private_unsupported"),
-        (lambda: PURSE.unseal_answer(ANY, b"", b""), "private_unsupported"),
-        (lambda: PURSE.give_back(ANY, AT), "take_back_unsupported"),
-        (lambda: PURSE.accept_refund(ANY, {}), "refund_unsupported"),
-        (lambda: PURSE.share(ANY, 1, AT), "share_unsupported"),
-        (lambda: PURSE.accept({}, b"", AT), "share_unsupported"),
-        (lambda: TILL.seal(ANY, b"", AT), "seal_unsupported"),
-        (lambda: TILL.refund_series(ANY), "refund_unsupported"),
-        (lambda: TILL.verify_owner(b"", b"", ""), "outcome_proof_wrong"),
-        (lambda: TILL.unseal(b"", b""), "private_unsupported"),
-        (lambda: TILL.seal_answer(b"", b"", b"", AT), "private_unsupported"),
-        (lambda: TILL.answer({}, ANY, AT), "challenge_unsupported"),
-    ],
-)
-def test_what_a_scheme_does_not_declare_it_refuses(attempt: Any, code: str) -> None:
-    with pytest.raises(Refusal) as caught:
-        attempt()
-    assert caught.value.code == code
-
-
-def test_what_a_scheme_does_not_declare_is_nothing() -> None:
-    assert (MINT.is_bearer("issue", {}), MINT.series(ANY), MINT.recall(ANY)) == (False, "", NO_KEYS)
-    assert (PURSE.means, PURSE.prove(ANY, b""), PURSE.receipt_key(ANY)) == ("", "", b"")
-    assert (TILL.own_k(ANY), TILL.stream_of(ANY), TILL.series(ANY)) == ("", "", "")
-    assert (TILL.recall(ANY), TILL.archive(()), TILL.evidence({})) == (NO_KEYS, NO_KEYS, NO_KEYS)

@@ -1,0 +1,91 @@
+"""The issuer's side of a scheme, with what it refuses where a scheme declares nothing."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from farthing.errors import Refusal, Unsupported
+from farthing.marks import NO_KEYS, Keys, Memory, Put
+from farthing.schemes.messages import Applied, Checked, Operation
+from farthing.schemes.setting import Account, At, Json, Setting, Traits
+
+Batch = Sequence[tuple[Json, Account, At]]  # messages, each with who sent it
+
+
+class Mint:
+    """The issuer's side of a scheme."""
+
+    traits: ClassVar[Traits]
+    published: ClassVar[bytes] = b""
+    """Prefix of the records that the broker publishes as a signed list: revocations, by name."""
+    signing: ClassVar[tuple[str, ...]] = ()
+    """Purposes of the Ed25519 keys that the issuer's ring must hold and publish: of this scheme
+    only, whatever it inherits. `registry.verify_purposes` holds it."""
+    sealing: ClassVar[tuple[str, ...]] = ()
+    """Purposes of the symmetric keys that the issuer's ring must hold: likewise."""
+    shared: ClassVar[bytes] = b""
+    """Prefix of the records that many payments draw on. A reservation changes them at once and
+    holds none of them, so nobody waits for another's payment; `put_back` undoes its part."""
+    given: ClassVar[tuple[bytes, ...]] = ()
+    """Prefixes of the records that say what is given out next, as serials: see `rewind`."""
+
+    def __init__(self, setting: Setting) -> None:
+        """For one issuer."""
+        self.setting = setting
+
+    def is_bearer(self, operation: Operation, message: Json) -> bool:
+        """Whether this message, if right, pays for itself: `check` has an account of no name."""
+        return False
+
+    def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
+        """All cryptography of one operation, no state; any refusal."""
+        raise Unsupported("operation_unsupported", f"{self.traits.name} has no {operation}")
+
+    def check_all(self, operation: Operation, asked: Batch) -> list[Checked | Refusal]:
+        """`check` of each message, in their order; a refusal stands for its own message only."""
+        found: list[Checked | Refusal] = []
+        for message, account, at in asked:
+            try:
+                found.append(self.check(operation, message, account, at))
+            except Refusal as refusal:
+                found.append(refusal)
+        return found
+
+    def found(self, at: At) -> Applied | None:
+        """What a new issuer begins with, and again after a restore, under new names; or None."""
+        return None
+
+    def rewind(self, key: bytes, value: bytes, at: At) -> Applied | None:
+        """A `given` record where the books are older: what it gave out since stays out; or None."""
+        return None
+
+    def series(self, checked: Checked) -> str:
+        """The series from which `apply` wants one leased serial; empty for none."""
+        return ""
+
+    def recall(self, checked: Checked) -> Keys:
+        """What `apply` will read."""
+        return NO_KEYS
+
+    def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
+        """Decide, on the state that `recall` named; any refusal."""
+        raise NotImplementedError
+
+    def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
+        """The shared records of a reserved decision as they are once it is void.
+
+        `memory` has them as they stand now. Asked when it is reserved too: `Unsupported` for a
+        decision that could not be taken back is heard before anything is held.
+        """
+        raise NotImplementedError
+
+    def resume(self, kept: bytes, outcome: Json | Refusal, at: At) -> Checked:
+        """What another broker's answer to an `Abroad` means, for `recall` and `apply`.
+
+        After a refusal the decision undoes what `Abroad` had done. `Mismatch` for an answer that is
+        not right: then it is asked once more, with a refusal.
+        """
+        raise Unsupported("peer_unsupported", f"{self.traits.name} is not bought of other brokers")
+
+    def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
+        """What time alone does to one record: expiry, closing, windows. None: nothing."""
+        return None

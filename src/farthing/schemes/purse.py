@@ -1,0 +1,121 @@
+"""The payer's side of a scheme, with what it refuses where a scheme declares nothing."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from farthing.errors import Unsupported
+from farthing.schemes.messages import (
+    Asked,
+    AskFirst,
+    Binding,
+    Concluded,
+    Conclusion,
+    Instrument,
+    Need,
+    Offer,
+    Paid,
+)
+from farthing.schemes.setting import At, Json, Setting, Traits
+from farthing.schemes.sharing import Portion, Shared
+
+Replier = Callable[[Json, bytes], bytes]
+"""Signs an answer for its payer: from the change and the answer's digest to a code of 16 bytes."""
+
+
+class Purse:
+    """The payer's side of a scheme."""
+
+    traits: ClassVar[Traits]
+    shares: ClassVar[bool] = False  # whether `share` and `accept` work
+    refunds: ClassVar[bool] = False
+    """Whether vendors may give back what a payment cost: then `accept_refund` takes it."""
+    returns_after_s: ClassVar[int] = 0
+    """When all that was given back is in the account; part of it may be there at once."""
+    releases: ClassVar[bool] = False
+    """Whether a payment may have a second half, sent after the page (`Concluded.release`)."""
+
+    def __init__(self, setting: Setting) -> None:
+        """For one wallet at one broker."""
+        self.setting = setting
+
+    @property
+    def means(self) -> str:
+        """The vendor id of instruments that pay for an ask instead of the account; "" for none.
+
+        Option `float`: whether the payer wants it so; then what is given back becomes such, too.
+        """
+        return ""
+
+    def ask(self, need: Need, at: At) -> Asked:
+        """The message that gets spending power for `need`."""
+        raise NotImplementedError
+
+    def receive(self, asked: Asked, answer: Json, at: At) -> tuple[Instrument, ...] | Asked:
+        """Check what the mint answered, and keep it; any refusal.
+
+        An `Asked` in return is the next message of the same errand: scrip is burned at the vendor,
+        then its burn receipt is carried to the broker.
+        """
+        raise NotImplementedError
+
+    def open(self, instrument: Instrument, offer: Offer, at: At) -> tuple[Instrument, Instrument]:
+        """Spending power for this offer's vendor out of a general instrument.
+
+        Asked for where it names no vendor; returns what it becomes, and what was opened. A scheme
+        whose instruments any vendor takes as they are has nothing to open.
+        """
+        return instrument, instrument
+
+    def pay(
+        self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
+    ) -> Paid | AskFirst:
+        """Pay `offer` from `instrument`; `answer` is the mint's to an `AskFirst` before."""
+        raise NotImplementedError
+
+    def conclude(self, paid: Paid, conclusion: Conclusion, at: At) -> Concluded:
+        """Adopt the change, or roll back; any refusal if the change is not right."""
+        raise NotImplementedError
+
+    def inquire(self, paid: Paid, at: At) -> Asked | None:
+        """What to ask the broker (`status`) of a payment in doubt; None: only its vendor knows."""
+        return None
+
+    def learn(self, paid: Paid, answer: Json, at: At) -> Conclusion | None:
+        """What the broker's answer to `inquire` means; None: not decided yet. Any refusal."""
+        raise Unsupported("status_unsupported", f"the broker knows nothing of {self.traits.name}")
+
+    def prove(self, instrument: Instrument, statement: bytes) -> str:
+        """`mac:…` or `ed25519:…` over `statement` under the instrument's own key; "" without."""
+        return ""
+
+    def seal_request(self, instrument: Instrument, message: bytes, at: At) -> tuple[bytes, bytes]:
+        """The name of the instrument's key (`Taken.owner`), and `message` sealed for its vendor."""
+        raise Unsupported("private_unsupported", f"{self.traits.name} is not paid in private")
+
+    def unseal_answer(self, instrument: Instrument, request: bytes, sealed: bytes) -> bytes:
+        """What the vendor sealed in answer to `request` (as it was sealed); `Forged`."""
+        raise Unsupported("private_unsupported", f"{self.traits.name} is not paid in private")
+
+    def receipt_key(self, instrument: Instrument) -> bytes:
+        """The 32-byte key under which receipts for it are `mac:`; empty: the vendor signs them."""
+        return b""
+
+    def replier(self, paid: Paid) -> Replier | None:
+        """What the vendor signs the answer to this payment with; None: it signs none."""
+        return None
+
+    def give_back(self, instrument: Instrument, at: At) -> Asked:
+        """The message that returns what is left."""
+        raise Unsupported("take_back_unsupported", f"{self.traits.name} is not returned")
+
+    def accept_refund(self, paid: Paid, answer: Json) -> Instrument:
+        """What the vendor gave back for a payment (`Till.refund`); any refusal."""
+        raise Unsupported("refund_unsupported", f"{self.traits.name} is not given back")
+
+    def share(self, instrument: Instrument, portion: Portion, at: At) -> Shared:
+        """A part of an instrument that names its vendor, for another wallet's `accept`."""
+        raise Unsupported("share_unsupported", f"{self.traits.name} is not passed on")
+
+    def accept(self, grant: Json, secret: bytes, at: At) -> Instrument:
+        """Spending power out of a grant to the Ed25519 key of `secret`; any refusal."""
+        raise Unsupported("share_unsupported", f"{self.traits.name} is not passed on")
