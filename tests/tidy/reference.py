@@ -84,7 +84,7 @@ def engine(scheme: Scheme, mine: list[Source]) -> list[Source]:
         used |= {
             name
             for name in names
-            if name.startswith((mechanism + ".", "farthing.crypto."))
+            if name.startswith((mechanism + ".", "farthing.crypto.", "farthing.schemes.proofs"))
             and name not in known
             and importlib.util.find_spec(name.rpartition(".")[0]) is not None
         }

@@ -39,6 +39,7 @@ from farthing.schemes.contract import (
     Paid,
     Purse,
 )
+from farthing.schemes.proofs import write_proof
 
 KEY_BYTES = 32
 SEGMENT_TOKENS = 32  # of generic tokens: a first payment at a vendor parts with no more
@@ -194,7 +195,7 @@ class AgentPurse(Purse):
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`ed25519:` under the certificate's key."""
         secret = codec.unb64u(_TOKENS.read(instrument.body).secret, size_bytes=KEY_BYTES)
-        return "ed25519:" + codec.b64u(signing.sign(secret, statement))
+        return write_proof("ed25519", signing.sign(secret, statement))
 
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """Revoke the certificate: part of the rest comes back at once, all of it in a day."""

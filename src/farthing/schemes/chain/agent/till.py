@@ -17,14 +17,12 @@ from farthing import codec
 from farthing.crypto import chain, signing
 from farthing.errors import (
     Closed,
-    Malformed,
     Misconfigured,
     OutOfRange,
     Revoked,
     Unavailable,
     Underpaid,
     Unfit,
-    Unsupported,
     WrongVendor,
 )
 from farthing.marks import Advance, Claim, Keys, Memory, Moment, Put
@@ -52,17 +50,17 @@ from farthing.schemes.chain.agent.certificate import (
     verify_opening,
 )
 from farthing.schemes.chain.counters import Kept, pack, require_step
+from farthing.schemes.chain.till import ChainTill
 from farthing.schemes.contract import (
     At,
     Binding,
-    Charged,
     Finished,
     Json,
     Offer,
     Setting,
     Taken,
-    Till,
 )
+from farthing.schemes.proofs import read_proof
 from farthing.schemes.revocations import require_fresh, state_key
 
 SERIAL_CHARS_MAX = 32
@@ -137,7 +135,7 @@ def opening_key(serial: bytes, first: int) -> bytes:
     return b"agent/opening/%b/%d" % (serial, first)
 
 
-class AgentTill(Till):
+class AgentTill(ChainTill):
     """One vendor's till.
 
     Options: `mode` (generic: any vendor's tokens; specific: tokens for this vendor only),
@@ -338,20 +336,9 @@ class AgentTill(Till):
             messages.append({"openings": openings, "tokens": [token]})
         return messages
 
-    def refund_series(self, charged: Charged) -> str:
-        """`Unsupported`: a token that is out cannot be taken back."""
-        raise Unsupported(
-            "refund_unsupported",
-            "tokens only go forward: sell the payer something else for less,"
-            " or give the money back yourself",
-        )
-
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is `ed25519:` of the certificate's key over `statement`."""
-        kind, _, text = proof.partition(":")
-        if kind != "ed25519":
-            raise Malformed("outcome_proof_malformed", "tokens are proved with ed25519:")
-        signing.verify(owner, statement, codec.unb64u(text, size_bytes=64))
+        signing.verify(owner, statement, read_proof(proof, "ed25519"))
 
 
 def _opening_of(claim: Claim) -> bytes:

@@ -28,6 +28,7 @@ from farthing.schemes.contract import (
     Paid,
     Purse,
 )
+from farthing.schemes.proofs import write_proof
 
 KEY_BYTES = 32
 
@@ -162,7 +163,7 @@ class CreditPurse(Purse):
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`ed25519:` under the certificate's key."""
         secret = codec.unb64u(self.secret_of(instrument), size_bytes=KEY_BYTES)
-        return "ed25519:" + codec.b64u(signing.sign(secret, statement))
+        return write_proof("ed25519", signing.sign(secret, statement))
 
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """Credit goes back by revoking its certificate; `Unsupported` for a chain of the day.

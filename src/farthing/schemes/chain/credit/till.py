@@ -5,28 +5,27 @@ Its one option is `unit_micro`, what a word is worth here.
 
 from typing import ClassVar
 
-from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import (
-    Malformed,
     Misconfigured,
     OutOfRange,
     Revoked,
     Unavailable,
-    Unsupported,
     WrongVendor,
 )
 from farthing.marks import Memory
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.credit.certificate import DAY_S, SUBMIT_S, Family
 from farthing.schemes.chain.credit.pledge import Pledge
-from farthing.schemes.contract import At, Charged, Json, Offer, Setting, Till
+from farthing.schemes.chain.till import ChainTill
+from farthing.schemes.contract import At, Json, Offer, Setting
+from farthing.schemes.proofs import read_proof
 
 UNIT_MICRO = 100  # default worth of a word: 0.01 cent
 STEPS_MAX = 1000  # links in one payment: bounds the hashing that a payer can make us do
 
 
-class CreditTill(Till):
+class CreditTill(ChainTill):
     """One vendor's till of a member."""
 
     family: ClassVar[Family]
@@ -83,17 +82,6 @@ class CreditTill(Till):
         if self.family.revoked_key(pledge.certificate.serial) in memory.records:
             raise Revoked("certificate_revoked", "the broker has put this certificate on its list")
 
-    def refund_series(self, charged: Charged) -> str:
-        """`Unsupported`: a word that is out cannot be taken back."""
-        raise Unsupported(
-            "refund_unsupported",
-            "a chain only goes forward: sell the payer something else for less,"
-            " or give the money back yourself",
-        )
-
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is `ed25519:` of the certificate's key over `statement`."""
-        kind, _, text = proof.partition(":")
-        if kind != "ed25519":
-            raise Malformed("outcome_proof_malformed", f"{self.traits.title} proves with ed25519:")
-        signing.verify(owner, statement, codec.unb64u(text, size_bytes=64))
+        signing.verify(owner, statement, read_proof(proof, "ed25519"))

@@ -40,6 +40,7 @@ from farthing.schemes.contract import (
     Paid,
     Purse,
 )
+from farthing.schemes.proofs import write_proof
 
 UNITS_MIN = 10  # of a ticket, where the escrow has so many: fewer and the broker is asked often
 SHARE = 4  # a ticket takes this part of the escrow at most, so that other vendors have some
@@ -218,7 +219,7 @@ class FairPurse(Purse):
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`mac:` under a key that follows from the ticket's."""
         key = outcome_key(self.receipt_key(instrument))
-        return "mac:" + codec.b64u(mac(MAC_BYTES, key, statement))
+        return write_proof("mac", mac(MAC_BYTES, key, statement))
 
     def receipt_key(self, instrument: Instrument) -> bytes:
         """k_t of a ticket; empty for an escrow, which nobody gives a receipt for."""

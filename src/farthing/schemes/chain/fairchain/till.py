@@ -15,12 +15,10 @@ from farthing.errors import (
     Closed,
     Expired,
     Forged,
-    Malformed,
     OutOfRange,
     Refusal,
     Underpaid,
     Unfit,
-    Unsupported,
 )
 from farthing.marks import Advance, Claim, Keys, Memory, Put
 from farthing.money import PAYMENT_MICRO_MAX
@@ -42,7 +40,9 @@ from farthing.schemes.chain.fairchain.ticket import (
     receipt_key,
     ticket_key,
 )
-from farthing.schemes.contract import At, Binding, Charged, Json, Offer, Taken, Till
+from farthing.schemes.chain.till import ChainTill
+from farthing.schemes.contract import At, Binding, Json, Offer, Taken
+from farthing.schemes.proofs import read_proof
 
 STEPS_MAX = 2  # the odd link of the next unit, where the release before it was lost
 
@@ -74,7 +74,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 _READER = codec.Reader(Payment)
 
 
-class FairTill(Till):
+class FairTill(ChainTill):
     """One vendor's till."""
 
     traits = TRAITS
@@ -184,22 +184,11 @@ class FairTill(Till):
             messages.append({"index": claim.order, "ticket": ticket, "word": word})
         return messages
 
-    def refund_series(self, charged: Charged) -> str:
-        """`Unsupported`: a word that is out cannot be taken back."""
-        raise Unsupported(
-            "refund_unsupported",
-            "a chain only goes forward: sell the payer something else for less,"
-            " or give the money back yourself",
-        )
-
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is `mac:` of the ticket's payer over `statement`."""
-        kind, _, text = proof.partition(":")
-        if kind != "mac":
-            raise Malformed("outcome_proof_malformed", "fair chains prove with mac:")
         secret = self.setting.ring.current(VENDOR_KEY).secret
         expected = mac(MAC_BYTES, outcome_key(receipt_key(secret, owner.decode())), statement)
-        require_equal("outcome_proof_wrong", codec.unb64u(text, size_bytes=MAC_BYTES), expected)
+        require_equal("outcome_proof_wrong", read_proof(proof, "mac"), expected)
 
 
 def _require_turn(kept: Kept, index: int, last: int, now_s: int) -> None:

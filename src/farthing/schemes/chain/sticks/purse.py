@@ -5,7 +5,6 @@ from farthing.crypto.chain import LENGTH_MAX
 from farthing.errors import OutOfRange
 from farthing.schemes.chain.credit.purse import Part
 from farthing.schemes.chain.sticks.stick import AUTHS, SERIAL_BYTES, Auth
-from farthing.schemes.chain.words.commitment import Commitment
 from farthing.schemes.chain.words.purse import CHAIN_LENGTH, WordPurse
 from farthing.schemes.contract import At, Binding, Instrument, Json, Offer, Paid
 
@@ -23,21 +22,6 @@ class StickPurse(WordPurse):
         if least > LENGTH_MAX:
             raise OutOfRange("price_above_chain", f"a chain has at most {LENGTH_MAX} links")
         return max(least, min(CHAIN_LENGTH, part.worth_micro // unit_micro))
-
-    def commit(
-        self, part: Part, chains: tuple[tuple[int, int, str], ...], salt: str, offer: Offer, at: At
-    ) -> Commitment:
-        """A stick of these coins, unsigned."""
-        return self.commitment(
-            certificate=part.certificate,
-            chains=chains,
-            day=part.day,
-            salt=salt,
-            sig="",
-            slots=part.slots,
-            vendor=part.vendor_id,
-            **self.fields(offer, at),
-        )
 
     def fields(self, offer: Offer, at: At) -> dict[str, Json]:
         """What a stick has beside its chains."""

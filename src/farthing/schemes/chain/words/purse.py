@@ -32,7 +32,7 @@ class Opened(msgspec.Struct, Generic[C], frozen=True, kw_only=True, forbid_unkno
 
 
 class WordPurse(CreditPurse):
-    """A member gives `traits`, `family` and `chains`; `commit`, where it has fields of its own."""
+    """A member gives `traits`, `family` and `chains`; `fields`, where it has some of its own."""
 
     chains: ClassVar[codec.Reader[Any]]
     """Reads its `Opened`."""
@@ -51,7 +51,12 @@ class WordPurse(CreditPurse):
             sig="",
             slots=part.slots,
             vendor=part.vendor_id,
+            **self.fields(offer, at),
         )
+
+    def fields(self, offer: Offer, at: At) -> dict[str, Json]:
+        """What a member's commitment has beside its chains."""
+        return {}
 
     def length(self, part: Part, unit_micro: int, offer: Offer) -> int:
         """Words of a new chain: as many as this part of the credit bears; `OutOfRange`."""

@@ -36,6 +36,7 @@ from farthing.schemes.mac.millicent.scrip import (
     request_sig,
     sign_key,
 )
+from farthing.schemes.proofs import write_proof
 from farthing.schemes.subscriptions import PLAN_PREFIX
 
 PRICE_BYTES = 8  # of what is kept with a payment; the plan that it buys follows
@@ -294,7 +295,7 @@ class MillicentPurse(Purse):
         """`mac:` under the payer's signing key."""
         held = _HELD.read(instrument.body)
         k_sig = sign_key(codec.unb64u(held.secret, size_bytes=32))
-        return "mac:" + codec.b64u(mac(16, k_sig, statement))
+        return write_proof("mac", mac(16, k_sig, statement))
 
     def seal_request(self, instrument: Instrument, message: bytes, at: At) -> tuple[bytes, bytes]:
         """The payer_id, and `message` sealed in protocol B; `TooLarge`."""

@@ -19,7 +19,6 @@ from farthing.crypto import sealing
 from farthing.crypto.mac import mac, require_equal
 from farthing.errors import (
     Forged,
-    Malformed,
     Misconfigured,
     OutOfRange,
     Underpaid,
@@ -66,6 +65,7 @@ from farthing.schemes.mac.millicent.scrip import (
     sign_key,
 )
 from farthing.schemes.mac.millicent.vendor_keys import VendorKeys, require_certified
+from farthing.schemes.proofs import read_proof
 from farthing.schemes.subscriptions import SUBSCRIPTION
 
 _READER = codec.Reader(Payment)
@@ -278,11 +278,8 @@ class MillicentTill(Till):
 
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is `mac:` of the payer's key over `statement`."""
-        kind, _, text = proof.partition(":")
-        if kind != "mac":
-            raise Malformed("outcome_proof_malformed", "MilliCent proves with mac:")
         expected = mac(16, sign_key(self._secret(owner.hex())), statement)
-        require_equal("outcome_proof_wrong", codec.unb64u(text, size_bytes=16), expected)
+        require_equal("outcome_proof_wrong", read_proof(proof, "mac"), expected)
 
     def unseal(self, owner: bytes, sealed: bytes) -> bytes:
         """The request that this payer sealed in protocol B; `Forged`, `TooLarge`."""
