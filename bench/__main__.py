@@ -46,7 +46,12 @@ MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
 def main(
     part: Annotated[Part, typer.Argument(help="What to measure.")] = Part.ALL,
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="How long each contestant runs, all rounds together.")
+        float,
+        typer.Option(
+            min=0.1,
+            help="How long each contestant runs, all rounds together. Those of till and of"
+            " redemptions share it.",
+        ),
     ] = 10.0,
     *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -3,12 +3,16 @@
 import gc
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
+from rich.console import Console
+from rich.progress import track
 
-PREPARING = 5  # a round takes at most so many times as long as its measured part
+PREPARING = 2  # a round takes at most so many times as long as its measured part
 ROUNDS = 5  # odd, so that the median is a round that happened
+T = TypeVar("T")
 
 
 class Contestant(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,15 +38,23 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_turns(contestants: Sequence[Contestant], seconds: float) -> list[Rates]:
-    """Each contestant once a round, for `seconds` in all rounds together.
+    """`seconds` for all contestants and rounds together, in equal shares.
 
     CPU time of this thread, not wall time: one core's worth, whoever else uses the machine.
     """
     found: list[list[float]] = [[] for _ in contestants]
-    for _ in range(ROUNDS):
-        for contestant, rates in zip(contestants, found, strict=True):
-            rates.append(_rate(contestant, seconds / ROUNDS))
+    share = seconds / ROUNDS / len(contestants)
+    turns = [turn for _ in range(ROUNDS) for turn in zip(contestants, found, strict=True)]
+    for contestant, rates in shown(turns, "measuring"):
+        rates.append(_rate(contestant, share))
     return [Rates(contestant=c, by_round=r) for c, r in zip(contestants, found, strict=True)]
+
+
+def shown(steps: Sequence[T], what: str) -> Iterable[T]:
+    """The steps one by one, with a bar on stderr."""
+    console = Console(stderr=True)
+    disable = not console.is_terminal
+    return track(steps, f"bench: {what}", console=console, transient=True, disable=disable)
 
 
 def _rate(contestant: Contestant, seconds: float) -> float:

@@ -30,7 +30,7 @@ from bench.payments import (
     setting,
     vendor_keys,
 )
-from bench.rounds import Contestant, take_turns
+from bench.rounds import Contestant, shown, take_turns
 from bench.tokens import TokenPayer, certifying_key, list_of_now
 from farthing import codec
 from farthing.marks import NO_KEYS, NOTHING, Hold, Memory, Read, Take
@@ -322,28 +322,37 @@ def _eip3009(count: int) -> Callable[[], Callable[[], int]]:
     return lambda: verify_all
 
 
+Prepare = Callable[[], Callable[[], int]]
+
+
+def _contestants(batch: int) -> list[tuple[str, Callable[[], Prepare], float | None]]:
+    """(name, what makes its payments, target)."""
+    some = max(1, batch // 50)
+    return [
+        ("MilliCent signed", partial(_scrip, batch, "signed"), 80_000),
+        ("MilliCent clear", partial(_scrip, batch, "clear"), 120_000),
+        ("PayWord", partial(_words, batch), 250_000),
+        ("scrip minted", partial(_minting, batch), 400_000),
+        (BASELINE, partial(_ed25519, some), None),
+        ("secp256k1 verified (cryptography)", partial(_secp256k1, some), None),
+        ("x402 exact EIP-3009 verified (eth-account)", partial(_eip3009, 2), None),
+        ("NetCard", partial(_words, batch, NETCARD, netcard.FAMILY), None),
+        ("micro-iKP", partial(_words, batch, IKP, ikp.FAMILY), None),
+        ("e-coupons", partial(_coupons, batch), 120_000),
+        ("UPayWord", partial(_words, batch, UPAYWORD, UPAYWORD_FAMILY), None),
+        ("lottery tickets", partial(_words, batch, TICKET, TICKET_FAMILY), 120_000),
+        ("agent generic", partial(_tokens, batch), 150_000),
+        ("fair chain, units of two links", partial(_halves, batch), 100_000),
+        ("ticks, one at a time", partial(_words, batch, TICK, tick.FAMILY), 200_000),
+        ("ticks by vouchers", partial(_vouchers, batch), 200_000),
+    ]
+
+
 def measure(seconds: float, *, batch: int = 5_000) -> list[Figure]:
     """Rates of the tills, and how often each is faster than the signature checks."""
-    some = max(1, batch // 50)
     contestants = [
-        Contestant(name="MilliCent signed", prepare=_scrip(batch, "signed"), target=80_000),
-        Contestant(name="MilliCent clear", prepare=_scrip(batch, "clear"), target=120_000),
-        Contestant(name="PayWord", prepare=_words(batch), target=250_000),
-        Contestant(name="scrip minted", prepare=_minting(batch), target=400_000),
-        Contestant(name=BASELINE, prepare=_ed25519(some)),
-        Contestant(name="secp256k1 verified (cryptography)", prepare=_secp256k1(some)),
-        Contestant(name="x402 exact EIP-3009 verified (eth-account)", prepare=_eip3009(2)),
-        Contestant(name="NetCard", prepare=_words(batch, NETCARD, netcard.FAMILY)),
-        Contestant(name="micro-iKP", prepare=_words(batch, IKP, ikp.FAMILY)),
-        Contestant(name="e-coupons", prepare=_coupons(batch), target=120_000),
-        Contestant(name="UPayWord", prepare=_words(batch, UPAYWORD, UPAYWORD_FAMILY)),
-        Contestant(
-            name="lottery tickets", prepare=_words(batch, TICKET, TICKET_FAMILY), target=120_000
-        ),
-        Contestant(name="agent generic", prepare=_tokens(batch), target=150_000),
-        Contestant(name="fair chain, units of two links", prepare=_halves(batch), target=100_000),
-        Contestant(name="ticks, one at a time", prepare=_words(batch, TICK, tick.FAMILY)),
-        Contestant(name="ticks by vouchers", prepare=_vouchers(batch), target=200_000),
+        Contestant(name=name, prepare=make(), target=target)
+        for name, make, target in shown(_contestants(batch), "making payments")
     ]
     rates = take_turns(contestants, seconds)
     figures = [

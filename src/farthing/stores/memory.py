@@ -49,14 +49,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class _Counter(Struct):
+class _Counter(Struct, gc=False):
     place: Place | None
     until_s: int
     holder: str | None
     """The payment that holds the next place, unconfirmed."""
 
 
-class _Row(Struct):
+class _Row(Struct, gc=False):
     number: int
     claim: Claim
     acked_order: int
@@ -103,13 +103,18 @@ class MemoryMarks:
         """Nothing to do: there is nothing but memory."""
 
     def _read(self, read: Read) -> Memory:
-        counters = {
-            key: counter.place
-            for key in read.keys.counters
-            if (counter := self._counters.get(key)) is not None and counter.place is not None
-        }
-        records = {key: self._records[key][0] for key in read.keys.records if key in self._records}
-        for prefix in read.keys.prefixes:
+        keys = read.keys
+        counters: dict[bytes, Place] = {}
+        for key in keys.counters:
+            counter = self._counters.get(key)
+            if counter is not None and counter.place is not None:
+                counters[key] = counter.place
+        records: dict[bytes, bytes] = {}
+        for key in keys.records:
+            record = self._records.get(key)
+            if record is not None:
+                records[key] = record[0]
+        for prefix in keys.prefixes:
             for key, (value, _) in self._records.items():
                 if key.startswith(prefix):
                     records[key] = value
@@ -128,7 +133,8 @@ class MemoryMarks:
             if resumed:
                 kept = stored.kept
         if not resumed:
-            self._take_marks(hold)
+            self._free_marks(hold)
+            self._hold_marks(hold)
         self._payments[hold.k] = Payment(
             k=hold.k,
             digest=hold.digest,
@@ -141,22 +147,25 @@ class MemoryMarks:
         )
         return Held(fence=fence, kept=kept, resumed=resumed)
 
-    def _take_marks(self, hold: Hold) -> None:
+    def _free_marks(self, hold: Hold) -> None:
+        """Have `hold` find its marks free, if need be of holds whose lease is over; or refuse."""
         require_distinct(hold.marks)
         losers: set[str] | None = None
         for mark in hold.marks:
-            if isinstance(mark, Once):
-                once = self._onces.get(mark.id)
-                holder = None if once is None else once[0]
-            else:
+            if type(mark) is Advance:
                 counter = self._counters.get(mark.id)
                 require_over(mark, None if counter is None else counter.place)
                 holder = None if counter is None else counter.holder
+            else:
+                once = self._onces.get(mark.id)
+                holder = None if once is None else once[0]
             if holder is not None:
                 decide_mark(self._payments.get(holder), now_s=hold.now_s)
                 losers = {holder} if losers is None else losers | {holder}
         for k in losers or ():
             self._give_back(self._payments[k])
+
+    def _hold_marks(self, hold: Hold) -> None:
         for mark in hold.marks:
             if isinstance(mark, Once):
                 self._onces[mark.id] = (hold.k, mark.until_s)
@@ -165,6 +174,21 @@ class MemoryMarks:
             else:
                 self._counters[mark.id] = _Counter(None, mark.until_s, hold.k)
         self._held[hold.k] = hold.marks
+
+    def _use_marks(self, k: str, marks: tuple[Mark, ...]) -> None:
+        """The marks of a payment that is confirmed, whether it held them or found them free."""
+        for mark in marks:
+            if type(mark) is Advance:
+                place = Place(to=mark.to, link=mark.link)
+                counter = self._counters.get(mark.id)
+                if counter is None:
+                    self._counters[mark.id] = _Counter(place, mark.until_s, None)
+                    continue
+                counter.place, counter.holder = place, None
+                if mark.until_s > counter.until_s:
+                    counter.until_s = mark.until_s
+            else:
+                self._onces[mark.id] = (k, mark.until_s)
 
     def _give_back(self, payment: Payment) -> None:
         """Release `payment`: its marks go, the row stays to tell."""
@@ -181,30 +205,20 @@ class MemoryMarks:
         self._settle(require_fence(self._payments.get(confirm.k), confirm.fence), confirm)
 
     def _settle(self, held: Payment, confirm: Confirm | Take) -> None:
-        for mark in self._held.pop(held.k):
-            if isinstance(mark, Advance):
-                counter = self._counters[mark.id]
-                counter.place = Place(to=mark.to, link=mark.link)
-                counter.until_s = max(counter.until_s, mark.until_s)
-                counter.holder = None
-        self._payments[held.k] = Payment(
-            k=held.k,
-            digest=held.digest,
-            state=State.CONFIRMED,
-            fence=held.fence,
-            lease_until_s=held.lease_until_s,
-            kept=held.kept,
-            outcome=confirm.outcome,
-            until_s=held.until_s,
-        )
-        for record in confirm.records:
+        self._use_marks(held.k, self._held.pop(held.k))
+        self._payments[held.k] = replace(held, state=State.CONFIRMED, outcome=confirm.outcome)
+        self._write_facts(confirm, held.until_s)
+
+    def _write_facts(self, done: Confirm | Take, until_s: int) -> None:
+        """Records and claims of a payment that is confirmed."""
+        for record in done.records:
             if isinstance(record, Put):
-                _, until_s = self._records.get(record.key, (b"", 0))
-                self._records[record.key] = (record.value, max(until_s, record.until_s))
+                _, kept_until_s = self._records.get(record.key, (b"", 0))
+                self._records[record.key] = (record.value, max(kept_until_s, record.until_s))
             else:
                 self._records.pop(record.key, None)
-        for claim in confirm.claims:
-            self._claim(claim, held.until_s)
+        for claim in done.claims:
+            self._claim(claim, until_s)
 
     def _claim(self, claim: Claim, until_s: int) -> None:
         row = self._outbox.get((claim.scheme, claim.key))
@@ -214,14 +228,34 @@ class MemoryMarks:
             self._outbox[claim.scheme, claim.key] = _Row(self._rows, claim, acked_order, until_s)
         elif claim.order > row.claim.order:
             row.claim = claim
-            row.until_s = max(row.until_s, until_s)
-            row.acked_order = max(row.acked_order, acked_order)
+            if until_s > row.until_s:
+                row.until_s = until_s
+            if acked_order > row.acked_order:
+                row.acked_order = acked_order
 
     def _take(self, take: Take) -> Held | Settled:
-        answer = self._hold(take.hold)
-        if isinstance(answer, Held):
-            self._settle(self._payments[take.hold.k], take)
-        return answer
+        hold = take.hold
+        k = hold.k
+        if k in self._payments:
+            answer = self._hold(hold)
+            if isinstance(answer, Held):
+                self._settle(self._payments[k], take)
+            return answer
+        self._free_marks(hold)
+        fence = next_fence(None, hold.now_s)
+        self._payments[k] = Payment(
+            k=k,
+            digest=hold.digest,
+            state=State.CONFIRMED,
+            fence=fence,
+            lease_until_s=hold.lease_until_s,
+            kept=hold.kept,
+            outcome=take.outcome,
+            until_s=hold.until_s,
+        )
+        self._use_marks(k, hold.marks)
+        self._write_facts(take, hold.until_s)
+        return Held(fence=fence, kept=hold.kept, resumed=False)
 
     def _release(self, release: Release) -> None:
         self._give_back(require_fence(self._payments.get(release.k), release.fence))
