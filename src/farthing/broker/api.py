@@ -221,6 +221,14 @@ async def take_back(
     return await _operate(request, scheme, "take_back", data, "pay")
 
 
+@post("/status/{scheme:str}", status_code=200)
+async def status(
+    request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
+) -> Response[bytes]:
+    """What the broker has of the account's instruments and payments (scope pay)."""
+    return await _operate(request, scheme, "status", data, "pay")
+
+
 @post("/grant/{scheme:str}", status_code=200)
 async def grant(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Any]
@@ -348,6 +356,7 @@ def build(
             statement,
             issue,
             take_back,
+            status,
             grant,
             buy_ahead,
             redeem,

@@ -3,7 +3,7 @@
 - `demo.py` runs everything at once: its parties are in `showroom.py`, what must not work in
   `attempts.py`; `broker.py`, `vendor.py`, `wallet.py` are the three roles, `broker_cards.py`,
   `broker_peer.py` and `bookkeeping.py` more of the operator's commands, who speaks to a broker by
-  `calling.py`.
+  `calling.py`; `handing.py` and `reissuing.py` more of the wallet's.
 - `lab.py` and `simulate.py` try the schemes that `naming.py` reads; `stopping.py` ends long work
   at a signal.
 - `servers.py` and `gate_worker.py` run what serves.
@@ -39,9 +39,9 @@ def _vendor(app: typer.Typer) -> None:
 
 
 def _wallet(app: typer.Typer) -> None:
-    from farthing.cli import handing
+    from farthing.cli import reissuing
 
-    app.add_typer(handing.GROUP, name="wallet")
+    app.add_typer(reissuing.GROUP, name="wallet")
 
 
 def _lab(app: typer.Typer) -> None:

@@ -5,8 +5,9 @@
   each as `check` (cryptography, no state, in parallel workers), `recall` (what the decision reads)
   and `apply` (in the one writer).
 - The **purse** runs in the wallet: `ask`/`receive` get spending power, `pay`/`conclude` spend it,
-  `inquire`/`learn` end a doubt at the broker, `share`/`accept` pass it on; `seal_request` and
-  `unseal_answer` hide a whole purchase, where a scheme can.
+  `inquire`/`learn` end a doubt at the broker, `share`/`accept` pass it on, `survey`/`reclaim` get
+  back what a lost wallet held; `seal_request` and `unseal_answer` hide a whole purchase, where a
+  scheme can.
 - The **till** runs at the gate: `offer` and `seal`, `read`, `recall`, `take`, `endorse`, `finish`,
   `stream_of` where a payment is one of many for a stream; later `sweep` and `answer` talk to the
   broker. `unseal` and `seal_answer` are the other end of a purchase that is hidden whole.
@@ -52,16 +53,18 @@ from farthing.schemes.messages import (
 from farthing.schemes.mint import Batch, Mint
 from farthing.schemes.purse import Purse, Replier
 from farthing.schemes.refunds import Charged, Refund
+from farthing.schemes.reissues import Comeback, Lost
 from farthing.schemes.setting import Account, At, Json, Key, Ring, Setting, Traits
 from farthing.schemes.sharing import Portion, Shared
 from farthing.schemes.till import Till
 
 __all__ = [
     "Abroad", "Accepted", "Account", "Applied", "AskFirst", "Asked", "At", "Batch", "Binding",
-    "Burned", "Challenge", "Charged", "Checked", "Concluded", "Conclusion", "Dialect", "End",
-    "EndKind", "Finished", "Flow", "Instrument", "Issued", "Json", "Key", "Mint", "Need", "Offer",
-    "Operation", "Paid", "Portion", "Purse", "Redeemed", "Refund", "Replier", "Returned", "Ring",
-    "Rolled", "Scheme", "Setting", "Settlement", "Shared", "Taken", "Till", "Traits", "Waiting",
+    "Burned", "Challenge", "Charged", "Checked", "Comeback", "Concluded", "Conclusion", "Dialect",
+    "End", "EndKind", "Finished", "Flow", "Instrument", "Issued", "Json", "Key", "Lost", "Mint",
+    "Need", "Offer", "Operation", "Paid", "Portion", "Purse", "Redeemed", "Refund", "Replier",
+    "Returned", "Ring", "Rolled", "Scheme", "Setting", "Settlement", "Shared", "Taken", "Till",
+    "Traits", "Waiting",
 ]  # fmt: skip  # - names only: one a line would hide the classes below
 
 

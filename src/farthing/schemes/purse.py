@@ -15,6 +15,7 @@ from farthing.schemes.messages import (
     Offer,
     Paid,
 )
+from farthing.schemes.reissues import Lost
 from farthing.schemes.setting import At, Json, Setting, Traits
 from farthing.schemes.sharing import Portion, Shared
 
@@ -33,6 +34,8 @@ class Purse:
     """When all that was given back is in the account; part of it may be there at once."""
     releases: ClassVar[bool] = False
     """Whether a payment may have a second half, sent after the page (`Concluded.release`)."""
+    reissues: ClassVar[bool] = False
+    """Whether what a lost wallet held comes back: then `survey` and `reclaim` work."""
 
     def __init__(self, setting: Setting) -> None:
         """For one wallet at one broker."""
@@ -107,6 +110,14 @@ class Purse:
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """The message that returns what is left."""
         raise Unsupported("take_back_unsupported", f"{self.traits.name} is not returned")
+
+    def survey(self) -> Asked:
+        """What asks the broker (`status`) for all that it has sold to this account."""
+        raise Unsupported("reissue_unsupported", f"{self.traits.name} is not reissued")
+
+    def reclaim(self, answer: Json) -> tuple[Lost, ...]:
+        """All of it, by the answer to `survey`; any refusal."""
+        raise Unsupported("reissue_unsupported", f"{self.traits.name} is not reissued")
 
     def accept_refund(self, paid: Paid, answer: Json) -> Instrument:
         """What the vendor gave back for a payment (`Till.refund`); any refusal."""

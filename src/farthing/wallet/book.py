@@ -155,6 +155,15 @@ class Book:
                 for row in rows
             )
 
+    def in_use(self, broker_id: str, scheme: str) -> frozenset[str]:
+        """Ids of instruments that a payment or an ask has."""
+        with self._file.write():
+            rows = self._file.rows(
+                "SELECT id FROM instruments WHERE state='offered' AND broker=? AND scheme=?",
+                (broker_id, scheme),
+            )
+        return frozenset(row[0] for row in rows)
+
     def history(self, count: int = 100) -> tuple[Entry, ...]:
         """The last `count` purchases, newest first."""
         with self._file.write():

@@ -51,7 +51,7 @@ TIMEOUT_S = 35  # of one request: the gate's own time-outs end before
 MINT_TIMEOUT_S = 10  # brokers answer within 5 s or say that they are busy
 KEYS_S = 300  # how long a vendor's documents are taken as they are; keys live for a year
 VENDOR_MINT_PATH = "/.well-known/farthing"  # where a vendor's gate mounts its mint
-OPERATION_PATHS = {"issue": "issue", "take_back": "take-back"}
+OPERATION_PATHS = {"issue": "issue", "status": "status", "take_back": "take-back"}
 TOKEN_CODES = frozenset({"token_missing", "token_unknown", "scope_missing"})
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from farthing import ids
 from farthing.errors import (
     Broken,
+    Busy,
     Expired,
     Forged,
     OutOfRange,
@@ -53,6 +54,7 @@ LOAD_PRICES = 10  # ten pages an ask: rare enough to be cheap, little enough to 
 LOAD_TICKS = (3_600, 256, 64)  # of a stream: an hour of seconds, or what the payer is trusted with
 SENDS_MAX = 3  # of one message in one flow; afterwards it stays for the next
 MESSAGES_MAX = 4  # of one errand: the longest that a scheme describes has two
+CARRIED_MAX = 4  # asks of one kind: some that were left open before, and the one that is meant
 MEANS_TURNS_MAX = 6  # of one load: an abandoned ask or two, a top-up, and somebody quicker
 PAUSE_MS = 250  # before a message is sent again, times the number of tries
 SPOILT = (Forged, Expired, Replayed)  # what says that an instrument pays for no ask any more
@@ -252,6 +254,23 @@ def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -
         return False
     yield from run(guide, opened)
     return True
+
+
+def carry(guide: Guide, ask: Ask) -> Flow[Json]:
+    """What the mint answers to an ask that brings no instrument; those left open go first.
+
+    `Busy` where the instrument that it gives back is in use, or too many were left open; else the
+    refusals of `run`.
+    """
+    for _ in range(CARRIED_MAX):
+        opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=ask.created_at_s)
+        if opened is None:
+            raise Busy("instrument_in_use", "a payment has it: see farthing wallet recover")
+        answer = yield from answer_to(opened)
+        yield from finish(guide, opened, answer)
+        if opened.id == ask.id:
+            return answer
+    raise Busy("asks_left_open", "others were sent first; say it once more")
 
 
 def run(guide: Guide, ask: Ask) -> Flow[None]:

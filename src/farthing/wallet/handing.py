@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from farthing import codec, ids, money
-from farthing.errors import Busy, Denied, Malformed, Overlimit, Refusal, Unknown, Unsupported
+from farthing.errors import Denied, Malformed, Overlimit, Refusal, Unknown, Unsupported
 from farthing.schemes.contract import Instrument, Json, Portion
 from farthing.wallet import errand
 from farthing.wallet.address import Address, seal, unseal
@@ -24,7 +24,6 @@ from farthing.wallet.commands import (
     Ask,
     AskPayer,
     Broker,
-    OpenAsk,
     Question,
     Request,
     Response,
@@ -38,7 +37,6 @@ from farthing.wallet.policy import question_of
 from farthing.wallet.spending import Spending
 
 LOADS_MAX = 2  # of one hand-over: a certificate that is loaded may be taken by another flow
-ASKS_MAX = 4  # of one withdrawal: those that were left open before come first
 ID_ENTROPY = 12  # random bytes of a grant's id
 SEAL_FROM, OPEN_FROM = 16, 128  # of one look's entropy: sealing has what is between
 
@@ -230,28 +228,17 @@ def withdraw(guide: Guide, file: File, grant_id: str) -> Flow[Grant]:
         raise Unknown("grant_unknown", "see: farthing wallet grants")
     if grant.withdrawal is None:
         raise Denied("grant_not_yours", "only who handed it to this wallet can withdraw it")
-    yield from _withdraw(guide, grant)
+    at = yield from look()
+    ask = Ask(
+        id=ids.new_id("ask", at.entropy[:ID_BYTES]),
+        created_at_s=at.now_s,
+        broker_id=grant.broker_id,
+        scheme=grant.scheme,
+        vendor_id=grant.vendor_id,
+        site=grant.site,
+        amount_micro=grant.amount_micro,
+        asked=grant.withdrawal,
+    )
+    yield from errand.carry(guide, ask)
     grants.withdrawn(grant_id)
     return grant
-
-
-def _withdraw(guide: Guide, grant: Grant) -> Flow[None]:
-    assert grant.withdrawal is not None, "the caller has looked"
-    for _ in range(ASKS_MAX):
-        at = yield from look()
-        ask = Ask(
-            id=ids.new_id("ask", at.entropy[:ID_BYTES]),
-            created_at_s=at.now_s,
-            broker_id=grant.broker_id,
-            scheme=grant.scheme,
-            vendor_id=grant.vendor_id,
-            site=grant.site,
-            amount_micro=grant.amount_micro,
-            asked=grant.withdrawal,
-        )
-        opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
-        assert opened is not None, "nobody is patient, and no instrument is given back by it"
-        yield from errand.run(guide, opened)
-        if opened.id == ask.id or opened.asked.message == ask.asked.message:
-            return
-    raise Busy("withdrawals_open", "others were sent first; say it once more")

@@ -210,6 +210,10 @@ class Callers:
         serial = self.load("payword").id.partition(":")[2]
         return self.post("/take-back/payword", {"serial": serial}, self.pay)
 
+    def survey(self) -> Call:
+        """What the broker has sold to the account."""
+        return self.post("/status/agent", self.purse("agent").survey().message, self.pay)
+
     def revoke_by_operator(self) -> Call:
         serial = self.load("payword").id.partition(":")[2]
         return self.post("/revoke/payword", {"name": serial}, self.operator)

@@ -105,6 +105,7 @@ def test_every_post_needs_a_key_and_the_right_token(tmp_path: Path) -> None:
             ("/payout", "v7 pay", {"amountMicro": 10_000}),
             ("/issue/coupon", "alice pay", {"micro": 5}),
             ("/take-back/coupon", "alice pay", {"micro": 5}),
+            ("/status/coupon", "alice pay", {}),
             ("/grant/coupon", "v7 redeem", {"micro": 5}),
             ("/redeem/coupon", "v7 redeem", {"claims": [{}]}),
         ):

@@ -21,6 +21,8 @@ AT, ANY = At(now_s=1), None
         (lambda: PURSE.unseal_answer(ANY, b"", b""), "private_unsupported"),
         (lambda: PURSE.give_back(ANY, AT), "take_back_unsupported"),
         (lambda: PURSE.accept_refund(ANY, {}), "refund_unsupported"),
+        (lambda: PURSE.survey(), "reissue_unsupported"),
+        (lambda: PURSE.reclaim({}), "reissue_unsupported"),
         (lambda: PURSE.share(ANY, 1, AT), "share_unsupported"),
         (lambda: PURSE.accept({}, b"", AT), "share_unsupported"),
     ],

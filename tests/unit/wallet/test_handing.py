@@ -25,9 +25,9 @@ from farthing.wallet import file as files
 from farthing.wallet.address import new_address, seal, unseal
 from farthing.wallet.choice import choose
 from farthing.wallet.commands import Ask, Broker, OpenAsk, Request
-from farthing.wallet.errand import Flow, load
+from farthing.wallet.errand import CARRIED_MAX, Flow, load
 from farthing.wallet.grants import Grant, Grants
-from farthing.wallet.handing import ASKS_MAX, Taken, Wanted, hand_over, receive, withdraw
+from farthing.wallet.handing import Taken, Wanted, hand_over, receive, withdraw
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.spending import Spending
 from farthing.wire.published import KEYS_PATH
@@ -255,13 +255,13 @@ def test_withdrawals_that_were_left_open_come_first_and_none_is_forgotten(
     stage: Stage, more: int
 ) -> None:
     agent, payer = stage.admit("agent", 0), stage.payer
-    before = ASKS_MAX - 1 + more
+    before = CARRIED_MAX - 1 + more
     grants = [given(stage, agent, amount_micro=stage.price_micro) for _ in range(before + 1)]
     payer.run_alone(left_open(grants[:before], stage.room.now_s))
     payer.restart()
     file = payer.store.file
     if more:
-        with pytest.raises(Busy, match="withdrawals_open"):
+        with pytest.raises(Busy, match="asks_left_open"):
             payer.run_alone(withdraw(payer.guide(), file, grants[-1].id))
         assert {line.state for line in Grants(file).listed()} == {"given"}
     payer.run_alone(withdraw(payer.guide(), file, grants[-1].id))

@@ -42,6 +42,7 @@ from farthing.wallet.flow import Fetched, Recovered, fetch, recover
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.private import fetch_private
+from farthing.wallet.reissuing import Reissued, reissue
 from farthing.wallet.settling import is_delivered
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
@@ -118,12 +119,15 @@ class Payer:
         source.close()
         target.close()
 
-    def restore(self, saved: Path) -> None:
-        """Go on with an old copy of the file."""
+    def restore(self, saved: Path | None = None) -> None:
+        """Go on with an old copy of the file; with a new one where there is none."""
         self.close()
         for path in self.path.parent.glob(f"{self.path.name}*"):
             path.unlink()
-        saved.rename(self.path)
+        if saved is None:
+            create(self.path, PASSPHRASE, CHEAP).close()
+        else:
+            saved.rename(self.path)
         self.open()
 
     # --- what a payer does ------------------------------------------------------------------------
@@ -144,6 +148,11 @@ class Payer:
     def recover(self, *, days: int = 0) -> Recovered:
         """Finish what was abandoned, and collect refunds of so many days."""
         return self.run_alone(recover(self.guide(), days=days))
+
+    def reissue(self) -> tuple[Reissued, ...]:
+        """Get back what a lost wallet of this account held. Any refusal."""
+        flow = reissue(self.guide(), self.book, self.bank.id, lambda done, total: None)
+        return self.run_alone(flow)
 
     def give_back(self, instrument: Instrument, site: str) -> bool:
         """Return what is left of an instrument. Any refusal."""

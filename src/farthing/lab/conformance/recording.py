@@ -26,7 +26,7 @@ PURE = {
     PURSE: frozenset(
         {
             "ask", "receive", "open", "pay", "conclude", "inquire", "learn", "prove",
-            "seal_request", "unseal_answer", "receipt_key", "give_back", "accept_refund",
+            "seal_request", "unseal_answer", "receipt_key", "give_back", "accept_refund", "reclaim",
         }
     ),
     TILL: frozenset(

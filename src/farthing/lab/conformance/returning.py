@@ -152,6 +152,52 @@ def _buy_until_it_comes(stage: Stage, name: str) -> int:
     return 0
 
 
+@CASES.add("lost", "found again")
+def reissue(play: Play, old: str) -> None:
+    """Who lost a wallet gets back what was unspent, once, though the old one goes on spending."""
+    with play.stage() as stage:
+        payer = stage.payer
+        if not payer.guide().purse(stage.scheme, stage.bank.id).reissues:
+            raise Inapplicable("its purse says that nothing is reissued")
+        stage.require_exact()
+        had_micro = stage.bank.has_micro("payer", payer.id)
+        stage.buy("before")
+        lost_micro, copy = payer.held_micro(), stage.room.folder / "copy"
+        payer.save(copy)
+        payer.restore()
+        stage.shop.clear()
+        done = payer.reissue()
+        back_micro = sum(each.returned_micro for each in done)
+        rest_micro = sum(each.rest_micro for each in done)
+        require_equal(back_micro + rest_micro, lost_micro, "all that was unspent comes back")
+        left_micro = had_micro - stage.price_micro - rest_micro
+        require_equal(stage.bank.has_micro("payer", payer.id), left_micro, "some of it at once")
+        with stage.unchanged("a second reissue"):
+            again = payer.reissue()
+        require(not any(each.returned_micro for each in again), "it comes back once", again)
+        stage.buy("with the new wallet")
+        pages = 2
+        if old == "found again":
+            payer.restore(copy)
+            pages += _spend_on(stage)
+        stage.settle_up()
+        due_micro = pages * stage.price_micro
+        require_equal(stage.earned_micro, due_micro, "each page that came is earned once")
+        left_micro = had_micro - due_micro
+        require_equal(stage.bank.has_micro("payer", payer.id), left_micro, "and paid for once")
+
+
+def _spend_on(stage: Stage) -> int:
+    """How many pages come to the old wallet, from a gate that has not heard of it and one that has.
+
+    The first may take what was ended; the second does not, and the wallet pays with something new.
+    """
+    stage.shop.is_mirroring = False
+    pages = _buy_until_it_comes(stage, "in time")
+    stage.shop.is_mirroring = True
+    return pages + _buy_until_it_comes(stage, "too late")
+
+
 @CASES.add()
 def copied_wallet(play: Play) -> None:
     """Two copies of one wallet, at two vendors and at one: nothing is paid for twice."""

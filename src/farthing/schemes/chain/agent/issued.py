@@ -24,7 +24,7 @@ from farthing.schemes.chain.agent.certificate import (
     Certificate,
     revoked_key,
 )
-from farthing.schemes.contract import End, Flow
+from farthing.schemes.contract import Comeback, End, Flow, Json
 from farthing.schemes.revocations import GRACE_S
 
 LIST_S = 300 + GRACE_S  # after so long every gate that sells has the list with a new name on it
@@ -105,6 +105,15 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def returned(self, amount_micro: int) -> "Issued":
         """After so much of it has come back."""
         return msgspec.structs.replace(self, returned_micro=self.returned_micro + amount_micro)
+
+    def comeback(self, returned_micro: int) -> Json:
+        """What its payer is told when so much has come back at once."""
+        told = Comeback(
+            rest_at_s=self.settles_at_s,
+            rest_micro=self.unspent_micro,
+            returned_micro=returned_micro,
+        )
+        return msgspec.to_builtins(told)
 
 
 READER = codec.Reader(Issued)

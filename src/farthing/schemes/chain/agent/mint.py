@@ -268,9 +268,8 @@ def _give_back(asked: Return, account: Account, memory: Memory, at: At) -> Retur
     kept = books.READER.read(found) if found is not None else None
     if kept is None or kept.account != account.id:
         raise Denied("certificate_not_yours", "only its own account gives a certificate back")
-    told = {"serial": serial}
     if kept.revoked_at_s or not kept.unspent_micro:
-        return Returned(answer=told | {"restAtS": kept.settles_at_s, "returnedMicro": 0})
+        return Returned(answer=kept.comeback(0))
     kept = kept.revoked(at.now_s, asked.opened)
     freed_micro = kept.freed_micro()
     after = kept.returned(freed_micro)
@@ -279,7 +278,7 @@ def _give_back(asked: Return, account: Account, memory: Memory, at: At) -> Retur
         marks=(Once(id=b"agent/returned/" + serial.encode(), until_s=kept.until_s),),
         records=(kept.revocation(serial), after.put(serial)),
         due=((kept.settles_at_s, books.issued_key(serial)),),
-        answer=told | {"restAtS": kept.settles_at_s, "returnedMicro": freed_micro},
+        answer=after.comeback(freed_micro),
     )
 
 

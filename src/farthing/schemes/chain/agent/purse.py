@@ -34,6 +34,7 @@ from farthing.schemes.contract import (
     Conclusion,
     Instrument,
     Json,
+    Lost,
     Need,
     Offer,
     Paid,
@@ -70,7 +71,14 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seed: str
 
 
+class Sold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mint's answer to `status`."""
+
+    serials: tuple[str, ...]
+
+
 _TOKENS, _DELIVERED = codec.Reader(Tokens), codec.Reader(Delivered)
+_SOLD = codec.Reader(Sold)
 
 
 class AgentPurse(Purse):
@@ -78,6 +86,7 @@ class AgentPurse(Purse):
 
     traits = TRAITS
     returns_after_s = DELTA_S + LAPSE_S
+    reissues = True
 
     def ask(self, need: Need, at: At) -> Asked:
         """Tokens for at least the need, under a fresh key; `OutOfRange` without an offer's unit."""
@@ -135,7 +144,7 @@ class AgentPurse(Purse):
     def _instrument(self, tokens: Tokens, worth_micro: int) -> Instrument:
         certificate = tokens.certificate
         return Instrument(
-            id=f"tk:{certificate.serial}",
+            id=_id_of(certificate.serial),
             scheme=self.traits.name,
             vendor_id=certificate.vendor,
             currency=certificate.currency,
@@ -204,6 +213,24 @@ class AgentPurse(Purse):
         if not tokens.free:
             del message["opened"]
         return Asked(operation="take_back", message=message)
+
+    def survey(self) -> Asked:
+        """The serials of the account's certificates."""
+        return Asked(operation="status", message={})
+
+    def reclaim(self, answer: Json) -> tuple[Lost, ...]:
+        """Every certificate: the mint allows for openings that nobody here knows of."""
+        return tuple(
+            Lost(
+                id=_id_of(serial),
+                asked=Asked(operation="take_back", message={"serial": serial}),
+            )
+            for serial in _SOLD.convert(answer).serials
+        )
+
+
+def _id_of(serial: str) -> str:
+    return f"tk:{serial}"
 
 
 def segment_of(length: int, price: int) -> int:

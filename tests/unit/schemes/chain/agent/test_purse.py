@@ -113,3 +113,15 @@ def test_a_segment_is_a_multiple_of_the_price_and_there_are_not_too_many(
     assert 0 < segment <= length
     assert segment % price == 0 or segment == length
     assert -(-length // segment) <= 256
+
+
+def test_what_the_broker_has_sold_is_given_back_by_name_alone() -> None:
+    scene = Scene()
+    kept = [scene.buy(), scene.buy()]
+    asked = scene.payer.purse.survey()
+    answer = scene.broker.run(asked.operation, asked.message, scene.payer.account).answer
+    lost = scene.payer.purse.reclaim(answer)
+    assert {each.id for each in lost} == {each.id for each in kept}
+    for each in lost:
+        told = scene.broker.run(each.asked.operation, each.asked.message, scene.payer.account)
+        assert told.answer["returnedMicro"] + told.answer["restMicro"] == kept[0].worth_micro
