@@ -13,7 +13,7 @@ from tests.tidy.tree import Tree
 
 # Everything from the wire downwards, so that nothing impure comes in through a lower layer either.
 PURE = frozenset(
-    {"codec", "crypto", "errors", "ids", "ledger", "marks", "money", "schemes", "wire"}
+    {"cbor", "codec", "crypto", "errors", "ids", "ledger", "marks", "money", "schemes", "wire"}
 )
 
 IMPURE_STANDARD = frozenset(

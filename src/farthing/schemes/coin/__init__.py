@@ -1,0 +1,1 @@
+"""Mechanism `coin`: a signature is the money."""
