@@ -2,10 +2,10 @@
 
 from functools import lru_cache
 
-from tests.fuzz import answers, documents, doors, handed, headers, published, schemes, values
+from tests.fuzz import answers, coins, documents, doors, handed, headers, published, schemes, values
 from tests.fuzz.parser import Parser
 
-GROUPS = (values, headers, schemes, answers, documents, doors, handed, published)
+GROUPS = (values, headers, schemes, answers, documents, doors, handed, published, coins)
 
 
 @lru_cache(maxsize=1)

@@ -327,8 +327,9 @@ LIMITS = [
 
 OWN_WORK = {
     "ASKED_MAX", "BATCH_ITEMS_MAX", "BATCH_MAX", "BUSY_POLLS_MAX", "CANDIDATES_MAX",
-    "CONNECTIONS_MAX", "COUNT_MAX", "KEYS_MAX", "LIVE_MAX", "LOOK_S_MAX", "MEANS_TURNS_MAX",
-    "PAGES_MAX", "PAYMENTS_MAX", "PAYMENT_BYTES_MAX", "SEARCHED_MAX", "STALE_TRIES_MAX",
+    "CONNECTIONS_MAX", "COUNT_MAX", "CURVE_TRIES_MAX", "KEYS_MAX", "LIVE_MAX", "LOOK_S_MAX",
+    "MEANS_TURNS_MAX", "NONCE_TRIES_MAX", "PAGES_MAX", "PAYMENTS_MAX", "PAYMENT_BYTES_MAX",
+    "SEARCHED_MAX", "STALE_TRIES_MAX",
 }  # fmt: skip  # - names only
 """Constants that bound what we do ourselves: turns, pauses, batches, connections, keys."""
 ELSEWHERE = {

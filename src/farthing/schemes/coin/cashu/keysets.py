@@ -20,6 +20,7 @@ from farthing import codec
 from farthing.crypto import bdhke
 from farthing.errors import Forged
 from farthing.money import ACCOUNT_MICRO_MAX, MICRO_PER_CENT, asset_label
+from farthing.schemes.coin.cashu.messages import Point
 from farthing.schemes.setting import Key
 
 KEYSET_KEY = "farthing/cashu/keyset/1"
@@ -34,7 +35,7 @@ class Keyset(msgspec.Struct, frozen=True, kw_only=True):
     """What everybody may know of a keyset."""
 
     unit: str
-    keys: dict[int, str]
+    keys: dict[int, Point]
     """Public keys by amount, rising, in hex."""
     input_fee_ppk: int = 0
     """Parts per thousand of the unit that each input costs."""

@@ -31,7 +31,13 @@ def test_an_amount_that_is_no_number_of_ours_is_refused(amount: object) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("id", "GG"), ("id", "0" * 67), ("B_", "02"), ("B_", cashu.public("any").upper()), ("B_", 2)],
+    [
+        ("id", "GG"),
+        ("id", "0" * (messages.KEYSET_ID_CHARS_MAX + 1)),
+        ("B_", "02"),
+        ("B_", cashu.public("any").upper()),
+        ("B_", 2),
+    ],
 )
 def test_a_name_or_point_in_another_spelling_is_refused(name: str, value: object) -> None:
     with pytest.raises(Malformed, match="payload_malformed"):
