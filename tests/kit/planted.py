@@ -18,8 +18,9 @@ from farthing.broker import answers, clearing, facts
 from farthing.broker.settling import Settling
 from farthing.crypto import chain
 from farthing.errors import Undecided
+from farthing.schemes.chain.counters import WORD_BYTES, kept_of
 from farthing.schemes.chain.payword import PaywordTill
-from farthing.schemes.chain.words import till as words
+from farthing.schemes.chain.words.till import WordTill
 from farthing.stores import sqlite
 from farthing.stores import sqlite_tables as tables
 from farthing.vendor import clearing as sweeping
@@ -60,13 +61,20 @@ def commit_after_answer(patch: pytest.MonkeyPatch) -> None:
 
 def off_by_one_in_a_chain(patch: pytest.MonkeyPatch) -> None:
     """The till files the word before the one that it was paid with as the last."""
-    true = words._advance
+    made = WordTill.take
 
-    def advance(mark_id: bytes, last: int, index: int, kept: Any, word: bytes) -> marks.Advance:
-        before = chain.descend(kept.key, word, index, index - 1)
-        return true(mark_id, last, index - 1, kept, before)
+    def lowered(mark: marks.Mark) -> marks.Mark:
+        if isinstance(mark, marks.Once) or not mark.to:
+            return mark
+        kept, word = kept_of(mark.link[WORD_BYTES:]), mark.link[:WORD_BYTES]
+        before = chain.descend(kept.key, word, mark.to, mark.to - 1)
+        return msgspec.structs.replace(mark, to=mark.to - 1, link=before + kept.raw)
 
-    patch.setattr(words, "_advance", advance)
+    def take(*arguments: Any) -> Any:
+        taken = made(*arguments)
+        return msgspec.structs.replace(taken, marks=tuple(map(lowered, taken.marks)))
+
+    patch.setattr(WordTill, "take", take)
 
 
 def off_by_one_in_a_claim(patch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ LINK_TAG = "farthing/chain/link/1"
 
 _INDEX = b"\0\0\0\x04"
 _WORD = b"\0\0\0\x10"
-_TAILS = tuple(step.to_bytes(4, "big") + _WORD for step in range(4096))
+_BETWEEN = tuple(_INDEX + step.to_bytes(4, "big") + _WORD for step in range(4096))
 """What stands between key and word: ready made where chains are of common length (1.6 times as
 fast)."""
 
@@ -47,13 +47,13 @@ def link_key(salt: bytes) -> bytes:
 
 def descend(key: bytes, word: bytes, index: int, to: int) -> bytes:
     """The word at index `to`, from the word at `index`: `index - to` hashes."""
-    head = _WORD + key + _INDEX
+    head = _WORD + key
     if len(word) != WORD_BYTES:
-        return _descend_short(head, word, index, to)
-    for step in range(index - 1, max(to, len(_TAILS)) - 1, -1):
-        word = sha256(head + step.to_bytes(4, "big") + _WORD + word).digest()[:16]
-    for tail in _TAILS[to:index][::-1]:
-        word = sha256(head + tail + word).digest()[:16]
+        return _descend_short(head + _INDEX, word, index, to)
+    for step in range(index - 1, max(to, len(_BETWEEN)) - 1, -1):
+        word = sha256(head + _INDEX + step.to_bytes(4, "big") + _WORD + word).digest()[:16]
+    for between in _BETWEEN[to:index][::-1]:
+        word = sha256(head + between + word).digest()[:16]
     return word
 
 
@@ -75,9 +75,11 @@ def verify_word(key: bytes, word: bytes, index: int, last_word: bytes, last_inde
 
     The caller has bounded `index - last_index`.
     """
-    if len(word) != len(last_word) or not compare_digest(
-        descend(key, word, index, last_index), last_word
-    ):
+    if index - last_index == 1 and index <= len(_BETWEEN) and len(word) == WORD_BYTES:
+        found = sha256(_WORD + key + _BETWEEN[last_index] + word).digest()[:16]  # nearly always
+    else:
+        found = descend(key, word, index, last_index)
+    if not compare_digest(found, last_word):
         raise Forged("word_does_not_hash_to_last", "this word is not of the committed chain")
 
 

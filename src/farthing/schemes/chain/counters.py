@@ -2,48 +2,51 @@
 
 ``word(16) key(16) length(4) word_bytes(1) ends_at_s(8) public_key(32) payer(rest)``; a shorter word
 is followed by zeros. A payment replaces the word and leaves the rest as it is, which is why it is
-bytes and not a message: this is the hot path of every scheme of the mechanism.
+bytes and not a message, and why the rest is read once a chain: this is the hot path of every scheme
+of the mechanism.
 """
 
 import struct
+from functools import lru_cache
 
+from farthing.codec import unb64u
+from farthing.crypto import chain
 from farthing.errors import Expired, JumpTooLong, OutOfRange, Replayed
 
-_HEAD = struct.Struct(">16s16sIBQ32s")
+WORD_BYTES = chain.WORD_BYTES  # of the longest word; every record begins with so many
+CHAINS_CACHED = 16_384  # chains that a process remembers: some 500 bytes each
+
+_REST = struct.Struct(">16sIBQ32s")
 
 
 class Kept:
-    """The record of one chain."""
+    """What stays the same of one chain: its record without the word."""
 
-    __slots__ = ("ends_at_s", "key", "length", "public_key", "raw", "word", "word_bytes")
+    __slots__ = ("ends_at_s", "key", "length", "payer", "public_key", "raw", "word_bytes")
 
     def __init__(self, raw: bytes) -> None:
-        """From what `pack` or `with_word` made."""
+        """From the end of what `pack` made."""
         self.raw = raw
-        (self.word, self.key, self.length, self.word_bytes, self.ends_at_s, self.public_key) = (
-            _HEAD.unpack_from(raw)
+        (self.key, self.length, self.word_bytes, self.ends_at_s, self.public_key) = (
+            _REST.unpack_from(raw)
         )
-
-    @property
-    def payer(self) -> str:
-        """The payer's pseudonym."""
-        return self.raw[_HEAD.size :].decode()
-
-    def with_word(self, word: bytes) -> bytes:
-        """The record after this word was paid with."""
-        return word + self.raw[len(word) :]
+        self.payer = raw[_REST.size :].decode()
 
     def __repr__(self) -> str:
-        """Length and end only: a word is worth money."""
+        """Length and end only: a key tells which words are worth money."""
         return f"Kept({self.length}, {self.ends_at_s})"
+
+
+kept_of = lru_cache(maxsize=CHAINS_CACHED)(Kept)
+"""`Kept`, of a record from `WORD_BYTES` on; made once a chain."""
 
 
 def pack(
     *, word: bytes, key: bytes, length: int, ends_at_s: int, public_key: bytes, payer: str
-) -> Kept:
+) -> bytes:
     """The record of a chain that is opened; `word` is its root."""
-    head = _HEAD.pack(word, key, length, len(word), ends_at_s, public_key)
-    return Kept(head + payer.encode())
+    rest = _REST.pack(key, length, len(word), ends_at_s, public_key)
+    return word.ljust(WORD_BYTES, b"\0") + rest + payer.encode()
 
 
 def require_step(
@@ -58,3 +61,14 @@ def require_step(
         raise OutOfRange("chain_index_above_length", f"this chain has {kept.length} links")
     if index - last > steps_max:
         raise JumpTooLong("jump_too_long", f"at most {steps_max} links in one payment")
+
+
+def verify_next(kept: Kept, record: bytes, last: int, index: int, text: str) -> bytes:
+    """The word that `text` spells, which is the chain's at `index`; `Malformed`, `Forged`.
+
+    `record` has the word at `last`. The caller has made sure of the step.
+    """
+    size_bytes = kept.word_bytes
+    word = unb64u(text, size_bytes=size_bytes)
+    chain.verify_word(kept.key, word, index, record[:size_bytes], last)
+    return word

@@ -10,6 +10,7 @@ another vendor may have reported one of the same segment, so a payment that brin
 """
 
 import struct
+from functools import lru_cache
 
 import msgspec
 
@@ -49,7 +50,14 @@ from farthing.schemes.chain.agent.certificate import (
     verify_certificate,
     verify_opening,
 )
-from farthing.schemes.chain.counters import Kept, pack, require_step
+from farthing.schemes.chain.counters import (
+    CHAINS_CACHED,
+    WORD_BYTES,
+    Kept,
+    pack,
+    require_step,
+    verify_next,
+)
 from farthing.schemes.chain.till import ChainTill
 from farthing.schemes.contract import (
     At,
@@ -106,20 +114,24 @@ class Held(Kept):
     __slots__ = ("first", "is_acknowledged", "unit_micro")
 
     def __init__(self, raw: bytes) -> None:
-        """From what `hold` or `with_word` made."""
-        super().__init__(raw)
+        """From the end of what `hold` made."""
+        super().__init__(raw[: -_MORE.size])
+        self.raw = raw
         self.unit_micro, self.first, acknowledged = _MORE.unpack(raw[-_MORE.size :])
         self.is_acknowledged = bool(acknowledged)
 
     def acknowledged(self) -> "Held":
-        """The record once the broker has acknowledged the opening."""
+        """The same once the broker has acknowledged the opening."""
         return Held(self.raw[: -_MORE.size] + _MORE.pack(self.unit_micro, self.first, 1))
 
 
-def hold(opening: Opening, segment: int) -> Held:
+held_of = lru_cache(maxsize=CHAINS_CACHED)(Held)
+
+
+def hold(opening: Opening, segment: int) -> bytes:
     """The record of a segment that is opened."""
     certificate = opening.certificate
-    kept = pack(
+    record = pack(
         word=opening.root_of(segment),
         key=chain.link_key(salt_of(certificate.serial, segment)),
         length=certificate.tokens_in(segment),
@@ -127,7 +139,7 @@ def hold(opening: Opening, segment: int) -> Held:
         public_key=codec.unb64u(certificate.public_key, size_bytes=32),
         payer="",
     )
-    return Held(kept.raw + _MORE.pack(certificate.unit_micro, opening.segments[0], 0))
+    return record + _MORE.pack(certificate.unit_micro, opening.segments[0], 0)
 
 
 def opening_key(serial: bytes, first: int) -> bytes:
@@ -195,7 +207,7 @@ class AgentTill(ChainTill):
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
         """Verify; `Unavailable`, `Revoked`, `Closed`, `Replayed`, `OutOfRange`, and so on."""
-        opening, fresh = payment.opening, dict[int, Held]()
+        opening, fresh = payment.opening, _NONE
         if isinstance(opening, str):
             serial = opening
         else:
@@ -208,23 +220,22 @@ class AgentTill(ChainTill):
         for segment, position, text in payment.tokens:
             mark_id = counter_id(serial, segment)
             place = memory.counters.get(mark_id)
-            last, held = 0, fresh.get(segment)
             if place is not None:
-                last, held = place.to, Held(place.link)
-            if held is None:
+                last, record = place.to, place.link
+            elif segment in fresh:
+                last, record = 0, fresh[segment]
+            else:
                 raise Closed("segment_unknown", "send the opening itself with this payment")
+            held = held_of(record[WORD_BYTES:])
             require_step(held, position, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
-            token = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
-            chain.verify_word(held.key, token, position, held.word, last)
+            token = verify_next(held, record, last, position, text)
             worth_micro = position * held.unit_micro
             value_micro += worth_micro - last * held.unit_micro
             if worth_micro > self.trusted_micro and not held.is_acknowledged:
                 moment, held = "before", held.acknowledged()
             until_s = held.ends_at_s + SKEW_S + DISPUTE_S
             marks.append(
-                Advance(
-                    id=mark_id, over=last, to=position, link=held.with_word(token), until_s=until_s
-                )
+                Advance(id=mark_id, over=last, to=position, link=token + held.raw, until_s=until_s)
             )
             claims.append(
                 Claim(
@@ -285,8 +296,8 @@ class AgentTill(ChainTill):
             return Finished()
         return Finished(released={"authorization": codec.b64u(taken.finishing)})
 
-    def _open(self, opening: Opening, payment: Payment, at: At) -> dict[int, Held]:
-        """Check an opening and derive what its segments need."""
+    def _open(self, opening: Opening, payment: Payment, at: At) -> dict[int, bytes]:
+        """Check an opening; the record of each of its segments."""
         certificate, me = opening.certificate, self.setting.vendor_id
         if opening.vendor != me or certificate.vendor not in {"", me}:
             raise WrongVendor("tokens_for_another_vendor", "open a segment for this vendor")
@@ -339,6 +350,9 @@ class AgentTill(ChainTill):
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is `ed25519:` of the certificate's key over `statement`."""
         signing.verify(owner, statement, read_proof(proof, "ed25519"))
+
+
+_NONE: dict[int, bytes] = {}
 
 
 def _opening_of(claim: Claim) -> bytes:

@@ -16,7 +16,7 @@ from farthing.crypto import agreement, chain
 from farthing.crypto.mac import require_equal
 from farthing.errors import Closed, Forged, Replayed, Revoked, Underpaid, Unfit, WrongPayer
 from farthing.marks import Advance, Claim, Keys, Memory, Put
-from farthing.schemes.chain.counters import require_step
+from farthing.schemes.chain.counters import WORD_BYTES, require_step, verify_next
 from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
@@ -34,6 +34,7 @@ from farthing.schemes.chain.ecoupon.session import (
     Bound,
     Start,
     bind,
+    bound_of,
     payment_mac,
     session_key,
 )
@@ -136,13 +137,15 @@ class EcouponTill(CreditTill):
         for segment, index, text in payment.links:
             mark_id = counter_id(commitment_id, segment)
             place = memory.counters.get(mark_id)
-            bound = started.get(segment)
-            if bound is None:
-                if place is None:
-                    raise Closed("commitment_unknown", "send the commitment and a start")
-                bound = Bound(place.link)
-            if _revoked_key(commitment_id, segment) in memory.records:
+            if segment in started:
+                record = started[segment]
+            elif place is not None:
+                record = place.link
+            else:
+                raise Closed("commitment_unknown", "send the commitment and a start")
+            if memory.records and _revoked_key(commitment_id, segment) in memory.records:
                 raise Revoked("segment_revoked", "its payer has withdrawn this segment")
+            bound = bound_of(record[WORD_BYTES:])
             last = place.to - 1 if place is not None else 0
             require_step(bound, index, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
             if not session:
@@ -152,12 +155,11 @@ class EcouponTill(CreditTill):
                 require_equal("payment_mac_wrong", mac, found)
             elif session != bound.session:
                 raise Forged("segment_of_another_session", "one session for all of a payment")
-            word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
-            chain.verify_word(bound.key, word, index, bound.word, last)
+            word = verify_next(bound, record, last, index, text)
             unit_micro = bound.unit_micro
             value_micro += unit_micro * (index - last)
             over = place.to if place is not None else 0
-            marks.append(_advance(mark_id, over, index + 1, bound.with_word(word), bound.ends_at_s))
+            marks.append(_advance(mark_id, over, index + 1, word + bound.raw, bound.ends_at_s))
             claims.append(
                 Claim(
                     scheme="ecoupon",
@@ -190,8 +192,8 @@ class EcouponTill(CreditTill):
 
     def _start(
         self, payment: Payment, commitment: Commitment, memory: Memory, at: At
-    ) -> dict[int, Bound]:
-        """Check a start and all that leads to it; what the counters of its segments will hold.
+    ) -> dict[int, bytes]:
+        """Check a start and all that leads to it; the records of its segments.
 
         A commitment that another holder began with is known: its signatures are not checked again.
         """
@@ -210,9 +212,9 @@ class EcouponTill(CreditTill):
         reduced.require_segments(*start.segments)
         start.verify(commitment, reduced.subject)
         session = self._session(start, commitment.id)
-        found: dict[int, Bound] = {}
+        found: dict[int, bytes] = {}
         for segment in range(start.segments[0], start.segments[1] + 1):
-            bound = bind(
+            record = bind(
                 commitment,
                 start,
                 segment,
@@ -222,11 +224,10 @@ class EcouponTill(CreditTill):
             )
             place = memory.counters.get(counter_id(commitment.id, segment))
             if place is not None:
-                before = Bound(place.link)
-                if before.public_key != reduced.subject:
+                if bound_of(place.link[WORD_BYTES:]).public_key != reduced.subject:
                     raise WrongPayer("segment_of_another_holder", "another has started with it")
-                bound = Bound(bound.with_word(before.word))
-            found[segment] = bound
+                record = place.link[:WORD_BYTES] + record[WORD_BYTES:]
+            found[segment] = record
         return found
 
     def _session(self, start: Start, commitment_id: str) -> bytes:
@@ -238,17 +239,18 @@ class EcouponTill(CreditTill):
         raise Forged("vendor_key_unknown", "start anew with the key that the offer names")
 
     def _rest(
-        self, payment: Payment, commitment: Commitment, started: dict[int, Bound], memory: Memory
+        self, payment: Payment, commitment: Commitment, started: dict[int, bytes], memory: Memory
     ) -> list[Advance]:
         """At a start: its other segments are taken too, and the commitment's part of the credit."""
         paid = {link[0] for link in payment.links}
         marks: list[Advance] = []
-        for segment, bound in started.items():
+        for segment, record in started.items():
             if segment not in paid:
                 mark_id = commitment.counter_id(segment)
                 place = memory.counters.get(mark_id)
                 over, to = (place.to, place.to) if place is not None else (0, 1)
-                marks.append(_advance(mark_id, over, to, bound.raw, bound.ends_at_s))
+                ends_at_s = bound_of(record[WORD_BYTES:]).ends_at_s
+                marks.append(_advance(mark_id, over, to, record, ends_at_s))
         own_id, ends_at_s = commitment.id.encode(), commitment.ends_at_s
         marks += [
             _advance(taken_id, 0, 1, own_id, ends_at_s)
@@ -292,7 +294,7 @@ class EcouponTill(CreditTill):
         return messages
 
 
-_NONE: dict[int, Bound] = {}
+_NONE: dict[int, bytes] = {}
 
 
 def _segments(payment: Payment) -> Sequence[int]:

@@ -10,6 +10,8 @@ A chain of its own for each range: with one for all, a later range's links would
 units of an earlier one. The id is in the seed, so that no two tickets share a chain (ours).
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from farthing import codec
@@ -17,6 +19,7 @@ from farthing.crypto import chain
 from farthing.crypto.mac import mac, require_equal
 from farthing.errors import Unfit, WrongVendor
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.counters import CHAINS_CACHED
 from farthing.schemes.contract import Traits
 from farthing.schemes.losses import Loss
 
@@ -170,6 +173,7 @@ def payer_key(secret: bytes, name: str) -> bytes:
     return mac(KEY_BYTES, secret, PAYER_TAG, name)
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
 def receipt_key(secret: bytes, ticket_id: str) -> bytes:
     """k_t, 32 bytes, from K_VB."""
     return mac(KEY_BYTES, secret, RECEIPT_TAG, ticket_id)

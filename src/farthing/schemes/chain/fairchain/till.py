@@ -22,7 +22,14 @@ from farthing.errors import (
 )
 from farthing.marks import Advance, Claim, Keys, Memory, Put
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes.chain.counters import Kept, pack, require_step
+from farthing.schemes.chain.counters import (
+    WORD_BYTES,
+    Kept,
+    kept_of,
+    pack,
+    require_step,
+    verify_next,
+)
 from farthing.schemes.chain.fairchain.ticket import (
     DISPUTE_S,
     ID_CHARS,
@@ -120,18 +127,17 @@ class FairTill(ChainTill):
         mark_id = counter_id(ticket_id)
         place = memory.counters.get(mark_id)
         opened = None if isinstance(ticket, str) else self._open(ticket, secret)
-        kept = Kept(place.link) if place is not None else opened
-        if kept is None:
+        record = place.link if place is not None else opened
+        if record is None:
             raise Closed("ticket_unknown", "send the ticket itself with this payment")
-        last = place.to if place is not None else 0
+        last, kept = place.to if place is not None else 0, kept_of(record[WORD_BYTES:])
         releases, unit_micro = is_release(index), _unit_of(kept)
         _require_turn(kept, index, last, at.now_s)
-        word = codec.unb64u(payment.word, size_bytes=chain.WORD_BYTES)
-        chain.verify_word(kept.key, word, index, kept.word, last)
+        word = verify_next(kept, record, last, index, payment.word)
         if not releases and unit_micro != offer.price_micro:
             raise _price_differs(unit_micro, offer.price_micro)
         until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
-        link = kept.with_word(word)
+        link = word + kept.raw
         records: tuple[Put, ...] = ()
         if place is None:
             records = (
@@ -151,8 +157,8 @@ class FairTill(ChainTill):
             delivered=releases,
         )
 
-    def _open(self, ticket: Ticket, secret: bytes) -> Kept:
-        """Check a ticket and derive what its counter needs; `WrongVendor`, `Forged`."""
+    def _open(self, ticket: Ticket, secret: bytes) -> bytes:
+        """Check a ticket; the record of its chain. `WrongVendor`, `Forged`."""
         ticket.verify(secret, self.setting.vendor_id)
         if (ticket.broker, ticket.currency) != (self.setting.broker_id, self.setting.currency):
             raise Forged("ticket_of_another_broker", "this vendor takes no such tickets")

@@ -1,7 +1,7 @@
 """The vendor's side: a chain of its own in each offer, and a draw for each ticket.
 
-Beside the counter: ``seed(16) prize_micro(8) odds(8)`` and then what every chain keeps. Losers are
-dropped; each winner is a claim of its own, with both words.
+Beside the counter is what every chain keeps, then ``seed(16) session(16) prize_micro(8) odds(8)``.
+Losers are dropped; each winner is a claim of its own, with both words.
 """
 
 import hashlib
@@ -25,7 +25,13 @@ from farthing.errors import (
 )
 from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes.chain.counters import Kept, pack, require_step
+from farthing.schemes.chain.counters import (
+    CHAINS_CACHED,
+    WORD_BYTES,
+    Kept,
+    pack,
+    require_step,
+)
 from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import CreditTill
@@ -44,13 +50,27 @@ SEED_KEY = "farthing/lottery-chain/seed/1"
 SESSION_TAG = "farthing/lottery-chain/session/1"
 LENGTH = 256  # tickets of a session: an offer costs the vendor so many hashes
 ODDS = 100
-CHAINS_CACHED = 4096  # of 4 KiB each: a payment then makes no word of the vendor's anew
+VENDOR_CHAINS_CACHED = 4096  # of 4 KiB each: a payment then makes no word of the vendor's anew
 
-_HEAD = struct.Struct(">16sQQ")
-_WORDS = chain.WORD_BYTES
+_MORE = struct.Struct(">16s16sQQ")
 
 
-@lru_cache(maxsize=CHAINS_CACHED)
+class Drawn(Kept):
+    """Of one chain what it is drawn against: `counters.Kept`, then four fields."""
+
+    __slots__ = ("odds", "prize_micro", "seed", "session")
+
+    def __init__(self, raw: bytes) -> None:
+        """From the end of what a till has made at the opening."""
+        super().__init__(raw[: -_MORE.size])
+        self.raw = raw
+        self.seed, self.session, self.prize_micro, self.odds = _MORE.unpack(raw[-_MORE.size :])
+
+
+drawn_of = lru_cache(maxsize=CHAINS_CACHED)(Drawn)
+
+
+@lru_cache(maxsize=VENDOR_CHAINS_CACHED)
 def vendor_words(seed: bytes, session: bytes) -> bytes:
     """The words 0 to `LENGTH` of the vendor's chain, one after the other."""
     key, word = chain.link_key(session), seed
@@ -104,7 +124,7 @@ class TicketTill(CreditTill):
         }
 
     def _seed(self, secret: bytes, session: bytes) -> bytes:
-        return mac(_WORDS, secret, SEED_KEY, self.setting.vendor_id, session)
+        return mac(WORD_BYTES, secret, SEED_KEY, self.setting.vendor_id, session)
 
     def read(self, payload: bytes) -> Payment:
         """The payment; `Malformed`, `Unfit`."""
@@ -134,28 +154,27 @@ class TicketTill(CreditTill):
             commitment_id, opening = commitment.id, self._open(commitment, at)
         mark_id = self._prefix + commitment_id.encode()
         place = memory.counters.get(mark_id)
-        link = place.link if place is not None else opening
-        if link is None:
+        record = place.link if place is not None else opening
+        if record is None:
             raise Closed("commitment_unknown", "send the commitment itself with this payment")
         last = place.to if place is not None else 0
-        seed, prize_micro, odds = _HEAD.unpack_from(link)
-        session, kept = link[_HEAD.size : _HEAD.size + 16], Kept(link[_HEAD.size + 16 :])
+        kept = drawn_of(record[WORD_BYTES:])
         require_step(kept, index, last, at.now_s, skew_s=SKEW_S, steps_max=LENGTH_MAX)
-        word = codec.unb64u(payment.word, size_bytes=_WORDS)
-        value_micro = prize_micro // odds * (index - last)
+        word = codec.unb64u(payment.word, size_bytes=WORD_BYTES)
+        value_micro = kept.prize_micro // kept.odds * (index - last)
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
-        claims = self._draw(mark_id, kept, last, index, word, vendor_words(seed, session), odds)
+        claims = self._draw(mark_id, kept, last, index, word, record[:WORD_BYTES])
         until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
-        after = link[: _HEAD.size + 16] + kept.with_word(word)
-        marks: list[Mark] = [Advance(id=mark_id, over=last, to=index, link=after, until_s=until_s)]
+        link = word + kept.raw
+        marks: list[Mark] = [Advance(id=mark_id, over=last, to=index, link=link, until_s=until_s)]
         records: tuple[Put, ...] = ()
         if place is None:
             assert isinstance(commitment, TicketCommitment), "only the object opens a chain"
             marks += [
                 *commitment.slot_marks(),
-                Once(id=self._prefix + b"/root" + kept.word, until_s=until_s),
-                Once(id=self._prefix + b"/session" + session, until_s=until_s),
+                Once(id=self._prefix + b"/root" + record[:WORD_BYTES], until_s=until_s),
+                Once(id=self._prefix + b"/session" + kept.session, until_s=until_s),
             ]
             key = self._record_key(commitment_id.encode())
             records = (Put(key=key, value=codec.canonical(commitment), until_s=until_s),)
@@ -167,41 +186,38 @@ class TicketTill(CreditTill):
             marks=tuple(marks),
             until_s=until_s,
             records=records,
-            claims=tuple(
-                msgspec.structs.replace(claim, value_micro=prize_micro) for claim in claims
-            ),
+            claims=claims,
             value_moved=True,
         )
 
     def _draw(
         self,
         mark_id: bytes,
-        kept: Kept,
+        kept: Drawn,
         last: int,
         index: int,
         word: bytes,
-        words: bytes,
-        odds: int,
-    ) -> list[Claim]:
+        last_word: bytes,
+    ) -> tuple[Claim, ...]:
         """A claim for each ticket of this jump that wins; `Forged` for a word of another chain."""
-        claims: list[Claim] = []
+        words, odds = vendor_words(kept.seed, kept.session), kept.odds
+        claims: tuple[Claim, ...] = ()
         for ticket in range(index, last, -1):
-            vendor_word = words[ticket * _WORDS : (ticket + 1) * _WORDS]
+            vendor_word = words[ticket * WORD_BYTES : (ticket + 1) * WORD_BYTES]
             if is_win(ticket, word, vendor_word, odds):
-                claims.append(
-                    Claim(
-                        scheme=self.traits.name,
-                        key=mark_id + ticket.to_bytes(8, "big"),
-                        order=ticket,
-                        value_micro=0,
-                        body=word + vendor_word,
-                        moment="batch",
-                    )
+                claim = Claim(
+                    scheme=self.traits.name,
+                    key=mark_id + ticket.to_bytes(8, "big"),
+                    order=ticket,
+                    value_micro=kept.prize_micro,
+                    body=word + vendor_word,
+                    moment="batch",
                 )
+                claims = (claim, *claims)
             word = chain.descend(kept.key, word, ticket, ticket - 1)
-        if word != kept.word:
+        if word != last_word:
             raise Forged("word_does_not_hash_to_last", "this word is not of the committed chain")
-        return claims[::-1]
+        return claims
 
     def _open(self, commitment: TicketCommitment, at: At) -> bytes:
         """Check a commitment; what is kept of it. `Mismatch` unless it is against our own chain."""
@@ -214,11 +230,11 @@ class TicketTill(CreditTill):
         session = codec.unb64u(commitment.session, size_bytes=chain.SALT_BYTES)
         for own in self.setting.ring.known(SEED_KEY):
             seed = self._seed(own.secret, session)
-            if vendor_words(seed, session)[:_WORDS] == vendor_root:
+            if vendor_words(seed, session)[:WORD_BYTES] == vendor_root:
                 break
         else:
             raise Mismatch("vendor_root_unknown", "commit to the root of an offer of this vendor")
-        kept = pack(
+        record = pack(
             word=root,
             key=key,
             length=commitment.length,
@@ -226,7 +242,7 @@ class TicketTill(CreditTill):
             payer=commitment.certificate.payer,
             public_key=codec.unb64u(commitment.certificate.public_key, size_bytes=32),
         )
-        return _HEAD.pack(seed, commitment.prize_micro, commitment.odds) + session + kept.raw
+        return record + _MORE.pack(seed, session, commitment.prize_micro, commitment.odds)
 
     def archive(self, claims: tuple[Claim, ...]) -> Keys:
         """The commitments of these claims."""
@@ -244,8 +260,8 @@ class TicketTill(CreditTill):
             message = {
                 "commitment": commitment,
                 "index": claim.order,
-                "vendorWord": codec.b64u(claim.body[_WORDS:]),
-                "word": codec.b64u(claim.body[:_WORDS]),
+                "vendorWord": codec.b64u(claim.body[WORD_BYTES:]),
+                "word": codec.b64u(claim.body[:WORD_BYTES]),
             }
             messages.append(message)
         return messages

@@ -13,16 +13,22 @@ from farthing import codec
 from farthing.crypto import chain
 from farthing.errors import (
     Closed,
-    Forged,
     JumpTooLong,
     Misconfigured,
     OutOfRange,
     Underpaid,
     Unfit,
 )
-from farthing.marks import Claim, Keys, Mark, Memory, Once, Put
+from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes.chain.counters import Kept, pack, require_step
+from farthing.schemes.chain.counters import (
+    WORD_BYTES,
+    Kept,
+    kept_of,
+    pack,
+    require_step,
+    verify_next,
+)
 from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX
@@ -36,7 +42,7 @@ from farthing.schemes.chain.upayword.commitment import (
     require_numbers,
 )
 from farthing.schemes.chain.words.commitment import Link
-from farthing.schemes.chain.words.till import WordTill, _advance
+from farthing.schemes.chain.words.till import WordTill
 from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken
 
 CONTINUATIONS_MAX = 8  # in one payment: a wallet needs one, who lost some of its payments more
@@ -130,12 +136,12 @@ class UpaywordTill(WordTill):
             value_moved=True,
         )
 
-    def open(self, commitment: UpaywordCommitment, at: At) -> Kept:
+    def open(self, commitment: UpaywordCommitment, at: At) -> bytes:
         """The first chain of a commitment that is right; any refusal of `admit`, `OutOfRange`."""
         if commitment.word_bytes < self.word_bytes:
             raise OutOfRange("words_too_short", f"words of {self.word_bytes} bytes here")
         self.admit(commitment, at)
-        return kept_of(Opening(commitment=commitment))
+        return record_of(Opening(commitment=commitment))
 
     def endorse(self, payment: Any, taken: Taken, memory: Memory, at: At) -> Json:
         """One claim message for every chain on the way."""
@@ -193,19 +199,24 @@ class _Way:
             place = memory.counters.get(self._place)
             if place is None:
                 raise Closed("commitment_unknown", "send the commitment itself with this payment")
-            self.kept = Kept(place.link)
+            self._record = place.link
         else:
             till.require_unrevoked(first, memory)
             self.id, opening = first.id, Opening(commitment=first)
             self._place = counter_id(first.id, first.unit_micro)
-            self.kept = till.open(first, at)
+            self._record = till.open(first, at)
             self._require_unit(first, unit_micro)
             if self._place not in memory.counters:
-                self.marks += [*first.slot_marks(), _root_mark(self.kept)]
+                self.marks += [*first.slot_marks(), _root_mark(self._record)]
                 self.records.append(till.filed(opening))
         for continuation, link in zip(payment.path, payment.links, strict=False):
             opening = self._continue(opening, continuation, link)
         self._step(payment.links[-1])
+
+    @property
+    def kept(self) -> Kept:
+        """Of the chain where it is."""
+        return kept_of(self._record[WORD_BYTES:])
 
     def _require_unit(self, commitment: UpaywordCommitment, unit_micro: int) -> None:
         if commitment.unit_micro != unit_micro:
@@ -219,8 +230,9 @@ class _Way:
                 raise Closed("commitment_unknown", "send the commitment itself with this payment")
             opening = _OPENINGS.read(body)
         after.require_after(opening.stretch)
-        if link[1] != self.kept.length:
-            raise OutOfRange("chain_not_used_up", f"this chain has {self.kept.length} links")
+        length = self.kept.length
+        if link[1] != length:
+            raise OutOfRange("chain_not_used_up", f"this chain has {length} links")
         commitment = opening.commitment
         place = counter_id(after.id, commitment.unit_micro)
         opened = Opening(commitment=commitment, continuation=after)
@@ -232,9 +244,9 @@ class _Way:
             until_s = commitment.marks_until_s
             self.marks.append(Once(id=_NEXT + self.id.encode(), until_s=until_s))
             self.records.append(self._till.filed(opened))
-        self.id, self._place, self.kept = after.id, place, kept_of(opened)
+        self.id, self._place, self._record = after.id, place, record_of(opened)
         if is_new:
-            self.marks.append(_root_mark(self.kept))
+            self.marks.append(_root_mark(self._record))
         return opened
 
     def _step(self, link: Link, *, is_left: bool = False) -> None:
@@ -243,20 +255,18 @@ class _Way:
         place = self._memory.counters.get(self._place)
         last = 0
         if place is not None:
-            last, self.kept = place.to, Kept(place.link)
-        kept = self.kept
-        word = codec.unb64u(text, size_bytes=kept.word_bytes)
-        last_word = kept.word[: kept.word_bytes]
+            last, self._record = place.to, place.link
+        kept, record = self.kept, self._record
         if is_left and index == last:
-            if word != last_word:
-                raise Forged("word_does_not_hash_to_last", "this word is not of the chain")
+            verify_next(kept, record, last, index, text)
             return
         require_step(kept, index, last, self._at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
         self.steps += index - last
         if self.steps > STEPS_MAX:
             raise JumpTooLong("jump_too_long", f"at most {STEPS_MAX} links in one payment")
-        chain.verify_word(kept.key, word, index, last_word, last)
-        self.marks.append(_advance(self._place, last, index, kept, word))
+        word = verify_next(kept, record, last, index, text)
+        after, until_s = word + record[len(word) :], kept.ends_at_s + SKEW_S + DISPUTE_S
+        self.marks.append(Advance(id=self._place, over=last, to=index, link=after, until_s=until_s))
         self.claims.append(self._till._claim(self._place, unit_micro * index, index, word))
 
 
@@ -264,7 +274,7 @@ _OPENINGS = codec.Reader(Opening)
 _NEXT = FAMILY.tag.encode() + b"/next"
 
 
-def kept_of(opening: Opening) -> Kept:
+def record_of(opening: Opening) -> bytes:
     """What a gate keeps beside the counter of a chain that begins; `Malformed`."""
     commitment, stretch = opening.commitment, opening.stretch
     return pack(
@@ -277,7 +287,7 @@ def kept_of(opening: Opening) -> Kept:
     )
 
 
-def _root_mark(kept: Kept) -> Once:
+def _root_mark(record: bytes) -> Once:
     """Two chains with one root are refused."""
-    until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
-    return Once(id=FAMILY.tag.encode() + b"/root" + kept.word, until_s=until_s)
+    until_s = kept_of(record[WORD_BYTES:]).ends_at_s + SKEW_S + DISPUTE_S
+    return Once(id=FAMILY.tag.encode() + b"/root" + record[:WORD_BYTES], until_s=until_s)

@@ -14,7 +14,14 @@ from farthing.crypto import chain
 from farthing.errors import Closed, OutOfRange, Refusal, Underpaid, Unfit
 from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes.chain.counters import Kept, pack, require_step
+from farthing.schemes.chain.counters import (
+    WORD_BYTES,
+    Kept,
+    kept_of,
+    pack,
+    require_step,
+    verify_next,
+)
 from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
@@ -70,8 +77,10 @@ class WordTill(CreditTill):
         if isinstance(commitment, str):
             # An id that nobody was given, or spelled otherwise, names no counter.
             prefix = self._prefix + commitment.encode()
-            counters = [prefix + value.to_bytes(8, "big") for value, _, _ in payment.links]
-            return Keys(counters=tuple(counters))
+            counters: tuple[bytes, ...] = ()
+            for value, _, _ in payment.links:
+                counters += (prefix + value.to_bytes(8, "big"),)
+            return Keys(counters=counters)
         prefix = self._prefix + commitment.id.encode()
         return Keys(
             counters=tuple(prefix + value.to_bytes(8, "big") for value, _, _ in commitment.chains),
@@ -83,7 +92,7 @@ class WordTill(CreditTill):
     ) -> Taken:
         """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, and so on."""
         commitment = payment.commitment
-        opening: dict[int, Kept] = {}
+        opening: dict[int, bytes] = _NONE
         if isinstance(commitment, str):
             commitment_id = commitment
         else:
@@ -92,36 +101,43 @@ class WordTill(CreditTill):
         prefix = self._prefix + commitment_id.encode()
         marks: list[Mark] = []
         claims: list[Claim] = []
-        value_micro = 0
+        value_micro = until_s = 0
+        places = ""
         kept: Kept | None = None
         for denomination, index, text in payment.links:
             mark_id = prefix + denomination.to_bytes(8, "big")
             place = memory.counters.get(mark_id)
-            last = place.to if place is not None else 0
-            kept = Kept(place.link) if place is not None else opening.get(denomination)
-            if kept is None:
+            if place is not None:
+                last, record = place.to, place.link
+            elif denomination in opening:
+                last, record = 0, opening[denomination]
+            else:
                 raise _unknown_chain(is_opening=bool(opening))
+            kept = kept_of(record[WORD_BYTES:])
             require_step(kept, index, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
-            word = codec.unb64u(text, size_bytes=chain.WORD_BYTES)
-            chain.verify_word(kept.key, word, index, kept.word, last)
+            word = verify_next(kept, record, last, index, text)
             value_micro += denomination * (index - last)
-            marks.append(_advance(mark_id, last, index, kept, word))
+            until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
+            marks.append(
+                Advance(id=mark_id, over=last, to=index, link=word + kept.raw, until_s=until_s)
+            )
             claims.append(self._claim(mark_id, denomination * index, index, word))
+            # A denomination other than the till's own is named.
+            own = denomination == self.unit_micro
+            places += f",{index}" if own else f",{index}x{denomination}"
         assert kept is not None, "a payment has a link"
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
-        until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
         records: tuple[Put, ...] = ()
         if opening and not memory.counters:
             assert isinstance(commitment, Commitment), "only the object opens chains"
-            marks += _untouched(commitment, payment.links, opening)
+            marks += _untouched(commitment, payment.links, opening, until_s)
             body = codec.canonical(commitment)
             key = self._record_key(commitment_id.encode())
             records = (Put(key=key, value=body, until_s=until_s),)
-        places = _places(payment.links, self.unit_micro)
         return Taken(
             value_micro=value_micro,
-            reference=f"{self.family.short}:{commitment_id}:{places}",
+            reference=f"{self.family.short}:{commitment_id}:{places[1:]}",
             payer=kept.payer,
             owner=kept.public_key,
             marks=tuple(marks),
@@ -131,8 +147,8 @@ class WordTill(CreditTill):
             value_moved=True,
         )
 
-    def _open(self, commitment: Commitment, at: At) -> dict[int, Kept]:
-        """Check a commitment and derive what its chains need."""
+    def _open(self, commitment: Commitment, at: At) -> dict[int, bytes]:
+        """Check a commitment; the record of each of its chains, by denomination."""
         self.admit(commitment, at)
         key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
         return {
@@ -195,38 +211,26 @@ class WordTill(CreditTill):
         )
 
 
+_NONE: dict[int, bytes] = {}
+
+
 def _unknown_chain(*, is_opening: bool) -> Refusal:
     if is_opening:
         return OutOfRange("denomination_unknown", "the commitment has no such chain")
     return Closed("commitment_unknown", "send the commitment itself with this payment")
 
 
-def _places(links: tuple[Link, ...], unit_micro: int) -> str:
-    """The indices paid up to; a denomination other than the till's own is named."""
-    return ",".join([f"{i}" if d == unit_micro else f"{i}x{d}" for d, i, _ in links])
-
-
-def _advance(mark_id: bytes, last: int, index: int, kept: Kept, word: bytes) -> Advance:
-    return Advance(
-        id=mark_id,
-        over=last,
-        to=index,
-        link=kept.with_word(word),
-        until_s=kept.ends_at_s + SKEW_S + DISPUTE_S,
-    )
-
-
 def _untouched(
-    commitment: Commitment, links: tuple[Link, ...], opening: dict[int, Kept]
+    commitment: Commitment, links: tuple[Link, ...], opening: dict[int, bytes], until_s: int
 ) -> list[Mark]:
     """At the opening: roots and slots are used up, and every other chain has its counter at 0."""
     paid = {denomination for denomination, _, _ in links}
-    until_s = commitment.marks_until_s
     root = commitment.family.tag.encode() + b"/root"
     marks: list[Mark] = [*commitment.slot_marks()]
-    for denomination, kept in opening.items():
-        marks.append(Once(id=root + kept.word, until_s=until_s))
+    for denomination, record in opening.items():
+        word = record[:WORD_BYTES]
+        marks.append(Once(id=root + word, until_s=commitment.marks_until_s))
         if denomination not in paid:
             mark_id = commitment.counter_id(denomination)
-            marks.append(_advance(mark_id, 0, 0, kept, kept.word))
+            marks.append(Advance(id=mark_id, over=0, to=0, link=record, until_s=until_s))
     return marks

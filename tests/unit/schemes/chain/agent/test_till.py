@@ -21,9 +21,10 @@ from farthing.schemes.chain.agent.till import (
     SERIAL_CHARS_MAX,
     TOKENS_MAX,
     UNACKNOWLEDGED_MICRO_MAX,
-    Held,
+    held_of,
     hold,
 )
+from farthing.schemes.chain.counters import WORD_BYTES
 from farthing.schemes.contract import Accepted, Binding, Charged, Json
 from farthing.schemes.revocations import GRACE_S
 from tests.kit.agent import LIST_S, UNIT_MICRO, Scene, certificate_of, opening_in
@@ -242,10 +243,12 @@ def test_a_gate_trusts_an_opening_with_a_cent_where_nothing_is_set(over: int, mo
 def test_what_is_kept_of_a_segment_is_what_later_payments_need() -> None:
     scene = Scene()
     opening = opening_in(scene.pay(scene.buy()))
-    held = hold(opening, 0)
+    record = hold(opening, 0)
+    held = held_of(record[WORD_BYTES:])
+    assert record[:WORD_BYTES] == opening.root_of(0)
     assert (held.unit_micro, held.first, held.is_acknowledged) == (UNIT_MICRO, 0, False)
-    again = Held(held.acknowledged().with_word(b"w" * 16))
-    assert (again.word, again.is_acknowledged, again.key) == (b"w" * 16, True, held.key)
+    again = held_of(held.acknowledged().raw)
+    assert (again.is_acknowledged, again.key, again.first) == (True, held.key, 0)
 
 
 def test_nothing_is_given_back() -> None:

@@ -3,12 +3,15 @@ import pytest
 
 from farthing import codec
 from farthing.crypto import agreement, signing
+from farthing.crypto.mac import mac
 from farthing.errors import Forged, Unfit
+from farthing.schemes.chain.counters import WORD_BYTES
 from farthing.schemes.chain.ecoupon.session import (
+    PAYMENT_TAG,
     PROOF_MAX,
-    Bound,
     Start,
     bind,
+    bound_of,
     payment_mac,
     session_key,
 )
@@ -75,6 +78,9 @@ def test_the_code_of_a_payment_is_of_its_request_and_its_words() -> None:
     key, links = canary("session"), [(0, 1, "A" * 22)]
     code = payment_mac(key, "id", binding_of(), links)
     assert code == payment_mac(key, "id", binding_of(k="another"), links)
+    request = binding_of()
+    fields = ("id", request.target, request.body_digest)
+    assert code == mac(16, key, PAYMENT_TAG, *fields, *links[0])
     others = [
         payment_mac(canary("other"), "id", binding_of(), links),
         payment_mac(key, "di", binding_of(), links),
@@ -89,9 +95,10 @@ def test_the_code_of_a_payment_is_of_its_request_and_its_words() -> None:
 def test_what_a_segment_is_bound_to_is_read_as_it_was_written() -> None:
     start, scene, holder = started()
     commitment = coupons_of(scene.open()).commitment
-    bound = bind(commitment, start, 0, holder=holder, session=canary("session"), ends_at_s=7)
-    again = Bound(bound.with_word(b"w" * 16))
-    assert (again.word, again.session, again.public_key) == (b"w" * 16, canary("session"), holder)
+    record = bind(commitment, start, 0, holder=holder, session=canary("session"), ends_at_s=7)
+    assert record[:WORD_BYTES] == codec.unb64u(start.roots[0])
+    again = bound_of(record[WORD_BYTES:])
+    assert (again.session, again.public_key) == (canary("session"), holder)
     assert (again.length, again.ends_at_s, again.unit_micro) == (16, 7, 100)
     assert (again.first, again.last, again.payer) == (0, 0, commitment.certificate.payer)
     assert "word" not in repr(again)
