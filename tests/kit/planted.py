@@ -25,6 +25,7 @@ from farthing.stores import sqlite
 from farthing.stores import sqlite_tables as tables
 from farthing.vendor import clearing as sweeping
 from farthing.vendor import refunding
+from farthing.vendor.commands import AskBroker
 from farthing.vendor.driver import Exchange
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -45,7 +46,7 @@ def commit_after_answer(patch: pytest.MonkeyPatch) -> None:
     """The gate answers at once, and has its store commit the confirm a second later."""
     wait = Exchange._carry_out
 
-    async def carry_out(exchange: Exchange, command: object) -> object:
+    async def carry_out(exchange: Exchange, command: marks.Command | AskBroker) -> object:
         async def later() -> object:
             await asyncio.sleep(1.0)
             return await wait(exchange, command)

@@ -7,7 +7,7 @@
 - Commands that only read do not wait for the writer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,16 @@ class SqliteMarks:
             else store
         )
 
-    async def do(self, command: Command) -> Any:
+    def do(self, command: Command) -> Coroutine[Any, Any, Any]:
         """The answer to `command`, durable; its refusals; `Broken`."""
-        read = _READS.get(type(command))
-        if read is not None:
-            return self.writer.read(lambda connection: read(connection, command))
-        work = WRITES[type(command)]
-        return await self.writer.do(lambda connection: work(connection, command))
+        work = WRITES.get(type(command))
+        if work is None:
+            return self._look_up(command)
+        return self.writer.do(lambda connection: work(connection, command))
+
+    async def _look_up(self, command: Command) -> Any:
+        read = _READS[type(command)]
+        return self.writer.read(lambda connection: read(connection, command))
 
     def do_now(self, command: Command) -> Any:
         """As `do`, blocking the calling thread."""

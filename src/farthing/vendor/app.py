@@ -91,9 +91,9 @@ class Vendor:
             known=self._schemes,
             fit=lambda options: self._opened(options)[0].verify_route,
         )
-        self.gate, self.doors, self.private = self._opened(self.price_file.prices.options)
-        self.broker = edge.connect(self.config.broker_url, token.strip())
         self._authorizing: Authorizing | None = None
+        self._adopt(self.price_file.prices.options)
+        self.broker = edge.connect(self.config.broker_url, token.strip())
         self.serials = Serials(self.store)
         self._looked_at = 0.0
         self._answers: dict[int, int] = {}
@@ -107,6 +107,13 @@ class Vendor:
         gate = Gate(setting, schemes=self._schemes, realm=self.config.realm)
         doors = Doors(gate)
         return gate, doors, Private(gate, doors)
+
+    def _adopt(self, options: Options) -> None:
+        """Serve under these options, with the table of numbers where a scheme gives such."""
+        self.gate, self.doors, self.private = self._opened(options)
+        prefix = next((till.tabled for till in self.gate.tills.values() if till.authorizes), b"")
+        if prefix and self._authorizing is None:
+            self._authorizing = Authorizing(self.store, self.data / FILE, prefix)
 
     async def close(self) -> None:
         """Close stores and connections."""
@@ -132,7 +139,7 @@ class Vendor:
         options = self.price_file.prices.options
         # Tills keep what they derive from keys: with other keys they begin anew.
         if has_new_keys or (found == "new" and options != self.gate.setting.options):
-            self.gate, self.doors, self.private = self._opened(options)
+            self._adopt(options)
 
     async def clear(self, *, again: bool = False) -> list[clearing.Cleared]:
         """Sweep the outbox of every scheme to the broker; the first refusal, after all had a go.
@@ -244,7 +251,7 @@ class Vendor:
         """Drive one walk of the gate."""
         return Exchange(
             walk,
-            self._table() or self.store,
+            self._authorizing or self.store,
             self.serials,
             self.broker,
             self._due.set,
@@ -252,18 +259,9 @@ class Vendor:
             self._edge.look,
         )
 
-    def _table(self) -> Authorizing | None:
-        """The store with the table of authorization numbers, where a scheme gives such."""
-        prefix = next((till.tabled for till in self.gate.tills.values() if till.authorizes), b"")
-        if prefix and self._authorizing is None:
-            self._authorizing = Authorizing(self.store, self.data / FILE, prefix)
-        return self._authorizing if prefix else None
-
     async def serve(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request before `app`: our own doors, a free page, or a paid one."""
         self.look()
-        opened: Opened | None = None
-        answer: Answer | None = None
         try:
             scope = self._peers.seen(scope)
             prices = self.price_file.prices
@@ -272,20 +270,11 @@ class Vendor:
                 await send_answer(send, visit.preflight, method="OPTIONS")
                 return
             send = visit.around(send) if visit is not None else send
-            if scope["path"] == published.PRIVATE_PATH and scope["method"] == "POST":
-                require_private(request_of(scope))
-                opened = self.private.open(
-                    await bodies.read(scope, receive, sealed.ENVELOPE_BYTES_MAX)
-                )
-            else:
-                answer = await self._door(scope, receive)
         except Refusal as wrong:
-            answer = refuse(wrong)
-        if answer is not None:
-            await send_answer(send, answer, method=scope["method"])
+            await send_answer(send, refuse(wrong), method=scope["method"])
             return
-        if opened is not None:
-            await self._serve_opened(opened, app, scope, receive, send)
+        is_ours = scope["path"].startswith(published.WELL_KNOWN)
+        if is_ours and await self._serve_door(app, scope, receive, send):
             return
         priced = self.price_file.prices.find(scope["method"], scope["path"])
         if priced is None:
@@ -311,6 +300,25 @@ class Vendor:
             self._outdated.set()
         self.ring.missed.clear()
 
+    async def _serve_door(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer at one of our own doors; False where there is none."""
+        opened: Opened | None = None
+        answer: Answer | None = None
+        try:
+            if scope["path"] == published.PRIVATE_PATH and scope["method"] == "POST":
+                require_private(request_of(scope))
+                body = await bodies.read(scope, receive, sealed.ENVELOPE_BYTES_MAX)
+                opened = self.private.open(body)
+            else:
+                answer = await self._door(scope, receive)
+        except Refusal as wrong:
+            answer = refuse(wrong)
+        if opened is not None:
+            await self._serve_opened(opened, app, scope, receive, send)
+        elif answer is not None:
+            await send_answer(send, answer, method=scope["method"])
+        return opened is not None or answer is not None
+
     async def _serve_opened(
         self, opened: Opened, app: AsgiApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
@@ -329,10 +337,8 @@ class Vendor:
         return metrics.page(self._answers, totals, prices_refused=refused)
 
     async def _door(self, scope: Scope, receive: Receive) -> Answer | None:
-        """The answer of one of our own doors; None where the path is not one. Any refusal."""
+        """The answer of one of our own doors; None where there is none. Any refusal."""
         path, method = scope["path"], scope["method"]
-        if not path.startswith(published.WELL_KNOWN):
-            return None
         if method in {"GET", "HEAD"}:
             if path == published.KEYS_PATH:
                 return self.doors.keys()

@@ -8,8 +8,9 @@ does after its answer is its own affair: the payer waits for the answer only.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from enum import Enum
+from types import coroutine
 from typing import Any
 from urllib.parse import quote
 
@@ -53,10 +54,14 @@ def raw_path(scope: Scope) -> bytes:
 
 def request_of(scope: Scope) -> Request:
     """The gate's view of an ASGI request."""
-    headers = tuple((bytes(key), bytes(value)) for key, value in scope["headers"])
+    headers = tuple([(bytes(key), bytes(value)) for key, value in scope["headers"]])
     path, query = raw_path(scope), scope.get("query_string", b"")
     path_query = (path + b"?" + query if query else path).decode("latin-1")
-    host = next((value for key, value in headers if key == b"host"), b"")
+    host = b""
+    for key, value in headers:
+        if key == b"host":
+            host = value
+            break
     scheme: str = scope.get("scheme", "http")
     return Request(
         method=scope["method"],
@@ -127,6 +132,22 @@ def _read_head(message: Message) -> _Head:
     return _Head(message["status"], tuple(headers), length, is_event_stream)
 
 
+@coroutine
+def _rest(steps: Generator[Any, Any, None], waited: object) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that waits for something already."""
+    while True:
+        try:
+            yield waited
+        except BaseException as thrown:  # noqa: BLE001 - whatever it is, it is meant for `steps`
+            try:
+                waited = steps.throw(thrown)
+            except StopIteration:
+                return
+        else:
+            yield from steps
+            return
+
+
 class _Stopped(Exception):  # noqa: N818 - a signal to the application, not an error
     """The payer was refused: nobody wants the rest of this answer."""
 
@@ -152,6 +173,7 @@ class Serving:
         self._parts: list[bytes] = []
         self._size_bytes = 0
         self._phase = _Phase.COLLECTING
+        self._timer: asyncio.Timeout | None = None
         self._pacing: Pacing | None = None
         self._is_unpaid = False
 
@@ -178,15 +200,16 @@ class Serving:
 
     async def _through_origin(self, exchange: Exchange, wanted: AskOrigin) -> Answer | None:
         """The answer still to be sent; None where the origin's has gone out already."""
-        failed = OriginFailed("origin_closed_early", "the site closed before it answered")
+        # No extension of the server's: an answer passes through here message by message.
+        scope = origin_scope(self._scope, wanted.add)
+        scope["extensions"] = {}
+        if wanted.streams:  # what is counted is what the site says, not how it is packed
+            scope["headers"] = [p for p in scope["headers"] if p[0] != b"accept-encoding"]
+        failed: OriginFailed | None = None
         try:
-            async with asyncio.timeout(wanted.timeout_s) as timer:
-                # No extension of the server's: an answer passes through here message by message.
-                scope = {**origin_scope(self._scope, wanted.add), "extensions": {}}
-                if wanted.streams:  # what is counted is what the site says, not how it is packed
-                    pairs = scope["headers"]
-                    scope["headers"] = [p for p in pairs if p[0] != b"accept-encoding"]
-                await self._app(scope, self._receive, self._tap(exchange, timer, wanted))
+            await self._in_time(
+                self._app(scope, self._receive, self._tap(exchange, wanted)), exchange, wanted
+            )
         except TimeoutError:
             failed = OriginFailed("origin_timed_out", "the site did not answer in time")
         except _Stopped:
@@ -204,33 +227,52 @@ class Serving:
             failed = OriginFailed("origin_failed", "the site failed to answer")
         if self._phase is not _Phase.COLLECTING:
             return None
-        return await exchange.resume(failed)
+        return await exchange.resume(
+            failed or OriginFailed("origin_closed_early", "the site closed before it answered")
+        )
 
-    def _tap(self, exchange: Exchange, timer: asyncio.Timeout, wanted: AskOrigin) -> Send:
+    async def _in_time(self, work: Awaitable[None], exchange: Exchange, wanted: AskOrigin) -> None:
+        """Run the application; `TimeoutError` where it waits too long before it has answered.
+
+        The timer is set when it first waits: one that answers without waiting needs none.
+        """
+        steps = work.__await__()
+        try:
+            waited = steps.send(None)
+        except StopIteration:
+            return
+        if exchange.wanted is None:  # it has answered, and waits for our own commit
+            await _rest(steps, waited)
+            return
+        async with asyncio.timeout(wanted.timeout_s) as self._timer:
+            await _rest(steps, waited)
+
+    def _tap(self, exchange: Exchange, wanted: AskOrigin) -> Send:
         """The `send` that the application sees."""
 
         async def tap(message: Message) -> None:
             if self._phase is _Phase.STREAMING:
                 await self._pass_on(message)
-            if self._phase is not _Phase.COLLECTING or timer.expired():
+            is_late = self._timer is not None and self._timer.expired()
+            if self._phase is not _Phase.COLLECTING or is_late:
                 return
             if message["type"] == "http.response.start":
                 self._head = _read_head(message)
                 if self._head.is_event_stream or wanted.streams:
-                    timer.reschedule(None)
                     await self._confirm(exchange, self._head, is_whole=False)
             elif message["type"] == "http.response.body" and self._head is not None:
                 self._parts.append(message.get("body", b""))
                 self._size_bytes += len(self._parts[-1])
                 is_whole = not message.get("more_body", False)
                 if is_whole or not self._is_short(self._head):
-                    timer.reschedule(None)
                     await self._confirm(exchange, self._head, is_whole=is_whole)
 
         return tap
 
     async def _confirm(self, exchange: Exchange, head: _Head, *, is_whole: bool) -> None:
         """Confirm or release, then let the answer through."""
+        if self._timer is not None:
+            self._timer.reschedule(None)
         if is_whole:
             self._require_length(head)
         answer = await exchange.resume(

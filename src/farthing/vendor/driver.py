@@ -7,9 +7,9 @@ the next command then throws `Aborted` into the gate, which releases the hold.
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Generator
 from types import coroutine
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from farthing import marks
 from farthing.errors import Refusal
@@ -27,6 +27,7 @@ from farthing.vendor.commands import (
 )
 
 ENTROPY_BYTES = 48  # 32 for the till and the challenge, the rest for a seal
+CLAIMING = (marks.Confirm, marks.Take)  # what may leave claims
 SERIALS_LEASED = 1024  # a crash skips at most this many of 16.7 million
 
 
@@ -36,7 +37,7 @@ T = TypeVar("T")
 class MarkStore(Protocol):
     """Any store that answers `marks.Command`."""
 
-    async def do(self, command: marks.Command) -> Any:
+    def do(self, command: marks.Command) -> Awaitable[Any]:
         """The answer; refusals and `marks.Stale` as exceptions.
 
         A task that is cancelled while it waits learns it after the answer, and not before.
@@ -160,45 +161,43 @@ class Exchange:
                 self._answers[answer.status] = self._answers.get(answer.status, 0) + 1
                 return answer
             value = wrong = None
-            if isinstance(command, AskOrigin):
-                if not self.cancelled:
-                    self.wanted = command
-                    return None
-                wrong = Aborted()
-                continue
             try:
-                value = await self._carry_out(command)
+                if isinstance(command, Look):
+                    value = self._look()
+                elif isinstance(command, TakeSerial):
+                    value = self._serials.take_now(command.series)
+                    if value is None:
+                        value = await self._whole(self._serials.take(command.series))
+                elif isinstance(command, AskOrigin):
+                    if not self.cancelled:
+                        self.wanted = command
+                        return None
+                    wrong = Aborted()
+                elif isinstance(command, SpareSerial):
+                    self._serials.spare(command.series, command.index)
+                else:
+                    value = await self._carry_out(command)
             except (Refusal, marks.Stale) as met:
                 wrong = met
 
-    async def _carry_out(self, command: object) -> object:
-        if isinstance(command, Look):
-            return self._look()
-        if isinstance(command, TakeSerial):
-            index = self._serials.take_now(command.series)
-            return (
-                index
-                if index is not None
-                else await self._whole(self._serials.take(command.series))
-            )
-        if isinstance(command, SpareSerial):
-            self._serials.spare(command.series, command.index)
-            return None
+    async def _carry_out(self, command: marks.Command | AskBroker) -> object:
+        """What the broker or the store answers."""
         if isinstance(command, AskBroker):
             return await self._whole(self._broker.facilitate(command.call, command.message))
-        found = await self._stored(self._store.do(cast(marks.Command, command)))
-        claims = command.claims if isinstance(command, marks.Confirm | marks.Take) else ()
-        for claim in claims:
-            if claim.moment == "during":
-                self._report()
+        found = await self._stored(self._store.do(command))
+        if isinstance(command, CLAIMING):
+            for claim in command.claims:
+                if claim.moment == "during":
+                    self._report()
         return found
 
     @coroutine
-    def _stored(self, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    def _stored(self, work: Awaitable[T]) -> Generator[Any, Any, T]:
         """As `_whole`, for what no cancellation breaks off: a step of it costs no task."""
+        steps = work.__await__()
         while True:
             try:
-                waited = work.send(None)
+                waited = steps.send(None)
             except StopIteration as done:
                 answer: T = done.value
                 return answer
