@@ -1,8 +1,8 @@
 """A stream that is paid per 16 kB beside the same one unpaid: both through one gate, to one wallet.
 
 The site, the gate and the broker are processes of their own on loopback; the wallet reads in this
-one, and pays vouchers of up to 64 ticks in a thread beside it. Each voucher is two commits of the
-wallet's file and one of the gate's.
+one, and pays vouchers of up to 64 ticks in a thread beside it. Each voucher is a commit of the
+wallet's file and one of the gate's, one after the other: on a slow disk that is what is measured.
 """
 
 import io

@@ -9,6 +9,7 @@ from farthing.vendor.asgi import App, Message, Receive, Scope, Send, Serving, re
 from farthing.vendor.commands import Headers
 from farthing.vendor.driver import Exchange, Serials
 from farthing.vendor.private_asgi import inner_scope
+from farthing.vendor.streaming import Bells
 from farthing.wire.sealed import Headers as Pairs
 from tests.kit.shop import ENVELOPE, HOST, PATH, Payment, Shop
 
@@ -66,7 +67,8 @@ class Page:
             scope = inner_scope(self.scope, self.shop.private.open(self._envelope.raw).asked)
         exchange = Exchange(walk, store, Serials(store), NoBroker(), lambda: None)
         whole = self._envelope is not None
-        return Serving(self.app, scope, self._receive, self._send, whole=whole).run(exchange)
+        serving = Serving(self.app, scope, self._receive, self._send, bells=Bells(), whole=whole)
+        return serving.run(exchange)
 
     async def _receive(self) -> Message:
         raise AssertionError("the gate does not read bodies")

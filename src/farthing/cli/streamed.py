@@ -20,7 +20,6 @@ path = "/index.html"
 price = "0.01c"
 per = "1kB"
 grace = 1
-pause_s = 5
 accept = {accept}
 """
 QUIET_S = 0.5  # nothing comes for so long: the stream waits for its payer

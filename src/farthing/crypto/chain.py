@@ -8,6 +8,7 @@ Words may be shorter, down to 10 bytes: all of one chain have the size of its la
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
@@ -21,6 +22,8 @@ WORD_BYTES_MIN = 10  # 80 bits, for a table of one chain only: the salt is in ev
 SALT_BYTES = 16
 LENGTH_MAX = 100_000  # links of one chain: a tenth of a second to build
 BULK = 2_000  # links from which compiled code is worth its start
+LADDERS_CACHED = 64  # chains that one process spends from at a time; 80 kB each of the longest
+RUNG = 64  # links between two words that are kept: what a payment out of a known chain costs
 LINK_TAG = "farthing/chain/link/1"
 
 _INDEX = b"\0\0\0\x04"
@@ -67,7 +70,24 @@ def _descend_short(head: bytes, word: bytes, index: int, to: int) -> bytes:
 
 def root_of(salt: bytes, seed: bytes, length: int) -> bytes:
     """The root of the chain that ends in `seed`, its last word, after `length` links."""
-    return descend(link_key(salt), seed, length, 0)
+    return word_of(link_key(salt), seed, length, 0)
+
+
+def word_of(key: bytes, seed: bytes, length: int, index: int) -> bytes:
+    """The word at `index` of a chain of `length` links: at most `RUNG` hashes in a known chain."""
+    above = min(-(-index // RUNG) * RUNG, length)
+    return descend(key, _ladder(key, seed, length)[-(-index // RUNG)], above, index)
+
+
+@lru_cache(maxsize=LADDERS_CACHED)
+def _ladder(key: bytes, seed: bytes, length: int) -> tuple[bytes, ...]:
+    """Every word of a chain whose index is a multiple of `RUNG`, from the root, and the last."""
+    rungs, at = [seed], length
+    while at:
+        below = (at - 1) // RUNG * RUNG
+        rungs.append(descend(key, rungs[-1], at, below))
+        at = below
+    return tuple(reversed(rungs))
 
 
 def verify_word(key: bytes, word: bytes, index: int, last_word: bytes, last_index: int) -> None:

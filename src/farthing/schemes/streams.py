@@ -78,6 +78,10 @@ class Counter(Protocol):
     def ticks(self) -> int:
         """Those that have begun."""
 
+    @property
+    def whole(self) -> int:
+        """Those that are over."""
+
     def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
         """What of the next part may pass while at most so many ticks begin, and what must wait.
 
@@ -100,6 +104,11 @@ class Bytes:
     def ticks(self) -> int:
         """Begun."""
         return -(-self._passed // self._per)
+
+    @property
+    def whole(self) -> int:
+        """Over."""
+        return self._passed // self._per
 
     def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
         """To the byte."""
@@ -125,6 +134,11 @@ class Seconds:
     def ticks(self) -> int:
         """Begun."""
         return 0 if self._last_s is None else int(self._ran_s // self._per) + 1
+
+    @property
+    def whole(self) -> int:
+        """Over."""
+        return int(self._ran_s // self._per)
 
     def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
         """All of it or nothing."""
@@ -154,6 +168,11 @@ class Events:
     def ticks(self) -> int:
         """Begun."""
         return -(-self._passed // self._per)
+
+    @property
+    def whole(self) -> int:
+        """Over."""
+        return self._passed // self._per
 
     def fit(self, part: bytes, ticks_max: int, now_s: float) -> tuple[bytes, bytes]:
         """Whole events; of one that is cut the beginning is kept until the rest comes."""

@@ -44,6 +44,7 @@ from farthing.vendor.prices import Options, PriceFile
 from farthing.vendor.private import Opened, Private
 from farthing.vendor.private_asgi import inner_body, inner_scope
 from farthing.vendor.refunding import Refunded
+from farthing.vendor.streaming import Bells
 from farthing.wire import published, sealed
 
 CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
@@ -97,6 +98,7 @@ class Vendor:
         self.serials = Serials(self.store)
         self._looked_at = 0.0
         self._answers: dict[int, int] = {}
+        self._bells = Bells()
         self._folder = data
         self._due = asyncio.Event()
         self._outdated = asyncio.Event()
@@ -290,7 +292,7 @@ class Vendor:
                 return
             request = msgspec.structs.replace(request, body_digest=digest)
         walk = self.gate.serve(request, priced)
-        await Serving(app, scope, receive, send).run(self.exchange(walk))
+        await Serving(app, scope, receive, send, bells=self._bells).run(self.exchange(walk))
         if self.ring.missed:
             self._miss_keys()
 
@@ -325,7 +327,8 @@ class Vendor:
         """One sealed request, answered sealed."""
         walk = self.private.serve(opened, request_of(scope), self.price_file.prices)
         inner, body = inner_scope(scope, opened.asked), inner_body(receive, opened.asked)
-        await Serving(app, inner, body, send, whole=True).run(self.exchange(walk))
+        serving = Serving(app, inner, body, send, bells=self._bells, whole=True)
+        await serving.run(self.exchange(walk))
 
     async def _metrics(self, request: Request) -> Answer | None:
         """The gate's figures; None where the vendor has made no token for them."""

@@ -28,7 +28,7 @@ from farthing.vendor.commands import (
 from farthing.vendor.driver import Exchange, to_the_end
 from farthing.vendor.payments import BODILESS
 from farthing.vendor.peers import is_local
-from farthing.vendor.streaming import Pacing, Unpaid, is_events
+from farthing.vendor.streaming import Bells, Pacing, Unpaid, is_events
 from farthing.wire import problems
 from farthing.wire.dialects import without_credentials
 
@@ -156,12 +156,20 @@ class Serving:
     """One paid request to an ASGI application."""
 
     def __init__(
-        self, app: App, scope: Scope, receive: Receive, send: Send, *, whole: bool = False
+        self,
+        app: App,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        bells: Bells,
+        whole: bool = False,
     ) -> None:
-        """As the server called us.
+        """As the server called us; `bells` are those of this process.
 
         `whole`: all that goes out is one sealed answer, whatever its length and the method.
         """
+        self._bells = bells
         self._app = app
         self._scope = scope
         self._receive = receive
@@ -196,6 +204,8 @@ class Serving:
         if exchange.cancelled:
             raise asyncio.CancelledError
         if answer is not None:
+            if answer.voucher_for:
+                self._bells.ring(answer.voucher_for)
             await send_answer(self._send, answer, method=self._answered)
 
     async def _through_origin(self, exchange: Exchange, wanted: AskOrigin) -> Answer | None:
@@ -305,7 +315,12 @@ class Serving:
             return headers
         tells = is_events(headers)
         self._pacing = Pacing(
-            stream, answer.charged_micro, tells=tells, read=exchange.read, put=self._put
+            stream,
+            answer.charged_micro,
+            tells=tells,
+            read=exchange.read,
+            put=self._put,
+            bells=self._bells,
         )
         # An event stream grows by our own events.
         return [pair for pair in headers if not tells or pair[0] != b"content-length"]

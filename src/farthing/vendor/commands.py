@@ -103,6 +103,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     charged_micro: int = 0
     stream: Stream | None = None
     """What it opens: then the origin's stream goes on as long as it is paid for."""
+    voucher_for: bytes = b""
+    """The record of the stream that it paid on; empty where it paid on none."""
 
 
 class Aborted(Exception):  # noqa: N818 - a signal from the driver, not an error

@@ -194,7 +194,10 @@ class Delivery:
         if paying.taken.delivered:
             replier = paying.till.replier(paying.payment)
             dialect, method = paying.credential.dialect, paying.request.method
-            return paid(receipt, NO_PAGE, dialect, replier, method=method)
+            answer = paid(receipt, NO_PAGE, dialect, replier, method=method)
+            name = paying.till.stream_of(paying.payment)
+            voucher_for = metering.key_of(name) if name else b""
+            return msgspec.structs.replace(answer, voucher_for=voucher_for)
         return (
             yield from self._serve_paid(
                 paying.request,

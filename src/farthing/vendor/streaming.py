@@ -1,8 +1,9 @@
 """A stream on its way out: passed on as far as it is paid for, then held back until it is.
 
 What was paid is read in the store only when what is known is used up, so whichever process of the
-gate takes the vouchers, this one hears of them. In a stream of events the payer is told: the event
-`payment-need-voucher` when a pause begins, `payment-receipt` at the end. Other streams just wait.
+gate takes the vouchers, this one hears of them; of those that it takes itself at once (`Bells`). In
+a stream of events the payer is told: the event `payment-need-voucher` when a pause begins,
+`payment-receipt` at the end. Other streams just wait.
 A pause that lasts too long ends the stream; so does a payer who has gone.
 """
 
@@ -15,7 +16,7 @@ from farthing.vendor.metering import EVENT_STREAM, Stream
 
 NEED_VOUCHER = "payment-need-voucher"
 RECEIPT = "payment-receipt"
-LOOK_S_MIN = 0.001  # a voucher is on its way, as a rule
+LOOK_S_MIN = 0.004  # a voucher that another process takes is on its way, as a rule
 LOOK_S_MAX = 0.1  # ten reads a second for each stream that waits
 TAIL_BYTES = 4  # of what went out: whether it ended an event
 
@@ -27,14 +28,46 @@ class Unpaid(Exception):  # noqa: N818 - a signal to the application, not an err
     """Nobody pays for this stream any more."""
 
 
+class Bells:
+    """The streams of one process that wait for a voucher, each with its bell."""
+
+    def __init__(self) -> None:
+        """None waits."""
+        self._waiting: dict[bytes, asyncio.Future[None]] = {}
+
+    async def wait(self, key: bytes, longest_s: float) -> None:
+        """Until this process has taken a voucher for a stream, or so long."""
+        bell = self._waiting[key] = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait({bell}, timeout=longest_s)
+        finally:
+            self._waiting.pop(key, None)
+
+    def ring(self, key: bytes) -> None:
+        """A voucher for this stream is in the store."""
+        bell = self._waiting.pop(key, None)
+        if bell is not None:
+            bell.set_result(None)
+
+
 class Pacing:
     """One stream that is under way."""
 
-    def __init__(self, stream: Stream, paid_micro: int, *, tells: bool, read: Read, put: Put):
+    def __init__(
+        self,
+        stream: Stream,
+        paid_micro: int,
+        *,
+        tells: bool,
+        read: Read,
+        put: Put,
+        bells: Bells,
+    ) -> None:
         """`paid_micro` by its opening; `tells`: whether events may be put in between.
 
         `read` asks the store, `put` sends.
         """
+        self._bells = bells
         self._stream = stream
         self._paid_ticks = paid_micro // stream.price_micro
         self._counter = stream.meter.counter()
@@ -83,7 +116,7 @@ class Pacing:
         while not await self._look():
             if clock.time() >= until_s:
                 raise Unpaid
-            await asyncio.sleep(look_s)
+            await self._bells.wait(self._stream.key, look_s)
             look_s = min(2 * look_s, LOOK_S_MAX)
 
 

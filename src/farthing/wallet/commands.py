@@ -264,6 +264,9 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True):
     """The second half of the payment, to be sent once the page is there; None without."""
     aside: bool = False
     """Whether a vendor refused the instrument: it is kept, and not offered again."""
+    later: bool = False
+    """Whether it is written with the next transaction: a crash before leaves a purchase in doubt,
+    whose vendor says how it ended. Then the answer is True."""
     now_s: int
 
 

@@ -3,7 +3,9 @@
 A page that breaks off is fetched again with the same payment, which the gate repeats.
 """
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import IO, Any, Self
 
 import httpx
@@ -60,6 +62,7 @@ class Line:
         self._session = session
         self._sent: Request | None = None
         self._last: httpx.Response | None = None
+        self._is_reading = False
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +107,18 @@ class Line:
     def parts(self) -> Iterator[bytes]:
         """The body as it comes; httpx's own error where it breaks off."""
         if self._last is not None:
-            yield from self._last.iter_raw()
+            self._is_reading = True
+            try:
+                yield from self._last.iter_raw()
+            finally:
+                self._is_reading = False
+
+    def hang_up(self) -> None:
+        """Let whoever waits for the next part, in another thread, find that it broke off."""
+        stream = self._last.extensions.get("network_stream") if self._last is not None else None
+        if stream is not None and self._is_reading:
+            with suppress(OSError):  # the site was faster
+                stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def read(self, out: IO[bytes], check: Check | None = None) -> httpx.Response:
         """The body into `out`; sent again with the same payment where it breaks off.

@@ -113,7 +113,7 @@ def _once(
         heard.openings += 1
         heard.currency, heard.scheme = opened.purchase.currency, opened.purchase.scheme
         left_micro = most_micro - heard.paid_micro
-        paying = Paying(driver, request, opened, left_micro, _needed(opened))
+        paying = Paying(driver, request, opened, left_micro, _needed(opened), line.hang_up)
         reading = _Reading(opened, paying, out, heard, progress)
         try:
             with paying:
@@ -204,10 +204,10 @@ class _Reading:
         self._counter.fit(part, ticks_max, time.monotonic())
         self._out.write(part)
         self._heard.received_bytes += len(part)
-        paying.came(self._counter.ticks, asked=asked)
+        paying.came(self._counter.ticks, self._counter.whole, asked=asked)
         self.note()
         self._progress(self._heard)
-        return paying.ended and self._counter.ticks >= paying.ticks
+        return paying.is_over
 
     def note(self) -> None:
         """What was paid so far."""

@@ -7,6 +7,7 @@ voucher is on its way.
 """
 
 import threading
+from collections.abc import Callable
 from typing import Self
 
 from farthing.errors import Refusal
@@ -30,11 +31,14 @@ class Paying:
         opened: Opened,
         most_micro: int,
         needed: int,
+        hang_up: Callable[[], None],
     ) -> None:
         """`opened` was paid for; `most_micro`: nothing above it is paid, its opening included.
 
-        `needed`: ticks after which there is nothing left to pay for.
+        `needed`: ticks after which there is nothing left to pay for. `hang_up`, from another
+        thread, ends the wait for a vendor that is not paid any more.
         """
+        self._hang_up = hang_up
         meter = opened.meter
         assert meter is not None, "a stream that is paid for"
         assert opened.purchase is not None, "likewise"
@@ -50,6 +54,7 @@ class Paying:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._begun = 1
+        self._whole = 0
         self._asked = False
         self._closed = False
         self._under_way = 0
@@ -70,6 +75,7 @@ class Paying:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+        self._driver.store.flush()  # of the last voucher, how it ended
 
     @property
     def ticks_sent(self) -> int:
@@ -81,8 +87,14 @@ class Paying:
         """Micro-units that the vendor has taken."""
         return self.ticks * self._price_micro
 
-    def came(self, ticks: int, *, asked: bool = False) -> None:
-        """So many ticks have begun; `asked`: the vendor waits for a voucher."""
+    @property
+    def is_over(self) -> bool:
+        """Whether all has come that was and will be paid."""
+        return self.ended and self._whole >= self.ticks
+
+    def came(self, ticks: int, whole: int, *, asked: bool = False) -> None:
+        """So many ticks have begun, and so many are over; `asked`: the vendor awaits a voucher."""
+        self._whole = whole
         if ticks <= self._begun and not asked:
             return
         with self._changed:
@@ -104,6 +116,8 @@ class Paying:
                 # At the limit, refused, or closed with nothing owed.
                 with self._changed:
                     self.ended, self._under_way = True, 0
+                if self.is_over and not self._closed:
+                    self._hang_up()
                 return
 
     def _is_due(self) -> bool:

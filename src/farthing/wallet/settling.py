@@ -88,10 +88,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 Finding = Receipt | Literal["released", "absent", "unknown", "silent"]
 
 
-def send(guide: Guide, purchase: Purchase, request: Request) -> Flow[tuple[Sent, Verdict]]:
+def send(
+    guide: Guide, purchase: Purchase, request: Request, *, later: bool = False
+) -> Flow[tuple[Sent, Verdict]]:
     """Send `request` with the purchase's credential, and settle the purchase by the answer.
 
-    Of a purchase in private its envelope is sent, and the answer is the one inside.
+    Of a purchase in private its envelope is sent, and the answer is the one inside. `later`: that
+    it was taken need not be written at once (`Settle.later`).
     """
     answer: Sent = Failed(reason="not sent")
     for number in range(1, SENDS_MAX + 1):
@@ -101,7 +104,7 @@ def send(guide: Guide, purchase: Purchase, request: Request) -> Flow[tuple[Sent,
             paid = request.with_header(*purchase.credential)
             answer = yield SendRequest(request=paid, leg="paid")
         if isinstance(answer, Response):
-            verdict = yield from _settle_by_answer(guide, purchase, answer)
+            verdict = yield from _settle_by_answer(guide, purchase, answer, later=later)
             if verdict is not None:
                 return answer, verdict
         if number < SENDS_MAX:
@@ -124,10 +127,12 @@ def pause_ms(answer: Sent, number: int) -> int:
     return PAUSE_MS * number
 
 
-def _settle_by_answer(guide: Guide, purchase: Purchase, answer: Response) -> Flow[Verdict | None]:
+def _settle_by_answer(
+    guide: Guide, purchase: Purchase, answer: Response, *, later: bool
+) -> Flow[Verdict | None]:
     """The verdict; None where the same bytes should be sent again."""
     receipt = receipt_in(answer)
-    if receipt is not None and (yield from _accept(guide, purchase, receipt)):
+    if receipt is not None and (yield from _accept(guide, purchase, receipt, later=later)):
         return Verdict.DONE
     if answer.value("payment-outcome") == "released":
         yield from _release(guide, purchase)
@@ -167,7 +172,9 @@ def _is_refused(answer: Response, problem: Problem) -> bool:
     return problem.type.endswith(PROOF_REFUSED) or answer.status in {403, 410}
 
 
-def _accept(guide: Guide, purchase: Purchase, receipt: Receipt) -> Flow[bool]:
+def _accept(
+    guide: Guide, purchase: Purchase, receipt: Receipt, *, later: bool = False
+) -> Flow[bool]:
     """Whether the receipt is right and so is its change; then the purchase is done."""
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     at = yield from look()
@@ -185,6 +192,7 @@ def _accept(guide: Guide, purchase: Purchase, receipt: Receipt) -> Flow[bool]:
         instruments=concluded.instruments,
         receipt=codec.canonical(receipts.to_json(receipt)),
         release=concluded.release,
+        later=later,
         now_s=at.now_s,
     )
     return True

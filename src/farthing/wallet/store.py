@@ -9,6 +9,8 @@
 - `released -> done` is allowed: a vendor that said "no such payment" may have got it after all.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -41,6 +43,7 @@ from farthing.wallet.commands import (
     Unsettled,
     Wish,
 )
+from farthing.wallet.endings import Endings
 from farthing.wallet.file import File
 from farthing.wallet.policy import DAY_S
 from farthing.wallet.releases import Releases
@@ -61,38 +64,64 @@ class Store:
         self._asks = Asks(self._rows)
         self._spending = Spending(file)
         self._releases = Releases(self._rows)
-        self._delivered: list[Purchase] = []
+        self._endings = Endings(self._rows, self._spending, self._releases)
+        self._waiting: list[Settle | Purchase] = []
+        """For the next transaction: how purchases ended, and what has reached the payer."""
 
     def close(self) -> None:
         """Write what waits for the next transaction, and close the file."""
-        with self.file.write():
-            self._write_delivered()
+        self.flush()
         self.file.close()
+
+    def flush(self) -> None:
+        """Write what waits for the next transaction, if anything does; `Busy`, `Broken`."""
+        if self._waiting:
+            with self._transaction():
+                pass
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One transaction; what waits for it is written first, and waits on if it is undone."""
+        waiting: list[Settle | Purchase] = []
+        try:
+            with self.file.write():
+                waiting, self._waiting = self._waiting, []
+                for each in waiting:
+                    self._endings.write(each)
+                yield
+            waiting = []
+        finally:
+            self._waiting[:0] = waiting
 
     def do(self, command: StoreCommand) -> Any:
         """The answer to `command`, after its commit; `Busy`, `Broken`."""
-        with self.file.write():
-            self._write_delivered()
-            match command:
-                case Reserve():
-                    return self._reserve(command)
-                case Settle():
-                    return self._settle(command)
-                case TakeRelease() | FinishRelease():
-                    return self._releases.do(command)
-                case RecallReleased():
-                    return released.recall(self._rows, command)
-                case RecallDone() | KeepRefund():
-                    return refunds.do(self._rows, command)
-                case OpenAsk() | FindMeans() | FinishAsk():
-                    return self._asks.do(command)
-                case Abandoned():
-                    return self._abandoned(command.now_s)
-                case TakeOver():
-                    return self._take_over(command)
-                case KeepPeer():
-                    self._rows.put_peer(command.broker_id, command.home_id)
-                    return None
+        if isinstance(command, Settle) and command.later:
+            self._waiting.append(command)
+            return True
+        with self._transaction():
+            return self._carry_out(command)
+
+    def _carry_out(self, command: StoreCommand) -> Any:
+        match command:
+            case Reserve():
+                return self._reserve(command)
+            case Settle():
+                return self._endings.settle(command)
+            case TakeRelease() | FinishRelease():
+                return self._releases.do(command)
+            case RecallReleased():
+                return released.recall(self._rows, command)
+            case RecallDone() | KeepRefund():
+                return refunds.do(self._rows, command)
+            case OpenAsk() | FindMeans() | FinishAsk():
+                return self._asks.do(command)
+            case Abandoned():
+                return self._abandoned(command.now_s)
+            case TakeOver():
+                return self._take_over(command)
+            case KeepPeer():
+                self._rows.put_peer(command.broker_id, command.home_id)
+                return None
 
     def _abandoned(
         self, now_s: int
@@ -119,23 +148,7 @@ class Store:
         Until then it is the same one, and whoever makes it again sends the same bytes. This is
         written with the next transaction: a crash before costs nothing, the page comes once more.
         """
-        self._delivered.append(purchase)
-
-    def _write_delivered(self) -> None:
-        """Drop what was only needed to send the same bytes again."""
-        while self._delivered:
-            made = self._delivered.pop()
-            rest = msgspec.structs.replace(
-                made,
-                credential=("", ""),
-                envelope=b"",
-                received=msgspec.structs.replace(made.received, echo=None),
-                paid=msgspec.structs.replace(made.paid, payload=None),
-            )
-            self._rows.db.execute(
-                "UPDATE purchases SET delivered=1, owner=0, sealed=? WHERE id=? AND state='done'",
-                (self._rows.seal(rest, "purchases", made.id), made.id),
-            )
+        self._waiting.append(purchase)
 
     def let_go(self, ids: tuple[str, ...]) -> None:
         """Whoever drove these purchases and asks has stopped; others may take them over."""
@@ -332,64 +345,3 @@ class Store:
             *self._rows.leases("asks", f"{where} AND {OPEN['asks']}", values),
         ]
         return any(self._rows.is_held(owner, until_s, now_s) for _, owner, until_s in rows)
-
-    def _settle(self, command: Settle) -> bool:
-        made = command.purchase
-        if command.state == "undecided":
-            return self._has_changed("state='undecided', owner=0", (made.id,), OPEN["purchases"])
-        receipt = self.file.vault.seal(command.receipt, "receipts", made.id)
-        end, values = (
-            "state=?, settled_at_s=?, receipt=?",
-            (command.state, command.now_s, receipt, made.id),
-        )
-        if self._has_changed(end, values, OPEN["purchases"]):
-            if command.state == "released":
-                self._spending.take_back(made)
-        elif command.state == "done" and self._has_changed(end, values, "state='released'"):
-            self._spending.add(made)
-        else:
-            if command.state == "released":
-                released.said_again(self._rows, command)
-            return False
-        self._settle_instruments(command)
-        if command.release is not None:
-            self._releases.write(made, command.release, command.now_s)
-        return True
-
-    def _has_changed(self, change: str, values: tuple[Any, ...], state: str) -> bool:
-        """Whether a purchase, the last of `values`, was in this state; then it is changed."""
-        db = self._rows.db
-        db.execute(
-            f"UPDATE purchases SET {change} WHERE id=? AND {state}",  # noqa: S608 - our own texts
-            values,
-        )
-        return db.changes() > 0
-
-    def _settle_instruments(self, command: Settle) -> None:
-        made = command.purchase
-        old = (made.broker_id, made.scheme, made.paid.spent.id)
-        rows = self.file.rows(
-            "SELECT state, holder FROM instruments WHERE broker=? AND scheme=? AND id=?", old
-        )
-        # An instrument that another purchase or ask has by now is theirs to settle; but what its
-        # vendor took of it for this one is gone, whoever has it.
-        is_ours = bool(rows) and (rows[0][0] != "offered" or rows[0][1] == made.id)
-        is_paid = command.state == "done"
-        if not made.price_micro:  # it stays as it is, unless the vendor refused it
-            if command.aside and rows and rows[0][0] == "ready":
-                self._rows.mark("aside", made.id, *old)
-            return
-        remains = False
-        for instrument in command.instruments:
-            if instrument.id == made.paid.spent.id:
-                remains = True
-                if is_paid and not is_ours:
-                    self._rows.rewrite(made.broker_id, instrument)
-                if not (is_paid and is_ours):
-                    continue
-            self._rows.put_instrument(made.broker_id, made.site, instrument)
-        if not remains and (is_ours or is_paid):
-            self._rows.mark("spent", made.id, *old)
-        elif is_ours and not is_paid:
-            is_refused = command.aside and self._rows.body_of(*old) == made.paid.spent.body
-            self._rows.mark("aside" if is_refused else "ready", "", *old)

@@ -90,7 +90,7 @@ def pay_on(guide: Guide, request: Request, opened: Opened, ticks: int) -> Flow[P
         if ticks == 1:
             raise
         purchase = yield from _voucher(guide, request, opened, choice)
-    _, verdict = yield from send(guide, purchase, request)
+    _, verdict = yield from send(guide, purchase, request, later=True)
     if verdict is Verdict.DONE:
         return purchase
     if verdict is Verdict.UNDECIDED:
@@ -138,7 +138,7 @@ def _for_ticks(choice: Choice, count: int) -> Choice:
     offer = msgspec.structs.replace(choice.received.offer, price_micro=price_micro)
     return Choice(
         received=msgspec.structs.replace(choice.received, offer=offer),
-        wish=msgspec.structs.replace(choice.wish, price_micro=price_micro),
+        wish=msgspec.structs.replace(choice.wish, price_micro=price_micro, least_micro=price_micro),
     )
 
 

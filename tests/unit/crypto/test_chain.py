@@ -28,6 +28,16 @@ def test_root_is_the_word_at_index_nought() -> None:
     assert chain.root_of(SALT, SEED, LENGTH) == word_at(0)
 
 
+@settings(max_examples=100)
+@given(st.data(), st.sampled_from([10, 16]), st.integers(1, 200))
+def test_a_word_of_a_known_chain_is_the_one_that_its_links_lead_to(
+    data: st.DataObject, size: int, length: int
+) -> None:
+    key, seed = chain.link_key(SALT), SEED[:size]
+    index = data.draw(st.integers(0, length))
+    assert chain.word_of(key, seed, length, index) == chain.descend(key, seed, length, index)
+
+
 @settings(max_examples=50)
 @given(st.integers(0, LENGTH), st.integers(0, LENGTH))
 def test_a_higher_word_proves_every_lower_one(one: int, other: int) -> None:

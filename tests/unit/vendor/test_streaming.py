@@ -9,11 +9,18 @@ import pytest
 from farthing import marks
 from farthing.schemes.streams import Meter
 from farthing.vendor.metering import Stream
-from farthing.vendor.streaming import Pacing, Unpaid, event, is_events
+from farthing.vendor.streaming import Bells, Pacing, Unpaid, event, is_events
 
 PRICE_MICRO = 10
 PAUSE_S = 5
 BYTES = Meter(unit="bytes", count=4, grace=2)
+
+
+class Silent(Bells):
+    """Every voucher is taken by another process."""
+
+    async def wait(self, key: bytes, longest_s: float) -> None:
+        await asyncio.sleep(longest_s)
 
 
 class Line:
@@ -32,7 +39,15 @@ class Line:
         self.reads = 0
         self.pays_at: dict[int, int] = {}
         """By number of the read: how many ticks are paid by then."""
-        self.pacing = Pacing(self.stream, PRICE_MICRO, tells=tells, read=self._read, put=self._put)
+        self.bells = Silent()
+        self.pacing = Pacing(
+            self.stream,
+            PRICE_MICRO,
+            tells=tells,
+            read=self._read,
+            put=self._put,
+            bells=self.bells,
+        )
 
     async def _read(self, keys: marks.Keys) -> marks.Memory:
         self.reads += 1
@@ -139,3 +154,23 @@ def test_an_event_stream_that_is_compressed_is_not_touched() -> None:
     assert is_events([kind])
     assert not is_events([kind, (b"content-encoding", b"gzip")])
     assert not is_events([(b"content-type", b"text/html")])
+
+
+def test_who_waits_for_a_voucher_hears_of_the_one_for_its_own_stream() -> None:
+    async def work() -> list[str]:
+        bells, woken = Bells(), list[str]()
+
+        async def wait(name: str, longest_s: float) -> None:
+            await bells.wait(name.encode(), longest_s)
+            woken.append(name)
+
+        bells.ring(b"a")  # nobody waits for it yet
+        waiting = [asyncio.create_task(wait(*each)) for each in (("a", 60), ("b", 60), ("c", 0))]
+        await waiting[2]
+        for name in ("b", "c", "a"):
+            bells.ring(name.encode())
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+        return woken
+
+    assert asyncio.run(work()) == ["c", "b", "a"]

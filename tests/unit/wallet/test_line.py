@@ -30,6 +30,8 @@ class Script:
         self.answers: list[bytes] = []
         self.heads: list[bytes] = []
         self.origin = ""
+        self.stays = False
+        """Instead of hanging up it waits until the payer does."""
 
 
 @pytest.fixture
@@ -43,6 +45,8 @@ def script() -> Iterator[Script]:
                 head += self.rfile.readline()
             made.heads.append(head)
             self.wfile.write(made.answers.pop(0))
+            if made.stays:
+                self.rfile.read()
 
     with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         made.origin = f"http://127.0.0.1:{server.server_address[1]}"
@@ -131,3 +135,18 @@ def test_a_page_that_is_not_what_was_signed_leaves_nothing_behind(
     ask(line, script)
     line.read(out, check)
     assert out.getvalue() == b"hello", "and what broke off is held against its own word"
+
+
+def test_who_waits_for_a_part_that_nobody_sends_is_let_go_by_another_thread(
+    script: Script, line: Line
+) -> None:
+    script.answers, script.stays = [BROKEN], True
+    asked = SendRequest(request=Request(method="GET", url=script.origin), leg="first")
+    line.hang_up()
+    line.answer(asked)
+    line.hang_up()  # nobody reads yet
+    parts = line.parts()
+    assert next(parts) == b"hel"
+    threading.Timer(0.05, line.hang_up).start()
+    with pytest.raises(httpx.HTTPError):
+        next(parts)

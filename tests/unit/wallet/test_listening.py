@@ -72,6 +72,7 @@ class Desk:
     def __init__(self, world: World) -> None:
         self.guide = world.guide()
         self.answer, self.deliver = world.answer, world.store.deliver
+        self.store = world.store
 
     def session(self) -> AbstractContextManager["Desk"]:
         return nullcontext(self)

@@ -16,7 +16,6 @@ from farthing.wallet.commands import (
     OverBudget,
     Purchase,
     Reserve,
-    Settle,
     Spent,
     TakeOver,
     Unsettled,
@@ -28,7 +27,7 @@ from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.rows import LEASE_S
 from farthing.wallet.store import REPEAT_S, Store
 from tests.unit.wallet.farside import BROKER, CURRENCY, SITE, VENDOR
-from tests.unit.wallet.world import PASSPHRASE, World, get, purchase_on
+from tests.unit.wallet.world import PASSPHRASE, World, get, purchase_on, settled
 
 WISH = Wish(
     scheme="millicent", broker_id=BROKER, vendor_id=VENDOR, currency=CURRENCY, price_micro=200
@@ -65,16 +64,6 @@ def reserve(
         patient=True,
         open=lambda number, instrument: (instrument, instrument),
         pay=pay,
-    )
-
-
-def settled(world: World, made: Purchase, **changes: object) -> bool:
-    return bool(
-        world.store.do(
-            msgspec.structs.replace(
-                Settle(purchase=made, state="released", now_s=world.now_s()), **changes
-            )
-        )
     )
 
 
@@ -279,48 +268,6 @@ def test_a_page_paid_and_not_delivered_is_the_same_purchase_for_an_hour(world: W
     assert world.store.do(reserve(world, "/a")) == Nothing(coming=False)
 
 
-def test_a_delivered_page_keeps_no_credential(world: World) -> None:
-    made = world.fetch("/a").purchase
-    assert made is not None
-    world.store.close()
-    world.reopen()
-    assert world.store.do(reserve(world, "/a")) == Nothing(coming=False)
-    (sealed,) = world.store.file.rows("SELECT sealed FROM purchases")[0]
-    plain = world.store.file.vault.open(sealed, "purchases", made.id)
-    assert made.credential[1].encode() not in plain
-
-
-def test_settling_twice_changes_nothing(world: World) -> None:
-    made = purchase_on(world)
-    assert settled(world, made, state="done", instruments=())
-    assert not settled(world, made, state="released", instruments=(made.paid.spent,))
-    assert not settled(world, made, state="done", instruments=(made.paid.spent,))
-    assert world.held_micro() == 0
-
-
-def test_a_released_purchase_may_still_turn_out_done(world: World) -> None:
-    made = purchase_on(world)
-    change = msgspec.structs.replace(made.paid.spent, id="mc:change", worth_micro=1_800)
-    assert settled(world, made, instruments=(made.paid.spent,))
-    assert world.held_micro("ready") == 2_000
-    assert settled(world, made, state="done", instruments=(change,))
-    assert world.held_micro("ready") == 1_800
-
-
-def test_an_instrument_that_another_purchase_has_is_left_to_it(world: World) -> None:
-    first = purchase_on(world, "/a")
-    settled(world, first, instruments=(first.paid.spent,))
-    second = purchase_on(world, "/b")
-    change = msgspec.structs.replace(first.paid.spent, id="mc:change", worth_micro=1_800)
-    settled(world, first, instruments=(first.paid.spent,))
-    assert world.held_micro("offered") == 2_000
-    settled(world, first, state="done", instruments=(change,))
-    assert world.held_micro() == world.held_micro("ready") == 1_800, "it is spent, whoever has it"
-    for aside in (False, True):
-        settled(world, second, aside=aside, instruments=(second.paid.spent,))
-        assert world.held_micro() == world.held_micro("ready") == 1_800
-
-
 def test_an_ask_is_finished_once(world: World) -> None:
     ask = ask_on(world, "ask_1")
     assert world.store.do(OpenAsk(ask=ask, patient=True, now_s=world.now_s())) == ask
@@ -391,3 +338,28 @@ def test_a_refused_give_back_sets_the_instrument_aside(world: World) -> None:
     world.store.do(OpenAsk(ask=ask, patient=False, now_s=world.now_s()))
     world.store.do(FinishAsk(ask=ask, refused="serial_already_used", now_s=world.now_s()))
     assert world.held_micro("aside") == 2_000
+
+
+def test_a_delivered_page_keeps_no_credential(world: World) -> None:
+    made = world.fetch("/a").purchase
+    assert made is not None
+    world.store.close()
+    world.reopen()
+    assert world.store.do(reserve(world, "/a")) == Nothing(coming=False)
+    (sealed,) = world.store.file.rows("SELECT sealed FROM purchases")[0]
+    plain = world.store.file.vault.open(sealed, "purchases", made.id)
+    assert made.credential[1].encode() not in plain
+
+
+def test_what_may_be_settled_later_is_written_with_the_next_transaction(world: World) -> None:
+    made = purchase_on(world)
+    assert settled(world, made, state="done", instruments=(made.paid.spent,), later=True)
+    world.store.deliver(made)
+    state = "SELECT state, delivered FROM purchases WHERE id=?"
+    assert world.store.file.rows(state, (made.id,)) == [("sent", 0)]
+    with pytest.raises(ZeroDivisionError):
+        world.store.do(msgspec.structs.replace(reserve(world, "/b"), pay=lambda *_: 1 // 0))
+    assert world.store.file.rows(state, (made.id,)) == [("sent", 0)], "undone, and it waits on"
+    taken = world.store.do(reserve(world, "/b", made=made))
+    assert isinstance(taken, Purchase), "its instrument is free by then"
+    assert world.store.file.rows(state, (made.id,)) == [("done", 1)]

@@ -9,7 +9,7 @@ from farthing.errors import Overlimit, Unavailable, Unsupported
 from farthing.wallet.commands import Failed, Response
 from farthing.wallet.flow import recover
 from farthing.wallet.policy import Limits
-from farthing.wallet.streams import FRESH_S, Opened, open_stream, pay_on
+from farthing.wallet.streams import FRESH_S, Opened, _for_ticks, open_stream, pay_on
 from farthing.wire.offers import CHALLENGE_LIFE_S
 from tests.unit.wallet.gate_town import PRICE_MICRO, require_conserved, town
 from tests.unit.wallet.world import World, get
@@ -47,6 +47,23 @@ def test_a_stream_is_opened_with_one_tick_and_vouchers_pay_many(world: World) ->
     assert [pay(world, stream, ticks) for ticks in (1, 64)] == [PRICE_MICRO, 64 * PRICE_MICRO]
     assert world.site.earned_micro() == 66 * PRICE_MICRO
     require_conserved(world, "tick")
+
+
+def test_a_voucher_that_was_taken_is_found_after_a_crash_before_it_was_written(
+    world: World,
+) -> None:
+    stream = opened(world)
+    pay(world, stream, 5)
+    world.crash()
+    world.run(recover(world.guide()))
+    assert world.site.earned_micro() == 6 * PRICE_MICRO
+    require_conserved(world, "tick")
+
+
+def test_only_what_pays_all_its_ticks_is_looked_at_for_a_voucher(world: World) -> None:
+    stream = opened(world)
+    assert stream.choice is not None
+    assert _for_ticks(stream.choice, 64).wish.from_micro == 64 * PRICE_MICRO
 
 
 def test_a_page_and_a_stream_are_not_taken_for_each_other(world: World) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from farthing.schemes.contract import At, Scheme
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.wallet.book import Book
@@ -19,6 +21,7 @@ from farthing.wallet.commands import (
     Purchase,
     Request,
     SendRequest,
+    Settle,
     Wait,
 )
 from farthing.wallet.driver import drive
@@ -170,3 +173,13 @@ def purchase_on(world: World, path: str = "/a") -> Purchase:
 def _say(command: Command) -> str:
     name = type(command).__name__
     return f"{name}:{command.leg}" if isinstance(command, SendRequest) else name
+
+
+def settled(world: World, made: Purchase, **changes: object) -> bool:
+    return bool(
+        world.store.do(
+            msgspec.structs.replace(
+                Settle(purchase=made, state="released", now_s=world.now_s()), **changes
+            )
+        )
+    )

@@ -288,7 +288,7 @@ def _token(tokens: Tokens, segment: int, position: int) -> str:
     key = chain.link_key(salt_of(serial, segment))
     last = seed_of(codec.unb64u(tokens.seed), serial, segment)
     length = tokens.certificate.tokens_in(segment)
-    return codec.b64u(chain.descend(key, last, length, position))
+    return codec.b64u(chain.word_of(key, last, length, position))
 
 
 def _opening(tokens: Tokens, segments: list[int], vendor_id: str, now_s: int) -> Json:

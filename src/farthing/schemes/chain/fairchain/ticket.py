@@ -205,7 +205,7 @@ def link_key(ticket_id: str) -> bytes:
 
 def word_at(ticket: Ticket, seed: bytes, index: int) -> bytes:
     """One link of the chain, for who knows its seed."""
-    return chain.descend(link_key(ticket.id), seed, ticket.length, index)
+    return chain.word_of(link_key(ticket.id), seed, ticket.length, index)
 
 
 def is_release(index: int) -> bool:

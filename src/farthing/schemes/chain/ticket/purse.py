@@ -143,7 +143,7 @@ class TicketPurse(CreditPurse):
         if index > commitment.length:
             raise OutOfRange("chain_used_up", "open another chain")
         key = chain.link_key(codec.unb64u(commitment.salt))
-        word = chain.descend(key, codec.unb64u(opened.seed), commitment.length, index)
+        word = chain.word_of(key, codec.unb64u(opened.seed), commitment.length, index)
         is_first = opened.index == 0
         payload = {
             "commitment": msgspec.to_builtins(commitment) if is_first else commitment.id,

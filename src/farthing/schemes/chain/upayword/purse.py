@@ -155,7 +155,7 @@ def _chain_of(seed: bytes, number: int, word_bytes: int) -> tuple[bytes, bytes]:
 
 def _word(seed: bytes, commitment: UpaywordCommitment, here: Stretch, index: int) -> str:
     salt, word = _chain_of(seed, here.number, commitment.word_bytes)
-    return codec.b64u(chain.descend(chain.link_key(salt), word, here.length, index))
+    return codec.b64u(chain.word_of(chain.link_key(salt), word, here.length, index))
 
 
 def _next(opened: Opened, seed: bytes) -> Continuation:

@@ -120,7 +120,7 @@ class WordPurse(CreditPurse):
         if index > length:
             raise OutOfRange("chain_used_up", "open another chain")
         key = chain.link_key(codec.unb64u(commitment.salt))
-        word = chain.descend(key, codec.unb64u(opened.seed), length, index)
+        word = chain.word_of(key, codec.unb64u(opened.seed), length, index)
         first = opened.index == 0
         payload = {
             "commitment": msgspec.to_builtins(commitment) if first else commitment.id,

@@ -1,0 +1,104 @@
+"""How purchases end in the wallet's file: settled, then delivered."""
+
+from typing import Any
+
+import msgspec
+
+from farthing.wallet import released
+from farthing.wallet.commands import Purchase, Settle
+from farthing.wallet.releases import Releases
+from farthing.wallet.rows import OPEN, Rows
+from farthing.wallet.spending import Spending
+
+
+class Endings:
+    """Every method runs inside a transaction of the file."""
+
+    def __init__(self, rows: Rows, spending: Spending, releases: Releases) -> None:
+        """Over an open file."""
+        self._rows = rows
+        self._spending = spending
+        self._releases = releases
+
+    def write(self, ended: Settle | Purchase) -> None:
+        """How a purchase ended, or one that has reached the payer."""
+        if isinstance(ended, Settle):
+            self.settle(ended)
+        else:
+            self._deliver(ended)
+
+    def _deliver(self, made: Purchase) -> None:
+        """Drop what was only needed to send the same bytes again."""
+        rest = msgspec.structs.replace(
+            made,
+            credential=("", ""),
+            envelope=b"",
+            received=msgspec.structs.replace(made.received, echo=None),
+            paid=msgspec.structs.replace(made.paid, payload=None),
+        )
+        self._rows.db.execute(
+            "UPDATE purchases SET delivered=1, owner=0, sealed=? WHERE id=? AND state='done'",
+            (self._rows.seal(rest, "purchases", made.id), made.id),
+        )
+
+    def settle(self, command: Settle) -> bool:
+        """Whether it was open, or has turned out done after all."""
+        made = command.purchase
+        if command.state == "undecided":
+            return self._has_changed("state='undecided', owner=0", (made.id,), OPEN["purchases"])
+        receipt = self._rows.file.vault.seal(command.receipt, "receipts", made.id)
+        end, values = (
+            "state=?, settled_at_s=?, receipt=?",
+            (command.state, command.now_s, receipt, made.id),
+        )
+        if self._has_changed(end, values, OPEN["purchases"]):
+            if command.state == "released":
+                self._spending.take_back(made)
+        elif command.state == "done" and self._has_changed(end, values, "state='released'"):
+            self._spending.add(made)
+        else:
+            if command.state == "released":
+                released.said_again(self._rows, command)
+            return False
+        self._settle_instruments(command)
+        if command.release is not None:
+            self._releases.write(made, command.release, command.now_s)
+        return True
+
+    def _has_changed(self, change: str, values: tuple[Any, ...], state: str) -> bool:
+        """Whether a purchase, the last of `values`, was in this state; then it is changed."""
+        db = self._rows.db
+        db.execute(
+            f"UPDATE purchases SET {change} WHERE id=? AND {state}",  # noqa: S608 - our own texts
+            values,
+        )
+        return db.changes() > 0
+
+    def _settle_instruments(self, command: Settle) -> None:
+        made = command.purchase
+        old = (made.broker_id, made.scheme, made.paid.spent.id)
+        rows = self._rows.file.rows(
+            "SELECT state, holder FROM instruments WHERE broker=? AND scheme=? AND id=?", old
+        )
+        # An instrument that another purchase or ask has by now is theirs to settle; but what its
+        # vendor took of it for this one is gone, whoever has it.
+        is_ours = bool(rows) and (rows[0][0] != "offered" or rows[0][1] == made.id)
+        is_paid = command.state == "done"
+        if not made.price_micro:  # it stays as it is, unless the vendor refused it
+            if command.aside and rows and rows[0][0] == "ready":
+                self._rows.mark("aside", made.id, *old)
+            return
+        remains = False
+        for instrument in command.instruments:
+            if instrument.id == made.paid.spent.id:
+                remains = True
+                if is_paid and not is_ours:
+                    self._rows.rewrite(made.broker_id, instrument)
+                if not (is_paid and is_ours):
+                    continue
+            self._rows.put_instrument(made.broker_id, made.site, instrument)
+        if not remains and (is_ours or is_paid):
+            self._rows.mark("spent", made.id, *old)
+        elif is_ours and not is_paid:
+            is_refused = command.aside and self._rows.body_of(*old) == made.paid.spent.body
+            self._rows.mark("aside" if is_refused else "ready", "", *old)

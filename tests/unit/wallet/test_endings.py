@@ -1,0 +1,58 @@
+"""What the end of a purchase does to its row and to its instrument, and how often."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from farthing.wallet.commands import TakeOver
+from tests.unit.wallet.world import World, purchase_on, settled
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_settling_twice_changes_nothing(world: World) -> None:
+    made = purchase_on(world)
+    assert settled(world, made, state="done", instruments=())
+    assert not settled(world, made, state="released", instruments=(made.paid.spent,))
+    assert not settled(world, made, state="done", instruments=(made.paid.spent,))
+    assert world.held_micro() == 0
+
+
+def test_a_released_purchase_may_still_turn_out_done(world: World) -> None:
+    made = purchase_on(world)
+    change = msgspec.structs.replace(made.paid.spent, id="mc:change", worth_micro=1_800)
+    assert settled(world, made, instruments=(made.paid.spent,))
+    assert world.held_micro("ready") == 2_000
+    assert settled(world, made, state="done", instruments=(change,))
+    assert world.held_micro("ready") == 1_800
+
+
+def test_an_instrument_that_another_purchase_has_is_left_to_it(world: World) -> None:
+    first = purchase_on(world, "/a")
+    settled(world, first, instruments=(first.paid.spent,))
+    second = purchase_on(world, "/b")
+    change = msgspec.structs.replace(first.paid.spent, id="mc:change", worth_micro=1_800)
+    settled(world, first, instruments=(first.paid.spent,))
+    assert world.held_micro("offered") == 2_000
+    settled(world, first, state="done", instruments=(change,))
+    assert world.held_micro() == world.held_micro("ready") == 1_800, "it is spent, whoever has it"
+    for aside in (False, True):
+        settled(world, second, aside=aside, instruments=(second.paid.spent,))
+        assert world.held_micro() == world.held_micro("ready") == 1_800
+
+
+def test_what_was_to_be_settled_later_is_in_doubt_after_a_crash_and_kept_by_a_flush(
+    world: World,
+) -> None:
+    made = purchase_on(world)
+    assert settled(world, made, state="done", later=True)
+    world.crash()
+    assert [each.id for each in world.store.do(TakeOver(now_s=world.now_s()))] == [made.id]
+    assert settled(world, made, state="done", later=True)
+    world.store.flush()
+    world.crash()
+    assert world.store.do(TakeOver(now_s=world.now_s())) == ()
