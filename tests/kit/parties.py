@@ -141,6 +141,8 @@ class Broker:
         due = sorted(entry for entry in set(self.due) if entry[0] <= self.clock.now_s)
         self.due = [entry for entry in self.due if entry[0] > self.clock.now_s]
         for _, key in due:
+            if key not in self.records:
+                continue
             applied = self.mint.lapse(key, self.records[key], self.clock.at())
             if applied is not None:
                 self._write(applied)

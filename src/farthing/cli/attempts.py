@@ -13,6 +13,7 @@ from farthing import codec
 from farthing.wallet.app import Wallet
 
 TIMEOUT_S = 10.0
+OK = 200
 Opener = Callable[[Path], Wallet]
 
 
@@ -66,7 +67,11 @@ class Attempts:
         return "same page, same receipt" if same else f"differs: {again.status_code}"
 
     def _double_spending(self) -> str:
-        """A copy of the wallet file from before a purchase pays with the same instrument."""
+        """A copy of the wallet file from before a purchase pays with the same instrument.
+
+        Where the broker is asked before a payment, it is the broker who refuses: then the copy sets
+        its instrument aside, and buys another.
+        """
         copy = self._path.with_name("copy.db")
         for suffix in ("", "-wal", "-shm"):
             part = Path(f"{self._path}{suffix}")
@@ -75,7 +80,10 @@ class Attempts:
         self._buy(self._pages[0], self._sent.append)
         body = io.BytesIO()
         with self._open(copy) as wallet:
-            wallet.get(self._gate_url + self._pages[1], body)
+            page = wallet.get(self._gate_url + self._pages[1], body)
+            is_aside = any(held.state == "aside" for held in wallet.holdings())
+        if page.status == OK and is_aside:
+            return "set aside, and another bought"
         return _code(body.getvalue())
 
     def _forgery(self) -> str:
