@@ -1,19 +1,29 @@
 """Parsers of what Cashu's wallets send: CBOR, tokens, payment requests, locks, messages."""
 
 import hashlib
-import json
 
 import msgspec
 
 from farthing import cbor
-from farthing.schemes.coin.cashu import conditions, messages, payment_request, tokens
-from farthing.schemes.coin.cashu.messages import Proof, Spend
+from farthing.marks import Memory
+from farthing.schemes.coin.cashu import (
+    conditions,
+    messages,
+    payment_request,
+    tokens,
+    transactions,
+)
+from farthing.schemes.coin.cashu.messages import Spend
 from farthing.schemes.coin.cashu.tokens import Token
+from farthing.schemes.coin.cashu.transactions import KeysetsOf
+from tests.fuzz.doors import called
 from tests.fuzz.parser import Parser, given, text
 from tests.kit import cashu
 from tests.kit.nuts import vectors
 
 PREIMAGE = "11" * 32
+KEYS = cashu.mint_keys()
+KEYSETS = KeysetsOf([KEYS])
 
 
 def parsers() -> list[Parser]:
@@ -46,28 +56,62 @@ def parsers() -> list[Parser]:
             lambda raw: conditions.lock_of(raw.decode(errors="replace")),  # JSON has no surrogates
             given(*locks),
         ),
-        Parser("cashu.messages.read", _unlock, given(*map(_spend, locks))),
+        Parser("cashu.transactions", _swap, given(*map(_spend, ["plain", *locks]))),
+        *_doors(),
     ]
 
 
 def _token() -> Token:
-    keys = cashu.mint_keys()
-    made = cashu.blanks(keys.id, 5)
-    proofs = cashu.coins(made, [cashu.sign(keys, one.output) for one in made], keys.public.keys)
+    made = cashu.blanks(KEYS.id, 5)
+    proofs = cashu.coins(made, [cashu.sign(KEYS, one.output) for one in made], KEYS.public.keys)
     return Token(mint="http://mint.example", unit="eur", proofs=proofs, memo="hello")
 
 
 def _spend(secret: str) -> bytes:
-    proof = Proof(amount=1, id="00", secret=secret, C=cashu.public("any"))
+    """A coin with this lock, unlocked, for two others."""
+    made = [cashu.blank(KEYS.id, 4, secret)]
+    (proof,) = cashu.coins(made, [cashu.sign(KEYS, made[0].output)], KEYS.public.keys)
     signed = cashu.unlocked(proof, "alice", "bob", preimage=PREIMAGE)
-    outputs = tuple(one.output for one in cashu.blanks("00", 3))
+    outputs = tuple(one.output for one in cashu.blanks(KEYS.id, 3))
     if "SIG_ALL" in secret:
         message = secret + proof.C + "".join(f"{one.amount}{one.B_}" for one in outputs)
         signed = cashu.unlocked(proof, "alice", message=message)
     return msgspec.json.encode(Spend(inputs=(signed,), outputs=outputs))
 
 
-def _unlock(raw: bytes) -> object:
+def _swap(raw: bytes) -> object:
     spend = messages.read(raw, Spend)
-    conditions.require_unlocked(spend.inputs, spend.outputs, 0)
-    return json.loads(raw)
+    spent = transactions.verify_inputs(KEYSETS, spend.inputs, spend.outputs, 0)
+    made = transactions.sign_outputs(KEYSETS, spend.outputs)
+    memory = Memory(records={record.key: record.value for record in made.records})
+    assert [transactions.found(one, memory) for one in spend.outputs] == list(made.signatures)
+    return spent
+
+
+def _doors() -> list[Parser]:
+    """The mint's own routes, at a broker; what they answer is read, whatever they are sent."""
+    output = cashu.blank(KEYS.id, 1).output
+    bodies: dict[str, list[object]] = {
+        "mint/quote/bolt11": [
+            {"amount": 8, "unit": "eur"},
+            {"amount": 8, "unit": "eur", "pubkey": cashu.public("alice")},
+        ],
+        "mint/bolt11": [{"quote": "none", "outputs": [output]}],
+        "swap": [msgspec.Raw(_spend("plain"))],
+        "melt/quote/bolt11": [{"request": "lnbcrt10n1" + "q" * 90, "unit": "eur"}],
+        "melt/bolt11": [{"quote": "none", "inputs": [], "outputs": [output]}],
+        "checkstate": [{"Ys": [cashu.public("any")]}],
+        "restore": [{"outputs": [output]}],
+    }
+    doors = [
+        Parser(
+            f"cashu.door.{path.replace('/', '-')}",
+            called(f"cashu/eur/v1/{path}", "payer"),
+            given(*map(msgspec.json.encode, honest)),
+        )
+        for path, honest in bodies.items()
+    ]
+    return [
+        *doors,
+        Parser("cashu.door.payouts", called("cashu/eur/payouts", "payer"), given(b'{"amount":8}')),
+    ]

@@ -149,12 +149,10 @@ def _body(kind: Any) -> Callable[[bytes], Any]:
 
 def _facilitator() -> list[Parser]:
     return [
-        Parser(
-            "broker.fast.verify", _called("verify", "vendor"), lambda: said("broker settle")[:4]
-        ),
-        Parser("broker.fast.capture", _called("capture", "vendor"), _captures),
-        Parser("broker.fast.void", _called("void", "vendor"), _captures),
-        Parser("broker.fast.transfer", _called("transfer", "payer"), given(TRANSFER)),
+        Parser("broker.fast.verify", called("verify", "vendor"), lambda: said("broker settle")[:4]),
+        Parser("broker.fast.capture", called("capture", "vendor"), _captures),
+        Parser("broker.fast.void", called("void", "vendor"), _captures),
+        Parser("broker.fast.transfer", called("transfer", "payer"), given(TRANSFER)),
     ]
 
 
@@ -162,7 +160,9 @@ def _captures() -> tuple[bytes, ...]:
     return said("broker capture")[:4]
 
 
-def _called(call: str, role: str) -> Callable[[bytes], Any]:
+def called(call: str, role: str) -> Callable[[bytes], Any]:
+    """A parser that posts its input to a plain route of a broker, as this role."""
+
     def read(raw: bytes) -> Any:
         stage = fresh(names()[0])
         who = stage.shop.id if role == "vendor" else stage.payer.id
@@ -180,7 +180,7 @@ def _called(call: str, role: str) -> Callable[[bytes], Any]:
             "type": "http",
             "method": "POST",
             "path": f"/{call}",
-            "headers": [(b"authorization", token)],
+            "headers": [(b"authorization", token), (b"idempotency-key", b"k")],
         }
         stage.room.wait_for(bank._facilitator(scope, receive, send))
         assert sent[0]["status"] != 500, sent

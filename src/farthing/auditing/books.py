@@ -63,6 +63,7 @@ KINDS: dict[str, tuple[set[str], set[str]]] = {
     "take_back": (_MINTED - _PAYER | _MARGIN, _MINTED),
     "grant": (_MINTED, _MINTED),
     "status": (set(), set()),
+    "swap": (set(), set()),  # coins for coins: the marks alone
     "found": (_MINTED, _MINTED),
     "lapse": (_MINTED | _MARGIN, _MINTED | {"liability/unclaimed"}),
     "reserve": (_MINTED - {"liability/hold"}, {"liability/hold"}),

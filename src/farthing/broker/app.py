@@ -28,8 +28,10 @@ from farthing.broker.checks import Checks
 from farthing.broker.courier import HttpCourier, require_url
 from farthing.broker.edge import REAL, Edge
 from farthing.broker.engine import Engine
-from farthing.broker.fast import HOT, App, Fast
+from farthing.broker.fast import HOT, Fast
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
+from farthing.broker.plain import App
+from farthing.broker.purposes import ROOT_KEY, SEALING, SIGNING, VAULT_KEY
 from farthing.broker.vault import Vault
 from farthing.crypto import signing
 from farthing.errors import Misconfigured, Refusal
@@ -43,11 +45,6 @@ DATABASE = "broker.db"
 RING = "keys.ring"
 DRAFT = DATABASE + ".new"
 BEGUN = "init.begun"  # beside a ring that has no books yet
-ROOT_KEY = "farthing/broker/root/1"
-VAULT_KEY = "farthing/broker/vault/1"
-ROTATING = tuple(key for one in registry.all_schemes() for key in one.mint.signing)
-SIGNING = (ROOT_KEY, *ROTATING)  # the root is what vendors have pinned: it stays
-SEALING = (VAULT_KEY, *(key for one in registry.all_schemes() for key in one.mint.sealing))
 SKEW_S = 120  # how far back a clock may be set between two starts
 LIST_LIFE_S = 300  # gates ask each minute; five missed ones are an alarm
 TICK_S = 1.0  # between two looks at what is due

@@ -6,6 +6,7 @@ reads or writes it meanwhile is `Busy`.
 """
 
 from collections.abc import Iterable
+from typing import Literal
 
 import apsw
 import msgspec
@@ -204,6 +205,14 @@ def require_unspent(connection: apsw.Connection, marks: Iterable[Mark]) -> None:
             row = connection.execute("SELECT 1 FROM once WHERE id = ?", (mark.id,)).fetchone()
             if row is not None:
                 raise Replayed("claim_already_paid", "this was redeemed before")
+
+
+def state_of(connection: apsw.Connection, mark: bytes) -> Literal["free", "held", "used"]:
+    """What has become of a `Once` mark."""
+    if connection.execute("SELECT 1 FROM once WHERE id = ?", (mark,)).fetchone() is not None:
+        return "used"
+    held = connection.execute("SELECT 1 FROM holds WHERE key = ?", (mark,)).fetchone()
+    return "free" if held is None else "held"
 
 
 def hold(connection: apsw.Connection, keys: Iterable[bytes], tx: str) -> None:

@@ -13,8 +13,19 @@ import msgspec
 
 from farthing import codec, ids, money
 from farthing.broker import metrics
+from farthing.broker.cashu.routes import PREFIX, Routes
 from farthing.broker.engine import Engine, Transfer
 from farthing.broker.openapi import Hot
+from farthing.broker.plain import (
+    JSON_HEADERS,
+    App,
+    Receive,
+    Scope,
+    Send,
+    header_of,
+    read_body,
+    respond,
+)
 from farthing.broker.reservations import AtEnd
 from farthing.broker.settling import (
     AlreadyCaptured,
@@ -26,9 +37,7 @@ from farthing.broker.settling import (
 )
 from farthing.broker.web import BODY_BYTES_MAX, authorize, bearer, problem_of
 from farthing.errors import (
-    BadRequest,
     Refusal,
-    TooLarge,
     Underpaid,
     Unsolicited,
     Unsupported,
@@ -36,19 +45,10 @@ from farthing.errors import (
     row_of,
 )
 from farthing.schemes.contract import Account, Json, Mint
-from farthing.wire import problems, x402, x402_entry, x402_response
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from farthing.wire import x402, x402_entry, x402_response
 
 ANSWER_WITHIN_S = 5  # a stock client waits 90 s, a gate's payer does not
 DECIMALS = 6
-JSON_HEADERS: problems.Headers = (
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-)
 CORE_REASONS = {"invalid_network", "invalid_scheme", "invalid_x402_version", "invalid_payload"}
 
 
@@ -127,6 +127,7 @@ class Fast:
         self._engine = engine
         self._rest = rest
         self._counts = metrics.Counts()
+        self._cashu = Routes(engine)
         identity = engine.books.identity
         self._network = ids.network(identity.broker_id)
         self._asset = money.asset_label(identity.currency)
@@ -150,24 +151,27 @@ class Fast:
             return
         path = scope["path"]
         if path == "/supported" and scope["method"] == "GET":
-            await _respond(send, 200, self._supported)
+            await respond(send, 200, self._supported)
             return
         is_scrape = path == "/metrics" and scope["method"] == "GET"
+        if path.startswith(PREFIX):
+            await self._cashu(scope, receive, self._counting(send))
+            return
         route = self._routes.get(path)
         if (route is None or scope["method"] != "POST") and not is_scrape:
             await self._rest(scope, receive, self._counting(send))
             return
         status, headers = 200, JSON_HEADERS
         try:
-            token = bearer(_header(scope, b"authorization"))
+            token = bearer(header_of(scope, b"authorization"))
             if route is None:
                 body, headers = await self._metrics(token), metrics.HEADERS
             else:
-                body = await route(await _body(receive), token)
+                body = await route(await read_body(receive, BODY_BYTES_MAX), token)
         except Refusal as refusal:
             status, headers, body = problem_of(refusal)
         self._counts.answers[path, status] += 1
-        await _respond(send, status, body, headers)
+        await respond(send, status, body, headers)
 
     def _counting(self, send: Send) -> Send:
         """Count what the other half answers, under one name."""
@@ -360,36 +364,3 @@ def _reason(refusal: Refusal) -> str:
 
 def _step(raw: bytes) -> Step:
     return _STEP.convert(codec.read_json(raw))
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    values = [value for key, value in scope["headers"] if key == name]
-    if len(values) > 1:
-        raise BadRequest("header_repeated", f"one {name.decode()} header")
-    return values[0].decode("latin-1") if values else ""
-
-
-async def _body(receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("request_cut_short", "the connection closed within the body")
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > BODY_BYTES_MAX:
-            raise TooLarge("body_too_large", f"at most {BODY_BYTES_MAX} bytes")
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-async def _respond(
-    send: Send,
-    status: int,
-    body: bytes,
-    headers: problems.Headers = JSON_HEADERS,
-) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})

@@ -12,6 +12,7 @@ from farthing import codec
 from farthing.broker import app as brokers
 from farthing.broker import store
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
+from farthing.broker.purposes import ROTATING
 from farthing.broker.tokens import renew_token
 from farthing.cli import bookkeeping, broker_cards, broker_peer, output, servers
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
@@ -284,8 +285,8 @@ def rotate(
     """
     broker = brokers.Broker.open(data)
     try:
-        if name not in brokers.ROTATING:
-            raise Misconfigured("key_unknown", f"keys are {', '.join(brokers.ROTATING)}")
+        if name not in ROTATING:
+            raise Misconfigured("key_unknown", f"keys are {', '.join(ROTATING)}")
         key = broker.ring.rotate(name, secrets.token_bytes(32))
     finally:
         broker.close()

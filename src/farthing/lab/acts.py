@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from farthing.broker.app import ROTATING
+from farthing.broker.purposes import ROTATING
 from farthing.errors import Refusal
 from farthing.lab.genesis import CREDIT_MICRO
 from farthing.lab.goods import VOUCHED

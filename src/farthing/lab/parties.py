@@ -14,10 +14,11 @@ import apsw
 
 from farthing import codec, marks
 from farthing.broker import api, peer_api, store
-from farthing.broker.app import ROOT_KEY, Broker, keep_house
+from farthing.broker.app import Broker, keep_house
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge as BrokerEdge
 from farthing.broker.fast import HOT, Fast
+from farthing.broker.purposes import ROOT_KEY
 from farthing.errors import Refusal
 from farthing.lab.disk import InlineWriter, Seen
 from farthing.lab.goods import Options, Page

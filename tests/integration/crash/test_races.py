@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 import pytest
 
-from farthing.broker.app import ROTATING
+from farthing.broker.purposes import ROTATING
 from farthing.errors import Refusal
 from farthing.stores.keys import make_signing_key
 from tests.integration.crash.calls import Callers

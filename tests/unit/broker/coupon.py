@@ -249,13 +249,13 @@ class MemoryRing:
         self.keys: dict[tuple[str, str], Key] = {}
 
     def current(self, purpose: str) -> Key:
-        return next(key for (of, _), key in self.keys.items() if of == purpose)
+        return self.known(purpose)[0]
 
     def live(self, purpose: str) -> list[Key]:
-        return [self.current(purpose)]
+        return self.known(purpose)[:2]
 
     def known(self, purpose: str) -> list[Key]:
-        return self.live(purpose)
+        return [key for (of, _), key in reversed(self.keys.items()) if of == purpose]
 
     def find(self, purpose: str, key_id: str) -> Key | None:
         return self.keys.get((purpose, key_id))

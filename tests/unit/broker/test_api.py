@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from farthing.broker import api, store
-from farthing.broker.fast import HOT, App, Fast
+from farthing.broker.fast import HOT, Fast
 from farthing.broker.people import hash_of
+from farthing.broker.plain import App
 from tests.unit.broker.desk import open_desk
 
 Talk = Callable[["Callers"], Awaitable[None]]

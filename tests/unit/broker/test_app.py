@@ -13,6 +13,7 @@ import pytest
 from farthing import codec
 from farthing.auditing import audit
 from farthing.broker import app as apps
+from farthing.broker import purposes
 from farthing.broker.app import Broker, asgi_app
 from farthing.broker.edge import REAL, Edge
 from farthing.crypto import signing
@@ -56,7 +57,7 @@ def test_the_key_document_is_signed_by_its_root_key(tmp_path: Path) -> None:
     document = msgspec.json.decode(broker.key_document())
     broker.close()
     sig = codec.unb64u(document.pop("sig").removeprefix("ed25519:"))
-    (root,) = [key for key in document["keys"] if key["purpose"] == apps.ROOT_KEY]
+    (root,) = [key for key in document["keys"] if key["purpose"] == purposes.ROOT_KEY]
     signing.verify(codec.unb64u(root["public"]), codec.canonical(document), sig)
     assert document["broker"] == "test-broker"
 
@@ -242,8 +243,8 @@ def test_every_key_that_a_registered_scheme_needs_is_made_and_the_signing_ones_a
     broker = Broker.open(tmp_path)
     try:
         document = msgspec.json.decode(broker.key_document())
-        assert {key["purpose"] for key in document["keys"]} == set(apps.SIGNING)
-        for purpose in (*apps.SIGNING, *apps.SEALING):
+        assert {key["purpose"] for key in document["keys"]} == set(purposes.SIGNING)
+        for purpose in (*purposes.SIGNING, *purposes.SEALING):
             assert broker.ring.current(purpose).secret
     finally:
         broker.close()

@@ -9,9 +9,9 @@ import pytest
 
 from farthing import codec
 from farthing.auditing import Finding, audit
-from farthing.broker import app as apps
 from farthing.broker import publishing
 from farthing.broker.app import Broker
+from farthing.broker.purposes import ROOT_KEY
 from farthing.crypto import signing
 from farthing.errors import Misconfigured
 from tests.kit.brokers import ALICE_MICRO, NORTH, Brokers, with_brokers
@@ -95,7 +95,7 @@ def test_a_broker_publishes_signed_and_shows_it_to_anybody(tmp_path: Path) -> No
         assert broker.books_document() == b'{"books":[]}'
         document = msgspec.json.decode(broker.publish())
         (shown,) = msgspec.json.decode(broker.books_document())["books"]
-        root = broker.ring.current(apps.ROOT_KEY)
+        root = broker.ring.current(ROOT_KEY)
     finally:
         broker.close()
     assert shown == document

@@ -16,12 +16,14 @@ import msgspec
 from farthing import codec
 from farthing.auditing import audit
 from farthing.broker import journal, store
-from farthing.broker.app import RING, SIGNING, Broker
+from farthing.broker.app import RING, Broker
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge
-from farthing.broker.fast import Fast, Receive, Scope, Send
+from farthing.broker.fast import Fast
 from farthing.broker.operations import BEARER
 from farthing.broker.people import OpenAccount, TopUp
+from farthing.broker.plain import Receive, Scope, Send
+from farthing.broker.purposes import SIGNING
 from farthing.errors import Refusal, by_name
 from farthing.lab.conformance.cases import require, require_equal
 from farthing.lab.conformance.room import Room

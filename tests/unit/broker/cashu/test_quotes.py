@@ -1,0 +1,65 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from farthing.broker import facts
+from farthing.broker.cashu import quotes
+from farthing.broker.cashu.counter import SCHEME
+from farthing.broker.cashu.quotes import Code, Load, Melt
+from farthing.errors import Unknown
+from farthing.schemes.contract import Applied
+from tests.unit.broker.cashu.stall import Stall, at_the_stall
+
+NOW_S = 1_800_000_000
+
+
+def test_a_quote_is_a_uuid_of_version_seven() -> None:
+    first = quotes.new_quote(NOW_S, b"\x00" * quotes.QUOTE_BYTES)
+    last = quotes.new_quote(NOW_S, b"\xff" * quotes.QUOTE_BYTES)
+    pattern = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    for one in (first, last):
+        assert re.fullmatch(pattern, one)
+    assert first[:13] == last[:13]
+    assert first < quotes.new_quote(NOW_S + 1, b"\x00" * quotes.QUOTE_BYTES)
+
+
+def test_names_tell_nothing_of_the_secret() -> None:
+    quote = quotes.new_quote(NOW_S, bytes(range(quotes.QUOTE_BYTES)))
+    assert quote not in quotes.load_id(quote)
+    assert quote.encode() not in quotes.melt_key(quote)
+    assert quotes.load_id(quote) != quotes.load_id(quote[:-1] + "0")
+
+
+def test_what_is_kept_is_found_and_nothing_else(tmp_path: Path) -> None:
+    load = Load(amount=8, expires_at_s=NOW_S, pubkey="02", state="PAID", payer="alice")
+    melt = Melt(payment_hash=bytes(32), expires_at_s=NOW_S)
+    code = Code(
+        amount=8,
+        party="alice",
+        role="payer",
+        preimage=b"CANARY",
+        request="lnbcrt",
+        expires_at_s=NOW_S,
+    )
+    assert "CANARY" not in repr(code)
+
+    async def talk(stall: Stall) -> None:
+        records = (
+            quotes.put(quotes.load_key("name"), load, 2**40),
+            quotes.put(quotes.melt_key("quote"), melt, 2**40),
+            quotes.put(quotes.code_key(bytes(32)), code, 2**40),
+        )
+        committer = stall.desk.committer
+        await committer.do(lambda db: facts.write(db, SCHEME, Applied(records=records)))
+        assert committer.read(lambda db: quotes.find_load(db, "name")) == load
+        assert committer.read(lambda db: quotes.find_melt(db, "quote")) == melt
+        assert committer.read(lambda db: quotes.find_code(db, bytes(32))) == code
+        with pytest.raises(Unknown, match="quote_unknown"):
+            committer.read(lambda db: quotes.find_load(db, "other"))
+        with pytest.raises(Unknown, match="quote_unknown"):
+            committer.read(lambda db: quotes.find_melt(db, "other"))
+        with pytest.raises(Unknown, match="payout_unknown"):
+            committer.read(lambda db: quotes.find_code(db, bytes(31)))
+
+    at_the_stall(tmp_path, talk)
