@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import apsw
+import msgspec
 
 from farthing.errors import Refusal
 
@@ -31,6 +32,9 @@ class Process:
         """Alive."""
         self.name = name
         self.is_alive = True
+        self.context = contextvars.Context()
+        """What its tasks begin with."""
+        self.context.run(PROCESS.set, self)
         self.tasks: set[asyncio.Task[Any]] = set()
         """All that are under way, and some that are done."""
         self._many = TASKS_KEPT
@@ -66,18 +70,14 @@ class Process:
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
-class Call:
-    """What is to be called, and in which process: asyncio's handle, without what debugging asks."""
+class Call(msgspec.Struct):
+    """What is to be called: asyncio's handle, without what debugging asks."""
 
-    __slots__ = ("args", "callback", "context", "is_cancelled", "process")
-
-    def __init__(self, callback: Any, args: tuple[Any, ...], context: contextvars.Context) -> None:
-        """In the process of its context."""
-        self.callback = callback
-        self.args = args
-        self.context = context
-        self.process = context.get(PROCESS)
-        self.is_cancelled = False
+    callback: Any
+    args: tuple[Any, ...]
+    context: contextvars.Context
+    """Of the process that it belongs to."""
+    is_cancelled: bool = False
 
     def cancel(self) -> None:
         """Not to be called any more."""
@@ -184,9 +184,7 @@ class VirtualLoop:
 
     def spawn(self, process: Process, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin a task in a process."""
-        context = contextvars.Context()
-        context.run(PROCESS.set, process)
-        return self.create_task(coroutine, context=context)
+        return self.create_task(coroutine, context=process.context.copy())
 
     def outside(self, delay_s: float, callback: Callable[..., object], *args: Any) -> None:
         """Have the world itself do something later, whoever is dead by then."""
@@ -199,25 +197,27 @@ class VirtualLoop:
             for _ in range(STEPS_MAX):
                 if until.done():
                     return until.result()
-                self._step()
+                call = self._next()
+                context = call.context
+                process = context.get(PROCESS)
+                if call.is_cancelled or not (process is None or process.is_alive):
+                    continue
+                try:
+                    context.run(call.callback, *call.args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as wrong:  # noqa: BLE001 - told as a finding, whatever it is
+                    self.faults.append(wrong)
         finally:
             asyncio._set_running_loop(None)
         raise RuntimeError("the world does not come to an end")
 
-    def _step(self) -> None:
-        """Run what is due next."""
+    def _next(self) -> Call:
+        """What is due next; the clock is there then."""
         if self._ready:
-            call = self._ready.popleft()
-        elif self._timers:
-            when, _, call = heapq.heappop(self._timers)
-            self._now_s = max(self._now_s, when)
-        else:
+            return self._ready.popleft()
+        if not self._timers:
             raise RuntimeError("everybody waits, and nothing is under way")
-        if call.is_cancelled or not (call.process is None or call.process.is_alive):
-            return
-        try:
-            call.context.run(call.callback, *call.args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as wrong:  # noqa: BLE001 - told as a finding, whatever it is
-            self.faults.append(wrong)
+        when, _, call = heapq.heappop(self._timers)
+        self._now_s = max(self._now_s, when)
+        return call

@@ -7,7 +7,7 @@ refusal says why the first one failed. Source: wire format, sections 3 and 4; tr
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Literal
@@ -169,17 +169,36 @@ def is_paid(request: Request) -> bool:
     )
 
 
-def read_offers(response: Response, now_s: int) -> tuple[Received, ...]:
-    """Every offer of a 402, in both dialects, those of MPP first; `HeaderTooLarge`."""
+def read_offers(
+    response: Response, now_s: int, is_enough: Callable[[Received], bool] | None = None
+) -> tuple[Received, ...]:
+    """Every offer of a 402, in both dialects, those of MPP first; `HeaderTooLarge`.
+
+    Those of x402 are not read where one of MPP `is_enough`: gates offer the same in both.
+    """
     size_bytes = sum(len(name) + len(value) + 4 for name, value in response.headers)
     if size_bytes > HEADERS_BYTES_MAX:
         raise HeaderTooLarge("answer_headers_too_large", f"over {HEADERS_BYTES_MAX} bytes")
     offers = mpp.read_challenges(response.values("www-authenticate"))
     required = response.value("payment-required")
-    if required:
+    if required and not (is_enough and any(map(is_enough, offers))):
         with suppress(Malformed):  # the other dialect may be in order
             offers += x402.read_required(required, now_s=now_s)
     return offers
+
+
+def payable_to(guide: Guide, request: Request, now_s: int) -> Callable[[Received], bool]:
+    """Whether an offer can be paid for this request, as `choose` asks it of a page's."""
+
+    def is_payable(received: Received) -> bool:
+        try:
+            place = place_of(request.url)
+            _require_usable(guide, request, place, received, now_s, "charge")
+        except Refusal:
+            return False
+        return True
+
+    return is_payable
 
 
 def asking_for(guide: Guide, request: Request, offers: tuple[Received, ...]) -> Request | None:

@@ -74,4 +74,5 @@ def opened(purse: Purse, instrument: Instrument, envelope: bytes, url: str, answ
         status, headers, body = sealed.read_answer(plain)
     except Refusal as refused:
         return Failed(reason=refused.code)
-    return Response(status=status, url=url, headers=headers, body=body)
+    named = tuple((name.lower(), value) for name, value in headers)
+    return Response(status=status, url=url, headers=named, body=body)

@@ -24,6 +24,7 @@ from farthing.wallet.choice import (
     asking_for,
     choose,
     is_paid,
+    payable_to,
     place_of,
     read_offers,
 )
@@ -109,7 +110,8 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
             return fetched
         asked = msgspec.structs.replace(request, url=answer.url)
         at = yield from look()
-        offers = read_offers(answer, at.now_s)
+        is_payable = payable_to(guide, asked, at.now_s)
+        offers = read_offers(answer, at.now_s, is_payable)
         if not offers:
             return fetched
         wanting = asking_for(guide, asked, offers)
@@ -120,7 +122,7 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
             if not isinstance(answer, Response) or answer.status != 402:
                 return fetched
             asked = msgspec.structs.replace(request, url=answer.url)
-            offers = read_offers(answer, at.now_s)
+            offers = read_offers(answer, at.now_s, is_payable)
         guide = yield from learn(guide, offers)
         choices = choose(guide, asked, offers, at.now_s)
         purchase = yield from obtain(guide, asked, choices, is_repeatable=is_in_the_open)

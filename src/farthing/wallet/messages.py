@@ -41,6 +41,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     """Where the answer came from: another address than was asked after a redirect."""
     headers: Headers = ()
+    """Names in lower case."""
     body: bytes = b""
     """Of JSON answers to a payment or an enquiry, at most `JSON_BYTES_MAX`; of a page that was
     bought in private; else empty."""
@@ -50,12 +51,15 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
         return f"Response({self.status})"
 
     def values(self, name: str) -> tuple[str, ...]:
-        """Every value of a header, in order."""
-        return tuple(value for key, value in self.headers if key.lower() == name.lower())
+        """Every value of a header, in order; `name` in lower case."""
+        return tuple([value for key, value in self.headers if key == name])
 
     def value(self, name: str) -> str:
-        """The first value of a header, or ""."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
+        """The first value of a header, or ""; `name` in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return ""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ section 17; the forms are ours.
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
@@ -33,6 +33,7 @@ OUTCOME_PATH = WELL_KNOWN + "/outcome"
 PRIVATE_PATH = WELL_KNOWN + "/private"
 PUBLIC_KEY_BYTES = 32  # Ed25519
 ROUTES_MAX = 1000  # a longer list is a mistake, and matching is linear in it
+DOCUMENTS_KEPT = 16  # as they were read: a wallet asks for them before each private purchase
 EVERY = "*"  # as a method: all but OPTIONS
 
 
@@ -113,6 +114,7 @@ def sign(tag: str, document: object, signer: Callable[[bytes], bytes]) -> dict[s
     return {**plain, "sig": "ed25519:" + codec.b64u(signature)}
 
 
+@lru_cache(maxsize=DOCUMENTS_KEPT)
 def read_keys(raw: bytes) -> tuple[str, tuple[bytes, ...]]:
     """The vendor and its receipt keys (32 bytes each); `Malformed`."""
     document = codec.read_open(raw, _Keys)
@@ -123,6 +125,7 @@ def read_keys(raw: bytes) -> tuple[str, tuple[bytes, ...]]:
     )
 
 
+@lru_cache(maxsize=DOCUMENTS_KEPT)
 def read_prices(raw: bytes, publics: tuple[bytes, ...]) -> PriceList:
     """A price list that one of these keys has signed; `Malformed`, `Forged`."""
     listed = codec.read_open(raw, PriceList)

@@ -16,7 +16,15 @@ from farthing.errors import (
     Unfunded,
     Unsupported,
 )
-from farthing.wallet.choice import asking_for, choose, is_paid, place_of, read_offers, site_of
+from farthing.wallet.choice import (
+    asking_for,
+    choose,
+    is_paid,
+    payable_to,
+    place_of,
+    read_offers,
+    site_of,
+)
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.policy import Limits
 from farthing.wire.offers import Received
@@ -50,6 +58,26 @@ def test_a_garbled_dialect_does_not_spoil_the_other(world: World) -> None:
     )
     garbled = msgspec.structs.replace(answer, headers=headers)
     assert [each.dialect for each in read_offers(garbled, world.now_s())] == ["mpp"]
+
+
+def test_x402_is_not_read_where_an_offer_of_mpp_can_be_paid(world: World) -> None:
+    answer = world.site.handle(get("/a"))
+    assert isinstance(answer, Response)
+    login = Request(method="GET", url=SITE + "/a", headers=(("Authorization", "Basic eA=="),))
+    for request, dialects in ((get("/a"), ["mpp"]), (login, ["mpp", "x402"])):
+        is_payable = payable_to(world.guide(), request, world.now_s())
+        found = read_offers(answer, world.now_s(), is_payable)
+        assert [each.dialect for each in found] == dialects
+
+
+def test_offers_at_an_address_that_is_never_paid_are_no_reason_to_refuse_the_answer(
+    world: World,
+) -> None:
+    answer = world.site.handle(get("/a"))
+    assert isinstance(answer, Response)
+    insecure = Request(method="GET", url="http://news.example/a")
+    is_payable = payable_to(world.guide(), insecure, world.now_s())
+    assert len(read_offers(answer, world.now_s(), is_payable)) == 2
 
 
 def test_a_402_without_offers_of_ours_has_none() -> None:

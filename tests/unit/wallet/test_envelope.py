@@ -56,7 +56,7 @@ def test_what_carries_it_is_the_same_for_every_page() -> None:
 
 def test_an_answer_is_read_as_if_it_came_from_the_page() -> None:
     sealing = Sealing()
-    plain = sealed.write_answer(404, (("content-type", "text/html"),), b"gone")
+    plain = sealed.write_answer(404, (("Content-Type", "text/html"),), b"gone")
     assert sealing.read(answered(sealing.answer(plain))) == Response(
         status=404, url=PAGE.url, headers=(("content-type", "text/html"),), body=b"gone"
     )
