@@ -1,9 +1,10 @@
 """Clearing: a vendor shows a batch of claims, and each is paid once or refused by itself.
 
 A batch has an id (its idempotency key), up to 10,000 claims and 8 MiB. It goes through in chunks,
-each one transaction, so the writer is never blocked for long; every claim has its own stored
-answer until the batch has one, so a batch that a crash cut in two is finished by sending it again.
-The commission is rounded once per chunk with its remainder carried, which sums to the same.
+each one transaction, so the writer is never blocked for long; the last has the answer of the batch
+in it too. Until then every claim has its own stored answer, so a batch that a crash cut in two is
+finished by sending it again. The commission is rounded once per chunk with its remainder carried,
+which sums to the same.
 """
 
 import hashlib
@@ -34,6 +35,20 @@ CHUNK_CLAIMS = 200  # in one transaction: some 30 ms of the writer
 SHORT_S = 60  # when a vendor whose balance is too low may ask again; gates sweep as often
 
 _Item = tuple[Asked, Task, Outcome]
+
+
+class _Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one claim."""
+
+    asked: Asked
+    result: dict[str, Json]
+    refusal: Refusal | None = None
+    """Where this transaction refused it."""
+    until_s: int = 0
+    """How long its answer must be kept, at least."""
+    is_stored: bool = False
+    """Whether an earlier transaction has answered it."""
+    has_earned: bool = False
 
 
 class Redeeming:
@@ -87,66 +102,139 @@ class Redeeming:
     ) -> bytes:
         books = self._books
         mint = books.mint(scheme)
-        begun = Asked(scope=f"{asked.scope}/begun", key=asked.key, digest=asked.digest)
-        await books.answered(begun, lambda db: (b"", 0))
         results: list[dict[str, Json]] = []
-        items = [_item(asked, number, digest) for number, digest in enumerate(digests)]
+        answer = b""
         for first in range(0, len(claims), CHUNK_CLAIMS):
             tasks = [
                 Task(message=claim, account=account, at=books.at(mint))
                 for claim in claims[first : first + CHUNK_CLAIMS]
             ]
+            items = [
+                _item(asked, number, digest)
+                for number, digest in enumerate(digests[first : first + CHUNK_CLAIMS], first)
+            ]
             checked = await self._checks.check_all(scheme, "redeem", tasks)
-            chunk = list(zip(items[first : first + CHUNK_CLAIMS], tasks, checked, strict=True))
-            results += await books.committer.do(
-                partial(self._chunk, scheme=scheme, chunk=chunk), atomic=True
+            step = partial(
+                self._step,
+                scheme=scheme,
+                asked=asked,
+                chunk=list(zip(items, tasks, checked, strict=True)),
+                earlier=results,
+                count=len(claims),
             )
+            results, answer = await books.committer.do(step, atomic=True)
+        return answer
 
-        undecided = [item.key for item, one in zip(items, results, strict=True) if _is_open(one)]
-        over = undecided or [item.key for item in items]
+    def _step(
+        self,
+        connection: apsw.Connection,
+        scheme: str,
+        asked: Asked,
+        chunk: list[_Item],
+        earlier: list[dict[str, Json]],
+        count: int,
+    ) -> tuple[list[dict[str, Json]], bytes]:
+        """The results until now; with those of the last chunk, the answer; `Reused`.
 
-        def finish(connection: apsw.Connection) -> tuple[bytes, int]:
-            answers.drop(connection, f"{asked.scope}/item", over)
-            return _assemble(asked.key, results), 0
-
-        if undecided:
-            answer, _ = await books.committer.do(finish)
-            return answer
-        return await books.answered(asked, finish)
-
-    def _chunk(
-        self, connection: apsw.Connection, scheme: str, chunk: list[_Item]
-    ) -> list[dict[str, Json]]:
+        The first makes sure that nobody begins another batch under this key.
+        """
         books = self._books
+        if not earlier:
+            begun = Asked(scope=f"{asked.scope}/begun", key=asked.key, digest=asked.digest)
+            found = answers.once_only(
+                connection, books.vault, begun, books.now_s(), lambda: (b"", 0)
+            )
+            if isinstance(found, Refusal):
+                raise found
+        done = self._chunk(connection, scheme, chunk)
+        results = [*earlier, *(one.result for one in done)]
+        if len(results) == count:
+            return results, self._finish(connection, asked, results, done)
+        for one in done:
+            self._store(connection, one)
+        return results, b""
+
+    def _finish(
+        self,
+        connection: apsw.Connection,
+        asked: Asked,
+        results: list[dict[str, Json]],
+        last: list[_Done],
+    ) -> bytes:
+        """The batch's answer, stored where every claim is decided; else those that are.
+
+        `last`: the claims of this transaction, whose answers are stored only if they must be.
+        """
+        books = self._books
+        undecided = {number for number, result in enumerate(results) if _is_open(result)}
+        before = len(results) - len(last)
+        over = [
+            _key(asked, number)
+            for number in range(len(results))
+            if (number < before or last[number - before].is_stored)
+            and (not undecided or number in undecided)
+        ]
+        answers.drop(connection, _scope(asked), over)
+        answer = _assemble(asked.key, results)
+        if undecided:
+            for number, one in enumerate(last, before):
+                if number not in undecided:
+                    self._store(connection, one)
+            return answer
+        kept = answers.once_only(connection, books.vault, asked, books.now_s(), lambda: (answer, 0))
+        assert isinstance(kept, bytes), "what is stored of a batch is no refusal"
+        return kept
+
+    def _chunk(self, connection: apsw.Connection, scheme: str, chunk: list[_Item]) -> list[_Done]:
+        """What came of each claim; the commission of all is taken."""
         earned: dict[str, int] = {}
         earner = chunk[0][0]
-        results: list[dict[str, Json]] = []
-        for asked, task, checked in chunk:
-
-            def work(item: _Item = (asked, task, checked)) -> tuple[bytes, int]:
-                nonlocal earner
-                asked, task, checked = item
-                if isinstance(checked, Refusal):
-                    raise checked
-                cause = (asked.scope, asked.key)
-                applied = self._carry_out(connection, scheme, checked, task.at, cause, earned)
-                if isinstance(applied, Refuted):
-                    return msgspec.json.encode(_refused(applied.refusal)), until_of(applied)
-                for vendor_id, micro in clearing.earned(applied.flows).items():
-                    if micro > 0:
-                        earned[vendor_id] = earned.get(vendor_id, 0) + micro
-                        earner = asked
-                return msgspec.json.encode(_result(applied)), until_of(applied)
-
-            now_s = books.now_s()
-            found = answers.once_only(connection, books.vault, asked, now_s, work)
-            assert found is not None, "a claim has an answer"
-            results.append(
-                _refused(found) if isinstance(found, Refusal) else msgspec.json.decode(found)
-            )
+        done: list[_Done] = []
+        for item in chunk:
+            done.append(self._one(connection, scheme, item, earned))
+            if done[-1].has_earned:
+                earner = item[0]
         # A claim earns once, whereas the first of a batch is there again whenever it is sent again.
-        books.take_commission(connection, earned, (earner.scope, earner.key))
-        return results
+        self._books.take_commission(connection, earned, (earner.scope, earner.key))
+        return done
+
+    def _one(
+        self, connection: apsw.Connection, scheme: str, item: _Item, earned: dict[str, int]
+    ) -> _Done:
+        """One claim, as it was answered before, or carried out; what vendors `earned` grows."""
+        asked, task, checked = item
+        try:
+            found = answers.find(connection, self._books.vault, asked)
+        except Refusal as refusal:
+            return _Done(asked=asked, result=_refused(refusal), is_stored=True)
+        if found is not None:
+            return _Done(asked=asked, result=msgspec.json.decode(found), is_stored=True)
+        cause = (asked.scope, asked.key)
+        try:
+            if isinstance(checked, Refusal):
+                raise checked
+            with connection:
+                applied = self._carry_out(connection, scheme, checked, task.at, cause, earned)
+        except Refusal as refusal:
+            return _Done(asked=asked, result=_refused(refusal), refusal=refusal)
+        until_s = until_of(applied)
+        if isinstance(applied, Refuted):
+            return _Done(asked=asked, result=_refused(applied.refusal), until_s=until_s)
+        has_earned = False
+        for vendor_id, micro in clearing.earned(applied.flows).items():
+            if micro > 0:
+                earned[vendor_id] = earned.get(vendor_id, 0) + micro
+                has_earned = True
+        return _Done(asked=asked, result=_result(applied), until_s=until_s, has_earned=has_earned)
+
+    def _store(self, connection: apsw.Connection, done: _Done) -> None:
+        """A claim's own answer, unless it is stored."""
+        vault, until_s = self._books.vault, self._books.now_s() + answers.KEPT_S
+        if done.refusal is not None:
+            answers.keep_refusal(connection, vault, done.asked, done.refusal, until_s)
+        elif not done.is_stored:
+            answer = msgspec.json.encode(done.result)
+            answers.keep(connection, vault, done.asked, answer, max(done.until_s, until_s))
 
     def _carry_out(
         self,
@@ -185,7 +273,16 @@ class Redeeming:
 
 
 def _item(asked: Asked, number: int, digest: bytes) -> Asked:
-    return Asked(scope=f"{asked.scope}/item", key=f"{asked.key}#{number}", digest=digest)
+    return Asked(scope=_scope(asked), key=_key(asked, number), digest=digest)
+
+
+def _scope(asked: Asked) -> str:
+    """Of the answers to a batch's claims."""
+    return f"{asked.scope}/item"
+
+
+def _key(asked: Asked, number: int) -> str:
+    return f"{asked.key}#{number}"
 
 
 def _result(applied: Applied) -> dict[str, Json]:

@@ -17,7 +17,6 @@ asks about all of them, for as long as they could still be taken, whether or not
 
 from contextlib import suppress
 from enum import Enum
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -47,7 +46,6 @@ OUTCOME_TAG = "farthing/wire/outcome/1"
 ABSENT_FINAL_S = 60  # a payment that a vendor has not got by then was lost on the way
 SKEW_S = 120  # clocks differ by so much without being wrong
 RETRY_AFTER_S_MAX = 5  # longer waits are the payer's to decide
-RECEIPTS_KEPT = 16  # one is read as the purchase is settled, and again as its page is checked
 PROOF_REFUSED = "verification-failed"  # 402: this instrument is wrong; 403: it is spent
 
 
@@ -155,15 +153,10 @@ def receipt_in(answer: Response) -> Receipt | None:
     token, response = answer.value("payment-receipt"), answer.value("payment-response")
     try:
         if token:
-            return _read_receipt(token)
+            return mpp.read_receipt(token)
         return x402_response.read_response(response).receipt if response else None
     except Refusal:
         return None
-
-
-@lru_cache(maxsize=RECEIPTS_KEPT)
-def _read_receipt(token: str) -> Receipt:
-    return mpp.read_receipt(token)
 
 
 def problem_of(answer: Response) -> Problem:

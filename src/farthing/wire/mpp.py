@@ -62,6 +62,7 @@ RECEIPT_BYTES_MAX = 16 * 1024  # encoded; change and keys ride in it
 LINE_BYTES_MAX = OFFERS_MAX * CHALLENGE_BYTES_MAX  # all challenges of a 402 joined in one line
 KEYS_MAX = 2  # the current challenge key and the one before
 OFFERS_CACHED = 1024  # offers by their `request`: more than a vendor has prices at a time
+RECEIPTS_CACHED = 16  # a wallet reads one as it settles a purchase, and again for the page
 _BARS = 6  # between seven slots; `header` is the eighth
 
 
@@ -380,6 +381,7 @@ def receipt_header(receipt: Receipt) -> str:
     return codec.b64u(written(receipt))
 
 
+@lru_cache(maxsize=RECEIPTS_CACHED)
 def read_receipt(value: str) -> Receipt:
     """The receipt in a `Payment-Receipt` value; `HeaderTooLarge`, `Malformed`, `OutOfRange`.
 
