@@ -15,7 +15,6 @@ from farthing.cli import wallet as cli_wallet
 from farthing.errors import Denied, Forged, Malformed, Refusal, Unavailable
 from farthing.lab.conformance.hand import Hand
 from farthing.lab.conformance.room import START_S
-from farthing.schemes import registry
 from farthing.vendor import broker_client, clearing, reserving
 from farthing.wallet import account, choice, driver, peering, refunds, reissuing, reply, settling
 from farthing.wallet.choice import Guide
@@ -27,12 +26,10 @@ from tests.fuzz.heard import bought, fresh, names, said
 from tests.fuzz.parser import Parser, given
 from tests.fuzz.published import finished
 from tests.fuzz.schemes import CONDITIONS
-from tests.kit.parties import Ring, setting_of
 
 PROBLEM = problem_of(Denied("policy_denied", "ask the vendor", reference="abc"))[2]
 PROBLEMS = (PROBLEM, problem_of(Unavailable("broker_unreachable", "later"))[2])
 BROKER = Broker(id="broker", url="https://broker.example", token="t", account="ann", currency="eur")
-_AGENT = registry.by_name("agent").purse(setting_of(Ring()))
 
 
 def parsers() -> list[Parser]:
@@ -178,11 +175,6 @@ def _at_the_broker() -> list[Parser]:
             given('{"serial":"t_1","restAtS":1795262640,"restMicro":600,"returnedMicro":1200}'),
         ),
         Parser(
-            "schemes.agent.reclaim",
-            lambda raw: _AGENT.reclaim(codec.read_json(raw)),
-            given('{"serials":["t_5fd0b4f04d433c9f15214cd8"]}', '{"serials":[]}'),
-        ),
-        Parser(
             "wallet.account.balance",
             lambda raw: _called(raw, lambda client: account.balance(client, BROKER.url, "t")),
             given('{"id":"ann","currency":"eur","payerMicro":100,"owedMicro":0}'),
@@ -306,7 +298,7 @@ class _Redeemer:
 
 
 def _results(raw: bytes) -> Any:
-    return finished(clearing._show("payword", _Redeemer(_value(raw)), [{}]))
+    return finished(clearing.show("payword", _Redeemer(_value(raw)), [{}]))
 
 
 def _settlements() -> tuple[bytes, ...]:

@@ -60,9 +60,11 @@ def parsers() -> list[Parser]:
 
 CALLS: tuple[tuple[str, str, int, Told], ...] = (
     (MINT, "resume", 1, strictly),
+    (MINT, "judge", 0, strictly),
     (PURSE, "receive", 1, strictly),
     (PURSE, "learn", 1, strictly),
     (PURSE, "accept_refund", 1, openly),
+    (PURSE, "reclaim", 0, strictly),
     (PURSE, "accept", 0, openly),
     (PURSE, "unseal_answer", 2, bytes),
 )

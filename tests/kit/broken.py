@@ -1,4 +1,4 @@
-"""MilliCent and PayWord with one rule broken in each, and the case that must find it."""
+"""Schemes with one rule broken in each, and the case that must find it."""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +6,9 @@ import msgspec
 
 from farthing.lab.conformance import runner
 from farthing.lab.conformance.catalogue import every_case
+from farthing.schemes.chain.agent import AGENT
+from farthing.schemes.chain.fairchain import FAIRCHAIN
+from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.contract import (
     Mint,
@@ -16,13 +19,16 @@ from farthing.schemes.contract import (
 from farthing.schemes.mac.millicent import MILLICENT
 from tests.kit.broken_mints import (
     BurnsForNothing,
+    Credulous,
     Free,
     Generous,
+    GivesTwice,
     NoCounter,
     NoLimit,
     Overpaying,
     PaysAnybody,
     PaysTwice,
+    Stubborn,
     TooEarly,
     TooLate,
     Trusting,
@@ -123,6 +129,9 @@ BROKEN = (
     Broken("vendor burns nothing", _with(MILLICENT, BurnsForNothing), "take-back"),
     Broken("purse trusts its change", _with(MILLICENT, Trusting), "changed-change[shorter]"),
     Broken("purse pays too much", _with(PAYWORD, Generous), "round-trip[100]"),
+    Broken("mint gives back twice", _with(AGENT, GivesTwice), "reissue[lost]"),
+    Broken("payer never gives way", _with(FAIRCHAIN, Stubborn), "give-way[payer]"),
+    Broken("mint believes any words", _with(IKP, Credulous), "disclosure"),
     Broken("traits promise credit", _with(MILLICENT, credit=True), "credit"),
     Broken("traits deny credit", _with(PAYWORD, credit=False), "credit"),
     Broken("traits promise a moment", _with(PAYWORD, NoBefore), "moment[before]"),

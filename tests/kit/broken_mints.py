@@ -1,4 +1,4 @@
-"""Mints and purses of MilliCent and PayWord, each with one rule broken."""
+"""Mints and purses of MilliCent, PayWord and some others, each with one rule broken."""
 
 from typing import Any
 
@@ -7,6 +7,9 @@ import msgspec
 from farthing import codec
 from farthing.errors import Forged
 from farthing.marks import Memory
+from farthing.schemes.chain.agent.mint import AgentMint
+from farthing.schemes.chain.fairchain.purse import FairPurse
+from farthing.schemes.chain.ikp import IkpMint
 from farthing.schemes.chain.payword import PaywordMint, PaywordPurse
 from farthing.schemes.contract import (
     Accepted,
@@ -14,6 +17,7 @@ from farthing.schemes.contract import (
     At,
     Concluded,
     Issued,
+    Json,
     Redeemed,
 )
 from farthing.schemes.mac.millicent.mint import MillicentMint
@@ -136,3 +140,34 @@ class Generous(PaywordPurse):
         unit = int(offer.terms["unitMicro"])
         dearer = replace(offer, price_micro=offer.price_micro + unit)
         return super().pay(instrument, dearer, *rest, **more)
+
+
+# --- disputes and losses ------------------------------------------------------------------------
+
+
+class GivesTwice(AgentMint):
+    """Forgets that a certificate has been given back."""
+
+    def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
+        applied = super().apply(checked, memory, at)
+        if checked.operation != "take_back":
+            return applied
+        return replace(applied, marks=(), records=())
+
+
+class Stubborn(FairPurse):
+    """Shows the broker nothing."""
+
+    def give_way(self, release: Json) -> None:  # type: ignore[override]  # - the broken rule
+        return None
+
+
+class Credulous(IkpMint):
+    """Does not look at the hash of what was ordered."""
+
+    def judge(self, disclosed: Json) -> Json:
+        try:
+            return super().judge(disclosed)
+        except Forged:
+            order = disclosed["order"]
+            return {"description": disclosed["opening"]["description"], "vendor": order["vendor"]}

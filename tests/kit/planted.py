@@ -154,7 +154,7 @@ def marks_forgotten_too_early(patch: pytest.MonkeyPatch) -> None:
 
 def claim_taken_for_paid(patch: pytest.MonkeyPatch) -> None:
     """The gate takes claims for paid that the broker has not answered."""
-    show = sweeping._show
+    show = sweeping.show
 
     async def hopeful(scheme: str, broker: Any, messages: list[Any]) -> list[sweeping.Result]:
         try:
@@ -162,7 +162,7 @@ def claim_taken_for_paid(patch: pytest.MonkeyPatch) -> None:
         except Undecided:
             return [sweeping.Result(state="paid") for _ in messages]
 
-    patch.setattr(sweeping, "_show", hopeful)
+    patch.setattr(sweeping, "show", hopeful)
 
 
 def claim_paid_twice(patch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from farthing.broker import store
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
 from farthing.broker.purposes import ROTATING
 from farthing.broker.tokens import renew_token
-from farthing.cli import bookkeeping, broker_cards, broker_peer, output, servers
+from farthing.cli import bookkeeping, broker_cards, broker_disputes, broker_peer, output, servers
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
 from farthing.cli.calling import call
 from farthing.errors import Malformed, Misconfigured, Replayed
@@ -27,6 +27,7 @@ app.add_typer(account_app, name="account")
 app.add_typer(vendor_app, name="vendor")
 app.add_typer(broker_peer.app, name="peer")
 app.add_typer(broker_cards.app)
+app.add_typer(broker_disputes.app)
 app.add_typer(bookkeeping.app)  # its commands are the broker's own
 
 TokenFile = Annotated[

@@ -19,8 +19,8 @@ TOKEN_VARIABLE = "FARTHING_TOKEN"  # noqa: S105 - the name of a variable
 
 PIPE_COLUMNS = 120  # of a table that goes into a file or a pipe; a terminal has its own width
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:

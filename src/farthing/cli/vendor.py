@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from farthing import codec
-from farthing.cli import output, servers
+from farthing.cli import output, servers, vendor_disputes
 from farthing.errors import Misconfigured, Throttled
 from farthing.money import parse_micro, show_micro
 from farthing.schemes import registry
@@ -26,6 +26,7 @@ from farthing.vendor.refunding import Refunded
 from farthing.vendor.report import report as make_report
 
 app = typer.Typer(help="A vendor: a gate before any web site.", no_args_is_help=True)
+app.add_typer(vendor_disputes.app)
 
 Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The vendor's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -8,6 +8,8 @@
   `inquire`/`learn` end a doubt at the broker, `share`/`accept` pass it on, `survey`/`reclaim` get
   back what a lost wallet held; `seal_request` and `unseal_answer` hide a whole purchase, where a
   scheme can.
+- In a **dispute** a payer gives way by the purse's `give_way`, a vendor by the till's `waive`; each
+  shows what was bought by `disclose`, which the mint's `judge` reads.
 - The **till** runs at the gate: `offer` and `seal`, `read`, `recall`, `take`, `endorse`, `finish`,
   `stream_of` where a payment is one of many for a stream; later `sweep` and `answer` talk to the
   broker. `unseal` and `seal_answer` are the other end of a purchase that is hidden whole.

@@ -78,6 +78,10 @@ class Mint:
         """
         raise NotImplementedError
 
+    def judge(self, disclosed: Json) -> Json:
+        """What a payer or a vendor has shown to be ordered, in plain fields; any refusal."""
+        raise Unsupported("disclosure_unsupported", f"{self.traits.name} hides nothing to open")
+
     def resume(self, kept: bytes, outcome: Json | Refusal, at: At) -> Checked:
         """What another broker's answer to an `Abroad` means, for `recall` and `apply`.
 

@@ -79,6 +79,10 @@ class Purse:
         """Adopt the change, or roll back; any refusal if the change is not right."""
         raise NotImplementedError
 
+    def give_way(self, release: Json) -> Asked | None:
+        """What shows the broker a second half that its vendor does not take; None: nothing does."""
+        return None
+
     def inquire(self, paid: Paid, at: At) -> Asked | None:
         """What to ask the broker (`status`) of a payment in doubt; None: only its vendor knows."""
         return None
@@ -122,6 +126,10 @@ class Purse:
     def accept_refund(self, paid: Paid, answer: Json) -> Instrument:
         """What the vendor gave back for a payment (`Till.refund`); any refusal."""
         raise Unsupported("refund_unsupported", f"{self.traits.name} is not given back")
+
+    def disclose(self, paid: Paid) -> Json:
+        """What shows a third party what was bought, as `Mint.judge` takes it; any refusal."""
+        raise Unsupported("disclosure_unsupported", f"{self.traits.name} hides nothing to open")
 
     def share(self, instrument: Instrument, portion: Portion, at: At) -> Shared:
         """A part of an instrument that names its vendor, for another wallet's `accept`."""

@@ -108,6 +108,18 @@ class Till:
         """Spending power for what a confirmed payment cost; asked for once a payment."""
         raise NotImplementedError
 
+    def waive(self, charged: Charged) -> Json:
+        """The redeem message that leaves to the payer what is disputed of a payment."""
+        raise Unsupported("waiver_unsupported", f"nothing of {self.traits.name} is disputed")
+
+    def disclosing(self, charged: Charged) -> Keys:
+        """What `disclose` reads; `Unsupported` where there is nothing to open."""
+        raise Unsupported("disclosure_unsupported", f"{self.traits.name} hides nothing to open")
+
+    def disclose(self, memory: Memory) -> Json:
+        """What shows a third party what was bought, as `Mint.judge` takes it; any refusal."""
+        raise Unsupported("disclosure_unsupported", f"{self.traits.name} hides nothing to open")
+
     def verify_owner(self, owner: bytes, statement: bytes, proof: str) -> None:
         """`Forged` unless `proof` is the owner's over `statement` (wire format, 8.11)."""
         raise Forged("outcome_proof_wrong", "this instrument has no key to prove with")

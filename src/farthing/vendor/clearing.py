@@ -25,7 +25,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     state: Literal["paid", "refused", "challenge", "waiting"]
     paid_micro: int = 0
     taken_micro: int = 0
+    refusal: str = ""
+    """The class by name; empty like the three below where it was not refused."""
     code: str = ""
+    detail: str = ""
     retry: Literal["same", "new", "never", ""] = ""
 
 
@@ -73,7 +76,7 @@ async def sweep(
         if not shown:
             continue
         done: list[tuple[bytes, int]] = []
-        results = await _show(scheme, broker, [message for _, message in shown])
+        results = await show(scheme, broker, [message for _, message in shown])
         for (claim, _), result in zip(shown, results, strict=True):
             if result.state == "paid":
                 paid_micro += result.paid_micro - result.taken_micro
@@ -88,7 +91,7 @@ async def sweep(
     return Cleared(scheme=scheme, claims=claims, paid_micro=paid_micro, refused=refused)
 
 
-async def _show(scheme: str, broker: Redeemer, messages: list[Json]) -> list[Result]:
+async def show(scheme: str, broker: Redeemer, messages: list[Json]) -> list[Result]:
     """One batch, under an id that is its content."""
     digest = hashlib.sha256(codec.canonical(messages)).digest()
     answer = await broker.redeem(scheme, "batch-" + codec.b64u(digest), messages)

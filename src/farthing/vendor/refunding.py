@@ -63,30 +63,17 @@ async def refund(name: str, tills: Mapping[str, Till], store: MarkStore, at: At)
 
     `Unsupported` for a scheme that has no refunds, or one that the vendor has given up.
     """
-    payment = await _find(name, store)
-    if payment.state is marks.State.HELD:
-        raise Busy("payment_held", "it is being served; refund it when that has come to an end")
-    if payment.state is not marks.State.CONFIRMED:
-        raise Closed("payment_released", "nothing was charged for it")
-    kept, receipt = read_kept(payment.kept), read_outcome(payment.outcome).receipt
-    till = tills.get(kept.scheme)
-    if till is None:
-        raise Unsupported("scheme_gone", f"this vendor no longer takes {kept.scheme}")
-    if not receipt.amount_micro:
-        raise OutOfRange("nothing_charged", "this payment cost nothing")
-    charged = Charged(
-        reference=receipt.reference,
-        payer=receipt.payer,
-        value_micro=receipt.amount_micro,
-        kept=kept.till,
-    )
+    payment, till, charged = await find_charged(name, tills, store)
+    receipt = read_outcome(payment.outcome).receipt
     series = till.refund_series(charged)
     if await store.do(marks.Find(k=PREFIX + payment.k)) is not None:
         raise _refunded_before()
     serial: int = await store.do(marks.LeaseSerials(series=series, count=1))
     given = till.refund(charged, msgspec.structs.replace(at, serials=(serial,)))
     stored = _Stored(
-        scheme=kept.scheme, answer=given.answer, claims=tuple(claim.key for claim in given.claims)
+        scheme=till.traits.name,
+        answer=given.answer,
+        claims=tuple(claim.key for claim in given.claims),
     )
     hold = marks.Hold(
         k=PREFIX + payment.k,
@@ -102,12 +89,39 @@ async def refund(name: str, tills: Mapping[str, Till], store: MarkStore, at: At)
         raise _refunded_before()
     return Refunded(
         k=payment.k,
-        scheme=kept.scheme,
+        scheme=till.traits.name,
         reference=receipt.reference,
         amount_micro=receipt.amount_micro,
         currency=receipt.currency,
         waits=bool(given.claims),
     )
+
+
+async def find_charged(
+    name: str, tills: Mapping[str, Till], store: MarkStore
+) -> tuple[marks.Payment, Till, Charged]:
+    """A payment that was charged, by K, receipt id or reference; refusals as in the table.
+
+    `Unsupported` for a scheme that the vendor has given up.
+    """
+    payment = await _find(name, store)
+    if payment.state is marks.State.HELD:
+        raise Busy("payment_held", "it is being served; wait until that has come to an end")
+    if payment.state is not marks.State.CONFIRMED:
+        raise Closed("payment_released", "nothing was charged for it")
+    kept, receipt = read_kept(payment.kept), read_outcome(payment.outcome).receipt
+    till = tills.get(kept.scheme)
+    if till is None:
+        raise Unsupported("scheme_gone", f"this vendor no longer takes {kept.scheme}")
+    if not receipt.amount_micro:
+        raise OutOfRange("nothing_charged", "this payment cost nothing")
+    charged = Charged(
+        reference=receipt.reference,
+        payer=receipt.payer,
+        value_micro=receipt.amount_micro,
+        kept=kept.till,
+    )
+    return payment, till, charged
 
 
 async def is_waiting(k: str, store: MarkStore) -> bool:

@@ -174,6 +174,16 @@ class Book:
             )
             return tuple(self._entry(*row) for row in rows)
 
+    def purchase(self, name: str) -> Purchase:
+        """A purchase by its id or its receipt's reference; `Unknown`."""
+        for entry in self.history(HISTORY_MAX):
+            if name in {entry.id, entry.reference}:
+                with self._file.write():
+                    where = "SELECT sealed FROM purchases WHERE id=?"
+                    ((sealed,),) = self._file.rows(where, (entry.id,))
+                return self._rows.unseal(Purchase, "purchases", entry.id, sealed)
+        raise Unknown("purchase_unknown", "see: farthing wallet history --json")
+
     def _entry(self, row_id: str, sealed: bytes, state: PurchaseState, receipt: Any) -> Entry:
         made = self._rows.unseal(Purchase, "purchases", row_id, sealed)
         plain = self._file.vault.open(receipt, "receipts", row_id) if receipt else b""

@@ -6,14 +6,17 @@ Some schemes pay in two halves (`Concluded.release`), so that neither side gains
 The second is one more payment under the same offer that buys no page. It is written with the
 outcome of the first; what a crash leaves behind is sent by `recover`, since the vendor's receipt
 says that the page went out. Where the offer has ended meanwhile, the vendor's refusal brings a
-fresh one, and the same half is sent under that.
+fresh one, and the same half is sent under that. A half that the vendor does not take is shown to
+the broker (`Purse.give_way`): a unit that is disputed there is the vendor's then.
 """
 
 from contextlib import suppress
 
+from farthing import ids
 from farthing.errors import Refusal
 from farthing.wallet.choice import Guide, read_offers
 from farthing.wallet.commands import (
+    Ask,
     FinishRelease,
     Purchase,
     Release,
@@ -24,7 +27,7 @@ from farthing.wallet.commands import (
     TakeRelease,
     Wait,
 )
-from farthing.wallet.errand import SENDS_MAX, Flow, look
+from farthing.wallet.errand import ID_BYTES, SENDS_MAX, Flow, carry, look
 from farthing.wallet.settling import PROOF_REFUSED, Problem, pause_ms, problem_of, receipt_in
 from farthing.wire import mpp, receipts, x402
 from farthing.wire.offers import Received
@@ -48,7 +51,7 @@ def send_release(guide: Guide, release: Release) -> Flow[bool]:
     if at.now_s > release.created_at_s + GIVEN_UP_S:
         yield FinishRelease(release=release, refused="release_too_old")
         return True
-    received, is_fresh = release.purchase.received, False
+    received, is_fresh, refused = release.purchase.received, False, ""
     for number in range(1, SENDS_MAX + 1):
         request = _request(release, received)
         answer: Sent = yield SendRequest(request=request, leg="release")
@@ -62,10 +65,38 @@ def send_release(guide: Guide, release: Release) -> Flow[bool]:
                 received, is_fresh = fresh, True
                 continue
             if problem.code and problem.retry != "same":
-                yield FinishRelease(release=release, refused=problem.code)
-                return True
+                refused = problem.code
+                break
         if number < SENDS_MAX:
             yield Wait(delay_ms=pause_ms(answer, number))
+    if (yield from _give_way(guide, release)):
+        refused = ""
+    elif not refused:
+        return False
+    yield FinishRelease(release=release, refused=refused)
+    return True
+
+
+def _give_way(guide: Guide, release: Release) -> Flow[bool]:
+    """Whether the broker takes the half: it does once the vendor has submitted the first one."""
+    made = release.purchase
+    asked = guide.purse(made.scheme, made.broker_id).give_way(release.payload)
+    if asked is None:
+        return False
+    at = yield from look()
+    ask = Ask(
+        id=ids.new_id("ask", at.entropy[:ID_BYTES]),
+        created_at_s=at.now_s,
+        broker_id=made.broker_id,
+        scheme=made.scheme,
+        vendor_id=made.vendor_id,
+        site=made.site,
+        amount_micro=made.price_micro,
+        asked=asked,
+    )
+    with suppress(Refusal):
+        yield from carry(guide, ask)
+        return True
     return False
 
 

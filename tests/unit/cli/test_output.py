@@ -43,3 +43,8 @@ def test_the_environment_gives_a_token_without_a_prompt(monkeypatch: pytest.Monk
 def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json({"a": 1})
     assert capsys.readouterr().out == '{\n  "a": 1\n}\n'
+
+
+def test_a_name_between_colons_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say("fc:a:1")
+    assert capsys.readouterr().out == "fc:a:1\n"

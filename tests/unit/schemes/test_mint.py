@@ -19,6 +19,7 @@ AT, ANY = At(now_s=1), None
     [
         (lambda: MINT.check("issue", {}, ANY, AT), "operation_unsupported"),
         (lambda: MINT.resume(b"", {}, AT), "peer_unsupported"),
+        (lambda: MINT.judge({}), "disclosure_unsupported"),
     ],
 )
 def test_what_a_mint_does_not_declare_it_refuses(attempt: Any, code: str) -> None:

@@ -23,6 +23,7 @@ AT, ANY = At(now_s=1), None
         (lambda: PURSE.accept_refund(ANY, {}), "refund_unsupported"),
         (lambda: PURSE.survey(), "reissue_unsupported"),
         (lambda: PURSE.reclaim({}), "reissue_unsupported"),
+        (lambda: PURSE.disclose(ANY), "disclosure_unsupported"),
         (lambda: PURSE.share(ANY, 1, AT), "share_unsupported"),
         (lambda: PURSE.accept({}, b"", AT), "share_unsupported"),
     ],
@@ -34,4 +35,5 @@ def test_what_a_purse_does_not_declare_it_refuses(attempt: Any, code: str) -> No
 
 
 def test_what_a_purse_does_not_declare_is_nothing() -> None:
+    assert PURSE.give_way({}) is None
     assert (PURSE.means, PURSE.prove(ANY, b""), PURSE.receipt_key(ANY)) == ("", "", b"")

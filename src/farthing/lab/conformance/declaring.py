@@ -16,6 +16,8 @@ from farthing.lab.conformance.repeating import give_back
 from farthing.lab.conformance.stage import DAY_S, Play, Stage
 from farthing.schemes.contract import Accepted, At, Mint, Portion, Purse, Till
 from farthing.schemes.losses import CAUSES
+from farthing.vendor import disputing
+from farthing.wallet.commands import Purchase
 from farthing.wallet.settling import receipt_in
 
 WIRE_NAME = re.compile("[a-z]+")  # the grammar of an MPP method
@@ -194,9 +196,10 @@ def sharing(play: Play) -> None:
 
 def conversation(stage: Stage) -> None:
     """Everything that a scheme can do with the wallet and the gate as they are."""
-    for number in range(3):
-        stage.buy(number)
+    bought = [stage.buy(number).purchase for number in range(3)]
     stage.shop.clear()
+    with suppress(Unsupported):  # by a scheme that hides nothing
+        _disclose(stage, bought[-1])
     if stage.payer.guide().purse(stage.scheme, stage.bank.id).refunds:
         fetched = stage.buy("returned")
         assert fetched.purchase is not None
@@ -204,7 +207,18 @@ def conversation(stage: Stage) -> None:
         stage.payer.recover(days=1)
     with suppress(Inapplicable):  # nothing more is said by who returns nothing
         give_back(stage)
+    if stage.payer.guide().purse(stage.scheme, stage.bank.id).reissues:
+        stage.payer.reissue()
     stage.settle_up()
+
+
+def _disclose(stage: Stage, made: Purchase | None) -> None:
+    """Payer and vendor show what was bought, and the broker reads it."""
+    assert made is not None, "the page was bought"
+    shop, mint = stage.shop, stage.bank.books.mint(stage.scheme)
+    shown = stage.payer.guide().purse(stage.scheme, stage.bank.id).disclose(made.paid)
+    mint.judge(codec.read_json(codec.canonical(shown)))
+    stage.room.wait_for(disputing.disclose(made.k, shop.gate.tills, shop.store))
 
 
 @CASES.add(MINT, PURSE, TILL)

@@ -21,19 +21,20 @@ from farthing.lab.conformance.stage import Stage
 MINT, PURSE, TILL = "mint", "purse", "till"
 PURE = {
     MINT: frozenset(
-        {"is_bearer", "check", "series", "recall", "apply", "put_back", "resume", "lapse"}
+        {"is_bearer", "check", "series", "recall", "apply", "put_back", "resume", "lapse", "judge"}
     ),
     PURSE: frozenset(
         {
             "ask", "receive", "open", "pay", "conclude", "inquire", "learn", "prove",
             "seal_request", "unseal_answer", "receipt_key", "give_back", "accept_refund", "reclaim",
+            "give_way", "disclose",
         }
     ),
     TILL: frozenset(
         {
             "offer", "seal", "read", "own_k", "recall", "take", "endorse", "series", "finish",
             "refund_series", "refund", "unseal", "seal_answer", "archive", "sweep", "evidence",
-            "answer",
+            "answer", "waive", "disclosing", "disclose",
         }
     ),
 }  # fmt: skip  # - one side a block

@@ -25,9 +25,9 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto.mac import require_equal
-from farthing.errors import Mismatch, OutOfRange, Unfit
-from farthing.marks import Memory, Put
-from farthing.schemes.chain.credit.certificate import Family
+from farthing.errors import Mismatch, OutOfRange, Unfit, Unknown
+from farthing.marks import Keys, Memory, Put
+from farthing.schemes.chain.credit.certificate import DAY_S, Family
 from farthing.schemes.chain.sticks.losses import LOSSES
 from farthing.schemes.chain.sticks.mint import StickMint
 from farthing.schemes.chain.sticks.purse import StickPurse
@@ -40,6 +40,7 @@ from farthing.schemes.chain.words.till import Payment
 from farthing.schemes.contract import (
     At,
     Binding,
+    Charged,
     Instrument,
     Json,
     Offer,
@@ -119,6 +120,16 @@ class OrderPayment(Payment[Order], frozen=True, kw_only=True, forbid_unknown_fie
             raise Unfit("opening_misplaced", "the opening goes with the order, and only there")
 
 
+class Disclosed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An order with what opens its hash: what payer or vendor show in a dispute."""
+
+    opening: Opening
+    order: Order
+
+
+_DISCLOSED = codec.Reader(Disclosed)
+
+
 class OpenedOrder(Opened[Order], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An order under way."""
 
@@ -133,6 +144,23 @@ class IkpMint(StickMint):
     published = FAMILY.revoked_prefix
     signing = (FAMILY.certificate_key,)
     claims = codec.Reader(ClaimMessage[Order])
+
+    def judge(self, disclosed: Json) -> Json:
+        """What an order says and hides; `Forged` unless its payer ordered just that."""
+        found = _DISCLOSED.convert(disclosed)
+        order, certificate = found.order, found.order.certificate
+        certificate.require_of(self.setting.broker_id, self.setting.currency)
+        certificate.verify(self.family, self.setting.ring, order.day * DAY_S)
+        order.verify()
+        order.verify_description(found.opening)
+        return {
+            "day": order.day,
+            "description": found.opening.description,
+            "order": order.id,
+            "payer": certificate.payer,
+            "vendor": order.vendor,
+            "worthMicro": order.worth_micro,
+        }
 
 
 class IkpPurse(StickPurse):
@@ -152,6 +180,11 @@ class IkpPurse(StickPurse):
         """With what opens the hash."""
         known = {name: getattr(opened, name) for name in Opened.__struct_fields__}
         return cast(Opened[Commitment], OpenedOrder(**known, opening=_opening(offer, at)))
+
+    def disclose(self, paid: Paid) -> Json:
+        """The order, and what opens its hash."""
+        opened = self.chains.read(paid.spent.body)
+        return msgspec.to_builtins(Disclosed(opening=opened.opening, order=opened.commitment))
 
     def pay(
         self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
@@ -185,14 +218,26 @@ class IkpTill(StickTill):
         taken = super().take(payment, offer, binding, memory, at)
         if not taken.records:  # it was opened before
             return taken
-        key = opening_key(order)
+        key = opening_key(order.id)
         put = Put(key=key, value=codec.canonical(opening), until_s=taken.until_s)
         return msgspec.structs.replace(taken, records=(*taken.records, put))
 
+    def disclosing(self, charged: Charged) -> Keys:
+        """The order of a payment, and what opens its hash."""
+        order_id = charged.reference.split(":")[1]
+        return Keys(records=(self.record_key(order_id.encode()), opening_key(order_id)))
 
-def opening_key(order: Order) -> bytes:
+    def disclose(self, memory: Memory) -> Json:
+        """Both; `Unknown` once they are forgotten."""
+        found = {key.split(b"/")[1]: codec.read_json(raw) for key, raw in memory.records.items()}
+        if len(found) != 2:
+            raise Unknown("order_forgotten", "a gate keeps orders for a month after their day")
+        return {"opening": found[b"opening"], "order": found[b"commitment"]}
+
+
+def opening_key(order_id: str) -> bytes:
     """Where a gate keeps what opens the hash of an order, for as long as its marks."""
-    return f"{FAMILY.tag}/opening/{order.id}".encode()
+    return f"{FAMILY.tag}/opening/{order_id}".encode()
 
 
 def _opening(offer: Offer, at: At) -> Opening:

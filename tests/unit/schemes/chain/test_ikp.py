@@ -63,7 +63,7 @@ def test_its_tags_and_its_keys_have_the_names_that_they_are_to_have() -> None:
     assert IKP.mint.signing == ("farthing/micro-ikp/certificate/1",)
     assert IKP.mint.published == b"ikp/revoked/"
     scene = Described()
-    assert opening_key(order_of(scene, scene.order())).startswith(b"ikp/opening/")
+    assert opening_key(order_of(scene, scene.order()).id).startswith(b"ikp/opening/")
 
 
 @pytest.mark.parametrize("auth", ["online", "offline"])
@@ -114,8 +114,9 @@ def test_payer_and_vendor_can_both_open_the_order_that_the_broker_has() -> None:
     scene.vendor.serve(paid.payload, scene.offer())
     (claim,) = scene.vendor.claims()
     at_broker = msgspec.convert(claim["commitment"], Order)
-    kept = scene.vendor.store.do_now(marks.Read(keys=marks.Keys(records=(opening_key(at_broker),))))
-    of_vendor = msgspec.json.decode(kept.records[opening_key(at_broker)], type=Opening)
+    key = opening_key(at_broker.id)
+    kept = scene.vendor.store.do_now(marks.Read(keys=marks.Keys(records=(key,))))
+    of_vendor = msgspec.json.decode(kept.records[key], type=Opening)
     assert paid.after is not None
     of_payer = msgspec.json.decode(paid.after.body, type=OpenedOrder).opening
     for opening in (of_vendor, of_payer):

@@ -216,6 +216,12 @@ class FairPurse(Purse):
         left = (paid.after,) if paid.after is not None else ()
         return Concluded(instruments=left, release=codec.read_json(paid.kept))
 
+    def give_way(self, release: Json) -> Asked:
+        """The release half, by the name that it has at the broker."""
+        shown = {"index": release["index"], "word": release["word"]}
+        message = shown | {"released": release["ticket"]}
+        return Asked(operation="take_back", message=message)
+
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`mac:` under a key that follows from the ticket's."""
         key = outcome_key(self.receipt_key(instrument))

@@ -48,7 +48,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     ticket_key,
 )
 from farthing.schemes.chain.till import ChainTill
-from farthing.schemes.contract import At, Binding, Json, Offer, Taken
+from farthing.schemes.contract import At, Binding, Charged, Json, Offer, Taken
 from farthing.schemes.proofs import read_proof
 
 STEPS_MAX = 2  # the odd link of the next unit, where the release before it was lost
@@ -170,6 +170,10 @@ class FairTill(ChainTill):
             public_key=ticket.unit_micro.to_bytes(32, "big"),
             payer=ticket.payer,
         )
+
+    def waive(self, charged: Charged) -> Json:
+        """The ticket of a payment; the broker knows whether a lone half of it is disputed."""
+        return {"waived": charged.reference.split(":")[1]}
 
     def archive(self, claims: tuple[Claim, ...]) -> Keys:
         """The tickets of these claims."""

@@ -109,7 +109,7 @@ class UpaywordTill(WordTill):
         first, unit_micro = payment.commitment, payment.links[0][0]
         if isinstance(first, str):
             counters = [self._prefix + first.encode() + unit_micro.to_bytes(8, "big")]
-            records = (self._record_key(first.encode()),) if payment.path else ()
+            records = (self.record_key(first.encode()),) if payment.path else ()
         else:
             counters = [counter_id(first.id, first.unit_micro)]
             records = (self.family.revoked_key(first.certificate.serial),)
@@ -160,7 +160,7 @@ class UpaywordTill(WordTill):
         messages: list[Json] = []
         for claim in claims:
             chain_id = claim.key[len(self._prefix) : -8]
-            kept = memory.records.get(self._record_key(chain_id))
+            kept = memory.records.get(self.record_key(chain_id))
             # What is forgotten by now is not paid any more: named by its id, it is refused.
             opening: Json = {"commitment": chain_id.decode()}
             if kept is not None:
@@ -177,7 +177,7 @@ class UpaywordTill(WordTill):
 
     def filed(self, opening: Opening) -> Put:
         """The record that continuations and the sweep need of a chain."""
-        key = self._record_key(opening.stretch.id.encode())
+        key = self.record_key(opening.stretch.id.encode())
         until_s = opening.commitment.marks_until_s
         return Put(key=key, value=codec.canonical(opening), until_s=until_s)
 
@@ -225,7 +225,7 @@ class _Way:
     def _continue(self, opening: Opening | None, after: Continuation, link: Link) -> Opening:
         """Leave this chain, all of it paid, for the next."""
         if opening is None:
-            body = self._memory.records.get(self._till._record_key(self.id.encode()))
+            body = self._memory.records.get(self._till.record_key(self.id.encode()))
             if body is None:
                 raise Closed("commitment_unknown", "send the commitment itself with this payment")
             opening = _OPENINGS.read(body)

@@ -133,7 +133,7 @@ class WordTill(CreditTill):
             assert isinstance(commitment, Commitment), "only the object opens chains"
             marks += _untouched(commitment, payment.links, opening, until_s)
             body = codec.canonical(commitment)
-            key = self._record_key(commitment_id.encode())
+            key = self.record_key(commitment_id.encode())
             records = (Put(key=key, value=body, until_s=until_s),)
         return Taken(
             value_micro=value_micro,
@@ -177,7 +177,7 @@ class WordTill(CreditTill):
     def archive(self, claims: tuple[Claim, ...]) -> Keys:
         """The commitments of these claims."""
         ids = {claim.key[len(self._prefix) : -8] for claim in claims}
-        return Keys(records=tuple(self._record_key(found) for found in sorted(ids)))
+        return Keys(records=tuple(self.record_key(found) for found in sorted(ids)))
 
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """One claim message per row: the commitment, and the last word of one chain.
@@ -188,14 +188,14 @@ class WordTill(CreditTill):
         messages: list[Json] = []
         for claim in claims:
             commitment_id = claim.key[len(self._prefix) : -8]
-            kept = memory.records.get(self._record_key(commitment_id))
+            kept = memory.records.get(self.record_key(commitment_id))
             denomination = int.from_bytes(claim.key[-8:], "big")
             link = [denomination, claim.order, codec.b64u(claim.body)]
             commitment = commitment_id.decode() if kept is None else codec.read_json(kept)
             messages.append({"commitment": commitment, "links": [link]})
         return messages
 
-    def _record_key(self, commitment_id: bytes) -> bytes:
+    def record_key(self, commitment_id: bytes) -> bytes:
         """Where a gate keeps the commitment for the sweep; the id as it travels, in ASCII."""
         return self._prefix + b"/commitment/" + commitment_id
 
