@@ -119,7 +119,7 @@ class Session:
         self.leave(purchase)
         self._driver.store.deliver(purchase)
 
-    def after(self, purchase: Purchase) -> Flow[None]:
+    def after(self, purchase: Purchase) -> Flow[bool | None]:
         """What a payer does once it has the page: the second half of a payment that has one."""
         return hand_over(self._driver.guide, purchase)
 

@@ -53,7 +53,7 @@ from farthing.wallet.errand import ID_BYTES, Flow, finish, load, look, run
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import question_of
 from farthing.wallet.refunds import collect
-from farthing.wallet.releasing import send_release
+from farthing.wallet.releasing import hand_over, send_release
 from farthing.wallet.settling import Verdict, look_up, revisit, send
 from farthing.wire import mpp, sealed, x402
 from farthing.wire.offers import target_of
@@ -186,7 +186,7 @@ def obtain(
             case Unsettled(purchase=purchase, same=True) if is_repeatable(purchase):
                 return purchase
             case Unsettled(purchase=purchase):
-                yield from look_up(guide, purchase)
+                yield from _look_up(guide, purchase)
                 skip |= {purchase.id}
             case OverBudget(wish=wish, refusal=refusal):
                 question = question_of(wish, site, refusal.code)
@@ -198,6 +198,14 @@ def obtain(
                     guide, choices, site, coming=coming, waited_ms=waited_ms, loads=loads
                 )
     raise Unfunded("no_instrument_free", "too many payments at once; try again")
+
+
+def _look_up(guide: Guide, purchase: Purchase) -> Flow[tuple[Verdict, bool | None]]:
+    """How an earlier purchase ended; of one that was paid the second half is sent: `hand_over`."""
+    verdict = yield from look_up(guide, purchase)
+    if verdict is not Verdict.DONE:
+        return verdict, None
+    return verdict, (yield from hand_over(guide, purchase))
 
 
 def _await_instrument(
@@ -352,9 +360,11 @@ def recover(guide: Guide, *, days: int = 0) -> Flow[Recovered]:
         now_s=at.now_s
     )
     purchases, asks, releases = found
+    over: list[bool | None] = []  # second halves: those of what was paid as it turns out, too
     for purchase in purchases:
-        verdict = yield from look_up(guide, purchase)
+        verdict, is_over = yield from _look_up(guide, purchase)
         count[verdict.value] += 1
+        over.append(is_over)
     for ask in asks:
         try:
             yield from run(guide, ask)
@@ -362,8 +372,8 @@ def recover(guide: Guide, *, days: int = 0) -> Flow[Recovered]:
         except Refusal:
             count["asks_open"] += 1
     for release in releases:
-        is_over = yield from send_release(guide, release)
-        count["releases_sent" if is_over else "releases_open"] += 1
+        over.append((yield from send_release(guide, release)))
+    count["releases_sent"], count["releases_open"] = over.count(True), over.count(False)
     if days:
         count["refunded"] = len((yield from collect(guide, days)))
     return Recovered(**count)

@@ -35,14 +35,13 @@ from farthing.wire.offers import Received
 GIVEN_UP_S = 30 * 86_400  # no vendor can claim anything of so long ago
 
 
-def hand_over(guide: Guide, purchase: Purchase) -> Flow[None]:
-    """After the page: send the second half of a payment that has one."""
+def hand_over(guide: Guide, purchase: Purchase) -> Flow[bool | None]:
+    """After the page: send the second half, and whether it is over; None where there is none."""
     if not guide.purse(purchase.scheme, purchase.broker_id).releases:
-        return
+        return None
     at = yield from look()
     found: Release | None = yield TakeRelease(purchase=purchase, now_s=at.now_s)
-    if found is not None:
-        yield from send_release(guide, found)
+    return (yield from send_release(guide, found)) if found is not None else None
 
 
 def send_release(guide: Guide, release: Release) -> Flow[bool]:

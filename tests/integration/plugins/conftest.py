@@ -16,6 +16,7 @@ from farthing.ledger import accounts
 from farthing.wallet import Wallet
 
 SCHEMES = ("millicent", "payword")
+HALVED = "fairchain"  # which pays a page in two halves
 LOADED_MICRO = 1_000_000
 
 
@@ -77,5 +78,5 @@ class Market:
 @pytest.fixture(scope="session")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     folder = tmp_path_factory.mktemp("market")
-    with Showroom(folder, list(SCHEMES), "", quiet=True) as room:
+    with Showroom(folder, [*SCHEMES, HALVED], "", quiet=True) as room:
         yield Market(room, folder)
