@@ -7,9 +7,11 @@ import msgspec
 from farthing.lab.conformance import runner
 from farthing.lab.conformance.catalogue import every_case
 from farthing.schemes.chain.agent import AGENT
+from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.fairchain import FAIRCHAIN
 from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.payword import PAYWORD
+from farthing.schemes.chain.tick import TICK
 from farthing.schemes.contract import (
     Mint,
     Purse,
@@ -46,12 +48,14 @@ from tests.kit.broken_tills import (
     NoSignature,
     NoSweep,
     NoVendor,
+    NoWithdrawal,
     Remembering,
     SameIndex,
     ShortChange,
     TooLong,
     TooShort,
     TooSoon,
+    TwoForOne,
     Wasteful,
 )
 from tests.kit.registered import registered
@@ -132,6 +136,8 @@ BROKEN = (
     Broken("mint gives back twice", _with(AGENT, GivesTwice), "reissue[lost]"),
     Broken("payer never gives way", _with(FAIRCHAIN, Stubborn), "give-way[payer]"),
     Broken("mint believes any words", _with(IKP, Credulous), "disclosure"),
+    Broken("till gives two ticks for one", _with(TICK, TwoForOne), "stream-pauses"),
+    Broken("till knows no withdrawal", _with(ECOUPON, NoWithdrawal), "handed-and-withdrawn"),
     Broken("traits promise credit", _with(MILLICENT, credit=True), "credit"),
     Broken("traits deny credit", _with(PAYWORD, credit=False), "credit"),
     Broken("traits promise a moment", _with(PAYWORD, NoBefore), "moment[before]"),

@@ -1,4 +1,4 @@
-"""Tills of MilliCent and PayWord, each with one rule broken."""
+"""Tills, each with one rule broken."""
 
 import time
 from typing import Any
@@ -8,7 +8,9 @@ import msgspec
 from farthing import codec
 from farthing.errors import Refusal, Replayed, Unsupported
 from farthing.marks import Memory
+from farthing.schemes.chain.ecoupon.till import EcouponTill
 from farthing.schemes.chain.payword import PaywordTill
+from farthing.schemes.chain.tick import TickTill
 from farthing.schemes.contract import (
     At,
     Finished,
@@ -178,3 +180,18 @@ class NoBefore(PaywordTill):
 
     def endorse(self, *arguments: Any) -> Any:
         raise Unsupported("settle_unsupported", "clear these payments in batches")
+
+
+class TwoForOne(TickTill):
+    """Counts each payment twice."""
+
+    def take(self, *arguments: Any) -> Taken:
+        taken = super().take(*arguments)
+        return replace(taken, value_micro=2 * taken.value_micro)
+
+
+class NoWithdrawal(EcouponTill):
+    """Looks at no list."""
+
+    def take(self, payment: Any, offer: Any, binding: Any, memory: Memory, at: At) -> Taken:
+        return super().take(payment, offer, binding, replace(memory, records={}), at)

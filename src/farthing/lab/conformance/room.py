@@ -1,5 +1,6 @@
 """What everybody on a stage shares: time, luck and keys, all of them from one seed."""
 
+import asyncio
 import hashlib
 import shutil
 from collections.abc import Coroutine, Sequence
@@ -55,6 +56,10 @@ class Room:
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine."""
         return self._loop.run(self._loop.create_task(work))
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A coroutine that goes on while others are waited for."""
+        return self._loop.create_task(work)
 
     def open_writer(
         self, path: Path, schema: str, *, application_id: int, version: int

@@ -78,6 +78,8 @@ class Shop:
         """How often the site was asked for a page."""
         self.more_routes = ""
         """What its price file says besides."""
+        self.streamed: Answer | None = None
+        """The gate's last answer that opened a stream, as whoever passes it on has it."""
         self.is_mirroring = True
         """Whether it has the broker's list, as of now, where its scheme needs one."""
         self._prices_micro = prices_micro
@@ -176,6 +178,8 @@ class Shop:
         """What a wallet hears; `Died` where the gate ends before it has answered."""
         walk = self.walk(request)
         answer = walk if isinstance(walk, Answer) else Walking(self, walk).run()
+        if answer.stream is not None:
+            self.streamed = answer
         return self.response(request, answer)
 
     def mint(self, scheme: str, operation: str, message: Json) -> tuple[int, bytes]:
