@@ -67,7 +67,7 @@ def test_a_part_that_only_some_schemes_need_is_named_where_it_is_not_written() -
     with registered(msgspec.structs.replace(PAYWORD, till=till)):
         found = runner.run_job(runner.Job(scheme="payword", case="round-trip[200]", seed=1))
     assert found.state == "failed"
-    assert found.why.startswith("Till.refund is not written yet; in refund (contract.py:")
+    assert found.why.startswith("Till.refund is not written yet; in refund (till.py:")
 
 
 def test_nothing_is_tried_where_two_schemes_name_one_key() -> None:
