@@ -39,7 +39,8 @@ from farthing.schemes.chain import ikp, netcard, payword, tick
 from farthing.schemes.chain.agent import AGENT
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.ecoupon import ECOUPON
-from farthing.schemes.chain.ecoupon import commitment as coupons
+from farthing.schemes.chain.ecoupon.commitment import FAMILY
+from farthing.schemes.chain.ecoupon.purse import LENGTH_MIN
 from farthing.schemes.chain.fairchain import FAIRCHAIN
 from farthing.schemes.chain.fairchain.ticket import UNITS_MAX, VENDOR_KEY
 from farthing.schemes.chain.ikp import IKP
@@ -125,13 +126,17 @@ def _scrip(count: int, protocol: str) -> Callable[[], Callable[[], int]]:
 
 
 def _words(
-    count: int, scheme: Scheme = PAYWORD, family: Family = payword.FAMILY
+    count: int,
+    scheme: Scheme = PAYWORD,
+    family: Family = payword.FAMILY,
+    *,
+    length: int = CHAIN_LENGTH,
 ) -> Callable[[], Callable[[], int]]:
     certifying = certificate_key(family)
     ring = RingInMemory(*vendor_keys(at_now().now_s), certifying)
     till = scheme.till(setting(ring, {"unit_micro": UNIT_MICRO}))
     payer = ChainPayer(certifying, scheme, family)
-    length = min(CHAIN_LENGTH, count)
+    length = min(length, count)
     chains = []
     for _ in range(count // length):  # each by an offer of its own: tickets have a root in it
         offer = till.offer(UNIT_MICRO, at_now(secrets.token_bytes(32)))
@@ -145,11 +150,6 @@ def _words(
         return partial(_take_all, till, store, later, UNIT_MICRO)
 
     return prepare
-
-
-def _coupons(count: int) -> Callable[[], Callable[[], int]]:
-    """One page a word, and a start with the next segment after sixteen: those are in the figure."""
-    return _words(count, ECOUPON, coupons.FAMILY)
 
 
 def _tokens(count: int) -> Callable[[], Callable[[], int]]:
@@ -349,7 +349,8 @@ def _contestants(batch: int) -> list[tuple[str, Callable[[], Prepare], float | N
         ("x402 exact EIP-3009 verified (eth-account)", partial(_eip3009, 2), None),
         ("NetCard", partial(_words, batch, NETCARD, netcard.FAMILY), None),
         ("micro-iKP", partial(_words, batch, IKP, ikp.FAMILY), None),
-        ("e-coupons", partial(_coupons, batch), 120_000),
+        ("e-coupons", partial(_words, batch, ECOUPON, FAMILY, length=LENGTH_MIN), 120_000),
+        ("e-coupons, a start in sixteen", partial(_words, batch, ECOUPON, FAMILY), None),
         ("UPayWord", partial(_words, batch, UPAYWORD, UPAYWORD_FAMILY), None),
         ("lottery tickets", partial(_words, batch, TICKET, TICKET_FAMILY), 120_000),
         ("agent generic", partial(_tokens, batch), 150_000),

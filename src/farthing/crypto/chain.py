@@ -21,6 +21,7 @@ WORD_BYTES = 16
 WORD_BYTES_MIN = 10  # 80 bits, for a table of one chain only: the salt is in every link
 SALT_BYTES = 16
 LENGTH_MAX = 100_000  # links of one chain: a tenth of a second to build
+READY_MADE = 4096  # links whose encoding is made beforehand: chains are seldom longer
 BULK = 2_000  # links from which compiled code is worth its start
 LADDERS_CACHED = 64  # chains that one process spends from at a time; 80 kB each of the longest
 RUNG = 64  # links between two words that are kept: what a payment out of a known chain costs
@@ -28,7 +29,7 @@ LINK_TAG = "farthing/chain/link/1"
 
 _INDEX = b"\0\0\0\x04"
 _WORD = b"\0\0\0\x10"
-_BETWEEN = tuple(_INDEX + step.to_bytes(4, "big") + _WORD for step in range(4096))
+_BETWEEN = tuple(_INDEX + step.to_bytes(4, "big") + _WORD for step in range(READY_MADE))
 """What stands between key and word: ready made where chains are of common length (1.6 times as
 fast)."""
 
@@ -53,11 +54,18 @@ def descend(key: bytes, word: bytes, index: int, to: int) -> bytes:
     head = _WORD + key
     if len(word) != WORD_BYTES:
         return _descend_short(head + _INDEX, word, index, to)
-    for step in range(index - 1, max(to, len(_BETWEEN)) - 1, -1):
+    for step in range(index - 1, max(to, READY_MADE) - 1, -1):
         word = sha256(head + _INDEX + step.to_bytes(4, "big") + _WORD + word).digest()[:16]
     for between in _BETWEEN[to:index][::-1]:
         word = sha256(head + between + word).digest()[:16]
     return word
+
+
+def before(key: bytes, word: bytes, index: int) -> bytes:
+    """The word before the one at `index`: what nearly every payment takes."""
+    if index > READY_MADE or len(word) != WORD_BYTES:
+        return descend(key, word, index, index - 1)
+    return sha256(_WORD + key + _BETWEEN[index - 1] + word).digest()[:16]
 
 
 def _descend_short(head: bytes, word: bytes, index: int, to: int) -> bytes:
@@ -95,10 +103,8 @@ def verify_word(key: bytes, word: bytes, index: int, last_word: bytes, last_inde
 
     The caller has bounded `index - last_index`.
     """
-    if index - last_index == 1 and index <= len(_BETWEEN) and len(word) == WORD_BYTES:
-        found = sha256(_WORD + key + _BETWEEN[last_index] + word).digest()[:16]  # nearly always
-    else:
-        found = descend(key, word, index, last_index)
+    is_next = index - last_index == 1
+    found = before(key, word, index) if is_next else descend(key, word, index, last_index)
     if not compare_digest(found, last_word):
         raise Forged("word_does_not_hash_to_last", "this word is not of the committed chain")
 

@@ -149,20 +149,25 @@ class MemoryMarks:
 
     def _free_marks(self, hold: Hold) -> None:
         """Have `hold` find its marks free, if need be of holds whose lease is over; or refuse."""
-        require_distinct(hold.marks)
-        losers: set[str] | None = None
-        for mark in hold.marks:
+        marks = hold.marks
+        if len(marks) > 1:
+            require_distinct(marks)
+        losers: set[str] = set()
+        for mark in marks:
+            holder: str | None = None
             if type(mark) is Advance:
                 counter = self._counters.get(mark.id)
-                require_over(mark, None if counter is None else counter.place)
-                holder = None if counter is None else counter.holder
-            else:
-                once = self._onces.get(mark.id)
-                holder = None if once is None else once[0]
+                if counter is None:
+                    require_over(mark, None)
+                else:
+                    require_over(mark, counter.place)
+                    holder = counter.holder
+            elif mark.id in self._onces:
+                holder = self._onces[mark.id][0]
             if holder is not None:
                 decide_mark(self._payments.get(holder), now_s=hold.now_s)
-                losers = {holder} if losers is None else losers | {holder}
-        for k in losers or ():
+                losers.add(holder)
+        for k in losers:
             self._give_back(self._payments[k])
 
     def _hold_marks(self, hold: Hold) -> None:
@@ -221,17 +226,19 @@ class MemoryMarks:
             self._claim(claim, until_s)
 
     def _claim(self, claim: Claim, until_s: int) -> None:
-        row = self._outbox.get((claim.scheme, claim.key))
-        acked_order = claim.order if claim.moment == "before" else 0
+        name = claim.scheme, claim.key
+        row = self._outbox.get(name)
         if row is None:
             self._rows += 1
-            self._outbox[claim.scheme, claim.key] = _Row(self._rows, claim, acked_order, until_s)
+            self._outbox[name] = row = _Row(self._rows, claim, 0, until_s)
         elif claim.order > row.claim.order:
             row.claim = claim
             if until_s > row.until_s:
                 row.until_s = until_s
-            if acked_order > row.acked_order:
-                row.acked_order = acked_order
+        else:
+            return
+        if claim.moment == "before":
+            row.acked_order = claim.order
 
     def _take(self, take: Take) -> Held | Settled:
         hold = take.hold

@@ -76,6 +76,7 @@ def test_links_beyond_the_ready_made_ones_are_the_same(length: int) -> None:
     for index in range(length - 1, length - 4, -1):
         word = sha256(enc(key, index.to_bytes(4, "big"), word)).digest()[:16]
     assert chain.descend(key, SEED, length, length - 3) == word
+    assert chain.before(key, SEED, length) == chain.descend(key, SEED, length, length - 1)
 
 
 @pytest.mark.parametrize("is_compiled", [True, False])

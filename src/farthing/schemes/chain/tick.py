@@ -82,7 +82,7 @@ class TickPayment(Payment[Opening], frozen=True, kw_only=True, forbid_unknown_fi
             raise Unfit("link_count_out_of_range", "ticks are paid with one link")
         if bool(self.stream) is not (self.action == "voucher"):
             raise Unfit("stream_misplaced", "a voucher names its stream, nothing else does")
-        if len(self.stream) > NAME_CHARS_MAX or self.stream == name_of(self):
+        if self.stream and (len(self.stream) > NAME_CHARS_MAX or self.stream == name_of(self)):
             raise Unfit("stream_malformed", "a stream has the K of the payment that opened it")
 
 

@@ -214,7 +214,7 @@ class TicketTill(CreditTill):
                     moment="batch",
                 )
                 claims = (claim, *claims)
-            word = chain.descend(kept.key, word, ticket, ticket - 1)
+            word = chain.before(kept.key, word, ticket)
         if word != last_word:
             raise Forged("word_does_not_hash_to_last", "this word is not of the committed chain")
         return claims

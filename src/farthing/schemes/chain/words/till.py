@@ -123,8 +123,8 @@ class WordTill(CreditTill):
             )
             claims.append(self._claim(mark_id, denomination * index, index, word))
             # A denomination other than the till's own is named.
-            own = denomination == self.unit_micro
-            places += f",{index}" if own else f",{index}x{denomination}"
+            is_own = denomination == self.unit_micro
+            places += f",{index}" if is_own else f",{index}x{denomination}"
         assert kept is not None, "a payment has a link"
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")

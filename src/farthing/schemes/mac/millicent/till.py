@@ -61,7 +61,7 @@ from farthing.schemes.mac.millicent.scrip import (
     request_sig,
     require_current,
     require_left,
-    serial_of,
+    serial_in,
     sign_key,
 )
 from farthing.schemes.mac.millicent.vendor_keys import VendorKeys, require_certified
@@ -250,7 +250,7 @@ class MillicentTill(Till):
             key.secret,
             old,
             value_micro=old.value_micro - taken.value_micro,
-            serial=serial_of(int(key.id, 16), at.serials[0]),
+            serial=serial_in(key.id, at.serials[0]),
         )
         return Finished(change=change)
 

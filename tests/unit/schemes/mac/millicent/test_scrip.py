@@ -15,7 +15,9 @@ from farthing.schemes.mac.millicent.scrip import (
     mint_scrip,
     require_current,
     require_worth,
+    serial_in,
     serial_of,
+    series_id,
 )
 from tests.kit.millicent import MASTER_SECRETS
 from tests.kit.parties import NOW_S
@@ -104,6 +106,7 @@ def test_scrip_travels_under_short_names() -> None:
 @given(st.integers(0, 2**40 - 1), st.integers(0, 2**24 - 1))
 def test_a_serial_names_its_series(series: int, index: int) -> None:
     serial = serial_of(series, index)
+    assert serial_in(series_id(series), index) == serial
     assert msgspec.structs.replace(PIECE, serial=serial).series == series
     assert int(serial, 16) & 0xFFFFFF == index
 
