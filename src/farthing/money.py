@@ -6,6 +6,7 @@ No float ever holds money. `0.02c` is two hundredths of a cent, `200u` is 200 mi
 
 import re
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,8 @@ MICRO_PER_UNIT = 1_000_000
 MICRO_PER_CENT = 10_000
 PAYMENT_MICRO_MAX = 10**9  # 1,000 units: nothing that this project sells costs more
 ACCOUNT_MICRO_MAX = 10**15  # 10^9 units; sums of 9 such accounts still fit 2^53 in JSON
+
+CURRENCIES_CACHED = 256  # more than there are
 
 _CURRENCY = re.compile(r"[a-z]{3}")
 _AMOUNT = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,8})?)\s*(u|c|[a-z]{3})(?:-([a-z]{3}))?")
@@ -104,6 +107,7 @@ def from_wire(text: str) -> int:
     return require_micro(int(text), largest_micro=_JSON_INT_MAX)
 
 
+@lru_cache(maxsize=CURRENCIES_CACHED)
 def asset_label(currency: str) -> str:
     """`microeur` for `eur`: never an ISO code, which stock payers would read as whole cents."""
     return "micro" + require_currency(currency)

@@ -8,6 +8,9 @@ import hmac
 from functools import lru_cache
 from hashlib import blake2b
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+
 from farthing.codec import enc
 from farthing.errors import Forged
 
@@ -23,12 +26,12 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
     """32 bytes of HMAC-SHA-256."""
     begun = _begun(key).copy()
     begun.update(message)
-    return begun.digest()
+    return begun.finalize()
 
 
 @lru_cache(maxsize=KEYS_CACHED)
-def _begun(key: bytes) -> hmac.HMAC:
-    return hmac.new(key, digestmod="sha256")
+def _begun(key: bytes) -> HMAC:
+    return HMAC(key, SHA256())
 
 
 def require_equal(code: str, found: bytes, expected: bytes) -> None:

@@ -25,6 +25,7 @@ __all__ = ["Answered", "Committer", "Work"]
 T = TypeVar("T")
 READER_CACHE_KIB = 8 * 1024  # per reading thread; the operating system caches the rest
 
+GATHER_S = 0.005  # at most so long: a commit costs a busy process more than this delay does
 BATCH_MAX = 512  # works in one transaction: about 20 ms of work, so nobody waits for long
 
 
@@ -84,8 +85,8 @@ class Committer:
         """What `work` returned, after its commit; what it raised; `Broken` if the disk failed.
 
         A task cancelled while it waits has no influence on the transaction: the work commits
-        whole or not at all, and only then does the task learn that it was cancelled. What one turn
-        of the event loop asks for is handed over together: the writer is woken once.
+        whole or not at all, and only then does the task learn that it was cancelled. What comes
+        in turns of the event loop that follow each other is handed over together.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = Answered(loop=loop)
@@ -97,7 +98,7 @@ class Committer:
                 gathered.append(item)
             else:
                 self._gathered[loop] = [item]
-                loop.call_soon(self._hand_over, loop)
+                loop.call_soon(self._hand_over, loop, 1, loop.time() + GATHER_S)
         return await future
 
     def do_now(self, work: Work[T], *, atomic: bool = False) -> T:
@@ -136,11 +137,17 @@ class Committer:
         if self._closed:
             raise Broken("store_closed", "the store is closed; start the program again")
 
-    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, known: int, until_s: float) -> None:
+        """Give the writer what was gathered, once a turn of the event loop adds nothing to it."""
         with self._entrance:
-            items = self._gathered.pop(loop, None)
-            if items is not None:  # else the end has handed them over
-                self._queue.put(items)
+            items = self._gathered.get(loop)
+            if items is None:  # the end has handed them over
+                return
+            if known < len(items) < self._batch_max and loop.time() < until_s:
+                loop.call_soon(self._hand_over, loop, len(items), until_s)
+                return
+            del self._gathered[loop]
+            self._queue.put(items)
 
     def _open_reader(self) -> apsw.Connection:
         with self._entrance:

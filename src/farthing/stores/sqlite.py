@@ -265,11 +265,12 @@ def _give_back(connection: apsw.Connection, row: int) -> None:
 
 
 def _confirm(connection: apsw.Connection, confirm: Confirm) -> None:
-    done = connection.execute(sql.CONFIRM, (confirm.outcome, confirm.k, confirm.fence)).get
-    if done is None:
+    held = connection.execute(sql.HELD, (confirm.k, confirm.fence)).get
+    if held is None:
         require_fence(_find(connection, Find(k=confirm.k)), confirm.fence)
-        raise AssertionError("a held payment was not confirmed")
-    _, marks, until_s = done
+        raise AssertionError("a held payment was not found")
+    row, marks, until_s = held
+    connection.execute(sql.CONFIRM, (confirm.outcome, row))
     for key, place, link, mark_until_s in read_taken(marks).advances:
         connection.execute(sql.ADVANCE, (place, link, mark_until_s, key))
     _write_facts(connection, confirm, until_s)

@@ -93,9 +93,8 @@ UPDATE payments SET state = 1, fence = ?, lease_until_s = ?, until_s = max(until
     marks = ?, kept = ? WHERE row = ?"""
 RESUME = """
 UPDATE payments SET fence = ?, lease_until_s = ?, until_s = max(until_s, ?) WHERE row = ?"""
-CONFIRM = """
-UPDATE payments SET state = 2, outcome = ? WHERE k = ? AND fence = ? AND state = 1
-RETURNING row, marks, until_s"""
+HELD = "SELECT row, marks, until_s FROM payments WHERE k = ? AND fence = ? AND state = 1"
+CONFIRM = "UPDATE payments SET state = 2, outcome = ? WHERE row = ?"
 RELEASE = "UPDATE payments SET state = 3 WHERE row = ? RETURNING marks"
 ONCE = "SELECT holder FROM onces WHERE id = ?"
 INSERT_ONCE = "INSERT OR IGNORE INTO onces (id, holder, until_s) VALUES (?, ?, ?)"

@@ -33,7 +33,6 @@ from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken, 
 from farthing.vendor import idempotency, metering, resolving
 from farthing.vendor.booking import (
     RECEIPT_KEY,
-    earlier,
     hold_of,
     numbered,
     read_outcome,
@@ -201,7 +200,7 @@ class Gate(Offering):
         endorsed: Json = None
         # What a till claims nothing for was paid up front, unless its payload is the claim.
         is_due = taken.claims or taken.moment == "before"
-        if is_due and earlier(priced.route.clearing or "batch", taken.moment) == "before":
+        if is_due and "before" in (priced.route.clearing, taken.moment):
             endorsed = yield from _endorsed(till, payment, taken, credential, at)
         return Paying(
             request=request,

@@ -28,7 +28,8 @@ def read_object(raw: bytes | msgspec.Raw) -> tuple[dict[str, Any], bytes]:
     stands twice; the others go through `codec.read_json`.
     """
     raw = bytes(raw)
-    codec.require_shallow(raw)
+    if len(raw) > codec.NESTING_SAFE:  # else it cannot nest that deep
+        codec.require_shallow(raw)
     try:
         value = _DECODE(raw)
         written = _ENCODE(value)
