@@ -8,7 +8,19 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bench import audit, broker, marks, moments, paywall, redemptions, sizes, streams, till, worlds
+from bench import (
+    audit,
+    broker,
+    marks,
+    moments,
+    paywall,
+    redemptions,
+    sizes,
+    streams,
+    swaps,
+    till,
+    worlds,
+)
 from bench.figures import Figure, as_json, print_table
 from bench.programs import Missing
 
@@ -26,6 +38,7 @@ class Part(StrEnum):
     AUDIT = "audit"
     WORLDS = "worlds"
     STREAMS = "streams"
+    SWAPS = "swaps"
     ALL = "all"
 
 
@@ -40,6 +53,7 @@ MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
     Part.AUDIT: lambda _: audit.measure(),
     Part.WORLDS: lambda _: worlds.measure(),
     Part.STREAMS: lambda _: streams.measure(),
+    Part.SWAPS: swaps.measure,
 }
 
 

@@ -23,6 +23,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     method: str = "GET"
     header: str = "Authorization"
+    connections: int = CONNECTIONS
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 def send(
     load: Load, requests: Sequence[str], seconds: float, folder: Path, *, wrap: bool = False
 ) -> Run:
-    """Send each of `requests` at most once over 64 connections, or round and round with `wrap`.
+    """Send each of `requests` at most once, or round and round with `wrap`.
 
     A request is the header's value, with a tab and the body behind it if there is one.
     """
@@ -56,7 +57,7 @@ def send(
     command = [
         find("wrk"),
         f"-t{THREADS}",
-        f"-c{CONNECTIONS}",
+        f"-c{load.connections}",
         f"-d{max(1, round(seconds))}s",
         "--timeout=10s",
         "-s",

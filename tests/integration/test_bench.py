@@ -18,6 +18,7 @@ from bench import (
     redemptions,
     sizes,
     streams,
+    swaps,
     till,
     worlds,
 )
@@ -26,7 +27,7 @@ from farthing.schemes import registry
 from tests.kit.turns import in_turn
 
 SHORT_S = 0.1
-PARTS = 7  # that take seconds: a commit tries one of them
+PARTS = 8  # that take seconds: a commit tries one of them
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.serial
@@ -50,7 +51,7 @@ def require_figures(part: str, found: Sequence[Figure]) -> None:
 
 @pytest.fixture(autouse=True)
 def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (paywall, broker):
+    for module in (paywall, broker, swaps):
         monkeypatch.setattr(module, "ROUNDS", 1)
 
 
@@ -79,6 +80,12 @@ def test_marks_are_filled_and_survive_the_gate() -> None:
     needs("wrk")
     found = marks.measure(SHORT_S, many=2_000, few=10)
     require_figures("marks", found)
+
+
+@in_turn(7, of=PARTS)
+def test_swaps_measure_our_mint() -> None:
+    needs("wrk")
+    require_figures("swaps", swaps.measure(SHORT_S))
 
 
 @in_turn(6, of=PARTS)

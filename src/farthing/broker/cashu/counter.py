@@ -94,6 +94,7 @@ class Counter:
     ) -> None:
         """Money, marks and records of a command; the journal notes each coin that was spent."""
         books = self.books
+        facts.write(connection, SCHEME, applied)  # first: a coin that is spent is refused as such
         postings = clearing.postings_of(applied.flows, SCHEME, books.purses(connection))
         notes = facts.notes_of(applied)
         for first in range(0, max(len(notes), 1), NOTES_MAX):
@@ -101,5 +102,4 @@ class Counter:
             moved: tuple[Posting, ...] = () if first else postings
             name = kind if moved else "swap"
             books.post(connection, (*cause, str(first)), moved, kind=name, ref=SCHEME, notes=part)
-        facts.write(connection, SCHEME, applied)
         books.take_commission(connection, clearing.earned(applied.flows), cause)

@@ -251,6 +251,18 @@ def test_too_few_coins_or_blanks_melt_nothing(tmp_path: Path) -> None:
     at_the_stall(tmp_path, talk)
 
 
+def test_coins_that_are_spent_are_not_paid_out(tmp_path: Path) -> None:
+    async def talk(stall: Stall) -> None:
+        coins = await stall.load(8)
+        for key, codes in (("k1", []), ("k2", [11_001])):
+            quote = await stall.melt_quote((await stall.code(8, key=key))["request"])
+            asked = spend_of(coins, []) | {"quote": quote["quote"]}
+            found = await asyncio.gather(stall.post("melt/bolt11", asked), return_exceptions=True)
+            assert [one.code for one in found if isinstance(one, Refused)] == codes
+
+    at_the_stall(tmp_path, talk)
+
+
 def test_two_payouts_of_one_quote_pay_once_and_freeze_nothing(tmp_path: Path) -> None:
     """C3: quote, code and coins change in one transaction."""
 
