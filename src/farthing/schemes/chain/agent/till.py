@@ -111,7 +111,7 @@ _READER = codec.Reader(Payment)
 class Held(Kept):
     """The record of one segment: `counters.Kept`, then unit(8) first(4) acknowledged(1)."""
 
-    __slots__ = ("first", "is_acknowledged", "unit_micro")
+    __slots__ = ("first", "is_acknowledged", "named", "unit_micro")
 
     def __init__(self, raw: bytes) -> None:
         """From the end of what `hold` made."""
@@ -119,6 +119,7 @@ class Held(Kept):
         self.raw = raw
         self.unit_micro, self.first, acknowledged = _MORE.unpack(raw[-_MORE.size :])
         self.is_acknowledged = bool(acknowledged)
+        self.named = self.first.to_bytes(4, "big")  # as claims name the opening
 
     def acknowledged(self) -> "Held":
         """The same once the broker has acknowledged the opening."""
@@ -198,10 +199,10 @@ class AgentTill(ChainTill):
         """The counters of its segments, and the list: the certificate's name, and its age."""
         opening = payment.opening
         serial = opening if isinstance(opening, str) else opening.certificate.serial
-        return Keys(
-            counters=tuple([counter_id(serial, segment) for segment, _, _ in payment.tokens]),
-            records=(_LIST, revoked_key(serial)),
-        )
+        counters: tuple[bytes, ...] = ()
+        for segment, _, _ in payment.tokens:
+            counters += (counter_id(serial, segment),)
+        return Keys(counters=counters, records=(_LIST, revoked_key(serial)))
 
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
@@ -243,7 +244,7 @@ class AgentTill(ChainTill):
                     key=mark_id,
                     order=position,
                     value_micro=worth_micro,
-                    body=token + held.first.to_bytes(4, "big"),
+                    body=token + held.named,
                     moment=moment,
                 )
             )

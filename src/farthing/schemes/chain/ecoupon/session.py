@@ -27,7 +27,7 @@ SESSION_KEY = "farthing/ecoupon/session/1"  # purpose of the vendor's X25519 key
 MAC_BYTES = 16
 PROOF_MAX = 12  # two siblings a height: those of any run of 64 leaves
 
-_MORE = struct.Struct(">32sBBQ")  # session, first and last segment of the start, unit
+_MORE = struct.Struct(">32s2sQ")  # session, first and last segment of the start, unit
 _LINK = struct.Struct(">IQIQI")  # segment and index after their lengths, and the length of a word
 
 
@@ -103,15 +103,15 @@ def _request_head(commitment_id: str, target: str, body_digest: bytes) -> bytes:
 
 
 class Bound(Kept):
-    """Of one segment whose it is, under which session: `counters.Kept`, then four fields."""
+    """Of one segment whose it is, under which session: `counters.Kept`, then three fields."""
 
-    __slots__ = ("first", "last", "session", "unit_micro")
+    __slots__ = ("session", "span", "unit_micro")
 
     def __init__(self, raw: bytes) -> None:
         """From the end of what `bind` made."""
         super().__init__(raw[: -_MORE.size])
         self.raw = raw
-        self.session, self.first, self.last, self.unit_micro = _MORE.unpack(raw[-_MORE.size :])
+        self.session, self.span, self.unit_micro = _MORE.unpack(raw[-_MORE.size :])
 
 
 bound_of = lru_cache(maxsize=CHAINS_CACHED)(Bound)
@@ -127,13 +127,12 @@ def bind(
     ends_at_s: int,
 ) -> bytes:
     """The record of a segment that `holder` starts with."""
-    first, last = start.segments
     record = pack(
-        word=codec.unb64u(start.roots[segment - first], size_bytes=chain.WORD_BYTES),
+        word=codec.unb64u(start.roots[segment - start.segments[0]], size_bytes=chain.WORD_BYTES),
         key=commitment.link_key(segment),
         length=commitment.length,
         ends_at_s=ends_at_s,
         public_key=holder,
         payer=commitment.certificate.payer,
     )
-    return record + _MORE.pack(session, first, last, commitment.unit_micro)
+    return record + _MORE.pack(session, bytes(start.segments), commitment.unit_micro)

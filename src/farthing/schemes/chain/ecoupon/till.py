@@ -103,10 +103,12 @@ class EcouponTill(CreditTill):
         """The counter of every segment and the hot list; at a start what the commitment takes."""
         commitment = payment.commitment
         if isinstance(commitment, str):
-            return Keys(
-                counters=tuple([counter_id(commitment, link[0]) for link in payment.links]),
-                records=tuple([_revoked_key(commitment, link[0]) for link in payment.links]),
-            )
+            counters: tuple[bytes, ...] = ()
+            records: tuple[bytes, ...] = ()
+            for segment, _, _ in payment.links:
+                counters += (counter_id(commitment, segment),)
+                records += (_revoked_key(commitment, segment),)
+            return Keys(counters=counters, records=records)
         segments, commitment_id = _segments(payment), commitment.id
         return Keys(
             counters=(
@@ -129,7 +131,7 @@ class EcouponTill(CreditTill):
             commitment_id, started = commitment, _NONE
         else:
             commitment_id, started = commitment.id, self._start(payment, commitment, memory, at)
-        value_micro = 0
+        value_micro, places = 0, ""
         marks: list[Advance] = []
         claims: list[Claim] = []
         bound: Bound | None = None
@@ -157,6 +159,7 @@ class EcouponTill(CreditTill):
                 raise Forged("segment_of_another_session", "one session for all of a payment")
             word = verify_next(bound, record, last, index, text)
             unit_micro = bound.unit_micro
+            places += f",{segment}.{index}"
             value_micro += unit_micro * (index - last)
             over = place.to if place is not None else 0
             marks.append(_advance(mark_id, over, index + 1, word + bound.raw, bound.ends_at_s))
@@ -166,7 +169,7 @@ class EcouponTill(CreditTill):
                     key=mark_id,
                     order=index,
                     value_micro=unit_micro * index,
-                    body=b"%b%c%c" % (word, bound.first, bound.last),
+                    body=word + bound.span,
                     moment="batch",
                 )
             )
@@ -177,10 +180,9 @@ class EcouponTill(CreditTill):
         if not isinstance(commitment, str):
             marks += self._rest(payment, commitment, started, memory)
             records = _records(payment, commitment)
-        places = ",".join([f"{segment}.{index}" for segment, index, _ in payment.links])
         return Taken(
             value_micro=value_micro,
-            reference=f"ec:{commitment_id}:{places}",
+            reference=f"ec:{commitment_id}:{places[1:]}",
             payer=bound.payer,
             owner=bound.public_key,
             marks=tuple(marks),

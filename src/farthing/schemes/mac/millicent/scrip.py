@@ -36,6 +36,7 @@ DAY_S = 86_400
 SKEW_S = 120  # clocks of payer and vendor may differ by this
 GRACE_S = 30 * 86_400  # how long expired scrip may still be exchanged
 DISPUTE_S = 30 * 86_400
+MARKED_S = max(SKEW_S + DISPUTE_S, GRACE_S)  # how long after its end a serial stays used up
 LIFE_S = 30 * 86_400  # of new scrip; from 7 to 30 days is usual
 SECRETS_CACHED = 65_536  # derived payer keys a process keeps: 32 bytes each
 SERIES_CACHED = 256  # keys of series, of which a vendor takes a few
@@ -390,5 +391,5 @@ def require_current(scrip: Scrip, now_s: int) -> None:
 
 def mark_of(scrip: Scrip) -> Once:
     """The single-use mark of a serial, kept as long as the scrip can be worth anything."""
-    until_s = scrip.expires_at_s + max(SKEW_S + DISPUTE_S, GRACE_S)
+    until_s = scrip.expires_at_s + MARKED_S
     return Once(id=b"millicent" + bytes.fromhex(scrip.serial), until_s=until_s)

@@ -100,5 +100,5 @@ def test_what_a_segment_is_bound_to_is_read_as_it_was_written() -> None:
     again = bound_of(record[WORD_BYTES:])
     assert (again.session, again.public_key) == (canary("session"), holder)
     assert (again.length, again.ends_at_s, again.unit_micro) == (16, 7, 100)
-    assert (again.first, again.last, again.payer) == (0, 0, commitment.certificate.payer)
+    assert (again.span, again.payer) == (bytes(2), commitment.certificate.payer)
     assert "word" not in repr(again)
