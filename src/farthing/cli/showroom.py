@@ -4,6 +4,7 @@ import contextlib
 import io
 import secrets
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -105,6 +106,8 @@ class Showroom:
         self._quiet = quiet
         self._running = contextlib.ExitStack()
         self.gate_url = ""
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        """Those that run, by what they are."""
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
@@ -118,7 +121,8 @@ class Showroom:
 
     def _run(self, name: str, command: list[str], url: str, env: dict[str, str]) -> None:
         log = self._folder / f"{name}.log"
-        self._running.enter_context(servers.running(command, url=url, log=log, env=env))
+        child = servers.running(command, url=url, log=log, env=env)
+        self.processes[name] = self._running.enter_context(child)
 
     def _start(self) -> None:
         origin_url = self._upstream or self._start_origin()
@@ -136,21 +140,27 @@ class Showroom:
         topup = {"payer": READER, "amountMicro": TOPUP_MICRO, "reference": "RF-demo-1"}
         self._call("/topup", topup)
         self._init_vendor(broker_url, added["tokens"]["redeem"])
-        arguments = ["vendor", "serve", "--upstream", origin_url, "--port", str(gate_port)]
-        self._farthing("vendor", arguments, self.gate_url)
+        self._origin_url = origin_url
+        self.start_gate()
         with self._init_wallet() as wallet:
             wallet.add_broker(broker_url, "", opened["tokens"]["pay"])
 
+    def start_gate(self) -> None:
+        """The gate, also once more where the one before is gone."""
+        port = str(urlsplit(self.gate_url).port)
+        arguments = ["vendor", "serve", "--upstream", self._origin_url, "--port", port]
+        self._farthing("vendor", arguments, self.gate_url)
+
     def _init_wallet(self) -> wallets.Wallet:
-        self._passphrase = secrets.token_hex(16)
+        self.passphrase = secrets.token_hex(16)
         return wallets.init(
-            self._folder / "wallet.db", self._passphrase, cost=Cost(memory_kib=CHEAP_KIB)
+            self._folder / "wallet.db", self.passphrase, cost=Cost(memory_kib=CHEAP_KIB)
         )
 
     def open_wallet(self, path: Path, scheme: str) -> wallets.Wallet:
         """A wallet that pays with one scheme only."""
         chosen = {scheme: registry.by_name(scheme)}
-        return wallets.open_wallet(path, self._passphrase, schemes=chosen)
+        return wallets.open_wallet(path, self.passphrase, schemes=chosen)
 
     def _start_origin(self) -> str:
         port = servers.free_port()

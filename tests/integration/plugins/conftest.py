@@ -41,7 +41,7 @@ class Market:
 
     @property
     def passphrase(self) -> str:
-        return self._room._passphrase
+        return self._room.passphrase
 
     def open(self, path: Path, scheme: str, *, later_s: int = 0) -> Wallet:
         """A wallet whose clock is `later_s` ahead."""

@@ -53,7 +53,7 @@ def farthing(room: Showroom, *arguments: str, env: dict[str, str] | None = None)
     """Exit code and what a command says on stderr."""
     done = subprocess.run(
         servers.python("-m", "farthing.cli", *arguments),
-        env={**os.environ, "FARTHING_WALLET_PASSPHRASE": room._passphrase, **(env or {})},
+        env={**os.environ, "FARTHING_WALLET_PASSPHRASE": room.passphrase, **(env or {})},
         capture_output=True,
         check=False,
         timeout=60,
@@ -134,7 +134,7 @@ def test_a_token_of_another_account_founds_no_vendor(room: Showroom, tmp_path: P
 
 
 def _brokers(room: Showroom) -> list[str]:
-    with open_wallet(room._folder / "wallet.db", room._passphrase) as wallet:
+    with open_wallet(room._folder / "wallet.db", room.passphrase) as wallet:
         return [broker.url for broker in wallet.brokers()]
 
 

@@ -62,7 +62,9 @@ def credit(play: Play) -> None:
             return
         stage.buy()
         if stage.shop.till.soonest != "before":
-            require_equal(stage.bank.has_micro("credit", "carl"), 0, "nothing is owed yet")
+            owed_micro = stage.bank.has_micro("credit", "carl")
+            apart_micro = stage.bank.has_micro("outstanding", f"{play.traits.name}/carl")
+            require_equal(owed_micro, apart_micro, "nothing is owed yet but what lies ready")
         stage.settle_up()
         owed_micro = stage.bank.has_micro("credit", "carl")
         require_equal(owed_micro, stage.price_micro, "what was spent is owed")

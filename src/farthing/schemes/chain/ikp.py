@@ -28,7 +28,7 @@ from farthing.crypto.mac import require_equal
 from farthing.errors import Mismatch, OutOfRange, Unfit, Unknown
 from farthing.marks import Keys, Memory, Put
 from farthing.schemes.chain.credit.certificate import DAY_S, Family
-from farthing.schemes.chain.sticks.losses import LOSSES
+from farthing.schemes.chain.credit.losses import RESERVING
 from farthing.schemes.chain.sticks.mint import StickMint
 from farthing.schemes.chain.sticks.purse import StickPurse
 from farthing.schemes.chain.sticks.stick import AUTHS, Stick
@@ -65,7 +65,7 @@ TRAITS = Traits(
     credit=True,
     needs_list=False,
     latest="batch",
-    losses=LOSSES,
+    losses=RESERVING,
 )
 
 

@@ -11,7 +11,7 @@
 
 from farthing import codec
 from farthing.schemes.chain.credit.certificate import Family
-from farthing.schemes.chain.sticks.losses import LOSSES
+from farthing.schemes.chain.credit.losses import RESERVING
 from farthing.schemes.chain.sticks.mint import StickMint
 from farthing.schemes.chain.sticks.purse import StickPurse
 from farthing.schemes.chain.sticks.stick import AUTHS, Stick
@@ -32,7 +32,7 @@ TRAITS = Traits(
     credit=True,
     needs_list=False,
     latest="batch",
-    losses=LOSSES,
+    losses=RESERVING,
 )
 
 

@@ -2,13 +2,16 @@
 
 - Source: Pedersen, "Electronic payments of small amounts", 1996 (the CAFE project), as later papers
   tell it.
-- Opening: one chain of at most T = 3,600 ticks of one value, pledged to one vendor and day.
+- Opening: one chain of at most T = 3,600 ticks of one value, pledged to one vendor and day, on
+  credit or, where the vendor says `opening = "prepaid"`, out of T·value that lies ready at the
+  broker; what is not ticked goes back to the payer once the day's claims are over.
 - Payment: `open` pays the first tick of a stream, `voucher` up to 64 more of it, `pay` a page.
   A voucher names the stream by the K of its opening, so a chain may serve several streams, and a
   stream outlives a chain. The gate counts what each stream was paid; time is never billed.
-- Departures: the opening is a pledge on credit, as PayWord's, not a blind coin, so it is not
-  anonymous; the vendor keeps no clock of its own but counts what it has passed on.
-- Trust: as with chains on credit; besides, either side may lose the `grace` of a stream.
+- Departures: the opening is a signed pledge, as PayWord's, not a blind coin, so it is anonymous to
+  the vendor only; the vendor keeps no clock of its own but counts what it has passed on.
+- Trust: as with chains on credit, and prepaid the broker bears nothing; besides, either side may
+  lose the `grace` of a stream.
 """
 
 from typing import Any, Literal
@@ -19,7 +22,9 @@ from farthing import codec
 from farthing.errors import OutOfRange, Unfit
 from farthing.marks import Memory
 from farthing.schemes.chain.credit.certificate import Family
-from farthing.schemes.chain.credit.losses import LOSSES
+from farthing.schemes.chain.credit.losses import RESERVING
+from farthing.schemes.chain.credit.purse import is_prepaid, unit_of
+from farthing.schemes.chain.credit.till import OPENING, OPENINGS
 from farthing.schemes.chain.words.commitment import Commitment
 from farthing.schemes.chain.words.mint import ClaimMessage, WordMint
 from farthing.schemes.chain.words.purse import Opened, WordPurse
@@ -51,7 +56,7 @@ TRAITS = Traits(
     credit=True,
     needs_list=False,
     latest="batch",
-    losses=LOSSES,
+    losses=RESERVING,
 )
 
 
@@ -99,6 +104,7 @@ class TickMint(WordMint):
     family = FAMILY
     published = FAMILY.revoked_prefix
     signing = (FAMILY.certificate_key,)
+    prepays = True
     claims = codec.Reader(ClaimMessage[Opening])
 
 
@@ -110,11 +116,22 @@ class TickPurse(WordPurse):
     commitment = Opening
     chains = codec.Reader(Opened[Opening])
     length_max = TICKS_MAX
+    prepays = True
+
+    def prepaid_micro(self, amount_micro: int, offer: Offer) -> int:
+        """No more than one chain can pay."""
+        return min(amount_micro, TICKS_MAX * unit_of(offer))
 
     def pay(
         self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
     ) -> Paid:
-        """Ticks for the price; `OutOfRange` for more than the vendor takes at once, too."""
+        """Ticks for the price; `OutOfRange` for more than the vendor takes at once, too.
+
+        And for a chain on credit that a vendor who is prepaid by now would not open any more.
+        """
+        opened = self.chains.read(instrument.body)
+        if is_prepaid(offer) and not (opened.index or opened.commitment.certificate.vendor):
+            raise OutOfRange("opening_on_credit", "what is promised here must be prepaid")
         paid = super().pay(instrument, offer, binding, at)
         action: Action = "pay"
         if offer.intent == "session":
@@ -135,6 +152,7 @@ class TickTill(WordTill):
     family = FAMILY
     payments = codec.Reader(TickPayment)
     streams = True
+    prepays = True
 
     def own_k(self, payment: TickPayment) -> str:
         """Chain and index, on a stream."""
@@ -166,5 +184,5 @@ TICK = Scheme(
     mint=TickMint,
     purse=TickPurse,
     till=TickTill,
-    options={"unit_micro": (200, 20)},
+    options={"unit_micro": (200, 20), OPENING: OPENINGS},
 )

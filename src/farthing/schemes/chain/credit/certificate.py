@@ -8,7 +8,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Expired, Forged, Unfit
+from farthing.errors import Expired, Forged, Unfit, WrongVendor
 from farthing.schemes.contract import Ring
 
 DAY_S = 86_400
@@ -49,7 +49,12 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Certificate(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename="camel",
 ):
     """The broker's word for a payer."""
 
@@ -68,6 +73,9 @@ class Certificate(
     """What a hot list names."""
     sig: str
     """The broker's, base64url."""
+    vendor: str = ""
+    """Where the limit is prepaid: the one vendor that is paid with it, on the day at whose end it
+    expires. Empty: it is credit."""
 
     def __post_init__(self) -> None:
         """`Unfit` for a limit or an expiry out of range."""
@@ -78,6 +86,7 @@ class Certificate(
 
     def signed(self, family: Family) -> bytes:
         """The bytes under `sig`: one member's certificate is no other's."""
+        prepaid = (self.vendor,) if self.vendor else ()
         return codec.enc(
             family.certificate_key,
             self.broker,
@@ -88,7 +97,15 @@ class Certificate(
             self.payer,
             self.public_key,
             self.serial,
+            *prepaid,
         )
+
+    def require_for(self, vendor_id: str, day: int) -> None:
+        """`WrongVendor`, `Expired` for what is prepaid for another vendor or day."""
+        if self.vendor and self.vendor != vendor_id:
+            raise WrongVendor("prepaid_for_another_vendor", "it was prepaid for another vendor")
+        if self.vendor and self.expires_at_s != (day + 1) * DAY_S:
+            raise Expired("prepaid_for_another_day", "what is prepaid is for one day")
 
     def verify(self, family: Family, ring: Ring, now_s: int) -> None:
         """`Expired`; `Forged` unless the broker's key that it names, of `ring`, signed it.

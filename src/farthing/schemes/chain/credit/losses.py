@@ -23,3 +23,13 @@ LOSSES: Mapping[Role, tuple[Loss, ...]] = {
         Loss(by="nobody", of="nothing"),
     ),
 }
+RESERVING: Mapping[Role, tuple[Loss, ...]] = {
+    **LOSSES,
+    "payer": (
+        Loss(by="vendor", of="price"),
+        Loss(by="broker", of="float"),
+        Loss(by="thief", of="wallet"),  # what is reserved may be above the certificate's limit
+        Loss(by="nobody", of="nothing"),
+    ),
+}
+"""Of members that also take what lies ready at the broker."""

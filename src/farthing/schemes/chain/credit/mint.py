@@ -6,10 +6,15 @@ Records (key, then JSON or text; `<tag>` is the member's)::
     <tag>/payer/<pseudonym>              the account behind a certificate
     <tag>/slot/<pseudonym>/<vendor>/<day>/<slot>   id of the one pledge that used it
     <tag>/revoked/<serial>               the hot list
+    <tag>/prepaid/<serial>               what lies ready for a prepaid certificate (`reserve.py`)
 
 All members draw on the one credit that the operator grants an account. The broker bears a
 certificate's limit for each vendor and day: a slot of it is paid to one pledge only, and two
 pledges on one slot are the payer's `Conflict`.
+
+Where a member `prepays`, a certificate may be paid for when it is issued: for one vendor and the
+present day. It needs no credit, its claims are paid out of what lies apart, and the rest goes back
+when nothing can be claimed any more.
 """
 
 from typing import Any, ClassVar
@@ -27,9 +32,11 @@ from farthing.errors import (
     Refusal,
     Revoked,
     Unfit,
+    Unsupported,
     WrongVendor,
 )
-from farthing.marks import Keys, Mark, Memory, Put
+from farthing.marks import NO_KEYS, Keys, Mark, Memory, Put
+from farthing.schemes.chain.credit import reserve as reserves
 from farthing.schemes.chain.credit.certificate import (
     CERTIFICATE_LIFE_S,
     DAY_S,
@@ -41,6 +48,7 @@ from farthing.schemes.chain.credit.certificate import (
     Family,
 )
 from farthing.schemes.chain.credit.pledge import Pledge
+from farthing.schemes.chain.credit.reserve import Reserve
 from farthing.schemes.contract import (
     Account,
     Applied,
@@ -65,6 +73,10 @@ class Application(
 
     limit_micro: int
     public_key: str
+    vendor: str = ""
+    """Whom the limit is prepaid for; empty: it is credit."""
+    day: int = 0
+    """Which day it is prepaid for, since 1970-01-01."""
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,6 +103,7 @@ class CreditMint(Mint):
     family: ClassVar[Family]
     claims: ClassVar[codec.Reader[Any]]
     """Reads its `CreditClaim`."""
+    prepays: ClassVar[bool] = False  # whether it certifies what is paid for beforehand
 
     def verify_claim(self, claim: Any, at: At) -> None:
         """What the member checks of a claim whose pledge is right; any refusal."""
@@ -109,21 +122,33 @@ class CreditMint(Mint):
         raise NotImplementedError
 
     def noted(self, claim: Any) -> tuple[bytes, ...]:
-        """The records that `charge` reads; nothing by default."""
-        return ()
+        """The records that `charge` reads; by default what lies ready for it."""
+        certificate = claim.pledge.certificate
+        return (self._prepaid_key(certificate),) if certificate.vendor else ()
 
     def charge(self, claim: Any, account_id: str, due_micro: int, memory: Memory) -> Applied:
-        """Who pays what is due, with records of the member's own; by default the guarantee."""
+        """Who pays what is due, with records of the member's own.
+
+        By default what was prepaid (`Late` once the rest of it went back), else the guarantee.
+        """
+        certificate, vendor_id = claim.pledge.certificate, claim.pledge.vendor
+        if certificate.vendor:
+            key = self._prepaid_key(certificate)
+            return reserves.drawn(reserves.read(memory.records[key]), key, vendor_id, due_micro)
         payer = End(kind="guarantee", id=account_id)
-        vendor = End(kind="vendor", id=claim.pledge.vendor)
+        vendor = End(kind="vendor", id=vendor_id)
         return Applied(flows=(Flow(source=payer, target=vendor, amount_micro=due_micro),))
+
+    def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
+        """What is left of a reserve goes back to its payer: its debt first, then its balance."""
+        return reserves.given_back(key, value)
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """Signatures and every link; `Forged`, `Late`, `WrongVendor`, `Overlimit`, `Denied`."""
         parsed: Any
         if operation == "issue":
             _require_role(account, "payer")
-            parsed = self._check_application(_APPLICATION.convert(message), account)
+            parsed = self._check_application(_APPLICATION.convert(message), account, at)
         elif operation == "redeem":
             _require_role(account, "vendor")
             parsed = self._check_claim(self.claims.convert(message), account, at)
@@ -159,10 +184,16 @@ class CreditMint(Mint):
             for one, span in zip(found, spans, strict=True)
         ]
 
-    def _check_application(self, application: Application, account: Account) -> Application:
+    def _check_application(self, application: Application, account: Account, at: At) -> Application:
         codec.unb64u(application.public_key, size_bytes=32)
         if not 0 < application.limit_micro <= LIMIT_MICRO_MAX:
             raise Unfit("limit_out_of_range", f"a limit is 1 to {LIMIT_MICRO_MAX} micro-units")
+        if application.vendor:
+            if not self.prepays:
+                raise Unsupported("prepaid_unsupported", f"{self.traits.title} is on credit only")
+            if not _is_present(application.day, at.now_s):
+                raise Unfit("prepaid_for_another_day", "prepay for today; is the clock right?")
+            return application
         if application.limit_micro > account.credit_limit_micro:
             raise Overlimit("no_such_credit", "the operator has not granted this account so much")
         return application
@@ -195,6 +226,8 @@ class CreditMint(Mint):
                 ),
             )
         certified = _certified_key(checked.account.id)
+        if isinstance(message, Application) and message.vendor:
+            return NO_KEYS
         if isinstance(message, Revocation):
             return Keys(records=(self._payer_key(message.serial), certified))
         return Keys(records=(certified,))
@@ -206,6 +239,8 @@ class CreditMint(Mint):
             return self._bill(message, memory)
         if isinstance(message, Revocation):
             return self._revoke(message, checked.account, memory, at)
+        if message.vendor:
+            return self._prepay(message, checked.account, at)
         return self._certify(message, checked.account, memory, at)
 
     def _certify(
@@ -215,9 +250,39 @@ class CreditMint(Mint):
         promised_micro = sum(limit for _, limit, _ in live) + application.limit_micro
         if promised_micro > account.credit_limit_micro:
             raise Overlimit("credit_all_certified", "revoke a certificate or ask for more credit")
+        certificate = self._signed(application, at.now_s + CERTIFICATE_LIFE_S, at)
+        until_s = _kept_until_s(certificate)
+        promised = (certificate.expires_at_s, application.limit_micro, certificate.serial)
+        return Issued(
+            records=(
+                self._payer(certificate, account),
+                _promised(account.id, [*live, promised], until_s),
+            ),
+            answer={"certificate": msgspec.to_builtins(certificate)},
+        )
+
+    def _prepay(self, application: Application, account: Account, at: At) -> Issued:
+        """The limit goes apart, and comes back once the day's claims are over."""
+        ends_at_s = (application.day + 1) * DAY_S
+        certificate = self._signed(application, ends_at_s, at)
+        reserve = Reserve(
+            account=account.id,
+            rest_micro=certificate.limit_micro,
+            until_s=_kept_until_s(certificate),
+        )
+        back_at_s = ends_at_s + SUBMIT_S + SKEW_S + 1
+        apart = reserves.set_apart(reserve, self._prepaid_key(certificate), back_at_s)
+        return Issued(
+            flows=apart.flows,
+            records=(self._payer(certificate, account), *apart.records),
+            due=apart.due,
+            answer={"certificate": msgspec.to_builtins(certificate)},
+        )
+
+    def _signed(self, application: Application, expires_at_s: int, at: At) -> Certificate:
+        """A certificate for a new pseudonym."""
         key = self.setting.ring.current(self.family.certificate_key)
         pseudonym = "p_" + at.entropy[:12].hex()
-        expires_at_s = at.now_s + CERTIFICATE_LIFE_S
         unsigned = Certificate(
             broker=self.setting.broker_id,
             currency=self.setting.currency,
@@ -228,19 +293,15 @@ class CreditMint(Mint):
             public_key=application.public_key,
             serial=pseudonym,
             sig="",
+            vendor=application.vendor,
         )
         sig = codec.b64u(signing.sign(key.secret, unsigned.signed(self.family)))
-        certificate = msgspec.structs.replace(unsigned, sig=sig)
-        until_s = expires_at_s + SUBMIT_S + DISPUTE_S
-        return Issued(
-            records=(
-                Put(key=self._payer_key(pseudonym), value=account.id.encode(), until_s=until_s),
-                _promised(
-                    account.id, [*live, (expires_at_s, application.limit_micro, pseudonym)], until_s
-                ),
-            ),
-            answer={"certificate": msgspec.to_builtins(certificate)},
-        )
+        return msgspec.structs.replace(unsigned, sig=sig)
+
+    def _payer(self, certificate: Certificate, account: Account) -> Put:
+        """Whose pseudonym it is."""
+        key, until_s = self._payer_key(certificate.payer), _kept_until_s(certificate)
+        return Put(key=key, value=account.id.encode(), until_s=until_s)
 
     def _bill(self, claim: CreditClaim, memory: Memory) -> Redeemed:
         pledge = claim.pledge
@@ -280,12 +341,25 @@ class CreditMint(Mint):
     def _payer_key(self, payer: str) -> bytes:
         return f"{self.family.tag}/payer/{payer}".encode()
 
+    def _prepaid_key(self, certificate: Certificate) -> bytes:
+        return f"{self.family.tag}/prepaid/{certificate.serial}".encode()
+
     def _slot_keys(self, pledge: Pledge) -> tuple[bytes, ...]:
         payer, vendor = pledge.certificate.payer, pledge.vendor
         return tuple(
             f"{self.family.tag}/slot/{payer}/{vendor}/{pledge.day}/{slot}".encode()
             for slot in pledge.taken_slots
         )
+
+
+def _is_present(day: int, now_s: int) -> bool:
+    """Whether a payer's clock may say so."""
+    return day * DAY_S - SKEW_S <= now_s < (day + 1) * DAY_S + SKEW_S
+
+
+def _kept_until_s(certificate: Certificate) -> int:
+    """How long the broker knows whose it is."""
+    return certificate.expires_at_s + SUBMIT_S + DISPUTE_S
 
 
 def _certified_key(account_id: str) -> bytes:

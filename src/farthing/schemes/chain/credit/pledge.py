@@ -96,7 +96,11 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise Overlimit("commitment_above_limit", "shorter chains, or more slots of the credit")
 
     def verify(self) -> None:
-        """`Overlimit` above the credit of its slots; `Forged` unless its payer signed it."""
+        """`Overlimit` above the credit of its slots; `Forged` unless its payer signed it.
+
+        `WrongVendor`, `Expired` where its certificate is prepaid for another vendor or day.
+        """
+        self.certificate.require_for(self.vendor, self.day)
         self.require_covered()
         public = codec.unb64u(self.certificate.public_key, size_bytes=32)
         signing.verify_again(public, self.signed(), codec.unb64u(self.sig, size_bytes=64))

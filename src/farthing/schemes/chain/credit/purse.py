@@ -10,10 +10,11 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Expired, Forged, NotYetValid, OutOfRange, Unsupported
+from farthing.errors import Expired, Forged, NotYetValid, OutOfRange, Refusal, Unsupported
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.credit.certificate import DAY_S, SKEW_S, Certificate, Family
 from farthing.schemes.chain.credit.pledge import SLOTS, Pledge
+from farthing.schemes.chain.credit.till import OPENING, PREPAID
 from farthing.schemes.contract import (
     Accepted,
     Asked,
@@ -82,6 +83,7 @@ class CreditPurse(Purse):
     """One wallet's member at one broker."""
 
     family: ClassVar[Family]
+    prepays: ClassVar[bool] = False  # whether it pays beforehand where a vendor asks for that
 
     def begin(self, part: Part, offer: Offer, at: At) -> Instrument:
         """What is pledged to the offer's vendor within this part of the credit; `OutOfRange`."""
@@ -92,11 +94,21 @@ class CreditPurse(Purse):
         raise NotImplementedError
 
     def ask(self, need: Need, at: At) -> Asked:
-        """A certificate for a fresh key, with the need as the credit of each slot."""
+        """A certificate for a fresh key, with the need as the credit of each slot.
+
+        Where the vendor wants to be prepaid: with the need as what lies ready for it today.
+        """
         secret = at.entropy[:KEY_BYTES]
         public = codec.b64u(signing.public_of(secret))
-        message = {"limitMicro": need.amount_micro * SLOTS, "publicKey": public}
+        message: dict[str, Json] = {"limitMicro": need.amount_micro * SLOTS, "publicKey": public}
+        if self.prepays and need.offer is not None and is_prepaid(need.offer):
+            prepaid = {"day": at.now_s // DAY_S, "vendor": need.vendor_id}
+            message |= {"limitMicro": self.prepaid_micro(need.amount_micro, need.offer), **prepaid}
         return Asked(operation="issue", message=message, kept=secret)
+
+    def prepaid_micro(self, amount_micro: int, offer: Offer) -> int:
+        """How much of a need is worth paying beforehand: all of it by default."""
+        return amount_micro
 
     def receive(self, asked: Asked, answer: Json, at: At) -> tuple[Instrument, ...] | Asked:
         """The certificate; `Forged` if it is not what was asked for.
@@ -110,6 +122,8 @@ class CreditPurse(Purse):
             raise Forged("certificate_not_as_asked", "another broker's certificate")
         if certificate.public_key != asked.message["publicKey"]:
             raise Forged("certificate_not_as_asked", "the broker certified another key")
+        if certificate.vendor != asked.message.get("vendor", ""):
+            raise Forged("certificate_not_as_asked", "it is for another vendor, or on credit")
         card = Card(certificate=certificate, secret=codec.b64u(asked.kept))
         return (
             Instrument(
@@ -131,23 +145,36 @@ class CreditPurse(Purse):
         """
         card = _CARD.read(instrument.body)
         day = at.now_s // DAY_S
+        try:
+            card.certificate.require_for(offer.vendor_id, day)
+        except Refusal as refused:
+            raise OutOfRange(refused.code, refused.detail) from None
         if day < card.day:
             raise OutOfRange("day_is_over", "the clock went back behind what was committed")
+        certificate = card.certificate
+        if is_prepaid(offer) and not certificate.vendor:
+            raise OutOfRange("opening_on_credit", "what is promised here must be prepaid")
         used = dict(card.used) if card.day == day else {}
         slot = used.get(offer.vendor_id, 0)
         if slot == SLOTS:
             raise OutOfRange("credit_all_committed", "today's credit at this vendor is in use")
-        used[offer.vendor_id] = slot + 1
+        # What is prepaid is for one chain, and is all in it.
+        slots = (0, SLOTS) if certificate.vendor else (slot, 1)
+        used[offer.vendor_id] = sum(slots)
         part = Part(
-            certificate=card.certificate,
+            certificate=certificate,
             day=day,
             secret=codec.unb64u(card.secret, size_bytes=KEY_BYTES),
-            slots=(slot, 1),
+            slots=slots,
             vendor_id=offer.vendor_id,
         )
         opened = self.begin(part, offer, at)
         card = msgspec.structs.replace(card, day=day, used=used)
-        return msgspec.structs.replace(instrument, body=codec.canonical(card)), opened
+        left_micro = 0 if certificate.vendor else instrument.worth_micro
+        general = msgspec.structs.replace(
+            instrument, body=codec.canonical(card), worth_micro=left_micro
+        )
+        return general, opened
 
     def conclude(self, paid: Paid, conclusion: Conclusion, at: At) -> Concluded:
         """What was opened at its new place if the payment was taken, else as it was.
@@ -174,6 +201,11 @@ class CreditPurse(Purse):
             raise Unsupported("chain_ends_by_itself", "unused words cost nothing; they end today")
         serial = _CARD.read(instrument.body).certificate.serial
         return Asked(operation="take_back", message={"serial": serial})
+
+
+def is_prepaid(offer: Offer) -> bool:
+    """Whether its vendor wants what it is promised to lie ready at the broker."""
+    return offer.terms.get(OPENING) == PREPAID
 
 
 def unit_of(offer: Offer) -> int:

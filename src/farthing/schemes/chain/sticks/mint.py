@@ -5,35 +5,18 @@ Records (key, then JSON or text; `<tag>` is the member's)::
     <tag>/serial/<pseudonym>/<serial>    id of the one stick that has it
     <tag>/stick/<id>                     what is reserved for an on-line stick
 
-The reserve is `liability/outstanding/<scheme>/<account>`: what a payer has given and its vendor has
-not claimed yet. It comes out of the payer's balance, then of its credit, and goes back when nothing
-can be claimed any more. So reserved = paid + released, for each stick.
+The reserve (`credit/reserve.py`) is made by the first claim of a stick.
 """
 
 import msgspec
 
-from farthing import codec
-from farthing.errors import Conflict, Late, Revoked
+from farthing.errors import Conflict, Revoked
 from farthing.marks import Memory, Put
+from farthing.schemes.chain.credit import reserve as reserves
+from farthing.schemes.chain.credit.reserve import Reserve
 from farthing.schemes.chain.sticks.stick import Stick
 from farthing.schemes.chain.words.mint import ClaimMessage, WordMint
-from farthing.schemes.contract import Applied, At, End, Flow
-
-
-class Reserve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What lies ready for one authorised stick."""
-
-    account: str
-    """Whose money it is."""
-    is_over: bool = False
-    """Whether the rest went back: nothing is paid any more."""
-    rest_micro: int
-    """Reserved and not claimed yet."""
-    until_s: int
-    """How long this is remembered."""
-
-
-_RESERVE = codec.Reader(Reserve)
+from farthing.schemes.contract import Applied, Flow
 
 
 class StickMint(WordMint):
@@ -66,42 +49,23 @@ class StickMint(WordMint):
         kept = memory.records.get(self._reserve_key(stick))
         if kept is None and self.family.revoked_key(stick.certificate.serial) in memory.records:
             raise Revoked("certificate_revoked", "its payer has revoked this certificate")
-        reserve = _RESERVE.read(kept) if kept is not None else None
-        if reserve is not None and reserve.is_over:
-            raise Late("claim_after_submit_window", "what was left of it went back to its payer")
-        payer = End(kind="credit", id=account_id)
-        apart = End(kind="outstanding", id=account_id)
-        vendor = End(kind="vendor", id=stick.vendor)
-        before_micro = stick.worth_micro if reserve is None else reserve.rest_micro
-        left = Reserve(
-            account=account_id,
-            rest_micro=before_micro - due_micro,
-            until_s=stick.billed_until_s,
-        )
-        paid = Flow(source=apart, target=vendor, amount_micro=due_micro)
-        flows: tuple[Flow, ...] = (paid,)
-        if reserve is None:
-            paid = Flow(source=payer, target=vendor, amount_micro=due_micro)
-            rest = Flow(source=payer, target=apart, amount_micro=left.rest_micro)
-            flows = (paid, rest) if left.rest_micro else (paid,)
         key = self._reserve_key(stick)
-        put = Put(key=key, value=codec.canonical(left), until_s=left.until_s)
-        due = ((stick.claimed_until_s + 1, key),) if reserve is None else ()
-        return Applied(flows=flows, records=(serial, put), due=due)
-
-    def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
-        """What is left of a stick goes back to its payer: its debt first, then its balance."""
-        reserve = _RESERVE.read(value)
-        if not reserve.rest_micro:
-            return None
-        back = Flow(
-            source=End(kind="outstanding", id=reserve.account),
-            target=End(kind="credit", id=reserve.account),
-            amount_micro=reserve.rest_micro,
+        if kept is not None:
+            drawn = reserves.drawn(reserves.read(kept), key, stick.vendor, due_micro)
+            return msgspec.structs.replace(drawn, records=(serial, *drawn.records))
+        whole = Reserve(
+            account=account_id, rest_micro=stick.worth_micro, until_s=stick.billed_until_s
         )
-        over = msgspec.structs.replace(reserve, is_over=True, rest_micro=0)
-        put = Put(key=key, value=codec.canonical(over), until_s=reserve.until_s)
-        return Applied(flows=(back,), records=(put,))
+        drawn = reserves.drawn(whole, key, stick.vendor, due_micro)
+        rest_micro = stick.worth_micro - due_micro
+        # In one step: what the first claim is paid comes from its payer at once.
+        paid = tuple(msgspec.structs.replace(flow, source=whole.payer) for flow in drawn.flows)
+        rest = Flow(source=whole.payer, target=whole.apart, amount_micro=rest_micro)
+        return Applied(
+            flows=(*paid, rest) if rest_micro else paid,
+            records=(serial, *drawn.records),
+            due=((stick.claimed_until_s + 1, key),),
+        )
 
     def _reserve_key(self, stick: Stick) -> bytes:
         return f"{self.family.tag}/stick/{stick.id}".encode()
