@@ -5,6 +5,7 @@ payer's address, host and scheme from `X-Forwarded-*` headers that we write ours
 that cannot be reached, or breaks off, raises `OriginFailed`, which the gate never charges for.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -30,7 +31,6 @@ HOP_BY_HOP = frozenset(
 FORWARDED = (b"x-forwarded-", b"forwarded")
 CONNECT_TIMEOUT_S = 5.0  # an origin on the same machine or network answers at once
 HEAD_TIMEOUT_S = 300.0  # to an answer's head on free paths; on priced ones the gate waits less
-POOLS = 16  # httpcore looks at every connection of a pool for each request
 CONNECTIONS_MAX = 256  # to one origin; more requests wait for one
 WAIT_TIMEOUT_S = 10.0  # and give up after this
 
@@ -88,6 +88,21 @@ def _failed(wrong: httpx.TransportError) -> OriginFailed:
     )
 
 
+async def _answer(answer: httpx.Response, method: str, send: Send) -> None:
+    """The origin's answer as it comes, all but its end; `OriginFailed` where it breaks off."""
+    try:
+        pairs = end_to_end((key.lower(), value) for key, value in answer.headers.raw)
+        start = {"type": "http.response.start", "status": answer.status_code}
+        await send({**start, "headers": pairs})
+        if method != "HEAD" and answer.headers.get("content-length") != "0":
+            async for part in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    except httpx.TransportError as wrong:
+        raise _failed(wrong) from None
+    finally:
+        await answer.aclose()
+
+
 class Upstream:
     """An ASGI application that passes every request on to one origin."""
 
@@ -99,17 +114,37 @@ class Upstream:
             self._url = httpx.URL("")
         if self._url.scheme not in {"http", "https"} or self._url.raw_path != b"/":
             raise Misconfigured("upstream_malformed", "an upstream reads http://127.0.0.1:8000")
-        # The transport itself: a client would keep the cookies of all payers in one jar.
-        limits = httpx.Limits(max_connections=CONNECTIONS_MAX // POOLS)
-        self._pools = [
-            httpx.AsyncHTTPTransport(limits=limits, trust_env=False) for _ in range(POOLS)
-        ]
-        self._next = 0
+        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._connections: list[httpx.AsyncHTTPTransport] = []
+        self._idle: list[httpx.AsyncHTTPTransport] = []  # what was used last is taken first
+        self._room = asyncio.Semaphore(CONNECTIONS_MAX)
 
     async def close(self) -> None:
         """Close the connections."""
-        for pool in self._pools:
-            await pool.aclose()
+        for connection in self._connections:
+            await connection.aclose()
+
+    async def _take(self) -> httpx.AsyncHTTPTransport:
+        """A connection for one request alone; `OriginFailed` where all of them stay in use.
+
+        Each is a transport of its own: one with many connections looks at all of them for each
+        request, and a client would keep the cookies of all payers in one jar.
+        """
+        try:
+            async with asyncio.timeout(WAIT_TIMEOUT_S if self._room.locked() else None):
+                await self._room.acquire()
+        except TimeoutError:
+            raise OriginFailed("origin_unreachable", "the site behind this gate is busy") from None
+        if self._idle:
+            return self._idle.pop()
+        only = httpx.Limits(max_connections=1)
+        connection = httpx.AsyncHTTPTransport(limits=only, verify=self._tls, trust_env=False)
+        self._connections.append(connection)
+        return connection
+
+    def _give_back(self, connection: httpx.AsyncHTTPTransport) -> None:
+        self._idle.append(connection)
+        self._room.release()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; a WebSocket is refused, since nothing here passes one on."""
@@ -123,27 +158,27 @@ class Upstream:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, and its answer back as it comes; `OriginFailed` after its head."""
+        connection: httpx.AsyncHTTPTransport | None = None
+        answer: httpx.Response | None = None
         try:
-            answer = await self._ask(scope, receive)
+            connection = await self._take()
+            answer = await self._ask(connection, scope, receive)
+            await _answer(answer, scope["method"], send)
         except Refusal as wrong:
+            if answer is not None:
+                raise
             status, headers, body = problems.problem(wrong)
             await send({"type": "http.response.start", "status": status, "headers": [*headers]})
             await send({"type": "http.response.body", "body": body})
             return
-        try:
-            pairs = end_to_end((key.lower(), value) for key, value in answer.headers.raw)
-            start = {"type": "http.response.start", "status": answer.status_code}
-            await send({**start, "headers": pairs})
-            if scope["method"] != "HEAD" and answer.headers.get("content-length") != "0":
-                async for part in answer.aiter_raw():
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except httpx.TransportError as wrong:
-            raise _failed(wrong) from None
         finally:
-            await answer.aclose()
+            if connection is not None:
+                self._give_back(connection)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _ask(self, scope: Scope, receive: Receive) -> httpx.Response:
+    async def _ask(
+        self, connection: httpx.AsyncHTTPTransport, scope: Scope, receive: Receive
+    ) -> httpx.Response:
         """The origin's head; `OriginFailed`, `BadRequest`."""
         query: bytes = scope.get("query_string", b"")
         path = raw_path(scope)
@@ -160,9 +195,8 @@ class Upstream:
             # The target goes out as it came in: the origin reads what the gate has priced.
             extensions={"timeout": timeouts, "target": path + b"?" + query if query else path},
         )
-        self._next = (self._next + 1) % POOLS
         try:
-            answer = await self._pools[self._next].handle_async_request(request)
+            answer = await connection.handle_async_request(request)
         except httpx.TransportError as wrong:
             raise _failed(wrong) from None
         timeouts["read"] = None  # the next event of a stream may be long in coming

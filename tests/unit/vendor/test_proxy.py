@@ -45,6 +45,14 @@ def test_what_connection_names_is_for_one_connection() -> None:
 async def talk(
     upstream: Upstream, *headers: tuple[bytes, bytes], method: str = "POST", path: str = "/"
 ) -> list[dict[str, Any]]:
+    sent = await ask(upstream, *headers, method=method, path=path)
+    await upstream.close()
+    return sent
+
+
+async def ask(
+    upstream: Upstream, *headers: tuple[bytes, bytes], method: str = "GET", path: str = "/page"
+) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -55,7 +63,6 @@ async def talk(
 
     scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
     await upstream(scope, receive, send)
-    await upstream.close()
     return sent
 
 
@@ -99,6 +106,44 @@ def test_an_origin_that_hangs_on_a_free_path_is_given_up(monkeypatch: pytest.Mon
     with Origin() as origin:
         sent = asyncio.run(talk(Upstream(origin.url), method="GET", path="/hangs"))
     assert sent[0]["status"] == 502
+
+
+def test_a_connection_is_used_again_whatever_became_of_its_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proxy, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(proxy, "HEAD_TIMEOUT_S", 0.1)
+
+    async def run(upstream: Upstream) -> list[int]:
+        found = [await ask(upstream, path=path) for path in ("/page", "/hangs", "/page", "/page")]
+        gone = asyncio.ensure_future(ask(upstream, path="/hangs"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        found.append(await ask(upstream))
+        await upstream.close()
+        return [sent[0]["status"] for sent in found]
+
+    with Origin() as origin:
+        assert asyncio.run(run(Upstream(origin.url))) == [200, 502, 200, 200, 200]
+
+
+def test_who_waits_too_long_for_a_connection_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(proxy, "WAIT_TIMEOUT_S", 0.05)
+
+    async def run(upstream: Upstream) -> list[dict[str, Any]]:
+        first = asyncio.ensure_future(ask(upstream, path="/hangs"))
+        await asyncio.sleep(0)
+        sent = await ask(upstream)
+        first.cancel()
+        await asyncio.wait({first})
+        await upstream.close()
+        return sent
+
+    with Origin() as origin:
+        sent = asyncio.run(run(Upstream(origin.url)))
+    assert sent[0]["status"] == 502
+    assert b"is busy" in sent[1]["body"]
 
 
 def test_the_next_event_of_a_stream_may_be_long_in_coming(monkeypatch: pytest.MonkeyPatch) -> None:
