@@ -90,10 +90,15 @@ class MillicentTill(Till):
         self.is_private = self._protocol == "private"
         self._offered = "signed" if self.is_private else self._protocol
         self.subscribes = self._protocol != "clear"
-        self._secret = lru_cache(maxsize=SECRETS_CACHED)(self._derive)
+        self._shared = lru_cache(maxsize=SECRETS_CACHED)(self._derive)
 
-    def _derive(self, payer: str) -> bytes:
-        return self._keys.secret(self.setting.vendor_id, payer)
+    def _derive(self, payer: str) -> tuple[bytes, bytes, bytes]:
+        """What payer and vendor share: the secret, and its keys for requests and receipts."""
+        secret = self._keys.secret(self.setting.vendor_id, payer)
+        return secret, sign_key(secret), receipt_key(secret)
+
+    def _secret(self, payer: str) -> bytes:
+        return self._shared(payer)[0]
 
     def offer(self, price_micro: int, at: At) -> Offer:
         """Final, since the vendor's own money comes back; `OutOfRange` above the largest piece."""
@@ -130,14 +135,14 @@ class MillicentTill(Till):
             raise WrongVendor("scrip_in_another_currency", f"pay in {self.setting.currency}")
         require_current(scrip, at.now_s)
         require_certified(self._keys, scrip)
-        secret = self._secret(scrip.payer)
+        secret, k_sig, k_receipt = self._shared(scrip.payer)
         if payment.plan:
             return self._take_subscribed(payment, offer, binding, secret, at)
         if binding.dialect == "private":
             _require_owner(scrip, binding)
         elif self._offered == "signed":
             expected = request_sig(
-                sign_key(secret),
+                k_sig,
                 vendor,
                 binding.target,
                 binding.body_digest,
@@ -167,7 +172,7 @@ class MillicentTill(Till):
             claims=self._claims(scrip, mark, price_micro, changed),
             kept=scrip.props.encode(),  # for a refund
             finishing=changed,
-            mac_key=receipt_key(secret),
+            mac_key=k_receipt,
         )
 
     def _take_subscribed(
