@@ -12,7 +12,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,6 +47,7 @@ DRAFT = DATABASE + ".new"
 BEGUN = "init.begun"  # beside a ring that has no books yet
 SKEW_S = 120  # how far back a clock may be set between two starts
 LIST_LIFE_S = 300  # gates ask each minute; five missed ones are an alarm
+SIGNED_KEPT = 64  # signatures: gates that ask for one list within a second get the same bytes
 TICK_S = 1.0  # between two looks at what is due
 ERRANDS_S = 5.0  # between two looks at what other brokers have not answered
 DATA_VARIABLE = "FARTHING_DATA"
@@ -288,9 +289,13 @@ class Broker:
 
     def _signed(self, document: dict[str, Any]) -> bytes:
         """RFC 8785 JSON with the root key's `sig` over the form without it."""
-        root = self.ring.current(ROOT_KEY)
-        sig = signing.sign(root.secret, codec.canonical(document))
+        sig = _signature(self.ring.current(ROOT_KEY).secret, codec.canonical(document))
         return codec.canonical(document | {"sig": f"ed25519:{codec.b64u(sig)}"})
+
+
+@lru_cache(maxsize=SIGNED_KEPT)
+def _signature(secret: bytes, plain: bytes) -> bytes:
+    return signing.sign(secret, plain)
 
 
 def backup(data_dir: Path, to: Path) -> None:

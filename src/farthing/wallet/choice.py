@@ -40,7 +40,7 @@ from farthing.wire.offers import Received, target_of
 NOT_SPENT = "scheme_not_spent_here"
 ACCEPT = "accept-payment"
 PAYMENT_SCHEME = "payment "  # the auth scheme of MPP credentials, RFC 9110 section 11.1
-PLACES_CACHED = 64  # addresses taken apart: one payment asks four times for the same
+PLACES_CACHED = 1024  # addresses taken apart: a payment asks four times for its own
 Intent = Literal["charge", "session"]
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
