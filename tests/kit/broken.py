@@ -12,6 +12,7 @@ from farthing.schemes.chain.fairchain import FAIRCHAIN
 from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import TICK
+from farthing.schemes.chain.ticket import TICKET
 from farthing.schemes.contract import (
     Mint,
     Purse,
@@ -138,6 +139,7 @@ BROKEN = (
     Broken("mint believes any words", _with(IKP, Credulous), "disclosure"),
     Broken("till gives two ticks for one", _with(TICK, TwoForOne), "stream-pauses"),
     Broken("till knows no withdrawal", _with(ECOUPON, NoWithdrawal), "handed-and-withdrawn"),
+    Broken("traits deny luck", _with(TICKET, drawn=False), "drawn"),
     Broken("traits promise credit", _with(MILLICENT, credit=True), "credit"),
     Broken("traits deny credit", _with(PAYWORD, credit=False), "credit"),
     Broken("traits promise a moment", _with(PAYWORD, NoBefore), "moment[before]"),

@@ -128,6 +128,7 @@ def traits(scheme: Scheme) -> list[str]:
         ("the payer is billed after spending", "yes" if found.credit else "no"),
         ("a broker sells what another one issues", "yes" if found.resold else "no"),
         ("needs a list of revocations", "yes" if found.needs_list else "no"),
+        ("what a payment comes to is drawn", "yes" if found.drawn else "no"),
         ("latest safe moment of clearing", f"`{found.latest}`"),
         ("moments of clearing", ", ".join(f"`{moment}`" for moment in found.moments)),
         ("options in `prices.toml`", ", ".join(f"`{o}`" for o in scheme.options) or "none"),

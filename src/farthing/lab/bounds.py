@@ -47,7 +47,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 def bound_micro(loss: Loss, stakes: Stakes) -> int:
     """What a declared loss comes to; amounts that no world measures are nothing here."""
     match loss.of:
-        case "price" | "unreleased" | "prizes":  # simulated tickets all win their price
+        case "price" | "unreleased" | "prizes":  # where somebody cheats all tickets win
             return stakes.price_micro
         case "held":
             return stakes.held_micro + stakes.price_micro

@@ -59,7 +59,7 @@ class Founded(msgspec.Struct, frozen=True, kw_only=True):
     """What each vendor sells."""
 
 
-_founded: dict[tuple[bool, tuple[str, ...]], Founded] = {}
+_founded: dict[tuple[bool, bool, tuple[str, ...]], Founded] = {}
 
 
 def is_peered(seed: int, names: Sequence[str]) -> bool:
@@ -68,16 +68,19 @@ def is_peered(seed: int, names: Sequence[str]) -> bool:
     return sells and seed % PEERED_EVERY == PEERED_EVERY - 1
 
 
-def founded(names: Sequence[str], *, peered: bool = False) -> Founded:
-    """The beginning of every world with these schemes; kept while the process lives."""
-    key = peered, tuple(names)
+def founded(names: Sequence[str], *, peered: bool = False, luck: bool = True) -> Founded:
+    """The beginning of every world with these schemes; kept while the process lives.
+
+    `luck`: as of `options_of`.
+    """
+    key = peered, luck, tuple(names)
     known = _founded.get(key)
     if known is None:
         folder = new_folder("world")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         ground = Ground(SEED, folder, lines_max=1)
         schemes = [registry.by_name(name) for name in names]
-        founding = _Founding(ground, schemes, peered=peered)
+        founding = _Founding(ground, schemes, peered=peered, luck=luck)
         known = ground.loop.run(ground.loop.create_task(founding.run()))
         _founded[key] = known
     return known
@@ -86,8 +89,9 @@ def founded(names: Sequence[str], *, peered: bool = False) -> Founded:
 class _Founding:
     """Everybody, for the first time."""
 
-    def __init__(self, ground: Ground, schemes: list[Scheme], *, peered: bool) -> None:
+    def __init__(self, ground: Ground, schemes: list[Scheme], *, peered: bool, luck: bool) -> None:
         self._ground = ground
+        self._luck = luck
         self._schemes = schemes
         self._broker = BrokerParty(ground, BROKER)
         self._others = [BrokerParty(ground, NEIGHBOUR)] if peered else []
@@ -152,7 +156,7 @@ class _Founding:
         ring = KeyRing.open(vendor.folder / "ring")
         is_ours = vendor.home is self._broker
         schemes = [scheme for scheme in self._schemes if is_ours or scheme.traits.resold]
-        vendor.options = options_of(schemes, number)
+        vendor.options = options_of(schemes, number, luck=self._luck)
         vendor.sold = tuple(
             page
             for scheme in schemes

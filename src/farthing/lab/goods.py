@@ -71,11 +71,15 @@ Options = Mapping[str, Mapping[str, Json]]
 _sellable: dict[bytes, tuple[Page, ...]] = {}  # by everything that it depends on
 
 
-def options_of(schemes: Sequence[Scheme], number: int) -> Options:
-    """What the vendor with this number has set: each has other values of every option."""
+def options_of(schemes: Sequence[Scheme], number: int, *, luck: bool = True) -> Options:
+    """What the vendor with this number has set: each has other values of every option.
+
+    Without `luck` a scheme that draws has the first value of each, with which every draw wins.
+    """
     return {
         scheme.traits.name: {
-            name: values[number % len(values)] for name, values in scheme.options.items()
+            name: values[number % len(values) if luck or not scheme.traits.drawn else 0]
+            for name, values in scheme.options.items()
         }
         for scheme in schemes
     }

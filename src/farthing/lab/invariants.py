@@ -14,7 +14,8 @@ from farthing.broker import journal
 from farthing.errors import Refusal
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Entry, read
-from farthing.vendor.booking import read_outcome
+from farthing.schemes import registry
+from farthing.vendor.booking import read_kept, read_outcome
 from farthing.vendor.refunding import PREFIX as REFUND
 
 NOT_EARNED = frozenset({"commission", "payout", "transfer"})  # entries that no payment causes
@@ -33,6 +34,8 @@ class Invariants:
         """Confirmed payments by vendor: micro-units by K."""
         self.refunded: dict[str, dict[str, int]] = defaultdict(dict)
         """What vendors gave back, likewise."""
+        self.drawn: dict[str, dict[str, int]] = defaultdict(dict)
+        """Of payments that schemes draw, by vendor: micro-units above the price by K, or below."""
         self.earned: dict[str, int] = defaultdict(int)
         """What vendors' accounts got for payments, less what they gave back, before commission."""
         self.shares: dict[str, int] = defaultdict(int)
@@ -95,7 +98,7 @@ class Invariants:
         match command:
             case marks.Take() if isinstance(answer, marks.Held):
                 self._used(vendor_id, command.hold)
-                self._confirmed(vendor_id, command.hold.k, command.hold.kept, command.outcome)
+                self._confirmed(vendor_id, command.hold, command)
                 if not command.hold.kept and not command.hold.k.startswith(REFUND):
                     self.fees[vendor_id] += sum(claim.value_micro for claim in command.claims)
             case marks.Hold() if isinstance(answer, marks.Held) and not answer.resumed:
@@ -106,25 +109,31 @@ class Invariants:
                     self.find(f"{vendor_id} confirmed {command.k}, which it did not hold")
                     return
                 self._used(vendor_id, hold)
-                self._confirmed(vendor_id, command.k, hold.kept, command.outcome)
+                self._confirmed(vendor_id, hold, command)
             case marks.Release():
                 self._held[vendor_id].pop(command.k, None)
             case _:
                 pass
 
-    def _confirmed(self, vendor_id: str, k: str, kept: bytes, outcome: bytes) -> None:
+    def _confirmed(
+        self, vendor_id: str, hold: marks.Hold, command: marks.Take | marks.Confirm
+    ) -> None:
+        k = hold.k
         if k.startswith(REFUND):
             paid = k.removeprefix(REFUND)
             if paid in self.refunded[vendor_id]:
                 self.find(f"{vendor_id} gave back payment {paid} twice")
             self.refunded[vendor_id][paid] = self.sold[vendor_id].get(paid, 0)
             return
-        if not kept:  # a list, or what the vendor's mint has done
+        if not hold.kept:  # a list, or what the vendor's mint has done
             return
-        receipt = read_outcome(outcome).receipt
+        receipt = read_outcome(command.outcome).receipt
         if k in self.sold[vendor_id]:
             self.find(f"{vendor_id} confirmed payment {k} twice")
         self.sold[vendor_id][k] = receipt.amount_micro
+        if registry.by_name(read_kept(hold.kept).scheme).traits.drawn:
+            won_micro = sum(claim.value_micro for claim in command.claims)
+            self.drawn[vendor_id][k] = won_micro - receipt.amount_micro
 
     def _used(self, vendor_id: str, hold: marks.Hold) -> None:
         """Its marks are used up for good: nobody else has them, and no counter goes back."""

@@ -126,6 +126,7 @@ def _compare(world: "World", party: "VendorParty", bought: dict[str, int]) -> No
         if sold[k] != bought[k]:
             checks.find(f"{party.name} took {sold[k]} of {k}, its payer paid {bought[k]}")
     expected_micro = sum(sold.values()) - sum(refunded.values()) + checks.fees[party.name]
+    expected_micro += sum(checks.drawn[party.name].values())
     earned_micro = checks.earned[party.name]
     if earned_micro != expected_micro:
         checks.find(f"{party.name} earned {earned_micro}, its gate took {expected_micro}")
@@ -196,7 +197,10 @@ def _lost_micro(world: "World", payer: "PayerParty") -> int:
     """What came in for a payer and went to none of the things it did: fees of vendors' mints."""
     checks = world.ground.checks
     balances = checks.books[world.broker.name]
-    spent_micro = sum(purchase.price_micro for purchase in _done(payer))
+    spent_micro = sum(
+        purchase.price_micro + checks.drawn[purchase.vendor_id].get(purchase.k, 0)
+        for purchase in _done(payer)
+    )
     returned_micro = sum(p.price_micro for p in _done(payer) if p.refund)
     held_micro = sum(
         held.instrument.worth_micro

@@ -37,11 +37,19 @@ class World:
     """Everybody, founded and up."""
 
     def __init__(
-        self, seed: int, schemes: Sequence[str] = (), *, lines_max: int | None = 400
+        self,
+        seed: int,
+        schemes: Sequence[str] = (),
+        *,
+        lines_max: int | None = 400,
+        luck: bool = True,
     ) -> None:
-        """`schemes`: registry names, all by default. Use as a context manager."""
+        """`schemes`: registry names, all by default. Use as a context manager.
+
+        `luck`: whether what schemes draw is drawn, or every draw wins.
+        """
         names = schemes or [scheme.traits.name for scheme in registry.all_schemes()]
-        beginning = founded(names, peered=is_peered(seed, names))
+        beginning = founded(names, peered=is_peered(seed, names), luck=luck)
         self._folder = new_folder("world")
         shutil.copytree(beginning.folder, self._folder, dirs_exist_ok=True)
         self.seed = seed

@@ -52,6 +52,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """When its payments can be cleared at all."""
     props: bool = False
     """Whether a payment shows properties of the payer that the broker vouches for."""
+    drawn: bool = False
+    """Whether a payment may come to more or less than its price by luck: its claims say to what."""
     entropy_bytes: int = 0
     """How many random bytes `take` and `finish` together may use."""
     sealed: bool = False

@@ -3,7 +3,7 @@
 import pytest
 
 from farthing.lab.genesis import CURRENCY
-from farthing.lab.goods import SPECIAL, VOUCHED, prices_of
+from farthing.lab.goods import SPECIAL, VOUCHED, options_of, prices_of
 from farthing.lab.liveness import finish
 from farthing.lab.world import World
 from farthing.schemes import registry
@@ -18,6 +18,19 @@ def test_every_moment_of_a_scheme_is_sold_held_and_where_it_can_be_taken(scheme:
     moments = registry.by_name(scheme).traits.moments
     assert {moment for moment, _ in sold} == set(moments)
     assert {moment for moment, hold in sold if not hold} == set(moments) - {"before"}
+
+
+def test_each_vendor_has_set_another_value_and_without_luck_every_draw_wins() -> None:
+    schemes = registry.all_schemes()
+    for number in range(2):
+        for scheme in schemes:
+            values = scheme.options.items()
+            set_ = options_of([scheme], number)[scheme.traits.name]
+            assert set_ == {name: each[number % len(each)] for name, each in values}
+            sure = options_of([scheme], number, luck=False)[scheme.traits.name]
+            assert sure == (
+                {name: each[0] for name, each in values} if scheme.traits.drawn else set_
+            )
 
 
 def test_the_price_file_says_what_the_pages_say() -> None:

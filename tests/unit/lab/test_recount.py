@@ -6,6 +6,9 @@ from farthing.lab.faults import CALM
 from farthing.lab.liveness import finish
 from farthing.lab.recount import open_matters, require_sums
 from farthing.lab.world import World
+from farthing.schemes import registry
+
+DRAWN = [one.traits.name for one in registry.all_schemes() if one.traits.drawn]
 
 
 def finished(world: World) -> World:
@@ -54,3 +57,24 @@ def test_money_that_came_from_nowhere_is_found() -> None:
         findings = world.ground.checks.findings
         assert any("5 too much" in finding for finding in findings)
         assert any(finding.startswith("vendor0 earned") for finding in findings)
+
+
+@pytest.mark.parametrize("scheme", DRAWN)
+def test_what_luck_brought_a_vendor_is_what_it_cost_payers(scheme: str) -> None:
+    with World(9, [scheme]) as world:
+        finished(world)
+        checks = world.ground.checks
+        luck = {micro: drawn for drawn in checks.drawn.values() for micro in drawn.values()}
+        assert min(luck) < 0 < max(luck), "some draws bring more than a price, some nothing"
+        drawn = luck[max(luck)]
+        drawn[max(drawn, key=lambda k: drawn[k])] = 0  # as if it had come to its price
+        require_sums(world)
+        assert any("earned" in finding for finding in checks.findings)
+
+
+@pytest.mark.parametrize("scheme", DRAWN)
+def test_without_luck_each_payment_comes_to_its_price(scheme: str) -> None:
+    with World(9, [scheme], luck=False) as world:
+        finished(world)
+        luck = world.ground.checks.drawn.values()
+        assert {micro for drawn in luck for micro in drawn.values()} == {0}

@@ -58,6 +58,7 @@ def claims_in_order(play: Play, order: str) -> None:
 def claim_twice_in_a_batch(play: Play) -> None:
     """A claim that stands twice in one batch is paid once."""
     with play.stage() as stage:
+        stage.require_exact()
         claims = list(chain.from_iterable(bought(stage)))
         results = stage.bank.redeem(stage.scheme, [*claims, *claims], stage.shop.id)
         if any(result["state"] in {"waiting", "challenge"} for result in results):

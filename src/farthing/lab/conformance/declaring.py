@@ -238,6 +238,15 @@ def pure(play: Play, side: str) -> None:
 
 
 @CASES.add()
+def drawn(play: Play) -> None:
+    """What a payment comes to is left to luck only where the traits say so."""
+    with play.stage() as stage:
+        settlement = stage.shop.till.offer(stage.price_micro, stage.room.at()).settlement
+        is_drawn = settlement == "probabilistic"
+        require(play.traits.drawn or not is_drawn, "the traits say that it is drawn", settlement)
+
+
+@CASES.add()
 def entropy(play: Play) -> None:
     """A till uses no more randomness than the traits allow: more of it changes nothing."""
     count = play.traits.entropy_bytes

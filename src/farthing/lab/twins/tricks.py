@@ -88,7 +88,7 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
         if name not in TRICKS:
             known = ", ".join(TRICKS)
             raise Unsupported("trick_unknown", f"there is no trick {name[:32]!r}; known: {known}")
-    with World(seed, [scheme]) as world:
+    with World(seed, [scheme], luck=False) as world:  # bad luck is told from no loss
         stage = Stage(world, random.Random(f"stage {seed}"))
         by = TRICKS[tricks[0]].by if tricks else "nobody"
 

@@ -27,5 +27,5 @@ TICKET = Scheme(
     mint=TicketMint,
     purse=TicketPurse,
     till=TicketTill,
-    options={"unit_micro": (50,), "odds": (1,)},
+    options={"unit_micro": (50,), "odds": (1, 4)},
 )

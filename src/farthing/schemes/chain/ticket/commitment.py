@@ -35,6 +35,7 @@ TRAITS = Traits(
     credit=True,
     needs_list=False,
     latest="batch",
+    drawn=True,
     moments=("during", "batch"),  # a payment that wins nothing has nothing to clear before a page
     losses={**LOSSES, "payer": (Loss(by="vendor", of="prizes"), *LOSSES["payer"][1:])},
 )
