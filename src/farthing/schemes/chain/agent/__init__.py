@@ -7,7 +7,8 @@
 - `purse.py`: the payer's tokens, as a seed and a place at each vendor.
 - Generic tokens are parted into segments with a seed each; a segment is used at one vendor, under
   an opening that the payer signs (ours, F1). The paper's one chain for all vendors lets a vendor
-  claim tokens that were paid to another.
+  claim tokens that were paid to another: the tests play that fraud, and in the paper's own format
+  it works. The paper's other mends (F2, F3) are there as formats that stop it, and nowhere else.
 - Departures: tokens of 16 bytes; Ed25519; a certificate does not revoke the one before it, since
   two devices or two requests at once would cut each other off; the broker keeps no token; what is
   re-issued rests in the payer's account.
