@@ -176,5 +176,22 @@ def test_a_modulus_of_another_size_or_an_even_one_is_out_of_range() -> None:
             PublicKey(n)
 
 
+@pytest.mark.parametrize(
+    ("bits", "is_good"),
+    [
+        (blind_rsa.BITS_MIN, True),
+        (blind_rsa.BITS_MIN - 8, False),
+        (blind_rsa.BITS_MAX, True),
+        (blind_rsa.BITS_MAX + 8, False),
+    ],
+)
+def test_a_modulus_has_so_many_bits_and_no_more(bits: int, *, is_good: bool) -> None:
+    if is_good:
+        assert blind_rsa.PublicKey((1 << bits) - 1).size_bytes == bits // 8
+        return
+    with pytest.raises(OutOfRange, match="modulus_out_of_range"):
+        blind_rsa.PublicKey((1 << bits) - 1)
+
+
 def test_a_secret_key_shows_nothing() -> None:
     assert str(secret().public.n)[:8] not in repr(secret())
