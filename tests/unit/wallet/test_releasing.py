@@ -142,6 +142,34 @@ def test_only_a_word_of_the_gate_ends_it(
     assert releases(stage)[0][0] == state
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Failed(reason="ConnectError"),
+        Response(status=410, url="", body=b'{"code": "ticket_unknown", "retry": "new"}'),
+    ],
+    ids=["silent", "refused"],
+)
+@pytest.mark.parametrize("is_submitted", [True, False])
+def test_a_half_that_its_vendor_does_not_take_goes_to_the_broker_once_the_first_is_there(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, answer: Sent, *, is_submitted: bool
+) -> None:
+    def away(request: Request) -> Sent:
+        if is_submitted:
+            stage.shop.clear()
+        return answer
+
+    sending(stage, away, monkeypatch)
+    stage.buy()
+    ((state, code),) = releases(stage)
+    assert (state == "done") is is_submitted
+    if not is_submitted:
+        is_over = isinstance(answer, Response)
+        assert (state, code) == (("refused", "ticket_unknown") if is_over else ("open", ""))
+    assert stage.earned_micro == (stage.price_micro if is_submitted else 0)
+    assert stage.bank.has_micro("disputed") == 0
+
+
 def test_a_receipt_that_is_not_the_vendors_is_none(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
