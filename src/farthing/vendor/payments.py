@@ -107,6 +107,8 @@ def ask_origin(priced: Priced, paid_by: Taken | Receipt, *, replay: bool = False
         (b"x-pay-amount", str(amount_micro).encode()),
         (b"x-pay-ref", paid_by.reference.encode()),
     ]
+    if isinstance(paid_by, Receipt):  # the payment is in our store for good
+        add.append((b"x-pay-receipt", paid_by.receipt_id.encode()))
     if replay:
         add.append((b"x-pay-replay", b"true"))
     return AskOrigin(

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from farthing import ids, money
-from farthing.errors import Misconfigured, Refusal, Unavailable
+from farthing.errors import BadRequest, Misconfigured, Refusal, Unavailable
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
 from farthing.wallet import account as account_of
@@ -242,6 +242,7 @@ class Wallet:
         limits: Limits | None = None,
         ask: Asker | None = None,
         private: bool = False,
+        once: str = "",
     ) -> Page:
         """Fetch `url` into `out`, paying if that is what it takes.
 
@@ -251,12 +252,17 @@ class Wallet:
 
         `private`: under a seal, so that nobody on the way learns what is bought; `Unsupported`
         where the vendor does not sell it so, `BadRequest` for headers that are not sent so.
+
+        `once`: what it is bought for: for that one purchase is made at most, at any time and after
+        any crash. `Busy` while it is under way; `Denied` where it came to nothing.
         """
         driver = self.driver(limits or self._book.limits(), ask)
         request = Request(method=method, url=url, headers=tuple((headers or {}).items()), body=body)
+        if private and once:
+            raise BadRequest("once_in_private", "what is bought once is bought in the open")
         if private:
             return page.in_private(driver, request, out)
-        return page.in_the_open(driver, self._client, request, out)
+        return page.in_the_open(driver, self._client, request, out, once=once)
 
     def listen(
         self,

@@ -217,6 +217,8 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True):
     open: Callable[[int, Instrument], tuple[Instrument, Instrument] | None]
     """What a general instrument becomes and what is opened out of it for a wish (by number)."""
     apart: bool = False  # of a stream: then it is never sent again as the page's
+    once: str = ""
+    """What it is bought for, where that is to be paid once and never again; empty: nothing."""
     pay: Callable[[int, Instrument, Json], "Purchase | Ask | None"]
     """The purchase that pays a wish (by number) from an instrument, with the answer to its ask;
     the ask where the mint must answer first; None where neither can be."""

@@ -95,11 +95,12 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """Purchases whose price a vendor has given back."""
 
 
-def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
+def fetch(guide: Guide, request: Request, *, once: str = "") -> Flow[Fetched]:
     """Send `request`, paying if it is answered 402.
 
     A request that carries a payment already goes through untouched. `Denied`, `Overlimit`,
-    `Unfunded`, `Unsupported` and whatever a mint says, all before anything is paid.
+    `Unfunded`, `Unsupported` and whatever a mint says, all before anything is paid. `once`: what
+    it is bought for, for which nothing but one purchase is ever made (`Reserve.once`).
     """
     answer: Sent = yield SendRequest(request=request, leg="first")
     fetched = Fetched(answer=answer)
@@ -125,7 +126,7 @@ def fetch(guide: Guide, request: Request) -> Flow[Fetched]:
             offers = read_offers(answer, at.now_s, is_payable)
         guide = yield from learn(guide, offers)
         choices = choose(guide, asked, offers, at.now_s)
-        purchase = yield from obtain(guide, asked, choices, is_repeatable=is_in_the_open)
+        purchase = yield from obtain(guide, asked, choices, is_repeatable=is_in_the_open, once=once)
         answer, verdict = yield from send(guide, purchase, asked)
         fetched = Fetched(answer=answer, purchase=purchase, verdict=verdict)
         if verdict is not Verdict.ANEW:
@@ -147,6 +148,7 @@ def obtain(
     *,
     is_repeatable: Callable[[Purchase], bool],
     stream: str | None = None,
+    once: str = "",
 ) -> Flow[Purchase]:
     """A purchase that is written and ready to be sent: a new one, or the one left undecided.
 
@@ -171,6 +173,7 @@ def obtain(
             open=_Open(guide, choices, at),
             pay=_Pay(guide, request, choices, at, stream or ""),
             apart=stream is not None,
+            once=once,
             answered=answered,
         )
         if answered is not None and not isinstance(got, Purchase):

@@ -34,20 +34,24 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """What was bought beside the page, as its receipt has it: an authorization number."""
 
 
-def in_the_open(driver: Driver, client: httpx.Client, request: Request, out: IO[bytes]) -> Page:
+def in_the_open(
+    driver: Driver, client: httpx.Client, request: Request, out: IO[bytes], *, once: str = ""
+) -> Page:
     """The page into `out`, paid for if that is what it takes; refusals as of `fetch`.
 
     A page that breaks off is fetched again with the same payment; `out` must be seekable.
     `Forged` for a page that was altered on its way; `Unavailable` where the site does not answer.
+    `once`: what it is bought for; the same purchase fetches it again, and there is no other.
     """
     with driver.session() as session, Line(client, session) as line:
-        fetched = drive(fetch(driver.guide, request), line.answer)
+        fetched = drive(fetch(driver.guide, request, once=once), line.answer)
         made = fetched.purchase
         paid = made is not None and fetched.verdict is Verdict.DONE
         check = partial(checking, driver.guide, made) if made and paid else None
         response = line.read(out, check)
         if made is not None and is_delivered(fetched.verdict, response.status_code):
-            session.deliver(made)
+            if not once:  # else the same bytes may be sent for it again, whenever that is
+                session.deliver(made)
             drive(session.after(made), session.answer)
     return _page(fetched, response.status_code, tuple(response.headers.multi_items()))
 

@@ -18,7 +18,7 @@ import msgspec
 from farthing.errors import Overlimit
 from farthing.schemes.contract import Instrument, Json
 from farthing.schemes.subscriptions import PLAN_PREFIX
-from farthing.wallet import refunds, released
+from farthing.wallet import once, refunds, released
 from farthing.wallet.asks import Asks
 from farthing.wallet.commands import (
     Abandoned,
@@ -161,9 +161,9 @@ class Store:
 
     def _reserve(self, command: Reserve) -> Purchase | Ask | Unsettled | OverBudget | Nothing:
         tag = self._tag(command)
+        same = self._same(command, tag)
         if command.answered is not None:
             return self._pay_answered(*command.answered, command, tag)
-        same = None if command.apart else self._same(command, tag)
         if same is not None:
             return Unsettled(purchase=same, same=True)
         for number, wish in enumerate(command.wishes):
@@ -192,6 +192,10 @@ class Store:
 
     def _same(self, command: Reserve, tag: bytes) -> Purchase | None:
         """The purchase of this very request that is open, or whose page has not come yet."""
+        if command.once:
+            return once.bought(self._rows, command, tag)
+        if command.apart or command.answered is not None:
+            return None
         return self._take_over_purchase(
             command,
             f"request=? AND delivered=0 AND ({OPEN['purchases']}"
@@ -317,6 +321,8 @@ class Store:
     def _tag(self, command: Reserve) -> bytes:
         """Finds a request again without storing its address in clear."""
         request = command.request
+        if command.once:
+            return self.file.vault.tag("once", command.once)
         fields = (request.method, request.url, request.body_digest)
         return self.file.vault.tag(*fields, *(("stream",) if command.apart else ()))
 

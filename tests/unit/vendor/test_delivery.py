@@ -185,6 +185,19 @@ def test_the_origin_learns_who_paid_what() -> None:
     assert told[b"x-pay-ref"].startswith(b"mc:")
     assert len(told[b"x-pay-payer"]) == 16
     assert b"x-pay-replay" not in told
+    assert b"x-pay-receipt" not in told, "the payment may still be released"
+
+
+def test_the_origin_learns_the_receipt_of_what_is_paid_for_good() -> None:
+    shop = Shop(ROUTE + "hold = false")
+    payment = Buyer(shop, "millicent").pay()
+    receipts_told = set()
+    for _ in range(2):
+        receipt = receipt_in(shop.get(payment.header))
+        assert receipt is not None
+        receipts_told.add(receipt.receipt_id)
+    told = {dict(visit.add)[b"x-pay-receipt"].decode() for visit in shop.visits}
+    assert (told, len(shop.visits)) == (receipts_told, 2), "the same when it is fetched again"
 
 
 # --- the vendor's word for its answer -----------------------------------------------------------

@@ -11,10 +11,10 @@
   card number; F is fixed by the tag of the link; the payer's nonce is the order id, and the vendor
   gives none, since it keeps every order id of its day. What an order is captured for grows with its
   highest index instead of being captured in one card transaction, never twice and never above n.
-- Not here yet: the source's broker in the middle, who is paid with the payer's chain and pays the
-  vendor with its own. It would be a gate whose site buys with a wallet, and that takes payments
-  without a hold, so that what came in is durable before anything goes out. But no wallet can be
-  told yet to buy at most once for one receipt: a repeat after a crash could pay out twice.
+- The source's broker in the middle, who is paid with the payer's chain and pays the vendor with its
+  own, is a gate whose site buys with a wallet (`farthing.relay`): what came in is durable before
+  anything goes out, and for one receipt the wallet buys once. A vendor that fails after the relay
+  was paid costs its payer that unit, until the relay gives it back.
 - Trust: as NetCard. Of the description the broker learns nothing but that it is one text.
 """
 
