@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,9 @@ from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
 from farthing.cli.calling import call
 from farthing.errors import Malformed, Misconfigured, Replayed
 from farthing.money import parse_micro, show_micro
+from farthing.schemes.coin.cashu.keysets import KEYSET_KEY
+
+KEYSET_DAYS_MIN = 90  # wallets that are looked at each season have the time to swap
 
 app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_help=True)
 account_app = typer.Typer(help="Payers' accounts.", no_args_is_help=True)
@@ -278,6 +282,9 @@ def keys(data: Data = Path("broker")) -> None:
 @app.command()
 def rotate(
     name: Annotated[str, typer.Argument(help="A key's purpose, as `keys` prints it.")],
+    days: Annotated[
+        int, typer.Option(min=0, help="Of a Cashu keyset: how long its coins are good; 0: always.")
+    ] = 0,
     data: Data = Path("broker"),
 ) -> None:
     """Make a new signing key; what the old one signed stays good.
@@ -288,7 +295,12 @@ def rotate(
     try:
         if name not in ROTATING:
             raise Misconfigured("key_unknown", f"keys are {', '.join(ROTATING)}")
-        key = broker.ring.rotate(name, secrets.token_bytes(32))
+        if days and (name != KEYSET_KEY or days < KEYSET_DAYS_MIN):
+            raise Misconfigured(
+                "days_unsupported", f"only coins end, {KEYSET_DAYS_MIN} days from now or later"
+            )
+        not_after_s = int(time.time()) + days * 86_400 if days else 0
+        key = broker.ring.rotate(name, secrets.token_bytes(32), not_after_s=not_after_s)
     finally:
         broker.close()
     output.say(f"{name}: the key is now {key.id}; a running broker signs with it within a second")

@@ -21,7 +21,7 @@ import hmac
 
 import msgspec
 from coincurve import GLOBAL_CONTEXT, PrivateKey, PublicKey
-from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]  # compiled
+from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]  # - it is compiled
 
 from farthing.errors import Forged, Malformed
 

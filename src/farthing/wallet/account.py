@@ -48,13 +48,13 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_broker_id(client: httpx.Client, url: str) -> str:
     """What the broker at `url` calls itself; `Unavailable`."""
-    return _read(_call(client, "GET", url, "/health"), _Health).broker
+    return read(call(client, "GET", url, "/health"), _Health).broker
 
 
 def balance(client: httpx.Client, url: str, token: str) -> Balance:
     """The account of `token`; `Unavailable`, `Denied` for a token that is not taken."""
     headers = {"Authorization": f"Bearer {token}"}
-    return _read(_call(client, "GET", url, "/balance", headers=headers), Balance)
+    return read(call(client, "GET", url, "/balance", headers=headers), Balance)
 
 
 def top_up(
@@ -81,11 +81,11 @@ def top_up(
         "Content-Type": "application/json",
     }
     message = {"amountMicro": amount_micro, "payer": broker.account, "reference": reference}
-    _call(client, "POST", broker.url, "/topup", headers=headers, content=codec.canonical(message))
+    call(client, "POST", broker.url, "/topup", headers=headers, content=codec.canonical(message))
     return TopUp(done=True, instructions="", balance=balance(client, broker.url, broker.token))
 
 
-def _call(
+def call(
     client: httpx.Client,
     method: str,
     base: str,
@@ -114,7 +114,8 @@ def _call(
     raise errors.by_name(problem.refusal, problem.code, problem.detail)
 
 
-def _read(body: bytes, kind: type[T]) -> T:
+def read(body: bytes, kind: type[T]) -> T:
+    """What the broker said; `Broken` where it speaks another version."""
     try:
         return codec.read_open(body, kind)
     except Malformed:

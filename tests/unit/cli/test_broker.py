@@ -7,8 +7,12 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from farthing.broker.app import RING
 from farthing.cli import bookkeeping, broker
 from farthing.errors import Misconfigured, Unavailable
+from farthing.schemes.chain.payword import FAMILY
+from farthing.schemes.coin.cashu.keysets import KEYSET_KEY
+from farthing.stores.keys import KeyRing
 
 RUNNER = CliRunner()
 
@@ -61,3 +65,18 @@ def test_a_broker_that_is_not_running_is_said_with_the_command(folder: Path) -> 
     done = RUNNER.invoke(broker.app, command)
     assert isinstance(done.exception, Unavailable)
     assert "farthing broker serve" in done.exception.detail
+
+
+def test_the_coins_of_a_keyset_may_end_and_no_other_key(folder: Path) -> None:
+    def rotate(name: str, *arguments: str) -> object:
+        return RUNNER.invoke(
+            broker.app, ["rotate", name, *arguments, "--data", str(folder)]
+        ).exception
+
+    assert rotate(KEYSET_KEY) is None
+    assert rotate(KEYSET_KEY, "--days", str(broker.KEYSET_DAYS_MIN)) is None
+    ring = KeyRing.open(folder / RING)
+    ends = [key.not_after_s > 0 for key in ring.known(KEYSET_KEY)]
+    assert ends == [True, False, False]
+    assert isinstance(rotate(KEYSET_KEY, "--days", "89"), Misconfigured)
+    assert isinstance(rotate(FAMILY.certificate_key, "--days", "365"), Misconfigured)

@@ -48,7 +48,7 @@ class Loading:
         name = quotes.new_quote(now_s, counter.books.entropy(QUOTE_BYTES))
         load = Load(amount=asked.amount, expires_at_s=now_s + LOAD_S, pubkey=asked.pubkey or "")
         key = quotes.load_key(quotes.load_id(name))
-        await counter.keep(quotes.put(key, load, load.expires_at_s + KEPT_S))
+        await counter.keep(quotes.put(key, load, load.expires_at_s))  # anybody may ask for many
         return self._shown(name, load)
 
     def state(self, quote: str) -> bytes:

@@ -142,7 +142,7 @@ class Spending:
         _require_open(code, now_s)
         name = quotes.new_quote(now_s, counter.books.entropy(QUOTE_BYTES))
         melt = Melt(payment_hash=payment_hash, expires_at_s=now_s + LOAD_S)
-        await counter.keep(quotes.put(quotes.melt_key(name), melt, melt.expires_at_s + KEPT_S))
+        await counter.keep(quotes.put(quotes.melt_key(name), melt, melt.expires_at_s))
         return msgspec.json.encode(self._shown(name, melt, code))
 
     def melt_state(self, quote: str) -> bytes:

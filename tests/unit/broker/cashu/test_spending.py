@@ -263,6 +263,25 @@ def test_coins_that_are_spent_are_not_paid_out(tmp_path: Path) -> None:
     at_the_stall(tmp_path, talk)
 
 
+def test_one_coin_at_two_vendors_pays_one(tmp_path: Path) -> None:
+    async def talk(stall: Stall) -> None:
+        (coin,) = await stall.load(8)
+        vendors = [f"v{number}" for number in range(RACERS)]
+        asked = []
+        for name in vendors:
+            await stall.open(name, role="vendor")
+            quote = await stall.melt_quote((await stall.code(8, name))["request"])
+            asked.append(spend_of([coin], []) | {"quote": quote["quote"]})
+        found = await asyncio.gather(
+            *(stall.post("melt/bolt11", one) for one in asked), return_exceptions=True
+        )
+        assert [one.code for one in found if isinstance(one, Refused)] == [11_001] * (RACERS - 1)
+        earned = [stall.desk.balance(f"liability/vendor/{name}") for name in vendors]
+        assert sorted(earned) == [-80_000] + [0] * (RACERS - 1)
+
+    at_the_stall(tmp_path, talk)
+
+
 def test_two_payouts_of_one_quote_pay_once_and_freeze_nothing(tmp_path: Path) -> None:
     """C3: quote, code and coins change in one transaction."""
 
