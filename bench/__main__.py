@@ -11,6 +11,7 @@ import typer
 from bench import (
     audit,
     broker,
+    ecash,
     marks,
     moments,
     paywall,
@@ -39,6 +40,7 @@ class Part(StrEnum):
     WORLDS = "worlds"
     STREAMS = "streams"
     SWAPS = "swaps"
+    ECASH = "ecash"
     ALL = "all"
 
 
@@ -54,6 +56,7 @@ MEASURES: dict[Part, Callable[[float], list[Figure]]] = {
     Part.WORLDS: lambda _: worlds.measure(),
     Part.STREAMS: lambda _: streams.measure(),
     Part.SWAPS: swaps.measure,
+    Part.ECASH: ecash.measure,
 }
 
 
@@ -75,7 +78,8 @@ def main(
     Parts: till (payments in process), paywall (paid requests over HTTP), broker (durable
     transfers beside PostgreSQL), redemptions (a day's chains), marks (a gate with ten million),
     moments (of clearing, what a page takes), bytes (of payments), audit (of a journal of a
-    million entries), worlds (simulated payments, by weather), streams (paid beside unpaid).
+    million entries), worlds (simulated payments, by weather), streams (paid beside unpaid),
+    ecash (coins signed blind, verified, deposited).
 
     Example: script/bench till --seconds 5
     """

@@ -11,6 +11,7 @@ import pytest
 from bench import (
     audit,
     broker,
+    ecash,
     marks,
     moments,
     paywall,
@@ -99,6 +100,13 @@ def test_bytes_are_within_the_targets() -> None:
     found = sizes.measure()
     require_figures("bytes", found)
     assert all(figure.met for figure in found if figure.target is not None)
+
+
+@in_turn(2, of=PARTS)
+def test_ecash_measures_signatures_and_deposits() -> None:
+    found = ecash.measure(SHORT_S, payments=2)
+    require_figures("ecash", found)
+    assert [figure.target for figure in found] == [800, 20_000, 10_000]
 
 
 @in_turn(4, of=PARTS)

@@ -49,6 +49,7 @@ from farthing.wallet.flow import Fetched, Recovered, fetch, recover
 from farthing.wallet.policy import Limits
 from farthing.wallet.private import fetch_private
 from farthing.wallet.reply import checking
+from farthing.wallet.seed import SEED_BYTES, put_seed
 from farthing.wallet.settling import is_delivered
 from farthing.wallet.vault import Cost
 
@@ -88,6 +89,7 @@ class PayerParty(Party):
     def found(self, account: Account) -> None:
         """Make its wallet, with an account."""
         made = create(self.path, PASSPHRASE, CHEAP)
+        put_seed(made, self.ground.entropy(SEED_BYTES))
         book = Book(made)
         book.put_broker(account)
         book.set_limits(LIMITS)

@@ -32,6 +32,9 @@ class Purse:
     """Whether vendors may give back what a payment cost: then `accept_refund` takes it."""
     returns_after_s: ClassVar[int] = 0
     """When all that was given back is in the account; part of it may be there at once."""
+    numbers: ClassVar[bool] = False
+    """Whether `ask` wants a number in `At.serials` that the wallet has given out for nothing else,
+    and restores by counting through them."""
     releases: ClassVar[bool] = False
     """Whether a payment may have a second half, sent after the page (`Concluded.release`)."""
     reissues: ClassVar[bool] = False
@@ -52,6 +55,15 @@ class Purse:
     def ask(self, need: Need, at: At) -> Asked:
         """The message that gets spending power for `need`."""
         raise NotImplementedError
+
+    def remake(self, number: int, at: At) -> Asked:
+        """The first message that brings back what was made with this number (`numbers`).
+
+        The errand ends with what is left, worth 0 where all is spent; nothing: none was made.
+        """
+        raise Unsupported(
+            "remake_unsupported", f"nothing of {self.traits.name} follows from a seed"
+        )
 
     def receive(self, asked: Asked, answer: Json, at: At) -> tuple[Instrument, ...] | Asked:
         """Check what the mint answered, and keep it; any refusal.

@@ -12,6 +12,7 @@ from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import TICK
 from farthing.schemes.chain.ticket import TICKET
 from farthing.schemes.chain.upayword import UPAYWORD
+from farthing.schemes.coin.ecash import ECASH
 from farthing.schemes.coin.netcash import NETCASH
 from farthing.schemes.contract import Mint, Purse, Scheme, Till
 from farthing.schemes.mac.millicent import MILLICENT
@@ -28,6 +29,7 @@ _ALL: tuple[Scheme, ...] = (
     TICK,
     FAIRCHAIN,
     NETCASH,
+    ECASH,
 )
 _BY_NAME = {scheme.traits.name: scheme for scheme in _ALL}
 _BY_WIRE = {(scheme.traits.wire, scheme.traits.variant): scheme.traits.name for scheme in _ALL}

@@ -18,11 +18,11 @@ from farthing.errors import BadRequest, Misconfigured, Refusal, Unavailable
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
 from farthing.wallet import account as account_of
-from farthing.wallet import errand, file, listening, page
+from farthing.wallet import errand, file, listening, page, seed
 from farthing.wallet.account import Balance, TopUp
 from farthing.wallet.book import Book, Entry, Holding
 from farthing.wallet.cashier import Cashier
-from farthing.wallet.choice import Guide, NoKeys, place_of
+from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import Broker, Question, Request
 from farthing.wallet.driver import TIMEOUT_S, Driver, drive
 from farthing.wallet.flow import Recovered, recover
@@ -223,7 +223,7 @@ class Wallet:
             schemes=self._schemes,
             brokers=reachable(self._book.brokers(), self._book.peers()),
             policy=Policy(limits),
-            ring=NoKeys(),
+            ring=seed.SeedRing(seed.seed_of(self._store.file)),
             load_micro=money.parse_amount(load).micro if load else LOAD_MICRO,
             floats=self._book.floats(),
         )

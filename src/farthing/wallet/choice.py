@@ -21,7 +21,6 @@ from farthing.errors import (
     Expired,
     HeaderTooLarge,
     Malformed,
-    Misconfigured,
     Mismatch,
     OutOfRange,
     Refusal,
@@ -30,7 +29,7 @@ from farthing.errors import (
 )
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes import conditions, streams
-from farthing.schemes.contract import Key, Purse, Ring, Scheme, Setting
+from farthing.schemes.contract import Purse, Ring, Scheme, Setting
 from farthing.wallet.commands import Broker, Request, Response, Wish
 from farthing.wallet.messages import HEADERS_BYTES_MAX
 from farthing.wallet.policy import Policy
@@ -43,26 +42,6 @@ PAYMENT_SCHEME = "payment "  # the auth scheme of MPP credentials, RFC 9110 sect
 PLACES_CACHED = 1024  # addresses taken apart: a payment asks four times for its own
 Intent = Literal["charge", "session"]
 DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class NoKeys:
-    """The wallet's key ring: every key is in its instrument so far."""
-
-    def current(self, purpose: str) -> Key:
-        """`Misconfigured`: there is none."""
-        raise Misconfigured("key_missing", f"the wallet has no key for {purpose}")
-
-    def live(self, purpose: str) -> tuple[Key, ...]:
-        """None."""
-        return ()
-
-    def known(self, purpose: str) -> tuple[Key, ...]:
-        """None."""
-        return ()
-
-    def find(self, purpose: str, key_id: str) -> Key | None:
-        """None."""
-        return None
 
 
 class Guide(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,8 +20,8 @@ __all__ = [
     "Command", "Failed", "FindMeans", "FinishAsk", "FinishRelease", "Headers", "InstrumentState",
     "KeepPeer", "KeepRefund", "Look", "Nothing", "OpenAsk", "OverBudget", "Purchase",
     "PurchaseState", "Question", "RecallDone", "RecallReleased", "Refused", "Release", "Request",
-    "Reserve", "Response", "SendRequest", "Sent", "Settle", "Spent", "StoreCommand", "TakeOver",
-    "TakeRelease", "Unsettled", "Wait", "Wish",
+    "Reserve", "Response", "SendRequest", "Sent", "Settle", "Spent", "StoreCommand", "TakeNumber",
+    "TakeOver", "TakeRelease", "Unsettled", "Wait", "Wish",
 ]  # fmt: skip  # - names only: one a line would hide the classes below
 
 PurchaseState = Literal["sent", "undecided", "done", "released"]
@@ -353,6 +353,10 @@ class Abandoned(msgspec.Struct, frozen=True, kw_only=True):
     now_s: int
 
 
+class TakeNumber(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: a number that this wallet has never given out before, counted from 0."""
+
+
 class KeepPeer(msgspec.Struct, frozen=True, kw_only=True):
     """Remember that a broker's vendors are reached through another, which has our account."""
 
@@ -388,5 +392,6 @@ StoreCommand = (
     | Abandoned
     | TakeOver
     | KeepPeer
+    | TakeNumber
 )
 Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand

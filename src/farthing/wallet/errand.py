@@ -13,6 +13,8 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import msgspec
+
 from farthing import ids
 from farthing.errors import (
     Broken,
@@ -30,7 +32,7 @@ from farthing.errors import (
     Unsupported,
 )
 from farthing.schemes import subscriptions
-from farthing.schemes.contract import Asked, At, Instrument, Json, Need
+from farthing.schemes.contract import Asked, At, Instrument, Json, Need, Purse
 from farthing.wallet.choice import Choice, Guide
 from farthing.wallet.commands import (
     Answered,
@@ -44,6 +46,7 @@ from farthing.wallet.commands import (
     Nothing,
     OpenAsk,
     Refused,
+    TakeNumber,
     Wait,
 )
 
@@ -53,7 +56,7 @@ Flow = Generator[Command, Any, T]
 LOAD_PRICES = 10  # ten pages an ask: rare enough to be cheap, little enough to lose
 LOAD_TICKS = (3_600, 256, 64)  # of a stream: an hour of seconds, or what the payer is trusted with
 SENDS_MAX = 3  # of one message in one flow; afterwards it stays for the next
-MESSAGES_MAX = 4  # of one errand: the longest that a scheme describes has two
+MESSAGES_MAX = 400  # of one errand: to make a pocket of coins again takes some dozens
 CARRIED_MAX = 4  # asks of one kind: some that were left open before, and the one that is meant
 MEANS_TURNS_MAX = 6  # of one load: an abandoned ask or two, a top-up, and somebody quicker
 PAUSE_MS = 250  # before a message is sent again, times the number of tries
@@ -65,6 +68,15 @@ def look() -> Flow[At]:
     """Time and fresh entropy."""
     at: At = yield Look()
     return at
+
+
+def look_for(purse: Purse) -> Flow[At]:
+    """As `look`, with a number of the wallet's own for a purse that wants one."""
+    at = yield from look()
+    if not purse.numbers:
+        return at
+    number: int = yield TakeNumber()
+    return msgspec.structs.replace(at, serials=(number,))
 
 
 def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool) -> Flow[bool]:
@@ -128,6 +140,7 @@ def _load_one(
         offer=choice.received.offer,
         means=means,
     )
+    purse = guide.purse(wish.scheme, wish.broker_id)
     ask = Ask(
         id=ids.new_id("ask", at.entropy[:ID_BYTES]),
         created_at_s=at.now_s,
@@ -136,7 +149,7 @@ def _load_one(
         vendor_id=wish.vendor_id,
         site=site,
         amount_micro=amount_micro,
-        asked=guide.purse(wish.scheme, wish.broker_id).ask(need, (yield from look())),
+        asked=purse.ask(need, (yield from look_for(purse))),
         instrument_id=means.id if means is not None else "",
         home_id=home,
     )
@@ -225,7 +238,7 @@ def _load_means(guide: Guide, broker_id: str, scheme: str, amount_micro: int) ->
         vendor_id=purse.means,
         site="",
         amount_micro=amount_micro,
-        asked=purse.ask(need, (yield from look())),
+        asked=purse.ask(need, (yield from look_for(purse))),
     )
     opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
     assert opened is not None, "nobody is patient, and nothing pays for it"

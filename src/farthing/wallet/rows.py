@@ -11,7 +11,14 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from farthing.schemes.contract import Instrument
-from farthing.wallet.commands import Ask, InstrumentState, Purchase, Release
+from farthing.wallet.commands import (
+    Ask,
+    InstrumentState,
+    KeepPeer,
+    Purchase,
+    Release,
+    TakeNumber,
+)
 from farthing.wallet.file import File
 
 LEASE_S = 120  # longer than one request with its repeats: the gate's time-outs end before
@@ -121,6 +128,30 @@ class Rows:
         self.db.execute(
             "INSERT INTO meta VALUES ('peers', ?) ON CONFLICT DO UPDATE SET value=excluded.value",
             (msgspec.json.encode(self.peers() | {broker_id: home_id}),),
+        )
+
+    def do(self, command: KeepPeer | TakeNumber) -> int | None:
+        """The answer to a command about the wallet as a whole."""
+        match command:
+            case TakeNumber():
+                return self.take_number()
+            case KeepPeer(broker_id=broker_id, home_id=home_id):
+                self.put_peer(broker_id, home_id)
+                return None
+
+    def take_number(self) -> int:
+        """A number that was never given out before, counted from 0."""
+        rows = self.file.rows("SELECT value FROM meta WHERE name='numbers'")
+        number = int(rows[0][0]) if rows else 0
+        self.pass_number(number)
+        return number
+
+    def pass_number(self, number: int) -> None:
+        """Give out none up to this one any more."""
+        self.db.execute(
+            "INSERT INTO meta VALUES ('numbers', ?1) ON CONFLICT DO UPDATE SET value=?1"
+            " WHERE CAST(CAST(value AS TEXT) AS INTEGER) < CAST(CAST(?1 AS TEXT) AS INTEGER)",
+            (str(number + 1).encode(),),
         )
 
     def leases(

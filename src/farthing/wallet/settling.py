@@ -134,7 +134,7 @@ def _settle_by_answer(
     receipt = receipt_in(answer)
     if receipt is not None and (yield from _accept(guide, purchase, receipt, later=later)):
         return Verdict.DONE
-    if answer.value("payment-outcome") == "released":
+    if answer.value("payment-outcome") == "released" and answer.status != 403:  # nor called spent
         yield from _release(guide, purchase)
         return Verdict.RELEASED
     problem = problem_of(answer)

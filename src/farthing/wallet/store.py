@@ -38,6 +38,7 @@ from farthing.wallet.commands import (
     Reserve,
     Settle,
     StoreCommand,
+    TakeNumber,
     TakeOver,
     TakeRelease,
     Unsettled,
@@ -119,9 +120,8 @@ class Store:
                 return self._abandoned(command.now_s)
             case TakeOver():
                 return self._take_over(command)
-            case KeepPeer():
-                self._rows.put_peer(command.broker_id, command.home_id)
-                return None
+            case KeepPeer() | TakeNumber():
+                return self._rows.do(command)
 
     def _abandoned(
         self, now_s: int

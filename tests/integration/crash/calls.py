@@ -24,7 +24,7 @@ from farthing.schemes.contract import (
     Setting,
 )
 from farthing.vendor import endpoints
-from farthing.wallet.choice import NoKeys
+from farthing.wallet.seed import SeedRing
 from farthing.wire import mpp, published, x402, x402_entry
 from farthing.wire.offers import Received, target_of
 from tests.integration.crash.fleet import PRICE_MICRO, VENDOR
@@ -154,7 +154,7 @@ class Callers:
         setting = Setting(
             broker_id=BROKER_ID,
             currency="eur",
-            ring=NoKeys(),
+            ring=SeedRing(bytes(32)),
             broker_url=self._fleet.broker_url,
         )
         return registry.by_name(scheme).purse(setting)

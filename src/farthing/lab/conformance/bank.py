@@ -5,6 +5,7 @@ have changed nothing.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -35,6 +36,20 @@ T = TypeVar("T")
 CURRENCY = "eur"
 UNCOMPARED = frozenset({"answers", "lines", "sqlite_sequence"})
 """Tables that a refusal may touch: its own stored answer, and an index that reading fills."""
+
+
+class _KeyLuck:
+    """What a broker's keys are drawn from: the same in every room.
+
+    Nothing depends on it, and from some keys others are derived, which takes long.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._drawn = name, 0
+
+    def __call__(self, count: int) -> bytes:
+        self._drawn += 1
+        return hashlib.shake_256(f"{self._name}/{self._drawn}".encode()).digest(count)
 
 
 class Bank:
@@ -69,7 +84,7 @@ class Bank:
             broker_id=self.id,
             currency=self.currency,
             url=self.url,
-            edge=self._edge,
+            edge=msgspec.structs.replace(self._edge, entropy=_KeyLuck(self.id)),
         )
         ring = KeyRing.open(self._folder / RING)
         for key in keys:

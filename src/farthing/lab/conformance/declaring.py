@@ -128,6 +128,8 @@ def revocation(play: Play) -> None:
     """What is on the broker's list opens nothing new at a vendor that has the list."""
     if not play.scheme.mint.published:
         raise Inapplicable("its broker publishes no list")
+    if "batch" not in play.traits.moments:
+        raise Inapplicable("its vendors ask the broker itself before each page")
     with play.stage() as stage:
         stage.buy()
         hand, other = Hand(stage), stage.open_shop("daily")

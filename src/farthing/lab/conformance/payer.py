@@ -15,10 +15,10 @@ from farthing.broker.web import problem_of
 from farthing.errors import Refusal
 from farthing.lab.conformance.bank import Bank
 from farthing.lab.conformance.line import Died, Line
-from farthing.lab.conformance.room import Ring, Room
+from farthing.lab.conformance.room import Room
 from farthing.lab.conformance.shop import Shop
 from farthing.schemes import registry
-from farthing.schemes.contract import Dialect, Instrument
+from farthing.schemes.contract import At, Dialect, Instrument, Purse
 from farthing.wallet.book import Book
 from farthing.wallet.choice import Guide, is_paid
 from farthing.wallet.commands import (
@@ -36,13 +36,14 @@ from farthing.wallet.commands import (
     Wait,
 )
 from farthing.wallet.driver import OPERATION_PATHS, Driver, Session, drive, read_mint
-from farthing.wallet.errand import Flow, give_back
+from farthing.wallet.errand import Flow, give_back, look_for
 from farthing.wallet.file import FILE_MODE, create, open_file
 from farthing.wallet.flow import Fetched, Recovered, fetch, recover
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.private import fetch_private
 from farthing.wallet.reissuing import Reissued, reissue
+from farthing.wallet.seed import SEED_BYTES, SeedRing, put_seed, seed_of
 from farthing.wallet.settling import is_delivered
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
@@ -92,7 +93,9 @@ class Payer:
         """Addresses of the pages that have reached it."""
         self.said: list[str] = []
         """Names of the commands that its flows gave."""
-        create(self.path, PASSPHRASE, CHEAP).close()
+        made = create(self.path, PASSPHRASE, CHEAP)
+        put_seed(made, room.entropy(SEED_BYTES))
+        made.close()
         self.open()
 
     def open(self) -> None:
@@ -100,6 +103,7 @@ class Payer:
         file = open_file(self.path, PASSPHRASE)
         file.owner = next(_PROCESSES)
         self.store, self.book = Store(file), Book(file)
+        self._seed = seed_of(file)
 
     def close(self) -> None:
         """Stop."""
@@ -162,6 +166,10 @@ class Payer:
         """The flow that returns what is left of an instrument of any broker."""
         return give_back(self.guide(), broker_id, site, instrument)
 
+    def numbered(self, purse: Purse) -> At:
+        """The time, fresh entropy, and a number where the purse wants one."""
+        return self.run_alone(look_for(purse))
+
     def guide(self) -> Guide:
         """Whom its flows work for."""
         account = Broker(
@@ -177,13 +185,9 @@ class Payer:
             schemes={self.scheme: self.known},
             brokers=reachable({account.id: account}, self.book.peers()),
             policy=Policy(limits),
-            ring=self.bank_ring(),
+            ring=SeedRing(self._seed),
             load_micro=self.load_micro,
         )
-
-    def bank_ring(self) -> Ring:
-        """The public keys that a wallet may know."""
-        return Ring(*self.bank.publics())
 
     def instruments(self) -> list[Instrument]:
         """What it holds that is worth something, spent power apart."""

@@ -1,0 +1,181 @@
+"""Keysets: one RSA key for each denomination and epoch, and the signed list of an epoch's.
+
+    keyset id = SHA-256(enc(keyset tag, n, e, denomination, currency, not before, not after))[:16]
+
+- One modulus a denomination, never several exponents on one: roots multiply.
+- The list is the same for everybody, and is asked for without an account, since a key of one's own
+  would be a name tag. A withdrawal's answer says which list the account is given: another one for
+  the same epoch is a `Conflict`.
+- The broker keeps one secret of 32 bytes; its RSA keys and the key that payments are sealed to
+  follow from it. Source: schemes as published by RFC 9474; ids and derivation are ours.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import agreement, blind_rsa, signing
+from farthing.crypto.mac import mac
+from farthing.errors import Forged, Mismatch
+from farthing.schemes.coin.epochs import EPOCH_MAX, Epoch
+from farthing.schemes.coin.values import EXPONENT_MAX
+from farthing.schemes.contract import Key, Setting
+
+KEYS = "farthing/ecash/keys/1"
+LIST_KEY = "farthing/ecash/keysets/1"
+_KEYSET_TAG = "farthing/ecash/keyset/1"
+_RSA_TAG = "farthing/ecash/rsa/1"
+_BOX_TAG = "farthing/ecash/box/1"
+BITS = 2048  # 112 bits of security, until what is out is worth more than breaking it
+SIZE_BYTES = BITS // 8
+ID_BYTES = 16  # of a keyset: with 8 a broker could make two keysets of one id
+SECRETS_CACHED = 1024  # keys derived and kept: some epochs of some brokers; 3 kB each
+
+
+class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
+    """Which key a coin is signed with: its id, and what finds it."""
+
+    epoch: int
+    exponent: int
+    id: bytes
+
+    @property
+    def micro(self) -> int:
+        """What a coin of it is worth."""
+        return 1 << self.exponent
+
+
+class Keyset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One public key of a list."""
+
+    id: str
+    n: str
+
+
+class KeysetList(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """The keys of one epoch, signed by their broker."""
+
+    broker: str
+    currency: str
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=EPOCH_MAX)]
+    key: str
+    """Ed25519 public half of who signs the list, base64url."""
+    keysets: tuple[Keyset, ...]
+    """By exponent, from 0."""
+    sealing: str
+    """X25519 public half, base64url: payments are sealed to it."""
+    sig: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """What is signed: SHA-256 of all but the signature."""
+        return codec.digest(msgspec.structs.replace(self, sig=""))
+
+    def ref(self, exponent: int) -> Ref:
+        """Of the key of a denomination."""
+        return Ref(self.epoch, exponent, codec.unb64u(self.keysets[exponent].id))
+
+    def public(self, exponent: int) -> blind_rsa.PublicKey:
+        """The key of a denomination."""
+        return _public(self.keysets[exponent].n)
+
+    def verify(self, broker_id: str, currency: str) -> None:
+        """`Forged`, `Mismatch` unless it is whole, of this broker and signed."""
+        if (self.broker, self.currency) != (broker_id, currency):
+            raise Mismatch("keysets_of_another", "this list is another broker's")
+        if len(self.keysets) != EXPONENT_MAX + 1:
+            raise Forged("keysets_incomplete", f"a list has {EXPONENT_MAX + 1} keys")
+        codec.unb64u(self.sealing, size_bytes=agreement.KEY_BYTES)
+        for exponent, keyset in enumerate(self.keysets):
+            public = self.public(exponent)
+            if codec.b64u(id_of(public, self.epoch, exponent, currency)) != keyset.id:
+                raise Forged("keyset_id_wrong", "a keyset's id follows from its key")
+        signature = codec.unb64u(self.sig, size_bytes=signing.SIGNATURE_BYTES)
+        key = codec.unb64u(self.key, size_bytes=32)
+        signing.verify(key, codec.enc(LIST_KEY, self.digest), signature)
+
+
+LISTS = codec.Reader(KeysetList)
+
+
+@lru_cache(maxsize=SECRETS_CACHED)
+def _public(n: str) -> blind_rsa.PublicKey:
+    return blind_rsa.PublicKey(int.from_bytes(codec.unb64u(n, size_bytes=SIZE_BYTES)))
+
+
+def id_of(public: blind_rsa.PublicKey, epoch: int, exponent: int, currency: str) -> bytes:
+    """The 16-byte id of a keyset."""
+    times = Epoch(epoch)
+    fields = (public.raw, blind_rsa.E, 1 << exponent, currency)
+    tagged = codec.enc(_KEYSET_TAG, *fields, times.not_before_s, times.not_after_s)
+    return hashlib.sha256(tagged).digest()[:ID_BYTES]
+
+
+@lru_cache(maxsize=SECRETS_CACHED)
+def _derived(secret: bytes, epoch: int, exponent: int) -> blind_rsa.SecretKey:
+    return blind_rsa.derive_key(mac(32, secret, _RSA_TAG, epoch, exponent), BITS)
+
+
+class BrokerKeys:
+    """The keys of one broker's coins, as they follow from its ring."""
+
+    def __init__(self, setting: Setting) -> None:
+        """Of the broker of this setting."""
+        self._setting = setting
+
+    def list_of(self, epoch: Epoch) -> KeysetList:
+        """The signed list of an epoch."""
+        ring, currency = self._setting.ring, self._setting.currency
+        key, signer = ring.current(KEYS), ring.current(LIST_KEY)
+        return _signed_list(key, signer, self._setting.broker_id, currency, epoch.number)
+
+    def secret(self, ref: Ref) -> blind_rsa.SecretKey:
+        """The key that a coin names; `Forged` for one that this broker does not have."""
+        if ref.exponent <= EXPONENT_MAX:
+            for key in self._setting.ring.known(KEYS):
+                found = _derived(key.secret, ref.epoch, ref.exponent)
+                if _id_of(found.public, ref, self._setting.currency) == ref.id:
+                    return found
+        raise Forged("keyset_unknown", "no key of this broker has signed such a coin")
+
+    def box_secrets(self) -> Sequence[bytes]:
+        """X25519 secrets that payments may be sealed to, newest first."""
+        return [box_secret(key.secret) for key in self._setting.ring.known(KEYS)]
+
+
+def _id_of(public: blind_rsa.PublicKey, ref: Ref, currency: str) -> bytes:
+    return _known_id(public.n, ref.epoch, ref.exponent, currency)
+
+
+@lru_cache(maxsize=SECRETS_CACHED)
+def _known_id(n: int, epoch: int, exponent: int, currency: str) -> bytes:
+    return id_of(blind_rsa.PublicKey(n), epoch, exponent, currency)
+
+
+@lru_cache(maxsize=64)
+def box_secret(secret: bytes) -> bytes:
+    """The X25519 secret that follows from a broker's secret."""
+    return mac(agreement.KEY_BYTES, secret, _BOX_TAG)
+
+
+def _signed_list(key: Key, signer: Key, broker_id: str, currency: str, epoch: int) -> KeysetList:
+    publics = [_derived(key.secret, epoch, exponent).public for exponent in range(EXPONENT_MAX + 1)]
+    bare = KeysetList(
+        broker=broker_id,
+        currency=currency,
+        epoch=epoch,
+        key=codec.b64u(signer.public),
+        keysets=tuple(
+            Keyset(codec.b64u(id_of(public, epoch, exponent, currency)), codec.b64u(public.raw))
+            for exponent, public in enumerate(publics)
+        ),
+        sealing=codec.b64u(agreement.public_of(box_secret(key.secret))),
+    )
+    signature = signing.sign(signer.secret, codec.enc(LIST_KEY, bare.digest))
+    return msgspec.structs.replace(bare, sig=codec.b64u(signature))

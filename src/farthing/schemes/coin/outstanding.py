@@ -1,0 +1,114 @@
+"""What is out of each epoch: an account of its own, and a record of what stands in it.
+
+    account    liability/outstanding/<scheme>/e<number>
+    record     <scheme>/out/<number>      micro-units, decimal
+
+A coin that moves value between epochs (change, an exchange) moves it between their accounts. When
+an epoch ends, what the record has left is breakage. The records are shared: payments that are
+reserved have changed them already and hold none of them (`Mint.shared`).
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from farthing.marks import Delete, Memory, Put
+from farthing.schemes.coin.epochs import DAY_S, Epoch
+from farthing.schemes.contract import Applied, End, Flow
+
+BREAKAGE = End(kind="breakage")
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision does to what is out."""
+
+    flows: tuple[Flow, ...]
+    records: tuple[Put, ...]
+    due: tuple[tuple[int, bytes], ...]
+
+
+class Outstanding:
+    """What is out of the coins of one scheme."""
+
+    def __init__(self, scheme: str) -> None:
+        """By its registry name."""
+        self.prefix = f"{scheme}/out/".encode()
+
+    def key(self, epoch: int) -> bytes:
+        """Of the record of an epoch."""
+        return self.prefix + str(epoch).encode()
+
+    def move(
+        self,
+        memory: Memory,
+        *,
+        spent: Mapping[int, int],
+        made: Mapping[int, int],
+        source: End | None = None,
+        target: End | None = None,
+    ) -> Moved:
+        """Coins spent and made, in micro-units by epoch; the difference comes from or goes to.
+
+        `memory` has the records of all these epochs.
+        """
+        net = {epoch: made.get(epoch, 0) - spent.get(epoch, 0) for epoch in {**spent, **made}}
+        flows = _flows(net, source, target)
+        return self._noted(memory, net, flows)
+
+    def put_back(self, memory: Memory, flows: Iterable[Flow]) -> tuple[Put, ...]:
+        """The records without what these flows have moved."""
+        net: dict[int, int] = {}
+        for flow in flows:
+            for end, sign in ((flow.source, 1), (flow.target, -1)):
+                if end.kind == "outstanding":
+                    epoch = int(end.id[1:])
+                    net[epoch] = net.get(epoch, 0) + sign * flow.amount_micro
+        return self._noted(memory, net, ()).records
+
+    def _noted(self, memory: Memory, net: dict[int, int], flows: tuple[Flow, ...]) -> Moved:
+        records: list[Put] = []
+        due: list[tuple[int, bytes]] = []
+        for number, change_micro in net.items():
+            key, epoch = self.key(number), Epoch(number)
+            stood = memory.records.get(key)
+            if not change_micro:
+                continue
+            now = int(stood or b"0") + change_micro
+            until_s = epoch.kept_until_s + DAY_S
+            records.append(Put(key=key, value=str(now).encode(), until_s=until_s))
+            if stood is None:
+                due.append((epoch.ends_at_s + DAY_S, key))
+        return Moved(flows=flows, records=tuple(records), due=tuple(due))
+
+    def lapse(self, key: bytes, value: bytes) -> Applied:
+        """The end of an epoch: what was never brought back is the broker's."""
+        epoch = int(key[len(self.prefix) :])
+        rest = Flow(source=_end(epoch), target=BREAKAGE, amount_micro=int(value))
+        return Applied(flows=(rest,) if rest.amount_micro else (), records=(Delete(key=key),))
+
+
+def _end(epoch: int) -> End:
+    return End(kind="outstanding", id=f"e{epoch}")
+
+
+def _flows(net: Mapping[int, int], source: End | None, target: End | None) -> tuple[Flow, ...]:
+    """From epochs that shrink, and `source`, to `target` and epochs that grow."""
+    shrunk = [(_end(epoch), -micro) for epoch, micro in sorted(net.items()) if micro < 0]
+    grown = [(_end(epoch), micro) for epoch, micro in sorted(net.items()) if micro > 0]
+    over_micro = sum(micro for _, micro in shrunk) - sum(micro for _, micro in grown)
+    if over_micro > 0:
+        assert target is not None, "what is spent and not made anew goes somewhere"
+        grown.insert(0, (target, over_micro))
+    elif over_micro < 0:
+        assert source is not None, "what is made of nothing comes from somewhere"
+        shrunk.append((source, -over_micro))
+    flows: list[Flow] = []
+    while shrunk:
+        (giver, has_micro), (taker, wants_micro) = shrunk.pop(), grown.pop(0)
+        micro = min(has_micro, wants_micro)
+        flows.append(Flow(source=giver, target=taker, amount_micro=micro))
+        if has_micro > micro:
+            shrunk.append((giver, has_micro - micro))
+        if wants_micro > micro:
+            grown.insert(0, (taker, wants_micro - micro))
+    return tuple(flows)

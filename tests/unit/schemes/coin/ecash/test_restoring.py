@@ -1,0 +1,94 @@
+import msgspec
+import pytest
+
+from farthing import codec
+from farthing.errors import Forged
+from farthing.schemes.coin.ecash import restoring
+from farthing.schemes.coin.ecash.restoring import SEARCHES
+from farthing.schemes.coin.epochs import EPOCH_S
+from farthing.schemes.contract import Account, Asked, Instrument, Json
+from tests.kit.ecash import LOAD_MICRO, Scene, pocket_of
+from tests.kit.parties import on_the_wire
+
+NOBODY = Account(id="", role="payer")
+
+
+def remade(scene: Scene, number: int, name: str = "ann") -> tuple[Instrument, ...]:
+    """What a wallet with nothing but this payer's seed finds of a number, and how it asks."""
+    purse = scene.admit(name).purse
+    found: tuple[Instrument, ...] | Asked = purse.remake(number, scene.clock.at())
+    while isinstance(found, Asked):
+        assert found.bearer, "whose coins they are is not said"
+        answer = on_the_wire(scene.broker.run("issue", found.message, NOBODY).answer)
+        found = purse.receive(found, answer, scene.clock.at())
+    return found
+
+
+def test_every_unspent_coin_comes_back_and_no_spent_one() -> None:
+    scene = Scene()
+    pocket = scene.withdraw()
+    for price_micro in (200, 1, 7, 300):
+        left = scene.spend(pocket, price_micro)
+        assert left is not None
+        pocket = left
+    (found,) = remade(scene, 0)
+    assert found.id == pocket.id
+    assert found.worth_micro == pocket.worth_micro == LOAD_MICRO - 508
+    known = {(held.slot, held.signature) for held in pocket_of(pocket).coins}
+    assert {(held.slot, held.signature) for held in pocket_of(found).coins} == known
+
+
+def test_what_came_back_pays_and_makes_change_as_before() -> None:
+    scene = Scene()
+    scene.spend(scene.withdraw(), 3)
+    (found,) = remade(scene, 0)
+    while found.worth_micro > 800:
+        left = scene.spend(found, 17)
+        assert left is not None
+        found = left
+    (again,) = remade(scene, 0)
+    assert again.worth_micro == found.worth_micro
+
+
+def test_coins_of_an_epoch_before_come_back_too() -> None:
+    scene = Scene()
+    pocket = scene.withdraw()
+    scene.clock.now_s += EPOCH_S
+    (found,) = remade(scene, 0)
+    assert found.worth_micro == pocket.worth_micro
+
+
+def test_of_a_number_without_a_pocket_or_of_another_seed_nothing_comes() -> None:
+    scene = Scene()
+    scene.withdraw()
+    assert remade(scene, 1) == ()
+    assert remade(scene, 0, "bob") == ()
+
+
+def test_a_pocket_that_is_spent_is_worth_nothing_and_is_known_to_have_been() -> None:
+    scene = Scene()
+    assert scene.spend(scene.withdraw(), LOAD_MICRO) is None
+    (found,) = remade(scene, 0)
+    assert found.worth_micro == 0
+
+
+def test_answers_that_do_not_fit_are_forged() -> None:
+    scene = Scene()
+    scene.withdraw()
+    purse = scene.admit("ann").purse
+    asked = purse.remake(0, scene.clock.at())
+    current = on_the_wire(scene.broker.run("issue", {"list": "current"}, NOBODY).answer)
+    with pytest.raises(Forged, match="keysets_of_another_epoch"):
+        purse.receive(asked, current, scene.clock.at())
+    search = SEARCHES.read(asked.kept)
+    last = msgspec.structs.replace(search, epochs=search.epochs[-1:])
+    probing = purse.receive(
+        msgspec.structs.replace(asked, kept=codec.canonical(last)), current, scene.clock.at()
+    )
+    assert isinstance(probing, Asked)
+    wrong = ["AAAA"] * len(probing.message["restore"])
+    answers: tuple[Json, ...] = ({"signatures": []}, {"signatures": wrong})
+    for answer in answers:
+        with pytest.raises(Forged):
+            purse.receive(probing, answer, scene.clock.at())
+    assert restoring.EPOCHS_MAX == 3

@@ -1,0 +1,61 @@
+"""A wallet with nothing but a seed, at a real broker: what it finds is what was lost."""
+
+from pathlib import Path
+
+from farthing.lab.conformance.payer import CHEAP, PASSPHRASE, Payer
+from farthing.lab.conformance.stage import Play, Stage
+from farthing.wallet.commands import TakeNumber
+from farthing.wallet.file import create
+from farthing.wallet.restoring import UNUSED_MAX, restore
+from farthing.wallet.seed import put_seed, seed_of
+
+
+def lost(stage: Stage) -> Payer:
+    """The payer with a new file, of which the seed is all that is known."""
+    payer = stage.payer
+    seed = seed_of(payer.store.file)
+    payer.close()
+    for path in payer.path.parent.glob(f"{payer.path.name}*"):
+        path.unlink()
+    made = create(payer.path, PASSPHRASE, CHEAP)
+    put_seed(made, seed)
+    made.close()
+    payer.open()
+    return payer
+
+
+def restored(payer: Payer) -> int:
+    return payer.run_alone(restore(payer.guide(), payer.store.file, payer.bank.id))
+
+
+def play(scheme: str = "ecash") -> Play:
+    return Play(scheme, "restoring")
+
+
+def test_what_was_not_spent_comes_back_and_pays() -> None:
+    with play().stage() as stage:
+        stage.buy("one")
+        stage.buy("two")
+        held_micro = stage.payer.held_micro()
+        payer = lost(stage)
+        assert payer.held_micro() == 0
+        assert restored(payer) == 1
+        assert payer.held_micro() == held_micro > 0
+        assert restored(payer) == 0
+        stage.buy("three")
+        assert payer.held_micro() == held_micro - stage.price_micro
+
+
+def test_numbers_that_were_used_are_not_used_again() -> None:
+    with play().stage() as stage:
+        stage.buy("one")
+        payer = lost(stage)
+        restored(payer)
+        assert payer.store.do(TakeNumber()) == UNUSED_MAX + 1
+
+
+def test_a_scheme_that_counts_nothing_is_not_asked(tmp_path: Path) -> None:
+    with play("millicent").stage() as stage:
+        stage.buy("one")
+        payer = lost(stage)
+        assert restored(payer) == 0
