@@ -106,7 +106,7 @@ class _Phase(Enum):
     ANSWERED = "the whole answer has gone out"
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _Head(msgspec.Struct, frozen=True, gc=False):
     """What the application's answer begins with."""
 
     status: int

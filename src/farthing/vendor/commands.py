@@ -2,6 +2,7 @@
 
 The drivers (ASGI, proxy, simulator) carry out the commands in order. A refusal or `marks.Stale`
 that a command meets is thrown into the generator; `Aborted` is thrown in when the payer has gone.
+As in `marks`, nothing here is part of a cycle, and the garbage collector leaves it alone.
 """
 
 from collections.abc import Generator
@@ -30,7 +31,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     """What the payer means to pay."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the gate needs of a request; the body stays with the driver."""
 
     method: str
@@ -49,11 +50,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Of a request that came through the private door; its payment is not in the headers."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class Look(msgspec.Struct, frozen=True, gc=False):
     """Answer: `At`, with fresh entropy."""
 
 
-class TakeSerial(msgspec.Struct, frozen=True):
+class TakeSerial(msgspec.Struct, frozen=True, gc=False):
     """Answer: one serial index of this series, never given before."""
 
     series: str
@@ -66,7 +67,7 @@ class SpareSerial(msgspec.Struct, frozen=True):
     index: int
 
 
-class AskOrigin(msgspec.Struct, frozen=True, kw_only=True):
+class AskOrigin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Answer: `OriginAnswered`; throws `OriginFailed` or `Aborted`."""
 
     add: Headers
@@ -76,7 +77,7 @@ class AskOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the answer is paid for while it runs: then its head alone decides."""
 
 
-class OriginAnswered(msgspec.Struct, frozen=True, kw_only=True):
+class OriginAnswered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The origin's head, and its body where that was short enough to buffer."""
 
     status: int
@@ -93,7 +94,7 @@ class AskBroker(msgspec.Struct, frozen=True, kw_only=True):
     message: Json
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the payer gets; the generator returns it."""
 
     status: int

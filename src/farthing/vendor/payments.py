@@ -31,7 +31,7 @@ _UNSTORED = (b"cache-control", NO_STORE)
 NOT_CHARGED: Headers = ((b"payment-outcome", b"released"), _UNSTORED)
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is stored with a confirmed payment."""
 
     status: int
@@ -46,7 +46,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it opened a stream, which nobody gets a second time."""
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is stored with a hold, whatever the scheme."""
 
     scheme: str
@@ -58,7 +58,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     hold alone does not tell what moved."""
 
 
-class Paying(msgspec.Struct, frozen=True, kw_only=True):
+class Paying(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One payment under way."""
 
     request: Request

@@ -59,7 +59,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     """Origin, as in `https://news.example`, where the dialect says so (x402)."""
 
 
-class Credential(msgspec.Struct, frozen=True, kw_only=True):
+class Credential(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A payment and what it answers, checked as far as the dialect goes."""
 
     dialect: Dialect
@@ -87,7 +87,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         return f"Credential({self.dialect}, {self.wire_name}, {self.k[:12]})"
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The vendor's answer to a payment; dialects write it into their own places."""
 
     receipt_id: str

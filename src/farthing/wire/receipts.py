@@ -31,6 +31,7 @@ class _Form(
     forbid_unknown_fields=True,
     omit_defaults=True,
     rename="camel",
+    gc=False,
 ):
     status: Literal["success"]
     method: str
