@@ -6,7 +6,7 @@
 | `Payment-Outcome: released` | released: the site failed, nothing was charged |
 | a refusal with `retry: new`, or 402 | released, and it may be paid anew |
 | a refusal with `retry: same`, or no answer | sent again, the same bytes |
-| anything else | looked up at the vendor's outcome endpoint |
+| anything else | looked up at the vendor's outcome endpoint, and then at the broker |
 
 Source: wire format, sections 7 and 8. The wallet never makes a second credential for a purchase
 that is undecided. "No such payment" (404 `outcome_absent`) counts as released once the payment is
@@ -38,6 +38,7 @@ from farthing.wallet.commands import (
 )
 from farthing.wallet.envelope import carrier, enclose, opened
 from farthing.wallet.errand import PAUSE_MS, SENDS_MAX, Flow, look
+from farthing.wallet.inquiring import settle_by_broker
 from farthing.wire import mpp, published, receipts, x402_response
 from farthing.wire.offers import Receipt
 
@@ -261,7 +262,7 @@ def _release(guide: Guide, purchase: Purchase, *, aside: bool = False) -> Flow[N
 
 
 def look_up(guide: Guide, purchase: Purchase, *, unseen: bool = False) -> Flow[Verdict]:
-    """Settle a purchase at the vendor's outcome endpoint, as far as that can tell.
+    """Settle a purchase at the vendor's outcome endpoint, as far as that or the broker can tell.
 
     `unseen`: the answer to the payment went to another client. Then the vendor is asked only once,
     for the payment may still be on its way; and an instrument is set aside when two payments of it
@@ -281,8 +282,7 @@ def look_up(guide: Guide, purchase: Purchase, *, unseen: bool = False) -> Flow[V
         yield from _release(guide, purchase, aside=unseen and bool(earlier))
         yield from _look_back(guide, earlier)
         return Verdict.RELEASED
-    yield Settle(purchase=purchase, state="undecided", now_s=at.now_s)
-    return Verdict.UNDECIDED
+    return Verdict((yield from settle_by_broker(guide, purchase)))
 
 
 def _resync(guide: Guide, purchase: Purchase) -> Flow[Verdict]:

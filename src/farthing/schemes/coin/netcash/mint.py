@@ -151,7 +151,7 @@ class NetcashMint(Mint):
             case Return() as back:
                 return _take_back(back, account, memory, at)
             case Asking(coin=coin):
-                return self._say(coin, memory)
+                return self._say(coin, memory, at.now_s)
             case _:
                 raise AssertionError("nothing else is checked")
 
@@ -192,12 +192,13 @@ class NetcashMint(Mint):
         sig = codec.b64u(signing.sign(key.secret, bare.signed()))
         return msgspec.structs.replace(bare, sig=sig)
 
-    def _say(self, coin: Coin, memory: Memory) -> Applied:
-        """Whether a coin is live; who took it, signed, where it is not; `Forged`."""
+    def _say(self, coin: Coin, memory: Memory, now_s: int) -> Applied:
+        """Who may take a coin; who took it, signed, where it is not live; `Forged`."""
         found = memory.records.get(live.taken_key(coin))
         if found is None:
             live.require_live(coin, memory)
-            return Applied(answer={"state": "live"})
+            is_vendors = now_s <= coin.vendor_until_s
+            return Applied(answer={"state": "vendors" if is_vendors else "holders"})
         by, key = live.TAKEN.read(found), self.setting.ring.current(RECEIPT_KEY)
         said = codec.enc(
             RECEIPT_KEY, coin.broker, coin.serial, coin.worth_micro, by.by, by.at_s, key.id

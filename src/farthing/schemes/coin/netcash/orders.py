@@ -2,7 +2,7 @@
 
     issue       coins, or nothing where the account pays -> coins that are wanted
     take_back   coins -> money in the account
-    status      a coin -> whether it is live, or who took it
+    status      a coin -> who may take it, or who took it
 
 What is shown in the payer's window is signed for: ``Ed25519(P, "farthing/netcash/holding/1",
 serial, broker, digest of what is wanted)``, so nobody on the way takes it for another purpose. A

@@ -8,6 +8,8 @@ window is over.
 At a vendor of another broker the account buys a coin of the price, through the payer's own broker.
 """
 
+from typing import Literal
+
 import msgspec
 
 from farthing import codec
@@ -26,11 +28,11 @@ from farthing.schemes.coin.netcash.coin import (
 )
 from farthing.schemes.coin.netcash.orders import ANSWERS, ORDERS, Order, Return, Shown, Want
 from farthing.schemes.contract import (
-    Accepted,
     Asked,
     AskFirst,
     At,
     Binding,
+    Burned,
     Concluded,
     Conclusion,
     Instrument,
@@ -152,15 +154,19 @@ class NetcashPurse(Purse):
     def inquire(self, paid: Paid, at: At) -> Asked:
         """What became of the coin."""
         coin = _HELD.read(paid.spent.body).coin
-        return Asked(operation="status", message={"coin": msgspec.to_builtins(coin)})
+        message = {"coin": msgspec.to_builtins(coin)}
+        return Asked(operation="status", message=message, bearer=True)
 
     def learn(self, paid: Paid, answer: Json, at: At) -> Conclusion | None:
-        """Paid if its vendor took it; the payer's again if nobody did in the vendor's window."""
+        """The payer's again if nobody took it in the vendor's window, by the broker's clock.
+
+        What its vendor took the vendor owes a receipt for, and is asked again. What a holder took,
+        as an older copy of the wallet would, is gone.
+        """
         said = _SAID.convert(answer)
-        if said.state == "taken":
-            return Accepted(issued_at_s=said.at_s)
-        coin = _HELD.read(paid.spent.body).coin
-        return Rolled() if at.now_s > coin.vendor_until_s + SKEW_S else None
+        if said.state == "holders":
+            return Rolled()
+        return Burned() if said.state == "taken" and not said.by else None
 
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`ed25519:` under the payer's key of a coin with windows."""
@@ -221,13 +227,10 @@ def _paid(held: Held, spent: Instrument, offer: Offer, binding: Binding, at: At)
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The mint's answer to `status`; of a coin that was taken it is signed."""
+    """What the purse wants of the mint's answer to `status`."""
 
-    at_s: int = 0
     by: str = ""
-    key_id: str = ""
-    sig: str = ""
-    state: str
+    state: Literal["vendors", "holders", "taken"]
 
 
 _SAID = codec.Reader(Said)

@@ -233,7 +233,7 @@ def test_who_took_a_coin_is_said_under_a_key_of_the_broker() -> None:
     bound = scene.bound()
     asking = {"coin": claim_of(bound)}
     assert scene.broker.mint.is_bearer("status", asking)
-    assert scene.run("status", asking) == {"state": "live"}
+    assert scene.run("status", asking) == {"state": "vendors"}
     scene.clock.now_s += 5
     scene.broker.redeem(claim_of(bound))
     said, coin = scene.run("status", asking), coin_of(bound)
@@ -242,5 +242,6 @@ def test_who_took_a_coin_is_said_under_a_key_of_the_broker() -> None:
         RECEIPT_KEY, coin.broker, coin.serial, 200, VENDOR, scene.clock.now_s, said["keyId"]
     )
     signing.verify(signing_key(RECEIPT_KEY).public, signed, codec.unb64u(said["sig"]))
+    assert scene.run("status", {"coin": claim_of(whole_of(scene))}) == {"state": "holders"}
     forged = claim_of(bound) | {"worthMicro": 1}
     refuse(scene, Forged, "signature_wrong", "status", {"coin": forged}, payer_account())
