@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from farthing.errors import Broken, Misconfigured, Unfunded
-from farthing.stores import database
+from farthing.stores import commit, database
 from farthing.stores.commit import Committer, Work
 
 SCHEMA = "CREATE TABLE t (n INTEGER PRIMARY KEY, body BLOB)"
@@ -113,6 +113,27 @@ def test_what_has_queued_up_is_one_transaction(committer: Committer) -> None:
     commits = count_commits(committer)
     assert queue_up(committer, *((insert(n), False) for n in range(50))) == list(range(50))
     assert len(commits) == BEFORE + 1
+
+
+@pytest.mark.parametrize(("most_s", "lists"), [(60.0, range(1, 2)), (0.0, range(2, 41))])
+def test_turns_of_the_loop_that_each_bring_works_hand_them_over_together_but_not_for_long(
+    committer: Committer, monkeypatch: pytest.MonkeyPatch, most_s: float, lists: range
+) -> None:
+    monkeypatch.setattr(commit, "GATHER_S", most_s)
+    gate = threading.Event()
+
+    async def run() -> None:
+        tasks = [asyncio.ensure_future(committer.do(lambda _: int(gate.wait(5))))]
+        await asyncio.sleep(0.05)
+        for n in range(20):
+            tasks += [asyncio.ensure_future(committer.do(insert(2 * n + i))) for i in (0, 1)]
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert committer._queue.qsize() in lists
+        gate.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
 
 
 def test_a_batch_is_bounded(path: Path) -> None:
@@ -328,22 +349,6 @@ def test_a_database_of_somebody_else_is_refused(path: Path) -> None:
     with pytest.raises(Misconfigured) as refused:
         open_at(path)
     assert refused.value.code == "store_of_another_kind"
-
-
-def test_what_is_no_database_is_refused(path: Path) -> None:
-    path.write_bytes(b"a diary, not a database" * 100)
-    with pytest.raises(Misconfigured) as refused:
-        open_at(path)
-    assert refused.value.code == "store_not_a_database"
-
-
-def test_a_path_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
-    for path in (tmp_path / "none" / "t.db", tmp_path):
-        with pytest.raises(Misconfigured) as refused:
-            open_at(path)
-        assert refused.value.code == "store_unopenable"
-        assert "directory" in refused.value.detail
-        assert str(tmp_path) not in refused.value.detail
 
 
 def test_a_locked_file_is_broken_for_now_and_nothing_is_lost(

@@ -8,7 +8,7 @@ import apsw
 import msgspec
 import pytest
 
-from farthing.errors import Broken, Unfunded
+from farthing.errors import Broken, Misconfigured, Unfunded
 from farthing.stores.database import Database, Work
 
 SCHEMA = "CREATE TABLE t (n INTEGER PRIMARY KEY)"
@@ -19,9 +19,13 @@ class Item(msgspec.Struct):
     atomic: bool = False
 
 
+def opened_at(path: Path) -> Database:
+    return Database(path, SCHEMA, application_id=0x46745465, version=1)
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "t.db", SCHEMA, application_id=0x46745465, version=1)
+    opened = opened_at(tmp_path / "t.db")
     yield opened
     opened.connection.close()
 
@@ -63,3 +67,20 @@ def test_no_statement_is_planned_anew_for_other_values(database: Database) -> No
 def test_nothing_written_in_a_snapshot_stays(database: Database) -> None:
     database.snapshot(database.connection, insert(1))
     assert database.snapshot(database.connection, rows) == []
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    path.write_bytes(b"a diary, not a database" * 100)
+    with pytest.raises(Misconfigured) as refused:
+        opened_at(path)
+    assert refused.value.code == "store_not_a_database"
+
+
+def test_a_path_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
+    for path in (tmp_path / "none" / "t.db", tmp_path):
+        with pytest.raises(Misconfigured) as refused:
+            opened_at(path)
+        assert refused.value.code == "store_unopenable"
+        assert "directory" in refused.value.detail
+        assert str(tmp_path) not in refused.value.detail
