@@ -14,14 +14,30 @@ from farthing.lab.conformance.cases import Inapplicable
 from farthing.lab.conformance.hand import Hand, Made
 from farthing.lab.conformance.stage import Play, Stage
 from farthing.schemes import registry
+from farthing.schemes.contract import Json
 from farthing.vendor.asgi import Serving
 from farthing.vendor.commands import Answer
 from farthing.vendor.driver import Exchange, Serials
 from farthing.vendor.streaming import Bells
-from tests.kit.page import NoBroker, SlowStore, answer_with, length, scope_of
+from tests.kit.page import SlowStore, answer_with, length, scope_of
 
 TURNS_MAX = 200  # of the event loop; more than any request here takes
 PAGE = answer_with(b"the ", b"page", headers=length(8), pause=2)
+
+
+class AtTheBank:
+    """The stage's broker, a turn of the event loop away."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def facilitate(self, call: str, message: Json) -> Json:
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        try:
+            return self._stage.bank.facilitate(call, message, self._stage.shop.id)
+        finally:
+            asyncio._set_running_loop(loop)  # the stage's own has run in between
 
 
 def serving(stage: Stage, made: Made, sent: list[int]) -> asyncio.Task[None]:
@@ -29,7 +45,9 @@ def serving(stage: Stage, made: Made, sent: list[int]) -> asyncio.Task[None]:
     shop, store = stage.shop, SlowStore(stage.shop.store)
     walk = shop.walk(made.request)
     assert not isinstance(walk, Answer), "a priced page"
-    exchange = Exchange(walk, store, Serials(store), NoBroker(), lambda: None, look=stage.room.at)
+    exchange = Exchange(
+        walk, store, Serials(store), AtTheBank(stage), lambda: None, look=stage.room.at
+    )
     headers = [(name.lower().encode(), value.encode()) for name, value in made.request.headers]
     scope = scope_of(*headers, path=made.request.url.removeprefix(shop.site))
 
