@@ -15,7 +15,7 @@ from farthing.cli.wallet import app as wallet_app
 from farthing.errors import Misconfigured, Unknown
 from farthing.money import show_micro
 from farthing.stores import drafts
-from farthing.wallet import handing
+from farthing.wallet import bearing, handing
 from farthing.wallet.address import NONCE_BYTES, new_address, read_address
 from farthing.wallet.driver import drive
 from farthing.wallet.grants import Grant, Grants
@@ -88,6 +88,29 @@ def delegate(
     output.say(f"{out}: {shown} at {grant.vendor_id} until {_clock(grant.until_s)}")
 
 
+def send(
+    amount: Annotated[str, typer.Argument(help="How much, as in 1c.")],
+    passphrase: Passphrase,
+    out: Out,
+    data: Data = None,
+) -> None:
+    """Write money into a file, for whoever has it. It counts as spent.
+
+    Example: farthing wallet send 1c -o coins.token
+    """
+    with unlocked(data, passphrase) as wallet:
+        driver = wallet.driver(wallet.limits(), approve)
+        held = [broker for broker in wallet.brokers() if broker.account]
+        if not held:
+            raise Misconfigured("broker_missing", "this wallet has no account to send from")
+        amount_micro = money.parse_micro(amount, held[0].currency)
+        with driver.session() as session:
+            flow = bearing.send(driver.guide, driver.store.file, held[0].id, amount_micro)
+            grant = drive(flow, session.answer)
+    _write(out, grant)
+    output.say(f"{out}: {show_micro(grant.amount_micro, grant.currency)} for whoever has it")
+
+
 def _write(out: Path, grant: Grant) -> None:
     """The token, whole or not at all, for its owner's eyes; `Misconfigured` with what to do."""
     draft = out.with_name(out.name + ".new")
@@ -125,6 +148,12 @@ def receive(
     text = _read(token)
     with unlocked(data, passphrase) as wallet:
         driver = wallet.driver(wallet.limits())
+        if bearing.is_token(text):
+            with driver.session() as session:
+                claiming = bearing.claim(driver.guide, driver.store.file, text)
+                came_micro = drive(claiming, session.answer)
+            output.say(f"received {show_micro(came_micro, bearing.read(text).broker.currency)}")
+            return
         with driver.session() as session:
             flow = handing.receive(driver.guide, driver.store.file, text)
             taken = drive(flow, session.answer)
@@ -193,5 +222,5 @@ def withdraw(
     output.say(f"{done.id} is withdrawn: {done.vendor_id} takes no more of it")
 
 
-for _command in (address, delegate, receive, grants, withdraw):
+for _command in (address, delegate, send, receive, grants, withdraw):
     GROUP.command()(_command)

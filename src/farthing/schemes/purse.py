@@ -17,7 +17,7 @@ from farthing.schemes.messages import (
 )
 from farthing.schemes.reissues import Lost
 from farthing.schemes.setting import At, Json, Setting, Traits
-from farthing.schemes.sharing import Portion, Shared
+from farthing.schemes.sharing import Parted, Portion, Shared
 
 Replier = Callable[[Json, bytes], bytes]
 """Signs an answer for its payer: from the change and the answer's digest to a code of 16 bytes."""
@@ -35,6 +35,7 @@ class Purse:
     numbers: ClassVar[bool] = False
     """Whether `ask` wants a number in `At.serials` that the wallet has given out for nothing else,
     and restores by counting through them."""
+    parts: ClassVar[bool] = False  # whether `part` and `claim` work
     releases: ClassVar[bool] = False
     """Whether a payment may have a second half, sent after the page (`Concluded.release`)."""
     reissues: ClassVar[bool] = False
@@ -55,6 +56,14 @@ class Purse:
     def ask(self, need: Need, at: At) -> Asked:
         """The message that gets spending power for `need`."""
         raise NotImplementedError
+
+    def part(self, instrument: Instrument, amount_micro: int) -> Parted:
+        """A part of an instrument for whoever has it; `OutOfRange` where it has no such part."""
+        raise Unsupported("part_unsupported", f"{self.traits.name} is not passed on to bearers")
+
+    def claim(self, token: Json, at: At) -> Asked:
+        """The message that makes a part that came from another wallet this one's alone."""
+        raise Unsupported("part_unsupported", f"{self.traits.name} is not passed on to bearers")
 
     def remake(self, number: int, at: At) -> Asked:
         """The first message that brings back what was made with this number (`numbers`).

@@ -32,3 +32,15 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """What is left only: a grant is worth money."""
         return f"Shared({self.left!r})"
+
+
+class Parted(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that is whoever's has it, and what is left."""
+
+    token: Json
+    left: Instrument
+    """Worth 0 where nothing is."""
+
+    def __repr__(self) -> str:
+        """What is left only: a token is worth money."""
+        return f"Parted({self.left!r})"

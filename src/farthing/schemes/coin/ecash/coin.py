@@ -86,6 +86,18 @@ def prepared(ref: Ref, serial: bytes, prefix: bytes) -> bytes:
     return prefix + codec.enc(COIN_TAG, ref.id, serial)
 
 
+def write_coin(coin: Coin) -> str:
+    """A coin as text, in the open: for whoever gets it."""
+    raw = _COIN.pack(*_fields(coin.ref), coin.serial, coin.prefix, coin.signature)
+    return codec.b64u(raw)
+
+
+def read_coin(text: str) -> Coin:
+    """A coin; `Malformed`."""
+    *ref, serial, prefix, signature = _COIN.unpack(codec.unb64u(text, size_bytes=COIN_BYTES))
+    return Coin(ref=Ref(*ref), serial=serial, prefix=prefix, signature=signature)
+
+
 def read_output(raw: bytes) -> Output:
     """An output; `Malformed`."""
     if len(raw) != OUTPUT_BYTES:

@@ -81,6 +81,12 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     spent: Outputs
 
 
+class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Coins for whoever has it: from wallet to wallet, never to a broker."""
+
+    coins: Outputs
+
+
 class Giving(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Coins for the account."""
 
@@ -154,6 +160,7 @@ class Payment(
 
 
 PAYMENTS = codec.Reader(Payment)
+TOKENS = codec.Reader(Token)
 _GIVING = codec.Reader(Giving)
 _ISSUES: dict[str, codec.Reader[Withdrawal | Exchange | Restore | Query | Proof | Wanted]] = {
     "exchange": codec.Reader(Exchange),

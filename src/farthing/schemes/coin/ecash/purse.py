@@ -12,7 +12,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Conflict, Forged
+from farthing.errors import Conflict, Forged, OutOfRange
 from farthing.schemes.coin import values
 from farthing.schemes.coin.deriving import Maker, maker_of
 from farthing.schemes.coin.ecash import coin as coins
@@ -27,7 +27,13 @@ from farthing.schemes.coin.ecash.making import (
     signatures_of,
     slots,
 )
-from farthing.schemes.coin.ecash.messages import Payment, order_of, return_header
+from farthing.schemes.coin.ecash.messages import (
+    TOKENS,
+    Payment,
+    exchange_header,
+    order_of,
+    return_header,
+)
 from farthing.schemes.coin.ecash.pocket import POCKETS, Held, Pocket
 from farthing.schemes.coin.ecash.restoring import Search
 from farthing.schemes.coin.ecash.traits import TRAITS
@@ -49,6 +55,7 @@ from farthing.schemes.contract import (
     Purse,
 )
 from farthing.schemes.proofs import write_proof
+from farthing.schemes.sharing import Parted
 
 ROOM = 20  # coins and change of one payment: more do not fit into a header of 16 KiB
 _LIST = {"list": "current"}
@@ -63,7 +70,9 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What the coins come into, or, of a return, what is left."""
     number: int = 0
     slots: tuple[Slot, ...] = ()
-    step: Literal["list", "withdrawal", "return"]
+    step: Literal["list", "withdrawal", "exchange", "return"]
+    token: tuple[str, ...] = ()
+    """Coins of another wallet."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,6 +81,12 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     header: bytes
     left: Pocket
     slots: tuple[Slot, ...]
+
+
+class Exchanged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mint's answer to an exchange."""
+
+    signatures: tuple[str, ...]
 
 
 class Signatures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +101,7 @@ _KEPT: codec.Reader[Errand | Search] = codec.Reader(
 )
 _OUTGOING = codec.Reader(Outgoing)
 _SIGNATURES = codec.Reader(Signatures)
+_EXCHANGED = codec.Reader(Exchanged)
 _TEXTS = codec.Reader(tuple[str, ...])
 
 
@@ -94,6 +110,7 @@ class CoinPurse(Purse):
 
     traits = TRAITS
     numbers = True
+    parts = True
 
     def ask(self, need: Need, at: At) -> Asked:
         """The list of keys comes first; `OutOfRange` for more than one withdrawal has."""
@@ -119,11 +136,17 @@ class CoinPurse(Purse):
                 if errand.pocket is not None:
                     renewed = msgspec.structs.replace(errand.pocket, keysets=keysets)
                     return (renewed.instrument(self.setting.currency),)
+                if errand.token:
+                    return self._exchange(errand, keysets, at)
                 return self._withdraw(errand, keysets)
             case "withdrawal":
                 assert errand.pocket is not None, "a withdrawal fills one"
                 filled = self._filled(errand.pocket, errand.slots, answer)
                 return (filled.instrument(self.setting.currency),)
+            case "exchange":
+                assert errand.pocket is not None, "an exchange fills one"
+                swapped = self._swapped(errand.pocket, errand.slots, answer)
+                return (swapped.instrument(self.setting.currency),)
             case "return":
                 if errand.pocket is None:
                     return ()
@@ -169,6 +192,53 @@ class CoinPurse(Purse):
     def _held(self, pocket: Pocket, made: tuple[Slot, ...], blind: list[bytes]) -> tuple[Held, ...]:
         done = signatures_of(self._maker(pocket), pocket.keysets, made, blind)
         return tuple(Held(slot, one) for slot, one in zip(made, done, strict=True))
+
+    def part(self, instrument: Instrument, amount_micro: int) -> Parted:
+        """Coins that are worth the amount exactly; `OutOfRange` where there are none such."""
+        pocket = POCKETS.read(instrument.body)
+        exponents = [held.slot.exponent for held in pocket.coins]
+        choice = values.choose(exponents, amount_micro, room=values.COUNT_MAX)
+        if choice.change:
+            raise OutOfRange("coins_not_exact", "these coins are not worth exactly that")
+        parted = [pocket.coins[index] for index in choice.indices]
+        maker = self._maker(pocket)
+        token = [coins.write_coin(coin_of(maker, one.slot, one.signature)) for one in parted]
+        rest = tuple(held for held in pocket.coins if held not in parted)
+        left = msgspec.structs.replace(pocket, coins=rest).instrument(self.setting.currency)
+        return Parted(token={"coins": token}, left=left)
+
+    def claim(self, token: Json, at: At) -> Asked:
+        """The coins are exchanged for others at once: who gave them knows them still."""
+        (number,) = at.serials
+        found = TOKENS.convert(token).coins
+        for text in found:
+            coins.read_coin(text)
+        return self._ask_list(Errand(step="list", number=number, token=found))
+
+    def _exchange(self, errand: Errand, keysets: KeysetList, at: At) -> Asked:
+        shown = tuple(coins.read_coin(text) for text in errand.token)
+        worth_micro = values.worth_micro([coin.ref.exponent for coin in shown])
+        made, counters = slots(keysets, values.ladder(worth_micro), {})
+        pocket = Pocket(number=errand.number, keysets=keysets, counters=counters, payments=1)
+        maker = self._maker(pocket)
+        box = coins.Box(
+            header=exchange_header(self.setting.broker_id),
+            answer_key=answer_key(maker, 0),
+            coins=shown,
+            outputs=tuple(output_of(maker, keysets, slot) for slot in made),
+        )
+        texts = coins.seal(codec.unb64u(keysets.sealing), box, at.entropy)
+        kept = Errand(step="exchange", pocket=pocket, slots=made)
+        message = {"exchange": texts}
+        return Asked(operation="issue", message=message, bearer=True, kept=codec.canonical(kept))
+
+    def _swapped(self, pocket: Pocket, made: tuple[Slot, ...], answer: Json) -> Pocket:
+        key, header = (
+            answer_key(self._maker(pocket), 0),
+            exchange_header(self.setting.broker_id),
+        )
+        blind = coins.unseal_answer(key, header, _EXCHANGED.convert(answer).signatures)
+        return pocket.with_coins(self._held(pocket, made, blind))
 
     def _maker(self, pocket: Pocket) -> Maker:
         return maker_of(self.setting.ring, self.setting.broker_id, pocket.number)

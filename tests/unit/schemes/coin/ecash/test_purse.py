@@ -4,7 +4,15 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Conflict, Expired, Forged, Malformed, Mismatch, OutOfRange
+from farthing.errors import (
+    Conflict,
+    Expired,
+    Forged,
+    Malformed,
+    Mismatch,
+    OutOfRange,
+    Replayed,
+)
 from farthing.schemes.coin.ecash.keyset import BrokerKeys
 from farthing.schemes.coin.epochs import EPOCH_S, Epoch, epoch_at
 from farthing.schemes.contract import (
@@ -203,3 +211,31 @@ def test_nothing_of_the_seed_is_in_a_message_or_an_instrument() -> None:
         assert seed not in raw
         assert codec.b64u(seed).encode() not in raw
         assert codec.b64(seed).encode() not in raw
+
+
+def test_a_part_is_worth_exactly_what_was_said_and_is_claimed_once() -> None:
+    scene = Scene()
+    parted = scene.payer.purse.part(scene.withdraw(), 300)
+    assert parted.left.worth_micro == LOAD_MICRO - 300
+    assert "coins" not in repr(parted)
+    bob = scene.admit("bob")
+    listing = bob.purse.claim(on_the_wire(parted.token), scene.clock.at(4))
+    exchange = scene.following(listing, bob)
+    assert exchange.bearer
+    assert scene.received(exchange, bob).worth_micro == 300
+    with pytest.raises(Replayed, match="coin_spent"):
+        scene.received(exchange, bob)
+
+
+def test_a_part_that_is_not_there_exactly_or_a_token_of_no_coins_is_refused() -> None:
+    scene = Scene()
+    pocket = scene.withdraw(4)  # 2, 1, 1
+    parted = scene.payer.purse.part(pocket, 2)
+    two = msgspec.structs.replace(pocket_of(pocket), coins=pocket_of(pocket).coins[:1])
+    with pytest.raises(OutOfRange, match="coins_not_exact"):
+        scene.payer.purse.part(two.instrument("eur"), 1)
+    wrong: tuple[Json, ...] = ({}, {"coins": []}, {"coins": ["AAAA"]}, {"coins": ["A"] * 61}, None)
+    for token in wrong:
+        with pytest.raises(Malformed):
+            scene.payer.purse.claim(token, scene.clock.at(4))
+    assert parted.left.worth_micro == 2

@@ -1,0 +1,175 @@
+"""Money as text for whoever has it, and taking what somebody else has written so.
+
+``token = "fc1" + base64url(JSON of broker, scheme and what the purse gave)``
+
+What is at hand is given where it fits exactly; else as much is bought of the account first. Token
+and what is left are written before the token is shown to anybody. The receiver needs no account: at
+once it makes what it got its own, at the broker, so that whoever gave it cannot spend it as well.
+"""
+
+import msgspec
+
+from farthing import codec, ids, money
+from farthing.errors import Malformed, OutOfRange, Refusal, Unsupported
+from farthing.schemes.contract import Instrument, Json, Need
+from farthing.wallet.book import Book
+from farthing.wallet.choice import Guide, place_of
+from farthing.wallet.commands import Ask, Broker, OpenAsk, Wish
+from farthing.wallet.errand import ID_BYTES, Flow, look, look_for, run
+from farthing.wallet.file import File
+from farthing.wallet.grants import Grant, Grants, Made
+from farthing.wallet.handing import Home
+
+TOKEN_PREFIX = "fc1"  # noqa: S105 - what it begins with
+TOKEN_CHARS_MAX = 64 * 1024  # of 60 coins: 37,000
+ID_ENTROPY = 12  # random bytes of a grant's id
+
+
+class Borne(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a token."""
+
+    broker: Home
+    scheme: str
+    value: Json
+
+    def __repr__(self) -> str:
+        """The scheme only: a value is worth money."""
+        return f"Borne({self.scheme})"
+
+
+def send(guide: Guide, file: File, broker_id: str, amount_micro: int) -> Flow[Grant]:
+    """An amount as a token for whoever has it; it counts as spent.
+
+    `Unsupported` where no scheme of the wallet can be given so; the mint's refusals.
+    """
+    names = [name for name in guide.schemes if guide.purse(name, broker_id).parts]
+    if not names:
+        raise Unsupported("part_unsupported", "no scheme of this wallet is passed on to bearers")
+    wish = Wish(
+        scheme=names[0],
+        broker_id=broker_id,
+        vendor_id="",
+        currency=guide.brokers[broker_id].currency,
+        price_micro=amount_micro,
+    )
+    while True:
+        at = yield from look()
+        grant = Grants(file).hand_over(wish, at.now_s, _Maker(guide, wish, at.now_s, at.entropy))
+        if grant is not None:
+            return grant
+        need = Need(amount_micro=amount_micro, currency=wish.currency)
+        purse = guide.purse(wish.scheme, broker_id)
+        asked = purse.ask(need, (yield from look_for(purse)))
+        yield from _run(guide, Ask(
+            id=ids.new_id("ask", (yield from look()).entropy[:ID_BYTES]),
+            created_at_s=at.now_s,
+            broker_id=broker_id,
+            scheme=wish.scheme,
+            vendor_id="",
+            site="",
+            amount_micro=amount_micro,
+            asked=asked,
+        ))  # fmt: skip  # - one ask
+
+
+class _Maker:
+    """Makes the token, as the store asks for it inside its transaction."""
+
+    def __init__(self, guide: Guide, wish: Wish, now_s: int, entropy: bytes) -> None:
+        self._guide, self._wish, self._now_s, self._entropy = guide, wish, now_s, entropy
+
+    def __call__(self, instrument: Instrument) -> Made | None:
+        """None where the purse cannot."""
+        wish, broker = self._wish, self._guide.brokers[self._wish.broker_id]
+        try:
+            parted = self._guide.purse(wish.scheme, wish.broker_id).part(
+                instrument, wish.price_micro
+            )
+        except OutOfRange:
+            return None
+        borne = Borne(
+            broker=Home(currency=broker.currency, id=broker.id, url=broker.url),
+            scheme=wish.scheme,
+            value=parted.token,
+        )
+        grant = Grant(
+            id=ids.new_id("g", self._entropy[:ID_ENTROPY]),
+            created_at_s=self._now_s,
+            site="",
+            broker_id=wish.broker_id,
+            scheme=wish.scheme,
+            vendor_id="",
+            currency=wish.currency,
+            amount_micro=wish.price_micro,
+            until_s=instrument.expires_at_s,
+            token=TOKEN_PREFIX + codec.b64u(codec.canonical(borne)),
+            withdrawal=None,
+        )
+        return grant, (parted.left,)
+
+
+def claim(guide: Guide, file: File, token: str) -> Flow[int]:
+    """Make what a token has this wallet's alone; how much it was, micro-units.
+
+    `Malformed`; `Replayed` where somebody had it before.
+    """
+    borne = read(token)
+    known = guide.brokers.get(borne.broker.id)
+    broker = known or Broker(
+        id=ids.require_broker_id(borne.broker.id),
+        url=borne.broker.url,
+        account="",
+        token="",
+        currency=money.require_currency(borne.broker.currency),
+    )
+    if not place_of(broker.url).site:
+        raise Malformed("token_malformed", "it names no broker")
+    guide = msgspec.structs.replace(guide, brokers={**guide.brokers, broker.id: broker})
+    purse = guide.purse(borne.scheme, broker.id)
+    at = yield from look_for(purse)
+    ask = Ask(
+        id=ids.new_id("ask", (yield from look()).entropy[:ID_BYTES]),
+        created_at_s=at.now_s,
+        broker_id=broker.id,
+        scheme=borne.scheme,
+        vendor_id="",
+        site="",
+        amount_micro=0,
+        asked=purse.claim(borne.value, at),
+    )
+    if known is None:
+        Book(file).put_broker(broker)
+    before_micro = _held_micro(file, broker.id)
+    yield from _run(guide, ask)
+    return _held_micro(file, broker.id) - before_micro
+
+
+def _held_micro(file: File, broker_id: str) -> int:
+    return sum(one.worth_micro for one in Book(file).holdings() if one.broker_id == broker_id)
+
+
+def _run(guide: Guide, ask: Ask) -> Flow[None]:
+    """Send an ask, and before it one of its kind that was left open."""
+    while True:
+        opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=ask.created_at_s)
+        assert opened is not None, "nobody is patient, and nothing pays for it"
+        try:
+            yield from run(guide, opened)
+        except Refusal:
+            if opened.id == ask.id:
+                raise
+        if opened.id == ask.id:
+            return
+
+
+def is_token(text: str) -> bool:
+    """Whether a text is for whoever has it."""
+    return text.startswith(TOKEN_PREFIX)
+
+
+def read(token: str) -> Borne:
+    """What is in a token; `Malformed`."""
+    token = token.strip()
+    if not is_token(token) or len(token) > TOKEN_CHARS_MAX:
+        raise Malformed("token_malformed", "copy it whole")
+    return codec.read_open(codec.unb64u(token.removeprefix(TOKEN_PREFIX)), Borne)
