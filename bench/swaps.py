@@ -26,6 +26,7 @@ from farthing.schemes.coin.cashu.messages import INPUTS_MAX, Output, Proof, Sign
 
 ROUNDS = 3
 CLIENTS = 8
+MINT_TIMEOUT_S = 60.0  # of one request: an old machine signs a batch for some seconds
 WARM_SWAPS = 200  # for the run that finds out how many a round will need
 MARGIN = 1.5  # swaps made for a round, against what the first run did
 FLOAT_MICRO = 10**12
@@ -54,9 +55,9 @@ class Blank(msgspec.Struct, frozen=True):
 class Payer:
     """A wallet that makes swaps in advance at one mint."""
 
-    def __init__(self, url: str, unit: str, pay: str = "") -> None:
-        """`pay`: the token of the account that pays what is loaded; empty where nobody needs to."""
-        self._http = httpx.Client(base_url=f"{url}/v1/", timeout=60.0)
+    def __init__(self, http: httpx.Client, unit: str, pay: str = "") -> None:
+        """`http` asks the mint; `pay`: the token of the account that pays what is loaded, or ""."""
+        self._http = http
         self._unit = unit
         self._pay = pay
         (found,) = self._http.get("keys").json()["keysets"]
@@ -131,12 +132,15 @@ def _ours(folder: Path) -> Iterator[Mint]:
     command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(port))
     env = {"FARTHING_DATA": str(data), "PYTHONPATH": PYTHON_PATH}
     log = folder / "broker.log"
-    with servers.running(command, url=url + "/health", log=log, env=env) as server:
+    with (
+        servers.running(command, url=url + "/health", log=log, env=env) as server,
+        httpx.Client(base_url=f"{url}/cashu/eur/v1/", timeout=MINT_TIMEOUT_S) as http,
+    ):
         headers = {"authorization": f"Bearer {admin}", "idempotency-key": "1"}
         opened = httpx.post(f"{url}/accounts", json={"id": "payer"}, headers=headers).json()
         topup = {"payer": "payer", "amountMicro": FLOAT_MICRO, "reference": "RF1"}
         httpx.post(f"{url}/topup", json=topup, headers=headers).raise_for_status()
-        payer = Payer(f"{url}/cashu/eur", "eur", opened["tokens"]["pay"])
+        payer = Payer(http, "eur", opened["tokens"]["pay"])
         load = Load(url=url, path="/cashu/eur/v1/swap", method="POST", connections=CLIENTS)
         yield Mint("Farthing", server.pid, payer, load)
 
@@ -154,9 +158,12 @@ def _nutshell(folder: Path) -> Iterator[Mint]:
         "HOME": str(folder),
     }
     log = folder / "nutshell.log"
-    with servers.running([str(NUTSHELL)], url=f"{url}/v1/info", log=log, env=settings) as server:
+    with (
+        servers.running([str(NUTSHELL)], url=f"{url}/v1/info", log=log, env=settings) as server,
+        httpx.Client(base_url=f"{url}/v1/", timeout=MINT_TIMEOUT_S) as http,
+    ):
         load = Load(url=url, path="/v1/swap", method="POST", connections=CLIENTS)
-        yield Mint("Nutshell", server.pid, Payer(url, "sat"), load)
+        yield Mint("Nutshell", server.pid, Payer(http, "sat"), load)
 
 
 def measure(seconds: float) -> list[Figure]:
