@@ -41,7 +41,7 @@ def broker_kinds(callers: Callers) -> dict[str, list[Kind]]:
             Kind("cash out", callers.cash_out),
             Kind("revoke", callers.revoke),
         ],
-        "POST /status/{scheme}": [read("survey", callers.survey)],
+        "POST /status/{scheme}": [Kind("survey", callers.survey)],  # its answer is stored
         "POST /grant/{scheme}": [Kind("grant", Newcomers(callers).grant)],
         "POST /redeem/{scheme}": [Kind(f"redeem {s}", partial(callers.redeem, s)) for s in both],
         "POST /vendors/{vendor_id}/grants/{scheme}": [Kind("batch", Newcomers(callers).buy_batch)],
