@@ -4,6 +4,7 @@
 |---|---|
 | a receipt that verifies | done: the change is adopted |
 | `Payment-Outcome: released` | released: the site failed, nothing was charged |
+| the same, but what was paid with is called spent | looked up: an earlier payment may explain it |
 | a refusal with `retry: new`, or 402 | released, and it may be paid anew |
 | a refusal with `retry: same`, or no answer | sent again, the same bytes |
 | anything else | looked up at the vendor's outcome endpoint, and then at the broker |
@@ -60,9 +61,7 @@ class Verdict(Enum):
     UNDECIDED = "undecided"
 
 
-BEING_SERVED = (
-    409  # of a payment that the outcome called confirmed later: its page is still to come
-)
+BEING_SERVED = 409  # the payment is confirmed by now or soon, and its page is still to come
 SERVER_ERRORS_FROM = 500  # a page that was paid and then failed comes when it is asked for again
 
 
@@ -135,10 +134,11 @@ def _settle_by_answer(
     receipt = receipt_in(answer)
     if receipt is not None and (yield from _accept(guide, purchase, receipt, later=later)):
         return Verdict.DONE
-    if answer.value("payment-outcome") == "released" and answer.status != 403:  # nor called spent
+    problem = problem_of(answer)
+    is_called_spent = problem.retry == "never" and problem.type.endswith(PROOF_REFUSED)
+    if answer.value("payment-outcome") == "released" and not is_called_spent:
         yield from _release(guide, purchase)
         return Verdict.RELEASED
-    problem = problem_of(answer)
     if problem.retry == "same":
         return None
     if receipt is None and (problem.retry == "new" or answer.status == 402):

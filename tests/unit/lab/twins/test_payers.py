@@ -37,7 +37,7 @@ class Refusals:
 def test_the_trick_is_refused_where_it_is_one(
     trick: Callable[[Stage], Awaitable[None]], scheme: str
 ) -> None:
-    with World(12, [scheme]) as world:
+    with World(12, [scheme], luck=False) as world:
         stage, refusals = Stage(world, random.Random(2)), Refusals()
         world.ground.network.taps.append(refusals)
         world.run(trick(stage))

@@ -22,7 +22,7 @@ CLAIMING = [vendors.claim_twice, vendors.claim_too_much, vendors.claim_what_othe
 def test_claims_are_sent_and_earn_nothing_more(
     scheme: str, trick: Callable[[Stage], Awaitable[None]]
 ) -> None:
-    with World(13, [scheme]) as world:
+    with World(13, [scheme], luck=False) as world:
         stage = Stage(world, random.Random(3))
         world.run(trick(stage))
         world.run(stage.settle())
@@ -37,7 +37,7 @@ def test_claims_are_sent_and_earn_nothing_more(
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_claims_that_come_too_late_are_never_more_than_was_sold(scheme: str) -> None:
-    with World(13, [scheme]) as world:
+    with World(13, [scheme], luck=False) as world:
         stage = Stage(world, random.Random(3))
         world.run(vendors.claim_late(stage))
         world.run(stage.settle())
