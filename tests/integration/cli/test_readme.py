@@ -10,8 +10,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.kit.turns import marks_of
 
 ROOT = Path(__file__).parents[3]
 PORTS = {
@@ -23,6 +26,7 @@ PORTS = {
 }
 START_S = 20.0
 COMMAND_S = 60.0
+HOW_TO_ROTATION = 3
 
 
 def blocks() -> dict[str, str]:
@@ -124,8 +128,15 @@ def ports() -> Iterator[None]:
         yield
 
 
+def blocks_in_turn() -> Iterator[Any]:
+    """The README's blocks each time, one in so many of the others in turn."""
+    for number, name in enumerate(blocks()):
+        marks = [] if name.startswith("README") else marks_of(number, of=HOW_TO_ROTATION)
+        yield pytest.param(name, marks=marks)
+
+
 @pytest.mark.usefixtures("ports")
-@pytest.mark.parametrize("name", blocks())
+@pytest.mark.parametrize("name", list(blocks_in_turn()))
 def test_the_docs_show_what_happens(name: str, tmp_path: Path) -> None:
     for port in PORTS.values():  # a server's own workers may end a moment after it
         wait_for(port, taken=False, else_say="it is taken; end its program to test the README")
