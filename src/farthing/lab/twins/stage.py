@@ -214,6 +214,7 @@ class Stage:
         cheats = [name for name in payers if name in self.crooks]
         limits_micro = CREDIT_MICRO * len(cheats) * len(self.world.vendors) * self._days()
         found = []
+        vendors_lost_micro = 0
         for vendor in self.world.vendors:
             sold_micro = sum(checks.sold[vendor.name].values())
             over_micro = paid[vendor.name] - sold_micro
@@ -224,6 +225,7 @@ class Stage:
             if vendor.name not in self.crooks:
                 free_micro = sum(self.out[vendor.name].values()) - sold_micro
                 lost_micro = max(free_micro, 0) + max(-over_micro, 0)
+                vendors_lost_micro += lost_micro
                 cause: Cause = "payer" if by == "payer" else "nobody"
                 stakes = Stakes(
                     price_micro=sum(self._gone_to(name) for name in cheats),
@@ -237,9 +239,11 @@ class Stage:
             cause = "vendor" if by == "vendor" else "nobody"
             found.append(measured(traits, "payer", cause, lost_micro, self.stakes[payer.name]))
         if cheats:
-            gain_micro = self._gain_micro(cheats, balances, paid)
+            # What payers got without paying is lost by vendors, as it is measured above, or by the
+            # broker.
+            lost_micro = self._gain_micro(cheats, balances, paid) - vendors_lost_micro
             stakes = Stakes(limit_micro=limits_micro)
-            found.append(measured(traits, "broker", "payer", gain_micro, stakes))
+            found.append(measured(traits, "broker", "payer", lost_micro, stakes))
         return found
 
     def _trusted_micro(self, vendor: VendorParty) -> int:

@@ -46,6 +46,8 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Since it was revoked: what openings that nobody had reported may still be paid."""
     opened_micro: int = 0
     """Worth of the segments that were reported open."""
+    reserve_micro: int = 0
+    """Of `late_micro`, while it lasts: what waits for openings that its payer has not told of."""
     returned_micro: int = 0
     revoked_at_s: int = 0
     """T0; 0 while it is good."""
@@ -95,8 +97,13 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         told_micro = min(opened * self.segment_micro, self.worth_micro)
         coming_micro = max(told_micro - self.opened_micro, 0)
         rest_micro = self.worth_micro - self.opened_micro - coming_micro
-        late_micro = coming_micro - (-rest_micro // RESERVE_SHARE)
-        return msgspec.structs.replace(self, revoked_at_s=now_s, late_micro=late_micro)
+        reserve_micro = -(-rest_micro // RESERVE_SHARE)
+        return msgspec.structs.replace(
+            self,
+            revoked_at_s=now_s,
+            late_micro=coming_micro + reserve_micro,
+            reserve_micro=reserve_micro,
+        )
 
     def freed_micro(self) -> int:
         """Of a revoked one: what no report can claim any more, and so comes back at once."""

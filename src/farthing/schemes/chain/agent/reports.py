@@ -204,10 +204,14 @@ class Paying:
         )
 
     def _require_late(self, late_micro: int) -> None:
-        """`Revoked` for what was opened too late, or what is more than was kept for it."""
+        """`Revoked` for what was opened too late, or what is more than was kept for it.
+
+        What its payer told of was open by then, whatever the clocks said.
+        """
         list_s = self._kept.revoked_at_s + books.LIST_S + SKEW_S
         opened_at_s = max(opening.time_s for opening in self._report.openings)
-        if late_micro > self._kept.late_micro or opened_at_s > list_s:
+        is_told = late_micro <= self._kept.late_micro - self._kept.reserve_micro
+        if late_micro > self._kept.late_micro or (opened_at_s > list_s and not is_told):
             raise Revoked("opened_after_revocation", "these tokens went back to their payer")
 
     def _refuted(self, segment: int, first: Evidence) -> Refuted:

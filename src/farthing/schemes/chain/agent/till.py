@@ -19,6 +19,7 @@ from farthing.crypto import chain, signing
 from farthing.errors import (
     Closed,
     Misconfigured,
+    NotYetValid,
     OutOfRange,
     Revoked,
     Unavailable,
@@ -308,6 +309,8 @@ class AgentTill(ChainTill):
             raise OutOfRange("segment_not_paid_from", "open what this payment uses, no more")
         require_vouched(certificate, self.setting.broker_id, self.setting.currency)
         require_current(certificate, at.now_s)
+        if opening.time_s > at.now_s + SKEW_S:  # nobody is paid for one that is dated too late
+            raise NotYetValid("opening_not_yet_valid", "it is dated ahead; is the clock right?")
         if self.setting.ring.find(CERTIFICATE_KEY, certificate.key_id) is None:
             raise Unavailable(
                 "certificate_key_unknown", "the broker's keys are asked for; try again"

@@ -12,6 +12,7 @@ from farthing.schemes.contract import Accepted, Instrument, Json
 from tests.kit import paper_tokens
 from tests.kit.agent import UNIT_MICRO, Scene, certificate_of, opening_in, signed, tokens_of
 from tests.kit.paper_tokens import Rule
+from tests.kit.parties import DAY_S
 
 
 def test_in_the_papers_format_a_vendor_is_paid_for_a_token_of_another() -> None:
@@ -158,6 +159,16 @@ def test_an_opening_dated_after_the_list_went_out_is_not_paid() -> None:
         msgspec.structs.replace(opening, time_s=opening.time_s - LIST_S), instrument
     )
     assert scene.broker.redeem(_report(scene, back_dated, instrument)) == UNIT_MICRO
+
+
+def test_an_opening_that_its_payer_told_of_is_paid_though_the_broker_was_a_day_behind() -> None:
+    scene = Scene()
+    left = scene.spend(scene.buy(40))
+    (claim,) = scene.vendors["news"].claims()
+    scene.clock.now_s -= DAY_S - 600
+    scene.give_back(left)
+    scene.clock.now_s += DAY_S - 600
+    assert scene.broker.redeem(claim) == UNIT_MICRO
 
 
 def test_back_dated_openings_are_paid_out_of_the_reserve_alone() -> None:

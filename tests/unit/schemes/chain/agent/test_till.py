@@ -6,6 +6,7 @@ from farthing.errors import (
     Expired,
     Forged,
     Misconfigured,
+    NotYetValid,
     OutOfRange,
     Refusal,
     Replayed,
@@ -175,6 +176,22 @@ def test_an_opening_opens_what_is_paid_from_and_no_more() -> None:
     paid = scene.pay(scene.buy(40), tokens=12)
     payload = {**paid.payload, "tokens": paid.payload["tokens"][:1]}
     assert isinstance(refused(scene, payload), OutOfRange)
+
+
+def test_an_opening_dated_ahead_is_not_taken_for_its_report_might_not_be_paid() -> None:
+    for ahead_s, code in ((121, "opening_not_yet_valid"), (120, "")):
+        scene = Scene()
+        instrument = scene.buy(40)
+        now_s = scene.clock.now_s
+        scene.clock.now_s += ahead_s
+        payload = scene.pay(instrument).payload
+        scene.clock.now_s = now_s
+        vendor = scene.vendors["news"]
+        if code:
+            with pytest.raises(NotYetValid, match=code):
+                vendor.serve(payload, vendor.offer(UNIT_MICRO))
+        else:
+            assert vendor.serve(payload, vendor.offer(UNIT_MICRO)).taken.value_micro == UNIT_MICRO
 
 
 def test_too_little_is_refused_and_an_end_is_an_end() -> None:
