@@ -141,7 +141,7 @@ def receive(
     passphrase: Passphrase,
     data: Data = None,
 ) -> None:
-    """Take what another wallet handed over. Twice is once.
+    """Take what another wallet handed over. A second time there is nothing to take.
 
     Example: farthing wallet receive agent.purse --data agent
     """
@@ -149,6 +149,8 @@ def receive(
     with unlocked(data, passphrase) as wallet:
         driver = wallet.driver(wallet.limits())
         if bearing.is_token(text):
+            bearing.admit(driver.store.file, text)
+            driver = wallet.driver(wallet.limits())  # which knows the token's broker now
             with driver.session() as session:
                 claiming = bearing.claim(driver.guide, driver.store.file, text)
                 came_micro = drive(claiming, session.answer)
@@ -197,7 +199,7 @@ def grants(
                 line.site,
                 line.scheme,
                 line.state,
-                _clock(line.until_s),
+                f"{datetime.fromtimestamp(line.until_s, UTC):%Y-%m-%d} {_clock(line.until_s)}",
                 show_micro(line.amount_micro, line.currency),
             )
             for line in lines

@@ -9,6 +9,7 @@ from farthing.cli import output, wallet_cashu
 from farthing.cli.wallet import Data, Passphrase, unlocked
 from farthing.errors import Misconfigured
 from farthing.money import show_micro
+from farthing.wallet.app import Wallet
 from farthing.wallet.driver import drive
 from farthing.wallet.restoring import restore as restore_all
 from farthing.wallet.seed import put_seed, read_seed, shown
@@ -43,16 +44,15 @@ def restore(
     with unlocked(data, passphrase) as wallet:
         driver = wallet.driver(wallet.limits())
         for broker in wallet.brokers():
+            before_micro = _worth_micro(wallet, broker.id)
             with driver.session() as session:
-                flow = restore_all(driver.guide, driver.store.file, broker.id)
-                came = drive(flow, session.answer)
-            worth_micro = sum(
-                holding.worth_micro
-                for holding in wallet.holdings()
-                if holding.broker_id == broker.id
-            )
-            worth = show_micro(worth_micro, broker.currency)
-            output.say(f"{broker.id}: {came} pockets came back, worth {worth}")
+                drive(restore_all(driver.guide, driver.store.file, broker.id), session.answer)
+            came = show_micro(_worth_micro(wallet, broker.id) - before_micro, broker.currency)
+            output.say(f"{broker.id}: {came} came back")
+
+
+def _worth_micro(wallet: Wallet, broker_id: str) -> int:
+    return sum(held.worth_micro for held in wallet.holdings() if held.broker_id == broker_id)
 
 
 def _read(path: Path) -> str:

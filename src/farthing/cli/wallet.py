@@ -381,4 +381,5 @@ def give_back(
         return
     for item in done:
         outcome = f"refused: {item.refused}" if item.refused else "returned"
-        output.say(f"{item.scheme} at {item.vendor_id}: {item.worth_micro} micro {outcome}")
+        at = f" at {item.vendor_id}" if item.vendor_id else ""
+        output.say(f"{item.scheme}{at}: {item.worth_micro} micro {outcome}")

@@ -10,7 +10,7 @@ once it makes what it got its own, at the broker, so that whoever gave it cannot
 import msgspec
 
 from farthing import codec, ids, money
-from farthing.errors import Malformed, OutOfRange, Refusal, Unsupported
+from farthing.errors import Malformed, OutOfRange, Refusal, Replayed, Unsupported
 from farthing.schemes.contract import Instrument, Json, Need
 from farthing.wallet.book import Book
 from farthing.wallet.choice import Guide, place_of
@@ -108,40 +108,47 @@ class _Maker:
         return grant, (parted.left,)
 
 
-def claim(guide: Guide, file: File, token: str) -> Flow[int]:
-    """Make what a token has this wallet's alone; how much it was, micro-units.
-
-    `Malformed`; `Replayed` where somebody had it before.
-    """
-    borne = read(token)
-    known = guide.brokers.get(borne.broker.id)
-    broker = known or Broker(
-        id=ids.require_broker_id(borne.broker.id),
-        url=borne.broker.url,
+def admit(file: File, token: str) -> None:
+    """Remember the broker behind a token, where it is new: then it can be asked. `Malformed`."""
+    home, book = read(token).broker, Book(file)
+    broker = Broker(
+        id=ids.require_broker_id(home.id),
+        url=home.url,
         account="",
         token="",
-        currency=money.require_currency(borne.broker.currency),
+        currency=money.require_currency(home.currency),
     )
     if not place_of(broker.url).site:
         raise Malformed("token_malformed", "it names no broker")
-    guide = msgspec.structs.replace(guide, brokers={**guide.brokers, broker.id: broker})
-    purse = guide.purse(borne.scheme, broker.id)
+    if broker.id not in book.brokers():
+        book.put_broker(broker)
+
+
+def claim(guide: Guide, file: File, token: str) -> Flow[int]:
+    """Make what a token has this wallet's alone; how much it was, micro-units.
+
+    Its broker is known (`admit`). `Malformed`; `Replayed` where somebody had it before.
+    """
+    borne = read(token)
+    purse = guide.purse(borne.scheme, borne.broker.id)
     at = yield from look_for(purse)
     ask = Ask(
         id=ids.new_id("ask", (yield from look()).entropy[:ID_BYTES]),
         created_at_s=at.now_s,
-        broker_id=broker.id,
+        broker_id=borne.broker.id,
         scheme=borne.scheme,
         vendor_id="",
         site="",
         amount_micro=0,
         asked=purse.claim(borne.value, at),
     )
-    if known is None:
-        Book(file).put_broker(broker)
-    before_micro = _held_micro(file, broker.id)
-    yield from _run(guide, ask)
-    return _held_micro(file, broker.id) - before_micro
+    before_micro = _held_micro(file, borne.broker.id)
+    try:
+        yield from _run(guide, ask)
+    except Replayed:  # as it is where it was claimed before, and the answer comes only now
+        if _held_micro(file, borne.broker.id) == before_micro:
+            raise
+    return _held_micro(file, borne.broker.id) - before_micro
 
 
 def _held_micro(file: File, broker_id: str) -> int:

@@ -250,6 +250,9 @@ def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -
     """Return what is left of an instrument; False if it is being spent. Any refusal."""
     at = yield from look()
     purse = guide.purse(instrument.scheme, broker_id)
+    home_id = guide.brokers[broker_id].home
+    if not guide.brokers[home_id].account:
+        raise Unfunded("broker_without_account", "there is no account that it could go back to")
     ask = Ask(
         id=ids.new_id("ask", at.entropy[:ID_BYTES]),
         created_at_s=at.now_s,
@@ -260,7 +263,7 @@ def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -
         amount_micro=instrument.worth_micro,
         asked=purse.give_back(instrument, (yield from look())),
         instrument_id=instrument.id,
-        home_id=guide.brokers[broker_id].home if broker_id in guide.brokers else "",
+        home_id=home_id,
     )
     opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
     if opened is None:

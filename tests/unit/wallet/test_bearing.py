@@ -1,12 +1,24 @@
 """Two wallets at a real broker: what one writes down, the other has, once."""
 
+import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Malformed, Replayed, Unsupported
+from farthing.errors import Malformed, Replayed, Unavailable, Unsupported
 from farthing.lab.conformance.payer import Payer
 from farthing.lab.conformance.stage import Play, Stage
-from farthing.wallet.bearing import TOKEN_CHARS_MAX, TOKEN_PREFIX, claim, is_token, read, send
+from farthing.wallet.bearing import (
+    TOKEN_CHARS_MAX,
+    TOKEN_PREFIX,
+    admit,
+    claim,
+    is_token,
+    read,
+    send,
+)
+from farthing.wallet.book import Book
+from farthing.wallet.commands import AskMint, Command, Failed
+from farthing.wallet.driver import Session
 from farthing.wallet.grants import Grant
 
 AMOUNT_MICRO = 600  # which the coins of a pocket make after a page of 200
@@ -51,6 +63,44 @@ def test_what_is_not_at_hand_is_bought_of_the_account_first() -> None:
         assert claimed(bob, sent(ann, 12_345).token) == 12_345
         assert stage.bank.has_micro("payer", ann.id) == before_micro - 12_345
         assert ann.held_micro() == 0
+
+
+def test_a_claim_whose_answer_was_lost_is_finished_by_the_next() -> None:
+    with Play("ecash", "bearing").stage() as stage:
+        ann, bob = two(stage)
+        grant = sent(ann)
+        answer, lost = bob.answer, ["AskMint"] * 4
+
+        def losing(command: Command, session: Session) -> object:
+            said = answer(command, session)
+            if lost and isinstance(command, AskMint):
+                return Failed(reason=lost.pop())
+            return said
+
+        bob.answer = losing  # type: ignore[method-assign]  # of one payer
+        with pytest.raises(Unavailable):
+            claimed(bob, grant.token)
+        lost.clear()
+        assert claimed(bob, grant.token) == AMOUNT_MICRO
+        with pytest.raises(Replayed, match="coin_spent"):
+            claimed(bob, grant.token)
+
+
+def test_a_wallet_learns_the_broker_of_a_token_and_keeps_the_account_that_it_has() -> None:
+    with Play("ecash", "bearing").stage() as stage:
+        token = sent(stage.payer).token
+        with Play("ecash", "other").stage() as other:
+            file = other.payer.store.file
+            admit(file, token)
+            (known,) = Book(file).brokers().values()
+            assert (known.id, known.url, known.account) == (
+                stage.bank.id,
+                stage.bank.url,
+                "",
+            )
+            Book(file).put_broker(msgspec.structs.replace(known, account="bob", token="t"))
+            admit(file, token)
+            assert Book(file).brokers()[known.id].account == "bob"
 
 
 def test_a_wallet_whose_schemes_are_not_passed_on_sends_nothing() -> None:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from farthing.errors import Broken, Denied, Forged, Unavailable, Unfunded
@@ -143,6 +144,17 @@ def test_an_instrument_being_spent_is_not_given_back(world: World) -> None:
         db.execute("UPDATE instruments SET state='offered', holder='w_1' WHERE state='ready'")
     done = world.run(give_back(world.guide(), held.broker_id, held.site, held.instrument))
     assert not done
+    assert "AskMint" not in world.said
+
+
+def test_what_a_wallet_without_an_account_got_is_not_given_back(world: World) -> None:
+    loaded(world)
+    (held,) = Book(world.store.file).held()
+    guide = world.guide()
+    account = msgspec.structs.replace(guide.brokers[held.broker_id], account="", token="")
+    bare = msgspec.structs.replace(guide, brokers={held.broker_id: account})
+    with pytest.raises(Unfunded, match="broker_without_account"):
+        world.run(give_back(bare, held.broker_id, held.site, held.instrument))
     assert "AskMint" not in world.said
 
 
