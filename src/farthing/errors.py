@@ -274,14 +274,17 @@ ROWS: dict[type[Refusal], Row] = {
 }
 
 
-def row_of(refusal: Refusal, *, value_moved: bool = False) -> Row:
+def row_of(refusal: Refusal, *, value_moved: bool = False, in_cashu: bool = False) -> Row:
     """The HTTP row of `refusal`.
 
     `value_moved` says that a link, a coin or a broker call was spent on this attempt: what would be
-    402 is then 403, since "pay anew" would be a lie. Raises KeyError for a class without a row,
-    which is our own mistake and fails a test.
+    402 is then 403, since "pay anew" would be a lie. `in_cashu`: the payment came as a Cashu token,
+    and what would be either is 400 (NUT-24), which asks for nothing. Raises KeyError for a class
+    without a row, which is our own mistake and fails a test.
     """
     row = ROWS[type(refusal)]
+    if in_cashu and row.status == 402:
+        return msgspec.structs.replace(row, status=400)
     if value_moved and row.status == 402:
         return msgspec.structs.replace(row, status=403)
     return row

@@ -1,4 +1,4 @@
-"""Parsers of headers and of what is published: both dialects, receipts, the private endpoint."""
+"""Parsers of headers and of what is published: all dialects, receipts, the private endpoint."""
 
 import json
 from contextlib import suppress
@@ -14,17 +14,17 @@ from farthing.schemes.contract import Key
 from farthing.stores.keys import make_signing_key
 from farthing.vendor.offering import CHALLENGE_KEY
 from farthing.wallet.commands import Request
-from farthing.wire import mpp, published, receipts, sealed, x402, x402_entry, x402_response
+from farthing.wire import mpp, published, receipts, sealed, x402, x402_entry, x402_response, xcashu
 from farthing.wire.offers import Tender
 from tests.fuzz.heard import Heard, conversations, names, said
-from tests.fuzz.parser import Parser, text
+from tests.fuzz.parser import Parser, given, text
 
 SIGNER = make_signing_key("farthing/vendor/receipt/1", bytes(32))
 
 
 def parsers() -> list[Parser]:
     """Their rows."""
-    return [*_mpp(), *_x402(), *_published(), *_private()]
+    return [*_mpp(), *_x402(), *_cashu(), *_published(), *_private()]
 
 
 # --- MPP ----------------------------------------------------------------------------------------
@@ -191,6 +191,19 @@ def _tender() -> Tender:
         mime_type="",
         body_digest=b"",
     )
+
+
+# --- X-Cashu ------------------------------------------------------------------------------------
+
+
+def _cashu() -> list[Parser]:
+    return [
+        Parser(
+            "wire.xcashu.read_token",
+            lambda raw: xcashu.read_token(text(raw)),
+            given("cashuBo2F0gqJhaUgA_9SLj17PgGFwgaNhYQFhc3hAYWNjMTI0", "cashuAeyJ0b2tlbiI6W119"),
+        ),
+    ]
 
 
 # --- published ----------------------------------------------------------------------------------

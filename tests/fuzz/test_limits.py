@@ -20,7 +20,7 @@ from farthing.schemes import subscriptions
 from farthing.vendor import cors, peers
 from farthing.wallet import address, choice, messages, vault
 from farthing.wallet.commands import Response
-from farthing.wire import mpp, offers, paths, sealed, shapes, x402
+from farthing.wire import mpp, offers, paths, sealed, shapes, x402, xcashu
 from tests.fuzz.heard import fresh, names, said
 from tests.fuzz.sites import OWN_FOLDERS, SOURCE
 from tests.unit.wire.examples import OFFER
@@ -125,6 +125,13 @@ LIMITS = [
         "CREDENTIAL_BYTES_MAX",
         offers.CREDENTIAL_BYTES_MAX,
         lambda n: x402.read_payment("A" * n),
+        "too_large",
+        "credential_malformed",
+    ),
+    Limit(
+        "CREDENTIAL_BYTES_MAX",
+        offers.CREDENTIAL_BYTES_MAX,
+        lambda n: xcashu.read_token("cashuB".ljust(n, "A")[:n]),
         "too_large",
         "credential_malformed",
     ),

@@ -1,7 +1,7 @@
 """A gate before one site, driven command by command over any store, and payers who buy there."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -95,11 +95,12 @@ class Shop:
         store: marks.Marks | None = None,
         realm: str = "",
         verified: bool = True,
+        known: Sequence[str] = KNOWN,
     ) -> None:
         """`verified` false: the prices may ask of the schemes what they do not offer yet."""
         self.clock, self.ring = Clock(), gate_ring()
         self.store: marks.Marks = store or MemoryMarks()
-        self.prices, self._verified = prices, verified
+        self.prices, self._verified, self._known = prices, verified, known
         self.origin: Origin = lambda _: PAGE
         self.broker: Callable[[AskBroker], Json] = _no_broker
         self.visits: list[AskOrigin] = []
@@ -114,12 +115,12 @@ class Shop:
 
         def fit(options: Options) -> Verify:
             setting = setting_of(self.ring, vendor_id=VENDOR, **options)
-            self.gate = Gate(setting, schemes=KNOWN, realm=realm)
+            self.gate = Gate(setting, schemes=self._known, realm=realm)
             self.doors = Doors(self.gate)
             self.private = Private(self.gate, self.doors)
             return self.gate.verify_route if self._verified else anything
 
-        self.book = read(self.prices, currency="eur", known=KNOWN, fit=fit)
+        self.book = read(self.prices, currency="eur", known=self._known, fit=fit)
 
     def walk(self, request: Request) -> Walk:
         value = next((value for name, value in request.headers if name == ENVELOPE.encode()), None)

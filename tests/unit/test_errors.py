@@ -80,6 +80,15 @@ def test_402_never_once_value_has_moved(kind: type[Refusal]) -> None:
 
 
 @pytest.mark.parametrize("kind", OURS)
+@pytest.mark.parametrize("value_moved", [False, True])
+def test_a_cashu_token_that_will_not_do_is_400(kind: type[Refusal], *, value_moved: bool) -> None:
+    plain = row_of(kind("a_code"))
+    told = row_of(kind("a_code"), value_moved=value_moved, in_cashu=True)
+    assert told.status == (400 if plain.status == 402 else plain.status)
+    assert (told.slug, told.retry) == (plain.slug, plain.retry)
+
+
+@pytest.mark.parametrize("kind", OURS)
 def test_waiting_is_asked_for_only_where_the_same_bytes_may_come_again(
     kind: type[Refusal],
 ) -> None:

@@ -86,7 +86,11 @@ class Gate(Offering):
     def _credential(
         self, request: Request, priced: Priced, at: At
     ) -> Generator[GateCommand, object, Credential]:
-        """The payment in a request; `Expired` unless it is the rest of one that was begun."""
+        """The payment in a request; `Expired` unless it is the rest of one that was begun.
+
+        `Busy` for what was begun where no offer is echoed: the price may be another one by now, so
+        it is ended as it began before it may begin anew.
+        """
         sealed = request.sealed
         if sealed is not None:
             tender = self.tender(request, priced, at)
@@ -103,10 +107,16 @@ class Gate(Offering):
         try:
             mpp.require_current(credential, now_s=at.now_s)
         except Expired:
-            begun = yield marks.Find(k=self._k_of(credential))
-            if not isinstance(begun, marks.Payment) or begun.state is not marks.State.HELD:
+            if not (yield from self._is_begun(credential)):
                 raise
+        if credential.dialect == "cashu" and (yield from self._is_begun(credential)):
+            raise Busy("in_progress", "this payment was begun before; send it again")
         return credential
+
+    def _is_begun(self, credential: Credential) -> Generator[GateCommand, object, bool]:
+        """Whether a payment is held."""
+        found = yield marks.Find(k=self._k_of(credential))
+        return isinstance(found, marks.Payment) and found.state is marks.State.HELD
 
     def _enter(
         self, request: Request, priced: Priced, credential: Credential, at: At

@@ -11,7 +11,7 @@ from farthing.schemes.contract import At, Dialect, Json, Offer, Replier, Taken, 
 from farthing.vendor.commands import Answer, AskOrigin, Headers, OriginAnswered, Request
 from farthing.vendor.metering import Stream
 from farthing.vendor.prices import Priced
-from farthing.wire import dialects, replies
+from farthing.wire import dialects, replies, xcashu
 from farthing.wire.offers import TARGETS_CACHED, Credential, Receipt
 
 # What an origin says in these headers is not for the payer: the gate says it.
@@ -22,6 +22,7 @@ RESERVED = frozenset(
         b"payment-response",
         b"payment-outcome",
         replies.HEADER,
+        xcashu.CHANGE_HEADER,
     }
 )
 BODILESS = frozenset({204, 304})

@@ -1,7 +1,7 @@
-"""Both dialects at once: which credential a request carries, and how an answer is written.
+"""All dialects at once: which credential a request carries, and how an answer is written.
 
-MPP and x402 ride in one response; a payment is answered in the dialect it came in. Source: the
-project's wire format, sections 3, 4 and 7.
+MPP, x402 and X-Cashu ride in one response; a payment is answered in the dialect it came in. Source:
+the project's wire format, sections 3, 4, 6 and 7.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from farthing import ids
 from farthing.errors import BadRequest, Malformed, Refusal, Unpaid, row_of
 from farthing.schemes.contract import Dialect, Json, Key, Offer
-from farthing.wire import mpp, problems, x402, x402_entry, x402_response
+from farthing.wire import mpp, problems, x402, x402_entry, x402_response, xcashu
 from farthing.wire.authparams import Part, quoted, read_parts
 from farthing.wire.offers import Credential, Receipt, Tender
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 # Nobody but the gate reads these; `authorization` may hold a login of the site's own beside ours.
-CREDENTIAL_HEADERS = frozenset({b"payment-authorization", b"payment-signature", b"x-cashu"})
+CREDENTIAL_HEADERS = frozenset({b"payment-authorization", b"payment-signature", xcashu.HEADER})
 _LOGIN = b"authorization"
 _OURS = mpp.SCHEME.encode() + b" "
 PRIVATE = (b"cache-control", b"private")
@@ -40,17 +40,20 @@ def credential(
 ) -> Credential:
     """The one payment that a request carries, with the offer it answers; `Unpaid` for none.
 
-    `tender` makes the offers that the gate would make now, which an x402 payment must match.
-    `BadRequest` for two payments; otherwise the refusals of the dialect. An expired challenge is
-    the caller's to refuse: it may be the repeat of a payment that was taken.
+    `tender` makes the offers that the gate would make now, which an x402 payment must match, and of
+    which a Cashu token pays one. `BadRequest` for two payments; otherwise the refusals of the
+    dialect. An expired challenge is the caller's to refuse: it may be the repeat of a payment that
+    was taken.
     """
-    found, signature = _tokens(headers)
-    if found is not None:
-        name, token = found
-        return mpp.read_credential(token, realm=realm, keys=keys, target=target, header=name)
-    if signature is not None:
-        return x402.matched(x402.read_payment(signature), tender(), keys)
-    raise Unpaid("payment_required", "pay one of the offers")
+    sent = _sent(headers)
+    if sent is None:
+        raise Unpaid("payment_required", "pay one of the offers")
+    dialect, name, token = sent
+    if dialect == "x402":
+        return x402.matched(x402.read_payment(token), tender(), keys)
+    if dialect == "cashu":
+        return xcashu.matched(xcashu.read_token(token), tender())
+    return mpp.read_credential(token, realm=realm, keys=keys, target=target, header=name)
 
 
 def claimed(headers: Sequence[tuple[bytes, bytes]]) -> Credential | None:
@@ -59,25 +62,34 @@ def claimed(headers: Sequence[tuple[bytes, bytes]]) -> Credential | None:
     Enough to tell whether it came before: the payment digest covers K and payload.
     """
     try:
-        found, signature = _tokens(headers)
-        if found is not None:
-            return mpp.claimed(found[1])
-        if signature is not None:
-            return x402.read_payment(signature)
+        sent = _sent(headers)
+        if sent is None:
+            return None
+        dialect, _, token = sent
+        return _CLAIMED[dialect](token)
     except Refusal:
         return None
-    return None
 
 
-def _tokens(
-    headers: Sequence[tuple[bytes, bytes]],
-) -> tuple[tuple[str, str] | None, str | None]:
-    """What stands in the headers of either dialect; `BadRequest` for more than one payment."""
-    found = mpp.find_authorization(headers)
-    signatures = [value for name, value in headers if name == b"payment-signature"]
-    if len(signatures) + (found is not None) > 1:
+_CLAIMED: dict[Dialect, Callable[[str], Credential]] = {
+    "mpp": mpp.claimed,
+    "x402": x402.read_payment,
+    "cashu": xcashu.read_token,
+}
+_HEADERS: dict[bytes, Dialect] = {b"payment-signature": "x402", xcashu.HEADER: "cashu"}
+
+
+def _sent(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Dialect, str, str] | None:
+    """Dialect, header and token of the one payment; `BadRequest` for more than one."""
+    found: list[tuple[Dialect, str, str]] = []
+    if (authorization := mpp.find_authorization(headers)) is not None:
+        found.append(("mpp", *authorization))
+    for name, value in headers:
+        if (dialect := _HEADERS.get(name)) is not None:
+            found.append((dialect, name.decode(), value.decode("latin-1")))
+    if len(found) > 1:
         raise BadRequest("two_credentials", "send one payment in a request")
-    return found, signatures[0].decode("latin-1") if signatures else None
+    return found[0] if found else None
 
 
 def without_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -139,7 +151,9 @@ def refusal(
     of the offers, is told to the payer of an x402 payment.
     """
     in_x402 = header(headers, b"payment-signature") is not None
-    if tender is not None and row_of(wrong, value_moved=value_moved).status == 402:
+    in_cashu = header(headers, xcashu.HEADER) is not None
+    row = row_of(wrong, value_moved=value_moved, in_cashu=in_cashu)
+    if tender is not None and row.status == 402:
         added, body = problems.payment_required(
             tender,
             wrong,
@@ -153,13 +167,15 @@ def refusal(
     if tender is not None:
         network = network or ids.network(tender.offers[0].broker_id)
     told = network if in_x402 else ""
-    return problems.problem(wrong, value_moved=value_moved, network=told)
+    return problems.problem(wrong, value_moved=value_moved, in_cashu=in_cashu, network=told)
 
 
 def receipt_headers(receipt: Receipt, dialect: Dialect) -> Headers:
     """What a paid answer carries in its dialect."""
     if dialect == "x402":
         return ((b"payment-response", x402_response.response(receipt).encode()), PRIVATE)
+    if dialect == "cashu":
+        return (*xcashu.receipt_headers(receipt), PRIVATE)
     return ((b"payment-receipt", mpp.receipt_header(receipt).encode()), PRIVATE)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from farthing import codec, ids
 from farthing.errors import Fault, Misconfigured, Refusal, Retry, Row, row_of
 from farthing.schemes.contract import Key, Offer
-from farthing.wire import mpp, x402, x402_response
+from farthing.wire import mpp, x402, x402_response, xcashu
 from farthing.wire.accept import order
 from farthing.wire.offers import OFFERS_MAX, Tender
 
@@ -37,17 +37,18 @@ def problem(
     refusal: Refusal,
     *,
     value_moved: bool = False,
+    in_cashu: bool = False,
     challenge_id: str = "",
     reference: str = "",
     network: str = "",
 ) -> tuple[int, Headers, bytes]:
     """Status, raw headers and body of a refusal.
 
-    `value_moved` as in `errors.row_of`. `network` is that of a refused x402 payment, whose payer
-    is also told by `PAYMENT-RESPONSE`; `reference`, or the fact of that name, is the transaction
-    that is pending, if any. A 402 needs offers: see `payment_required`.
+    `value_moved` and `in_cashu` as in `errors.row_of`. `network` is that of a refused x402 payment,
+    whose payer is also told by `PAYMENT-RESPONSE`; `reference`, or the fact of that name, is the
+    transaction that is pending, if any. A 402 needs offers: see `payment_required`.
     """
-    row = row_of(refusal, value_moved=value_moved)
+    row = row_of(refusal, value_moved=value_moved, in_cashu=in_cashu)
     reference = reference or str(refusal.facts.get("reference", ""))
     headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
     if row.retry_after_s:
@@ -93,7 +94,7 @@ def payment_required(
     use_header: bool = False,
     of_payment: bool = False,
 ) -> tuple[Headers, bytes]:
-    """Headers and body of a 402: every offer, in both dialects, and why it is asked.
+    """Headers and body of a 402: every offer, in all dialects, and why it is asked.
 
     `refusal` is `Unpaid`, or what was wrong with a payment whose row is 402; `of_payment` says that
     an x402 payment was refused. Offers stand in the payer's order of preference
@@ -125,7 +126,7 @@ def _challenges(
 def _offer_headers(
     tender: Tender, offers: tuple[Offer, ...], challenges: list[str], error: str, key: Key
 ) -> Headers:
-    """The offers in both dialects, the last ones dropped until the headers fit."""
+    """The offers in all dialects, the last ones dropped until the headers fit."""
     for count in range(len(offers), 0, -1):
         some = msgspec.structs.replace(tender, offers=offers[:count])
         values = [(b"www-authenticate", value.encode()) for value in challenges[:count]]
@@ -134,6 +135,8 @@ def _offer_headers(
             single = msgspec.structs.replace(some, offers=charges)
             required = x402.required(single, error=error, key=key)
             values.append((b"payment-required", required.encode()))
+        if (offer := xcashu.payable(charges)) is not None:
+            values.append((xcashu.HEADER, xcashu.required(offer).encode()))
         if sum(len(name) + len(value) for name, value in values) <= OFFER_HEADERS_BYTES_MAX:
             return tuple(values)
     raise Misconfigured("offer_too_large", "not one offer fits the headers of a 402")

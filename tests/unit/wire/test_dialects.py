@@ -1,17 +1,20 @@
-"""Both dialects at once: which payment a request carries, and what others may see of it."""
+"""All dialects at once: which payment a request carries, and what others may see of it."""
+
+from itertools import combinations_with_replacement
 
 import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import BadRequest, Expired, Unpaid
+from farthing.errors import BadRequest, Expired, Malformed, Unpaid
 from farthing.schemes.contract import Dialect
 from farthing.wire import dialects
 from farthing.wire.offers import Tender
-from tests.kit.shop import DIALECTS, SCHEMES, Buyer, Shop, asking
+from tests.kit.shop import DIALECTS, SCHEMES, Buyer, Shop, asking, value_of
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 TOKEN = "Payment eyJhIjoxfQ"
+COINS = "cashuBo2F0gqJh"
 
 
 @every_dialect
@@ -62,14 +65,24 @@ def test_what_is_claimed_is_what_is_read(scheme: str, dialect: Dialect) -> None:
         [(b"payment-signature", b"!")],
         [(b"authorization", TOKEN.encode()), (b"payment-signature", b"a")],
         [(b"authorization", b"Payment \xff")],
+        [(b"x-cashu", b"cashuB")],
+        [(b"x-cashu", COINS.encode()), (b"x-cashu", COINS.encode())],
     ],
 )
 def test_what_does_not_parse_claims_nothing(headers: list[tuple[bytes, bytes]]) -> None:
     assert dialects.claimed(headers) is None
 
 
-def test_two_payments_are_a_bad_request() -> None:
-    headers = [(b"authorization", TOKEN.encode()), (b"payment-signature", b"a")]
+ONE_OF_EACH = (
+    (b"authorization", TOKEN.encode()),
+    (b"payment-authorization", TOKEN.encode()),
+    (b"payment-signature", b"a"),
+    (b"x-cashu", COINS.encode()),
+)
+
+
+@pytest.mark.parametrize("headers", list(combinations_with_replacement(ONE_OF_EACH, 2)))
+def test_two_payments_are_a_bad_request(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     with pytest.raises(BadRequest, match="two_credentials"):
         dialects.credential(headers, realm="", keys=(), target="", tender=_never)
 
@@ -126,6 +139,23 @@ def test_a_refusal_without_offers_is_a_problem_whatever_its_row() -> None:
     names = [name for name, _ in headers]
     assert b"payment-response" in names
     assert msgspec.json.decode(body)["code"] == "challenge_expired"
+
+
+def test_a_token_claims_itself() -> None:
+    claimed = dialects.claimed([(b"x-cashu", COINS.encode())])
+    assert claimed is not None
+    assert (claimed.dialect, claimed.payload) == ("cashu", codec.canonical({"token": COINS}))
+
+
+@pytest.mark.parametrize(("token", "status"), [(b"payment-signature", 402), (b"x-cashu", 400)])
+def test_fresh_offers_answer_no_token(token: bytes, status: int) -> None:
+    shop = Shop()
+    request, at = asking((token.decode(), "x")), shop.clock.at()
+    answer = shop.gate.refuse(
+        request, Malformed("credential_malformed"), at, priced=shop.book.find("GET", request.path)
+    )
+    assert answer.status == status
+    assert bool(value_of(answer, b"www-authenticate")) is (status == 402)
 
 
 def test_a_settlement_names_offer_and_payload_in_x402s_words() -> None:
