@@ -8,13 +8,15 @@ import msgspec
 from farthing import codec
 from farthing.lab.conformance.payer import Payer
 from farthing.lab.conformance.stage import Play
-from farthing.schemes import registry, streams
+from farthing.schemes import attestations, registry, streams
 from farthing.wallet.address import Address, new_address, read_address, seal, unseal
 from farthing.wallet.handing import Wanted, hand_over, receive
 from farthing.wallet.listening import Sieve
 from farthing.wallet.vault import Vault
 from tests.fuzz.heard import SEED, names, opened
 from tests.fuzz.parser import Parser, given, text
+from tests.kit.ecash import Scene
+from tests.kit.proofs import keys_of, proof_of
 from tests.unit.wire.examples import OFFER
 
 VAULT, NONCE, ENTROPY = Vault(bytes(32)), bytes(16), bytes(44)
@@ -51,6 +53,8 @@ def parsers() -> list[Parser]:
             for name in names()
             if registry.by_name(name).purse.shares
         ),
+        Parser("schemes.attestations.verify", _proven, lambda: _proofs()[0]),
+        Parser("schemes.attestations.keys", _proven_by, lambda: _proofs()[1]),
         Parser(
             "schemes.streams.meter_in",
             _meter,
@@ -59,6 +63,27 @@ def parsers() -> list[Parser]:
         ),
         Parser("schemes.streams.events", _streamed, given(*EVENTS)),
     ]
+
+
+@cache
+def _proofs() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """A payer's proofs, of a payment and of none; and the keys with which they are checked."""
+    scene = Scene()
+    paid, offer = scene.pay(scene.withdraw())
+    before = proof_of(scene, paid)
+    scene.deposit(paid, offer)
+    found = tuple(codec.canonical(one) for one in (before, proof_of(scene, paid)))
+    return found, (codec.canonical(keys_of(scene)),)
+
+
+def _proven(raw: bytes) -> Any:
+    keys = codec.read_open(_proofs()[1][0], attestations.KeyDocument)
+    return attestations.verify(attestations.READER.read(raw), keys)
+
+
+def _proven_by(raw: bytes) -> Any:
+    proof = attestations.READER.read(_proofs()[0][1])
+    return attestations.verify(proof, codec.read_open(raw, attestations.KeyDocument))
 
 
 # --- what another wallet hands over -------------------------------------------------------------

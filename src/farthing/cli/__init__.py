@@ -5,7 +5,7 @@
   `broker_peer.py` and `bookkeeping.py` more of the operator's commands, who speaks to a broker by
   `calling.py`; `handing.py`, `reissuing.py`, `wallet_cashu.py` and `seeding.py` more of the
   wallet's. `broker_disputes.py`, `vendor_disputes.py` and `wallet_disputes.py` are what each does
-  in a dispute.
+  in a dispute, `proofs.py` a payer's proof in words.
 - `lab.py` and `simulate.py` try the schemes that `naming.py` reads; `stopping.py` ends long work
   at a signal.
 - `servers.py` and `gate_worker.py` run what serves.

@@ -1,15 +1,22 @@
-"""`farthing broker judge`: what was ordered, where payer and vendor do not agree."""
+"""What was ordered and what was paid, where payer and vendor do not agree: for whoever decides."""
 
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 
+from farthing import codec
 from farthing.broker import app as brokers
-from farthing.cli import output
+from farthing.cli import calling, output
 from farthing.cli.bookkeeping import AsJson, Data
-from farthing.errors import Misconfigured
-from farthing.schemes import disclosures
+from farthing.cli.calling import CALL_TIMEOUT_S
+from farthing.cli.proofs import told
+from farthing.errors import Misconfigured, Unavailable
+from farthing.schemes import attestations, disclosures
+from farthing.schemes.attestations import KeyDocument
+from farthing.wallet.choice import place_of
+from farthing.wallet.peering import KEYS_PATH
 
 app = typer.Typer()
 
@@ -26,11 +33,7 @@ def judge(
 
     Example: farthing broker judge order.json
     """
-    try:
-        with file.open("rb") as opened:
-            found = disclosures.READER.read(opened.read(FILE_BYTES_MAX))
-    except OSError as wrong:
-        raise Misconfigured("file_unreadable", f"{file}: {wrong.strerror}") from None
+    found = disclosures.READER.read(_read(file))
     broker = brokers.Broker.open(data)
     try:
         decided = broker.engine.books.mint(found.scheme).judge(found.shown)
@@ -41,3 +44,41 @@ def judge(
         return
     for name, value in decided.items():
         output.say(f"{name}: {value}")
+
+
+@app.command("verify-proof")
+def verify_proof(
+    file: Annotated[Path, typer.Argument(help="Of wallet prove.")],
+    broker: Annotated[str, typer.Option(help="The broker's address; its keys are asked for.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a payer's proof of payment proves: anybody may ask. A forged file is refused.
+
+    Example: farthing broker verify-proof proof.json --broker http://127.0.0.1:8400
+    """
+    proof = attestations.READER.read(_read(file))
+    keys = _keys_of(broker)
+    attested = attestations.verify(proof, keys)
+    if as_json:
+        output.print_json(attested)
+    else:
+        output.say(told(attested, keys.currency))
+
+
+def _keys_of(url: str) -> KeyDocument:
+    """What the broker publishes, as its TLS vouches for it; `Denied`, `Unavailable`."""
+    address = place_of(url).site + KEYS_PATH
+    try:
+        answer = httpx.get(address, timeout=CALL_TIMEOUT_S)
+    except httpx.HTTPError:
+        raise Unavailable("broker_unreachable", f"no broker answers at {url}") from None
+    calling.read_answer(answer.status_code, answer.content)
+    return codec.read_open(answer.content, KeyDocument)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(FILE_BYTES_MAX)
+    except OSError as wrong:
+        raise Misconfigured("file_unreadable", f"{file}: {wrong.strerror}") from None

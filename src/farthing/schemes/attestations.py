@@ -1,0 +1,176 @@
+"""What a broker says of one payment, signed: that it was made, or that none was.
+
+    question   {atS, payer, proof}                    proof: Ed25519 over enc(tag, atS)
+    answer     {atS, broker, key, paid, payer, sig}   sig: over enc(tag, digest of the rest)
+
+Some schemes make a key for each payment alone (`payer` is its public half). Who has its secret may
+ask, without an account, and the broker learns no more than that it asks. The question has no
+effect. What is paid for stands in `paid` as a hash; whoever shows the page opens it.
+Source: DigiCash's payer codes; the messages are ours.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from farthing import codec
+from farthing.crypto import signing
+from farthing.errors import Forged, Malformed, Mismatch, Unsupported
+from farthing.schemes.coin.deriving import maker_of
+from farthing.schemes.coin.ecash import mint, traits
+from farthing.schemes.coin.ecash.making import payer_secret
+from farthing.schemes.coin.ecash.messages import PROOF_TAG, order_of
+from farthing.schemes.coin.ecash.pocket import POCKETS
+from farthing.schemes.contract import Asked, At, Binding, Instrument, Json, Paid, Purse, Setting
+
+PUBLIC_BYTES = 32  # Ed25519
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """How the broker of a scheme attests."""
+
+    purpose: str
+    """Of the broker's key that signs the answer."""
+    tag: str
+    order: Callable[[Binding], bytes]
+    """The hash of what was paid for."""
+    secret: Callable[[Setting, Instrument], bytes]
+    """The Ed25519 secret of the payment that was made from an instrument, 32 bytes."""
+
+
+def _coin_secret(setting: Setting, spent: Instrument) -> bytes:
+    pocket = POCKETS.read(spent.body)
+    return payer_secret(maker_of(setting.ring, setting.broker_id, pocket.number), pocket.payments)
+
+
+KINDS: Mapping[str, Kind] = {
+    traits.TRAITS.name: Kind(
+        purpose=mint.RECORD_KEY, tag=PROOF_TAG, order=order_of, secret=_coin_secret
+    ),
+}
+"""Of the schemes that make a key for each payment, by registry name."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was paid."""
+
+    at_s: int
+    order: str
+    price_micro: int
+    vendor: str
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    at_s: int
+    broker: str
+    key: str
+    paid: Record | None
+    payer: str
+    sig: str
+
+
+class Attestation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of `farthing wallet prove`."""
+
+    answer: dict[str, Json]
+    """As the broker gave it."""
+    body: str
+    """SHA-256 of the request's body where it was bound, base64url; empty without."""
+    scheme: str
+    target: str
+    """The request, as in `GET /articles/tally-sticks.html`."""
+
+
+class Attested(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an attestation says."""
+
+    at_s: int
+    """When the broker said so."""
+    broker: str
+    paid: Record | None
+    """None: nothing was paid with the key."""
+    payer: str
+    target: str
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    public: str
+    purpose: str
+
+
+class KeyDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of a broker's key document."""
+
+    broker: str
+    currency: str
+    keys: tuple[_Entry, ...]
+
+
+READER = codec.Reader(Attestation)
+
+
+def kind_of(scheme: str) -> Kind:
+    """How its broker attests; `Unsupported` where payments have no keys of their own."""
+    found = KINDS.get(scheme)
+    if found is None:
+        raise Unsupported("proof_unsupported", f"payments of {scheme[:32]!r} are not attested")
+    return found
+
+
+def question(scheme: str, purse: Purse, paid: Paid, at: At) -> Asked:
+    """What asks the broker about a payment; `Unsupported`."""
+    kind = kind_of(scheme)
+    secret = kind.secret(purse.setting, paid.spent)
+    proof = signing.sign(secret, codec.enc(kind.tag, at.now_s))
+    message = {
+        "atS": at.now_s,
+        "payer": codec.b64u(signing.public_of(secret)),
+        "proof": codec.b64u(proof),
+    }
+    return Asked(operation="issue", message=message, bearer=True)
+
+
+def verify(attestation: Attestation, keys: KeyDocument) -> Attested:
+    """What it says, if a broker with these keys has said it.
+
+    `Forged` where it has not, `Mismatch` where it was another broker or another page.
+    """
+    kind = kind_of(attestation.scheme)
+    try:
+        answer = msgspec.convert(attestation.answer, _Answer)
+    except msgspec.ValidationError:
+        raise Malformed("proof_malformed", "this is no broker's answer") from None
+    if answer.broker != keys.broker:
+        raise Mismatch("proof_of_another_broker", f"it is {answer.broker[:32]!r} that says so")
+    if answer.key not in {entry.public for entry in keys.keys if entry.purpose == kind.purpose}:
+        raise Forged("proof_key_unknown", "the broker does not publish the key that signed it")
+    said = {name: each for name, each in attestation.answer.items() if name not in {"key", "sig"}}
+    signing.verify(
+        codec.unb64u(answer.key, size_bytes=PUBLIC_BYTES),
+        codec.enc(kind.tag, codec.digest(said)),
+        codec.unb64u(answer.sig, size_bytes=signing.SIGNATURE_BYTES),
+    )
+    if answer.paid is not None:
+        _require_page(kind, answer.paid, attestation)
+    return Attested(
+        at_s=answer.at_s,
+        broker=answer.broker,
+        paid=answer.paid,
+        payer=answer.payer,
+        target=attestation.target,
+    )
+
+
+def _require_page(kind: Kind, paid: Record, attestation: Attestation) -> None:
+    method, _, path_query = attestation.target.partition(" ")
+    binding = Binding(
+        dialect="mpp",
+        k="",
+        method=method,
+        host="",
+        path_query=path_query,
+        target=attestation.target,
+        body_digest=codec.unb64u(attestation.body),
+    )
+    if paid.order != codec.b64u(kind.order(binding)):
+        raise Mismatch("proof_of_another_page", "something else was paid for than the file says")

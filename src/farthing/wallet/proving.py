@@ -1,0 +1,82 @@
+"""Asking a broker to sign what was paid: a payer's proof towards anybody.
+
+The question bears no account's token, and has no effect, so it is not written down.
+"""
+
+from farthing import codec, ids
+from farthing.errors import Unavailable
+from farthing.schemes import attestations
+from farthing.schemes.attestations import Attestation, Attested, KeyDocument
+from farthing.schemes.contract import Asked
+from farthing.wallet.choice import Guide, place_of
+from farthing.wallet.commands import (
+    Answered,
+    Ask,
+    AskMint,
+    Failed,
+    Purchase,
+    Refused,
+    Request,
+    Response,
+    SendRequest,
+    Sent,
+)
+from farthing.wallet.errand import ID_BYTES, Flow, look
+from farthing.wallet.peering import KEYS_PATH
+from farthing.wire.offers import target_of
+
+
+def prove(guide: Guide, purchase: Purchase) -> Flow[tuple[Attestation, Attested]]:
+    """What the broker signs about a purchase, and what that says; checked as anybody would.
+
+    `Unsupported` for a scheme whose payments have no keys of their own, `Unavailable`, `Forged`;
+    the broker's refusals.
+    """
+    purse = guide.purse(purchase.scheme, purchase.broker_id)
+    at = yield from look()
+    asked = attestations.question(purchase.scheme, purse, purchase.paid, at)
+    answer = yield from _answer_to(purchase, asked)
+    place = place_of(purchase.url)
+    target = purchase.received.target or target_of(purchase.method, place.path_query)
+    made = Attestation(
+        answer=answer,
+        body=codec.b64u(purchase.received.body_digest),
+        scheme=purchase.scheme,
+        target=target,
+    )
+    keys = yield from _keys_of(guide.brokers[purchase.broker_id].url)
+    return made, attestations.verify(made, keys)
+
+
+def _answer_to(purchase: Purchase, asked: Asked) -> Flow[dict[str, object]]:
+    at = yield from look()
+    ask = Ask(
+        id=ids.new_id("ask", at.entropy[:ID_BYTES]),
+        created_at_s=at.now_s,
+        broker_id=purchase.broker_id,
+        scheme=purchase.scheme,
+        vendor_id="",
+        site="",
+        amount_micro=0,
+        asked=asked,
+    )
+    answer: Answered | Refused | Failed = yield AskMint(ask=ask)
+    match answer:
+        case Answered(value=dict() as value):
+            return value
+        case Refused(refusal=refusal):
+            raise refusal
+        case _:
+            raise _unreachable()
+
+
+def _keys_of(url: str) -> Flow[KeyDocument]:
+    request = Request(method="GET", url=url.rstrip("/") + KEYS_PATH)
+    answer: Sent = yield SendRequest(request=request, leg="keys")
+    if not isinstance(answer, Response) or answer.status != 200:
+        raise _unreachable()
+    return codec.read_open(answer.body, KeyDocument)
+
+
+def _unreachable() -> Unavailable:
+    return Unavailable("broker_unreachable", "the broker does not answer; try again")
