@@ -21,10 +21,10 @@ from farthing.broker.operations import BEARER
 from farthing.broker.people import OpenAccount, TopUp
 from farthing.crypto import blind_rsa
 from farthing.schemes.coin import values
+from farthing.schemes.coin.blind.purse import ROOM
 from farthing.schemes.coin.deriving import SEED
 from farthing.schemes.coin.ecash import ECASH
 from farthing.schemes.coin.ecash.keyset import BITS
-from farthing.schemes.coin.ecash.purse import ROOM
 from farthing.schemes.contract import Account, Asked, Instrument, Key, Need, Offer, Paid, Setting
 
 PAYER = "bench-payer"

@@ -6,6 +6,7 @@ import msgspec
 
 from farthing import cbor
 from farthing.marks import Memory
+from farthing.schemes.coin.blind.checking import records_of
 from farthing.schemes.coin.cashu import (
     conditions,
     messages,
@@ -83,7 +84,8 @@ def _swap(raw: bytes) -> object:
     spend = messages.read(raw, Spend)
     spent = transactions.verify_inputs(KEYSETS, spend.inputs, spend.outputs, 0)
     made = transactions.sign_outputs(KEYSETS, spend.outputs)
-    memory = Memory(records={record.key: record.value for record in made.records})
+    records = records_of("cashu", Memory(), spent.coins, made.outputs)
+    memory = Memory(records={record.key: record.value for record in records})
     assert [transactions.found(one, memory) for one in spend.outputs] == list(made.signatures)
     return spent
 

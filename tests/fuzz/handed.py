@@ -15,7 +15,7 @@ from farthing.wallet.listening import Sieve
 from farthing.wallet.vault import Vault
 from tests.fuzz.heard import SEED, names, opened
 from tests.fuzz.parser import Parser, given, text
-from tests.kit.ecash import Scene
+from tests.kit.blind import Scene
 from tests.kit.proofs import keys_of, proof_of
 from tests.unit.wire.examples import OFFER
 

@@ -23,10 +23,13 @@ def public(name: str) -> str:
     return bdhke.public_of(scalar(name)).hex()
 
 
-def mint_keys(unit: str = "eur", name: str = "mint", final_expiry: int = 0) -> keysets.MintKeys:
+def key_of(name: str, final_expiry: int = 0) -> Key:
     secret = scalar(name)
-    key = Key(id=name, purpose=keysets.KEYSET_KEY, secret=secret, not_after_s=final_expiry)
-    return keysets.MintKeys(key, unit)
+    return Key(id=name, purpose=keysets.KEYSET_KEY, secret=secret, not_after_s=final_expiry)
+
+
+def mint_keys(unit: str = "eur", name: str = "mint", final_expiry: int = 0) -> keysets.MintKeys:
+    return keysets.MintKeys(key_of(name, final_expiry), unit)
 
 
 class Blank(msgspec.Struct, frozen=True):

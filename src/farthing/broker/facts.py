@@ -207,11 +207,11 @@ def require_unspent(connection: apsw.Connection, marks: Iterable[Mark]) -> None:
                 raise Replayed("claim_already_paid", "this was redeemed before")
 
 
-def state_of(connection: apsw.Connection, mark: bytes) -> Literal["free", "held", "used"]:
-    """What has become of a `Once` mark."""
-    if connection.execute("SELECT 1 FROM once WHERE id = ?", (mark,)).fetchone() is not None:
+def state_of(connection: apsw.Connection, key: bytes) -> Literal["free", "held", "used"]:
+    """What has become of a record that is written once."""
+    if connection.execute("SELECT 1 FROM records WHERE key = ?", (key,)).fetchone() is not None:
         return "used"
-    held = connection.execute("SELECT 1 FROM holds WHERE key = ?", (mark,)).fetchone()
+    held = connection.execute("SELECT 1 FROM holds WHERE key = ?", (key,)).fetchone()
     return "free" if held is None else "held"
 
 

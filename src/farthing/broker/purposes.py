@@ -8,7 +8,7 @@ ROOT_KEY = "farthing/broker/root/1"
 VAULT_KEY = "farthing/broker/vault/1"
 SIGNING = (ROOT_KEY, *(key for one in registry.all_schemes() for key in one.mint.signing))
 SEALING = (
-    *(VAULT_KEY, KEYSET_KEY, PAYOUT_KEY),
+    *(VAULT_KEY, PAYOUT_KEY),
     *(key for one in registry.all_schemes() for key in one.mint.sealing),
 )
 ROTATING = (*SIGNING[1:], KEYSET_KEY)  # the root is what vendors have pinned: it stays

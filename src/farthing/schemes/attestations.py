@@ -9,46 +9,19 @@ effect. What is paid for stands in `paid` as a hash; whoever shows the page open
 Source: DigiCash's payer codes; the messages are ours.
 """
 
-from collections.abc import Callable, Mapping
-
 import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Forged, Malformed, Mismatch, Unsupported
-from farthing.schemes.coin.deriving import maker_of
-from farthing.schemes.coin.ecash import mint, traits
-from farthing.schemes.coin.ecash.making import payer_secret
-from farthing.schemes.coin.ecash.messages import PROOF_TAG, order_of
-from farthing.schemes.coin.ecash.pocket import POCKETS
-from farthing.schemes.contract import Asked, At, Binding, Instrument, Json, Paid, Purse, Setting
+from farthing.schemes import registry
+from farthing.schemes.coin.blind.coinage import tag
+from farthing.schemes.coin.blind.messages import order_of
+from farthing.schemes.coin.blind.mint import BlindMint
+from farthing.schemes.coin.blind.purse import BlindPurse
+from farthing.schemes.contract import Asked, At, Binding, Json, Paid, Purse
 
 PUBLIC_BYTES = 32  # Ed25519
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """How the broker of a scheme attests."""
-
-    purpose: str
-    """Of the broker's key that signs the answer."""
-    tag: str
-    order: Callable[[Binding], bytes]
-    """The hash of what was paid for."""
-    secret: Callable[[Setting, Instrument], bytes]
-    """The Ed25519 secret of the payment that was made from an instrument, 32 bytes."""
-
-
-def _coin_secret(setting: Setting, spent: Instrument) -> bytes:
-    pocket = POCKETS.read(spent.body)
-    return payer_secret(maker_of(setting.ring, setting.broker_id, pocket.number), pocket.payments)
-
-
-KINDS: Mapping[str, Kind] = {
-    traits.TRAITS.name: Kind(
-        purpose=mint.RECORD_KEY, tag=PROOF_TAG, order=order_of, secret=_coin_secret
-    ),
-}
-"""Of the schemes that make a key for each payment, by registry name."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -109,19 +82,13 @@ class KeyDocument(msgspec.Struct, frozen=True, kw_only=True):
 READER = codec.Reader(Attestation)
 
 
-def kind_of(scheme: str) -> Kind:
-    """How its broker attests; `Unsupported` where payments have no keys of their own."""
-    found = KINDS.get(scheme)
-    if found is None:
-        raise Unsupported("proof_unsupported", f"payments of {scheme[:32]!r} are not attested")
-    return found
-
-
-def question(scheme: str, purse: Purse, paid: Paid, at: At) -> Asked:
-    """What asks the broker about a payment; `Unsupported`."""
-    kind = kind_of(scheme)
-    secret = kind.secret(purse.setting, paid.spent)
-    proof = signing.sign(secret, codec.enc(kind.tag, at.now_s))
+def question(purse: Purse, paid: Paid, at: At) -> Asked:
+    """What asks the broker about a payment; `Unsupported` where payments have no keys."""
+    scheme = purse.traits.name
+    if not isinstance(purse, BlindPurse):
+        raise _unsupported(scheme)
+    secret = purse.payer_secret(paid.spent)
+    proof = signing.sign(secret, codec.enc(tag(scheme, "proof"), at.now_s))
     message = {
         "atS": at.now_s,
         "payer": codec.b64u(signing.public_of(secret)),
@@ -130,28 +97,40 @@ def question(scheme: str, purse: Purse, paid: Paid, at: At) -> Asked:
     return Asked(operation="issue", message=message, bearer=True)
 
 
+def _purpose_of(scheme: str) -> str:
+    """Of the broker's key that signs the answer; `Unsupported`."""
+    mint = registry.by_name(scheme).mint
+    if not issubclass(mint, BlindMint):
+        raise _unsupported(scheme)
+    return mint.record_key
+
+
+def _unsupported(scheme: str) -> Unsupported:
+    return Unsupported("proof_unsupported", f"payments of {scheme[:32]!r} are not attested")
+
+
 def verify(attestation: Attestation, keys: KeyDocument) -> Attested:
     """What it says, if a broker with these keys has said it.
 
     `Forged` where it has not, `Mismatch` where it was another broker or another page.
     """
-    kind = kind_of(attestation.scheme)
+    purpose = _purpose_of(attestation.scheme)
     try:
         answer = msgspec.convert(attestation.answer, _Answer)
     except msgspec.ValidationError:
         raise Malformed("proof_malformed", "this is no broker's answer") from None
     if answer.broker != keys.broker:
         raise Mismatch("proof_of_another_broker", f"it is {answer.broker[:32]!r} that says so")
-    if answer.key not in {entry.public for entry in keys.keys if entry.purpose == kind.purpose}:
+    if answer.key not in {entry.public for entry in keys.keys if entry.purpose == purpose}:
         raise Forged("proof_key_unknown", "the broker does not publish the key that signed it")
     said = {name: each for name, each in attestation.answer.items() if name not in {"key", "sig"}}
     signing.verify(
         codec.unb64u(answer.key, size_bytes=PUBLIC_BYTES),
-        codec.enc(kind.tag, codec.digest(said)),
+        codec.enc(tag(attestation.scheme, "proof"), codec.digest(said)),
         codec.unb64u(answer.sig, size_bytes=signing.SIGNATURE_BYTES),
     )
     if answer.paid is not None:
-        _require_page(kind, answer.paid, attestation)
+        _require_page(answer.paid, attestation)
     return Attested(
         at_s=answer.at_s,
         broker=answer.broker,
@@ -161,7 +140,7 @@ def verify(attestation: Attestation, keys: KeyDocument) -> Attested:
     )
 
 
-def _require_page(kind: Kind, paid: Record, attestation: Attestation) -> None:
+def _require_page(paid: Record, attestation: Attestation) -> None:
     method, _, path_query = attestation.target.partition(" ")
     binding = Binding(
         dialect="mpp",
@@ -172,5 +151,5 @@ def _require_page(kind: Kind, paid: Record, attestation: Attestation) -> None:
         target=attestation.target,
         body_digest=codec.unb64u(attestation.body),
     )
-    if paid.order != codec.b64u(kind.order(binding)):
+    if paid.order != codec.b64u(order_of(attestation.scheme, binding)):
         raise Mismatch("proof_of_another_page", "something else was paid for than the file says")

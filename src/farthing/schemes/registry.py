@@ -12,6 +12,7 @@ from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import TICK
 from farthing.schemes.chain.ticket import TICKET
 from farthing.schemes.chain.upayword import UPAYWORD
+from farthing.schemes.coin.cashu import CASHU
 from farthing.schemes.coin.ecash import ECASH
 from farthing.schemes.coin.netcash import NETCASH
 from farthing.schemes.contract import Mint, Purse, Scheme, Till
@@ -30,6 +31,7 @@ _ALL: tuple[Scheme, ...] = (
     FAIRCHAIN,
     NETCASH,
     ECASH,
+    CASHU,
 )
 _BY_NAME = {scheme.traits.name: scheme for scheme in _ALL}
 _BY_WIRE = {(scheme.traits.wire, scheme.traits.variant): scheme.traits.name for scheme in _ALL}

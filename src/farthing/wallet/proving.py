@@ -34,7 +34,7 @@ def prove(guide: Guide, purchase: Purchase) -> Flow[tuple[Attestation, Attested]
     """
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     at = yield from look()
-    asked = attestations.question(purchase.scheme, purse, purchase.paid, at)
+    asked = attestations.question(purse, purchase.paid, at)
     answer = yield from _answer_to(purchase, asked)
     place = place_of(purchase.url)
     target = purchase.received.target or target_of(purchase.method, place.path_query)

@@ -71,8 +71,14 @@ def read_token(value: str) -> Credential:
         k=codec.b64u(tokens.digest(value)),
         wire_name=SCHEME,
         variant="",
-        payload=codec.canonical({"token": value}),
+        payload=codec.canonical({"token": _cut(value)}),
     )
+
+
+def _cut(token: str) -> list[str]:
+    """In texts that are as long as those of a payload may be."""
+    size = codec.JSON_STRING_MAX
+    return [token[at : at + size] for at in range(0, len(token), size)]
 
 
 def matched(credential: Credential, tender: Tender) -> Credential:

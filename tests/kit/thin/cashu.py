@@ -20,7 +20,7 @@ MINT = "https://broker.example/cashu/microeur"
 class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """As the dialect makes it."""
 
-    token: str
+    token: tuple[str, ...]
 
 
 _PAYMENT = codec.Reader(Payment)
@@ -33,7 +33,7 @@ class Till(c.Till):
         return offer_of(TRAITS, self.setting, price_micro, settlement="final")
 
     def read(self, payload: bytes) -> tuple[str, tokens.Token]:
-        text = _PAYMENT.read(payload).token
+        text = "".join(_PAYMENT.read(payload).token)
         return text, tokens.read(text)
 
     def take(

@@ -5,10 +5,10 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Forged, Malformed, Mismatch, Refusal, Unsupported
-from farthing.schemes import attestations
+from farthing.schemes import attestations, registry
 from farthing.schemes.attestations import Attestation
 from farthing.schemes.contract import Json
-from tests.kit.ecash import PRICE_MICRO, Scene
+from tests.kit.blind import PRICE_MICRO, Scene
 from tests.kit.parties import BROKER, TARGET, VENDOR
 from tests.kit.proofs import keys_of, proof_of
 
@@ -81,8 +81,14 @@ def test_another_wallet_proves_nothing_with_the_same_pocket() -> None:
 
 
 def test_schemes_without_a_key_for_each_payment_are_not_attested() -> None:
+    scene = Scene()
+    proof = proof_of(scene, scene.pay(scene.withdraw())[0])
+    other = msgspec.structs.replace(proof, scheme="payword")
     with pytest.raises(Unsupported, match="proof_unsupported"):
-        attestations.kind_of("payword")
+        attestations.verify(other, keys_of(scene))
+    stranger = registry.by_name("payword").purse(scene.payer.purse.setting)
+    with pytest.raises(Unsupported, match="proof_unsupported"):
+        attestations.question(stranger, scene.pay(scene.withdraw())[0], scene.clock.at())
 
 
 def test_a_file_is_read_strictly() -> None:

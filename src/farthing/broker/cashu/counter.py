@@ -1,13 +1,13 @@
 """One unit's keysets, and commands that the same bytes carry out once.
 
-A command is checked and signed outside the writer. In it, one transaction sets the marks of its
-inputs, keeps the signatures that it gives, posts its money and stores its answer. So no coin is
+A command is checked and signed outside the writer. In it, one transaction notes that its inputs
+are spent, keeps the signatures that it gives, posts its money and stores its answer. So no coin is
 ever seen between unspent and spent: whoever is cut off asks again with the same bytes.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import apsw
@@ -17,13 +17,12 @@ from farthing.broker import answers, clearing, facts
 from farthing.broker.answers import KEPT_S, Asked
 from farthing.broker.books import Books
 from farthing.ledger.transfers import NOTES_MAX, Posting
-from farthing.marks import Put
-from farthing.schemes.coin.cashu import transactions
+from farthing.marks import Keys, Put
+from farthing.schemes.coin.blind.checking import Shown, Signed, keys_of, records_of
 from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, MintKeys, units_of
-from farthing.schemes.coin.cashu.transactions import KeysetsOf, Made
+from farthing.schemes.coin.cashu.transactions import SCHEME, KeysetsOf
 from farthing.schemes.contract import Applied
 
-SCHEME = "cashu"
 INLINE_MAX = 8  # inputs and outputs worked on at once: two milliseconds; more go to a thread
 
 T = TypeVar("T")
@@ -85,16 +84,19 @@ class Counter:
         applied = Applied(records=(record,))
         await self.books.committer.do(lambda db: facts.write(db, SCHEME, applied))
 
-    def require_unsigned(self, connection: apsw.Connection, made: Made) -> None:
-        """`Malformed` where one of these outputs was signed before."""
-        transactions.require_unsigned(facts.read(connection, made.keys))
+    def records(
+        self, connection: apsw.Connection, coins: Sequence[Shown], outputs: Sequence[Signed]
+    ) -> tuple[Put, ...]:
+        """That coins are spent and outputs signed; `Replayed`, `Revoked`, `Busy`."""
+        keys = Keys(records=keys_of(SCHEME, coins, outputs))
+        return tuple(records_of(SCHEME, facts.read(connection, keys), coins, outputs))
 
     def enact(
         self, connection: apsw.Connection, applied: Applied, cause: tuple[str, ...], *, kind: str
     ) -> None:
-        """Money, marks and records of a command; the journal notes each coin that was spent."""
+        """Money and records of a command; the journal notes each coin that was spent."""
         books = self.books
-        facts.write(connection, SCHEME, applied)  # first: a coin that is spent is refused as such
+        facts.write(connection, SCHEME, applied)
         postings = clearing.postings_of(applied.flows, SCHEME, books.purses(connection))
         notes = facts.notes_of(applied)
         for first in range(0, max(len(notes), 1), NOTES_MAX):

@@ -14,7 +14,7 @@ import msgspec
 from farthing.broker import facts
 from farthing.broker.answers import KEPT_S
 from farthing.broker.cashu import quotes
-from farthing.broker.cashu.counter import SCHEME, Counter
+from farthing.broker.cashu.counter import Counter
 from farthing.broker.cashu.quotes import LOAD_S, QUOTE_BYTES, Load
 from farthing.crypto import schnorr
 from farthing.errors import Expired, Forged, Malformed, OutOfRange, Replayed, Unpaid, Unsupported
@@ -22,7 +22,7 @@ from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.coin.cashu import transactions
 from farthing.schemes.coin.cashu.keysets import unit_micro
 from farthing.schemes.coin.cashu.messages import MintAsked, MintQuoteAsked, read
-from farthing.schemes.coin.cashu.transactions import FOR_EVER_S
+from farthing.schemes.coin.cashu.transactions import FOR_EVER_S, SCHEME
 from farthing.schemes.contract import Applied, End, Flow
 
 
@@ -107,10 +107,10 @@ class Loading:
         def work(connection: apsw.Connection) -> object:
             now = quotes.find_load(connection, name)
             _require_paid(now)
-            counter.require_unsigned(connection, made)
+            signed = counter.records(connection, (), made.outputs)
             until_s = counter.now_s() + KEPT_S
             issued = msgspec.structs.replace(now, state="ISSUED")
-            records = (*made.records, quotes.put(quotes.load_key(name), issued, until_s))
+            records = (*signed, quotes.put(quotes.load_key(name), issued, until_s))
             facts.write(connection, SCHEME, Applied(records=records))
             return {"signatures": made.signatures}
 

@@ -22,10 +22,11 @@ from farthing import codec
 from farthing.broker import facts, store
 from farthing.broker.answers import KEPT_S
 from farthing.broker.cashu import quotes
-from farthing.broker.cashu.counter import SCHEME, Counter
+from farthing.broker.cashu.counter import Counter
 from farthing.broker.cashu.quotes import CODE_S, LOAD_S, QUOTE_BYTES, Code, Melt
 from farthing.errors import Expired, OutOfRange, Replayed, Reused, TooLarge, Unknown, Unsupported
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.coin.blind.checking import key_of
 from farthing.schemes.coin.cashu import payout_code, transactions
 from farthing.schemes.coin.cashu.keysets import unit_micro
 from farthing.schemes.coin.cashu.messages import (
@@ -37,7 +38,7 @@ from farthing.schemes.coin.cashu.messages import (
     StatesAsked,
     read,
 )
-from farthing.schemes.coin.cashu.transactions import Made, Spent
+from farthing.schemes.coin.cashu.transactions import SCHEME, Made, Spent
 from farthing.schemes.contract import Applied, End, Flow
 
 PAYOUT_KEY = "farthing/cashu/payout/1"
@@ -69,8 +70,7 @@ class Spending:
         spent, made = await counter.work(len(message.inputs) + len(message.outputs), check)
 
         def work(connection: apsw.Connection) -> object:
-            counter.require_unsigned(connection, made)
-            applied = Applied(marks=spent.marks, records=made.records)
+            applied = Applied(records=counter.records(connection, spent.coins, made.outputs))
             counter.enact(connection, applied, (asked.scope, asked.key), kind="swap")
             return {"signatures": made.signatures}
 
@@ -186,7 +186,7 @@ class Spending:
 
         def work(connection: apsw.Connection) -> object:
             melt, code = look(connection)
-            counter.require_unsigned(connection, made)
+            changed = counter.records(connection, spent.coins, made.outputs)
             melt = msgspec.structs.replace(melt, state="PAID")
             code = msgspec.structs.replace(code, is_paid=True)
             until_s = counter.now_s() + KEPT_S
@@ -196,11 +196,11 @@ class Spending:
                 amount_micro=code.amount * unit_micro(counter.unit),
             )
             records = (
-                *made.records,
+                *changed,
                 quotes.put(quotes.melt_key(message.quote), melt, until_s),
                 quotes.put(quotes.code_key(melt.payment_hash), code, code.expires_at_s + KEPT_S),
             )
-            applied = Applied(flows=(flow,), marks=spent.marks, records=records)
+            applied = Applied(flows=(flow,), records=records)
             kind = "redeem" if code.role == "vendor" else "take_back"
             counter.enact(connection, applied, (asked.scope, asked.key), kind=kind)
             return self._shown(message.quote, melt, code) | {"change": made.signatures}
@@ -214,9 +214,9 @@ class Spending:
 
         def work(connection: apsw.Connection) -> list[object]:
             return [
-                {"Y": y, "state": _STATES[facts.state_of(connection, mark)], "witness": None}
+                {"Y": y, "state": _STATES[facts.state_of(connection, key)], "witness": None}
                 for y in asked.Ys
-                for mark in (transactions.mark_of(bytes.fromhex(y)),)
+                for key in (key_of(SCHEME, "spent", bytes.fromhex(y)),)
             ]
 
         return msgspec.json.encode({"states": self._counter.books.committer.read(work)})

@@ -34,42 +34,38 @@ class Outstanding:
         """By its registry name."""
         self.prefix = f"{scheme}/out/".encode()
 
-    def key(self, epoch: int) -> bytes:
-        """Of the record of an epoch."""
-        return self.prefix + str(epoch).encode()
+    def key(self, pool: str) -> bytes:
+        """Of the record of an epoch's account."""
+        return self.prefix + str(_epoch_of(pool)).encode()
 
     def move(
         self,
         memory: Memory,
+        net: Mapping[str, int],
         *,
-        spent: Mapping[int, int],
-        made: Mapping[int, int],
         source: End | None = None,
         target: End | None = None,
     ) -> Moved:
-        """Coins spent and made, in micro-units by epoch; the difference comes from or goes to.
+        """Accounts that change by so much; the difference comes from or goes to.
 
         `memory` has the records of all these epochs.
         """
-        net = {epoch: made.get(epoch, 0) - spent.get(epoch, 0) for epoch in {**spent, **made}}
-        flows = _flows(net, source, target)
-        return self._noted(memory, net, flows)
+        return self._noted(memory, net, flows_of(net, source, target))
 
     def put_back(self, memory: Memory, flows: Iterable[Flow]) -> tuple[Put, ...]:
         """The records without what these flows have moved."""
-        net: dict[int, int] = {}
+        net: dict[str, int] = {}
         for flow in flows:
             for end, sign in ((flow.source, 1), (flow.target, -1)):
                 if end.kind == "outstanding":
-                    epoch = int(end.id[1:])
-                    net[epoch] = net.get(epoch, 0) + sign * flow.amount_micro
+                    net[end.id] = net.get(end.id, 0) + sign * flow.amount_micro
         return self._noted(memory, net, ()).records
 
-    def _noted(self, memory: Memory, net: dict[int, int], flows: tuple[Flow, ...]) -> Moved:
+    def _noted(self, memory: Memory, net: Mapping[str, int], flows: tuple[Flow, ...]) -> Moved:
         records: list[Put] = []
         due: list[tuple[int, bytes]] = []
-        for number, change_micro in net.items():
-            key, epoch = self.key(number), Epoch(number)
+        for pool, change_micro in net.items():
+            key, epoch = self.key(pool), Epoch(_epoch_of(pool))
             stood = memory.records.get(key)
             if not change_micro:
                 continue
@@ -83,18 +79,14 @@ class Outstanding:
     def lapse(self, key: bytes, value: bytes) -> Applied:
         """The end of an epoch: what was never brought back is the broker's."""
         epoch = int(key[len(self.prefix) :])
-        rest = Flow(source=_end(epoch), target=BREAKAGE, amount_micro=int(value))
+        rest = Flow(source=_end(pool_of(epoch)), target=BREAKAGE, amount_micro=int(value))
         return Applied(flows=(rest,) if rest.amount_micro else (), records=(Delete(key=key),))
 
 
-def _end(epoch: int) -> End:
-    return End(kind="outstanding", id=f"e{epoch}")
-
-
-def _flows(net: Mapping[int, int], source: End | None, target: End | None) -> tuple[Flow, ...]:
-    """From epochs that shrink, and `source`, to `target` and epochs that grow."""
-    shrunk = [(_end(epoch), -micro) for epoch, micro in sorted(net.items()) if micro < 0]
-    grown = [(_end(epoch), micro) for epoch, micro in sorted(net.items()) if micro > 0]
+def flows_of(net: Mapping[str, int], source: End | None, target: End | None) -> tuple[Flow, ...]:
+    """From accounts that shrink, and `source`, to `target` and accounts that grow."""
+    shrunk = [(_end(name), -micro) for name, micro in sorted(net.items()) if micro < 0]
+    grown = [(_end(name), micro) for name, micro in sorted(net.items()) if micro > 0]
     over_micro = sum(micro for _, micro in shrunk) - sum(micro for _, micro in grown)
     if over_micro > 0:
         assert target is not None, "what is spent and not made anew goes somewhere"
@@ -112,3 +104,16 @@ def _flows(net: Mapping[int, int], source: End | None, target: End | None) -> tu
         if wants_micro > micro:
             grown.insert(0, (taker, wants_micro - micro))
     return tuple(flows)
+
+
+def pool_of(epoch: int) -> str:
+    """The account of an epoch."""
+    return f"e{epoch}"
+
+
+def _epoch_of(pool: str) -> int:
+    return int(pool[1:])
+
+
+def _end(pool: str) -> End:
+    return End(kind="outstanding", id=pool)

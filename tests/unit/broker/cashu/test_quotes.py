@@ -5,9 +5,9 @@ import pytest
 
 from farthing.broker import facts
 from farthing.broker.cashu import quotes
-from farthing.broker.cashu.counter import SCHEME
 from farthing.broker.cashu.quotes import Code, Load, Melt
 from farthing.errors import Unknown
+from farthing.schemes.coin.cashu.transactions import SCHEME
 from farthing.schemes.contract import Applied
 from tests.unit.broker.cashu.stall import Stall, at_the_stall
 

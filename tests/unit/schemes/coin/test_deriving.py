@@ -1,7 +1,7 @@
 from itertools import product
 
 from farthing.schemes.coin.deriving import SEED, Maker, maker_of
-from tests.kit.ecash import Scene
+from tests.kit.blind import Scene
 
 
 def test_each_secret_is_another_one_and_the_same_each_time() -> None:

@@ -13,7 +13,7 @@ NUMBERS: Mapping[str, int] = {
     "lock_malformed": 10_001,
     "preimage_wrong": 10_001,
     "witness_malformed": 10_001,
-    "claim_already_paid": 11_001,
+    "coin_spent": 11_001,
     "mark_held": 11_002,
     "output_signed": 11_003,
     "transaction_unbalanced": 11_005,

@@ -1,10 +1,8 @@
-"""What every transaction of coins is held to, and what it leaves: marks of inputs, signatures.
+"""What every transaction of coins is held to, and what it leaves: spent coins, signatures.
 
-Inputs and outputs are checked and signed without any state; the marks and records that come out
-decide in the writer whether it counts:
-
-    cashu/ ‖ Y               once for each coin: whoever sets it first has spent the coin
-    cashu/signed/ ‖ B_       the signature given for an output, for `restore`
+Inputs and outputs are checked and signed without any state; the records that come of them decide in
+the writer whether it counts (`blind/checking.py`). A coin's mark there is its Y, an output's its
+B_.
 
 No key of ours takes a fee, so inputs and outputs have the same sum. Source: NUT-02, 03, 08 and 09.
 """
@@ -16,34 +14,33 @@ import msgspec
 
 from farthing.crypto import bdhke
 from farthing.errors import Expired, Forged, Malformed, Mismatch, OutOfRange, Revoked, Unknown
-from farthing.marks import Keys, Memory, Once, Put
+from farthing.marks import Keys, Memory
+from farthing.schemes.coin.blind.checking import Shown, Signed, key_of
 from farthing.schemes.coin.cashu.conditions import require_unlocked
-from farthing.schemes.coin.cashu.keysets import MintKeys, amounts_of
+from farthing.schemes.coin.cashu.keysets import MintKeys, amounts_of, unit_micro
 from farthing.schemes.coin.cashu.messages import Dleq, Output, Proof, Signature, require_few
 
 FOR_EVER_S = 2**40  # coins of a keyset without an end
 AFTER_END_S = 60 * 86_400  # how long marks outlive their keyset: grace and dispute
 
-_SPENT = b"cashu/"
-_SIGNED = b"cashu/signed/"
+SCHEME = "cashu"
 
 
 class Keysets(Protocol):
-    """The keysets of one unit."""
-
-    @property
-    def active(self) -> MintKeys:
-        """The one that signs."""
+    """The keysets that a transaction may name."""
 
     def find(self, keyset_id: str) -> MintKeys:
         """The keyset with this id; `Unknown`, `Mismatch` for one of another unit."""
+
+    def signing(self, keyset_id: str) -> MintKeys:
+        """As `find`; `Revoked` for one that signs no more."""
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """Inputs that are right."""
 
     amount: int
-    marks: tuple[Once, ...]
+    coins: tuple[Shown, ...]
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +48,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
     amount: int
     signatures: tuple[Signature, ...]
-    records: tuple[Put, ...]
-
-    @property
-    def keys(self) -> Keys:
-        """What must be empty in the writer: `require_unsigned`."""
-        return Keys(records=tuple(record.key for record in self.records))
+    outputs: tuple[Signed, ...]
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -86,12 +78,12 @@ def verify_inputs(
         raise Malformed("inputs_missing", "a transaction has inputs")
     if len({proof.secret for proof in inputs}) != len(inputs):
         raise Malformed("inputs_repeated", "one coin stands twice among the inputs")
-    marks = tuple(_verify(keysets.find(proof.id), proof, now_s) for proof in inputs)
+    coins = tuple(_verified(keysets.find(proof.id), proof, now_s) for proof in inputs)
     require_unlocked(inputs, outputs, now_s, quote)
-    return Spent(amount=sum(proof.amount for proof in inputs), marks=marks)
+    return Spent(amount=sum(proof.amount for proof in inputs), coins=coins)
 
 
-def _verify(keys: MintKeys, proof: Proof, now_s: int) -> Once:
+def _verified(keys: MintKeys, proof: Proof, now_s: int) -> Shown:
     end_s = keys.public.final_expiry
     if end_s is not None and end_s < now_s:
         raise Expired("keyset_expired", "the coins of this keyset have ended")
@@ -100,13 +92,18 @@ def _verify(keys: MintKeys, proof: Proof, now_s: int) -> Once:
         raise Forged("coin_forged", "the keyset has no key for this amount")
     y = bdhke.hash_to_curve(proof.secret.encode())
     bdhke.verify(key, y, bytes.fromhex(proof.C))
-    until_s = FOR_EVER_S if end_s is None else end_s + AFTER_END_S
-    return Once(id=mark_of(y.format()), until_s=until_s)
+    return Shown(
+        pool=keys.unit,
+        micro=proof.amount * unit_micro(keys.unit),
+        mark=y.format(),
+        period=end_s or 0,
+        until_s=_kept_until_s(keys),
+    )
 
 
-def mark_of(y: bytes) -> bytes:
-    """The mark of the coin with this Y, 33 bytes."""
-    return _SPENT + y
+def _kept_until_s(keys: MintKeys) -> int:
+    end_s = keys.public.final_expiry
+    return FOR_EVER_S if end_s is None else end_s + AFTER_END_S
 
 
 def sign_outputs(keysets: Keysets, outputs: Sequence[Output]) -> Made:
@@ -114,29 +111,29 @@ def sign_outputs(keysets: Keysets, outputs: Sequence[Output]) -> Made:
     require_few((), outputs)
     if len({output.B_ for output in outputs}) != len(outputs):
         raise Malformed("outputs_repeated", "one output stands twice")
-    active = keysets.active
-    until_s = active.public.final_expiry
     signatures: list[Signature] = []
-    records: list[Put] = []
+    signed: list[Signed] = []
     for output in outputs:
-        if keysets.find(output.id) is not active:
-            raise Revoked("keyset_inactive", "this keyset signs no more: ask for today's")
-        key = active.find(output.amount)
+        keys = keysets.signing(output.id)
+        key = keys.find(output.amount)
         if key is None:
             raise OutOfRange("amount_without_key", "amounts are powers of two that have a key")
         blinded = bytes.fromhex(output.B_)
-        signed = bdhke.sign(key, bdhke.point(blinded))
-        signatures.append(_shown(output.amount, active.id, signed))
-        kept = _Kept(output.amount, active.id, signed.C_, signed.e, signed.s)
-        records.append(
-            Put(
-                key=_SIGNED + blinded,
+        made = bdhke.sign(key, bdhke.point(blinded))
+        signatures.append(_shown(output.amount, keys.id, made))
+        kept = _Kept(output.amount, keys.id, made.C_, made.e, made.s)
+        signed.append(
+            Signed(
+                pool=keys.unit,
+                micro=output.amount * unit_micro(keys.unit),
+                mark=blinded,
+                signature=made.C_ + made.e + made.s,
                 value=_ENCODE(kept),
-                until_s=FOR_EVER_S if until_s is None else until_s + AFTER_END_S,
+                until_s=_kept_until_s(keys),
             )
         )
     amount = sum(output.amount for output in outputs)
-    return Made(amount=amount, signatures=tuple(signatures), records=tuple(records))
+    return Made(amount=amount, signatures=tuple(signatures), outputs=tuple(signed))
 
 
 def sign_change(keysets: Keysets, blanks: Sequence[Output], amount: int) -> Made:
@@ -151,12 +148,6 @@ def sign_change(keysets: Keysets, blanks: Sequence[Output], amount: int) -> Made
     return sign_outputs(keysets, filled)
 
 
-def require_unsigned(memory: Memory) -> None:
-    """`Malformed` where an output was signed before, in whatever transaction."""
-    if memory.records:
-        raise Malformed("output_signed", "this output was signed before: make a new one")
-
-
 def require_balanced(spent: int, made: int) -> None:
     """`Mismatch` unless what comes out is what went in."""
     if spent != made:
@@ -165,16 +156,26 @@ def require_balanced(spent: int, made: int) -> None:
 
 def signed_keys(outputs: Iterable[Output]) -> Keys:
     """Where the signatures given for outputs are."""
-    return Keys(records=tuple(_SIGNED + bytes.fromhex(output.B_) for output in outputs))
+    return Keys(records=tuple(_signed_key(output) for output in outputs))
 
 
 def found(output: Output, memory: Memory) -> Signature | None:
     """The signature that was given for an output, or None."""
-    value = memory.records.get(_SIGNED + bytes.fromhex(output.B_))
+    value = memory.records.get(_signed_key(output))
     if value is None:
         return None
     kept = _DECODE(value)
     return _shown(kept.amount, kept.keyset_id, bdhke.Signed(kept.C_, kept.e, kept.s))
+
+
+def signature_in(value: bytes) -> bytes:
+    """C_, e and s in the record of a signature, 97 bytes."""
+    kept = _DECODE(value)
+    return kept.C_ + kept.e + kept.s
+
+
+def _signed_key(output: Output) -> bytes:
+    return key_of(SCHEME, "signed", bytes.fromhex(output.B_))
 
 
 def _shown(amount: int, keyset_id: str, signed: bdhke.Signed) -> Signature:
@@ -183,7 +184,7 @@ def _shown(amount: int, keyset_id: str, signed: bdhke.Signed) -> Signature:
 
 
 class KeysetsOf:
-    """Some keysets, the first of which signs."""
+    """The keysets of one unit, the first of which signs."""
 
     def __init__(self, keysets: Sequence[MintKeys], others: frozenset[str] = frozenset()) -> None:
         """`others`: ids of keysets of other units, whose coins do not belong here."""
@@ -199,4 +200,11 @@ class KeysetsOf:
             raise Mismatch("units_mixed", "coins of another unit: each unit is a mint of its own")
         if keys is None:
             raise Unknown("keyset_unknown", "this mint has no such keyset")
+        return keys
+
+    def signing(self, keyset_id: str) -> MintKeys:
+        """As `Keysets`."""
+        keys = self.find(keyset_id)
+        if keys is not self.active:
+            raise Revoked("keyset_inactive", "this keyset signs no more: ask for today's")
         return keys

@@ -21,6 +21,7 @@ from farthing import codec
 from farthing.crypto import agreement, blind_rsa, signing
 from farthing.crypto.mac import mac
 from farthing.errors import Forged, Mismatch
+from farthing.schemes.coin.blind.coinage import Slot
 from farthing.schemes.coin.epochs import EPOCH_MAX, Epoch
 from farthing.schemes.coin.values import EXPONENT_MAX
 from farthing.schemes.contract import Key, Setting
@@ -73,13 +74,32 @@ class KeysetList(
     sig: str = ""
 
     @property
+    def name(self) -> int:
+        """Its epoch."""
+        return self.epoch
+
+    @property
+    def period(self) -> int:
+        """Likewise: what a slot tells time by."""
+        return self.epoch
+
+    @property
+    def count(self) -> int:
+        """How many keys it has."""
+        return len(self.keysets)
+
+    def label(self, exponent: int) -> str:
+        """The id of a keyset."""
+        return self.keysets[exponent].id
+
+    def slot(self, exponent: int, counter: int) -> Slot:
+        """Where a coin of a denomination comes from."""
+        return Slot(self.epoch, exponent, codec.unb64u(self.keysets[exponent].id), counter)
+
+    @property
     def digest(self) -> bytes:
         """What is signed: SHA-256 of all but the signature."""
         return codec.digest(msgspec.structs.replace(self, sig=""))
-
-    def ref(self, exponent: int) -> Ref:
-        """Of the key of a denomination."""
-        return Ref(self.epoch, exponent, codec.unb64u(self.keysets[exponent].id))
 
     def public(self, exponent: int) -> blind_rsa.PublicKey:
         """The key of a denomination."""

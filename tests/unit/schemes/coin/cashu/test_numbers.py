@@ -3,6 +3,6 @@ from farthing.schemes.coin.cashu import numbers
 
 
 def test_refusals_have_the_numbers_that_wallets_know() -> None:
-    assert numbers.number_of(Replayed("claim_already_paid")) == 11_001
+    assert numbers.number_of(Replayed("coin_spent")) == 11_001
     assert numbers.number_of(Busy("mark_held")) == 11_002
     assert numbers.number_of(Malformed("anything_else")) == numbers.OTHER

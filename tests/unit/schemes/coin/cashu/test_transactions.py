@@ -10,7 +10,8 @@ from farthing.errors import (
     TooLarge,
     Unknown,
 )
-from farthing.marks import Memory
+from farthing.marks import Keys, Memory
+from farthing.schemes.coin.blind.checking import records_of
 from farthing.schemes.coin.cashu import transactions
 from farthing.schemes.coin.cashu.keysets import MintKeys
 from farthing.schemes.coin.cashu.messages import INPUTS_MAX, Output, Proof
@@ -31,9 +32,10 @@ def coins(amount: int, keys: MintKeys = TODAY) -> tuple[Proof, ...]:
 def test_each_coin_has_a_mark_of_its_own_until_its_keyset_is_forgotten() -> None:
     found = transactions.verify_inputs(KEYSETS, (*coins(3), *coins(4, BEFORE)), (), NOW_S)
     assert found.amount == 7
-    assert len({mark.id for mark in found.marks}) == 3
-    assert [mark.until_s for mark in found.marks][:2] == [FOR_EVER_S] * 2
-    assert found.marks[2].until_s == NOW_S + transactions.AFTER_END_S
+    assert len({coin.mark for coin in found.coins}) == 3
+    assert [coin.until_s for coin in found.coins][:2] == [FOR_EVER_S] * 2
+    assert found.coins[2].until_s == NOW_S + transactions.AFTER_END_S
+    assert [coin.micro for coin in found.coins] == [10_000, 20_000, 40_000]
 
 
 def test_inputs_are_of_keysets_that_are_ours_and_live() -> None:
@@ -54,13 +56,13 @@ def test_outputs_are_signed_the_same_way_twice() -> None:
     once, again = (transactions.sign_outputs(KEYSETS, outputs) for _ in range(2))
     assert once == again
     assert once.amount == 5
-    memory = Memory(records={record.key: record.value for record in once.records})
+    records = records_of("cashu", Memory(), (), once.outputs)
+    memory = Memory(records={record.key: record.value for record in records})
     assert [transactions.found(one, memory) for one in outputs] == list(once.signatures)
     assert transactions.found(cashu.blank(TODAY.id, 1).output, memory) is None
-    assert once.keys == transactions.signed_keys(outputs)
-    with pytest.raises(Malformed, match="output_signed"):
-        transactions.require_unsigned(memory)
-    transactions.require_unsigned(Memory())
+    assert transactions.signed_keys(outputs) == Keys(records=tuple(memory.records))
+    for signed, record in zip(once.outputs, records, strict=True):
+        assert transactions.signature_in(record.value) == signed.signature
 
 
 def test_outputs_name_todays_keyset_and_amounts_that_have_a_key() -> None:
@@ -83,7 +85,8 @@ def test_change_is_signed_on_blanks_in_their_order(amount: int, parts: list[int]
     blanks = [cashu.blank(TODAY.id, 0).output for _ in range(3)]
     made = transactions.sign_change(KEYSETS, blanks, amount)
     assert [one.amount for one in made.signatures] == parts
-    assert transactions.signed_keys(blanks[: len(parts)]) == made.keys
+    used = [bytes.fromhex(blank.B_) for blank in blanks[: len(parts)]]
+    assert [output.mark for output in made.outputs] == used
 
 
 def test_change_without_room_is_refused_and_not_kept() -> None:

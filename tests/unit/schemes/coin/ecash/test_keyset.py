@@ -15,8 +15,8 @@ from farthing.schemes.coin.ecash.keyset import (
 from farthing.schemes.coin.epochs import Epoch, epoch_at
 from farthing.schemes.coin.values import EXPONENT_MAX
 from farthing.schemes.contract import Key
+from tests.kit.blind import broker_keys
 from tests.kit.canaries import canary
-from tests.kit.ecash import broker_keys
 from tests.kit.parties import NOW_S, Ring, setting_of
 
 EPOCH = epoch_at(NOW_S)
@@ -36,7 +36,7 @@ def test_a_list_is_the_same_for_everybody_and_has_a_key_of_each_denomination() -
     found.verify("test-broker", "eur")
     assert len({keyset.n for keyset in found.keysets}) == EXPONENT_MAX + 1
     assert all(found.public(x).n.bit_length() == BITS for x in range(EXPONENT_MAX + 1))
-    assert found.ref(3).micro == 8
+    assert found.slot(3, 0).micro == 8
 
 
 def test_the_list_in_json_is_within_the_limits_of_every_reader() -> None:
@@ -89,7 +89,8 @@ def test_a_modulus_that_is_none_is_refused() -> None:
 
 
 def test_a_coins_key_is_found_by_its_name_and_no_other() -> None:
-    ref = made().ref(2)
+    slot = made().slot(2, 0)
+    ref = Ref(slot.period, slot.exponent, slot.id)
     assert keys().secret(ref).public == made().public(2)
     for wrong in (
         Ref(ref.epoch, 3, ref.id),
@@ -106,7 +107,9 @@ def test_coins_of_the_secret_before_are_still_known_when_there_is_a_new_one() ->
     ring = Ring(*broker_keys(), newer)
     rotated = BrokerKeys(setting_of(ring))
     assert rotated.list_of(EPOCH).keysets != made().keysets
-    assert rotated.secret(made().ref(0)).public == made().public(0)
+    first = made().slot(0, 0)
+    ref = Ref(first.period, first.exponent, first.id)
+    assert rotated.secret(ref).public == made().public(0)
     assert len(rotated.box_secrets()) == 2
 
 

@@ -4,15 +4,12 @@ It is one instrument. What it needs to make more coins is in it: the list of key
 counters are; the secrets follow from the wallet's seed.
 """
 
-from collections.abc import Mapping
+from typing import Generic
 
 import msgspec
 
 from farthing import codec
-from farthing.schemes.coin.ecash.keyset import KeysetList
-from farthing.schemes.coin.ecash.making import Slot
-from farthing.schemes.coin.ecash.traits import TRAITS
-from farthing.schemes.coin.epochs import Epoch
+from farthing.schemes.coin.blind.coinage import Coinage, K, Slot
 from farthing.schemes.contract import Instrument
 
 
@@ -27,13 +24,13 @@ class Held(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
         return f"Held({self.slot.micro})"
 
 
-class Pocket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Pocket(msgspec.Struct, Generic[K], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Coins, and how to make more."""
 
     coins: tuple[Held, ...] = ()
     counters: dict[str, int] = {}
-    """By keyset id: how many coins of it were asked for."""
-    keysets: KeysetList
+    """By key: how many coins of it were asked for."""
+    keysets: K
     number: int
     """Which of its wallet's."""
     payments: int = 0
@@ -44,26 +41,19 @@ class Pocket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """What its coins are worth."""
         return sum(coin.slot.micro for coin in self.coins)
 
-    def with_coins(self, more: tuple[Held, ...]) -> "Pocket":
+    def with_coins(self, more: tuple[Held, ...]) -> "Pocket[K]":
         """With more coins in it."""
         return msgspec.structs.replace(self, coins=self.coins + more)
 
-    def counted(self, counters: Mapping[str, int]) -> "Pocket":
-        """With its counters further on."""
-        return msgspec.structs.replace(self, counters=dict(counters))
-
-    def instrument(self, currency: str) -> Instrument:
+    def instrument(self, coinage: Coinage[K], currency: str) -> Instrument:
         """As the wallet keeps it; it ends with its last coin."""
-        epochs = [coin.slot.epoch for coin in self.coins] or [self.keysets.epoch]
+        periods = [coin.slot.period for coin in self.coins] or [self.keysets.period]
         return Instrument(
-            id=f"ec:{self.number}",
-            scheme=TRAITS.name,
+            id=f"{coinage.short}:{self.number}",
+            scheme=coinage.name,
             vendor_id="",
             currency=currency,
             worth_micro=self.worth_micro,
-            expires_at_s=Epoch(max(epochs)).not_after_s,
+            expires_at_s=max(coinage.pays_until_s(period) for period in periods),
             body=codec.canonical(self),
         )
-
-
-POCKETS = codec.Reader(Pocket)

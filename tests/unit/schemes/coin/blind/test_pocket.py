@@ -1,6 +1,6 @@
-from farthing.schemes.coin.ecash.pocket import POCKETS
+from farthing.schemes.coin.ecash.coinage import COINAGE
 from farthing.schemes.coin.epochs import epoch_at
-from tests.kit.ecash import LOAD_MICRO, Scene, pocket_of
+from tests.kit.blind import LOAD_MICRO, Scene, pocket_of
 from tests.kit.parties import NOW_S
 
 
@@ -9,8 +9,8 @@ def test_a_pocket_is_one_instrument_for_any_vendor_until_its_last_coin_ends() ->
     assert instrument.worth_micro == LOAD_MICRO
     assert instrument.vendor_id == ""
     assert instrument.expires_at_s == epoch_at(NOW_S).not_after_s
-    pocket = POCKETS.read(instrument.body)
-    assert pocket.instrument("eur") == instrument
+    pocket = pocket_of(instrument)
+    assert pocket.instrument(COINAGE, "eur") == instrument
     assert pocket.worth_micro == LOAD_MICRO
 
 

@@ -3,14 +3,20 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Forged
-from farthing.schemes.coin.ecash import restoring
-from farthing.schemes.coin.ecash.restoring import SEARCHES
+from farthing.schemes.coin.ecash.coinage import EPOCHS_MAX
+from farthing.schemes.coin.ecash.purse import EcashPurse
 from farthing.schemes.coin.epochs import EPOCH_S
 from farthing.schemes.contract import Account, Asked, Instrument, Json
-from tests.kit.ecash import LOAD_MICRO, Scene, pocket_of
+from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, pocket_of
 from tests.kit.parties import on_the_wire
 
 NOBODY = Account(id="", role="payer")
+
+
+@pytest.fixture(params=SCHEMES, ids=lambda scheme: scheme.traits.name)
+def scene(request: pytest.FixtureRequest) -> Scene:
+    """Of each scheme of blind coins."""
+    return Scene(request.param)
 
 
 def remade(scene: Scene, number: int, name: str = "ann") -> tuple[Instrument, ...]:
@@ -24,8 +30,7 @@ def remade(scene: Scene, number: int, name: str = "ann") -> tuple[Instrument, ..
     return found
 
 
-def test_every_unspent_coin_comes_back_and_no_spent_one() -> None:
-    scene = Scene()
+def test_every_unspent_coin_comes_back_and_no_spent_one(scene: Scene) -> None:
     pocket = scene.withdraw()
     for price_micro in (200, 1, 7, 300):
         left = scene.spend(pocket, price_micro)
@@ -38,8 +43,7 @@ def test_every_unspent_coin_comes_back_and_no_spent_one() -> None:
     assert {(held.slot, held.signature) for held in pocket_of(found).coins} == known
 
 
-def test_what_came_back_pays_and_makes_change_as_before() -> None:
-    scene = Scene()
+def test_what_came_back_pays_and_makes_change_as_before(scene: Scene) -> None:
     scene.spend(scene.withdraw(), 3)
     (found,) = remade(scene, 0)
     while found.worth_micro > 800:
@@ -58,15 +62,13 @@ def test_coins_of_an_epoch_before_come_back_too() -> None:
     assert found.worth_micro == pocket.worth_micro
 
 
-def test_of_a_number_without_a_pocket_or_of_another_seed_nothing_comes() -> None:
-    scene = Scene()
+def test_of_a_number_without_a_pocket_or_of_another_seed_nothing_comes(scene: Scene) -> None:
     scene.withdraw()
     assert remade(scene, 1) == ()
     assert remade(scene, 0, "bob") == ()
 
 
-def test_a_pocket_that_is_spent_is_worth_nothing_and_is_known_to_have_been() -> None:
-    scene = Scene()
+def test_a_pocket_that_is_spent_is_worth_nothing_and_is_known_to_have_been(scene: Scene) -> None:
     assert scene.spend(scene.withdraw(), LOAD_MICRO) is None
     (found,) = remade(scene, 0)
     assert found.worth_micro == 0
@@ -78,10 +80,10 @@ def test_answers_that_do_not_fit_are_forged() -> None:
     purse = scene.admit("ann").purse
     asked = purse.remake(0, scene.clock.at())
     current = on_the_wire(scene.broker.run("issue", {"list": "current"}, NOBODY).answer)
-    with pytest.raises(Forged, match="keysets_of_another_epoch"):
+    with pytest.raises(Forged, match="keysets_of_another_time"):
         purse.receive(asked, current, scene.clock.at())
-    search = SEARCHES.read(asked.kept)
-    last = msgspec.structs.replace(search, epochs=search.epochs[-1:])
+    search = EcashPurse.readers.kept.read(asked.kept)
+    last = msgspec.structs.replace(search, lists=search.lists[-1:])
     probing = purse.receive(
         msgspec.structs.replace(asked, kept=codec.canonical(last)), current, scene.clock.at()
     )
@@ -91,4 +93,4 @@ def test_answers_that_do_not_fit_are_forged() -> None:
     for answer in answers:
         with pytest.raises(Forged):
             purse.receive(probing, answer, scene.clock.at())
-    assert restoring.EPOCHS_MAX == 3
+    assert EPOCHS_MAX == 3

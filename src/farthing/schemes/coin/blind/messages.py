@@ -2,7 +2,7 @@
 
 | message | sent with | who | what happens |
 |---|---|---|---|
-| `Wanted` | issue | nobody | the list of an epoch's keys |
+| `Wanted` | issue | nobody | a list of keys |
 | `Withdrawal` | issue | payer | the account pays for the outputs |
 | `Exchange` | issue | nobody | coins for outputs of the same worth |
 | `Restore` | issue | nobody | signatures given before for these outputs |
@@ -15,7 +15,7 @@ What nobody sends bears no token, so that the broker cannot tell whose it is.
 """
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -23,40 +23,29 @@ from farthing import codec, ids
 from farthing.crypto import signing
 from farthing.errors import OutOfRange
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes.coin.ecash.coin import TEXTS_MAX, Output, read_output
-from farthing.schemes.coin.epochs import EPOCH_MAX
+from farthing.schemes.coin.blind.boxes import TEXTS_MAX
+from farthing.schemes.coin.blind.coinage import ListName, tag
 from farthing.schemes.coin.values import COUNT_MAX
 from farthing.schemes.contract import Binding, Json
 
-PAYMENT_TAG = "farthing/ecash/payment/1"
-EXCHANGE_TAG = "farthing/ecash/exchange/1"
-RETURN_TAG = "farthing/ecash/return/1"
-ORDER_TAG = "farthing/ecash/order/1"
-PROOF_TAG = "farthing/ecash/proof/1"
-PAYER_TAG = "farthing/ecash/payer/1"
-MARK_TAG = "farthing/ecash/mark/1"
 ORDER_BYTES = 32
-MARK_BYTES = 16  # of the name under which a coin is remembered as spent
+PERIOD_MAX = 2**32 - 1  # it travels in four bytes
 
 Texts = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=TEXTS_MAX)]
 Outputs = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=COUNT_MAX)]
+Period = Annotated[int, msgspec.Meta(ge=0, le=PERIOD_MAX)]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The list of keys."""
+    """A list of keys."""
 
-    list: Literal["current"] | Annotated[int, msgspec.Meta(ge=0, le=EPOCH_MAX)]
-    """Of this epoch, or of the one with this number."""
+    list: ListName
 
 
 class Withdrawal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Outputs that the account pays for."""
 
     outputs: Outputs
-
-    def read(self) -> tuple[Output, ...]:
-        """What is to be signed; `Malformed`."""
-        return tuple(read_output(codec.unb64u(text)) for text in self.outputs)
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,21 +59,11 @@ class Restore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     restore: Outputs
 
-    def read(self) -> tuple[Output, ...]:
-        """What may have been signed; `Malformed`."""
-        return tuple(read_output(codec.unb64u(text)) for text in self.restore)
-
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which of these coins are spent, each by the name of its mark."""
 
     spent: Outputs
-
-
-class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Coins for whoever has it: from wallet to wallet, never to a broker."""
-
-    coins: Outputs
 
 
 class Giving(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,11 +79,11 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     payer: str
     proof: str
 
-    def verify(self) -> bytes:
+    def verify(self, scheme: str) -> bytes:
         """The payer's code; `Forged` unless its maker asks."""
         payer = codec.unb64u(self.payer, size_bytes=32)
         signature = codec.unb64u(self.proof, size_bytes=signing.SIGNATURE_BYTES)
-        signing.verify(payer, codec.enc(PROOF_TAG, self.at_s), signature)
+        signing.verify(payer, codec.enc(tag(scheme, "proof"), self.at_s), signature)
         return payer
 
 
@@ -114,13 +93,13 @@ class Payment(
     """What a wallet sends for an offer; the vendor hands it to the broker as it is."""
 
     box: Texts
-    epoch: Annotated[int, msgspec.Meta(ge=0, le=EPOCH_MAX)]
-    """Of the oldest coin in the box: it says when the payment ends."""
     order: str
     """What is bought (`order_of`), base64url."""
     payer: str
     """Ed25519 public half, base64url, made for this payment alone: who has its secret can prove
     what was paid, or that nothing was."""
+    period: Period
+    """Of the coin in the box that ends first: it says when the payment ends."""
     price_micro: int
     sig: str
     """The payer's, over all the rest: so the vendor, too, sees what was changed on the way."""
@@ -136,32 +115,30 @@ class Payment(
         """Vendor and price only: a box is worth money."""
         return f"Payment({self.vendor}, {self.price_micro})"
 
-    @property
-    def header(self) -> bytes:
+    def header(self, scheme: str) -> bytes:
         """What the box is bound to."""
         order = codec.unb64u(self.order, size_bytes=ORDER_BYTES)
         payer = codec.unb64u(self.payer, size_bytes=32)
-        return _digest(PAYMENT_TAG, self.vendor, self.price_micro, order, payer, self.epoch)
+        fields = (self.vendor, self.price_micro, order, payer, self.period)
+        return _digest(tag(scheme, "payment"), *fields)
 
-    @property
-    def _signed(self) -> bytes:
-        return codec.enc(PAYER_TAG, self.header, *self.box)
+    def _signed(self, scheme: str) -> bytes:
+        return codec.enc(tag(scheme, "payer"), self.header(scheme), *self.box)
 
-    def sign(self, secret: bytes) -> "Payment":
+    def sign(self, scheme: str, secret: bytes) -> "Payment":
         """Signed by its payer."""
-        sig = codec.b64u(signing.sign(secret, self._signed))
+        sig = codec.b64u(signing.sign(secret, self._signed(scheme)))
         return msgspec.structs.replace(self, sig=sig)
 
-    def verify(self) -> bytes:
+    def verify(self, scheme: str) -> bytes:
         """Its header; `Malformed`, `Forged` unless it is as its payer made it."""
         signature = codec.unb64u(self.sig, size_bytes=signing.SIGNATURE_BYTES)
-        signing.verify(codec.unb64u(self.payer, size_bytes=32), self._signed, signature)
-        return self.header
+        signing.verify(codec.unb64u(self.payer, size_bytes=32), self._signed(scheme), signature)
+        return self.header(scheme)
 
 
 PAYMENTS = codec.Reader(Payment)
-TOKENS = codec.Reader(Token)
-_GIVING = codec.Reader(Giving)
+GIVINGS = codec.Reader(Giving)
 _ISSUES: dict[str, codec.Reader[Withdrawal | Exchange | Restore | Query | Proof | Wanted]] = {
     "exchange": codec.Reader(Exchange),
     "list": codec.Reader(Wanted),
@@ -182,30 +159,20 @@ def read_issue(message: Json) -> Issue:
     return _WITHDRAWAL.convert(message)
 
 
-def read_giving(message: Json) -> Giving:
-    """What is asked of `take_back`; `Malformed`."""
-    return _GIVING.convert(message)
-
-
-def order_of(binding: Binding) -> bytes:
+def order_of(scheme: str, binding: Binding) -> bytes:
     """What stands for the request that is paid: its target and body."""
-    return _digest(ORDER_TAG, binding.target, binding.body_digest)
+    return _digest(tag(scheme, "order"), binding.target, binding.body_digest)
 
 
-def exchange_header(broker_id: str) -> bytes:
+def exchange_header(scheme: str, broker_id: str) -> bytes:
     """What the box of an exchange is bound to."""
-    return _digest(EXCHANGE_TAG, broker_id)
+    return _digest(tag(scheme, "exchange"), broker_id)
 
 
-def return_header(broker_id: str) -> bytes:
+def return_header(scheme: str, broker_id: str) -> bytes:
     """What the box of a return is bound to; whose account it is for, the sender's token says."""
-    return _digest(RETURN_TAG, broker_id)
+    return _digest(tag(scheme, "return"), broker_id)
 
 
-def mark_of(keyset_id: bytes, own: bytes) -> bytes:
-    """The name under which a coin (its serial) or an output (what is blinded) is remembered."""
-    return _digest(MARK_TAG, keyset_id, own)[:MARK_BYTES]
-
-
-def _digest(tag: str, *fields: bytes | str | int) -> bytes:
-    return hashlib.sha256(codec.enc(tag, *fields)).digest()
+def _digest(tagged: str, *fields: bytes | str | int) -> bytes:
+    return hashlib.sha256(codec.enc(tagged, *fields)).digest()

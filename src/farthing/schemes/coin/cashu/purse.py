@@ -1,0 +1,14 @@
+"""The payer's side of Cashu at a gate of ours: pockets of coins, as of all blind coins."""
+
+from farthing.schemes.coin.blind.purse import BlindPurse, Readers
+from farthing.schemes.coin.cashu.coinage import COINAGE
+from farthing.schemes.coin.cashu.keylist import KeyList
+from farthing.schemes.coin.cashu.traits import TRAITS
+
+
+class CashuPurse(BlindPurse[KeyList]):
+    """One wallet's coins of one broker."""
+
+    traits = TRAITS
+    coinage = COINAGE
+    readers = Readers(KeyList)

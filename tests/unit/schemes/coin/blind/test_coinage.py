@@ -1,0 +1,62 @@
+import pytest
+
+from farthing.errors import Forged, Malformed
+from farthing.schemes.coin.blind.coinage import answer_key, payer_secret, signatures_of, slots
+from farthing.schemes.coin.deriving import Maker, maker_of
+from tests.kit.blind import SCHEMES, Scene, pocket_of
+from tests.kit.parties import BROKER
+
+
+@pytest.fixture(params=SCHEMES, ids=lambda scheme: scheme.traits.name)
+def scene(request: pytest.FixtureRequest) -> Scene:
+    """Of each scheme of blind coins."""
+    return Scene(request.param)
+
+
+def makers(scene: Scene) -> tuple[Maker, Maker]:
+    """Of two pockets."""
+    ring = scene.payer.purse.setting.ring
+    return maker_of(ring, BROKER, 7), maker_of(ring, BROKER, 8)
+
+
+def test_counters_go_on_for_each_keyset_by_itself(scene: Scene) -> None:
+    keysets = pocket_of(scene.withdraw()).keysets
+    first, counters = slots(keysets, (3, 3, 0), {})
+    again, after = slots(keysets, (3, 1), counters)
+    assert [slot.counter for slot in first] == [0, 1, 0]
+    assert [slot.counter for slot in again] == [2, 0]
+    assert sorted(after.values()) == [1, 1, 3]
+    assert [slot.micro for slot in first] == [8, 8, 1]
+
+
+def test_one_slot_makes_one_coin_and_another_slot_or_pocket_another(scene: Scene) -> None:
+    keysets = pocket_of(scene.withdraw()).keysets
+    made, _ = slots(keysets, (3, 3), {})
+    found = {scene.coinage.mark(maker, slot, b"") for maker in makers(scene) for slot in made}
+    assert len(found) == 4
+    outputs = {
+        scene.coinage.output(maker, keysets, slot) for maker in makers(scene) for slot in made
+    }
+    assert len(outputs) == 4
+    one = scene.coinage.output(makers(scene)[0], keysets, made[0])
+    assert scene.coinage.output(makers(scene)[0], keysets, made[0]) == one
+    assert one in outputs
+
+
+def test_payments_have_codes_and_answer_keys_of_their_own(scene: Scene) -> None:
+    maker, other = makers(scene)
+    found = {make(scene.coinage, of, n) for make in (payer_secret, answer_key)
+             for of in (maker, other) for n in (0, 1)}  # fmt: skip  # - one set
+    assert len(found) == 8
+
+
+def test_a_signature_of_another_output_or_one_too_few_is_forged(scene: Scene) -> None:
+    asked = scene.asked(3)
+    pocket = pocket_of(scene.received(asked))
+    maker = maker_of(scene.payer.purse.setting.ring, BROKER, pocket.number)
+    slot = pocket.coins[0].slot
+    for blind in (bytes(scene.coinage.blind_bytes), b"", pocket.coins[1].signature):
+        with pytest.raises((Forged, Malformed)):
+            scene.coinage.signature(maker, pocket.keysets, slot, blind)
+    with pytest.raises(Forged, match="signatures_missing"):
+        signatures_of(scene.coinage, maker, pocket.keysets, (slot,), [])

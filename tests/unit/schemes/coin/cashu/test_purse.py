@@ -1,0 +1,66 @@
+"""The wallet: keys that are rotated, and keysets that end."""
+
+import pytest
+
+from farthing.errors import Expired, OutOfRange, Revoked
+from farthing.schemes.coin.cashu import CASHU
+from farthing.schemes.contract import Account, Asked, Instrument
+from tests.kit import cashu
+from tests.kit.blind import LOAD_MICRO, PRICE_MICRO, Scene, pocket_of, refused
+from tests.kit.parties import NOW_S, on_the_wire
+
+NOBODY = Account(id="", role="payer")
+
+
+def remade(scene: Scene, number: int) -> Instrument:
+    purse = scene.admit("ann").purse
+    found: tuple[Instrument, ...] | Asked = purse.remake(number, scene.clock.at())
+    while isinstance(found, Asked):
+        answer = on_the_wire(scene.broker.run("issue", found.message, NOBODY).answer)
+        found = purse.receive(found, answer, scene.clock.at())
+    return found[0]
+
+
+def test_coins_of_keys_before_pay_and_come_back_from_the_seed() -> None:
+    scene = Scene(CASHU)
+    pocket = scene.withdraw()
+    for name in ("second", "third"):
+        scene.broker.ring.add(cashu.key_of(name))
+    assert remade(scene, 0).worth_micro == LOAD_MICRO
+    left = scene.spend(pocket)
+    assert left is not None
+    assert remade(scene, 0).worth_micro == left.worth_micro == LOAD_MICRO - PRICE_MICRO
+
+
+def test_what_a_pocket_found_again_makes_is_made_with_the_present_keys() -> None:
+    scene = Scene(CASHU)
+    scene.withdraw(1)
+    scene.broker.ring.add(cashu.key_of("second"))
+    found = pocket_of(remade(scene, 0))
+    listed = on_the_wire(scene.broker.run("issue", {"list": "current"}, NOBODY).answer)
+    assert found.keysets.name != listed["older"][0]
+    assert {held.slot.id.hex() for held in found.coins} == set(listed["older"])
+
+
+def test_keys_that_were_rotated_twice_sign_no_withdrawal() -> None:
+    scene = Scene(CASHU)
+    asked = scene.asked()
+    scene.broker.ring.add(cashu.key_of("second"))
+    scene.broker.ring.add(cashu.key_of("third"))
+    with pytest.raises(Revoked, match="keyset_inactive"):
+        refused(scene, "issue", asked.message, scene.account)
+
+
+def test_coins_of_a_keyset_that_ends_are_not_shown_after_it() -> None:
+    scene = Scene(CASHU)
+    scene.broker.ring.add(cashu.key_of("ends", NOW_S + 100))
+    pocket = scene.withdraw()
+    assert pocket.expires_at_s == NOW_S + 100
+    paid, offer = scene.pay(pocket)
+    scene.clock.now_s += 100
+    with pytest.raises(OutOfRange, match="coins_below_price"):
+        scene.pay(pocket)
+    scene.deposit(paid, offer)
+    scene.clock.now_s += 121
+    with pytest.raises(Expired, match="keyset_expired"):
+        scene.deposit(paid, offer)
