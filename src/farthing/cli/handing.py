@@ -92,11 +92,14 @@ def send(
     amount: Annotated[str, typer.Argument(help="How much, as in 1c.")],
     passphrase: Passphrase,
     out: Out,
+    scheme: Annotated[str, typer.Option(help="Which coins, as in cashu; the first that can.")] = "",
     data: Data = None,
 ) -> None:
     """Write money into a file, for whoever has it. It counts as spent.
 
     Example: farthing wallet send 1c -o coins.token
+
+    Example: farthing wallet send 1c --scheme cashu -o coins.token
     """
     with unlocked(data, passphrase) as wallet:
         driver = wallet.driver(wallet.limits(), approve)
@@ -105,7 +108,7 @@ def send(
             raise Misconfigured("broker_missing", "this wallet has no account to send from")
         amount_micro = money.parse_micro(amount, held[0].currency)
         with driver.session() as session:
-            flow = bearing.send(driver.guide, driver.store.file, held[0].id, amount_micro)
+            flow = bearing.send(driver.guide, driver.store.file, held[0].id, amount_micro, scheme)
             grant = drive(flow, session.answer)
     _write(out, grant)
     output.say(f"{out}: {show_micro(grant.amount_micro, grant.currency)} for whoever has it")
@@ -149,12 +152,12 @@ def receive(
     with unlocked(data, passphrase) as wallet:
         driver = wallet.driver(wallet.limits())
         if bearing.is_token(text):
-            bearing.admit(driver.store.file, text)
+            currency = bearing.admit(driver.store.file, text).currency
             driver = wallet.driver(wallet.limits())  # which knows the token's broker now
             with driver.session() as session:
                 claiming = bearing.claim(driver.guide, driver.store.file, text)
                 came_micro = drive(claiming, session.answer)
-            output.say(f"received {show_micro(came_micro, bearing.read(text).broker.currency)}")
+            output.say(f"received {show_micro(came_micro, currency)}")
             return
         with driver.session() as session:
             flow = handing.receive(driver.guide, driver.store.file, text)

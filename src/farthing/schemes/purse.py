@@ -36,6 +36,9 @@ class Purse:
     """Whether `ask` wants a number in `At.serials` that the wallet has given out for nothing else,
     and restores by counting through them."""
     parts: ClassVar[bool] = False  # whether `part` and `claim` work
+    bearer_prefixes: ClassVar[tuple[str, ...]] = ()
+    """What texts begin with that bear its money, where it has its own: then `Parted.token` is such
+    a text, and `issuer_of` works."""
     releases: ClassVar[bool] = False
     """Whether a payment may have a second half, sent after the page (`Concluded.release`)."""
     reissues: ClassVar[bool] = False
@@ -60,6 +63,11 @@ class Purse:
     def part(self, instrument: Instrument, amount_micro: int) -> Parted:
         """A part of an instrument for whoever has it; `OutOfRange` where it has no such part."""
         raise Unsupported("part_unsupported", f"{self.traits.name} is not passed on to bearers")
+
+    @classmethod
+    def issuer_of(cls, text: str) -> str:
+        """An address below that of the broker whose money a text bears; `Malformed`."""
+        raise Unsupported("part_unsupported", f"{cls.traits.name} has no texts of its own")
 
     def claim(self, token: Json, at: At) -> Asked:
         """The message that makes a part that came from another wallet this one's alone."""

@@ -2,16 +2,22 @@
 
 ``token = "fc1" + base64url(JSON of broker, scheme and what the purse gave)``
 
+A purse that has texts of its own, as Cashu has, gives one of these instead, and takes those of
+other wallets.
+
 What is at hand is given where it fits exactly; else as much is bought of the account first. Token
 and what is left are written before the token is shown to anybody. The receiver needs no account: at
 once it makes what it got its own, at the broker, so that whoever gave it cannot spend it as well.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from farthing import codec, ids, money
-from farthing.errors import Malformed, OutOfRange, Refusal, Replayed, Unsupported
-from farthing.schemes.contract import Instrument, Json, Need
+from farthing.errors import Malformed, OutOfRange, Refusal, Replayed, Unknown, Unsupported
+from farthing.schemes import registry
+from farthing.schemes.contract import Instrument, Json, Need, Purse
 from farthing.wallet.book import Book
 from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import Ask, Broker, OpenAsk, Wish
@@ -37,12 +43,19 @@ class Borne(msgspec.Struct, frozen=True, kw_only=True):
         return f"Borne({self.scheme})"
 
 
-def send(guide: Guide, file: File, broker_id: str, amount_micro: int) -> Flow[Grant]:
+def send(
+    guide: Guide, file: File, broker_id: str, amount_micro: int, scheme: str = ""
+) -> Flow[Grant]:
     """An amount as a token for whoever has it; it counts as spent.
 
-    `Unsupported` where no scheme of the wallet can be given so; the mint's refusals.
+    `scheme`: which is meant; the first that can be given so else. `Unsupported` where there is
+    none; the mint's refusals.
     """
-    names = [name for name in guide.schemes if guide.purse(name, broker_id).parts]
+    names = [
+        name
+        for name in guide.schemes
+        if scheme in {"", name} and guide.purse(name, broker_id).parts
+    ]
     if not names:
         raise Unsupported("part_unsupported", "no scheme of this wallet is passed on to bearers")
     wish = Wish(
@@ -81,10 +94,9 @@ class _Maker:
     def __call__(self, instrument: Instrument) -> Made | None:
         """None where the purse cannot."""
         wish, broker = self._wish, self._guide.brokers[self._wish.broker_id]
+        purse = self._guide.purse(wish.scheme, wish.broker_id)
         try:
-            parted = self._guide.purse(wish.scheme, wish.broker_id).part(
-                instrument, wish.price_micro
-            )
+            parted = purse.part(instrument, wish.price_micro)
         except OutOfRange:
             return None
         borne = Borne(
@@ -92,6 +104,7 @@ class _Maker:
             scheme=wish.scheme,
             value=parted.token,
         )
+        written = TOKEN_PREFIX + codec.b64u(codec.canonical(borne))
         grant = Grant(
             id=ids.new_id("g", self._entropy[:ID_ENTROPY]),
             created_at_s=self._now_s,
@@ -102,15 +115,19 @@ class _Maker:
             currency=wish.currency,
             amount_micro=wish.price_micro,
             until_s=instrument.expires_at_s,
-            token=TOKEN_PREFIX + codec.b64u(codec.canonical(borne)),
+            token=parted.token if purse.bearer_prefixes else written,
             withdrawal=None,
         )
         return grant, (parted.left,)
 
 
-def admit(file: File, token: str) -> None:
-    """Remember the broker behind a token, where it is new: then it can be asked. `Malformed`."""
-    home, book = read(token).broker, Book(file)
+def admit(file: File, token: str) -> Broker:
+    """The broker behind a token, remembered where it is new: then it can be asked.
+
+    `Malformed`, `Unknown`.
+    """
+    book = Book(file)
+    home = read(token, book.brokers()).broker
     broker = Broker(
         id=ids.require_broker_id(home.id),
         url=home.url,
@@ -122,6 +139,7 @@ def admit(file: File, token: str) -> None:
         raise Malformed("token_malformed", "it names no broker")
     if broker.id not in book.brokers():
         book.put_broker(broker)
+    return broker
 
 
 def claim(guide: Guide, file: File, token: str) -> Flow[int]:
@@ -129,7 +147,7 @@ def claim(guide: Guide, file: File, token: str) -> Flow[int]:
 
     Its broker is known (`admit`). `Malformed`; `Replayed` where somebody had it before.
     """
-    borne = read(token)
+    borne = read(token, guide.brokers)
     purse = guide.purse(borne.scheme, borne.broker.id)
     at = yield from look_for(purse)
     ask = Ask(
@@ -171,12 +189,32 @@ def _run(guide: Guide, ask: Ask) -> Flow[None]:
 
 def is_token(text: str) -> bool:
     """Whether a text is for whoever has it."""
-    return text.startswith(TOKEN_PREFIX)
+    return text.startswith(TOKEN_PREFIX) or _owner_of(text) is not None
 
 
-def read(token: str) -> Borne:
-    """What is in a token; `Malformed`."""
+def _owner_of(text: str) -> type[Purse] | None:
+    """Whose own text it is."""
+    for scheme in registry.all_schemes():
+        if any(text.startswith(prefix) for prefix in scheme.purse.bearer_prefixes):
+            return scheme.purse
+    return None
+
+
+def read(token: str, brokers: Mapping[str, Broker]) -> Borne:
+    """What is in a token.
+
+    `Malformed`; `Unknown` for a scheme's own text of a broker that this wallet does not know.
+    """
     token = token.strip()
     if not is_token(token) or len(token) > TOKEN_CHARS_MAX:
         raise Malformed("token_malformed", "copy it whole")
-    return codec.read_open(codec.unb64u(token.removeprefix(TOKEN_PREFIX)), Borne)
+    purse = _owner_of(token)
+    if purse is None:
+        return codec.read_open(codec.unb64u(token.removeprefix(TOKEN_PREFIX)), Borne)
+    issuer = purse.issuer_of(token)
+    for broker in brokers.values():
+        if issuer.startswith(f"{broker.url}/"):
+            home = Home(currency=broker.currency, id=broker.id, url=broker.url)
+            return Borne(broker=home, scheme=purse.traits.name, value=token)
+    told = f"{issuer[:200]} is no mint of a broker of this wallet: farthing wallet init --broker"
+    raise Unknown("broker_unknown", told)

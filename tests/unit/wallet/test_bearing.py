@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Malformed, Replayed, Unavailable, Unsupported
+from farthing.errors import Malformed, Replayed, Unavailable, Unknown, Unsupported
 from farthing.lab.conformance.payer import Payer
 from farthing.lab.conformance.stage import Play, Stage
+from farthing.schemes.coin.cashu import tokens
 from farthing.wallet.bearing import (
     TOKEN_CHARS_MAX,
     TOKEN_PREFIX,
@@ -39,8 +40,9 @@ def two(stage: Stage) -> tuple[Payer, Payer]:
     return ann, bob
 
 
-def test_what_is_sent_is_received_once_and_pays() -> None:
-    with Play("ecash", "bearing").stage() as stage:
+@pytest.mark.parametrize("scheme", ["ecash", "cashu"])
+def test_what_is_sent_is_received_once_and_pays(scheme: str) -> None:
+    with Play(scheme, "bearing").stage() as stage:
         ann, bob = two(stage)
         stage.buy("one")
         held_micro = ann.held_micro()
@@ -56,8 +58,9 @@ def test_what_is_sent_is_received_once_and_pays() -> None:
         assert bob.held_micro() == AMOUNT_MICRO - stage.price_micro
 
 
-def test_what_is_not_at_hand_is_bought_of_the_account_first() -> None:
-    with Play("ecash", "buying").stage() as stage:
+@pytest.mark.parametrize("scheme", ["ecash", "cashu"])
+def test_what_is_not_at_hand_is_bought_of_the_account_first(scheme: str) -> None:
+    with Play(scheme, "buying").stage() as stage:
         ann, bob = two(stage)
         before_micro = stage.bank.has_micro("payer", ann.id)
         assert claimed(bob, sent(ann, 12_345).token) == 12_345
@@ -112,8 +115,24 @@ def test_what_is_no_token_is_malformed() -> None:
     with Play("ecash", "reading").stage() as stage:
         token = sent(stage.payer).token
         assert is_token(token)
-        assert repr(read(token)) == "Borne(ecash)"
+        assert repr(read(token, {})) == "Borne(ecash)"
         for wrong in ("", "fg1" + token[3:], token[:-7], token + "A" * TOKEN_CHARS_MAX,
                       TOKEN_PREFIX + codec.b64u(b"{}")):  # fmt: skip  # - one list
             with pytest.raises(Malformed):
-                read(wrong)
+                read(wrong, {})
+
+
+def test_a_schemes_own_text_names_its_mint_and_another_brokers_is_not_known() -> None:
+    with Play("cashu", "bearing").stage() as stage:
+        ann, bob = two(stage)
+        stage.buy("one")
+        token = sent(ann).token
+        assert tokens.read(token).mint == f"{ann.bank.url}/cashu/microeur"
+        known = bob.guide().brokers
+        assert read(token, known).scheme == "cashu"
+        Book(bob.store.file).put_broker(known[bob.bank.id])
+        assert admit(bob.store.file, token).id == bob.bank.id
+        with pytest.raises(Unknown, match="broker_unknown"):
+            read(token, {})
+        with pytest.raises(Unsupported, match="part_unsupported"):
+            ann.run_alone(send(ann.guide(), ann.store.file, ann.bank.id, AMOUNT_MICRO, "ecash"))
