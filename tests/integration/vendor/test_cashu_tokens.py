@@ -212,11 +212,11 @@ def test_the_outcome_door_shows_change_to_whom_has_the_token() -> None:
     token = token_of(PRICE_MICRO + 56)
     first = pay(shop, token)
     k = xcashu.read_token(token).k
-    answer = shop.outcome({"k": k, "payload": {"token": token}})
+    answer = shop.outcome({"k": k, "payload": {"token": [token]}})
     assert msgspec.json.decode(answer.body or b"")["receipt"]["change"] == [
         value_of(first, b"farthing-change")
     ]
-    other = shop.outcome({"k": k, "payload": {"token": token_of(PRICE_MICRO)}})
+    other = shop.outcome({"k": k, "payload": {"token": [token_of(PRICE_MICRO)]}})
     assert code_of(other) == "outcome_proof_wrong"
 
 

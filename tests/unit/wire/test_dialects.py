@@ -144,7 +144,7 @@ def test_a_refusal_without_offers_is_a_problem_whatever_its_row() -> None:
 def test_a_token_claims_itself() -> None:
     claimed = dialects.claimed([(b"x-cashu", COINS.encode())])
     assert claimed is not None
-    assert (claimed.dialect, claimed.payload) == ("cashu", codec.canonical({"token": COINS}))
+    assert (claimed.dialect, claimed.payload) == ("cashu", codec.canonical({"token": [COINS]}))
 
 
 @pytest.mark.parametrize(("token", "status"), [(b"payment-signature", 402), (b"x-cashu", 400)])

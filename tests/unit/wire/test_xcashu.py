@@ -76,7 +76,7 @@ def test_a_token_is_its_own_key_and_pays_what_is_offered_now() -> None:
     assert (found.dialect, found.wire_name, found.variant) == ("cashu", "cashu", "")
     assert found.k == codec.b64u(hashlib.sha256(TOKEN.encode()).digest())
     assert found.k == codec.b64u(tokens.digest(TOKEN))
-    assert found.payload == codec.canonical({"token": TOKEN})
+    assert found.payload == codec.canonical({"token": [TOKEN]})
     assert (found.offer, found.body_digest) == (COINS, b"d" * 32)
     assert (found.challenge_id, found.expires_at_s) == ("", 0), "no offer is echoed, and none ends"
     assert TOKEN not in repr(found)
@@ -98,7 +98,9 @@ def test_what_is_no_token_is_malformed(value: str) -> None:
 
 def test_a_token_has_the_size_of_any_credential() -> None:
     longest = TOKEN.ljust(CREDENTIAL_BYTES_MAX, "A")
-    assert len(xcashu.read_token(longest).payload) == CREDENTIAL_BYTES_MAX + len('{"token":""}')
+    texts = msgspec.json.decode(xcashu.read_token(longest).payload)["token"]
+    assert "".join(texts) == longest
+    assert {len(text) for text in texts} == {codec.JSON_STRING_MAX}
     with pytest.raises(HeaderTooLarge, match="too_large"):
         xcashu.read_token(longest + "A")
 
