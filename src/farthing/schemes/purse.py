@@ -49,6 +49,15 @@ class Purse:
         self.setting = setting
 
     @property
+    def blind(self) -> bool:
+        """Whether the broker cannot tell whom it sold what it takes back.
+
+        Then it is bought in round amounts and ahead. So it is where a wallet restores by counting
+        (`numbers`): a broker that knew would simply say.
+        """
+        return self.numbers
+
+    @property
     def means(self) -> str:
         """The vendor id of instruments that pay for an ask instead of the account; "" for none.
 

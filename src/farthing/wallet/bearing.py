@@ -5,9 +5,9 @@
 A purse that has texts of its own, as Cashu has, gives one of these instead, and takes those of
 other wallets.
 
-What is at hand is given where it fits exactly; else as much is bought of the account first. Token
-and what is left are written before the token is shown to anybody. The receiver needs no account: at
-once it makes what it got its own, at the broker, so that whoever gave it cannot spend it as well.
+What is at hand is given where it fits exactly; else the account buys more first. Token and what is
+left are written before the token is shown to anybody. The receiver needs no account: at once it
+makes what it got its own, at the broker, so that whoever gave it cannot spend it as well.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,18 @@ from collections.abc import Mapping
 import msgspec
 
 from farthing import codec, ids, money
-from farthing.errors import Malformed, OutOfRange, Refusal, Replayed, Unknown, Unsupported
+from farthing.errors import (
+    Malformed,
+    OutOfRange,
+    Refusal,
+    Replayed,
+    Unfunded,
+    Unknown,
+    Unsupported,
+)
 from farthing.schemes import registry
 from farthing.schemes.contract import Instrument, Json, Need, Purse
+from farthing.wallet import rounding
 from farthing.wallet.book import Book
 from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import Ask, Broker, OpenAsk, Wish
@@ -70,19 +79,38 @@ def send(
         grant = Grants(file).hand_over(wish, at.now_s, _Maker(guide, wish, at.now_s, at.entropy))
         if grant is not None:
             return grant
-        need = Need(amount_micro=amount_micro, currency=wish.currency)
-        purse = guide.purse(wish.scheme, broker_id)
-        asked = purse.ask(need, (yield from look_for(purse)))
-        yield from _run(guide, Ask(
-            id=ids.new_id("ask", (yield from look()).entropy[:ID_BYTES]),
+        yield from _load(guide, wish)
+
+
+def _load(guide: Guide, wish: Wish) -> Flow[None]:
+    """Buy what the amount can be taken of; the first refusal."""
+    purse, amount_micro = guide.purse(wish.scheme, wish.broker_id), wish.price_micro
+    amounts: tuple[int, ...] = (amount_micro,)
+    if purse.blind:
+        most_micro = guide.policy.limits.per_day_micro
+        amounts = rounding.for_price(amount_micro, amount_micro, most_micro)
+    refusal: Refusal | None = None
+    for wanted_micro in amounts:
+        need = Need(amount_micro=wanted_micro, currency=wish.currency)
+        asked, at = purse.ask(need, (yield from look_for(purse))), (yield from look())
+        ask = Ask(
+            id=ids.new_id("ask", at.entropy[:ID_BYTES]),
             created_at_s=at.now_s,
-            broker_id=broker_id,
+            broker_id=wish.broker_id,
             scheme=wish.scheme,
             vendor_id="",
             site="",
-            amount_micro=amount_micro,
+            amount_micro=wanted_micro,
             asked=asked,
-        ))  # fmt: skip  # - one ask
+        )
+        try:
+            yield from _run(guide, ask)
+        except (Unfunded, OutOfRange) as refused:
+            refusal = refusal or refused
+        else:
+            return
+    assert refusal is not None, "there is at least one amount"
+    raise refusal
 
 
 class _Maker:

@@ -33,6 +33,7 @@ from farthing.errors import (
 )
 from farthing.schemes import subscriptions
 from farthing.schemes.contract import Asked, At, Instrument, Json, Need, Purse
+from farthing.wallet import rounding
 from farthing.wallet.choice import Choice, Guide
 from farthing.wallet.commands import (
     Answered,
@@ -111,9 +112,14 @@ def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool)
 def _amounts(guide: Guide, choice: Choice) -> tuple[int, ...]:
     """How much to ask for, the most convenient first: plenty, or as little as will do.
 
-    What buys a subscription must leave change for it to stand in, and is bought seldom.
+    What buys a subscription must leave change for it to stand in, and is bought seldom. Of what the
+    broker signs blindly only round amounts are bought, and never the price.
     """
-    price_micro = choice.wish.price_micro
+    wish, price_micro = choice.wish, choice.wish.price_micro
+    if guide.purse(wish.scheme, wish.broker_id).blind:
+        plenty_micro = max(price_micro * LOAD_PRICES, guide.load_micro)
+        most_micro = guide.policy.limits.per_day_micro
+        return rounding.for_price(price_micro, plenty_micro, most_micro)
     if subscriptions.sold_by(choice.received.offer) is not None:
         return (price_micro + guide.load_micro, price_micro + 1)
     wanted = [max(price_micro * LOAD_PRICES, guide.load_micro), price_micro]

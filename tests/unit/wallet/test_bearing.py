@@ -4,7 +4,14 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Malformed, Replayed, Unavailable, Unknown, Unsupported
+from farthing.errors import (
+    Malformed,
+    Replayed,
+    Unavailable,
+    Unfunded,
+    Unknown,
+    Unsupported,
+)
 from farthing.lab.conformance.payer import Payer
 from farthing.lab.conformance.stage import Play, Stage
 from farthing.schemes.coin.cashu import tokens
@@ -22,7 +29,7 @@ from farthing.wallet.commands import AskMint, Command, Failed
 from farthing.wallet.driver import Session
 from farthing.wallet.grants import Grant
 
-AMOUNT_MICRO = 600  # which the coins of a pocket make after a page of 200
+AMOUNT_MICRO = 1_024  # which the coins of a pocket make after a page of 200
 
 
 def sent(payer: Payer, amount_micro: int = AMOUNT_MICRO) -> Grant:
@@ -64,8 +71,17 @@ def test_what_is_not_at_hand_is_bought_of_the_account_first(scheme: str) -> None
         ann, bob = two(stage)
         before_micro = stage.bank.has_micro("payer", ann.id)
         assert claimed(bob, sent(ann, 12_345).token) == 12_345
-        assert stage.bank.has_micro("payer", ann.id) == before_micro - 12_345
-        assert ann.held_micro() == 0
+        assert stage.bank.has_micro("payer", ann.id) == before_micro - 100_000
+        assert ann.held_micro() == 100_000 - 12_345
+
+
+def test_a_round_amount_is_bought_even_where_it_is_what_is_sent() -> None:
+    with Play("ecash", "buying").stage(funds_micro=100_001) as stage:
+        ann, _ = two(stage)
+        assert sent(ann, 10_000).amount_micro == 10_000
+        assert ann.held_micro() == 90_000
+        with pytest.raises(Unfunded):
+            sent(ann, 99_999)
 
 
 def test_a_claim_whose_answer_was_lost_is_finished_by_the_next() -> None:
