@@ -13,6 +13,7 @@ from farthing.auditing import audit
 from farthing.broker.app import Broker
 from farthing.cli import servers
 from farthing.schemes.coin.cashu.messages import Proof, Signature
+from tests.integration.cashu.swapping import Mint
 from tests.integration.crash.fleet import Party, environment
 from tests.kit import cashu
 from tests.kit.cashu import Blank
@@ -67,6 +68,11 @@ class Teller:
     def post(self, path: str, raw: bytes) -> httpx.Response:
         return self.http.post(f"{self.mint_url}/v1/{path}", content=raw)
 
+    @property
+    def mint(self) -> Mint:
+        """As a wallet knows it."""
+        return Mint(lambda path, raw: self.post(path, raw).content, self.keyset, self._keys)
+
     def blanks(self, amount: int) -> list[Blank]:
         return cashu.blanks(self.keyset, amount)
 
@@ -103,12 +109,6 @@ class Teller:
         while self.keyset == before:
             time.sleep(0.1)
             self.fetch_keys()
-
-
-def spend(inputs: Sequence[Proof], blanks: Sequence[Blank]) -> bytes:
-    return msgspec.json.encode(
-        {"inputs": list(inputs), "outputs": [blank.output for blank in blanks]}
-    )
 
 
 def audited(folder: Path) -> None:

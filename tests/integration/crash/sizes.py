@@ -25,14 +25,33 @@ class Size(NamedTuple):
     """Of so many kinds of requests, one loses its answer."""
     soak_s: float = 45.0
     """How long servers are watched under load."""
+    mint_kills: int = 500
+    """Of a mint that is forked, not started."""
     inputs: int = 5_000
     """Changed inputs for each parser of other people's bytes."""
 
 
 SIZES = {
-    "ci": Size(kills=20, kill_s=20.0, pause_s=0, faults=1, stride=6, rounds=1, every=2, inputs=400),
+    "ci": Size(
+        kills=20,
+        kill_s=20.0,
+        pause_s=0,
+        faults=1,
+        stride=6,
+        rounds=1,
+        every=2,
+        inputs=400,
+        mint_kills=20,
+    ),
     "full": Size(kills=60, kill_s=120.0, pause_s=0),
-    "long": Size(kills=1_000, kill_s=3_600.0, pause_s=0.2, soak_s=3_600.0, inputs=20_000),
+    "long": Size(
+        kills=1_000,
+        kill_s=3_600.0,
+        pause_s=0.2,
+        soak_s=3_600.0,
+        inputs=20_000,
+        mint_kills=10_000,
+    ),
 }
 
 
