@@ -190,7 +190,11 @@ class Serving:
         try:
             answer = await exchange.start()
             if answer is None and exchange.wanted is not None:
-                answer = await self._through_origin(exchange, exchange.wanted)
+                try:
+                    answer = await self._through_origin(exchange, exchange.wanted)
+                finally:
+                    if self._pacing is not None:
+                        self._pacing.close()
         except Aborted:
             raise asyncio.CancelledError from None
         except Refusal as wrong:  # a gate that cannot even refuse: keys or prices out of order
@@ -205,7 +209,7 @@ class Serving:
             raise asyncio.CancelledError
         if answer is not None:
             if answer.voucher_for:
-                self._bells.ring(answer.voucher_for)
+                self._bells.ring(answer.voucher_for, answer.stream_paid_micro)
             await send_answer(self._send, answer, method=self._answered)
 
     async def _through_origin(self, exchange: Exchange, wanted: AskOrigin) -> Answer | None:

@@ -196,8 +196,11 @@ class Delivery:
             dialect, method = paying.credential.dialect, paying.request.method
             answer = paid(receipt, NO_PAGE, dialect, replier, method=method)
             name = paying.till.stream_of(paying.payment)
-            voucher_for = metering.key_of(name) if name else b""
-            return msgspec.structs.replace(answer, voucher_for=voucher_for)
+            if not name:
+                return answer
+            key = metering.key_of(name)
+            paid_micro = metering.written_micro(paying.taken, key)
+            return msgspec.structs.replace(answer, voucher_for=key, stream_paid_micro=paid_micro)
         return (
             yield from self._serve_paid(
                 paying.request,

@@ -140,6 +140,13 @@ def counted(taken: Taken, name: str, memory: Memory) -> Taken:
     return msgspec.structs.replace(taken, records=(*taken.records, put))
 
 
+def written_micro(taken: Taken, key: bytes) -> int:
+    """What a payment has written as paid on its stream, itself included."""
+    return next(
+        int(each.value) for each in taken.records if isinstance(each, Put) and each.key == key
+    )
+
+
 def name_of(till: Till, payment: Any, offer: Offer, dialect: Dialect, *, metered: bool) -> str:
     """K of the opening of the stream that a payment pays; empty where it buys a page.
 

@@ -1,7 +1,8 @@
 """A stream on its way out: passed on as far as it is paid for, then held back until it is.
 
 What was paid is read in the store only when what is known is used up, so whichever process of the
-gate takes the vouchers, this one hears of them; of those that it takes itself at once (`Bells`). In
+gate takes the vouchers, this one learns of them; those that it takes itself say how much is paid by
+them, once they are durable (`Bells`), and then nothing is read. In
 a stream of events the payer is told: the event `payment-need-voucher` when a pause begins,
 `payment-receipt` at the end. Other streams just wait.
 A pause that lasts too long ends the stream; so does a payer who has gone.
@@ -29,11 +30,32 @@ class Unpaid(Exception):  # noqa: N818 - a signal to the application, not an err
 
 
 class Bells:
-    """The streams of one process that wait for a voucher, each with its bell."""
+    """The streams that one process passes on, and what it hears of their vouchers."""
 
     def __init__(self) -> None:
-        """None waits."""
+        """None is under way."""
+        self._heard: dict[bytes, int] = {}
         self._waiting: dict[bytes, asyncio.Future[None]] = {}
+
+    def hang(self, key: bytes) -> None:
+        """A stream begins."""
+        self._heard[key] = 0
+
+    def take_down(self, key: bytes) -> None:
+        """It is over."""
+        self._heard.pop(key, None)
+
+    def ring(self, key: bytes, paid_micro: int) -> None:
+        """A voucher is in the store, and with it so much is paid on its stream."""
+        if key in self._heard:
+            self._heard[key] = max(self._heard[key], paid_micro)
+        bell = self._waiting.pop(key, None)
+        if bell is not None:
+            bell.set_result(None)
+
+    def heard_micro(self, key: bytes) -> int:
+        """The most that this process has heard of, without a look into the store."""
+        return self._heard.get(key, 0)
 
     async def wait(self, key: bytes, longest_s: float) -> None:
         """Until this process has taken a voucher for a stream, or so long."""
@@ -42,12 +64,6 @@ class Bells:
             await asyncio.wait({bell}, timeout=longest_s)
         finally:
             self._waiting.pop(key, None)
-
-    def ring(self, key: bytes) -> None:
-        """A voucher for this stream is in the store."""
-        bell = self._waiting.pop(key, None)
-        if bell is not None:
-            bell.set_result(None)
 
 
 class Pacing:
@@ -68,6 +84,9 @@ class Pacing:
         `read` asks the store, `put` sends.
         """
         self._bells = bells
+        bells.hang(stream.key)
+        self._is_heard = False
+        """Whether the last voucher was one that this process has taken."""
         self._stream = stream
         self._paid_ticks = paid_micro // stream.price_micro
         self._counter = stream.meter.counter()
@@ -98,6 +117,17 @@ class Pacing:
             total_micro = self._paid_ticks * self._stream.price_micro
             await self._put(event(RECEIPT, self._stream.closing(total_micro)))
 
+    def close(self) -> None:
+        """Nobody passes it on any more."""
+        self._bells.take_down(self._stream.key)
+
+    def _hear(self) -> bool:
+        """Whether what was paid has grown by vouchers that this process has taken."""
+        ticks = self._bells.heard_micro(self._stream.key) // self._stream.price_micro
+        grown, self._paid_ticks = ticks > self._paid_ticks, max(self._paid_ticks, ticks)
+        self._is_heard |= grown
+        return grown
+
     async def _look(self) -> bool:
         """Read what was paid; whether it has grown."""
         ticks = self._stream.ticks_paid(await self._read(self._stream.keys))
@@ -106,17 +136,25 @@ class Pacing:
 
     async def _wait(self) -> None:
         """Until more is paid; `Unpaid` where the pause lasts too long."""
-        if await self._look():
+        if self._hear():
+            return
+        # Whose vouchers come to this process is heard of at once; who reads events is told first.
+        if (self.tells or not self._is_heard) and await self._look():
             return
         if self.tells and is_between_events(self._tail):
             said = {"stream": self._stream.name, "paidTicks": self._paid_ticks}
             await self._put(event(NEED_VOUCHER, codec.canonical(said)))
         clock, look_s = asyncio.get_running_loop(), LOOK_S_MIN
         until_s = clock.time() + self._stream.pause_s
-        while not await self._look():
+        while not self._hear():
+            await self._bells.wait(self._stream.key, look_s)
+            if self._hear():
+                return
+            if await self._look():
+                self._is_heard = False
+                return
             if clock.time() >= until_s:
                 raise Unpaid
-            await self._bells.wait(self._stream.key, look_s)
             look_s = min(2 * look_s, LOOK_S_MAX)
 
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -87,8 +88,8 @@ class Wallet:
             schemes = {scheme.traits.name: scheme for scheme in registry.all_schemes()}
         self._schemes = schemes
         self._client = client or httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
-        self._clock = clock or (lambda: int(time.time()))
-        self._entropy = entropy
+        clock = clock or (lambda: int(time.time()))
+        self._driver = partial(Driver, clock=clock, entropy=entropy, published={})
 
     def __enter__(self) -> Self:
         return self
@@ -227,9 +228,7 @@ class Wallet:
             load_micro=money.parse_amount(load).micro if load else LOAD_MICRO,
             floats=self._book.floats(),
         )
-        return Driver(
-            guide, self._store, self._client, clock=self._clock, ask=ask, entropy=self._entropy
-        )
+        return self._driver(guide, self._store, self._client, ask=ask)
 
     def get(
         self,

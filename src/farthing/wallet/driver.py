@@ -45,6 +45,8 @@ from farthing.wallet.releasing import hand_over
 from farthing.wallet.store import Store
 
 T = TypeVar("T")
+Published = dict[str, tuple[int, Response]]
+"""What vendors publish, and when it was read, by address."""
 
 ENTROPY_BYTES = 512  # for one purse call: purses that need more expand it
 TIMEOUT_S = 35  # of one request: the gate's own time-outs end before
@@ -83,16 +85,19 @@ class Driver:
         clock: Callable[[], int],
         ask: Callable[[Question], bool] | None = None,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
+        published: Published | None = None,
     ) -> None:
-        """`client` must not follow redirects; `clock` gives unix seconds; `ask` asks the payer."""
+        """`client` must not follow redirects; `clock` gives unix seconds; `ask` asks the payer.
+
+        `published`: what vendors publish, as other drivers of this wallet have read it.
+        """
         self.entropy = entropy
         self.guide = guide
         self.store = store
         self.client = client
         self.clock = clock
         self.ask = ask
-        self.published: dict[str, tuple[int, Response]] = {}
-        """What vendors publish, and when it was read, by address."""
+        self.published: Published = {} if published is None else published
 
     def session(self) -> "Session":
         """For one flow."""
@@ -122,6 +127,10 @@ class Session:
     def after(self, purchase: Purchase) -> Flow[bool | None]:
         """What a payer does once it has the page: the second half of a payment that has one."""
         return hand_over(self._driver.guide, purchase)
+
+    def take(self, purchase: Purchase) -> None:
+        """Say what becomes of one that another session has left."""
+        self._taken[purchase.id] = purchase
 
     def leave(self, purchase: Purchase) -> None:
         """Somebody else says what becomes of it."""

@@ -162,17 +162,10 @@ def obtain(
     waited_ms, loads = 0, 0
     for _ in range(TURNS_MAX):
         at = yield from look()
-        got: Purchase | Ask | Unsettled | OverBudget | Nothing = yield Reserve(
-            request=request,
-            site=site,
-            wishes=tuple(choice.wish for choice in choices),
-            now_s=at.now_s,
+        got: Purchase | Ask | Unsettled | OverBudget | Nothing = yield msgspec.structs.replace(
+            reservation(guide, request, choices, at, stream=stream, approved=approved),
             skip=skip,
-            allow=_Allow(guide, site, approved),
             patient=waited_ms < PATIENCE_MS,
-            open=_Open(guide, choices, at),
-            pay=_Pay(guide, request, choices, at, stream or ""),
-            apart=stream is not None,
             once=once,
             answered=answered,
         )
@@ -201,6 +194,31 @@ def obtain(
                     guide, choices, site, coming=coming, waited_ms=waited_ms, loads=loads
                 )
     raise Unfunded("no_instrument_free", "too many payments at once; try again")
+
+
+def reservation(
+    guide: Guide,
+    request: Request,
+    choices: tuple[Choice, ...],
+    at: At,
+    *,
+    stream: str | None = None,
+    approved: frozenset[Question] = frozenset(),
+) -> Reserve:
+    """What takes an instrument for one of `choices`, and opens one rather than wait for it."""
+    site = place_of(request.url).site
+    return Reserve(
+        request=request,
+        site=site,
+        wishes=tuple(choice.wish for choice in choices),
+        now_s=at.now_s,
+        skip=frozenset(),
+        allow=_Allow(guide, site, approved),
+        patient=False,
+        open=_Open(guide, choices, at),
+        pay=_Pay(guide, request, choices, at, stream or ""),
+        apart=stream is not None,
+    )
 
 
 def _look_up(guide: Guide, purchase: Purchase) -> Flow[tuple[Verdict, bool | None]]:

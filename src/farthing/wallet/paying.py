@@ -4,20 +4,29 @@ The reader says how many ticks have begun; this pays for them and some ahead, in
 ahead at first, twice as many each time, and at most `grace`; and the next voucher when half of that
 is left. So the payer risks `grace` ticks, and so does the vendor, who goes on for as many while a
 voucher is on its way.
+
+One voucher is on its way at a time, by a second thread; the next is written meanwhile, out of
+another chain, where a stream is so fast that it is due by then. Two chains take turns so: each has
+one payment in doubt at most, whatever is lost or killed.
 """
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from farthing.errors import Refusal
 from farthing.schemes.streams import TICKS_MAX
-from farthing.wallet.commands import Request
+from farthing.wallet.choice import Guide
+from farthing.wallet.commands import Purchase, Request
 from farthing.wallet.driver import Driver, drive
+from farthing.wallet.errand import Flow
 from farthing.wallet.policy import Policy
-from farthing.wallet.streams import Opened, pay_on
+from farthing.wallet.settling import release
+from farthing.wallet.streams import Opened, hand_in, write, write_beside
 
 AHEAD_BITS = 6  # 2^6 ticks: as many as a voucher pays
+Writing = Callable[[Guide, Request, Opened, int], Flow[Purchase] | Flow[Purchase | None]]
 PATIENCE = 2  # intervals without a tick after which a vendor that counts seconds is paid one ahead
 
 
@@ -58,6 +67,8 @@ class Paying:
         self._asked = False
         self._closed = False
         self._under_way = 0
+        self._has_another = True
+        """Whether there may be a chain beside the one that a voucher on its way is of."""
         self.ticks = 1
         """Paid and taken."""
         self.vouchers = 0
@@ -102,27 +113,34 @@ class Paying:
             self._changed.notify()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                if not self._changed.wait_for(self._is_due, self._wait_s):
-                    self._asked = True  # it counts otherwise: within the grace that does no harm
-                    continue
-                count = self._count()
-                self._asked = False
-                self._under_way = count
-            if count:
-                self._pay(count)
-            if not count or self.refusal is not None:
-                # At the limit, refused, or closed with nothing owed.
-                with self._changed:
-                    self.ended, self._under_way = True, 0
-                if self.is_over and not self._closed:
-                    self._hang_up()
-                return
+        with ThreadPoolExecutor(max_workers=1) as line:
+            on_its_way: Future[None] | None = None
+            while count := self._next():
+                written = self._write(count, on_its_way)
+                if on_its_way is not None:
+                    on_its_way.result()
+                if written is not None:
+                    on_its_way = line.submit(self._hand_in, written)
+        with self._changed:  # at the limit, refused, or closed with nothing owed
+            self.ended, self._under_way = True, 0
+        if self.is_over and not self._closed:
+            self._hang_up()
+
+    def _next(self) -> int:
+        """How many ticks the next voucher pays, once it is due; 0 where none will be."""
+        with self._changed:
+            while not self._changed.wait_for(self._is_due, self._wait_s):
+                self._asked = True  # it counts otherwise: within the grace that does no harm
+            count = 0 if self.refusal is not None else self._count()
+            self._asked = False
+            self._under_way += count
+            return count
 
     def _is_due(self) -> bool:
-        if self._closed:
+        if self._closed or self.refusal is not None:
             return True
+        if self._under_way:  # beside it only a whole voucher is worth another chain
+            return self._count() == self._each_max
         # Half of what is paid ahead is left while the next voucher is on its way.
         due = self._ahead if self._asked else self._ahead // 2
         return self.ticks < min(self._begun + due, self._needed)
@@ -138,25 +156,63 @@ class Paying:
 
     def _count(self) -> int:
         """How many ticks the next voucher pays; 0 at the payer's limit."""
-        wanted = min(self._wanted(), self._needed, self._ticks_max) - self.ticks
-        return max(0, min(wanted, TICKS_MAX, self._each_max))
+        wanted = min(self._wanted(), self._needed, self._ticks_max) - self.ticks_sent
+        return max(0, min(wanted, self._each_max))
 
-    def _pay(self, count: int) -> None:
+    def _write(self, count: int, on_its_way: Future[None] | None) -> Purchase | None:
+        """A voucher of so many ticks, beside the one on its way or after it; None if refused."""
+        if on_its_way is not None:
+            if self._has_another and not on_its_way.done():
+                beside = self._drive(write_beside, count)
+                if beside is not None:
+                    return beside
+                self._has_another = False  # it is looked for once: each time is a commit
+            on_its_way.result()
+        return self._drive(write, count) if self.refusal is None else None
+
+    def _drive(self, flow: Writing, count: int) -> Purchase | None:
+        """What the flow writes; None where it refuses, or has nothing at hand."""
         driver = self._driver
         try:
             with driver.session() as session:
-                flow = pay_on(driver.guide, self._request, self._opened, count)
-                made = drive(flow, session.answer)
-                session.deliver(made)
+                steps = flow(driver.guide, self._request, self._opened, count)
+                written = drive(steps, session.answer)
+                if written is None:
+                    return None
+                session.leave(written)
         except Refusal as refusal:
-            self.refusal = refusal
-            return
+            self._refuse(refusal)
+            return None
         with self._changed:
-            self.ticks += made.price_micro // self._price_micro
-            self._under_way = 0
+            self._under_way -= count - written.price_micro // self._price_micro
+        return written
+
+    def _hand_in(self, voucher: Purchase) -> None:
+        driver = self._driver
+        try:
+            with driver.session() as session:
+                session.take(voucher)
+                if self.refusal is not None:  # the one before was not taken
+                    drive(release(driver.guide, voucher), session.answer)
+                    return
+                drive(hand_in(driver.guide, self._request, voucher), session.answer)
+                session.deliver(voucher)
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return
+        ticks = voucher.price_micro // self._price_micro
+        with self._changed:
+            self.ticks += ticks
+            self._under_way -= ticks
             self.vouchers += 1
+            self._changed.notify()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        with self._changed:
+            self.refusal = self.refusal or refusal
+            self._changed.notify()
 
 
 def _each_max(policy: Policy, price_micro: int) -> int:
     """Ticks of one voucher within the budget of a payment; a dearer tick is asked about."""
-    return max(1, policy.limits.per_payment_micro // price_micro)
+    return max(1, min(TICKS_MAX, policy.limits.per_payment_micro // price_micro))

@@ -137,12 +137,12 @@ def _settle_by_answer(
     problem = problem_of(answer)
     is_called_spent = problem.retry == "never" and problem.type.endswith(PROOF_REFUSED)
     if answer.value("payment-outcome") == "released" and not is_called_spent:
-        yield from _release(guide, purchase)
+        yield from release(guide, purchase)
         return Verdict.RELEASED
     if problem.retry == "same":
         return None
     if receipt is None and (problem.retry == "new" or answer.status == 402):
-        yield from _release(guide, purchase, aside=_is_refused(answer, problem))
+        yield from release(guide, purchase, aside=_is_refused(answer, problem))
         return Verdict.ANEW
     if problem.type.endswith(PROOF_REFUSED):
         return (yield from _resync(guide, purchase))
@@ -248,7 +248,8 @@ def _vendor_keys(purchase: Purchase, *, fresh: bool = False) -> Flow[tuple[bytes
     return publics if vendor_id == purchase.vendor_id else ()
 
 
-def _release(guide: Guide, purchase: Purchase, *, aside: bool = False) -> Flow[None]:
+def release(guide: Guide, purchase: Purchase, *, aside: bool = False) -> Flow[None]:
+    """Nothing was charged: what was spent is ready again, or `aside` where it was refused."""
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     at = yield from look()
     concluded = purse.conclude(purchase.paid, Rolled(), at)
@@ -274,12 +275,12 @@ def look_up(guide: Guide, purchase: Purchase, *, unseen: bool = False) -> Flow[V
         return Verdict.DONE
     age_s = at.now_s - purchase.created_at_s
     if finding == "released":
-        yield from _release(guide, purchase)
+        yield from release(guide, purchase)
         return Verdict.RELEASED
     # Made later than now: the clock was wrong then, and nothing says how old it is.
     if finding == "absent" and (age_s >= ABSENT_FINAL_S or age_s < -SKEW_S):
         earlier: tuple[Purchase, ...] = yield RecallReleased(purchase=purchase)
-        yield from _release(guide, purchase, aside=unseen and bool(earlier))
+        yield from release(guide, purchase, aside=unseen and bool(earlier))
         yield from _look_back(guide, earlier)
         return Verdict.RELEASED
     return Verdict((yield from settle_by_broker(guide, purchase)))
@@ -294,7 +295,7 @@ def _resync(guide: Guide, purchase: Purchase) -> Flow[Verdict]:
     finding = yield from _enquire(guide, purchase)
     if isinstance(finding, Receipt) and (yield from _accept(guide, purchase, finding)):
         return Verdict.DONE
-    yield from _release(guide, purchase, aside=True)
+    yield from release(guide, purchase, aside=True)
     earlier: tuple[Purchase, ...] = yield RecallReleased(purchase=purchase)
     return Verdict.ANEW if (yield from _look_back(guide, earlier)) else Verdict.RELEASED
 

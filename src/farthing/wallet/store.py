@@ -9,6 +9,7 @@
 - `released -> done` is allowed: a vendor that said "no such payment" may have got it after all.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -66,7 +67,7 @@ class Store:
         self._spending = Spending(file)
         self._releases = Releases(self._rows)
         self._endings = Endings(self._rows, self._spending, self._releases)
-        self._waiting: list[Settle | Purchase] = []
+        self._waiting: deque[Settle | Purchase] = deque()
         """For the next transaction: how purchases ended, and what has reached the payer."""
 
     def close(self) -> None:
@@ -83,16 +84,16 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """One transaction; what waits for it is written first, and waits on if it is undone."""
-        waiting: list[Settle | Purchase] = []
+        written: list[Settle | Purchase] = []
         try:
             with self.file.write():
-                waiting, self._waiting = self._waiting, []
-                for each in waiting:
-                    self._endings.write(each)
+                while self._waiting:  # other threads add to it meanwhile
+                    written.append(self._waiting.popleft())
+                    self._endings.write(written[-1])
                 yield
-            waiting = []
+            written = []
         finally:
-            self._waiting[:0] = waiting
+            self._waiting.extendleft(reversed(written))
 
     def do(self, command: StoreCommand) -> Any:
         """The answer to `command`, after its commit; `Busy`, `Broken`."""

@@ -19,7 +19,7 @@ from farthing.schemes.streams import Meter, meter_in
 from farthing.wallet.choice import Choice, Guide, choose, read_offers
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
 from farthing.wallet.errand import Flow, look
-from farthing.wallet.flow import obtain
+from farthing.wallet.flow import obtain, reservation
 from farthing.wallet.peering import learn
 from farthing.wallet.settling import Verdict, send
 
@@ -74,28 +74,57 @@ def open_stream(guide: Guide, request: Request) -> Flow[Opened]:
 
 
 def pay_on(guide: Guide, request: Request, opened: Opened, ticks: int) -> Flow[Purchase]:
-    """Pay so many more ticks, or one where so many cannot be paid at once.
+    """Write a voucher and hand it in. Refusals as of `write` and `hand_in`."""
+    purchase = yield from write(guide, request, opened, ticks)
+    yield from hand_in(guide, request, purchase)
+    return purchase
 
-    Any refusal of budgets, mints and purses; `Undecided`, `Unavailable` where the vendor does not
-    take it.
+
+def write(guide: Guide, request: Request, opened: Opened, ticks: int) -> Flow[Purchase]:
+    """A voucher for so many ticks, or for one where so many cannot be paid at once.
+
+    Any refusal of budgets, mints and purses; `Unavailable`, `Unsupported` where the stream is not
+    offered any more.
     """
-    assert opened.choice is not None, "a stream that is paid for"
-    choice = opened.choice
-    at = yield from look()
-    if choice.received.expires_at_s < at.now_s + FRESH_S:
-        choice = yield from _afresh(guide, request, choice)
+    choice = yield from _current(guide, request, opened)
     try:
-        purchase = yield from _voucher(guide, request, opened, _for_ticks(choice, ticks))
+        return (yield from _voucher(guide, request, opened, _for_ticks(choice, ticks)))
     except (Unfunded, OutOfRange):
         if ticks == 1:
             raise
-        purchase = yield from _voucher(guide, request, opened, choice)
+    return (yield from _voucher(guide, request, opened, choice))
+
+
+def write_beside(
+    guide: Guide, request: Request, opened: Opened, ticks: int
+) -> Flow[Purchase | None]:
+    """As `write`, while another voucher is on its way: out of another chain.
+
+    None where the wallet has no other at hand, or anything else is in the way: whoever waits for
+    the first may go on with its chain. So no two payments in doubt ever share a chain.
+    """
+    choice = _for_ticks((yield from _current(guide, request, opened)), ticks)
+    at = yield from look()
+    got = yield reservation(guide, request, (choice,), at, stream=opened.name)
+    return got if isinstance(got, Purchase) else None
+
+
+def hand_in(guide: Guide, request: Request, purchase: Purchase) -> Flow[None]:
+    """Have a voucher taken; `Undecided`, `Unavailable` where the vendor does not take it."""
     _, verdict = yield from send(guide, purchase, request, later=True)
-    if verdict is Verdict.DONE:
-        return purchase
     if verdict is Verdict.UNDECIDED:
         raise Undecided("voucher_undecided", "the site does not say whether it took a payment")
-    raise Unavailable("voucher_not_taken", "the site takes no more payment for this stream")
+    if verdict is not Verdict.DONE:
+        raise Unavailable("voucher_not_taken", "the site takes no more payment for this stream")
+
+
+def _current(guide: Guide, request: Request, opened: Opened) -> Flow[Choice]:
+    """How the stream is paid, under a challenge that lasts."""
+    assert opened.choice is not None, "a stream that is paid for"
+    at = yield from look()
+    if opened.choice.received.expires_at_s < at.now_s + FRESH_S:
+        return (yield from _afresh(guide, request, opened.choice))
+    return opened.choice
 
 
 def _choices(

@@ -164,13 +164,47 @@ def test_who_waits_for_a_voucher_hears_of_the_one_for_its_own_stream() -> None:
             await bells.wait(name.encode(), longest_s)
             woken.append(name)
 
-        bells.ring(b"a")  # nobody waits for it yet
+        bells.ring(b"a", 1)  # nobody waits for it yet
         waiting = [asyncio.create_task(wait(*each)) for each in (("a", 60), ("b", 60), ("c", 0))]
         await waiting[2]
         for name in ("b", "c", "a"):
-            bells.ring(name.encode())
+            bells.ring(name.encode(), 1)
             await asyncio.sleep(0)
         await asyncio.gather(*waiting)
         return woken
 
     assert asyncio.run(work()) == ["c", "b", "a"]
+
+
+def test_what_this_process_has_taken_is_known_without_a_look_at_the_store() -> None:
+    line = Line()
+
+    async def work() -> None:
+        await line.pacing.pass_on(b"x" * 12)
+        for ticks in (4, 7, 100):
+            line.bells.ring(line.stream.key, ticks * PRICE_MICRO)
+            await line.pacing.pass_on(b"x" * 12)
+        line.bells.ring(line.stream.key, 9 * PRICE_MICRO)  # another process was quicker
+        await line.pacing.pass_on(b"x" * 300)
+
+    run(work)
+    assert (len(line.out), line.reads) == (348, 0)
+
+
+def test_a_voucher_that_another_process_takes_next_is_found_in_the_store() -> None:
+    line = Line()
+    line.pays_at = {1: 3}
+
+    async def work() -> None:
+        line.bells.ring(line.stream.key, 2 * PRICE_MICRO)
+        await line.pacing.pass_on(b"x" * 20)
+
+    run(work)
+    assert (len(line.out), line.reads) == (20, 1)
+
+
+def test_nobody_hears_of_a_stream_that_is_over() -> None:
+    line = Line()
+    line.pacing.close()
+    line.bells.ring(line.stream.key, 100 * PRICE_MICRO)
+    assert line.bells.heard_micro(line.stream.key) == 0

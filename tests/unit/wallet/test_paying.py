@@ -11,7 +11,7 @@ from farthing.wallet import paying as module
 from farthing.wallet.commands import Purchase, Request
 from farthing.wallet.paying import Paying
 from farthing.wallet.policy import Limits
-from farthing.wallet.streams import Opened, open_stream, pay_on
+from farthing.wallet.streams import hand_in, open_stream
 from tests.unit.wallet.gate_town import PRICE_MICRO, town
 from tests.unit.wallet.world import World, get
 
@@ -27,6 +27,10 @@ class Desk:
         self.world = world
         self.guide = world.guide()
         self.counts: list[int] = []
+        self.written: list[Purchase] = []
+        self.taken: list[Purchase] = []
+        self.gate_is_open = threading.Event()
+        self.gate_is_open.set()
         self.paid = threading.Condition()
         self.fails = False
         self.store = world.store
@@ -48,10 +52,26 @@ class Desk:
     def deliver(self, purchase: Purchase) -> None:
         self.world.store.deliver(purchase)
 
-    def wait_for(self, count: int) -> None:
-        """Until so many vouchers are out."""
+    def leave(self, purchase: Purchase) -> None:
         with self.paid:
-            assert self.paid.wait_for(lambda: len(self.counts) >= count, WAIT_S)
+            self.written.append(purchase)
+            self.paid.notify()
+
+    def take(self, purchase: Purchase) -> None:
+        self.taken.append(purchase)
+
+    def wait_for(self, count: int, vouchers: list[Any] | None = None) -> None:
+        """Until so many vouchers are out, or on such a list."""
+        seen = self.counts if vouchers is None else vouchers
+        with self.paid:
+            assert self.paid.wait_for(lambda: len(seen) >= count, WAIT_S)
+
+    def limit_to(self, ticks: int) -> None:
+        """No voucher may be for more."""
+        self.world.limits = Limits(
+            per_payment_micro=ticks * PRICE_MICRO, per_site_day_micro=10**7, per_day_micro=10**7
+        )
+        self.guide = self.world.guide()
 
 
 @pytest.fixture
@@ -61,16 +81,16 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     world.limits = Limits(per_payment_micro=10**6, per_site_day_micro=10**7, per_day_micro=10**7)
     desk = Desk(world)
 
-    def seen(guide: Any, request: Request, opened: Opened, ticks: int) -> Any:
+    def seen(guide: Any, request: Request, voucher: Purchase) -> Any:
+        assert desk.gate_is_open.wait(WAIT_S)
         if desk.fails:
             raise Unavailable("voucher_not_taken")
-        made = yield from pay_on(guide, request, opened, ticks)
+        yield from hand_in(guide, request, voucher)
         with desk.paid:
-            desk.counts.append(ticks)
+            desk.counts.append(voucher.price_micro // PRICE_MICRO)
             desk.paid.notify()
-        return made
 
-    monkeypatch.setattr(module, "pay_on", seen)
+    monkeypatch.setattr(module, "hand_in", seen)
     return desk
 
 
@@ -161,3 +181,65 @@ def test_who_leaves_is_not_told_to(desk: Desk) -> None:
     with paying_on(desk) as paying:
         paying.came(1, 1)
     assert (paying.is_over, desk.left.is_set()) == (True, False)
+
+
+def test_a_whole_voucher_is_written_while_another_is_on_its_way_and_of_another_chain(
+    desk: Desk,
+) -> None:
+    desk.limit_to(4)
+    with paying_on(desk, needed=16) as paying:
+        desk.gate_is_open.clear()
+        paying.came(16, 15)
+        desk.wait_for(2, desk.written)
+        assert (paying.ticks, paying.ticks_sent, desk.counts) == (1, 9, [])
+        first, second = (voucher.paid.spent.id for voucher in desk.written)
+        assert first != second
+        desk.gate_is_open.set()
+    assert (paying.ticks, desk.counts) == (16, [4, 4, 4, 3])
+    assert desk.world.site.earned_micro() == 16 * PRICE_MICRO
+
+
+def test_less_than_a_whole_one_waits_for_the_one_on_its_way(desk: Desk) -> None:
+    with paying_on(desk, needed=9) as paying:
+        desk.gate_is_open.clear()
+        paying.came(2, 1)
+        desk.wait_for(1, desk.written)
+        paying.came(8, 7)
+        assert len(desk.written) == 1
+        desk.gate_is_open.set()
+        desk.wait_for(2)
+    assert desk.counts == [2, 6]
+
+
+def test_what_was_written_and_not_sent_is_taken_back_after_a_refusal(desk: Desk) -> None:
+    desk.limit_to(4)
+    with paying_on(desk) as paying:
+        desk.gate_is_open.clear()
+        paying.came(16, 15)
+        desk.wait_for(2, desk.written)
+        desk.fails = True
+        desk.gate_is_open.set()
+    assert paying.refusal is not None
+    assert (paying.ticks, desk.counts, len(desk.written)) == (1, [], 2)
+    first, second = (voucher.id for voucher in desk.written)
+    states = dict(desk.world.store.file.rows("SELECT id, state FROM purchases"))
+    assert (states[first], states[second]) == ("sent", "released")
+    holders = dict(desk.world.store.file.rows("SELECT id, state FROM instruments"))
+    assert holders[desk.written[1].paid.spent.id] == "ready"
+
+
+def test_a_wallet_without_another_chain_looks_for_one_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def nothing(guide: Any, request: Any, opened: Any, ticks: int) -> Any:
+        looked.append(ticks)
+        yield from ()
+
+    monkeypatch.setattr(module, "write_beside", nothing)
+    desk.limit_to(4)
+    with paying_on(desk, needed=16) as paying:
+        paying.came(16, 15)
+    assert (paying.ticks, desk.counts) == (16, [4, 4, 4, 3])
+    assert len(looked) <= 1
