@@ -88,8 +88,8 @@ class Wallet:
             schemes = {scheme.traits.name: scheme for scheme in registry.all_schemes()}
         self._schemes = schemes
         self._client = client or httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
-        clock = clock or (lambda: int(time.time()))
-        self._driver = partial(Driver, clock=clock, entropy=entropy, published={})
+        self._clock = clock or (lambda: int(time.time()))
+        self._driver = partial(Driver, entropy=entropy, published={})
 
     def __enter__(self) -> Self:
         return self
@@ -228,7 +228,7 @@ class Wallet:
             load_micro=money.parse_amount(load).micro if load else LOAD_MICRO,
             floats=self._book.floats(),
         )
-        return self._driver(guide, self._store, self._client, ask=ask)
+        return self._driver(guide, self._store, self._client, clock=self._clock, ask=ask)
 
     def get(
         self,

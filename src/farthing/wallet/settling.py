@@ -250,13 +250,12 @@ def _vendor_keys(purchase: Purchase, *, fresh: bool = False) -> Flow[tuple[bytes
 
 def release(guide: Guide, purchase: Purchase, *, aside: bool = False) -> Flow[None]:
     """Nothing was charged: what was spent is ready again, or `aside` where it was refused."""
-    purse = guide.purse(purchase.scheme, purchase.broker_id)
     at = yield from look()
-    concluded = purse.conclude(purchase.paid, Rolled(), at)
+    purse = guide.purse(purchase.scheme, purchase.broker_id)
     yield Settle(
         purchase=purchase,
         state="released",
-        instruments=concluded.instruments,
+        instruments=purse.conclude(purchase.paid, Rolled(), at).instruments,
         aside=aside,
         now_s=at.now_s,
     )
