@@ -14,6 +14,7 @@ NUT-24, NUT-18; change and receipt are ours.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -45,14 +46,19 @@ def payable(offers: Sequence[Offer]) -> Offer | None:
 
 def required(offer: Offer) -> str:
     """The `X-Cashu` value of a 402, with the price in the broker's first unit, rounded up."""
-    unit = units_of(offer.currency)[0]
+    return _required(offer.price_micro, offer.currency, offer.broker_url, offer.description)
+
+
+@lru_cache(maxsize=mpp.OFFERS_CACHED)
+def _required(price_micro: int, currency: str, broker_url: str, description: str) -> str:
+    unit = units_of(currency)[0]
     return payment_request.write(
         PaymentRequest(
-            a=-(-offer.price_micro // unit_micro(unit)),
+            a=-(-price_micro // unit_micro(unit)),
             u=unit,
             s=True,
-            m=(f"{offer.broker_url}/cashu/{unit}",),
-            d=offer.description if len(offer.description) <= DESCRIPTION_CHARS_MAX else "",
+            m=(f"{broker_url}/cashu/{unit}",),
+            d=description if len(description) <= DESCRIPTION_CHARS_MAX else "",
         )
     )
 
