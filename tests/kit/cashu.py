@@ -8,7 +8,7 @@ from itertools import count
 import msgspec
 
 from farthing.crypto import bdhke, schnorr
-from farthing.schemes.coin.cashu import keysets
+from farthing.schemes.coin.cashu import keysets, tokens
 from farthing.schemes.coin.cashu.messages import Dleq, Output, Proof, Signature
 from farthing.schemes.setting import Key
 
@@ -87,6 +87,12 @@ def coins(
     return tuple(
         coin(one, signature, keys) for one, signature in zip(blanks, signatures, strict=True)
     )
+
+
+def claiming(amount: int, mint: str, unit: str = "eur", name: str = "coin") -> str:
+    """A token that says what it is worth; nobody has signed its coin."""
+    proof = Proof(amount=amount, id="01" * 33, secret=name, C="02" * 33)
+    return tokens.write(tokens.Token(mint=mint, unit=unit, proofs=(proof,)))
 
 
 def lock(kind: str, data: str, **tags: Sequence[str] | str) -> str:

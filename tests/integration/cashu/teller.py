@@ -13,7 +13,7 @@ from farthing.auditing import audit
 from farthing.broker.app import Broker
 from farthing.cli import servers
 from farthing.schemes.coin.cashu.messages import Proof, Signature
-from tests.integration.cashu.swapping import Mint
+from tests.integration.cashu.swapping import Mint, spend
 from tests.integration.crash.fleet import Party, environment
 from tests.kit import cashu
 from tests.kit.cashu import Blank
@@ -23,20 +23,56 @@ TOPUP_MICRO = 10**9
 Json = dict[str, Any]
 
 
-class Teller:
+class Desk:
+    """The mint of one unit, and what wallets do there."""
+
+    def __init__(self, broker_url: str, unit: str) -> None:
+        self.mint_url = f"{broker_url}/cashu/{unit}"
+        self.unit = unit
+        self.http = httpx.Client(timeout=20.0)
+        self._keys: dict[int, str] = {}
+        self.keyset = ""
+
+    def fetch_keys(self) -> None:
+        (found,) = self.http.get(f"{self.mint_url}/v1/keys").json()["keysets"]
+        self.keyset = found["id"]
+        self._keys = {int(amount): key for amount, key in found["keys"].items()}
+
+    def post(self, path: str, raw: bytes) -> httpx.Response:
+        return self.http.post(f"{self.mint_url}/v1/{path}", content=raw)
+
+    @property
+    def mint(self) -> Mint:
+        """As a wallet knows it."""
+        return Mint(lambda path, raw: self.post(path, raw).content, self.keyset, self._keys)
+
+    def blanks(self, amount: int) -> list[Blank]:
+        return cashu.blanks(self.keyset, amount)
+
+    def unblinded(self, blanks: Sequence[Blank], answer: httpx.Response) -> tuple[Proof, ...]:
+        """Coins with a proof that the mint's key has signed them."""
+        assert answer.is_success, answer.text
+        signatures = msgspec.convert(answer.json()["signatures"], tuple[Signature, ...])
+        return cashu.coins(blanks, signatures, self._keys)
+
+    def swap(self, proofs: Sequence[Proof], amounts: Sequence[int] = ()) -> tuple[Proof, ...]:
+        """As a wallet does with coins that it receives; for coins of these amounts, if named."""
+        wanted = amounts or [sum(proof.amount for proof in proofs)]
+        blanks = [blank for amount in wanted for blank in self.blanks(amount)]
+        return self.unblinded(blanks, self.post("swap", spend(proofs, blanks)))
+
+
+class Teller(Desk):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = servers.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.mint_url = f"{self.url}/cashu/{UNIT}"
+        super().__init__(self.url, UNIT)
         self.admin_token = Broker.init(
             folder / "broker", broker_id="teller", currency=UNIT, url=self.url
         )
         command = servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(self.port))
         self.broker = Party("broker", command, f"{self.url}/health", folder, workers=1)
-        self.http = httpx.Client(timeout=20.0)
-        self._keys: dict[int, str] = {}
-        self.keyset = ""
 
     def __enter__(self) -> Self:
         self.broker.start()
@@ -60,22 +96,6 @@ class Teller:
         found: Json = answer.json()
         return found
 
-    def fetch_keys(self) -> None:
-        (found,) = self.http.get(f"{self.mint_url}/v1/keys").json()["keysets"]
-        self.keyset = found["id"]
-        self._keys = {int(amount): key for amount, key in found["keys"].items()}
-
-    def post(self, path: str, raw: bytes) -> httpx.Response:
-        return self.http.post(f"{self.mint_url}/v1/{path}", content=raw)
-
-    @property
-    def mint(self) -> Mint:
-        """As a wallet knows it."""
-        return Mint(lambda path, raw: self.post(path, raw).content, self.keyset, self._keys)
-
-    def blanks(self, amount: int) -> list[Blank]:
-        return cashu.blanks(self.keyset, amount)
-
     def pay(self, address: str) -> Json:
         """Alice pays the address that a wallet shows."""
         return self.call(address.removeprefix(self.url), None)
@@ -92,12 +112,6 @@ class Teller:
         blanks = self.blanks(amount)
         body = {"quote": quote["quote"], "outputs": [blank.output for blank in blanks]}
         return self.unblinded(blanks, self.post("mint/bolt11", msgspec.json.encode(body)))
-
-    def unblinded(self, blanks: Sequence[Blank], answer: httpx.Response) -> tuple[Proof, ...]:
-        """Coins with a proof that the mint's key has signed them."""
-        assert answer.is_success, answer.text
-        signatures = msgspec.convert(answer.json()["signatures"], tuple[Signature, ...])
-        return cashu.coins(blanks, signatures, self._keys)
 
     def rotate(self) -> None:
         command = servers.python(

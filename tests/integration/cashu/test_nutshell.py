@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from farthing.schemes.coin.cashu import payout_code
+from farthing.schemes.coin.cashu import payment_request, payout_code
+from tests.integration.cashu.stall import CENTS, Stall
 from tests.integration.cashu.teller import UNIT, Teller, audited
 from tests.kit.cashu import scalar
 
@@ -131,4 +132,38 @@ def test_a_stock_wallet_loads_sends_locks_pays_out_and_restores(
         assert "Invoice paid" in again.do("pay", teller.code(432))
         again.has("0.00")
         assert "(Code: 11001)" in ann.try_("pay", teller.code(432)).stdout
+    audited(tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.serial
+@pytest.mark.timeout(600)
+def test_a_token_of_a_stock_wallet_pays_a_page_and_its_change_is_received(
+    tmp_path: Path, nutshell: str
+) -> None:
+    with Teller(tmp_path) as teller, Stall(tmp_path, teller) as stall:
+        ann, bob = (Wallet(nutshell, teller, name) for name in ("ann", "bob"))
+        ann.load("1.00")
+
+        asked = payment_request.read(stall.http.get("/cents/page").headers["x-cashu"])
+        assert (asked.a, asked.u) == (CENTS, UNIT)
+        exact = stall.pay(ann.send("0.03"), "/cents/page")
+        assert (exact.status_code, exact.text) == (200, "the page")
+        assert "farthing-change" not in exact.headers
+        ann.has("0.97")
+
+        token = ann.send("0.10")
+        paid = stall.pay(token)
+        assert paid.status_code == 200
+        whole, rest = paid.headers["farthing-change"].split(", ")
+        bob.do("receive", whole)
+        bob.has("0.09")
+        assert stall.pay(rest).status_code == 200
+        assert stall.pay(token).headers["farthing-change"] == paid.headers["farthing-change"]
+
+        failed = stall.pay(token := ann.send("0.16"), "/micro/failing")
+        assert failed.headers["payment-outcome"] == "released"
+        ann.do("receive", token)
+        ann.has("0.87")
+        assert stall.pay(token, "/micro/failing").status_code == 403
     audited(tmp_path)

@@ -20,6 +20,7 @@ from farthing.vendor.gate import CHALLENGE_KEY
 from farthing.wire import mpp, x402, x402_entry
 from farthing.wire.offers import Received, Tender, target_of
 from farthing.wire.published import OUTCOME_PATH
+from tests.kit import cashu
 from tests.kit.folder import PRICES, Folder
 from tests.kit.origin import Origin
 
@@ -40,6 +41,10 @@ repeat_s = 0
 path = "/before/**"
 price = "200u"
 clearing = "before"
+[[route]]
+path = "/coins/**"
+price = "5c"
+accept = ["cashu"]
 [[route]]
 path = "/chain/**"
 price = "200u"
@@ -104,6 +109,11 @@ class Street:
 
     def pay(self, path: str = "/sold/page", piece: Instrument | None = None) -> tuple[str, str]:
         return self.folder.pay(self.offer(path).headers["www-authenticate"], path, piece=piece)
+
+    def coins(self, path: str, cents: int, mint: str = "") -> httpx.Response:
+        """A page for a token that is of the broker's mint, unless another one is named."""
+        mint = mint or f"{self.broker.url}/cashu/eur"
+        return self.get(path, ("X-Cashu", cashu.claiming(cents, mint)))
 
     def received(self, path: str = "/sold/page") -> Received:
         return mpp.read_challenges([self.offer(path).headers["www-authenticate"]])[0]
@@ -319,6 +329,11 @@ PROVOKED: dict[str, Callable[[Street], httpx.Response]] = {
     "a scheme that the route does not take": other_scheme,
     "an x402 scheme that is not ours": lambda s: s.accepting(setting(scheme="exact")),
     "an x402 network that is not ours": lambda s: s.accepting(setting(network="eip155:1")),
+    "an `X-Cashu` value that is no token": lambda s: s.get("/coins/page", ("X-Cashu", "coins")),
+    "a token that cannot be read": lambda s: s.get("/coins/page", ("X-Cashu", "cashuBAAAA")),
+    "a token of another mint": lambda s: s.coins("/coins/page", 5, "https://mint.example"),
+    "a token of less than the price": lambda s: s.coins("/coins/page", 4),
+    "a token where the route takes none": lambda s: s.coins("/sold/page", 5),
     "two payments in one request": lambda s: s.get("/sold/page", s.pay(), GARBAGE),
     "an Idempotency-Key that is none": lambda s: s.get(
         "/sold/page", s.pay(), ("Idempotency-Key", "a b")

@@ -44,7 +44,8 @@ def test_a_named_page_reads_offers_and_receipts_and_refusals(tmp_path: Path) -> 
             told = answer.headers["access-control-expose-headers"]
             names = {name.strip().lower() for name in told.split(",")}
             assert {name for name in answer.headers if name.startswith("payment")} <= names
-            assert {"www-authenticate", "retry-after", "farthing-reply"} <= names
+            assert {"www-authenticate", "x-cashu", "retry-after"} <= names
+            assert {"farthing-reply", "farthing-change"} <= names
             assert "access-control-allow-credentials" not in answer.headers
 
     folder = talked(tmp_path, NAMED, talk)
