@@ -1,6 +1,6 @@
 """Cashu as our own wallets handle it: secrets and blinding factors follow from the seed.
 
-    coin    = amount(8) ‖ keyset id(33) ‖ C(33) ‖ secret, as text
+    coin    = amount(8) ‖ keyset id(33) ‖ C(33) ‖ secret, as text       a short id is filled with 0
     output  = amount(8) ‖ keyset id(33) ‖ B_(33)
     blind   = C_(33) ‖ e(32) ‖ s(32)
 
@@ -18,7 +18,7 @@ from farthing.money import asset_label
 from farthing.schemes.coin.blind.coinage import CURRENT, ListName, Slot
 from farthing.schemes.coin.cashu import tokens
 from farthing.schemes.coin.cashu.keylist import LISTS, KeyList
-from farthing.schemes.coin.cashu.keysets import unit_micro
+from farthing.schemes.coin.cashu.keysets import SHORT_ID_CHARS, unit_micro
 from farthing.schemes.coin.cashu.messages import SECRET_CHARS_MAX, Dleq, Output, Proof
 from farthing.schemes.coin.cashu.traits import TRAITS
 from farthing.schemes.coin.deriving import Maker
@@ -29,6 +29,7 @@ from farthing.schemes.contract import Json
 PLACE = "/cashu/"  # of a unit's mint, below the broker's address
 NO_END_S = 2**32 - 1  # when coins without an end end: as far as the clocks in our messages go
 ID_BYTES = 33
+SHORT_ID_BYTES = SHORT_ID_CHARS // 2
 _SECRET_TAG = "farthing/cashu/secret/1"
 _FACTOR_TAG = "farthing/cashu/factor/1"
 _COIN = struct.Struct(f">Q{ID_BYTES}s{bdhke.POINT_BYTES}s")
@@ -124,7 +125,7 @@ class CashuCoinage:
             raise OutOfRange("coins_too_many", f"at most {COUNT_MAX} coins at once")
         if keys is not None:
             for proof in found.proofs:
-                if proof.id == keys.name and proof.dleq is not None:
+                if keys.name.startswith(proof.id) and proof.dleq is not None:
                     _judge(keys, proof, proof.dleq)
         raw = tuple(write_coin(proof) for proof in found.proofs)
         return found.amount * unit_micro(found.unit), raw
@@ -140,9 +141,9 @@ def write_coin(proof: Proof) -> bytes:
         secret = proof.secret.encode()
     except ValueError:
         raise Malformed("coin_malformed", "an id is hex, a secret text") from None
-    if len(keyset_id) != ID_BYTES:
-        raise Malformed("coin_malformed", "this mint's keysets have ids of 66 digits")
-    return _COIN.pack(proof.amount, keyset_id, c) + secret
+    if len(keyset_id) not in {ID_BYTES, SHORT_ID_BYTES}:
+        raise Malformed("coin_malformed", "a keyset's id has 66 digits, or in short 16")
+    return _COIN.pack(proof.amount, keyset_id, c) + secret  # which fills it
 
 
 def read_coin(raw: bytes) -> Proof:
@@ -155,6 +156,8 @@ def read_coin(raw: bytes) -> Proof:
         text = secret.decode()
     except UnicodeDecodeError:
         raise Malformed("coin_malformed", "a secret is text") from None
+    if not any(keyset_id[SHORT_ID_BYTES:]):
+        keyset_id = keyset_id[:SHORT_ID_BYTES]
     return Proof(amount=amount, id=keyset_id.hex(), secret=text, C=c.hex())
 
 

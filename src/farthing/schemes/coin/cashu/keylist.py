@@ -19,6 +19,7 @@ from farthing.schemes.coin.blind.coinage import CURRENT, ListName, Slot
 from farthing.schemes.coin.blind.messages import Period
 from farthing.schemes.coin.cashu.keysets import (
     KEYSET_KEY,
+    SHORT_ID_CHARS,
     Keyset,
     MintKeys,
     powers_of,
@@ -128,12 +129,16 @@ class BrokerKeys:
             live = {key.id for key in ring.live(KEYSET_KEY)}
             units = units_of(self._setting.currency)
             made = [(_keys_of(key, unit), key.id in live) for key in known for unit in units]
-            self._by_id = {keys.id: (keys, signs) for keys, signs in made}
+            self._by_id = {
+                name: (keys, signs)
+                for keys, signs in made
+                for name in (keys.id, keys.id[:SHORT_ID_CHARS])
+            }
             self._names = names
         return self._by_id
 
     def find(self, keyset_id: str) -> MintKeys:
-        """The keyset with this id; `Forged` for one that this broker does not have."""
+        """The keyset with this id, whole or short; `Forged` for one that is not this broker's."""
         found = self._refresh().get(keyset_id)
         if found is None:
             raise Forged("keyset_unknown", "no key of this broker has signed such a coin")

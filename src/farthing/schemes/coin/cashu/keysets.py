@@ -26,6 +26,8 @@ from farthing.schemes.setting import Key
 KEYSET_KEY = "farthing/cashu/keyset/1"
 CENT_UNITS = frozenset({"eur", "usd"})  # those that stock wallets know, in whole cents
 
+SHORT_ID_CHARS = 16  # of an id, in the tokens of some wallets
+
 _V2_PREFIX = "01"
 _V1_PREFIX = "00"
 _V1_DIGITS = 14

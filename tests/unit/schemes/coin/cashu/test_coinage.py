@@ -11,6 +11,7 @@ from farthing.schemes.coin.cashu.coinage import (
     read_output,
     write_coin,
 )
+from farthing.schemes.coin.cashu.keysets import SHORT_ID_CHARS
 from farthing.schemes.coin.cashu.messages import Dleq
 from farthing.schemes.contract import Json
 from tests.kit.blind import Scene, pocket_of
@@ -62,6 +63,20 @@ def _with(token: tokens.Token, *proofs: object) -> tokens.Token:
     return msgspec.structs.replace(token, proofs=proofs)
 
 
+def test_a_coin_of_a_keyset_s_short_id_is_judged_and_keeps_it() -> None:
+    """Some wallets write no other into their tokens."""
+    one = scene()
+    token = token_of(one)
+    keys = pocket_of(one.withdraw(1)).keysets
+    short = [msgspec.structs.replace(each, id=each.id[:SHORT_ID_CHARS]) for each in token.proofs]
+    worth_micro, raw = COINAGE.read_token(tokens.write(_with(token, *short)), keys)
+    assert worth_micro == 300
+    assert [read_coin(each).id for each in raw] == [each.id for each in short]
+    wrong = msgspec.structs.replace(short[0], secret="0" * 64)
+    with pytest.raises(Forged, match="proof_wrong"):
+        COINAGE.read_token(tokens.write(_with(token, wrong)), keys)
+
+
 def test_a_token_has_a_largest_number_of_coins_and_is_one_text() -> None:
     token = token_of(scene())
     (proof, *_) = token.proofs
@@ -82,7 +97,7 @@ def test_coins_and_outputs_of_other_forms_are_malformed() -> None:
         with pytest.raises(Malformed, match="coin_malformed"):
             read_coin(raw)
     for other in (
-        msgspec.structs.replace(bare, id="00ad268c4d1f5826"),
+        msgspec.structs.replace(bare, id=bare.id[:SHORT_ID_CHARS] + "00"),
         msgspec.structs.replace(bare, id="0"),
         msgspec.structs.replace(bare, secret="\ud800"),
     ):

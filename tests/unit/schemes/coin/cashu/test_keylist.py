@@ -6,7 +6,7 @@ from farthing.errors import Forged, Malformed, Mismatch, Revoked
 from farthing.schemes.coin.blind.coinage import CURRENT
 from farthing.schemes.coin.cashu import CASHU
 from farthing.schemes.coin.cashu.keylist import LISTS, OLDER_MAX, BrokerKeys, KeyList
-from farthing.schemes.coin.cashu.keysets import KEYSET_KEY
+from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, SHORT_ID_CHARS
 from farthing.schemes.contract import Key
 from tests.kit.blind import broker_keys
 from tests.kit.canaries import canary
@@ -60,7 +60,7 @@ def test_rotated_keys_are_named_by_the_newer_and_sign_for_one_rotation_more() ->
     assert twice.signing(first).id == first, "a wallet may have its list still"
     third = keys_of(newer(), newer("3"))
     assert third.list_of(CURRENT).older == (first, second.name)
-    assert third.find(first).id == first
+    assert third.find(first).id == third.find(first[:SHORT_ID_CHARS]).id == first
     with pytest.raises(Revoked, match="keyset_inactive"):
         third.signing(first)
     assert len(third.box_secrets()) == 3
