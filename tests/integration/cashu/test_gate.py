@@ -132,7 +132,7 @@ def test_coins_that_will_not_do_are_400(stall: Stall) -> None:
     assert code_of(stall.pay(other)) == (400, "token_of_another_mint")
     sats = tokens.write(msgspec.structs.replace(token, unit="sat"))
     assert code_of(stall.pay(sats))[0] == 400
-    forged = msgspec.structs.replace(proofs[0], C=proofs[0].C[:-1] + "0")
+    forged = msgspec.structs.replace(proofs[0], C=cashu.public("alice"))
     assert code_of(stall.pay(token_of(stall.teller, [forged])))[0] == 400
     lock = cashu.blank(stall.teller.keyset, 1, cashu.lock("P2PK", cashu.public("alice")))
     swapped = stall.teller.post("swap", spend(stall.teller.load(1), [lock]))

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from farthing.cli import servers
 from farthing.schemes.coin.cashu import payment_request, payout_code
 from tests.integration.cashu.stall import CENTS, Stall
 from tests.integration.cashu.teller import UNIT, Teller, audited
+from tests.integration.crash.fleet import environment
 from tests.kit.cashu import scalar
 
 ROOT = Path(__file__).parents[3]
@@ -166,4 +168,20 @@ def test_a_token_of_a_stock_wallet_pays_a_page_and_its_change_is_received(
         ann.do("receive", token)
         ann.has("0.87")
         assert stall.pay(token, "/micro/failing").status_code == 403
+
+        assert "received 0.07 EUR" in received_by_ours(teller, ann.send("0.07"))
+        ann.has("0.80")
     audited(tmp_path)
+
+
+def received_by_ours(teller: Teller, token: str) -> str:
+    """What our own wallet says to a token."""
+    folder = teller.folder
+    account = teller.call("/accounts", {"id": "carol"}, teller.admin_token)
+    (folder / "carol.token").write_text(account["tokens"]["pay"])
+    (folder / "coins.token").write_text(token)
+    env = environment(FARTHING_DATA=str(folder / "carol"), FARTHING_WALLET_PASSPHRASE="TEST words")
+    wallet = servers.python("-m", "farthing.cli", "wallet")
+    known = ["--broker", teller.url, "--token-file", str(folder / "carol.token")]
+    servers.run_once([*wallet, "init", *known], env=env)
+    return servers.run_once([*wallet, "receive", str(folder / "coins.token")], env=env).decode()

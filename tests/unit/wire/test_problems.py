@@ -22,8 +22,6 @@ from farthing.errors import (
 from farthing.schemes.coin.cashu import payment_request
 from farthing.wire import mpp, problems, x402, x402_response
 from farthing.wire.offers import Tender
-from tests.kit.registered import registered
-from tests.kit.thin.cashu import CASHU
 from tests.unit.wire.examples import (
     CHALLENGE_ID,
     CHALLENGE_ID_WITH_HEADER,
@@ -236,8 +234,7 @@ def test_a_page_that_takes_cashu_coins_asks_for_them_too() -> None:
     coins = msgspec.structs.replace(OFFER, scheme="cashu", terms={})
     stream = msgspec.structs.replace(coins, intent="session")
     for offers, count in (((OFFER, coins), 1), ((OFFER,), 0), ((coins, coins), 1), ((stream,), 0)):
-        with registered(CASHU):
-            headers, _ = required(msgspec.structs.replace(TENDER, offers=offers))
+        headers, _ = required(msgspec.structs.replace(TENDER, offers=offers))
         found = values(headers, b"x-cashu")
         assert len(found) == count
         assert all(payment_request.read(value).a == 1 for value in found)
@@ -246,16 +243,15 @@ def test_a_page_that_takes_cashu_coins_asks_for_them_too() -> None:
 def test_what_is_asked_in_coins_counts_among_the_headers() -> None:
     coins = msgspec.structs.replace(OFFER, scheme="cashu", terms={"x": "y" * 1700})
     plain = msgspec.structs.replace(TENDER, offers=(coins,))
-    with registered(CASHU):
-        offered = [pair for pair in required(plain)[0] if pair[0] not in PLAIN]
-        assert offered[-1][0] == b"x-cashu"
-        rest = 7 * 1024 - sum(len(name) + len(value) for name, value in offered)
-        fits = msgspec.structs.replace(plain, realm=plain.realm + "n" * rest)
-        assert values(required(fits)[0], b"x-cashu")
-        with pytest.raises(Misconfigured, match="offer_too_large"):
-            required(msgspec.structs.replace(fits, realm=fits.realm + "n"))
-        second = msgspec.structs.replace(fits, offers=(OFFER, coins))
-        assert not values(required(second)[0], b"x-cashu"), "its offer was dropped"
+    offered = [pair for pair in required(plain)[0] if pair[0] not in PLAIN]
+    assert offered[-1][0] == b"x-cashu"
+    rest = 7 * 1024 - sum(len(name) + len(value) for name, value in offered)
+    fits = msgspec.structs.replace(plain, realm=plain.realm + "n" * rest)
+    assert values(required(fits)[0], b"x-cashu")
+    with pytest.raises(Misconfigured, match="offer_too_large"):
+        required(msgspec.structs.replace(fits, realm=fits.realm + "n"))
+    second = msgspec.structs.replace(fits, offers=(OFFER, coins))
+    assert not values(required(second)[0], b"x-cashu"), "its offer was dropped"
 
 
 def test_offer_that_fits_nowhere_is_our_mistake() -> None:
