@@ -27,7 +27,6 @@ FORGET_PER_STEP = 1_000  # likewise
 LAPSE_RETRY_S = 120  # longer than any reservation lives
 LISTED_CHARS_MAX = 64  # of a name on a list: certificates' serials have 26
 BEARER = Account(id="", role="payer")  # whoever sends a message that pays for itself
-LISTED_S = 60 * 86_400  # longer than any certificate lives and may be claimed for
 
 
 class Operations:
@@ -89,7 +88,7 @@ class Operations:
             raise Unsupported("list_unsupported", f"{scheme} publishes no list")
         if not name or len(name) > LISTED_CHARS_MAX or not name.isascii() or not name.isprintable():
             raise OutOfRange("name_malformed", f"a name has 1 to {LISTED_CHARS_MAX} characters")
-        until_s = books.now_s() + LISTED_S
+        until_s = books.now_s() + books.mint(scheme).listed_s
         applied = Applied(
             records=(Put(key=prefix + name.encode(), value=b"broker", until_s=until_s),)
         )

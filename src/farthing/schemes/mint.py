@@ -17,6 +17,8 @@ class Mint:
     traits: ClassVar[Traits]
     published: ClassVar[bytes] = b""
     """Prefix of the records that the broker publishes as a signed list: revocations, by name."""
+    listed_s: ClassVar[int] = 60 * 86_400
+    """How long a name stays on it: longer than what it names can still be claimed for."""
     signing: ClassVar[tuple[str, ...]] = ()
     """Purposes of the Ed25519 keys that the issuer's ring must hold and publish: of this scheme
     only, whatever it inherits. `registry.verify_purposes` holds it."""

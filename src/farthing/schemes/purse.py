@@ -153,6 +153,10 @@ class Purse:
         """The message that returns what is left."""
         raise Unsupported("take_back_unsupported", f"{self.traits.name} is not returned")
 
+    def names(self, instrument: Instrument) -> tuple[tuple[str, int], ...]:
+        """What an operator blocks if it is stolen: a name and its worth, for each part."""
+        return ()
+
     def survey(self) -> Asked:
         """What asks the broker (`status`) for all that it has sold to this account."""
         raise Unsupported("reissue_unsupported", f"{self.traits.name} is not reissued")

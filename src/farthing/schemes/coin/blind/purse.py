@@ -7,7 +7,7 @@ What was asked for and what was paid is told apart from nothing but the wallet's
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, Literal
+from typing import Any, ClassVar, Generic
 
 import msgspec
 
@@ -27,6 +27,7 @@ from farthing.schemes.coin.blind.coinage import (
     slots,
     tag,
 )
+from farthing.schemes.coin.blind.kept import Errand, Exchanged, Outgoing, Readers, Signatures
 from farthing.schemes.coin.blind.messages import Payment, exchange_header, order_of, return_header
 from farthing.schemes.coin.blind.pocket import Held, Pocket
 from farthing.schemes.coin.blind.restoring import Search
@@ -51,59 +52,6 @@ from farthing.schemes.proofs import write_proof
 from farthing.schemes.sharing import Parted
 
 ROOM = 20  # coins and change of one payment: more do not fit into a header of 16 KiB
-
-
-class Errand(
-    msgspec.Struct, Generic[K], frozen=True, kw_only=True, forbid_unknown_fields=True, tag="Errand"
-):
-    """What a purse must know of a message that it sent."""
-
-    amount_micro: int = 0
-    """What the list is asked for; 0: to make change."""
-    pocket: Pocket[K] | None = None
-    """What the coins come into, or, of a return, what is left."""
-    number: int = 0
-    slots: tuple[Slot, ...] = ()
-    step: Literal["list", "withdrawal", "exchange", "return"]
-    token: Json = None
-    """Coins of another wallet."""
-
-
-class Outgoing(msgspec.Struct, Generic[K], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a purse must know of a payment to take its change."""
-
-    header: bytes
-    left: Pocket[K]
-    slots: tuple[Slot, ...]
-
-
-class Exchanged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The mint's answer to an exchange."""
-
-    signatures: tuple[str, ...]
-
-
-class Signatures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The mint's answer to a withdrawal."""
-
-    list: str
-    signatures: tuple[str, ...]
-
-
-class Readers(Generic[K]):
-    """Reads what a purse has kept, for one kind of list."""
-
-    def __init__(self, kind: type[K]) -> None:
-        """`kind`: of the lists."""
-        self.kept: codec.Reader[Any] = codec.Reader(
-            Errand[kind] | Search[kind]  # type: ignore[valid-type, arg-type]  # - known when run
-        )
-        self.outgoing: codec.Reader[Any] = codec.Reader(
-            Outgoing[kind]  # type: ignore[valid-type]  # - likewise
-        )
-        self.pockets: codec.Reader[Any] = codec.Reader(
-            Pocket[kind]  # type: ignore[valid-type]  # - likewise
-        )
 
 
 _SIGNATURES = codec.Reader(Signatures)
@@ -375,6 +323,14 @@ class BlindPurse(Purse, Generic[K]):
         """`ed25519:` under that key."""
         secret = self.payer_secret(instrument)
         return write_proof("ed25519", signing.sign(secret, statement))
+
+    def names(self, instrument: Instrument) -> tuple[tuple[str, int], ...]:
+        """The mark of each coin."""
+        pocket = self.readers.pockets.read(instrument.body)
+        maker, mark = self._maker(pocket), self.coinage.mark
+        return tuple(
+            (mark(maker, held.slot, held.signature), held.slot.micro) for held in pocket.coins
+        )
 
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """All coins, in as many messages as they need."""

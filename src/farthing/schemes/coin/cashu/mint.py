@@ -59,6 +59,7 @@ class CashuMint(BlindMint):
     signing = (LIST_KEY, RECORD_KEY)
     sealing = (KEYSET_KEY,)
     published = b"cashu/revoked/"
+    listed_s = transactions.FOR_EVER_S
 
     def __init__(self, setting: Setting) -> None:
         """For one broker."""

@@ -1,6 +1,7 @@
 """The payer's side of Cashu at a gate of ours: pockets of coins, as of all blind coins."""
 
-from farthing.schemes.coin.blind.purse import BlindPurse, Readers
+from farthing.schemes.coin.blind.kept import Readers
+from farthing.schemes.coin.blind.purse import BlindPurse
 from farthing.schemes.coin.cashu import tokens
 from farthing.schemes.coin.cashu.coinage import COINAGE
 from farthing.schemes.coin.cashu.keylist import KeyList

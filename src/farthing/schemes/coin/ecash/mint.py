@@ -21,7 +21,14 @@ from farthing.schemes.coin.ecash.coin import VARIANT, read_coin, read_output
 from farthing.schemes.coin.ecash.coinage import COINAGE, MARK_BYTES, mark_of
 from farthing.schemes.coin.ecash.keyset import KEYS, LIST_KEY, BrokerKeys
 from farthing.schemes.coin.ecash.traits import TRAITS
-from farthing.schemes.coin.epochs import EPOCH_MAX, Epoch, epoch_at
+from farthing.schemes.coin.epochs import (
+    DISPUTE_S,
+    EPOCH_MAX,
+    EPOCH_S,
+    GRACE_S,
+    Epoch,
+    epoch_at,
+)
 from farthing.schemes.coin.outstanding import Moved, Outstanding, pool_of
 from farthing.schemes.contract import Applied, At, End, Json, Setting
 
@@ -38,6 +45,7 @@ class EcashMint(BlindMint):
     signing = (LIST_KEY, RECORD_KEY)
     sealing = (KEYS,)
     published = b"ecash/revoked/"
+    listed_s = 2 * EPOCH_S + GRACE_S + DISPUTE_S
     shared = _OUT.prefix
 
     def __init__(self, setting: Setting) -> None:

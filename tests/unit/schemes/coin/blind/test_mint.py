@@ -65,6 +65,12 @@ def test_an_output_is_signed_once(scene: Scene) -> None:
         refused(scene, "issue", twice, scene.account)
 
 
+def test_a_coin_is_blocked_for_longer_than_it_can_be_spent(scene: Scene) -> None:
+    pocket = pocket_of(scene.withdraw())
+    last_s = max(scene.coinage.ends_at_s(held.slot.period) for held in pocket.coins)
+    assert scene.clock.now_s + scene.mint.listed_s > last_s
+
+
 def test_only_a_payer_withdraws_and_returns_and_only_a_vendor_deposits(scene: Scene) -> None:
     asked = scene.asked()
     pocket = scene.withdraw()

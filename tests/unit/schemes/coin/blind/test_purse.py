@@ -10,6 +10,7 @@ from farthing.errors import (
     Malformed,
     OutOfRange,
     Replayed,
+    Revoked,
 )
 from farthing.schemes.contract import (
     Accepted,
@@ -153,6 +154,18 @@ def test_nothing_of_the_seed_is_in_a_message_or_an_instrument(scene: Scene) -> N
         assert seed not in raw
         assert codec.b64u(seed).encode() not in raw
         assert codec.b64(seed).encode() not in raw
+
+
+def test_each_coin_has_a_name_by_which_it_is_blocked(scene: Scene) -> None:
+    pocket = scene.withdraw(3)
+    names = scene.payer.purse.names(pocket)
+    assert sorted(micro for _, micro in names) == [1, 2]
+    scheme = scene.coinage.name
+    ((blocked, _),) = [one for one in names if one[1] == 2]
+    scene.broker.records[f"{scheme}/revoked/{blocked}".encode()] = b"1 broker"
+    scene.spend(pocket, 1)
+    with pytest.raises(Revoked, match="coin_revoked"):
+        scene.spend(pocket, 2)
 
 
 def test_a_part_is_worth_exactly_what_was_said_and_is_claimed_once(scene: Scene) -> None:
