@@ -6,6 +6,8 @@ for that payment alone.
 
 from typing import Any, ClassVar
 
+import msgspec
+
 from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Mismatch, OutOfRange, Underpaid, WrongVendor
@@ -68,16 +70,18 @@ class BlindTill(Till):
             owner=codec.unb64u(payment.payer, size_bytes=32),
             marks=(mark,),
             until_s=until_s,
-            claims=(
-                Claim(
-                    scheme=self.traits.name,
-                    key=mark.id,
-                    order=1,
-                    value_micro=payment.price_micro,
-                    body=codec.canonical(payment),
-                    moment="before",
-                ),
-            ),
+            claims=(self.claim_of(mark, payment.price_micro, payment),),
+            moment="before",
+        )
+
+    def claim_of(self, mark: Once, value_micro: int, message: msgspec.Struct) -> Claim:
+        """What the broker is shown before the goods go out."""
+        return Claim(
+            scheme=self.traits.name,
+            key=mark.id,
+            order=1,
+            value_micro=value_micro,
+            body=codec.canonical(message),
             moment="before",
         )
 

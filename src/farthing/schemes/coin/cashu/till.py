@@ -8,7 +8,7 @@ from typing import Any
 
 from farthing import codec
 from farthing.errors import Mismatch, Underpaid, Unfit
-from farthing.marks import Claim, Memory, Once
+from farthing.marks import Memory, Once
 from farthing.schemes.coin.blind.messages import Payment
 from farthing.schemes.coin.blind.till import BlindTill
 from farthing.schemes.coin.cashu import tokens
@@ -70,16 +70,7 @@ class CashuTill(BlindTill):
             payer=name,
             marks=(mark,),
             until_s=until_s,
-            claims=(
-                Claim(
-                    scheme=self.traits.name,
-                    key=mark.id,
-                    order=1,
-                    value_micro=offer.price_micro,
-                    body=codec.canonical(claim),
-                    moment="before",
-                ),
-            ),
+            claims=(self.claim_of(mark, offer.price_micro, claim),),
             finishing=(maker, amounts),
             moment="before",
         )
