@@ -25,6 +25,7 @@ from farthing.wallet.book import Book, Entry, Holding
 from farthing.wallet.cashier import Cashier
 from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import Broker, Question, Request
+from farthing.wallet.courier import goes_direct
 from farthing.wallet.driver import TIMEOUT_S, Driver, drive
 from farthing.wallet.flow import Recovered, recover
 from farthing.wallet.httpx_auth import FarthingAuth
@@ -89,7 +90,7 @@ class Wallet:
         self._schemes = schemes
         self._client = client or httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
         self._clock = clock or (lambda: int(time.time()))
-        self._driver = partial(Driver, entropy=entropy, published={})
+        self._driver = partial(Driver, entropy=entropy, published={}, is_direct=goes_direct(client))
 
     def __enter__(self) -> Self:
         return self

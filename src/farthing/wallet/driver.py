@@ -86,10 +86,12 @@ class Driver:
         ask: Callable[[Question], bool] | None = None,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
         published: Published | None = None,
+        is_direct: bool = False,
     ) -> None:
         """`client` must not follow redirects; `clock` gives unix seconds; `ask` asks the payer.
 
         `published`: what vendors publish, as other drivers of this wallet have read it.
+        `is_direct`: see `courier.goes_direct`.
         """
         self.entropy = entropy
         self.guide = guide
@@ -97,6 +99,7 @@ class Driver:
         self.client = client
         self.clock = clock
         self.ask = ask
+        self.is_direct = is_direct
         self.published: Published = {} if published is None else published
 
     def session(self) -> "Session":

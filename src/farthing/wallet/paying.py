@@ -13,12 +13,14 @@ one payment in doubt at most, whatever is lost or killed.
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 from farthing.errors import Refusal
 from farthing.schemes.streams import TICKS_MAX
 from farthing.wallet.choice import Guide
-from farthing.wallet.commands import Purchase, Request
+from farthing.wallet.commands import Command, Purchase, Request
+from farthing.wallet.courier import Courier
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.errand import Flow
 from farthing.wallet.policy import Policy
@@ -52,6 +54,7 @@ class Paying:
         assert meter is not None, "a stream that is paid for"
         assert opened.purchase is not None, "likewise"
         self._driver = driver
+        self._courier = Courier(request.url) if driver.is_direct else None
         self._request = request
         self._opened = opened
         self._grace = meter.grace
@@ -110,7 +113,8 @@ class Paying:
             return
         with self._changed:
             self._begun, self._asked = max(ticks, self._begun), asked
-            self._changed.notify()
+            if self._is_due():  # whoever pays is not woken for each part that comes
+                self._changed.notify()
 
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=1) as line:
@@ -121,6 +125,8 @@ class Paying:
                     on_its_way.result()
                 if written is not None:
                     on_its_way = line.submit(self._hand_in, written)
+        if self._courier is not None:
+            self._courier.close()
         with self._changed:  # at the limit, refused, or closed with nothing owed
             self.ended, self._under_way = True, 0
         if self.is_over and not self._closed:
@@ -195,7 +201,10 @@ class Paying:
                 if self.refusal is not None:  # the one before was not taken
                     drive(release(driver.guide, voucher), session.answer)
                     return
-                drive(hand_in(driver.guide, self._request, voucher), session.answer)
+                answer: Callable[[Command], Any] = session.answer
+                if self._courier is not None:
+                    answer = partial(self._courier.answer, answer)
+                drive(hand_in(driver.guide, self._request, voucher), answer)
                 session.deliver(voucher)
         except Refusal as refusal:
             self._refuse(refusal)

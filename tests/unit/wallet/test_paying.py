@@ -8,7 +8,7 @@ import pytest
 
 from farthing.errors import Unavailable
 from farthing.wallet import paying as module
-from farthing.wallet.commands import Purchase, Request
+from farthing.wallet.commands import Purchase, Request, SendRequest
 from farthing.wallet.paying import Paying
 from farthing.wallet.policy import Limits
 from farthing.wallet.streams import hand_in, open_stream
@@ -22,6 +22,8 @@ A_LOT = 2**40
 
 class Desk:
     """A driver over a world, whose vouchers are seen as they go out."""
+
+    is_direct = False
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -243,3 +245,27 @@ def test_a_wallet_without_another_chain_looks_for_one_once(
         paying.came(16, 15)
     assert (paying.ticks, desk.counts) == (16, [4, 4, 4, 3])
     assert len(looked) <= 1
+
+
+def test_vouchers_of_a_wallet_that_goes_direct_have_a_connection_of_their_own(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    class Courier:
+        def __init__(self, url: str) -> None:
+            said.append(url)
+
+        def answer(self, others: Any, command: Any) -> Any:
+            if isinstance(command, SendRequest) and command.leg == "paid":
+                said.append("voucher")
+            return others(command)
+
+        def close(self) -> None:
+            said.append("closed")
+
+    monkeypatch.setattr(module, "Courier", Courier)
+    desk.is_direct = True
+    with paying_on(desk, needed=9) as paying:
+        paying.came(9, 8)
+    assert said == [get("/file").url, *["voucher"] * paying.vouchers, "closed"]
