@@ -130,6 +130,7 @@ EXCUSED = {
     "vendor/gate.py _endorsed": "reads once more a payload that its row `till.take` feeds",
     "vendor/refunding.py is_waiting": OWN_ROW,
     "vendor/resolving.py Resolving._taken_again": OWN_ROW,
+    "wallet/stocks.py Stocks._read": OWN_ROW,
     "wallet/proving.py _keys_of": LIKE + "schemes.attestations.keys",
     "wallet/bearing.py read": "reads what another payer gave; test_bearing.py has the inputs",
     "wallet/book.py Book._entry": OWN_ROW,

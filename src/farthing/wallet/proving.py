@@ -3,26 +3,14 @@
 The question bears no account's token, and has no effect, so it is not written down.
 """
 
-from farthing import codec, ids
-from farthing.errors import Unavailable
+from farthing import codec
 from farthing.schemes import attestations
 from farthing.schemes.attestations import Attestation, Attested, KeyDocument
-from farthing.schemes.contract import Asked
 from farthing.wallet.choice import Guide, place_of
-from farthing.wallet.commands import (
-    Answered,
-    Ask,
-    AskMint,
-    Failed,
-    Purchase,
-    Refused,
-    Request,
-    Response,
-    SendRequest,
-    Sent,
-)
-from farthing.wallet.errand import ID_BYTES, Flow, look
+from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
+from farthing.wallet.errand import Flow, look
 from farthing.wallet.peering import KEYS_PATH
+from farthing.wallet.questions import answer_of, unreachable
 from farthing.wire.offers import target_of
 
 
@@ -35,7 +23,7 @@ def prove(guide: Guide, purchase: Purchase) -> Flow[tuple[Attestation, Attested]
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     at = yield from look()
     asked = attestations.question(purse, purchase.paid, at)
-    answer = yield from _answer_to(purchase, asked)
+    answer = yield from answer_of(purchase.scheme, purchase.broker_id, asked)
     place = place_of(purchase.url)
     target = purchase.received.target or target_of(purchase.method, place.path_query)
     made = Attestation(
@@ -48,35 +36,9 @@ def prove(guide: Guide, purchase: Purchase) -> Flow[tuple[Attestation, Attested]
     return made, attestations.verify(made, keys)
 
 
-def _answer_to(purchase: Purchase, asked: Asked) -> Flow[dict[str, object]]:
-    at = yield from look()
-    ask = Ask(
-        id=ids.new_id("ask", at.entropy[:ID_BYTES]),
-        created_at_s=at.now_s,
-        broker_id=purchase.broker_id,
-        scheme=purchase.scheme,
-        vendor_id="",
-        site="",
-        amount_micro=0,
-        asked=asked,
-    )
-    answer: Answered | Refused | Failed = yield AskMint(ask=ask)
-    match answer:
-        case Answered(value=dict() as value):
-            return value
-        case Refused(refusal=refusal):
-            raise refusal
-        case _:
-            raise _unreachable()
-
-
 def _keys_of(url: str) -> Flow[KeyDocument]:
     request = Request(method="GET", url=url.rstrip("/") + KEYS_PATH)
     answer: Sent = yield SendRequest(request=request, leg="keys")
     if not isinstance(answer, Response) or answer.status != 200:
-        raise _unreachable()
+        raise unreachable()
     return codec.read_open(answer.body, KeyDocument)
-
-
-def _unreachable() -> Unavailable:
-    return Unavailable("broker_unreachable", "the broker does not answer; try again")
