@@ -47,14 +47,14 @@ class Loading:
         now_s = counter.now_s()
         name = quotes.new_quote(now_s, counter.books.entropy(QUOTE_BYTES))
         load = Load(amount=asked.amount, expires_at_s=now_s + LOAD_S, pubkey=asked.pubkey or "")
-        key = quotes.load_key(quotes.load_id(name))
+        key = quotes.load_key(counter.unit, quotes.load_id(name))
         await counter.keep(quotes.put(key, load, load.expires_at_s))  # anybody may ask for many
         return self._shown(name, load)
 
     def state(self, quote: str) -> bytes:
         """The quote as it stands; `Unknown`. Writes nothing."""
-        name = quotes.load_id(quote)
-        load = self._counter.books.committer.read(lambda db: quotes.find_load(db, name))
+        name, counter = quotes.load_id(quote), self._counter
+        load = counter.books.committer.read(lambda db: quotes.find_load(db, counter.unit, name))
         return self._shown(quote, load)
 
     async def pay(self, party_id: str, name: str) -> bytes:
@@ -65,7 +65,7 @@ class Loading:
         counter = self._counter
 
         def work(connection: apsw.Connection) -> Load:
-            load = quotes.find_load(connection, name)
+            load = quotes.find_load(connection, counter.unit, name)
             if load.state != "UNPAID":
                 if load.payer != party_id:
                     raise Replayed("quote_paid", "another account has paid this")
@@ -78,7 +78,8 @@ class Loading:
                 target=End(kind="outstanding", id=counter.unit),
                 amount_micro=load.amount * unit_micro(counter.unit),
             )
-            records = (quotes.put(quotes.load_key(name), paid, FOR_EVER_S),)
+            key = quotes.load_key(counter.unit, name)
+            records = (quotes.put(key, paid, FOR_EVER_S),)
             applied = Applied(flows=(flow,), records=records)
             counter.enact(connection, applied, ("cashu/load", name), kind="issue")
             return paid
@@ -95,7 +96,7 @@ class Loading:
         name, found = quotes.load_id(message.quote), counter.books.stored(asked)
         if found is not None:
             return found
-        load = counter.books.committer.read(lambda db: quotes.find_load(db, name))
+        load = counter.books.committer.read(lambda db: quotes.find_load(db, counter.unit, name))
         _require_paid(load)
         _require_owner(load, message)
         transactions.require_balanced(load.amount, sum(one.amount for one in message.outputs))
@@ -105,12 +106,13 @@ class Loading:
         )
 
         def work(connection: apsw.Connection) -> object:
-            now = quotes.find_load(connection, name)
+            now = quotes.find_load(connection, counter.unit, name)
             _require_paid(now)
             signed = counter.records(connection, (), made.outputs)
             until_s = counter.now_s() + KEPT_S
             issued = msgspec.structs.replace(now, state="ISSUED")
-            records = (*signed, quotes.put(quotes.load_key(name), issued, until_s))
+            key = quotes.load_key(counter.unit, name)
+            records = (*signed, quotes.put(key, issued, until_s))
             facts.write(connection, SCHEME, Applied(records=records))
             return {"signatures": made.signatures}
 

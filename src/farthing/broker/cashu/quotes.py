@@ -2,8 +2,9 @@
 
 A load's quote is a bearer secret, so its record stands under the hash that is also in the address
 at which an account pays it: whoever pays, or reads the database, cannot have the coins signed.
+Its unit is part of its name, since an amount is worth something in its own unit only.
 
-    cashu/load/<load id>       cashu/melt/<hash of the quote>       cashu/payout/<payment hash>
+    cashu/load/<unit>/<load id>    cashu/melt/<unit>/<quote's hash>    cashu/payout/<unit>/<hash>
 """
 
 import hashlib
@@ -80,19 +81,19 @@ def load_id(quote: str) -> str:
     return codec.b64u(hashlib.sha256(codec.enc(_LOAD_TAG, quote)).digest()[:16])
 
 
-def load_key(name: str) -> bytes:
+def load_key(unit: str, name: str) -> bytes:
     """The record of a load, by its public name."""
-    return b"cashu/load/" + name.encode()
+    return f"cashu/load/{unit}/{name}".encode()
 
 
-def melt_key(quote: str) -> bytes:
+def melt_key(unit: str, quote: str) -> bytes:
     """The record of a payout's quote."""
-    return b"cashu/melt/" + hashlib.sha256(codec.enc(_MELT_TAG, quote)).digest()
+    return f"cashu/melt/{unit}/".encode() + hashlib.sha256(codec.enc(_MELT_TAG, quote)).digest()
 
 
-def code_key(payment_hash: bytes) -> bytes:
+def code_key(unit: str, payment_hash: bytes) -> bytes:
     """The record of a payout code."""
-    return b"cashu/payout/" + payment_hash
+    return f"cashu/payout/{unit}/".encode() + payment_hash
 
 
 def put(key: bytes, kept: Kept, until_s: int) -> Put:
@@ -100,19 +101,19 @@ def put(key: bytes, kept: Kept, until_s: int) -> Put:
     return Put(key=key, value=msgspec.msgpack.encode(kept), until_s=until_s)
 
 
-def find_load(connection: apsw.Connection, name: str) -> Load:
+def find_load(connection: apsw.Connection, unit: str, name: str) -> Load:
     """A load by its public name; `Unknown`."""
-    return _find(connection, load_key(name), Load)
+    return _find(connection, load_key(unit, name), Load)
 
 
-def find_melt(connection: apsw.Connection, quote: str) -> Melt:
+def find_melt(connection: apsw.Connection, unit: str, quote: str) -> Melt:
     """A payout's quote; `Unknown`."""
-    return _find(connection, melt_key(quote), Melt)
+    return _find(connection, melt_key(unit, quote), Melt)
 
 
-def find_code(connection: apsw.Connection, payment_hash: bytes) -> Code:
+def find_code(connection: apsw.Connection, unit: str, payment_hash: bytes) -> Code:
     """A payout code; `Unknown`."""
-    return _find(connection, code_key(payment_hash), Code)
+    return _find(connection, code_key(unit, payment_hash), Code)
 
 
 def _find(connection: apsw.Connection, key: bytes, kind: type[T]) -> T:

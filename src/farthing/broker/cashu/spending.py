@@ -91,7 +91,7 @@ class Spending:
 
         def work(connection: apsw.Connection) -> Code:
             try:
-                known = quotes.find_code(connection, payment_hash)
+                known = quotes.find_code(connection, counter.unit, payment_hash)
             except Unknown:
                 known = None
             if known is not None:
@@ -115,7 +115,8 @@ class Spending:
                 ),
                 expires_at_s=now_s + CODE_S,
             )
-            record = quotes.put(quotes.code_key(payment_hash), made, now_s + CODE_S + KEPT_S)
+            place = quotes.code_key(counter.unit, payment_hash)
+            record = quotes.put(place, made, now_s + CODE_S + KEPT_S)
             facts.write(connection, SCHEME, Applied(records=(record,)))
             return made
 
@@ -136,36 +137,40 @@ class Spending:
             raise Unsupported("unit_unsupported", f"this mint's unit is {counter.unit}")
         now_s = counter.now_s()
         payment_hash = payout_code.hash_in(asked.request)
-        code = counter.books.committer.read(lambda db: quotes.find_code(db, payment_hash))
+        code = counter.books.committer.read(
+            lambda db: quotes.find_code(db, counter.unit, payment_hash)
+        )
         if code.request != asked.request:
             raise Unknown("payout_unknown", "this mint pays out to its own payout codes only")
         _require_open(code, now_s)
         name = quotes.new_quote(now_s, counter.books.entropy(QUOTE_BYTES))
         melt = Melt(payment_hash=payment_hash, expires_at_s=now_s + LOAD_S)
-        await counter.keep(quotes.put(quotes.melt_key(name), melt, melt.expires_at_s))
+        key = quotes.melt_key(counter.unit, name)
+        await counter.keep(quotes.put(key, melt, melt.expires_at_s))
         return msgspec.json.encode(self._shown(name, melt, code))
 
     def melt_state(self, quote: str) -> bytes:
         """The quote as it stands; `Unknown`. Writes nothing."""
 
         def work(connection: apsw.Connection) -> tuple[Melt, Code]:
-            melt = quotes.find_melt(connection, quote)
-            return melt, quotes.find_code(connection, melt.payment_hash)
+            melt = quotes.find_melt(connection, unit, quote)
+            return melt, quotes.find_code(connection, unit, melt.payment_hash)
 
+        unit = self._counter.unit
         melt, code = self._counter.books.committer.read(work)
         return msgspec.json.encode(self._shown(quote, melt, code))
 
     async def melt(self, raw: bytes) -> bytes:
         """Pay coins out to the account of a code, with change on blank outputs; any refusal."""
         counter, message = self._counter, read(raw, MeltAsked)
-        asked, blanks = counter.asked("melt", raw), message.outputs or ()
+        asked, blanks, unit = counter.asked("melt", raw), message.outputs or (), counter.unit
         found = counter.books.stored(asked)
         if found is not None:
             return found
 
         def look(connection: apsw.Connection) -> tuple[Melt, Code]:
-            melt = quotes.find_melt(connection, message.quote)
-            code = quotes.find_code(connection, melt.payment_hash)
+            melt = quotes.find_melt(connection, unit, message.quote)
+            code = quotes.find_code(connection, unit, melt.payment_hash)
             if melt.expires_at_s < counter.now_s():
                 raise Expired("quote_expired", "ask for a new quote")
             _require_open(code, counter.now_s())
@@ -191,14 +196,16 @@ class Spending:
             code = msgspec.structs.replace(code, is_paid=True)
             until_s = counter.now_s() + KEPT_S
             flow = Flow(
-                source=End(kind="outstanding", id=counter.unit),
+                source=End(kind="outstanding", id=unit),
                 target=End(kind=code.role, id=code.party),
-                amount_micro=code.amount * unit_micro(counter.unit),
+                amount_micro=code.amount * unit_micro(unit),
             )
             records = (
                 *changed,
-                quotes.put(quotes.melt_key(message.quote), melt, until_s),
-                quotes.put(quotes.code_key(melt.payment_hash), code, code.expires_at_s + KEPT_S),
+                quotes.put(quotes.melt_key(unit, message.quote), melt, until_s),
+                quotes.put(
+                    quotes.code_key(unit, melt.payment_hash), code, code.expires_at_s + KEPT_S
+                ),
             )
             applied = Applied(flows=(flow,), records=records)
             kind = "redeem" if code.role == "vendor" else "take_back"

@@ -154,3 +154,41 @@ def test_each_unit_is_a_mint_of_its_own(tmp_path: Path) -> None:
             assert refused.value.code == 11_009
 
     at_the_stall(tmp_path, talk)
+
+
+def test_a_quote_of_one_unit_is_not_paid_in_another(tmp_path: Path) -> None:
+    """Else a hundred cents of coins would cost a hundred millionths."""
+
+    async def talk(stall: Stall) -> None:
+        small = stall.beside("microeur")
+        quote = await stall.quote(100)
+        path = quote["request"].replace("/cashu/eur/", "/cashu/microeur/")
+        with pytest.raises(Refused, match="quote_unknown"):
+            await small.pay(quote | {"request": path})
+        for path, body in (
+            (f"mint/quote/bolt11/{quote['quote']}", None),
+            ("mint/bolt11", mint_of(quote, await small.blanks(100))),
+        ):
+            with pytest.raises(Refused, match="no such quote"):
+                await small.send("POST" if body else "GET", f"v1/{path}", body)
+        assert (stall.outstanding(), small.outstanding()) == (0, 0)
+
+    at_the_stall(tmp_path, talk)
+
+
+def test_a_code_of_one_unit_is_not_paid_in_another(tmp_path: Path) -> None:
+    async def talk(stall: Stall) -> None:
+        small = stall.beside("microeur")
+        code = (await stall.code(100))["request"]
+        with pytest.raises(Refused) as refused:
+            await small.melt_quote(code)
+        assert refused.value.code == 20_004
+        quote = await stall.melt_quote(code)
+        with pytest.raises(Refused, match="no such quote"):
+            await small.get(f"melt/quote/bolt11/{quote['quote']}")
+        coins = await small.load(100)
+        with pytest.raises(Refused, match="no such quote"):
+            await small.post("melt/bolt11", {"quote": quote["quote"], "inputs": coins})
+        assert await small.state(coins[0]) == "UNSPENT"
+
+    at_the_stall(tmp_path, talk)
