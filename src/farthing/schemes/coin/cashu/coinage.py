@@ -177,7 +177,7 @@ def factor_of(raw: bytes) -> bytes:
 
 def _judge(keys: KeyList, proof: Proof, dleq: Dleq) -> None:
     """`Forged` where its own proof shows that the mint did not sign this coin."""
-    exponent = proof.amount.bit_length() - 1
+    exponent = max(proof.amount.bit_length() - 1, 0)
     if proof.amount != 1 << exponent or exponent >= len(keys.keys) or dleq.r is None:
         raise Forged("proof_wrong", "nothing proves that the mint signed this coin")
     raw = bytes.fromhex

@@ -20,9 +20,10 @@ KEYSET_ID_CHARS_MAX = 66  # "01" and SHA-256 in hex
 T = TypeVar("T")
 
 Amount = Annotated[int, msgspec.Meta(ge=0, le=codec.JSON_INT_MAX)]
-Point = Annotated[str, msgspec.Meta(pattern="^0[23][0-9a-f]{64}$")]
-Scalar = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-KeysetId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]+$", max_length=KEYSET_ID_CHARS_MAX)]
+# Patterns end with \Z: before $ a line's end may stand, and make one output two.
+Point = Annotated[str, msgspec.Meta(pattern=r"^0[23][0-9a-f]{64}\Z")]
+Scalar = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+KeysetId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]+\Z", max_length=KEYSET_ID_CHARS_MAX)]
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

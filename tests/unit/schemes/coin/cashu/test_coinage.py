@@ -51,6 +51,7 @@ def test_each_proof_of_a_token_is_judged_and_one_that_is_wrong_ends_it() -> None
         msgspec.structs.replace(last, C=first.C),
         msgspec.structs.replace(last, amount=last.amount * 2),
         msgspec.structs.replace(last, amount=3),
+        msgspec.structs.replace(last, amount=0),
         msgspec.structs.replace(last, amount=2**52),
         msgspec.structs.replace(last, dleq=Dleq(e=last.dleq.s, s=last.dleq.e, r=last.dleq.r)),
     ):

@@ -36,6 +36,8 @@ def test_an_amount_that_is_no_number_of_ours_is_refused(amount: object) -> None:
         ("id", "0" * (messages.KEYSET_ID_CHARS_MAX + 1)),
         ("B_", "02"),
         ("B_", cashu.public("any").upper()),
+        ("B_", cashu.public("any") + "\n"),
+        ("id", "00aa\n"),
         ("B_", 2),
     ],
 )
