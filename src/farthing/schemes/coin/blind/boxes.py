@@ -5,8 +5,10 @@
     answer  = box under the answer key, bound to the header: the signatures, all of one length
 
 The header is a digest of what the coins are for, so they are worth nothing in another payment; the
-answer to the outputs comes back boxed under the answer key, so nobody else on the way sees it. In
-JSON a box is a list of base64url texts, since one text has a limit. Source: ours.
+answer to the outputs comes back boxed under the answer key, so nobody else on the way sees it. Its
+nonce follows from what is in it, since an old copy of a wallet, or a vendor that lies of what it
+was paid, may bring about two answers under one key. In JSON a box is a list of base64url texts,
+since one text has a limit. Source: ours.
 """
 
 import struct
@@ -16,6 +18,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import agreement, sealing
+from farthing.crypto.mac import mac
 from farthing.errors import Forged, Malformed
 from farthing.schemes.coin.values import COUNT_MAX
 
@@ -25,7 +28,8 @@ TEXT_CHARS = 4096  # of one text of a box: as long as JSON strings may be here
 TEXTS_MAX = 16  # of one box: 60 coins and 60 outputs are 50,000 characters
 _HEAD = struct.Struct(f">{HEADER_BYTES}s{KEY_BYTES}sBB")
 _LENGTH = struct.Struct(">H")
-_NO_NONCE = bytes(sealing.NONCE_BYTES)  # the answer key is used once
+_MAC_BYTES = 16  # cut to a nonce
+_NONCE_TAG = "farthing/blind/answer-nonce/1"
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -86,7 +90,9 @@ def _read(plain: bytes) -> Box:
 
 def seal_answer(answer_key: bytes, header: bytes, signatures: Iterable[bytes]) -> list[str]:
     """The blind signatures of a box's outputs, for who made it; the same each time."""
-    return texts(sealing.box(answer_key, _NO_NONCE, header, b"".join(signatures)))
+    plain = b"".join(signatures)
+    nonce = mac(_MAC_BYTES, answer_key, _NONCE_TAG, header, plain)[: sealing.NONCE_BYTES]
+    return texts(sealing.box(answer_key, nonce, header, plain))
 
 
 def unseal_answer(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farthing.crypto import agreement
+from farthing.crypto import agreement, sealing
 from farthing.errors import Forged, Malformed
 from farthing.schemes.coin.blind import boxes
 from tests.kit.canaries import canary, draw
@@ -91,6 +91,16 @@ def test_an_answer_is_opened_with_its_key_and_for_its_box_alone() -> None:
             boxes.unseal_answer(wrong_key, wrong_header, texts, 256)
     with pytest.raises(Malformed, match="answer_malformed"):
         boxes.unseal_answer(key, header, boxes.seal_answer(key, header, [b"short"]), 256)
+
+
+def test_two_answers_under_one_key_have_nonces_of_their_own() -> None:
+    key, header, one, two = (draw(name, 32) for name in ("key", "header", "one", "two"))
+    answers = [
+        boxes.seal_answer(key, *what)
+        for what in ((header, [one]), (header, [two]), (draw("h2", 32), [one]))
+    ]
+    nonces = {boxes.joined(texts)[: sealing.NONCE_BYTES] for texts in answers}
+    assert len(nonces) == len(answers)
 
 
 def test_nothing_that_pays_is_shown() -> None:
