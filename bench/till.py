@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-from bench.coins import CoinPayer, coin_key
+from bench.coins import CoinPayer, EcashPayer, NetcashPayer
 from bench.figures import Figure, median_ratio
 from bench.halves import HalfPayer
 from bench.payments import (
@@ -51,7 +51,6 @@ from farthing.schemes.chain.ticket import TICKET
 from farthing.schemes.chain.ticket.commitment import FAMILY as TICKET_FAMILY
 from farthing.schemes.chain.upayword import UPAYWORD
 from farthing.schemes.chain.upayword.commitment import FAMILY as UPAYWORD_FAMILY
-from farthing.schemes.coin.netcash import NETCASH
 from farthing.schemes.contract import At, Binding, Scheme, Till
 from farthing.schemes.mac.millicent import MILLICENT
 from farthing.schemes.mac.millicent.scrip import OWN_SERIES, mint_scrip, serial_of
@@ -197,11 +196,11 @@ def _halves(count: int) -> Callable[[], Callable[[], int]]:
     return prepare
 
 
-def _coins(count: int) -> Callable[[], Callable[[], int]]:
-    """Coins of the price: two signatures to check a payment, the broker's and the payer's."""
-    key = coin_key()
-    till = NETCASH.till(setting(RingInMemory(*vendor_keys(at_now().now_s), key)))
-    payer, offer = CoinPayer(key), till.offer(PRICE_MICRO, at_now())
+def _coins(count: int, made: Callable[[], CoinPayer]) -> Callable[[], Callable[[], int]]:
+    """Coins of the price: of NetCash two signatures to check, of eCash one and a box as it is."""
+    payer = made()
+    till = payer.scheme.till(setting(RingInMemory(*vendor_keys(at_now().now_s), *payer.keys)))
+    offer = till.offer(PRICE_MICRO, at_now())
     payments = [_ready(payer.pay(offer, binding())) for _ in range(max(1, count))]
     return lambda: partial(_take_all, till, MemoryMarks(), payments, PRICE_MICRO)
 
@@ -355,7 +354,8 @@ def _contestants(batch: int) -> list[tuple[str, Callable[[], Prepare], float | N
         ("lottery tickets", partial(_words, batch, TICKET, TICKET_FAMILY), 120_000),
         ("agent generic", partial(_tokens, batch), 150_000),
         ("fair chain, units of two links", partial(_halves, batch), 100_000),
-        ("NetCash", partial(_coins, batch // 10), None),
+        ("NetCash", partial(_coins, batch // 10, NetcashPayer), None),
+        ("eCash", partial(_coins, batch // 10, EcashPayer), None),
         ("ticks, one at a time", partial(_words, batch, TICK, tick.FAMILY), 200_000),
         ("ticks by vouchers", partial(_vouchers, batch), 200_000),
     ]
