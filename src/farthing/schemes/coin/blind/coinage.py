@@ -44,7 +44,7 @@ class KeyList(Protocol):
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of all but the signature."""
+        """SHA-256 of all but who signs it: the same for the same keys."""
 
     @property
     def sealing(self) -> str:

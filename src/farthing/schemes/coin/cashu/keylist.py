@@ -79,8 +79,8 @@ class KeyList(
 
     @property
     def digest(self) -> bytes:
-        """What is signed: SHA-256 of all but the signature."""
-        return codec.digest(msgspec.structs.replace(self, sig=""))
+        """What is signed: SHA-256 of all but who signs, which says nothing of the keys."""
+        return codec.digest(msgspec.structs.replace(self, key="", sig=""))
 
     def verify(self, broker_id: str, currency: str) -> None:
         """`Forged`, `Mismatch` unless it is whole, of this broker and signed."""

@@ -98,8 +98,8 @@ class KeysetList(
 
     @property
     def digest(self) -> bytes:
-        """What is signed: SHA-256 of all but the signature."""
-        return codec.digest(msgspec.structs.replace(self, sig=""))
+        """What is signed: SHA-256 of all but who signs, which says nothing of the keys."""
+        return codec.digest(msgspec.structs.replace(self, key="", sig=""))
 
     def public(self, exponent: int) -> blind_rsa.PublicKey:
         """The key of a denomination."""
@@ -151,17 +151,27 @@ class BrokerKeys:
 
     def list_of(self, epoch: Epoch) -> KeysetList:
         """The signed list of an epoch."""
-        ring, currency = self._setting.ring, self._setting.currency
-        key, signer = ring.current(KEYS), ring.current(LIST_KEY)
-        return _signed_list(key, signer, self._setting.broker_id, currency, epoch.number)
+        return self._signed(self._setting.ring.current(KEYS), epoch.number)
+
+    def list_with(self, ref: Ref) -> KeysetList:
+        """The one that the key of a coin is on, also if the broker has a newer; `Forged`."""
+        return self._signed(self._find(ref)[0], ref.epoch)
+
+    def _signed(self, key: Key, epoch: int) -> KeysetList:
+        setting = self._setting
+        signer = setting.ring.current(LIST_KEY)
+        return _signed_list(key, signer, setting.broker_id, setting.currency, epoch)
 
     def secret(self, ref: Ref) -> blind_rsa.SecretKey:
         """The key that a coin names; `Forged` for one that this broker does not have."""
+        return self._find(ref)[1]
+
+    def _find(self, ref: Ref) -> tuple[Key, blind_rsa.SecretKey]:
         if ref.exponent <= EXPONENT_MAX:
             for key in self._setting.ring.known(KEYS):
                 found = _derived(key.secret, ref.epoch, ref.exponent)
                 if _id_of(found.public, ref, self._setting.currency) == ref.id:
-                    return found
+                    return key, found
         raise Forged("keyset_unknown", "no key of this broker has signed such a coin")
 
     def box_secrets(self) -> Sequence[bytes]:

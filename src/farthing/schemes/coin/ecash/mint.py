@@ -64,9 +64,8 @@ class EcashMint(BlindMint):
         return msgspec.to_builtins(self._keys.list_of(Epoch(number)))
 
     def digest_for(self, outputs: Sequence[bytes]) -> str:
-        """Of their epoch's list."""
-        epoch = Epoch(read_output(outputs[0]).ref.epoch)
-        return codec.b64u(self._keys.list_of(epoch).digest)
+        """Of the list that has their keys."""
+        return codec.b64u(self._keys.list_with(read_output(outputs[0]).ref).digest)
 
     def box_secrets(self) -> Sequence[bytes]:
         """One for each secret of the ring."""

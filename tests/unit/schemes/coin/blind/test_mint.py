@@ -17,7 +17,7 @@ from farthing.schemes.coin.blind.coinage import payer_secret, tag
 from farthing.schemes.coin.blind.messages import exchange_header, return_header
 from farthing.schemes.coin.deriving import maker_of
 from farthing.schemes.coin.epochs import DAY_S
-from farthing.schemes.contract import Account, Json, Operation
+from farthing.schemes.contract import Account, Json, Key, Operation
 from tests.kit.blind import (
     ANSWER_KEY,
     LOAD_MICRO,
@@ -29,6 +29,7 @@ from tests.kit.blind import (
     refused,
     run,
 )
+from tests.kit.canaries import canary
 from tests.kit.parties import BROKER, VENDOR, on_the_wire, vendor_account
 
 NOBODY = Account(id="", role="payer")
@@ -63,6 +64,24 @@ def test_an_output_is_signed_once(scene: Scene) -> None:
     twice = {"outputs": [asked.message["outputs"][0]] * 2}
     with pytest.raises(Malformed, match=r"output_twice|outputs_repeated"):
         refused(scene, "issue", twice, scene.account)
+
+
+def test_a_list_that_another_key_signs_is_the_same_list(scene: Scene) -> None:
+    """The signer may be rotated while a withdrawal is on its way: no coin is lost for that."""
+    asked = scene.asked()
+    (purpose, _) = scene.mint.signing
+    secret = canary("newer signer")
+    scene.broker.ring.add(
+        Key(id="2", purpose=purpose, secret=secret, public=signing.public_of(secret))
+    )
+    assert scene.received(asked).worth_micro == LOAD_MICRO
+
+
+def test_keys_that_are_rotated_meanwhile_sign_what_was_asked_of_them(scene: Scene) -> None:
+    asked = scene.asked(3)
+    (purpose,) = scene.mint.sealing
+    scene.broker.ring.add(Key(id="2", purpose=purpose, secret=canary("newer keys")))
+    assert scene.received(asked).worth_micro == 3
 
 
 def test_a_coin_is_blocked_for_longer_than_it_can_be_spent(scene: Scene) -> None:
