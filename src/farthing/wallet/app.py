@@ -33,6 +33,7 @@ from farthing.wallet.listening import Heard
 from farthing.wallet.page import Page
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy, read_limits
+from farthing.wallet.stocks import Stocks
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
 
@@ -303,15 +304,14 @@ class Wallet:
         """Return what is left of every instrument, or of those of one scheme or vendor.
 
         In a wallet that was loaded, vendors' scrip becomes broker scrip, and broker scrip money:
-        where everything is returned the wallet buys of its account afterwards.
+        where everything is returned the wallet buys of its account afterwards. Stocks of it end.
         """
         driver = self.driver(self._book.limits())
         done = self._give_back(driver, scheme, vendor_id, own=False)
         if not scheme:
-            floats = self._book.floats()
-            kept = {name: floats[name] for name in floats if vendor_id not in {"", name}}
-            if kept != floats:
-                self._book.set_floats(kept)
+            self._book.end_floats(vendor_id)
+        if not vendor_id:
+            Stocks(self._store.file).end(scheme)
         return (*done, *self._give_back(driver, scheme, vendor_id, own=True))
 
     def _give_back(

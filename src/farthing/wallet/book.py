@@ -112,6 +112,13 @@ class Book:
             rows = self._file.rows("SELECT value FROM meta WHERE name='floats'")
         return msgspec.json.decode(rows[0][0], type=dict[str, int]) if rows else {}
 
+    def end_floats(self, broker_id: str) -> None:
+        """No more scrip of this broker is bought ahead, or ("") of any."""
+        floats = self.floats()
+        kept = {name: floats[name] for name in floats if broker_id not in {"", name}}
+        if kept != floats:
+            self.set_floats(kept)
+
     def set_limits(self, limits: Limits) -> None:
         """Store the budgets."""
         self._set("limits", limits)

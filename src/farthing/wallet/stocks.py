@@ -57,6 +57,14 @@ class Stocks:
         with self._file.write():
             self._write(stock)
 
+    def end(self, scheme: str) -> None:
+        """No stock of a scheme any more, or ("") of any."""
+        with self._file.write():
+            stocks = self._read().values()
+            kept = [each for each in stocks if scheme not in {"", each.scheme}]
+            if len(kept) < len(stocks):
+                self._put(kept)
+
     def change(self, stock: Stock, **fields: int) -> Stock:
         """The stock with these fields changed; its level is what the file says by now."""
         with self._file.write():
@@ -95,7 +103,9 @@ class Stocks:
 
     def _write(self, stock: Stock) -> None:
         stocks = self._read() | {_place(stock): stock}
-        kept = [each for each in stocks.values() if each.level_micro]
+        self._put([each for each in stocks.values() if each.level_micro])
+
+    def _put(self, kept: list[Stock]) -> None:
         self._file.connection.execute(_PUT, (_NAME, msgspec.json.encode(kept)))
 
 

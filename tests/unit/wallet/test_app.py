@@ -12,6 +12,7 @@ from farthing.wallet.app import PASSPHRASE_VARIABLE, PATH_VARIABLE, Wallet, defa
 from farthing.wallet.app import open_wallet as reopen
 from farthing.wallet.commands import Question
 from farthing.wallet.policy import Limits
+from farthing.wallet.stocks import Stock, Stocks
 from tests.unit.wallet.farside import BROKER, CURRENCY, PAGE, Bank, Site
 from tests.unit.wallet.servers import ADMIN, TOKEN, BankApi, served, site_at
 from tests.unit.wallet.world import CHEAP, PASSPHRASE
@@ -106,6 +107,17 @@ def test_recovery_finds_nothing_to_do_after_a_good_day(town: Town) -> None:
     town.wallet.get(town.site.origin + "/a", io.BytesIO())
     found = town.wallet.recover()
     assert (found.done, found.released, found.undecided, found.asks_open) == (0, 0, 0, 0)
+
+
+def test_who_returns_everything_holds_nothing_ahead_any_more(town: Town) -> None:
+    stock = Stock(broker_id=BROKER, scheme="ecash", level_micro=10_000)
+    stocks = Stocks(town.wallet.driver(Limits()).store.file)
+    stocks.put(stock)
+    town.wallet.give_back(vendor_id="gazette")
+    town.wallet.give_back(scheme="payword")
+    assert stocks.listed() == (stock,)
+    town.wallet.give_back()
+    assert stocks.listed() == ()
 
 
 def test_a_site_without_a_vendors_mint_refuses_and_the_scrip_stays(town: Town) -> None:

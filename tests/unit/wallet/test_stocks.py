@@ -31,6 +31,18 @@ def test_a_level_is_kept_changed_and_ended(world: World) -> None:
     assert stocks.listed() == (other,)
 
 
+def test_the_stocks_of_a_scheme_end_together(world: World) -> None:
+    stocks = Stocks(world.store.file)
+    other = msgspec.structs.replace(STOCK, scheme="payword")
+    for each in (STOCK, other, msgspec.structs.replace(STOCK, broker_id="c")):
+        stocks.put(each)
+    stocks.end("millicent")
+    assert stocks.listed() == (other,)
+    stocks.end("millicent")
+    stocks.end("")
+    assert stocks.listed() == ()
+
+
 def test_a_change_keeps_the_level_that_was_set_meanwhile(world: World) -> None:
     stocks = Stocks(world.store.file)
     stocks.put(msgspec.structs.replace(STOCK, level_micro=9))
