@@ -9,7 +9,16 @@ from farthing.errors import Overlimit, Unavailable, Unsupported
 from farthing.wallet.commands import Failed, Response
 from farthing.wallet.flow import recover
 from farthing.wallet.policy import Limits
-from farthing.wallet.streams import FRESH_S, Opened, _for_ticks, open_stream, pay_on
+from farthing.wallet.streams import (
+    FRESH_S,
+    Opened,
+    _for_ticks,
+    hand_in,
+    open_stream,
+    pay_on,
+    write,
+    write_beside,
+)
 from farthing.wire.offers import CHALLENGE_LIFE_S
 from tests.unit.wallet.gate_town import PRICE_MICRO, require_conserved, town
 from tests.unit.wallet.world import World, get
@@ -147,3 +156,40 @@ def test_a_wallet_that_died_with_a_voucher_on_its_way_settles_it_later(world: Wo
         require_conserved(world, "tick")
     assert world.site.earned_micro() > PRICE_MICRO
     assert opened(world).purchase is not None
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_a_wallet_that_died_with_two_vouchers_open_settles_each_as_its_vendor_says(
+    world: World, taken: int
+) -> None:
+    stream = opened(world)
+    guide, request = world.guide(), get("/radio")
+    first = world.run(write(guide, request, stream, 5))
+    beside = world.run(write_beside(guide, request, stream, 7))
+    assert beside is not None
+    assert first.paid.spent.id != beside.paid.spent.id
+    for voucher in (first, beside)[:taken]:
+        assert world.run_until(hand_in(guide, request, voucher), 1), "taken, and not heard of"
+    world.crash()
+    world.now_ms += 61_000
+    world.run(recover(world.guide()))
+    assert world.site.earned_micro() == (1, 6, 13)[taken] * PRICE_MICRO
+    require_conserved(world, "tick")
+    states = dict(world.store.file.rows("SELECT id, state FROM purchases"))
+    expected = ["done"] * taken + ["released"] * (2 - taken)
+    assert [states[each.id] for each in (first, beside)] == expected
+    assert pay(world, stream, 3) == 3 * PRICE_MICRO
+    require_conserved(world, "tick")
+
+
+def test_nothing_is_written_beside_a_voucher_without_another_chain_and_no_mint_is_asked(
+    world: World,
+) -> None:
+    stream = opened(world)
+    guide, request = world.guide(), get("/radio")
+    written = [world.run(write(guide, request, stream, 5))]
+    world.said.clear()
+    while (voucher := world.run(write_beside(guide, request, stream, 5))) is not None:
+        written.append(voucher)
+    assert len({each.paid.spent.id for each in written}) == len(written) > 1
+    assert "AskMint" not in world.said
