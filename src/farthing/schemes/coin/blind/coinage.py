@@ -87,8 +87,8 @@ class Coinage(Protocol[KeyListT]):
     def require_signing(self, keys: KeyListT, now_s: int) -> None:
         """`NotYetValid`, `Expired` unless these keys sign now, and the next day."""
 
-    def is_fresh(self, keys: KeyListT, now_s: int) -> bool:
-        """Whether change may be made with this list, or another one is asked for first."""
+    def is_fresh(self, keys: KeyListT, listed_s: int, now_s: int) -> bool:
+        """Whether change may be made with a list that came then, or another is asked for first."""
 
     def require_spendable(self, period: int, now_s: int) -> None:
         """`NotYetValid`, `Expired` unless coins of a period pay now."""

@@ -31,6 +31,8 @@ class Pocket(msgspec.Struct, Generic[K], frozen=True, kw_only=True, forbid_unkno
     counters: dict[str, int] = {}
     """By key: how many coins of it were asked for."""
     keysets: K
+    listed_s: int = 0
+    """When its list of keys came, unix seconds; 0: longer ago than anybody knows."""
     number: int
     """Which of its wallet's."""
     payments: int = 0

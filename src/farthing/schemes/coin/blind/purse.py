@@ -94,11 +94,13 @@ class BlindPurse(Purse, Generic[K]):
                 keysets = self._read_list(answer)
                 self.coinage.require_signing(keysets, at.now_s)
                 if errand.pocket is not None:
-                    renewed = msgspec.structs.replace(errand.pocket, keysets=keysets)
+                    renewed = msgspec.structs.replace(
+                        errand.pocket, keysets=keysets, listed_s=at.now_s
+                    )
                     return (self._instrument(renewed),)
                 if errand.token is not None:
                     return self._exchange(errand, keysets, at)
-                return self._withdraw(errand, keysets)
+                return self._withdraw(errand, keysets, at)
             case "withdrawal":
                 assert errand.pocket is not None, "a withdrawal fills one"
                 filled = self._filled(errand.pocket, errand.slots, answer)
@@ -140,9 +142,9 @@ class BlindPurse(Purse, Generic[K]):
             return found
         return (self._instrument(found),) if found.counters else ()
 
-    def _withdraw(self, errand: Errand[K], keysets: K) -> Asked:
+    def _withdraw(self, errand: Errand[K], keysets: K, at: At) -> Asked:
         made, counters = slots(keysets, values.ladder(errand.amount_micro), {})
-        pocket = Pocket(number=errand.number, keysets=keysets, counters=counters)
+        pocket = Pocket(number=errand.number, keysets=keysets, listed_s=at.now_s, counters=counters)
         outputs = self._outputs(pocket, made)
         kept = Errand(step="withdrawal", pocket=pocket, slots=made)
         message = {"outputs": [codec.b64u(output) for output in outputs]}
@@ -201,7 +203,13 @@ class BlindPurse(Purse, Generic[K]):
     def _exchange(self, errand: Errand[K], keysets: K, at: At) -> Asked:
         worth_micro, shown = self.coinage.read_token(errand.token, keysets)
         made, counters = slots(keysets, values.ladder(worth_micro), {})
-        pocket = Pocket(number=errand.number, keysets=keysets, counters=counters, payments=1)
+        pocket = Pocket(
+            number=errand.number,
+            keysets=keysets,
+            listed_s=at.now_s,
+            counters=counters,
+            payments=1,
+        )
         box = boxes.Box(
             header=exchange_header(self.coinage.name, self.setting.broker_id),
             answer_key=answer_key(self.coinage, self._maker(pocket), 0),
@@ -233,12 +241,13 @@ class BlindPurse(Purse, Generic[K]):
         if answer is not None:
             keysets = self._read_list(answer)
             self.coinage.require_signing(keysets, at.now_s)
-            pocket = msgspec.structs.replace(pocket, keysets=keysets)
+            pocket = msgspec.structs.replace(pocket, keysets=keysets, listed_s=at.now_s)
         pays_until_s = self.coinage.pays_until_s
         good = [held for held in pocket.coins if at.now_s < pays_until_s(held.slot.period)]
         exponents = [held.slot.exponent for held in good]
         choice = values.choose(exponents, offer.price_micro, room=ROOM)
-        if choice.change and not self.coinage.is_fresh(pocket.keysets, at.now_s):
+        fresh = self.coinage.is_fresh(pocket.keysets, pocket.listed_s, at.now_s)
+        if choice.change and not fresh:
             return AskFirst(asked=self._ask_list(Errand(step="list", pocket=pocket)))
         made, counters = slots(pocket.keysets, choice.change, pocket.counters)
         shown = [good[index] for index in choice.indices]

@@ -149,7 +149,7 @@ class Restorer(Generic[K]):
 
 
 def _pocket(search: Search[K], payments: int) -> Pocket[K]:
-    """What was found; `payments` is beyond any number that a payment had."""
+    """What was found; `payments`, the time, is beyond any number that a payment had."""
     assert search.keysets is not None, "the last list was the present one"
     return Pocket(
         number=search.number,
@@ -157,4 +157,5 @@ def _pocket(search: Search[K], payments: int) -> Pocket[K]:
         coins=search.unspent,
         counters=search.behind,
         payments=payments,
+        listed_s=payments,
     )

@@ -22,11 +22,12 @@ from farthing.schemes.coin.cashu.keysets import SHORT_ID_CHARS, unit_micro
 from farthing.schemes.coin.cashu.messages import SECRET_CHARS_MAX, Dleq, Output, Proof
 from farthing.schemes.coin.cashu.traits import TRAITS
 from farthing.schemes.coin.deriving import Maker
-from farthing.schemes.coin.epochs import SKEW_S
+from farthing.schemes.coin.epochs import DAY_S, SKEW_S
 from farthing.schemes.coin.values import COUNT_MAX
 from farthing.schemes.contract import Json
 
 PLACE = "/cashu/"  # of a unit's mint, below the broker's address
+LISTED_S = 30 * DAY_S  # a list is asked for anew after: keys are rotated twice in no such time
 NO_END_S = 2**32 - 1  # when coins without an end end: as far as the clocks in our messages go
 ID_BYTES = 33
 SHORT_ID_BYTES = SHORT_ID_CHARS // 2
@@ -49,9 +50,9 @@ class CashuCoinage:
         """Before its end."""
         self.require_spendable(keys.period, now_s)
 
-    def is_fresh(self, keys: KeyList, now_s: int) -> bool:
-        """The broker signs with the keys before the present ones, too."""
-        return now_s < self.pays_until_s(keys.period)
+    def is_fresh(self, keys: KeyList, listed_s: int, now_s: int) -> bool:
+        """The broker signs with the keys before the present ones, too, but with none before."""
+        return now_s < min(self.pays_until_s(keys.period), listed_s + LISTED_S)
 
     def require_spendable(self, period: int, now_s: int) -> None:
         """Before its end."""

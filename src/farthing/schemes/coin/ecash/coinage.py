@@ -58,7 +58,7 @@ class EcashCoinage:
         """In its epoch, and a day after."""
         Epoch(keys.epoch).require_signing(now_s)
 
-    def is_fresh(self, keys: KeysetList, now_s: int) -> bool:
+    def is_fresh(self, keys: KeysetList, listed_s: int, now_s: int) -> bool:
         """In its epoch."""
         return now_s < Epoch(keys.epoch).signs_until_s
 

@@ -4,10 +4,11 @@ import pytest
 
 from farthing.errors import Expired, OutOfRange, Revoked
 from farthing.schemes.coin.cashu import CASHU
-from farthing.schemes.contract import Account, Asked, Instrument
+from farthing.schemes.coin.cashu.coinage import LISTED_S
+from farthing.schemes.contract import Account, Asked, AskFirst, Instrument, Paid
 from tests.kit import cashu
 from tests.kit.blind import LOAD_MICRO, PRICE_MICRO, Scene, pocket_of, refused
-from tests.kit.parties import NOW_S, on_the_wire
+from tests.kit.parties import NOW_S, binding_of, on_the_wire
 
 NOBODY = Account(id="", role="payer")
 
@@ -49,6 +50,27 @@ def test_keys_that_were_rotated_twice_sign_no_withdrawal() -> None:
     scene.broker.ring.add(cashu.key_of("third"))
     with pytest.raises(Revoked, match="keyset_inactive"):
         refused(scene, "issue", asked.message, scene.account)
+
+
+def test_an_old_list_is_asked_anew_where_change_is_due() -> None:
+    """Else keys that were rotated twice would leave a pocket that no vendor takes."""
+    scene = Scene(CASHU)
+    pocket = scene.withdraw(6)  # 2, 2, 1, 1
+    for _ in range(2):
+        pocket = scene.spend(pocket, 1) or pocket
+    for name in ("second", "third"):
+        scene.broker.ring.add(cashu.key_of(name))
+    scene.clock.now_s += LISTED_S
+    offer = scene.vendor.offer(1)
+    first = scene.payer.purse.pay(pocket, offer, binding_of(), scene.clock.at())
+    assert isinstance(first, AskFirst)
+    answer = on_the_wire(scene.broker.run("issue", first.asked.message, NOBODY).answer)
+    paid = scene.payer.purse.pay(pocket, offer, binding_of(), scene.clock.at(), answer)
+    assert isinstance(paid, Paid)
+    (left,) = scene.deposit(paid, offer).instruments
+    assert left.worth_micro == remade(scene, 0).worth_micro == 3
+    left = scene.spend(left, 1) or left
+    assert scene.spend(left, 1) is not None, "its list is of today: nothing is asked"
 
 
 def test_coins_of_a_keyset_that_ends_are_not_shown_after_it() -> None:
