@@ -354,7 +354,10 @@ class Abandoned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TakeNumber(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer: a number that this wallet has never given out before, counted from 0."""
+    """Answer: a number never given out before for this scheme and broker, counted from 0."""
+
+    broker_id: str
+    scheme: str
 
 
 class KeepPeer(msgspec.Struct, frozen=True, kw_only=True):

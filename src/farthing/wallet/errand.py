@@ -76,7 +76,7 @@ def look_for(purse: Purse) -> Flow[At]:
     at = yield from look()
     if not purse.numbers:
         return at
-    number: int = yield TakeNumber()
+    number: int = yield TakeNumber(broker_id=purse.setting.broker_id, scheme=purse.traits.name)
     return msgspec.structs.replace(at, serials=(number,))
 
 

@@ -1,7 +1,8 @@
 """A wallet that was lost, made again of its seed on an empty disk.
 
 A purse that counts what it makes (`Purse.numbers`) asks the broker what became of each number, one
-after the other, until as many in a row were never used as a wallet may have taken in vain. What
+after the other, until as many in a row were never used as a wallet may have taken in vain. Only
+numbers that were used are given out no more: a gap of others would end the next search. What
 others handed over, and what follows from no seed, is not found. Source: ours.
 """
 
@@ -27,14 +28,17 @@ def restore(guide: Guide, file: File, broker_id: str) -> Flow[int]:
         if not guide.purse(name, broker_id).numbers:
             continue
         number = unused = 0
+        with file.write():
+            known = Rows(file).next_number(broker_id, name)
         while unused < UNUSED_MAX:
             with file.write():
                 ((before,),) = file.rows(_COUNT, (broker_id, name))
             yield from _remake(guide, broker_id, name, number)
             with file.write():
                 ((after,),) = file.rows(_COUNT, (broker_id, name))
-                Rows(file).pass_number(number)
-            unused = 0 if after > before else unused + 1
+                if after > before:
+                    Rows(file).pass_number(broker_id, name, number)
+            unused = 0 if after > before or number < known else unused + 1
             came += after - before
             number += 1
     return came

@@ -133,26 +133,32 @@ class Rows:
     def do(self, command: KeepPeer | TakeNumber) -> int | None:
         """The answer to a command about the wallet as a whole."""
         match command:
-            case TakeNumber():
-                return self.take_number()
+            case TakeNumber(broker_id=broker_id, scheme=scheme):
+                number = self.next_number(broker_id, scheme)
+                self.pass_number(broker_id, scheme, number)
+                return number
             case KeepPeer(broker_id=broker_id, home_id=home_id):
                 self.put_peer(broker_id, home_id)
                 return None
 
-    def take_number(self) -> int:
-        """A number that was never given out before, counted from 0."""
-        rows = self.file.rows("SELECT value FROM meta WHERE name='numbers'")
-        number = int(rows[0][0]) if rows else 0
-        self.pass_number(number)
-        return number
+    def next_number(self, broker_id: str, scheme: str) -> int:
+        """The first that was not given out, counted from 0.
 
-    def pass_number(self, number: int) -> None:
-        """Give out none up to this one any more."""
-        self.db.execute(
-            "INSERT INTO meta VALUES ('numbers', ?1) ON CONFLICT DO UPDATE SET value=?1"
-            " WHERE CAST(CAST(value AS TEXT) AS INTEGER) < CAST(CAST(?1 AS TEXT) AS INTEGER)",
-            (str(number + 1).encode(),),
+        By broker and scheme: others' numbers would be gaps to who looks for a lost wallet's.
+        """
+        rows = self.file.rows(
+            "SELECT value FROM meta WHERE name IN (?, 'numbers')",
+            (_numbers_of(broker_id, scheme),),
         )
+        return max((int(value) for (value,) in rows), default=0)
+
+    def pass_number(self, broker_id: str, scheme: str, number: int) -> None:
+        """Give out none up to this one any more."""
+        if number >= self.next_number(broker_id, scheme):
+            self.db.execute(
+                "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value=?2",
+                (_numbers_of(broker_id, scheme), str(number + 1).encode()),
+            )
 
     def leases(
         self, table: Table, where: str, values: tuple[Any, ...] = ()
@@ -213,3 +219,7 @@ def _is_running(process_id: int) -> bool:
     except PermissionError:  # it runs, as somebody else
         return True
     return True
+
+
+def _numbers_of(broker_id: str, scheme: str) -> str:
+    return f"numbers/{broker_id}/{scheme}"

@@ -4,10 +4,13 @@ from pathlib import Path
 
 from farthing.lab.conformance.payer import CHEAP, PASSPHRASE, Payer
 from farthing.lab.conformance.stage import Play, Stage
+from farthing.wallet.bearing import send
 from farthing.wallet.commands import TakeNumber
 from farthing.wallet.file import create
 from farthing.wallet.restoring import UNUSED_MAX, restore
 from farthing.wallet.seed import put_seed, seed_of
+
+EURO_MICRO = 1_000_000
 
 
 def lost(stage: Stage) -> Payer:
@@ -51,7 +54,29 @@ def test_numbers_that_were_used_are_not_used_again() -> None:
         stage.buy("one")
         payer = lost(stage)
         restored(payer)
-        assert payer.store.do(TakeNumber()) == UNUSED_MAX + 1
+        number = TakeNumber(broker_id=payer.bank.id, scheme="ecash")
+        assert payer.store.do(number) == 1
+
+
+def test_a_wallet_is_lost_as_often_as_it_is_restored() -> None:
+    with play().stage() as stage:
+        stage.buy("one")
+        payer = lost(stage)
+        assert restored(payer) == 1
+        payer.run_alone(send(payer.guide(), payer.store.file, payer.bank.id, EURO_MICRO))
+        assert restored(lost(stage)) == 2
+        assert payer.held_micro() > EURO_MICRO
+
+
+def test_what_was_given_out_here_is_no_gap() -> None:
+    with play().stage() as stage:
+        payer = stage.payer
+        number = TakeNumber(broker_id=payer.bank.id, scheme="ecash")
+        for _ in range(UNUSED_MAX + 1):
+            payer.store.do(number)
+        stage.buy("one")
+        assert restored(payer) == 0
+        assert payer.store.do(number) == UNUSED_MAX + 2
 
 
 def test_a_scheme_that_counts_nothing_is_not_asked(tmp_path: Path) -> None:

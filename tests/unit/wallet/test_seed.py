@@ -71,7 +71,12 @@ def test_each_purpose_has_a_key_of_its_own_and_none_shows_the_seed() -> None:
 
 
 def test_numbers_are_given_out_once_and_go_on_after_a_restart(tmp_path: Path) -> None:
-    store = Store(made(tmp_path / "w.db"))
-    assert [store.do(TakeNumber()) for _ in range(3)] == [0, 1, 2]
+    store, number = Store(made(tmp_path / "w.db")), TakeNumber(broker_id="b", scheme="ecash")
+    assert [store.do(number) for _ in range(3)] == [0, 1, 2]
     store.close()
-    assert Store(open_file(tmp_path / "w.db", PASSPHRASE)).do(TakeNumber()) == 3
+    store = Store(open_file(tmp_path / "w.db", PASSPHRASE))
+    assert store.do(number) == 3
+    for another in (("b", "cashu"), ("c", "ecash")):  # else they would leave gaps
+        assert store.do(TakeNumber(broker_id=another[0], scheme=another[1])) == 0
+    Rows(store.file).pass_number("b", "ecash", 1)
+    assert store.do(number) == 4
