@@ -316,8 +316,10 @@ def finish(guide: Guide, ask: Ask, answer: Json) -> Flow[Ask | None]:
     """
     purse = guide.purse(ask.scheme, ask.broker_id)
     at = yield from look()
+    # What names the next message, and is seen by everybody on its way, is part of no secret in it.
+    rest = msgspec.structs.replace(at, entropy=at.entropy[ID_BYTES:])
     try:
-        received = purse.receive(ask.asked, answer, at)
+        received = purse.receive(ask.asked, answer, rest)
     except Refusal as refusal:
         yield FinishAsk(ask=ask, refused=refusal.code, now_s=at.now_s)
         raise

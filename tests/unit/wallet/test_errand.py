@@ -3,12 +3,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from farthing import ids
 from farthing.errors import Broken, Denied, Forged, Unavailable, Unfunded
-from farthing.schemes.contract import Asked
+from farthing.schemes.contract import Asked, At
 from farthing.schemes.mac.millicent.purse import MillicentPurse
 from farthing.wallet.book import Book
 from farthing.wallet.commands import Answered, Ask, AskMint, Failed, FinishAsk, OpenAsk, Refused
-from farthing.wallet.errand import MESSAGES_MAX, SENDS_MAX, give_back
+from farthing.wallet.errand import ID_BYTES, MESSAGES_MAX, SENDS_MAX, give_back
 from farthing.wallet.flow import recover
 from tests.unit.wallet.farside import Bank
 from tests.unit.wallet.world import World
@@ -184,3 +185,27 @@ def test_commands_of_an_errand_name_their_ask(world: World) -> None:
     world.fetch("/a")
     assert len(asks) == 3
     assert len({ask.id for ask in asks}) == 1
+
+
+def test_the_name_of_a_message_tells_nothing_of_the_entropy_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A box's key would be half known to whoever sees its Idempotency-Key."""
+    loaded(world)
+    secrets: list[bytes] = []
+    names: list[str] = []
+
+    def receive(_: object, __: Asked, ___: object, at: At) -> Asked:
+        secrets.append(at.entropy)
+        return Asked(operation="take_back", message={})
+
+    def handle(ask: Ask) -> Answered:
+        names.append(ask.id)
+        return Answered(value={})
+
+    monkeypatch.setattr(MillicentPurse, "receive", receive)
+    world.bank.handle = handle
+    (held,) = Book(world.store.file).held()
+    with pytest.raises(Broken):
+        world.run(give_back(world.guide(), held.broker_id, held.site, held.instrument))
+    assert not {ids.new_id("ask", secret[:ID_BYTES]) for secret in secrets} & set(names)
