@@ -20,8 +20,8 @@ from farthing.auditing.report import Findings
 
 WHOLE_E4 = 10_000
 _SHARED = {"liability/vendor", "asset/peer"}
-_EARNING = {"redeem", "capture"}
-_MARKED = _EARNING | {"take_back"}
+_EARNING = {"redeem", "capture", "take_back", "lapse"}  # by the last two what was disputed
+_MARKED = {"redeem", "capture", "take_back"}
 
 
 @dataclass(slots=True)

@@ -82,6 +82,13 @@ def test_shares_are_computed_again_with_what_was_carried() -> None:
     assert found_in(earned(300), share(300, 300, 10_001, 0, 300)) == ["carry_differs"]
 
 
+def test_what_was_disputed_is_earned_when_the_payer_gives_way_or_time_is_over() -> None:
+    for kind in ("take_back", "lapse"):
+        given = (kind, (("liability/disputed/fairchain", 300), (VENDOR, -300)), ())
+        assert found_in(given, share(9, 300, 333, 0, 9_900)) == []
+        assert found_in(given, share(10, 301, 333, 0, 233)) == ["earnings_overstated"]
+
+
 def test_no_more_is_given_back_than_was_paid() -> None:
     sold = (earned(1_000), share(100, 1_000, 1_000, 0, 0))
     assert found_in(*sold, share(-40, -400, 1_000, 0, 0), share(-60, -4_000, 1_000, 0, 0)) == []
