@@ -308,8 +308,13 @@ def entry_id(*cause: str) -> bytes:
 
 
 def until_of(applied: Applied) -> int:
-    """How long the answer to this must be kept: as long as its longest mark; 0 without marks."""
-    return max((mark.until_s for mark in applied.marks), default=0)
+    """How long the answer to this must be kept: as long as its longest mark; 0 without marks.
+
+    Whoever asks again later would hear that it is used up, and take that for another's doing.
+    """
+    marks = [mark.until_s for mark in applied.marks]
+    used = [each.until_s for each in applied.records if isinstance(each, Put) and each.once]
+    return max([*marks, *used], default=0)
 
 
 def write_answer(applied: Applied) -> bytes:

@@ -312,7 +312,9 @@ def run(guide: Guide, ask: Ask) -> Flow[None]:
 def finish(guide: Guide, ask: Ask, answer: Json) -> Flow[Ask | None]:
     """Write what a mint answered; the next message of the same errand, if there is one.
 
-    Any refusal of the purse if the answer is not right: the ask is closed.
+    None, too, where another process has written it before: the next message is that one's to send,
+    since a second of another name would not be the same. Any refusal of the purse if the answer is
+    not right: the ask is closed.
     """
     purse = guide.purse(ask.scheme, ask.broker_id)
     at = yield from look()
@@ -338,8 +340,8 @@ def finish(guide: Guide, ask: Ask, answer: Json) -> Flow[Ask | None]:
         instrument_id=ask.instrument_id,
         home_id=ask.home_id,
     )
-    yield FinishAsk(ask=ask, following=following, now_s=at.now_s)
-    return following
+    is_ours: bool = yield FinishAsk(ask=ask, following=following, now_s=at.now_s)
+    return following if is_ours else None
 
 
 def _is_unused(ask: Ask, refusal: Refusal) -> bool:
