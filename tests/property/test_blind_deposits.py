@@ -197,15 +197,29 @@ def test_what_nobody_brings_back_is_the_brokers_in_the_end() -> None:
     assert not [key for key in scene.broker.records if key.startswith(b"ecash/out/")]
 
 
-def test_a_blocked_coin_is_revoked_and_the_others_are_not(scene: Scene) -> None:
+def test_a_blocked_coin_is_revoked_and_the_others_come_back(scene: Scene) -> None:
     pocket = scene.withdraw()
     held = pocket_of(pocket)
     first = held.coins[0]
     maker = maker_of(scene.payer.purse.setting.ring, BROKER, held.number)
     name = scene.coinage.mark(maker, first.slot, first.signature)
     scene.broker.records[f"{scene.coinage.name}/revoked/{name}".encode()] = b"1 broker"
+    alone = msgspec.structs.replace(held, coins=(first,)).instrument(scene.coinage, "eur")
     with pytest.raises(Revoked, match="coin_revoked"):
-        refused(scene, "take_back", {"coins": boxed(scene, pocket, scene.returning)},
+        refused(scene, "take_back", {"coins": boxed(scene, alone, scene.returning)},
                 scene.account)  # fmt: skip  # - one call
-    rest = msgspec.structs.replace(held, coins=held.coins[1:]).instrument(scene.coinage, "eur")
-    run(scene, "take_back", {"coins": boxed(scene, rest, scene.returning)})
+    answer = run(scene, "take_back", {"coins": boxed(scene, pocket, scene.returning)})
+    assert answer == {"returnedMicro": LOAD_MICRO - first.slot.micro}
+    assert scene.micro("payer") == -first.slot.micro
+
+
+def test_one_spent_coin_does_not_keep_the_others_from_their_account(scene: Scene) -> None:
+    """As where a vendor took a payment and said that it had not."""
+    pocket = scene.withdraw()
+    scene.spend(pocket)
+    giving = {"coins": boxed(scene, pocket, scene.returning)}
+    assert run(scene, "take_back", giving) == {"returnedMicro": LOAD_MICRO - PRICE_MICRO}
+    with pytest.raises(Replayed, match="coin_spent"):
+        refused(scene, "take_back", giving, scene.account)
+    assert scene.micro("payer") == -PRICE_MICRO
+    assert scene.micro("outstanding") == 0

@@ -10,7 +10,8 @@ def told(attested: Attested, currency: str) -> str:
     """What an attestation says, in words."""
     said = f"{attested.broker} said on {_clock(attested.at_s)}:"
     if attested.paid is None:
-        return f"{said} nothing was paid with this purchase's key"
+        since = _clock(attested.since_s)
+        return f"{said} nothing was paid with this purchase's key since {since}"
     price = show_micro(attested.paid.price_micro, currency)
     when = _clock(attested.paid.at_s)
     return f"{said} {attested.paid.vendor} was paid {price} on {when} for {attested.target}"

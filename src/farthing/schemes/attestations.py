@@ -1,7 +1,8 @@
 """What a broker says of one payment, signed: that it was made, or that none was.
 
     question   {atS, payer, proof}                    proof: Ed25519 over enc(tag, atS)
-    answer     {atS, broker, key, paid, payer, sig}   sig: over enc(tag, digest of the rest)
+    answer     {atS, broker, key, paid, payer, sinceS, sig}
+                                          sig: over enc(tag, digest of the rest)
 
 Some schemes make a key for each payment alone (`payer` is its public half). Who has its secret may
 ask, without an account, and the broker learns no more than that it asks. The question has no
@@ -40,6 +41,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     paid: Record | None
     payer: str
     sig: str
+    since_s: int
 
 
 class Attestation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +65,8 @@ class Attested(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     paid: Record | None
     """None: nothing was paid with the key."""
     payer: str
+    since_s: int
+    """How far back the broker remembers."""
     target: str
 
 
@@ -136,6 +140,7 @@ def verify(attestation: Attestation, keys: KeyDocument) -> Attested:
         broker=answer.broker,
         paid=answer.paid,
         payer=answer.payer,
+        since_s=answer.since_s,
         target=attestation.target,
     )
 

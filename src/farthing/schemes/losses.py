@@ -35,7 +35,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 AMOUNTS: Mapping[Amount, str] = MappingProxyType(
     {
         "nothing": "nothing",
-        "price": "the price of one purchase, which is not delivered",
+        "price": "the price of one purchase, which is not delivered;"
+        " of a second try, if the vendor also says that nothing was paid",
         "prizes": "a prize for each ticket of one purchase, which is not delivered",
         "held": "what it holds that only this vendor takes, what it pays with among it",
         "limit": "the credit limit, for each vendor and day until it is revoked everywhere",

@@ -9,7 +9,7 @@ from farthing.broker.engine import Transfer
 from farthing.errors import Forged, Misconfigured, Replayed, Unknown, Unsupported
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
-from farthing.marks import Once
+from farthing.marks import Once, Put
 from farthing.schemes.contract import Applied, Key
 from tests.unit.broker.desk import Desk, with_desk
 
@@ -113,3 +113,14 @@ def test_an_answer_lives_as_long_as_its_longest_mark() -> None:
     marks = (Once(id=b"a", until_s=5), Once(id=b"b", until_s=9))
     assert until_of(Applied(marks=marks)) == 9
     assert until_of(Applied()) == 0
+
+
+def test_an_answer_is_kept_as_long_as_what_it_used_up_is_remembered() -> None:
+    mark = Once(id=b"a", until_s=5)
+    used, noted = (
+        Put(key=b"b", value=b"", until_s=until_s, once=once)
+        for until_s, once in ((7, True), (9, False))
+    )
+    assert until_of(Applied()) == 0
+    assert until_of(Applied(marks=(mark,), records=(noted,))) == 5
+    assert until_of(Applied(marks=(mark,), records=(used, noted))) == 7

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -14,14 +15,20 @@ PAID = Record(at_s=1_795_294_336, order="o", price_micro=200, vendor="gazette")
 
 def test_it_says_who_was_paid_how_much_when_for_what_or_that_nothing_was() -> None:
     attested = Attested(
-        at_s=1_795_294_400, broker="demo", paid=PAID, payer="p", target="GET /a.html"
+        at_s=1_795_294_400,
+        broker="demo",
+        paid=PAID,
+        payer="p",
+        since_s=1_792_702_400,
+        target="GET /a.html",
     )
     assert proofs.told(attested, "eur") == (
         "demo said on 2026-11-21 20:53 UTC: gazette was paid 0.0002 EUR (0.02 cent)"
         " on 2026-11-21 20:52 UTC for GET /a.html"
     )
-    nothing = Attested(at_s=1_795_294_400, broker="demo", paid=None, payer="p", target="GET /a")
-    assert proofs.told(nothing, "eur").endswith("nothing was paid with this purchase's key")
+    nothing = msgspec.structs.replace(attested, paid=None)
+    said = proofs.told(nothing, "eur")
+    assert said.endswith("nothing was paid with this purchase's key since 2026-10-22 20:53 UTC")
 
 
 @pytest.mark.parametrize(

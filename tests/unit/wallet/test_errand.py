@@ -172,6 +172,26 @@ def test_an_errand_of_endless_messages_is_stopped(
     assert world.said.count("AskMint") == MESSAGES_MAX
 
 
+def test_the_next_message_is_sent_by_whoever_has_written_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that heard the same answer: one's message is in the file, the other's nowhere."""
+    loaded(world)
+    again = Asked(operation="take_back", message={})
+    monkeypatch.setattr(MillicentPurse, "receive", lambda *_: again)
+    answer = world.answer
+
+    def late(command: object) -> object:
+        said = answer(command)  # type: ignore[arg-type]  # passes on what it is given
+        return False if isinstance(command, FinishAsk) else said
+
+    world.answer = late  # type: ignore[method-assign]  # somebody was quicker
+    world.bank.handle = lambda ask: Answered(value={})
+    (held,) = Book(world.store.file).held()
+    assert world.run(give_back(world.guide(), held.broker_id, held.site, held.instrument))
+    assert world.said.count("AskMint") == 1
+
+
 def test_commands_of_an_errand_name_their_ask(world: World) -> None:
     asks: list[Ask] = []
     answer = world.answer

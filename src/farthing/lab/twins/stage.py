@@ -63,7 +63,9 @@ class Stage:
         """Pages that went out: micro-units by vendor and path."""
         self.gone: dict[str, int] = defaultdict(int)
         """Value of the pages that each source of requests was sent by honest vendors."""
-        self.withheld: set[str] = set()
+        self.withheld: defaultdict[str, set[bytes]] = defaultdict(set)
+        """Pages that were paid and did not go out, each with what paid for it: a wallet that hears
+        that nothing was taken may pay once more, with something else."""
         """Addresses of pages that were paid, and whose answer a vendor has replaced."""
         self.got: dict[str, int] = defaultdict(int)
         """Value of the pages that a payer has got."""
@@ -130,7 +132,7 @@ class Stage:
             self._hold(payer)
             await asyncio.sleep(self.luck.random() * 5)
         if url in self.withheld:
-            self.stakes[payer.name].price_micro += price_micro
+            self.stakes[payer.name].price_micro += price_micro * len(self.withheld[url])
         elif payer in self.honest:
             self._missing.append((payer, url, price_micro))
         return False

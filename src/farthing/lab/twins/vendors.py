@@ -132,8 +132,8 @@ def _lying(stage: Stage, vendor: VendorParty, honest: App, lie: Lie) -> App:
         path: str = scope["path"]
         if path.startswith("/.well-known/") and "outcome" in path:
             await _answer(send, 404, b"")
-        elif any(name in PAYS for name, _ in scope["headers"]):
-            stage.withheld.add(vendor.url + path)
+        elif paid := frozenset(value for name, value in scope["headers"] if name in PAYS):
+            stage.withheld[vendor.url + path].update(paid)
             await honest(scope, receive, swallow)
             await lie(honest, scope, receive, send)
         else:

@@ -134,6 +134,16 @@ def keys_of(scheme: str, coins: Iterable[Shown], outputs: Iterable[Signed]) -> t
     )
 
 
+def unspent(scheme: str, memory: Memory, coins: Iterable[Shown]) -> tuple[Shown, ...]:
+    """Those of the coins that are neither spent nor blocked."""
+    return tuple(
+        coin
+        for coin in coins
+        if key_of(scheme, "spent", coin.mark) not in memory.records
+        and _revoked_key(scheme, coin.mark) not in memory.records
+    )
+
+
 def records_of(
     scheme: str, memory: Memory, coins: Iterable[Shown], outputs: Iterable[Signed]
 ) -> list[Put]:

@@ -29,6 +29,8 @@ from farthing.schemes.coin.blind.checking import (
     key_of,
     keys_of,
     records_of,
+    unspent,
+    worth_micro,
 )
 from farthing.schemes.coin.blind.coinage import Coinage, ListName, tag
 from farthing.schemes.coin.blind.messages import (
@@ -95,6 +97,10 @@ class BlindMint(Mint):
         """Outputs with their signatures; any refusal."""
         raise NotImplementedError
 
+    def output_micro(self, output: bytes) -> int:
+        """What an output will be worth; `Malformed`."""
+        raise NotImplementedError
+
     def output_mark(self, output: bytes) -> bytes:
         """Under which name its signature is kept; `Malformed`."""
         raise NotImplementedError
@@ -137,10 +143,8 @@ class BlindMint(Mint):
         elif operation == "take_back":
             require_role(account, "payer")
             header = return_header(self.coinage.name, self.setting.broker_id)
-            box = self.opened(GIVINGS.convert(message).coins, header, at.now_s, pays=False)
-            if box.outputs:
-                raise Mismatch("coins_and_change_differ", "what is returned comes to the account")
-            found = Given(box=box)
+            texts = GIVINGS.convert(message).coins
+            found = Given(box=self.opened(texts, header, at.now_s, over_micro=None))
         else:
             return super().check(operation, message, account, at)
         return Checked(operation=operation, message=found, account=account)
@@ -157,10 +161,7 @@ class BlindMint(Mint):
                 return Withdrawn(outputs=outputs, list=self.digest_for(raw))
             case Exchange():
                 header = exchange_header(self.coinage.name, self.setting.broker_id)
-                box = self.opened(asked.exchange, header, at.now_s, pays=False)
-                if box.over_micro:
-                    raise Mismatch("coins_and_change_differ", "what goes in comes out")
-                return Swapped(box=box)
+                return Swapped(box=self.opened(asked.exchange, header, at.now_s, over_micro=0))
             case Restore():
                 names = tuple(self.output_mark(codec.unb64u(text)) for text in asked.restore)
                 return Asked(kind="signed", names=names)
@@ -179,25 +180,28 @@ class BlindMint(Mint):
         if payment.vendor != account.id:
             raise WrongVendor("claim_of_another_vendor", "a vendor claims its own payments only")
         header = payment.verify(self.coinage.name)
-        box = self.opened(payment.box, header, at.now_s, pays=True)
-        if box.over_micro != payment.price_micro:
-            raise Mismatch("coins_and_change_differ", "coins are worth the price and the change")
+        box = self.opened(payment.box, header, at.now_s, over_micro=payment.price_micro)
         first = min((coin.period for coin in box.coins), key=self.coinage.pays_until_s)
         if first != payment.period:
             raise Mismatch("coins_of_another_period", "a payment ends with its first coin")
         return Deposited(box=box, payment=payment)
 
-    def opened(self, texts: Texts, header: bytes, now_s: int, *, pays: bool) -> Opened:
+    def opened(self, texts: Texts, header: bytes, now_s: int, *, over_micro: int | None) -> Opened:
         """A box that is bound to `header`, its coins verified and its outputs signed.
 
-        Any refusal; `Replayed` for one coin twice.
+        `over_micro`: what the coins are worth above the outputs, 0 in an exchange, the price at a
+        vendor; None: there are no outputs. Nothing is signed before that is so. Any refusal;
+        `Replayed` for one coin twice.
         """
         box = boxes.unseal(tag(self.coinage.name, "sealed"), self.box_secrets(), texts)
         if box.header != header:
             raise Mismatch("box_for_something_else", "these coins were sealed for something else")
-        shown = self.verified(box.coins, box.outputs, now_s, pays=pays)
+        shown = self.verified(box.coins, box.outputs, now_s, pays=bool(over_micro))
         if len({one.mark for one in shown}) < len(shown):
             raise Replayed("coin_spent", "one coin was shown twice")
+        made_micro = sum(self.output_micro(output) for output in box.outputs)
+        if box.outputs if over_micro is None else worth_micro(shown) - made_micro != over_micro:
+            raise Mismatch("coins_and_change_differ", "what goes in comes out, or is paid")
         return Opened(
             header=header,
             answer_key=box.answer_key,
@@ -241,8 +245,10 @@ class BlindMint(Mint):
                 changed = self.changed(memory, box.coins, box.outputs)
                 return Issued(**changed, answer={"signatures": box.answer})
             case Given(box=box):
-                changed = self.changed(memory, box.coins, (), target=own)
-                return Returned(**changed, answer={"returnedMicro": box.over_micro})
+                # One spent coin does not keep the others from their account; of none it is said.
+                good = unspent(self.coinage.name, memory, box.coins) or box.coins
+                changed = self.changed(memory, good, (), target=own)
+                return Returned(**changed, answer={"returnedMicro": worth_micro(good)})
             case Deposited(box=box, payment=payment):
                 return self._deposit(box, payment, memory, at)
             case Listed(answer=answer):
@@ -289,6 +295,7 @@ class BlindMint(Mint):
             "broker": self.setting.broker_id,
             "paid": codec.read_json(value) if value is not None else None,
             "payer": codec.b64u(payer),
+            "sinceS": at.now_s - DISPUTE_S,  # what is older is forgotten
         }
         key = self.setting.ring.current(self.record_key)
         statement = codec.enc(tag(self.coinage.name, "proof"), codec.digest(told))

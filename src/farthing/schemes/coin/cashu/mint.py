@@ -19,7 +19,7 @@ from farthing.schemes.coin.cashu import tokens, transactions
 from farthing.schemes.coin.cashu.at_gate import CLAIMS, change_of
 from farthing.schemes.coin.cashu.coinage import COINAGE, read_coin, read_output
 from farthing.schemes.coin.cashu.keylist import LIST_KEY, BrokerKeys
-from farthing.schemes.coin.cashu.keysets import KEYSET_KEY
+from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, unit_micro
 from farthing.schemes.coin.cashu.messages import Output, Signature
 from farthing.schemes.coin.cashu.traits import TRAITS
 from farthing.schemes.coin.outstanding import Moved, flows_of
@@ -90,6 +90,11 @@ class CashuMint(BlindMint):
         """`Malformed`, `Forged`, `Revoked`, `OutOfRange`."""
         made = [read_output(raw) for raw in outputs]
         return transactions.sign_outputs(self._keys, made).outputs
+
+    def output_micro(self, output: bytes) -> int:
+        """By its amount, in the unit of its keyset; `Forged` for a strange one."""
+        made = read_output(output)
+        return made.amount * unit_micro(self._keys.find(made.id).unit)
 
     def output_mark(self, output: bytes) -> bytes:
         """Its B_."""

@@ -114,6 +114,10 @@ class EcashMint(BlindMint):
             )
         return tuple(found)
 
+    def output_micro(self, output: bytes) -> int:
+        """By its exponent."""
+        return read_output(output).ref.micro
+
     def output_mark(self, output: bytes) -> bytes:
         """Of its blinded message."""
         read = read_output(output)

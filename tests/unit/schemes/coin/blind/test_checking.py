@@ -37,7 +37,8 @@ def shown(scene: Scene) -> tuple[tuple[str, ...], bytes]:
 
 def opened(scene: Scene, now_s: int = NOW_S, *, pays: bool = True) -> Opened:
     texts, header = shown(scene)
-    return scene.mint.opened(texts, header, now_s, pays=pays)
+    over_micro = PRICE_MICRO if pays else None
+    return scene.mint.opened(texts, header, now_s, over_micro=over_micro)
 
 
 def test_what_is_over_is_the_price(scene: Scene) -> None:
@@ -54,14 +55,14 @@ def test_an_answer_is_there_where_something_was_to_be_signed(scene: Scene) -> No
     paid, _ = scene.pay(left, 1)
     payment = PAYMENTS.convert(on_the_wire(paid.payload))
     header = payment.header(scene.coinage.name)
-    found = scene.mint.opened(payment.box, header, NOW_S, pays=True)
+    found = scene.mint.opened(payment.box, header, NOW_S, over_micro=1)
     assert found.answer is not None
 
 
 def test_a_box_for_something_else_is_a_mismatch(scene: Scene) -> None:
     texts, _ = shown(scene)
     with pytest.raises(Mismatch, match="box_for_something_else"):
-        scene.mint.opened(texts, bytes(32), NOW_S, pays=True)
+        scene.mint.opened(texts, bytes(32), NOW_S, over_micro=PRICE_MICRO)
 
 
 def test_coins_that_pay_no_more_are_exchanged_still() -> None:
@@ -78,7 +79,7 @@ def test_another_brokers_box_is_forged(scheme: Scheme) -> None:
     texts, header = shown(scene)
     scene.broker = Broker(scheme, Ring(*broker_keys(scheme, "other")), scene.clock)
     with pytest.raises(Forged, match="seal_broken"):
-        scene.mint.opened(texts, header, NOW_S, pays=True)
+        scene.mint.opened(texts, header, NOW_S, over_micro=PRICE_MICRO)
 
 
 def test_nothing_of_a_signature_is_shown(scene: Scene) -> None:
