@@ -18,17 +18,15 @@ from typing import Any, cast
 
 import apsw
 import structlog
-from litestar import Litestar
 
 from farthing import codec, ids, money
 from farthing.auditing import audit
-from farthing.broker import api, journal, peer_api, peers, publishing, store
+from farthing.broker import journal, peers, publishing, store
 from farthing.broker.books import Books, Identity
 from farthing.broker.checks import Checks
 from farthing.broker.courier import HttpCourier, require_url
 from farthing.broker.edge import REAL, Edge
 from farthing.broker.engine import Engine
-from farthing.broker.fast import HOT, Fast
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
 from farthing.broker.plain import App
 from farthing.broker.purposes import ROOT_KEY, SEALING, SIGNING, VAULT_KEY
@@ -331,7 +329,7 @@ def _copy(books: Path, to: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _ticking(broker: Broker, _: Litestar) -> AsyncIterator[None]:
+async def _ticking(broker: Broker, _: object) -> AsyncIterator[None]:
     """What time alone does, beside the server; at its end the broker is closed."""
     housework = asyncio.create_task(keep_house(broker))
     try:
@@ -374,6 +372,10 @@ async def _run_errands(broker: Broker) -> None:
 
 def asgi_app(broker: Broker) -> App:
     """The ASGI application; its lifespan closes the broker."""
+    # Loaded by what serves alone: it takes longer than most commands.
+    from farthing.broker import api, peer_api
+    from farthing.broker.fast import HOT, Fast
+
     root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
     rest = api.build(
         broker.engine, broker, partial(_ticking, broker), more=peer_api.ROUTES, hot=HOT
