@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -121,7 +122,13 @@ def worth_micro(found: Iterable[Shown | Signed]) -> int:
 
 def key_of(scheme: str, kind: str, name: bytes) -> bytes:
     """Of a record."""
-    return f"{scheme}/{kind}/".encode() + name
+    return _prefix(scheme, kind) + name
+
+
+@lru_cache
+def _prefix(scheme: str, kind: str) -> bytes:
+    """Asked for three times a coin."""
+    return f"{scheme}/{kind}/".encode()
 
 
 def keys_of(scheme: str, coins: Iterable[Shown], outputs: Iterable[Signed]) -> tuple[bytes, ...]:
