@@ -19,6 +19,7 @@ from farthing.schemes.coin.cashu.at_gate import CHANGE_KEY
 from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, MintKeys, unit_micro
 from farthing.schemes.coin.deriving import SEED, maker_of
 from farthing.schemes.coin.ecash import ECASH
+from farthing.schemes.coin.ecash.keyset import KEYS
 from farthing.schemes.contract import (
     Accepted,
     Account,
@@ -63,6 +64,12 @@ def broker_keys(scheme: Scheme = ECASH, name: str = "") -> tuple[Key, ...]:
     )
     (purpose,) = scheme.mint.sealing
     return (Key(id=f"k{name}", purpose=purpose, secret=canary(f"keys{name}")), *signers)
+
+
+def newer_key(scheme: str) -> Key:
+    """What the operator rotates them with."""
+    purpose = {"ecash": KEYS, "cashu": KEYSET_KEY}[scheme]
+    return Key(id="knew", purpose=purpose, secret=canary("newer keys"))
 
 
 def vendor_ring() -> Ring:

@@ -19,6 +19,8 @@ from farthing.broker.books import Identity
 from farthing.cli import output
 from farthing.errors import Misconfigured
 from farthing.money import show_micro
+from farthing.stores import drafts
+from farthing.stores.keys import follows
 
 app = typer.Typer()
 
@@ -102,17 +104,22 @@ books: vendors' claims for them are refused, and it is for you to make them good
 def _copy_keys(source: Path, data: Path) -> Iterator[Path]:
     """Put a saved key ring, and the operator's token if it is there, into a folder without one.
 
-    What it has written, as it goes.
+    What it has written, as it goes. A restore that was cut short has done some of it.
     """
     for name in (brokers.RING, KEY_FILE, ADMIN_TOKEN):
         saved, here = source / name, data / name
         if not saved.exists():
             continue
         if not here.exists():
-            output.write_private(here, saved.read_bytes())
+            drafts.write(here, saved.read_bytes())
             yield here
-        elif here.read_bytes() != saved.read_bytes():
+        elif here.read_bytes() != saved.read_bytes() and not _goes_on(here, saved):
             raise Misconfigured("keys_exist", f"{here} is another one; name an empty folder")
+
+
+def _goes_on(here: Path, saved: Path) -> bool:
+    """Whether an earlier attempt has put this ring here and made its first new keys."""
+    return here.name == brokers.RING and follows(here, saved)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""A database that is made under another name, and put in place when it is whole.
+"""A file that is made under another name, and put in place when it is whole.
 
 What is cut short leaves a draft, which the next attempt removes: never a file that looks like what
 was wanted and is not. Source: ours.
@@ -46,6 +46,26 @@ def put_in_place(draft: Path, path: Path) -> None:
             os.fsync(directory)
     except (apsw.Error, OSError) as wrong:
         raise refusal_of(wrong, path.name) from wrong
+
+
+def write(path: Path, raw: bytes) -> os.stat_result:
+    """Put a small file in place whole, durably, mode 0600, over what was there; `OSError`.
+
+    One at a time: who may be beside somebody else has the lock.
+    """
+    draft = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()  # left by a crash
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(fd)
+        found = os.fstat(fd)
+    os.rename(draft, path)
+    with directory_of(path) as directory:
+        os.fsync(directory)
+    return found
 
 
 def _join_log(draft: Path) -> None:

@@ -31,7 +31,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from farthing import codec
 from farthing.errors import Broken, Misconfigured, Refusal
 from farthing.schemes.contract import Key
-from farthing.stores.drafts import directory_of, locked
+from farthing.stores import drafts
+from farthing.stores.drafts import locked
 
 ARGON2_MEMORY_KIB = 64 * 1024  # RFC 9106, section 4, second choice: 64 MiB ...
 ARGON2_PASSES = 3  # ... three passes ...
@@ -261,6 +262,18 @@ class KeyRing:
         self._stamp = stamp
 
 
+def follows(path: Path, saved: Path) -> bool:
+    """Whether one file is the ring that another one is a copy of, with all its keys or more.
+
+    Nothing is opened: whoever uses the ring finds out whether it is whole.
+    """
+    try:
+        (ours, _), (older, _) = _load(path), _load(saved)
+    except (Misconfigured, OSError):
+        return False
+    return ours.salt == older.salt and ours.generation >= older.generation
+
+
 def _head(sealing: _Sealing, salt: bytes, generation: int) -> bytes:
     return codec.enc(_RING_TAG, sealing, salt, generation)
 
@@ -337,20 +350,7 @@ def _read(path: Path) -> tuple[bytes, _Stamp]:
 
 
 def _write(path: Path, raw: bytes) -> _Stamp:
-    """Put a file in place whole, durably, mode 0600; the caller has the lock."""
-    draft = path.with_name(path.name + ".new")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()  # left by a crash
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(fd)
-        stamp = _stamp_of(os.fstat(fd))
-    os.rename(draft, path)
-    with directory_of(path) as directory:
-        os.fsync(directory)
-    return stamp
+    return _stamp_of(drafts.write(path, raw))
 
 
 def _stamp_of(found: os.stat_result) -> _Stamp:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ class Desk:
         self.now_s = START_S
         self.expected: set[str] = set()
         """What the auditor finds in the end, where a test books what no broker would."""
-        self._drawn = 0
+        self._drawn, self._seed = 0, secrets.token_bytes(16)  # no two desks on a file are alike
         self.committer = Committer(
             path, store.SCHEMA, application_id=store.APPLICATION_ID, version=store.VERSION
         )
@@ -62,7 +63,7 @@ class Desk:
 
     def _entropy(self, count: int) -> bytes:
         self._drawn += 1
-        return hashlib.sha256(f"{id(self)}/{self._drawn}".encode()).digest()[:count]
+        return hashlib.sha256(self._seed + self._drawn.to_bytes(8)).digest()[:count]
 
     async def open(self, name: str, **fields: Any) -> dict[str, str]:
         answer = await self.engine.people.open(OpenAccount(id=name, **fields), f"open {name}")

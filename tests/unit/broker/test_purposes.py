@@ -1,5 +1,6 @@
 from farthing.broker import purposes
 from farthing.schemes.coin.cashu.keysets import KEYSET_KEY
+from farthing.schemes.coin.ecash.keyset import KEYS
 
 
 def test_each_purpose_is_named_once() -> None:
@@ -9,4 +10,4 @@ def test_each_purpose_is_named_once() -> None:
 
 def test_what_others_have_pinned_or_sealed_stays() -> None:
     assert set(purposes.ROTATING).isdisjoint({purposes.ROOT_KEY, purposes.VAULT_KEY})
-    assert KEYSET_KEY in purposes.ROTATING
+    assert {KEYSET_KEY, KEYS} <= set(purposes.ROTATING), "what was stolen can be ended"

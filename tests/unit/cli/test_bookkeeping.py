@@ -1,5 +1,6 @@
 """The commands about a broker's books, on a folder without a server."""
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -9,8 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from farthing.auditing.report import FINDINGS_MAX
+from farthing.broker import restoring
 from farthing.cli import bookkeeping, broker
 from farthing.errors import Misconfigured
+from farthing.schemes.chain.payword import FAMILY
+from farthing.stores.keys import KeyRing
+
+CERTIFICATE_KEY = FAMILY.certificate_key
 
 
 @pytest.fixture
@@ -42,11 +48,43 @@ def test_other_keys_in_the_folder_are_not_written_over(folder: Path, tmp_path: P
     books, new = tmp_path / "books.db", tmp_path / "new"
     run("backup", str(books), "--data", str(folder))
     new.mkdir()
-    (new / "keys.ring").write_bytes(b"others")
+    KeyRing.create(new / "keys.ring")
+    for others in ((new / "keys.ring").read_bytes(), b"no ring"):
+        (new / "keys.ring").write_bytes(others)
+        done = run("restore", str(books), "--keys", str(folder), "--data", str(new))
+        assert isinstance(done.exception, Misconfigured)
+        assert done.exception.code == "keys_exist"
+        assert (new / "keys.ring").read_bytes() == others
+
+
+def test_a_restore_that_was_cut_short_anywhere_is_done_again(folder: Path, tmp_path: Path) -> None:
+    books, new = tmp_path / "books.db", tmp_path / "new"
+    run("backup", str(books), "--data", str(folder))
+    new.mkdir(mode=0o700)
+    for name in ("keys.ring", "keys.secret"):
+        shutil.copy(folder / name, new / name)
+    KeyRing.open(new / "keys.ring").rotate(CERTIFICATE_KEY, bytes(range(32)))
+    (new / (bookkeeping.ADMIN_TOKEN + ".new")).write_bytes(b"ft_")
+    (new / restoring.DRAFT).write_bytes(b"half of it")
+    before = KeyRing.open(new / "keys.ring")
+    done = run("restore", str(books), "--keys", str(folder), "--data", str(new))
+    assert done.exit_code == 0, done.output
+    after = KeyRing.open(new / "keys.ring")
+    assert after.current(CERTIFICATE_KEY) == before.current(CERTIFICATE_KEY), "no key is lost"
+    token = (folder / bookkeeping.ADMIN_TOKEN).read_bytes()
+    assert (new / bookkeeping.ADMIN_TOKEN).read_bytes() == token
+    assert not list(new.glob("*.new"))
+
+
+def test_an_older_ring_than_the_saved_one_is_not_taken_for_it(folder: Path, tmp_path: Path) -> None:
+    books, new = tmp_path / "books.db", tmp_path / "new"
+    run("backup", str(books), "--data", str(folder))
+    new.mkdir(mode=0o700)
+    shutil.copy(folder / "keys.ring", new / "keys.ring")
+    KeyRing.open(folder / "keys.ring").rotate(CERTIFICATE_KEY, bytes(range(32)))
     done = run("restore", str(books), "--keys", str(folder), "--data", str(new))
     assert isinstance(done.exception, Misconfigured)
     assert done.exception.code == "keys_exist"
-    assert (new / "keys.ring").read_bytes() == b"others"
 
 
 def test_what_is_published_is_in_the_books_that_are_audited(folder: Path, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""What is out of each epoch: an account of its own, and a record of what stands in it.
+"""What is out of each epoch and secret: an account of its own, and a record of what stands in it.
 
-    account    liability/outstanding/<scheme>/e<number>
-    record     <scheme>/out/<number>      micro-units, decimal
+    account    liability/outstanding/<scheme>/e<number>-<key id>
+    record     <scheme>/out/<number>-<key id>      micro-units, decimal
 
 A coin that moves value between epochs (change, an exchange) moves it between their accounts. When
 an epoch ends, what the record has left is breakage. The records are shared: payments that are
-reserved have changed them already and hold none of them (`Mint.shared`).
+reserved have changed them already and hold none of them (`Mint.shared`). Each secret of the broker
+has accounts of its own, so that who steals one gets nothing of what came after it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from farthing.marks import Delete, Memory, Put
 from farthing.schemes.coin.epochs import DAY_S, Epoch
 from farthing.schemes.contract import Applied, End, Flow
 
+_EPOCH = "e"
 BREAKAGE = End(kind="breakage")
 
 
@@ -35,8 +37,8 @@ class Outstanding:
         self.prefix = f"{scheme}/out/".encode()
 
     def key(self, pool: str) -> bytes:
-        """Of the record of an epoch's account."""
-        return self.prefix + str(_epoch_of(pool)).encode()
+        """Of the record of an account."""
+        return self.prefix + pool.removeprefix(_EPOCH).encode()
 
     def move(
         self,
@@ -78,8 +80,8 @@ class Outstanding:
 
     def lapse(self, key: bytes, value: bytes) -> Applied:
         """The end of an epoch: what was never brought back is the broker's."""
-        epoch = int(key[len(self.prefix) :])
-        rest = Flow(source=_end(pool_of(epoch)), target=BREAKAGE, amount_micro=int(value))
+        pool = _EPOCH + key.removeprefix(self.prefix).decode()
+        rest = Flow(source=_end(pool), target=BREAKAGE, amount_micro=int(value))
         return Applied(flows=(rest,) if rest.amount_micro else (), records=(Delete(key=key),))
 
 
@@ -106,13 +108,13 @@ def flows_of(net: Mapping[str, int], source: End | None, target: End | None) -> 
     return tuple(flows)
 
 
-def pool_of(epoch: int) -> str:
-    """The account of an epoch."""
-    return f"e{epoch}"
+def pool_of(epoch: int, key_id: str) -> str:
+    """The account of an epoch and a secret."""
+    return f"{_EPOCH}{epoch}-{key_id}"
 
 
 def _epoch_of(pool: str) -> int:
-    return int(pool[1:])
+    return int(pool.removeprefix(_EPOCH).partition("-")[0])
 
 
 def _end(pool: str) -> End:

@@ -12,9 +12,13 @@ PAYER, VENDOR = End(kind="payer", id="ann"), End(kind="vendor", id="news")
 BY_EPOCH = st.dictionaries(st.integers(1, 4), st.integers(1, 1000), max_size=4)
 
 
+def pool(epoch: int) -> str:
+    return pool_of(epoch, "k-1_")
+
+
 def memory_of(stands: dict[int, int]) -> Memory:
     return Memory(
-        records={OUT.key(pool_of(epoch)): str(micro).encode() for epoch, micro in stands.items()}
+        records={OUT.key(pool(epoch)): str(micro).encode() for epoch, micro in stands.items()}
     )
 
 
@@ -24,7 +28,7 @@ def after(memory: Memory, moved: tuple[Put, ...]) -> dict[bytes, int]:
 
 
 def move(memory: Memory, spent: dict[int, int], made: dict[int, int]) -> Moved:
-    net = {pool_of(epoch): made.get(epoch, 0) - spent.get(epoch, 0) for epoch in {**spent, **made}}
+    net = {pool(epoch): made.get(epoch, 0) - spent.get(epoch, 0) for epoch in {**spent, **made}}
     return OUT.move(memory, net, source=PAYER, target=VENDOR)
 
 
@@ -43,8 +47,8 @@ def test_flows_and_records_agree_and_money_is_neither_made_nor_lost(
     found = after(memory, moved.records)
     for epoch in stands:
         change_micro = made.get(epoch, 0) - spent.get(epoch, 0)
-        assert found[OUT.key(pool_of(epoch))] == 10_000 + change_micro
-        assert balances[f"e{epoch}"] == change_micro
+        assert found[OUT.key(pool(epoch))] == 10_000 + change_micro
+        assert balances[pool(epoch)] == change_micro
     over_micro = sum(spent.values()) - sum(made.values())
     assert balances["news"] - -balances["ann"] == over_micro
     assert not (balances["news"] and balances["ann"])
@@ -62,16 +66,20 @@ def test_what_is_put_back_is_as_it_was(spent: dict[int, int], made: dict[int, in
 def test_the_first_coin_of_an_epoch_sets_the_day_of_its_end() -> None:
     first = move(Memory(), {}, {7: 100})
     ((due_s, key),) = first.due
-    assert key == OUT.key("e7")
+    assert key == OUT.key(pool(7))
     assert first.records[0].until_s > due_s
     again = move(Memory(records={key: first.records[0].value}), {}, {7: 50})
     assert again.due == ()
     assert again.records[0].value == b"150"
 
 
+def test_each_secret_has_an_account_of_its_own() -> None:
+    assert len({OUT.key(pool_of(epoch, key)) for epoch in (1, 11) for key in ("a", "1a")}) == 4
+
+
 def test_what_nobody_brought_back_is_breakage() -> None:
-    ended = OUT.lapse(OUT.key("e7"), b"150")
+    ended = OUT.lapse(OUT.key(pool(7)), b"150")
     (flow,) = ended.flows
-    assert (flow.source.id, flow.target.kind, flow.amount_micro) == ("e7", "breakage", 150)
-    assert ended.records == (Delete(key=OUT.key("e7")),)
-    assert OUT.lapse(OUT.key("e7"), b"0").flows == ()
+    assert (flow.source.id, flow.target.kind, flow.amount_micro) == (pool(7), "breakage", 150)
+    assert ended.records == (Delete(key=OUT.key(pool(7))),)
+    assert OUT.lapse(OUT.key(pool(7)), b"0").flows == ()

@@ -17,6 +17,7 @@ from farthing.schemes.setting import Json
 ListName = int | str
 """What a list of keys is asked for by; `CURRENT` for the present one."""
 CURRENT = "current"
+OLDER_MAX = 40  # lists before that one names: ten years of quarters
 
 
 class Slot(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -39,8 +40,8 @@ class KeyList(Protocol):
     """The keys that sign at one time, one for each power of two, signed by their broker."""
 
     @property
-    def name(self) -> ListName:
-        """What it is asked for by."""
+    def name(self) -> str:
+        """What it is asked for by, whatever the time."""
 
     @property
     def digest(self) -> bytes:
@@ -49,6 +50,10 @@ class KeyList(Protocol):
     @property
     def sealing(self) -> str:
         """X25519 public half, base64url: boxes are sealed to it."""
+
+    @property
+    def older(self) -> tuple[str, ...]:
+        """Names of the lists before it whose coins may be good and that `lists_at` has not."""
 
     @property
     def period(self) -> int:
@@ -100,10 +105,10 @@ class Coinage(Protocol[KeyListT]):
         """When they are worth nothing any more."""
 
     def lists_at(self, now_s: int) -> tuple[ListName, ...]:
-        """The lists whose coins may be good, the present one last; or where to begin with them."""
+        """Where to find the lists whose coins may be good: periods, or `CURRENT`, that one last.
 
-    def lists_with(self, keys: KeyListT) -> tuple[ListName, ...]:
-        """What lists the present one tells of, itself last; nothing where `lists_at` told all."""
+        Each list found so names those before it.
+        """
 
     def output(self, maker: Maker, keys: KeyListT, slot: Slot) -> bytes:
         """What is to be signed for a slot."""

@@ -12,7 +12,7 @@ import msgspec
 
 from farthing import codec
 from farthing.errors import Forged
-from farthing.schemes.coin.blind.coinage import Coinage, K, ListName, Slot
+from farthing.schemes.coin.blind.coinage import CURRENT, Coinage, K, ListName, Slot
 from farthing.schemes.coin.blind.pocket import Held, Pocket
 from farthing.schemes.coin.deriving import GAP, Maker
 from farthing.schemes.coin.values import COUNT_MAX
@@ -73,11 +73,13 @@ class Restorer(Generic[K]):
 
     def with_list(self, search: Search[K], keysets: K) -> Pocket[K] | Asked:
         """A list came: its first outputs; or, of one that tells of others, the first of these."""
-        if search.keysets is None and (lists := self._coinage.lists_with(keysets)):
-            search = msgspec.structs.replace(search, keysets=keysets, lists=lists)
-            if lists[0] != keysets.name:
+        asked, *rest = search.lists
+        if asked in {CURRENT, keysets.period}:
+            lists = (*keysets.older, keysets.name)
+            search = msgspec.structs.replace(search, lists=(*lists, *rest))
+            if keysets.older:
                 return _list(search)
-        if keysets.name != search.lists[0]:
+        elif asked != keysets.name:
             raise Forged("keysets_of_another_time", "this is not the list that was asked for")
         return self._probe(msgspec.structs.replace(search, keysets=keysets))
 

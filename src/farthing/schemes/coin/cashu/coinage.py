@@ -22,12 +22,11 @@ from farthing.schemes.coin.cashu.keysets import SHORT_ID_CHARS, unit_micro
 from farthing.schemes.coin.cashu.messages import SECRET_CHARS_MAX, Dleq, Output, Proof
 from farthing.schemes.coin.cashu.traits import TRAITS
 from farthing.schemes.coin.deriving import Maker
-from farthing.schemes.coin.epochs import DAY_S, SKEW_S
+from farthing.schemes.coin.epochs import LISTED_S, SKEW_S
 from farthing.schemes.coin.values import COUNT_MAX
 from farthing.schemes.contract import Json
 
 PLACE = "/cashu/"  # of a unit's mint, below the broker's address
-LISTED_S = 30 * DAY_S  # a list is asked for anew after: keys are rotated twice in no such time
 NO_END_S = 2**32 - 1  # when coins without an end end: as far as the clocks in our messages go
 ID_BYTES = 33
 SHORT_ID_BYTES = SHORT_ID_CHARS // 2
@@ -70,10 +69,6 @@ class CashuCoinage:
     def lists_at(self, now_s: int) -> tuple[ListName, ...]:
         """The present one names the others."""
         return (CURRENT,)
-
-    def lists_with(self, keys: KeyList) -> tuple[ListName, ...]:
-        """Those before it, and itself."""
-        return (*keys.older, keys.name)
 
     def output(self, maker: Maker, keys: KeyList, slot: Slot) -> bytes:
         """A blinded message."""

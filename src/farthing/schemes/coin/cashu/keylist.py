@@ -7,6 +7,7 @@ ours.
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
 
@@ -15,7 +16,7 @@ from farthing.crypto import agreement, signing
 from farthing.crypto.mac import mac
 from farthing.errors import Forged, Mismatch, Revoked
 from farthing.money import asset_label
-from farthing.schemes.coin.blind.coinage import CURRENT, ListName, Slot
+from farthing.schemes.coin.blind.coinage import CURRENT, OLDER_MAX, ListName, Slot
 from farthing.schemes.coin.blind.messages import Period
 from farthing.schemes.coin.cashu.keysets import (
     KEYSET_KEY,
@@ -32,7 +33,6 @@ from farthing.schemes.contract import Key, Setting
 LIST_KEY = "farthing/cashu/keylist/1"
 _BOX_TAG = "farthing/cashu/box/1"
 LABEL_CHARS = 18  # of a keyset's id, in what a wallet counts by
-OLDER_MAX = 40  # keysets before that a list names: ten years of quarters
 KEYSETS_CACHED = 256  # a few keys of a few brokers, in two units
 
 
@@ -47,7 +47,7 @@ class KeyList(
     """Ed25519 public half of who signs the list, base64url."""
     keys: tuple[Point, ...]
     """By exponent, from 0, in the micro-unit of the currency."""
-    older: tuple[str, ...]
+    older: Annotated[tuple[str, ...], msgspec.Meta(max_length=OLDER_MAX)]
     """Ids of the keysets before, whose coins are good still, the oldest first."""
     period: Period
     """When its coins end, unix seconds; 0: not at all."""

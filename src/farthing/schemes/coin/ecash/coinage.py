@@ -12,7 +12,7 @@ import msgspec
 from farthing import codec
 from farthing.codec import enc
 from farthing.crypto import blind_rsa
-from farthing.schemes.coin.blind.coinage import ListName, Slot
+from farthing.schemes.coin.blind.coinage import Slot
 from farthing.schemes.coin.deriving import Maker
 from farthing.schemes.coin.ecash.coin import (
     SERIAL_BYTES,
@@ -24,7 +24,7 @@ from farthing.schemes.coin.ecash.coin import (
 )
 from farthing.schemes.coin.ecash.keyset import LISTS, SIZE_BYTES, KeysetList, Ref
 from farthing.schemes.coin.ecash.traits import TRAITS
-from farthing.schemes.coin.epochs import EPOCH_S, GRACE_S, Epoch, epoch_at
+from farthing.schemes.coin.epochs import EPOCH_S, GRACE_S, LISTED_S, Epoch, epoch_at
 from farthing.schemes.coin.values import COUNT_MAX
 from farthing.schemes.contract import Json
 
@@ -59,8 +59,8 @@ class EcashCoinage:
         Epoch(keys.epoch).require_signing(now_s)
 
     def is_fresh(self, keys: KeysetList, listed_s: int, now_s: int) -> bool:
-        """In its epoch."""
-        return now_s < Epoch(keys.epoch).signs_until_s
+        """In its epoch, and so that nobody is given coins of a stolen secret for long."""
+        return now_s < min(Epoch(keys.epoch).signs_until_s, listed_s + LISTED_S)
 
     def require_spendable(self, period: int, now_s: int) -> None:
         """In the epoch and the one after."""
@@ -74,15 +74,11 @@ class EcashCoinage:
         """Thirty days later."""
         return Epoch(period).ends_at_s
 
-    def lists_at(self, now_s: int) -> tuple[ListName, ...]:
-        """The epochs tell all."""
+    def lists_at(self, now_s: int) -> tuple[int, ...]:
+        """Those of the epochs that are not over."""
         last = epoch_at(now_s).number
         epochs = range(last - EPOCHS_MAX + 1, last + 1)
         return tuple(epoch for epoch in epochs if now_s <= Epoch(epoch).ends_at_s)
-
-    def lists_with(self, keys: KeysetList) -> tuple[ListName, ...]:
-        """Nothing more."""
-        return ()
 
     def output(self, maker: Maker, keys: KeysetList, slot: Slot) -> bytes:
         """A blinded message."""

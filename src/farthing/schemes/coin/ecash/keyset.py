@@ -7,11 +7,12 @@
   would be a name tag. A withdrawal's answer says which list the account is given: another one for
   the same epoch is a `Conflict`.
 - The broker keeps one secret of 32 bytes; its RSA keys and the key that payments are sealed to
-  follow from it. Source: schemes as published by RFC 9474; ids and derivation are ours.
+  follow from it. A new secret makes a new list of the present epoch, which names the one before.
+- Source: schemes as published by RFC 9474; ids and derivation are ours.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from farthing import codec
 from farthing.crypto import agreement, blind_rsa, signing
 from farthing.crypto.mac import mac
 from farthing.errors import Forged, Mismatch
-from farthing.schemes.coin.blind.coinage import Slot
+from farthing.schemes.coin.blind.coinage import OLDER_MAX, Slot
 from farthing.schemes.coin.epochs import EPOCH_MAX, Epoch
 from farthing.schemes.coin.values import EXPONENT_MAX
 from farthing.schemes.contract import Key, Setting
@@ -69,18 +70,20 @@ class KeysetList(
     """Ed25519 public half of who signs the list, base64url."""
     keysets: tuple[Keyset, ...]
     """By exponent, from 0."""
+    older: Annotated[tuple[str, ...], msgspec.Meta(max_length=OLDER_MAX)]
+    """Names of the epoch's lists before, whose coins are good still, the oldest first."""
     sealing: str
     """X25519 public half, base64url: payments are sealed to it."""
     sig: str = ""
 
     @property
-    def name(self) -> int:
-        """Its epoch."""
-        return self.epoch
+    def name(self) -> str:
+        """The id of its first keyset."""
+        return self.keysets[0].id
 
     @property
     def period(self) -> int:
-        """Likewise: what a slot tells time by."""
+        """Its epoch: what a slot tells time by."""
         return self.epoch
 
     @property
@@ -150,37 +153,46 @@ class BrokerKeys:
         self._setting = setting
 
     def list_of(self, epoch: Epoch) -> KeysetList:
-        """The signed list of an epoch."""
+        """The present signed list of an epoch."""
         return self._signed(self._setting.ring.current(KEYS), epoch.number)
+
+    def list_named(self, name: str, epochs: Iterable[Epoch]) -> KeysetList:
+        """That of one of these epochs whose first keyset has this id; `Forged`."""
+        first = codec.unb64u(name, size_bytes=ID_BYTES)
+        for epoch in epochs:
+            for key in self._setting.ring.known(KEYS):
+                if self._id(key, Ref(epoch.number, 0, first)) == first:
+                    return self._signed(key, epoch.number)
+        raise Forged("keyset_unknown", "ask for the current list, by its epoch, or by its name")
 
     def list_with(self, ref: Ref) -> KeysetList:
         """The one that the key of a coin is on, also if the broker has a newer; `Forged`."""
-        return self._signed(self._find(ref)[0], ref.epoch)
+        return self._signed(self.find(ref)[0], ref.epoch)
 
     def _signed(self, key: Key, epoch: int) -> KeysetList:
         setting = self._setting
+        known = setting.ring.known(KEYS)
+        before = known[known.index(key) + 1 :][:OLDER_MAX]
+        older = tuple(codec.b64u(self._id(one, Ref(epoch, 0, b""))) for one in reversed(before))
         signer = setting.ring.current(LIST_KEY)
-        return _signed_list(key, signer, setting.broker_id, setting.currency, epoch)
+        return _signed_list(key, signer, setting.broker_id, setting.currency, epoch, older)
 
-    def secret(self, ref: Ref) -> blind_rsa.SecretKey:
-        """The key that a coin names; `Forged` for one that this broker does not have."""
-        return self._find(ref)[1]
-
-    def _find(self, ref: Ref) -> tuple[Key, blind_rsa.SecretKey]:
+    def find(self, ref: Ref) -> tuple[Key, blind_rsa.SecretKey]:
+        """The secret and its key that a coin names; `Forged` for what this broker does not have."""
         if ref.exponent <= EXPONENT_MAX:
             for key in self._setting.ring.known(KEYS):
-                found = _derived(key.secret, ref.epoch, ref.exponent)
-                if _id_of(found.public, ref, self._setting.currency) == ref.id:
-                    return key, found
+                if self._id(key, ref) == ref.id:
+                    return key, _derived(key.secret, ref.epoch, ref.exponent)
         raise Forged("keyset_unknown", "no key of this broker has signed such a coin")
+
+    def _id(self, key: Key, ref: Ref) -> bytes:
+        """Which id the key of this secret has, for the epoch and denomination of `ref`."""
+        public = _derived(key.secret, ref.epoch, ref.exponent).public
+        return _known_id(public.n, ref.epoch, ref.exponent, self._setting.currency)
 
     def box_secrets(self) -> Sequence[bytes]:
         """X25519 secrets that payments may be sealed to, newest first."""
         return [box_secret(key.secret) for key in self._setting.ring.known(KEYS)]
-
-
-def _id_of(public: blind_rsa.PublicKey, ref: Ref, currency: str) -> bytes:
-    return _known_id(public.n, ref.epoch, ref.exponent, currency)
 
 
 @lru_cache(maxsize=SECRETS_CACHED)
@@ -194,7 +206,9 @@ def box_secret(secret: bytes) -> bytes:
     return mac(agreement.KEY_BYTES, secret, _BOX_TAG)
 
 
-def _signed_list(key: Key, signer: Key, broker_id: str, currency: str, epoch: int) -> KeysetList:
+def _signed_list(
+    key: Key, signer: Key, broker_id: str, currency: str, epoch: int, older: tuple[str, ...]
+) -> KeysetList:
     publics = [_derived(key.secret, epoch, exponent).public for exponent in range(EXPONENT_MAX + 1)]
     bare = KeysetList(
         broker=broker_id,
@@ -205,6 +219,7 @@ def _signed_list(key: Key, signer: Key, broker_id: str, currency: str, epoch: in
             Keyset(codec.b64u(id_of(public, epoch, exponent, currency)), codec.b64u(public.raw))
             for exponent, public in enumerate(publics)
         ),
+        older=older,
         sealing=codec.b64u(agreement.public_of(box_secret(key.secret))),
     )
     signature = signing.sign(signer.secret, codec.enc(LIST_KEY, bare.digest))

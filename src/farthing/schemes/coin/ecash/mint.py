@@ -1,8 +1,8 @@
-"""The broker's side of eCash: RSA signatures, and an account of what is out for each epoch.
+"""The broker's side of eCash: RSA signatures, and accounts of what is out.
 
 Records beside those of all blind coins::
 
-    ecash/out/<epoch>        what is out of an epoch (`outstanding.py`)
+    ecash/out/<epoch>-<key>        what is out of an epoch and a secret (`outstanding.py`)
 """
 
 from collections import Counter
@@ -54,9 +54,13 @@ class EcashMint(BlindMint):
         self._keys = BrokerKeys(setting)
 
     def list_of(self, name: ListName, at: At) -> Json:
-        """Of the present epoch, or of the one with this number; `Expired`, `NotYetValid`."""
+        """The present one of an epoch, this one's where none is named; or the one of that name.
+
+        `Malformed`, `Expired`, `NotYetValid`, `Forged`.
+        """
         if isinstance(name, str) and name != CURRENT:
-            raise Malformed("list_malformed", "ask for the current list, or by its epoch")
+            epochs = [Epoch(number) for number in COINAGE.lists_at(at.now_s)]
+            return msgspec.to_builtins(self._keys.list_named(name, epochs))
         number = epoch_at(at.now_s).number if isinstance(name, str) else name
         if not 0 <= number <= EPOCH_MAX:
             raise Malformed("list_malformed", "there is no such epoch")
@@ -81,11 +85,11 @@ class EcashMint(BlindMint):
             (epoch.require_spendable if pays else epoch.require_exchangeable)(now_s)
         found: list[Shown] = []
         for coin in read:
-            public = self._keys.secret(coin.ref).public
-            blind_rsa.verify(public, VARIANT, coin.prepared, coin.signature)
+            key, secret = self._keys.find(coin.ref)
+            blind_rsa.verify(secret.public, VARIANT, coin.prepared, coin.signature)
             found.append(
                 Shown(
-                    pool=pool_of(coin.ref.epoch),
+                    pool=pool_of(coin.ref.epoch, key.id),
                     micro=coin.ref.micro,
                     mark=mark_of(coin.ref.id, coin.serial),
                     period=coin.ref.epoch,
@@ -101,10 +105,11 @@ class EcashMint(BlindMint):
             Epoch(output.ref.epoch).require_signing(now_s)
         found: list[Signed] = []
         for output in read:
-            signature = blind_rsa.blind_sign(self._keys.secret(output.ref), output.blinded)
+            key, secret = self._keys.find(output.ref)
+            signature = blind_rsa.blind_sign(secret, output.blinded)
             found.append(
                 Signed(
-                    pool=pool_of(output.ref.epoch),
+                    pool=pool_of(output.ref.epoch, key.id),
                     micro=output.ref.micro,
                     mark=mark_of(output.ref.id, output.blinded),
                     signature=signature,
@@ -128,7 +133,7 @@ class EcashMint(BlindMint):
         return codec.unb64u(name, size_bytes=MARK_BYTES)
 
     def pool_keys(self, pools: Iterable[str]) -> tuple[bytes, ...]:
-        """One of each epoch."""
+        """One of each epoch and secret."""
         return tuple(_OUT.key(pool) for pool in pools)
 
     def moved(

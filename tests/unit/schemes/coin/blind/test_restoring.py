@@ -5,10 +5,10 @@ from farthing import codec
 from farthing.errors import Forged
 from farthing.schemes.coin.ecash.coinage import EPOCHS_MAX
 from farthing.schemes.coin.ecash.purse import EcashPurse
-from farthing.schemes.coin.epochs import EPOCH_S
-from farthing.schemes.contract import Account, Asked, Instrument, Json
-from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, pocket_of
-from tests.kit.parties import on_the_wire
+from farthing.schemes.coin.epochs import EPOCH_S, LISTED_S
+from farthing.schemes.contract import Account, AskFirst, Asked, Instrument, Json
+from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, newer_key, pocket_of
+from tests.kit.parties import binding_of, on_the_wire
 
 NOBODY = Account(id="", role="payer")
 
@@ -60,6 +60,24 @@ def test_coins_of_an_epoch_before_come_back_too() -> None:
     scene.clock.now_s += EPOCH_S
     (found,) = remade(scene, 0)
     assert found.worth_micro == pocket.worth_micro
+
+
+def test_coins_of_the_keys_before_a_rotation_come_back_with_those_after(scene: Scene) -> None:
+    pocket, other = scene.spend(scene.withdraw(7), 1), scene.withdraw(50)
+    assert pocket is not None
+    scene.broker.ring.add(newer_key(scene.scheme.traits.name))
+    scene.clock.now_s += LISTED_S
+    first = scene.payer.purse.pay(pocket, scene.vendor.offer(1), binding_of(), scene.clock.at())
+    assert isinstance(first, AskFirst), "change comes of the keys after"
+    left = scene.spend(scene.received(first.asked), 1)
+    assert left is not None
+    assert not set(pocket_of(pocket).coins).isdisjoint(pocket_of(left).coins)
+    assert not set(pocket_of(left).coins) <= set(pocket_of(pocket).coins)
+    (found,) = remade(scene, 0)
+    assert set(pocket_of(found).coins) == set(pocket_of(left).coins)
+    assert pocket_of(found).keysets == pocket_of(left).keysets
+    (beside,) = remade(scene, 1)
+    assert beside.worth_micro == other.worth_micro
 
 
 def test_of_a_number_without_a_pocket_or_of_another_seed_nothing_comes(scene: Scene) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from farthing.errors import Expired, OutOfRange, Revoked
 from farthing.schemes.coin.cashu import CASHU
-from farthing.schemes.coin.cashu.coinage import LISTED_S
+from farthing.schemes.coin.epochs import LISTED_S
 from farthing.schemes.contract import Account, Asked, AskFirst, Instrument, Paid
 from tests.kit import cashu
 from tests.kit.blind import LOAD_MICRO, PRICE_MICRO, Scene, pocket_of, refused

@@ -3,6 +3,7 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Forged, Malformed, Mismatch, OutOfRange
+from farthing.schemes.coin.blind.coinage import OLDER_MAX
 from farthing.schemes.coin.ecash.keyset import (
     BITS,
     KEYS,
@@ -67,6 +68,7 @@ def test_an_id_tells_key_denomination_currency_and_epoch_apart() -> None:
         {"sealing": codec.b64u(bytes(32))},
         {"key": codec.b64u(canary("k"))},
         {"sig": codec.b64u(bytes(64))},
+        {"older": (made().name,)},
         {"keysets": made().keysets[:-1]},
         {"keysets": (made().keysets[1], *made().keysets[1:])},
         {"keysets": made().keysets[::-1]},
@@ -91,7 +93,7 @@ def test_a_modulus_that_is_none_is_refused() -> None:
 def test_a_coins_key_is_found_by_its_name_and_no_other() -> None:
     slot = made().slot(2, 0)
     ref = Ref(slot.period, slot.exponent, slot.id)
-    assert keys().secret(ref).public == made().public(2)
+    assert keys().find(ref)[1].public == made().public(2)
     for wrong in (
         Ref(ref.epoch, 3, ref.id),
         Ref(ref.epoch + 1, 2, ref.id),
@@ -99,7 +101,7 @@ def test_a_coins_key_is_found_by_its_name_and_no_other() -> None:
         Ref(ref.epoch, 200, ref.id),
     ):
         with pytest.raises(Forged, match="keyset_unknown"):
-            keys().secret(wrong)
+            keys().find(wrong)
 
 
 def test_coins_of_the_secret_before_are_still_known_when_there_is_a_new_one() -> None:
@@ -109,8 +111,31 @@ def test_coins_of_the_secret_before_are_still_known_when_there_is_a_new_one() ->
     assert rotated.list_of(EPOCH).keysets != made().keysets
     first = made().slot(0, 0)
     ref = Ref(first.period, first.exponent, first.id)
-    assert rotated.secret(ref).public == made().public(0)
+    assert rotated.find(ref)[1].public == made().public(0)
     assert len(rotated.box_secrets()) == 2
+
+
+def test_a_list_names_those_before_it_of_its_epoch_and_each_is_found_by_its_name() -> None:
+    newer = Key(id="k2", purpose=KEYS, secret=canary("newer"))
+    rotated = BrokerKeys(setting_of(Ring(*broker_keys(), newer)))
+    second = rotated.list_of(EPOCH)
+    assert second.older == (made().name,)
+    epochs = (Epoch(EPOCH.number - 1), EPOCH)
+    assert rotated.list_named(second.name, epochs) == second
+    assert rotated.list_named(made().name, epochs) == made(), "as everybody was given it"
+    assert rotated.list_with(Ref(EPOCH.number, 0, codec.unb64u(made().name))) == made()
+    with pytest.raises(Forged, match="keyset_unknown"):
+        rotated.list_named(made().name, epochs[:1])
+    with pytest.raises(Malformed):
+        rotated.list_named("other", epochs)
+
+
+def test_a_list_names_so_many_and_no_more() -> None:
+    listed = made()
+    many = tuple(f"{number}" for number in range(OLDER_MAX + 1))
+    LISTS.read(codec.canonical(msgspec.structs.replace(listed, older=many[1:])))
+    with pytest.raises(Malformed):
+        LISTS.read(codec.canonical(msgspec.structs.replace(listed, older=many)))
 
 
 def test_epochs_have_keys_of_their_own() -> None:

@@ -4,18 +4,38 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Expired, Malformed, NotYetValid
+from farthing.errors import Expired, Forged, Malformed, NotYetValid
 from farthing.marks import Put
 from farthing.schemes.coin.blind import boxes
 from farthing.schemes.coin.blind.coinage import slots, tag
 from farthing.schemes.coin.blind.messages import exchange_header
 from farthing.schemes.coin.deriving import maker_of
 from farthing.schemes.coin.epochs import EPOCH_MAX, EPOCH_S, LATE_S, SKEW_S, epoch_at
+from farthing.schemes.coin.outstanding import pool_of
 from farthing.schemes.contract import Account
-from tests.kit.blind import ANSWER_KEY, LOAD_MICRO, Scene, pocket_of, refused, run
+from tests.kit.blind import ANSWER_KEY, LOAD_MICRO, Scene, newer_key, pocket_of, refused, run
 from tests.kit.parties import BROKER, NOW_S, on_the_wire, vendor_account
 
 NOBODY = Account(id="", role="payer")
+
+
+def out(scene: Scene, epoch: int, key: str = "k") -> int:
+    """What is out of an epoch and a secret."""
+    return scene.broker.balances[f"outstanding/{pool_of(epoch, key)}"]
+
+
+def test_who_steals_a_secret_gets_nothing_of_what_came_after_it() -> None:
+    scene = Scene()
+    old = scene.withdraw(100)
+    scene.broker.ring.add(newer_key("ecash"))
+    new = scene.withdraw()
+    epoch = epoch_at(NOW_S).number
+    assert (out(scene, epoch), out(scene, epoch, "knew")) == (100, LOAD_MICRO)
+    scene.spend(old, 100)
+    assert (out(scene, epoch), out(scene, epoch, "knew")) == (0, LOAD_MICRO), "each has its own"
+    left = scene.spend(new, 3)
+    assert left is not None
+    assert out(scene, epoch, "knew") == left.worth_micro
 
 
 def test_keys_sign_in_their_epoch_alone() -> None:
@@ -53,8 +73,8 @@ def test_an_exchange_of_an_older_epochs_coins_moves_what_is_out() -> None:
     )
     run(scene, "issue", {"exchange": texts}, NOBODY)
     epoch = epoch_at(NOW_S).number
-    assert scene.broker.balances[f"outstanding/e{epoch}"] == 0
-    assert scene.broker.balances[f"outstanding/e{epoch + 1}"] == LOAD_MICRO + 1
+    assert out(scene, epoch) == 0
+    assert out(scene, epoch + 1) == LOAD_MICRO + 1
 
 
 def test_a_payment_that_was_reserved_and_is_void_leaves_what_is_out_as_it_was() -> None:
@@ -79,9 +99,15 @@ def test_a_list_is_asked_for_by_a_name_that_an_epoch_has() -> None:
     assert run(scene, "issue", {"list": last}, NOBODY) == run(
         scene, "issue", {"list": "current"}, NOBODY
     )
-    for name in ("other", EPOCH_MAX + 1):
-        with pytest.raises(Malformed, match="list_malformed"):
-            refused(scene, "issue", {"list": name}, NOBODY)
-    for name, refusal in ((EPOCH_MAX, NotYetValid), (last - 3, Expired)):
+    name = run(scene, "issue", {"list": last}, NOBODY)["keysets"][0]["id"]
+    assert run(scene, "issue", {"list": name}, NOBODY) == run(scene, "issue", {"list": last}, NOBODY)
+    strange = (
+        ("other", Malformed),
+        (EPOCH_MAX + 1, Malformed),
+        (codec.b64u(bytes(16)), Forged),
+        (EPOCH_MAX, NotYetValid),
+        (last - 3, Expired),
+    )
+    for name, refusal in strange:
         with pytest.raises(refusal):
             refused(scene, "issue", {"list": name}, NOBODY)
