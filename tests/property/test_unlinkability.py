@@ -122,8 +122,9 @@ def test_every_withdrawal_can_be_unblinded_to_every_coin() -> None:
         shown.append(coins.read_coin(unsealed(scene, on_the_wire(paid.payload)).coins[0]))
         scene.broker.run("redeem", on_the_wire(paid.payload), vendor_account())
     for output in outputs:
-        n = keys.secret(output.ref).public.n
-        blind = int.from_bytes(blind_rsa.blind_sign(keys.secret(output.ref), output.blinded))
+        _, secret = keys.find(output.ref)
+        n = secret.public.n
+        blind = int.from_bytes(blind_rsa.blind_sign(secret, output.blinded))
         for coin in shown:
             factor = blind * gmpy2.invert(int.from_bytes(coin.signature), n) % n
             message = pow(int.from_bytes(coin.signature), blind_rsa.E, n)

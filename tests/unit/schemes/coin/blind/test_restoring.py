@@ -6,7 +6,7 @@ from farthing.errors import Forged
 from farthing.schemes.coin.ecash.coinage import EPOCHS_MAX
 from farthing.schemes.coin.ecash.purse import EcashPurse
 from farthing.schemes.coin.epochs import EPOCH_S, LISTED_S
-from farthing.schemes.contract import Account, AskFirst, Asked, Instrument, Json
+from farthing.schemes.contract import Account, Asked, AskFirst, Instrument, Json
 from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, newer_key, pocket_of
 from tests.kit.parties import binding_of, on_the_wire
 

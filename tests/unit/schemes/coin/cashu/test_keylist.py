@@ -3,9 +3,8 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Forged, Malformed, Mismatch, Revoked
-from farthing.schemes.coin.blind.coinage import CURRENT
+from farthing.schemes.coin.blind.coinage import CURRENT, OLDER_MAX
 from farthing.schemes.coin.cashu import CASHU
-from farthing.schemes.coin.blind.coinage import OLDER_MAX
 from farthing.schemes.coin.cashu.keylist import LISTS, BrokerKeys, KeyList
 from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, SHORT_ID_CHARS
 from farthing.schemes.contract import Key
