@@ -210,10 +210,9 @@ class BlindMint(Mint):
         )
 
     def _signed(self, outputs: Sequence[bytes], now_s: int) -> tuple[Signed, ...]:
-        done = self.signed(outputs, now_s)
-        if len({one.mark for one in done}) < len(done):
+        if len({self.output_mark(output) for output in outputs}) < len(outputs):
             raise Malformed("output_twice", "each output is signed once")
-        return done
+        return self.signed(outputs, now_s)
 
     def recall(self, checked: Checked) -> Keys:
         """Whether the coins are spent or blocked, the outputs signed, and what is out."""

@@ -21,7 +21,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto import agreement, blind_rsa, signing
 from farthing.crypto.mac import mac
-from farthing.errors import Forged, Mismatch
+from farthing.errors import Forged, Malformed, Mismatch
 from farthing.schemes.coin.blind.coinage import OLDER_MAX, Slot
 from farthing.schemes.coin.epochs import EPOCH_MAX, Epoch
 from farthing.schemes.coin.values import EXPONENT_MAX
@@ -35,6 +35,7 @@ _BOX_TAG = "farthing/ecash/box/1"
 BITS = 2048  # 112 bits of security, until what is out is worth more than breaking it
 SIZE_BYTES = BITS // 8
 ID_BYTES = 16  # of a keyset: with 8 a broker could make two keysets of one id
+NAME_CHARS = 22  # of such an id in base64url
 SECRETS_CACHED = 1024  # keys derived and kept: some epochs of some brokers; 3 kB each
 
 
@@ -157,11 +158,12 @@ class BrokerKeys:
         return self._signed(self._setting.ring.current(KEYS), epoch.number)
 
     def list_named(self, name: str, epochs: Iterable[Epoch]) -> KeysetList:
-        """That of one of these epochs whose first keyset has this id; `Forged`."""
-        first = codec.unb64u(name, size_bytes=ID_BYTES)
+        """That of one of these epochs whose first keyset has this id; `Malformed`, `Forged`."""
+        if len(name) != NAME_CHARS:
+            raise Malformed("list_malformed", "ask for the current list, by its epoch or its name")
         for epoch in epochs:
             for key in self._setting.ring.known(KEYS):
-                if self._id(key, Ref(epoch.number, 0, first)) == first:
+                if self._name(key, epoch.number) == name:
                     return self._signed(key, epoch.number)
         raise Forged("keyset_unknown", "ask for the current list, by its epoch, or by its name")
 
@@ -173,7 +175,7 @@ class BrokerKeys:
         setting = self._setting
         known = setting.ring.known(KEYS)
         before = known[known.index(key) + 1 :][:OLDER_MAX]
-        older = tuple(codec.b64u(self._id(one, Ref(epoch, 0, b""))) for one in reversed(before))
+        older = tuple(self._name(one, epoch) for one in reversed(before))
         signer = setting.ring.current(LIST_KEY)
         return _signed_list(key, signer, setting.broker_id, setting.currency, epoch, older)
 
@@ -181,14 +183,17 @@ class BrokerKeys:
         """The secret and its key that a coin names; `Forged` for what this broker does not have."""
         if ref.exponent <= EXPONENT_MAX:
             for key in self._setting.ring.known(KEYS):
-                if self._id(key, ref) == ref.id:
-                    return key, _derived(key.secret, ref.epoch, ref.exponent)
+                found = _derived(key.secret, ref.epoch, ref.exponent)
+                if self._id(found.public, ref.epoch, ref.exponent) == ref.id:
+                    return key, found
         raise Forged("keyset_unknown", "no key of this broker has signed such a coin")
 
-    def _id(self, key: Key, ref: Ref) -> bytes:
-        """Which id the key of this secret has, for the epoch and denomination of `ref`."""
-        public = _derived(key.secret, ref.epoch, ref.exponent).public
-        return _known_id(public.n, ref.epoch, ref.exponent, self._setting.currency)
+    def _name(self, key: Key, epoch: int) -> str:
+        """Of the list that follows from this secret."""
+        return codec.b64u(self._id(_derived(key.secret, epoch, 0).public, epoch, 0))
+
+    def _id(self, public: blind_rsa.PublicKey, epoch: int, exponent: int) -> bytes:
+        return _known_id(public.n, epoch, exponent, self._setting.currency)
 
     def box_secrets(self) -> Sequence[bytes]:
         """X25519 secrets that payments may be sealed to, newest first."""

@@ -126,7 +126,7 @@ def test_a_list_names_those_before_it_of_its_epoch_and_each_is_found_by_its_name
     assert rotated.list_with(Ref(EPOCH.number, 0, codec.unb64u(made().name))) == made()
     with pytest.raises(Forged, match="keyset_unknown"):
         rotated.list_named(made().name, epochs[:1])
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match="list_malformed"):
         rotated.list_named("other", epochs)
 
 
