@@ -26,7 +26,6 @@ FORKED_S_MAX = 0.06  # likewise, in a child: a few commits later
 TOLD_EVERY = 500
 
 
-@pytest.mark.serial
 @pytest.mark.timeout(60 + KILLS * KILL_S_MAX)
 def test_no_coin_is_frozen_by_a_kill(tmp_path: Path) -> None:
     dice = random.Random(seed())
@@ -50,7 +49,7 @@ def test_no_coin_is_frozen_by_a_kill(tmp_path: Path) -> None:
     audited(tmp_path)
 
 
-@pytest.mark.serial
+@pytest.mark.serial  # it forks, which a process with threads must not
 @pytest.mark.timeout(60 + size().mint_kills)
 def test_no_coin_is_frozen_by_any_of_many_kills(tmp_path: Path) -> None:
     dice = random.Random(seed())

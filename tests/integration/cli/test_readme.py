@@ -26,7 +26,7 @@ PORTS = {
 }
 START_S = 20.0
 COMMAND_S = 60.0
-HOW_TO_ROTATION = 3
+HOW_TO_ROTATION = 4
 
 
 def blocks() -> dict[str, str]:

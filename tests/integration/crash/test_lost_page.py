@@ -119,7 +119,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield fleet
 
 
-@pytest.mark.serial
 @pytest.mark.parametrize("how", EACH_READER)
 def test_a_page_whose_answer_is_lost_is_paid_once(fleet: Fleet, how: str) -> None:
     at_gate = [("gate", *loss) for loss in itertools.product(range(ANSWERS_MAX), Cut)]
@@ -143,7 +142,6 @@ def test_a_page_whose_answer_is_lost_is_paid_once(fleet: Fleet, how: str) -> Non
     require_right_sums(fleet)
 
 
-@pytest.mark.serial
 @pytest.mark.parametrize("how", READERS)
 def test_a_page_that_was_paid_before_its_site_failed_comes_later_unpaid(
     fleet: Fleet, how: str

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import apsw
 import msgspec
-import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
@@ -180,7 +179,6 @@ def gate_doors(folder: Path) -> set[str]:
     return doors
 
 
-@pytest.mark.serial
 def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None:
     with Fleet(tmp_path, quiet=True) as fleet, ExitStack() as stack:
         callers = Callers(fleet)

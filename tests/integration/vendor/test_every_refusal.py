@@ -24,8 +24,6 @@ from tests.kit import cashu
 from tests.kit.folder import PRICES, Folder
 from tests.kit.origin import Origin
 
-pytestmark = pytest.mark.serial
-
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "http.md"
 ROW = re.compile(r"\| (.+?) \| (\d{3}) \| `(\w+)` \| `([\w-]+)` \| (new|same|never) \|")
 STREET = (

@@ -93,7 +93,6 @@ def ticks_in(data: Path) -> int:
         store.close()
 
 
-@pytest.mark.serial
 @pytest.mark.parametrize("opening", ["credit", "prepaid"])
 def test_a_gate_killed_under_a_stream_costs_either_side_the_grace_at_most(
     tmp_path: Path, radio: str, opening: str

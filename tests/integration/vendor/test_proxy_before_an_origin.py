@@ -13,8 +13,6 @@ import pytest
 from tests.integration.vendor.conftest import Running
 from tests.kit.folder import PRICE_MICRO
 
-pytestmark = pytest.mark.serial
-
 MIB = 1024 * 1024
 UPLOAD_MIB = 24  # far more than any buffer on the way
 LOGIN = "Basic cGF5ZXI6c2VjcmV0"

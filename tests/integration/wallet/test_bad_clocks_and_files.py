@@ -17,8 +17,6 @@ from farthing.cli.showroom import Showroom
 from farthing.wallet import settling
 from farthing.wallet.app import Wallet, open_wallet
 
-pytestmark = pytest.mark.serial
-
 SCHEMES = ("millicent", "payword")
 PAGE = "/articles/tally-sticks.html"
 MINUTES_S, DAYS_S = 119, 2 * 86_400

@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from farthing.wallet.app import init, open_wallet
 from farthing.wallet.policy import Limits
 from farthing.wallet.settling import ABSENT_FINAL_S
@@ -26,7 +24,6 @@ def now_s() -> int:
     return int(time.time())
 
 
-@pytest.mark.serial
 def test_a_wallet_killed_again_and_again_pays_each_page_once(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     dice = random.Random(seed)

@@ -90,7 +90,6 @@ def exchanges(messages: list[Message]) -> list[bytes]:
     return [each.head.partition(b" HTTP")[0] for each in messages[::2]]
 
 
-@pytest.mark.serial
 def test_two_articles_give_the_same_transcript(market: Market) -> None:
     transcripts = []
     for path, text in ARTICLES.items():
@@ -107,7 +106,6 @@ def test_two_articles_give_the_same_transcript(market: Market) -> None:
     assert list(msgspec.json.decode(one[-1].body)) == ["sealed"]
 
 
-@pytest.mark.serial
 def test_nothing_of_the_article_is_in_any_byte(market: Market) -> None:
     for path in ARTICLES:
         _, body, messages = market.buy(path)
@@ -120,7 +118,6 @@ def test_nothing_of_the_article_is_in_any_byte(market: Market) -> None:
     assert b"<h1>" in told
 
 
-@pytest.mark.serial
 def test_a_page_that_is_not_there_looks_like_one_that_is(market: Market) -> None:
     _, _, bought = market.buy("/a.html")
     page, _, refused = market.buy(MISSING)
@@ -131,7 +128,6 @@ def test_a_page_that_is_not_there_looks_like_one_that_is(market: Market) -> None
     assert PRIVATE_PATH.encode() not in b"".join(market.middle.heard[-1][0])
 
 
-@pytest.mark.serial
 def test_an_answer_that_is_lost_is_asked_for_with_the_same_bytes(market: Market) -> None:
     with market.open() as wallet:
         before_micro = sum(each.worth_micro for each in wallet.holdings())
@@ -147,7 +143,6 @@ def test_an_answer_that_is_lost_is_asked_for_with_the_same_bytes(market: Market)
     assert before_micro - after_micro == PRICE_MICRO
 
 
-@pytest.mark.serial
 def test_the_length_shows_in_steps_only(market: Market) -> None:
     sizes = {}
     for path in ("/a.html", LONG):

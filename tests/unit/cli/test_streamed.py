@@ -3,14 +3,11 @@
 import io
 from pathlib import Path
 
-import pytest
-
 from farthing.cli import streamed
 from farthing.cli.showroom import Showroom
 from farthing.cli.streamed import show_stream
 
 
-@pytest.mark.serial
 def test_a_stream_pauses_and_goes_on_and_a_wallet_reads_it_whole(tmp_path: Path) -> None:
     with Showroom(tmp_path, ["tick"], "", quiet=True) as room:
         url = room.gate_url + streamed.PATH

@@ -3,8 +3,8 @@
 from farthing import codec
 from farthing.errors import Refusal, Unsupported
 from farthing.lab.conformance.cases import CASES, Inapplicable, require_equal
+from farthing.lab.conformance.changing import edits
 from farthing.lab.conformance.stage import SETTLING_DAYS, Play, Stage, require_bought
-from farthing.lab.conformance.tampering import edits
 from farthing.schemes.contract import Json
 from farthing.vendor import disputing
 from farthing.wallet.commands import Purchase
