@@ -104,7 +104,7 @@ def test_bytes_are_within_the_targets() -> None:
 
 @in_turn(2, of=PARTS)
 def test_ecash_measures_signatures_and_deposits() -> None:
-    found = ecash.measure(SHORT_S, payments=2)
+    found = ecash.measure(SHORT_S, payments=2, batches=2)
     require_figures("ecash", found)
     assert [figure.target for figure in found] == [800, 20_000, 10_000]
 
