@@ -13,7 +13,7 @@ from farthing import codec
 from farthing.broker import app as brokers
 from farthing.broker import store
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
-from farthing.broker.purposes import ROTATING
+from farthing.broker.purposes import COINS, ROTATING
 from farthing.broker.tokens import renew_token
 from farthing.cli import bookkeeping, broker_cards, broker_disputes, broker_peer, output, servers
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
@@ -281,7 +281,10 @@ def keys(data: Data = Path("broker")) -> None:
 
 @app.command()
 def rotate(
-    name: Annotated[str, typer.Argument(help="A key's purpose, as `keys` prints it.")],
+    name: Annotated[
+        str,
+        typer.Argument(help=f"A key's purpose, as `keys` prints it, or {' or '.join(COINS)}."),
+    ],
     days: Annotated[
         int, typer.Option(min=0, help="Of a Cashu keyset: how long its coins are good; 0: always.")
     ] = 0,

@@ -1,15 +1,15 @@
 """The list of keys that a broker gives this wallet, for people to compare.
 
 A broker that signed one payer's coins with keys of their own would know these again. So all get one
-list, asked for without an account; who holds another one from before has been given two. Source:
-ours.
+list, asked for without an account; a new one names those before it, and who holds another one
+than these has been given two. Source: ours.
 """
 
 import msgspec
 
 from farthing import codec
-from farthing.errors import Conflict, Unsupported
-from farthing.schemes.coin.blind.coinage import CURRENT
+from farthing.errors import Unsupported
+from farthing.schemes.coin.blind.coinage import CURRENT, require_one_line
 from farthing.schemes.coin.blind.purse import BlindPurse
 from farthing.schemes.contract import Asked
 from farthing.wallet.book import Book
@@ -24,7 +24,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     broker: str
     scheme: str
     list: str
-    """What it is asked for by: of an epoch its number."""
+    """What it is asked for by: the id of its keyset, of several the first."""
     digest: str
     """SHA-256 of all but the signature, base64url: the same for everybody."""
 
@@ -32,8 +32,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 def look_up(guide: Guide, book: Book, scheme: str, broker_id: str) -> Flow[Shown]:
     """The list that signs now, checked; `Unsupported` for a scheme without one.
 
-    `Conflict` where this wallet's coins came of another list of the same name; refusals of the
-    broker, `Unavailable`.
+    `Conflict` where this wallet's coins came of another list of the same time, which a rotation
+    does not explain; refusals of the broker, `Unavailable`.
     """
     purse = guide.purse(scheme, broker_id)
     if not isinstance(purse, BlindPurse):
@@ -43,11 +43,7 @@ def look_up(guide: Guide, book: Book, scheme: str, broker_id: str) -> Flow[Shown
     keys = purse.coinage.lists.convert(answer)
     keys.verify(broker_id, guide.brokers[broker_id].currency)
     for held in book.held(scheme):
-        known = purse.readers.pockets.read(held.instrument.body).keysets
-        is_same = held.broker_id != broker_id or known.name != keys.name
-        if not is_same and known.digest != keys.digest:
-            told = f"{codec.b64u(keys.digest)} now, {codec.b64u(known.digest)} before: compare them"
-            raise Conflict("keysets_differ", told)
-    return Shown(
-        broker=broker_id, scheme=scheme, list=str(keys.name), digest=codec.b64u(keys.digest)
-    )
+        if held.broker_id == broker_id:
+            known = purse.readers.pockets.read(held.instrument.body).keysets
+            require_one_line(keys, known)
+    return Shown(broker=broker_id, scheme=scheme, list=keys.name, digest=codec.b64u(keys.digest))

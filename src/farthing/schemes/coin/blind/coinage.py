@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from farthing import codec
-from farthing.errors import Forged
+from farthing.errors import Conflict, Forged
 from farthing.schemes.coin.deriving import Maker
 from farthing.schemes.setting import Json
 
@@ -135,6 +135,18 @@ class Coinage(Protocol[KeyListT]):
         self, token: Json, keys: KeyListT | None = None
     ) -> tuple[int, tuple[bytes, ...]]:
         """What coins from somebody are worth in micro-units, and they; `Malformed`, `Forged`."""
+
+
+def require_one_line(keys: KeyList, known: KeyList) -> None:
+    """`Conflict` where who has one list is given another at its time that does not go on from it.
+
+    A broker with a list for one payer alone would know its coins again.
+    """
+    is_one_after_another = known.name in keys.older or keys.name in known.older
+    is_of_another_time = known.period != keys.period
+    if known.digest != keys.digest and not (is_one_after_another or is_of_another_time):
+        told = f"{codec.b64u(keys.digest)} now, {codec.b64u(known.digest)} before: compare them"
+        raise Conflict("keysets_differ", told)
 
 
 def tag(scheme: str, what: str) -> str:

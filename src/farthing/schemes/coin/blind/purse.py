@@ -23,6 +23,7 @@ from farthing.schemes.coin.blind.coinage import (
     Slot,
     answer_key,
     payer_secret,
+    require_one_line,
     signatures_of,
     slots,
     tag,
@@ -94,6 +95,7 @@ class BlindPurse(Purse, Generic[K]):
                 keysets = self._read_list(answer)
                 self.coinage.require_signing(keysets, at.now_s)
                 if errand.pocket is not None:
+                    require_one_line(keysets, errand.pocket.keysets)
                     renewed = msgspec.structs.replace(
                         errand.pocket, keysets=keysets, listed_s=at.now_s
                     )
@@ -235,12 +237,14 @@ class BlindPurse(Purse, Generic[K]):
     ) -> Paid | AskFirst:
         """Coins for the price; where change is due and the list is old, another one comes first.
 
-        `OutOfRange` where the coins that still pay are not enough, or too many.
+        `OutOfRange` where the coins that still pay are not enough, or too many; `Conflict` for a
+        list that does not go on from the one before.
         """
         pocket = self.readers.pockets.read(instrument.body)
         if answer is not None:
             keysets = self._read_list(answer)
             self.coinage.require_signing(keysets, at.now_s)
+            require_one_line(keysets, pocket.keysets)
             pocket = msgspec.structs.replace(pocket, keysets=keysets, listed_s=at.now_s)
         pays_until_s = self.coinage.pays_until_s
         good = [held for held in pocket.coins if at.now_s < pays_until_s(held.slot.period)]

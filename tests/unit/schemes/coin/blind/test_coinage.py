@@ -1,10 +1,20 @@
+import msgspec
 import pytest
 
-from farthing.errors import Forged, Malformed
-from farthing.schemes.coin.blind.coinage import answer_key, payer_secret, signatures_of, slots
+from farthing import codec
+from farthing.errors import Conflict, Forged, Malformed
+from farthing.schemes.coin.blind.coinage import (
+    answer_key,
+    payer_secret,
+    require_one_line,
+    signatures_of,
+    slots,
+)
 from farthing.schemes.coin.deriving import Maker, maker_of
-from tests.kit.blind import SCHEMES, Scene, pocket_of
-from tests.kit.parties import BROKER
+from farthing.schemes.coin.epochs import EPOCH_S, LISTED_S, epoch_at
+from farthing.schemes.contract import Account, AskFirst
+from tests.kit.blind import SCHEMES, Scene, newer_key, pocket_of, run
+from tests.kit.parties import BROKER, binding_of, on_the_wire
 
 
 @pytest.fixture(params=SCHEMES, ids=lambda scheme: scheme.traits.name)
@@ -27,6 +37,46 @@ def test_counters_go_on_for_each_keyset_by_itself(scene: Scene) -> None:
     assert [slot.counter for slot in again] == [2, 0]
     assert sorted(after.values()) == [1, 1, 3]
     assert [slot.micro for slot in first] == [8, 8, 1]
+
+
+def test_a_list_goes_on_from_the_one_before_or_is_one_for_somebody_alone(scene: Scene) -> None:
+    first = pocket_of(scene.withdraw()).keysets
+    scene.broker.ring.add(newer_key(scene.scheme.traits.name))
+    second = pocket_of(scene.withdraw()).keysets
+    for keys, known in ((first, first), (second, first), (first, second)):
+        require_one_line(keys, known)
+    alone = msgspec.structs.replace(second, older=())
+    changed = msgspec.structs.replace(first, sealing=second.sealing)
+    for keys, known in ((alone, first), (changed, first), (first, changed)):
+        with pytest.raises(Conflict, match="keysets_differ") as refused:
+            require_one_line(keys, known)
+        assert codec.b64u(keys.digest) in refused.value.detail
+        assert codec.b64u(known.digest) in refused.value.detail
+
+
+def test_another_epochs_list_is_no_other_one() -> None:
+    scene = Scene()
+    first = pocket_of(scene.withdraw()).keysets
+    scene.clock.now_s += EPOCH_S
+    require_one_line(pocket_of(scene.withdraw()).keysets, first)
+
+
+def test_a_pocket_takes_no_list_for_somebody_alone(scene: Scene) -> None:
+    scene.clock.now_s = epoch_at(scene.clock.now_s).not_before_s  # all of it is in one epoch
+    pocket = scene.spend(scene.withdraw(7), 1)
+    assert pocket is not None
+    new = newer_key(scene.scheme.traits.name)
+    scene.broker.ring.add(new)
+    scene.broker.ring.revoke(new.purpose, "k")
+    scene.clock.now_s += LISTED_S
+    offer, purse = scene.vendor.offer(1), scene.payer.purse
+    first = purse.pay(pocket, offer, binding_of(), scene.clock.at())
+    assert isinstance(first, AskFirst)
+    with pytest.raises(Conflict, match="keysets_differ"):
+        scene.received(first.asked)
+    alone = run(scene, "issue", first.asked.message, Account(id="", role="payer"))
+    with pytest.raises(Conflict, match="keysets_differ"):
+        purse.pay(pocket, offer, binding_of(), scene.clock.at(), on_the_wire(alone))
 
 
 def test_one_slot_makes_one_coin_and_another_slot_or_pocket_another(scene: Scene) -> None:
