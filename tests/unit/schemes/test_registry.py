@@ -2,6 +2,7 @@ import msgspec
 import pytest
 
 from farthing.errors import Misconfigured, Unsupported
+from farthing.lab.conformance.stage import Play
 from farthing.schemes import registry
 from farthing.schemes.contract import Mint, Scheme
 from tests.kit.bare import BARE
@@ -22,6 +23,18 @@ def test_a_scheme_is_found_by_either_name(scheme: Scheme) -> None:
     name = scheme.traits.name
     assert registry.by_name(name) is scheme
     assert registry.registry_name(*registry.wire_name(name)) == name
+
+
+def test_a_reference_says_which_scheme_paid() -> None:
+    schemes = dict[str, str]()
+    for scheme in EVERY:
+        with Play(scheme.traits.name, "reference").stage() as stage:
+            stage.buy()
+            (entry,) = stage.payer.book.history()
+        first, mark, _ = entry.reference.partition(":")
+        assert mark, entry.reference
+        assert schemes.setdefault(first, scheme.traits.name) == scheme.traits.name
+    assert len(schemes) == len(EVERY)
 
 
 @pytest.mark.parametrize("name", ["", "gold", "MilliCent", "payword\n"])

@@ -21,7 +21,7 @@ from farthing.schemes.chain.words.purse import Opened
 from farthing.schemes.chain.words.till import Payment
 from farthing.schemes.contract import Scheme, Traits
 
-FAMILY = Family(tag="netcard", short="nc")
+FAMILY = Family(tag="netcard", short="ncd")
 
 TRAITS = Traits(
     name="netcard",

@@ -14,7 +14,7 @@ from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.pledge import Pledge
 
-FAMILY = Family(tag="ecoupon", short="ec")
+FAMILY = Family(tag="ecoupon", short="eco")
 SEGMENTS_MAX = 64  # a path has six steps, and a purse can be divided into so many parts
 SEGMENT_TAG = "farthing/ecoupon/segment/1"
 

@@ -179,7 +179,7 @@ class EcouponPurse(CreditPurse):
         commitment, reduced = coupons.commitment, _narrowest(coupons)
         part = f".{coupons.hops[-1].segments[0]}" if coupons.hops else ""
         return Instrument(
-            id=f"ec:{commitment.id}{part}",
+            id=f"{FAMILY.short}:{commitment.id}{part}",
             scheme=self.traits.name,
             vendor_id=commitment.vendor,
             currency=commitment.certificate.currency,

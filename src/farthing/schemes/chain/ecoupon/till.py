@@ -182,7 +182,7 @@ class EcouponTill(CreditTill):
             records = _records(payment, commitment)
         return Taken(
             value_micro=value_micro,
-            reference=f"ec:{commitment_id}:{places[1:]}",
+            reference=f"{FAMILY.short}:{commitment_id}:{places[1:]}",
             payer=bound.payer,
             owner=bound.public_key,
             marks=tuple(marks),

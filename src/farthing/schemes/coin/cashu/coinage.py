@@ -50,7 +50,7 @@ class CashuCoinage:
         self.require_spendable(keys.period, now_s)
 
     def is_fresh(self, keys: KeyList, listed_s: int, now_s: int) -> bool:
-        """The broker signs with the keys before the present ones, too, but with none before."""
+        """The broker signs with older keys, too, and wallets do not ask it to for long."""
         return now_s < min(self.pays_until_s(keys.period), listed_s + LISTED_S)
 
     def require_spendable(self, period: int, now_s: int) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto import agreement, signing
 from farthing.crypto.mac import mac
-from farthing.errors import Forged, Mismatch, Revoked
+from farthing.errors import Forged, Mismatch
 from farthing.money import asset_label
 from farthing.schemes.coin.blind.coinage import CURRENT, OLDER_MAX, ListName, Slot
 from farthing.schemes.coin.blind.messages import Period
@@ -114,25 +114,18 @@ class BrokerKeys:
         """Of the broker of this setting."""
         self._setting = setting
         self.unit = asset_label(setting.currency)
-        self._by_id: dict[str, tuple[MintKeys, bool]] = {}
+        self._by_id: dict[str, MintKeys] = {}
         self._names: tuple[str, ...] = ()
 
-    def _refresh(self) -> dict[str, tuple[MintKeys, bool]]:
-        """Each keyset, and whether it signs: the current one, and for late change the one before.
-
-        Made once for each state of the ring.
-        """
-        ring = self._setting.ring
-        known = ring.known(KEYSET_KEY)
+    def _refresh(self) -> dict[str, MintKeys]:
+        """Each keyset; made once for each state of the ring."""
+        known = self._setting.ring.known(KEYSET_KEY)
         names = tuple(key.id for key in known)
         if names != self._names:
-            live = {key.id for key in ring.live(KEYSET_KEY)}
             units = units_of(self._setting.currency)
-            made = [(_keys_of(key, unit), key.id in live) for key in known for unit in units]
+            made = [_keys_of(key, unit) for key in known for unit in units]
             self._by_id = {
-                name: (keys, signs)
-                for keys, signs in made
-                for name in (keys.id, keys.id[:SHORT_ID_CHARS])
+                name: keys for keys in made for name in (keys.id, keys.id[:SHORT_ID_CHARS])
             }
             self._names = names
         return self._by_id
@@ -142,14 +135,11 @@ class BrokerKeys:
         found = self._refresh().get(keyset_id)
         if found is None:
             raise Forged("keyset_unknown", "no key of this broker has signed such a coin")
-        return found[0]
+        return found
 
     def signing(self, keyset_id: str) -> MintKeys:
-        """As `find`; `Revoked` for one that signs no more."""
-        keys = self.find(keyset_id)
-        if not self._refresh()[keyset_id][1]:
-            raise Revoked("keyset_inactive", "this keyset signs no more: ask for today's")
-        return keys
+        """As `find`: all sign, since a wallet may have had its list for `LISTED_S`."""
+        return self.find(keyset_id)
 
     def current(self, unit: str) -> MintKeys:
         """The newest keyset of a unit."""

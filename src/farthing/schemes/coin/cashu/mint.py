@@ -87,7 +87,7 @@ class CashuMint(BlindMint):
         return transactions.verify_inputs(self._keys, inputs, made, now_s).coins
 
     def signed(self, outputs: Sequence[bytes], now_s: int) -> tuple[Signed, ...]:
-        """`Malformed`, `Forged`, `Revoked`, `OutOfRange`."""
+        """`Malformed`, `Forged`, `OutOfRange`."""
         made = [read_output(raw) for raw in outputs]
         return transactions.sign_outputs(self._keys, made).outputs
 
