@@ -20,7 +20,7 @@ from farthing.cli import output
 from farthing.errors import Misconfigured
 from farthing.money import show_micro
 from farthing.stores import drafts
-from farthing.stores.keys import follows
+from farthing.stores.keys import KeyRing
 
 app = typer.Typer()
 
@@ -111,7 +111,8 @@ def _copy_keys(source: Path, data: Path) -> Iterator[Path]:
         if not saved.exists():
             continue
         if not here.exists():
-            drafts.write(here, saved.read_bytes())
+            with drafts.locked(here):
+                drafts.write(here, saved.read_bytes())
             yield here
         elif here.read_bytes() != saved.read_bytes() and not _goes_on(here, saved):
             raise Misconfigured("keys_exist", f"{here} is another one; name an empty folder")
@@ -119,7 +120,12 @@ def _copy_keys(source: Path, data: Path) -> Iterator[Path]:
 
 def _goes_on(here: Path, saved: Path) -> bool:
     """Whether an earlier attempt has put this ring here and made its first new keys."""
-    return here.name == brokers.RING and follows(here, saved)
+    if here.name != brokers.RING:
+        return False
+    try:
+        return KeyRing.open(here).goes_on_from(saved.read_bytes())
+    except Misconfigured:
+        return False
 
 
 @app.command()

@@ -71,6 +71,7 @@ class _Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 _read_sealed = msgspec.msgpack.Decoder(_Sealed).decode
 _read_entries = msgspec.msgpack.Decoder(tuple[_Entry, ...]).decode
+_DAMAGE = (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError)
 _Stamp = tuple[int, int, int]
 
 
@@ -168,6 +169,14 @@ class KeyRing:
         entry = self._by_name.get((purpose, key_id))
         return entry is not None and entry.revoked
 
+    def goes_on_from(self, saved: bytes) -> bool:
+        """Whether this ring has every key of a copy of it, as its file was."""
+        try:
+            entries = _unseal(_read_sealed(saved), self._sealing_key, self._path.name)
+        except (*_DAMAGE, Misconfigured):
+            return False
+        return all((entry.key.purpose, entry.key.id) in self._by_name for entry in entries)
+
     def add(self, key: Key) -> None:
         """Add a key, which is current from now on if it has a secret half.
 
@@ -262,18 +271,6 @@ class KeyRing:
         self._stamp = stamp
 
 
-def follows(path: Path, saved: Path) -> bool:
-    """Whether one file is the ring that another one is a copy of, with all its keys or more.
-
-    Nothing is opened: whoever uses the ring finds out whether it is whole.
-    """
-    try:
-        (ours, _), (older, _) = _load(path), _load(saved)
-    except (Misconfigured, OSError):
-        return False
-    return ours.salt == older.salt and ours.generation >= older.generation
-
-
 def _head(sealing: _Sealing, salt: bytes, generation: int) -> bytes:
     return codec.enc(_RING_TAG, sealing, salt, generation)
 
@@ -332,7 +329,7 @@ def _load(path: Path) -> tuple[_Sealed, _Stamp]:
     raw, stamp = _read(path)
     try:
         return _read_sealed(raw), stamp
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError):
+    except _DAMAGE:
         raise Misconfigured("ring_damaged", f"{path.name} is no key ring; restore it") from None
 
 

@@ -1,7 +1,8 @@
 """HTTP authentication syntax (RFC 9110, section 11): schemes, token68 and auth-params, strictly.
 
 One header line may hold several challenges or credentials, joined by commas as their parameters
-are; a line that does not parse to its end is refused whole. Every pattern is linear in the line.
+are; a line that does not parse to its end is refused whole. Every pattern is linear in the line: no
+repetition gives back what it has taken, since nothing that may follow begins like it.
 """
 
 import re
@@ -10,12 +11,12 @@ import msgspec
 
 from farthing.errors import Malformed
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - a pattern of the grammar, no secret
-_TOKEN68 = r"[0-9A-Za-z._~+/-]+=*"
-_TEXT = r'"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[^\x00-\x08\x0a-\x1f\x7f])*)"'
-_END = r"[ \t]*(?:,[ \t,]*|\Z)"
-_PARAM = re.compile(rf"({_TOKEN})[ \t]*=[ \t]*(?:({_TOKEN})|{_TEXT}){_END}")
-_SCHEME = re.compile(rf"({_TOKEN})(?:[ \t]+({_TOKEN68}){_END}|{_END}|[ \t]+(?={_TOKEN}[ \t]*=))")
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"  # noqa: S105 - a pattern of the grammar, no secret
+_TOKEN68 = r"[0-9A-Za-z._~+/-]++=*+"
+_TEXT = r'"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[^\x00-\x08\x0a-\x1f\x7f])*+)"'
+_END = r"[ \t]*+(?:,[ \t,]*+|\Z)"
+_PARAM = re.compile(rf"({_TOKEN})[ \t]*+=[ \t]*+(?:({_TOKEN})|{_TEXT}){_END}")
+_SCHEME = re.compile(rf"({_TOKEN})(?:[ \t]++({_TOKEN68}){_END}|{_END}|[ \t]++(?={_TOKEN}[ \t]*+=))")
 _ESCAPE = re.compile(r"\\(.)")
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 

@@ -64,6 +64,7 @@ def test_a_restore_that_was_cut_short_anywhere_is_done_again(folder: Path, tmp_p
     for name in ("keys.ring", "keys.secret"):
         shutil.copy(folder / name, new / name)
     KeyRing.open(new / "keys.ring").rotate(CERTIFICATE_KEY, bytes(range(32)))
+    (folder / "keys.ring").chmod(0o644)  # a copy, of which nobody minds
     (new / (bookkeeping.ADMIN_TOKEN + ".new")).write_bytes(b"ft_")
     (new / restoring.DRAFT).write_bytes(b"half of it")
     before = KeyRing.open(new / "keys.ring")
@@ -80,8 +81,11 @@ def test_an_older_ring_than_the_saved_one_is_not_taken_for_it(folder: Path, tmp_
     books, new = tmp_path / "books.db", tmp_path / "new"
     run("backup", str(books), "--data", str(folder))
     new.mkdir(mode=0o700)
-    shutil.copy(folder / "keys.ring", new / "keys.ring")
+    for name in ("keys.ring", "keys.secret"):
+        shutil.copy(folder / name, new / name)
     KeyRing.open(folder / "keys.ring").rotate(CERTIFICATE_KEY, bytes(range(32)))
+    for number in range(3):  # as a restore makes new ones, which does not make it the later ring
+        KeyRing.open(new / "keys.ring").rotate(CERTIFICATE_KEY, bytes([number]) * 32)
     done = run("restore", str(books), "--keys", str(folder), "--data", str(new))
     assert isinstance(done.exception, Misconfigured)
     assert done.exception.code == "keys_exist"

@@ -53,7 +53,11 @@ class KeyList(Protocol):
 
     @property
     def older(self) -> tuple[str, ...]:
-        """Names of the lists before it whose coins may be good and that `lists_at` has not."""
+        """Names of the lists before it in its era, the oldest first."""
+
+    @property
+    def era(self) -> int:
+        """What tells lists apart that do not name each other: the epoch, where there are such."""
 
     @property
     def period(self) -> int:
@@ -138,15 +142,20 @@ class Coinage(Protocol[KeyListT]):
 
 
 def require_one_line(keys: KeyList, known: KeyList) -> None:
-    """`Conflict` where who has one list is given another at its time that does not go on from it.
+    """`Conflict` where who has one list is given another of its era that does not go on from it.
 
     A broker with a list for one payer alone would know its coins again.
     """
     is_one_after_another = known.name in keys.older or keys.name in known.older
-    is_of_another_time = known.period != keys.period
-    if known.digest != keys.digest and not (is_one_after_another or is_of_another_time):
+    is_of_another_era = known.era != keys.era
+    if _bare(known) != _bare(keys) and not (is_one_after_another or is_of_another_era):
         told = f"{codec.b64u(keys.digest)} now, {codec.b64u(known.digest)} before: compare them"
         raise Conflict("keysets_differ", told)
+
+
+def _bare(keys: Any) -> object:
+    """The keys themselves: who signs, and what older ones there are, may change."""
+    return msgspec.structs.replace(keys, key="", older=(), sig="")
 
 
 def tag(scheme: str, what: str) -> str:

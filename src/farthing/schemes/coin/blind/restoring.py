@@ -75,9 +75,10 @@ class Restorer(Generic[K]):
         """A list came: its first outputs; or, of one that tells of others, the first of these."""
         asked, *rest = search.lists
         if asked in {CURRENT, keysets.period}:
-            lists = (*keysets.older, keysets.name)
-            search = msgspec.structs.replace(search, lists=(*lists, *rest))
-            if keysets.older:
+            known = {CURRENT, keysets.name, *search.lists}  # nothing is looked at twice
+            older = tuple(dict.fromkeys(name for name in keysets.older if name not in known))
+            search = msgspec.structs.replace(search, lists=(*older, keysets.name, *rest))
+            if older:
                 return _list(search)
         elif asked != keysets.name:
             raise Forged("keysets_of_another_time", "this is not the list that was asked for")

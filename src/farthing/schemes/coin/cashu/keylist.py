@@ -61,6 +61,11 @@ class KeyList(
         return _id_of(self.keys, self.currency, self.period)
 
     @property
+    def era(self) -> int:
+        """One: each list names those before."""
+        return 0
+
+    @property
     def count(self) -> int:
         """How many of its keys our wallets use."""
         return EXPONENT_MAX + 1

@@ -87,8 +87,10 @@ class CashuMint(BlindMint):
         return transactions.verify_inputs(self._keys, inputs, made, now_s).coins
 
     def signed(self, outputs: Sequence[bytes], now_s: int) -> tuple[Signed, ...]:
-        """`Malformed`, `Forged`, `OutOfRange`."""
+        """`Malformed`, `Forged`, `Expired`, `OutOfRange`."""
         made = [read_output(raw) for raw in outputs]
+        for output in made:
+            COINAGE.require_spendable(self._keys.find(output.id).public.final_expiry or 0, now_s)
         return transactions.sign_outputs(self._keys, made).outputs
 
     def output_micro(self, output: bytes) -> int:

@@ -7,7 +7,7 @@
   would be a name tag. A withdrawal's answer says which list the account is given: another one for
   the same epoch is a `Conflict`.
 - The broker keeps one secret of 32 bytes; its RSA keys and the key that payments are sealed to
-  follow from it. A new secret makes a new list of the present epoch, which names the one before.
+  follow from it. A new secret makes a new list of each epoch, which names the ones before.
 - Source: schemes as published by RFC 9474; ids and derivation are ours.
 """
 
@@ -36,7 +36,8 @@ BITS = 2048  # 112 bits of security, until what is out is worth more than breaki
 SIZE_BYTES = BITS // 8
 ID_BYTES = 16  # of a keyset: with 8 a broker could make two keysets of one id
 NAME_CHARS = 22  # of such an id in base64url
-SECRETS_CACHED = 1024  # keys derived and kept: some epochs of some brokers; 3 kB each
+SECRETS_CACHED = 4096  # keys derived and kept: the epochs of sixty secrets; 3 kB each
+LISTS_CACHED = 256  # likewise; 10 kB each
 
 
 class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -85,6 +86,11 @@ class KeysetList(
     @property
     def period(self) -> int:
         """Its epoch: what a slot tells time by."""
+        return self.epoch
+
+    @property
+    def era(self) -> int:
+        """Its epoch."""
         return self.epoch
 
     @property
@@ -211,6 +217,7 @@ def box_secret(secret: bytes) -> bytes:
     return mac(agreement.KEY_BYTES, secret, _BOX_TAG)
 
 
+@lru_cache(maxsize=LISTS_CACHED)
 def _signed_list(
     key: Key, signer: Key, broker_id: str, currency: str, epoch: int, older: tuple[str, ...]
 ) -> KeysetList:

@@ -26,6 +26,7 @@ from farthing.schemes.coin.epochs import (
     EPOCH_MAX,
     EPOCH_S,
     GRACE_S,
+    SKEW_S,
     Epoch,
     epoch_at,
 )
@@ -59,7 +60,9 @@ class EcashMint(BlindMint):
         `Malformed`, `Expired`, `NotYetValid`, `Forged`.
         """
         if isinstance(name, str) and name != CURRENT:
-            epochs = [Epoch(number) for number in COINAGE.lists_at(at.now_s)]
+            times = (at.now_s - SKEW_S, at.now_s + SKEW_S)
+            numbers = {number for now_s in times for number in COINAGE.lists_at(now_s)}
+            epochs = [Epoch(number) for number in sorted(numbers)]
             return msgspec.to_builtins(self._keys.list_named(name, epochs))
         number = epoch_at(at.now_s).number if isinstance(name, str) else name
         if not 0 <= number <= EPOCH_MAX:

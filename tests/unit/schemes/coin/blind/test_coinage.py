@@ -10,11 +10,13 @@ from farthing.schemes.coin.blind.coinage import (
     signatures_of,
     slots,
 )
+from farthing.schemes.coin.cashu import CASHU
 from farthing.schemes.coin.deriving import Maker, maker_of
 from farthing.schemes.coin.epochs import EPOCH_S, LISTED_S, epoch_at
 from farthing.schemes.contract import Account, AskFirst
+from tests.kit import cashu
 from tests.kit.blind import SCHEMES, Scene, newer_key, pocket_of, run
-from tests.kit.parties import BROKER, binding_of, on_the_wire
+from tests.kit.parties import BROKER, NOW_S, binding_of, on_the_wire
 
 
 @pytest.fixture(params=SCHEMES, ids=lambda scheme: scheme.traits.name)
@@ -43,15 +45,25 @@ def test_a_list_goes_on_from_the_one_before_or_is_one_for_somebody_alone(scene: 
     first = pocket_of(scene.withdraw()).keysets
     scene.broker.ring.add(newer_key(scene.scheme.traits.name))
     second = pocket_of(scene.withdraw()).keysets
-    for keys, known in ((first, first), (second, first), (first, second)):
-        require_one_line(keys, known)
     alone = msgspec.structs.replace(second, older=())
+    for keys, known in ((first, first), (second, first), (first, second), (second, alone)):
+        require_one_line(keys, known)
     changed = msgspec.structs.replace(first, sealing=second.sealing)
     for keys, known in ((alone, first), (changed, first), (first, changed)):
         with pytest.raises(Conflict, match="keysets_differ") as refused:
             require_one_line(keys, known)
         assert codec.b64u(keys.digest) in refused.value.detail
         assert codec.b64u(known.digest) in refused.value.detail
+
+
+def test_another_end_makes_no_list_of_cashus_one_of_its_own() -> None:
+    scene = Scene(CASHU)
+    first = pocket_of(scene.withdraw()).keysets
+    scene.broker.ring.add(cashu.key_of("ends", NOW_S + LISTED_S))
+    ending = pocket_of(scene.withdraw()).keysets
+    require_one_line(ending, first)
+    with pytest.raises(Conflict, match="keysets_differ"):
+        require_one_line(msgspec.structs.replace(ending, older=()), first)
 
 
 def test_another_epochs_list_is_no_other_one() -> None:

@@ -3,12 +3,16 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Forged
+from farthing.schemes.coin.blind.purse import BlindPurse
+from farthing.schemes.coin.blind.restoring import Restorer, Search
+from farthing.schemes.coin.deriving import maker_of
+from farthing.schemes.coin.ecash import ECASH
 from farthing.schemes.coin.ecash.coinage import EPOCHS_MAX
 from farthing.schemes.coin.ecash.purse import EcashPurse
-from farthing.schemes.coin.epochs import EPOCH_S, LISTED_S, epoch_at
+from farthing.schemes.coin.epochs import EPOCH_S, LISTED_S, SKEW_S, epoch_at
 from farthing.schemes.contract import Account, Asked, AskFirst, Instrument, Json
-from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, newer_key, pocket_of
-from tests.kit.parties import binding_of, on_the_wire
+from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, newer_key, pocket_of, run
+from tests.kit.parties import BROKER, binding_of, on_the_wire
 
 NOBODY = Account(id="", role="payer")
 
@@ -79,6 +83,36 @@ def test_coins_of_the_keys_before_a_rotation_come_back_with_those_after(scene: S
     assert pocket_of(found).keysets == pocket_of(left).keysets
     (beside,) = remade(scene, 1)
     assert beside.worth_micro == other.worth_micro
+
+
+def test_a_broker_that_names_lists_without_end_comes_to_one(scene: Scene) -> None:
+    scene.withdraw()
+    current = run(scene, "issue", {"list": "current"}, NOBODY)
+    purse = scene.admit("ann").purse
+    assert isinstance(purse, BlindPurse)
+    names = ("current", "current", "other", "other")
+    keysets = msgspec.structs.replace(purse.coinage.lists.convert(current), older=names)
+    maker = maker_of(purse.setting.ring, BROKER, 0)
+    restorer = Restorer(scene.coinage, maker)
+    head = keysets.period if scene.scheme is ECASH else "current"
+    asked = restorer.with_list(Search(number=0, lists=(head,)), keysets)
+    assert isinstance(asked, Asked)
+    following = purse.readers.kept.read(asked.kept)
+    assert following.lists == ("other", keysets.name), "each once, and none that leads to more"
+    with pytest.raises(Forged, match="keysets_of_another_time"):
+        restorer.with_list(following, keysets)
+
+
+def test_at_the_edge_of_an_epoch_clocks_may_differ_by_two_minutes() -> None:
+    scene = Scene()
+    scene.withdraw()
+    scene.broker.ring.add(newer_key("ecash"))
+    edge_s = epoch_at(scene.clock.now_s).signs_until_s
+    for broker_s in (edge_s - SKEW_S, edge_s):
+        scene.clock.now_s = broker_s
+        listed = run(scene, "issue", {"list": epoch_at(edge_s).number}, NOBODY)
+        for name in (listed["keysets"][0]["id"], *listed["older"]):
+            assert run(scene, "issue", {"list": name}, NOBODY)["epoch"] == listed["epoch"]
 
 
 def test_of_a_number_without_a_pocket_or_of_another_seed_nothing_comes(scene: Scene) -> None:

@@ -4,10 +4,10 @@ import pytest
 
 from farthing.errors import Expired, OutOfRange
 from farthing.schemes.coin.cashu import CASHU
-from farthing.schemes.coin.epochs import LISTED_S
+from farthing.schemes.coin.epochs import LISTED_S, SKEW_S
 from farthing.schemes.contract import Account, Asked, AskFirst, Instrument, Paid
 from tests.kit import cashu
-from tests.kit.blind import LOAD_MICRO, PRICE_MICRO, Scene, pocket_of
+from tests.kit.blind import LOAD_MICRO, PRICE_MICRO, Scene, pocket_of, refused
 from tests.kit.parties import NOW_S, binding_of, on_the_wire
 
 NOBODY = Account(id="", role="payer")
@@ -56,8 +56,17 @@ def test_keys_that_were_rotated_finish_what_was_begun_and_make_its_change() -> N
     assert pocket.worth_micro == remade(scene, 0).worth_micro == 4
 
 
+def test_what_was_begun_before_a_keyset_ended_is_not_signed_after_it() -> None:
+    scene = Scene(CASHU)
+    scene.broker.ring.add(cashu.key_of("ends", NOW_S + 100))
+    asked = scene.asked()
+    scene.clock.now_s += 100 + SKEW_S + 1
+    with pytest.raises(Expired, match="keyset_expired"):
+        refused(scene, "issue", asked.message, scene.account)
+
+
 def test_an_old_list_is_asked_anew_where_change_is_due() -> None:
-    """So that keys which were rotated for a reason sign nothing any more after that time."""
+    """So that nobody's change is made for long of keys that were rotated for a reason."""
     scene = Scene(CASHU)
     pocket = scene.withdraw(6)  # 2, 2, 1, 1
     for _ in range(2):

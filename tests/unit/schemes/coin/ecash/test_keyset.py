@@ -130,7 +130,20 @@ def test_a_list_names_those_before_it_of_its_epoch_and_each_is_found_by_its_name
         rotated.list_named("other", epochs)
 
 
-def test_a_list_names_so_many_and_no_more() -> None:
+def test_a_list_names_the_last_before_it_and_the_oldest_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("farthing.schemes.coin.ecash.keyset.OLDER_MAX", 2)
+    secrets = [Key(id=name, purpose=KEYS, secret=canary(name)) for name in ("a", "b", "c")]
+    names = [
+        BrokerKeys(setting_of(Ring(*broker_keys(), *secrets[:count]))).list_of(EPOCH).name
+        for count in range(3)
+    ]
+    third = BrokerKeys(setting_of(Ring(*broker_keys(), *secrets)))
+    assert third.list_of(EPOCH).older == tuple(names[1:])
+
+
+def test_a_reader_takes_so_many_names_and_no_more() -> None:
     listed = made()
     many = tuple(f"{number}" for number in range(OLDER_MAX + 1))
     LISTS.read(codec.canonical(msgspec.structs.replace(listed, older=many[1:])))

@@ -24,7 +24,7 @@ def out(scene: Scene, epoch: int, key: str = "k") -> int:
     return scene.broker.balances[f"outstanding/{pool_of(epoch, key)}"]
 
 
-def test_who_steals_a_secret_gets_nothing_of_what_came_after_it() -> None:
+def test_what_is_out_of_each_secret_stands_in_an_account_of_its_own() -> None:
     scene = Scene()
     old = scene.withdraw(100)
     scene.broker.ring.add(newer_key("ecash"))
@@ -32,7 +32,9 @@ def test_who_steals_a_secret_gets_nothing_of_what_came_after_it() -> None:
     epoch = epoch_at(NOW_S).number
     assert (out(scene, epoch), out(scene, epoch, "knew")) == (100, LOAD_MICRO)
     scene.spend(old, 100)
-    assert (out(scene, epoch), out(scene, epoch, "knew")) == (0, LOAD_MICRO), "each has its own"
+    assert (out(scene, epoch), out(scene, epoch, "knew")) == (0, LOAD_MICRO), (
+        "a thief finds nothing"
+    )
     left = scene.spend(new, 3)
     assert left is not None
     assert out(scene, epoch, "knew") == left.worth_micro
