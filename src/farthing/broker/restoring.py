@@ -18,6 +18,7 @@ Source: T14 of the trust programme.
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from farthing.broker import facts, journal, store
 from farthing.broker.app import DATABASE, RING, Broker
 from farthing.broker.books import Books
 from farthing.errors import Misconfigured
+from farthing.ledger import accounts
 from farthing.schemes.contract import Mint
 from farthing.stores import drafts
 from farthing.stores.database import refusal_of
@@ -50,6 +52,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """When the last entry was made: what came after it is lost."""
     closed: dict[str, int]
     """By scheme: licences and shelves that give nothing out any more."""
+    unverifiable_micro: dict[str, int]
+    """By scheme: what is out under keys that the ring lacks."""
 
 
 def restore(
@@ -146,7 +150,18 @@ def _make_ready(broker: Broker, report: Report) -> Restored:
         head=report.head,
         newest_s=newest_s,
         closed={name: count for name, count in closed.items() if count},
+        unverifiable_micro=_unverifiable_micro(books),
     )
+
+
+def _unverifiable_micro(books: Books) -> dict[str, int]:
+    found = Counter[str]()
+    for name, balance_micro in books.committer.read(journal.balances).items():
+        for scheme, mint in books.mints.items():
+            prefix = accounts.outstanding(scheme) + "/"
+            if name.startswith(prefix) and not mint.can_verify(name.removeprefix(prefix)):
+                found[scheme] += accounts.shown_micro(name, balance_micro)
+    return {scheme: micro for scheme, micro in found.items() if micro}
 
 
 def _require_sound(report: Report) -> None:

@@ -83,9 +83,13 @@ def restore(
     output.say(f"{data} holds {done.entries} entries up to {newest}, head {done.head}")
     for scheme, count in done.closed.items():
         output.say(f"{scheme}: {count} licences and shelves give nothing out any more")
+    for scheme, micro in done.unverifiable_micro.items():
+        out = show_micro(micro, identity_in(data).currency)
+        output.say(f"{scheme}: {out} is out under keys that {brokers.RING} lacks: {OLDER_RING}")
     output.say(RESTORED)
 
 
+OLDER_RING = "restore into an empty folder with the ring that was saved after `rotate`"
 RESTORED = """
 What happened after that moment is not in these books. In this order:
 1. Compare the head with the last one you published, and take a later backup if there is one.

@@ -1,15 +1,29 @@
+import asyncio
+import contextlib
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import apsw
+import msgspec
 import pytest
 
 from farthing.broker import app as apps
 from farthing.broker import restoring
 from farthing.broker.app import Broker, backup
+from farthing.broker.operations import BEARER
+from farthing.broker.people import OpenAccount, TopUp
 from farthing.errors import Misconfigured
+from farthing.schemes.coin.deriving import SEED
+from farthing.schemes.coin.ecash import ECASH
+from farthing.schemes.coin.ecash.keyset import KEYS as KEYS_OF_COINS
+from farthing.schemes.contract import Asked, At, Key, Need, Setting
 from farthing.schemes.mac.millicent.orders import LICENCE_PREFIX
 from farthing.stores import drafts
+from farthing.stores.keys import KeyRing
+from tests.kit.canaries import canary
+from tests.kit.parties import Ring, payer_account
 from tests.unit.broker.test_app import make
 
 KEYS = (apps.RING, "keys.secret")
@@ -59,6 +73,38 @@ def test_a_backup_becomes_a_broker_whose_licences_give_nothing_out(tmp_path: Pat
     finally:
         broker.close()
     assert len(own) == 2, "and a new one, of another series"
+
+
+async def withdraw(broker: Broker, micro: int) -> None:
+    """Somebody has so much in coins."""
+    await broker.engine.people.open(OpenAccount(id="ann"), "open")
+    asked = TopUp(payer="ann", amount_micro=micro, reference="RF-1")
+    await broker.engine.people.top_up(asked, "topup")
+    seed = Key(id="seed", purpose=SEED, secret=canary("seed"))
+    identity = broker.engine.books.identity
+    setting = Setting(broker_id=identity.broker_id, currency=identity.currency, ring=Ring(seed))
+    purse, at = ECASH.purse(setting), At(now_s=int(time.time()), serials=(0,))
+    found: Any = purse.ask(Need(amount_micro=micro, currency=identity.currency), at)
+    while isinstance(found, Asked):
+        account = BEARER if found.bearer else payer_account()
+        answer = await broker.engine.operations.run(
+            "ecash", found.operation, found.message, account, str(found.message)[:16]
+        )
+        found = purse.receive(found, msgspec.json.decode(answer)["answer"], at)
+
+
+def test_coins_that_an_older_ring_cannot_verify_are_told(tmp_path: Path) -> None:
+    data = tmp_path / "broker"
+    make(data)
+    Broker.open(data).close()
+    older = folder(tmp_path, "older")
+    KeyRing.open(data / apps.RING).rotate(KEYS_OF_COINS, canary("newer"))
+    with contextlib.closing(Broker.open(data)) as broker:
+        asyncio.run(withdraw(broker, 100))
+    books = tmp_path / "books.db"
+    backup(data, books)
+    assert restoring.restore(older, books).unverifiable_micro == {"ecash": 100}
+    assert restoring.restore(folder(tmp_path), books).unverifiable_micro == {}
 
 
 def test_a_folder_with_books_is_left_alone(tmp_path: Path) -> None:

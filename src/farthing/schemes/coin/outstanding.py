@@ -113,6 +113,11 @@ def pool_of(epoch: int, key_id: str) -> str:
     return f"{_EPOCH}{epoch}-{key_id}"
 
 
+def key_of(pool: str) -> str:
+    """The id of that secret."""
+    return pool.partition("-")[2]
+
+
 def _epoch_of(pool: str) -> int:
     return int(pool.removeprefix(_EPOCH).partition("-")[0])
 

@@ -30,7 +30,7 @@ from farthing.schemes.coin.epochs import (
     Epoch,
     epoch_at,
 )
-from farthing.schemes.coin.outstanding import Moved, Outstanding, pool_of
+from farthing.schemes.coin.outstanding import Moved, Outstanding, key_of, pool_of
 from farthing.schemes.contract import Applied, At, End, Json, Setting
 
 RECORD_KEY = "farthing/ecash/record/1"
@@ -149,6 +149,10 @@ class EcashMint(BlindMint):
     ) -> Moved:
         """With the records of what is out."""
         return _OUT.move(memory, net, source=source, target=target)
+
+    def can_verify(self, series: str) -> bool:
+        """Whether the ring has the secret that a pool is named by."""
+        return self.setting.ring.find(KEYS, key_of(series)) is not None
 
     def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
         """What is out, as if nothing had been reserved."""
