@@ -1,6 +1,6 @@
 """The payer's side of a scheme, with what it refuses where a scheme declares nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from farthing.errors import Unsupported
@@ -81,6 +81,9 @@ class Purse:
     def claim(self, token: Json, at: At) -> Asked:
         """The message that makes a part that came from another wallet this one's alone."""
         raise Unsupported("part_unsupported", f"{self.traits.name} is not passed on to bearers")
+
+    def compare(self, asked: Asked, held: Sequence[Instrument]) -> None:
+        """Any refusal to send what follows an answer, beside what is here already (`blind`)."""
 
     def remake(self, number: int, at: At) -> Asked:
         """The first message that brings back what was made with this number (`numbers`).

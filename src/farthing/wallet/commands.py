@@ -17,11 +17,11 @@ from farthing.wire.offers import Received
 
 __all__ = [
     "Abandoned", "Answered", "Ask", "AskCommand", "AskMint", "AskPayer", "AskState", "Broker",
-    "Command", "Failed", "FindMeans", "FinishAsk", "FinishRelease", "Headers", "InstrumentState",
-    "KeepPeer", "KeepRefund", "Look", "Nothing", "OpenAsk", "OverBudget", "Purchase",
-    "PurchaseState", "Question", "RecallDone", "RecallReleased", "Refused", "Release", "Request",
-    "Reserve", "Response", "SendRequest", "Sent", "Settle", "Spent", "StoreCommand", "TakeNumber",
-    "TakeOver", "TakeRelease", "Unsettled", "Wait", "Wish",
+    "Command", "Failed", "FindHeld", "FindMeans", "FinishAsk", "FinishRelease", "Headers",
+    "InstrumentState", "KeepPeer", "KeepRefund", "Look", "Nothing", "OpenAsk", "OverBudget",
+    "Purchase", "PurchaseState", "Question", "RecallDone", "RecallReleased", "Refused", "Release",
+    "Request", "Reserve", "Response", "SendRequest", "Sent", "Settle", "Spent", "StoreCommand",
+    "TakeNumber", "TakeOver", "TakeRelease", "Unsettled", "Wait", "Wish",
 ]  # fmt: skip  # - names only: one a line would hide the classes below
 
 PurchaseState = Literal["sent", "undecided", "done", "released"]
@@ -376,6 +376,13 @@ class TakeOver(msgspec.Struct, frozen=True, kw_only=True):
     now_s: int
 
 
+class FindHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: the instruments of a scheme that are here and not spent, whether in use or not."""
+
+    broker_id: str
+    scheme: str
+
+
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """Let some time pass. Answer: None."""
 
@@ -383,18 +390,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AskCommand = OpenAsk | FindMeans | FinishAsk
-StoreCommand = (
-    Reserve
-    | Settle
-    | TakeRelease
-    | FinishRelease
-    | RecallReleased
-    | RecallDone
-    | KeepRefund
-    | AskCommand
-    | Abandoned
-    | TakeOver
-    | KeepPeer
-    | TakeNumber
-)
+ReleaseCommand = TakeRelease | FinishRelease | RecallReleased | RecallDone | KeepRefund
+OwnCommand = FindHeld | KeepPeer | TakeNumber
+StoreCommand = Reserve | Settle | ReleaseCommand | AskCommand | Abandoned | TakeOver | OwnCommand
 Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand

@@ -41,6 +41,7 @@ from farthing.wallet.commands import (
     AskMint,
     Command,
     Failed,
+    FindHeld,
     FindMeans,
     FinishAsk,
     Look,
@@ -320,8 +321,13 @@ def finish(guide: Guide, ask: Ask, answer: Json) -> Flow[Ask | None]:
     at = yield from look()
     # What names the next message, and is seen by everybody on its way, is part of no secret in it.
     rest = msgspec.structs.replace(at, entropy=at.entropy[ID_BYTES:])
+    held: tuple[Instrument, ...] = ()
+    if purse.blind:
+        held = yield FindHeld(broker_id=ask.broker_id, scheme=ask.scheme)
     try:
         received = purse.receive(ask.asked, answer, rest)
+        if isinstance(received, Asked):
+            purse.compare(received, held)
     except Refusal as refusal:
         yield FinishAsk(ask=ask, refused=refusal.code, now_s=at.now_s)
         raise

@@ -13,8 +13,10 @@ import msgspec
 from farthing.schemes.contract import Instrument
 from farthing.wallet.commands import (
     Ask,
+    FindHeld,
     InstrumentState,
     KeepPeer,
+    OwnCommand,
     Purchase,
     Release,
     TakeNumber,
@@ -130,9 +132,16 @@ class Rows:
             (msgspec.json.encode(self.peers() | {broker_id: home_id}),),
         )
 
-    def do(self, command: KeepPeer | TakeNumber) -> int | None:
+    def do(self, command: OwnCommand) -> tuple[Instrument, ...] | int | None:
         """The answer to a command about the wallet as a whole."""
         match command:
+            case FindHeld(broker_id=broker_id, scheme=scheme):
+                rows = self.file.rows(
+                    "SELECT broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
+                    " FROM instruments WHERE state<>'spent' AND broker=? AND scheme=?",
+                    (broker_id, scheme),
+                )
+                return tuple(self.unseal_instrument(row) for row in rows)
             case TakeNumber(broker_id=broker_id, scheme=scheme):
                 number = self.next_number(broker_id, scheme)
                 self.pass_number(broker_id, scheme, number)

@@ -24,6 +24,7 @@ from farthing.wallet.asks import Asks
 from farthing.wallet.commands import (
     Abandoned,
     Ask,
+    FindHeld,
     FindMeans,
     FinishAsk,
     FinishRelease,
@@ -121,7 +122,7 @@ class Store:
                 return self._abandoned(command.now_s)
             case TakeOver():
                 return self._take_over(command)
-            case KeepPeer() | TakeNumber():
+            case FindHeld() | KeepPeer() | TakeNumber():
                 return self._rows.do(command)
 
     def _abandoned(

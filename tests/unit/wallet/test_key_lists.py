@@ -6,12 +6,18 @@ import msgspec
 import pytest
 
 from farthing import codec
+from farthing.crypto import signing
 from farthing.errors import Conflict, Refusal, Unsupported
 from farthing.lab.conformance.payer import Payer
 from farthing.lab.conformance.stage import Play, Stage
-from farthing.wallet.commands import Answered, AskMint, Command
+from farthing.schemes.coin.ecash.keyset import KEYS, LIST_KEY, LISTS
+from farthing.schemes.contract import Need
+from farthing.stores.keys import KeyRing
+from farthing.wallet.commands import Answered, Ask, AskMint, Command, OpenAsk
 from farthing.wallet.driver import Session
+from farthing.wallet.errand import Flow, run
 from farthing.wallet.key_lists import Shown, look_up
+from tests.kit.canaries import canary
 from tests.kit.turns import schemes_in_turn
 
 BLIND = schemes_in_turn(("ecash", "cashu"))
@@ -43,6 +49,50 @@ def test_all_have_one_list_before_and_after_they_buy(scheme: str) -> None:
         stage.payer = ann
         stage.buy("one")
         assert shown(ann) == shown(bob) == mine
+
+
+def load(payer: Payer, micro: int) -> Flow[None]:
+    """Buy coins."""
+    guide, scheme, broker = payer.guide(), payer.scheme, payer.bank.id
+    purse = guide.purse(scheme, broker)
+    need = Need(amount_micro=micro, currency=payer.bank.currency)
+    ask = Ask(
+        id=f"ask_{payer.numbered(purse).serials[0]}",
+        created_at_s=0,
+        broker_id=broker,
+        scheme=scheme,
+        vendor_id="",
+        site="",
+        amount_micro=micro,
+        asked=purse.ask(need, payer.numbered(purse)),
+    )
+    opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=0)
+    assert opened is not None
+    yield from run(guide, opened)
+
+
+def test_no_coins_are_bought_under_a_list_that_does_not_follow_from_that_of_those_here() -> None:
+    with Play("ecash", "comparing").stage() as stage:
+        stage.buy("one")
+        payer, ring = stage.payer, stage.bank.books.ring
+        assert isinstance(ring, KeyRing)
+        ring.rotate(KEYS, canary("second"))
+        payer.run_alone(load(payer, 100))
+        had_micro = stage.bank.has_micro("payer", payer.id)
+        ring.rotate(KEYS, canary("third"))
+
+        def alone(value: Any) -> Any:
+            if "keysets" not in value:
+                return value
+            bare = msgspec.structs.replace(LISTS.convert(value), older=())
+            signed = codec.enc(LIST_KEY, bare.digest)
+            sig = codec.b64u(signing.sign(ring.current(LIST_KEY).secret, signed))
+            return msgspec.to_builtins(msgspec.structs.replace(bare, sig=sig))
+
+        given(stage, alone)
+        with pytest.raises(Conflict, match="keysets_differ"):
+            payer.run_alone(load(payer, 100))
+        assert stage.bank.has_micro("payer", payer.id) == had_micro
 
 
 def test_a_list_that_the_broker_did_not_sign_is_refused() -> None:

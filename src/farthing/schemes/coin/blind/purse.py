@@ -118,6 +118,14 @@ class BlindPurse(Purse, Generic[K]):
             case other:
                 raise AssertionError(f"no purse sends {other!r}")
 
+    def compare(self, asked: Asked, held: Sequence[Instrument]) -> None:
+        """`Conflict` where new coins would be signed by another list than those that are here."""
+        errand = self.readers.kept.read(asked.kept)
+        if isinstance(errand, Errand) and errand.pocket is not None:
+            for instrument in held:
+                known = self.readers.pockets.read(instrument.body).keysets
+                require_one_line(errand.pocket.keysets, known)
+
     def _instrument(self, pocket: Pocket[K]) -> Instrument:
         return pocket.instrument(self.coinage, self.setting.currency)
 

@@ -91,6 +91,19 @@ def test_a_pocket_takes_no_list_for_somebody_alone(scene: Scene) -> None:
         purse.pay(pocket, offer, binding_of(), scene.clock.at(), on_the_wire(alone))
 
 
+def test_nothing_is_bought_under_a_list_for_somebody_alone(scene: Scene) -> None:
+    held = scene.withdraw()
+    new = newer_key(scene.scheme.traits.name)
+    scene.broker.ring.add(new)
+    scene.payer.purse.compare(scene.asked(), (held,))
+    scene.broker.ring.revoke(new.purpose, "k")
+    alone = scene.asked()
+    scene.payer.purse.compare(alone, ())
+    with pytest.raises(Conflict, match="keysets_differ"):
+        scene.payer.purse.compare(alone, (held,))
+    scene.payer.purse.compare(scene.payer.purse.remake(0, scene.clock.at()), (held,))
+
+
 def test_one_slot_makes_one_coin_and_another_slot_or_pocket_another(scene: Scene) -> None:
     keysets = pocket_of(scene.withdraw()).keysets
     made, _ = slots(keysets, (3, 3), {})
