@@ -57,12 +57,18 @@ def test_other_keys_in_the_folder_are_not_written_over(folder: Path, tmp_path: P
         assert (new / "keys.ring").read_bytes() == others
 
 
-def test_a_restore_that_was_cut_short_anywhere_is_done_again(folder: Path, tmp_path: Path) -> None:
+def cut_short(folder: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A backup, and what a restore of it that was killed has left: the keys."""
     books, new = tmp_path / "books.db", tmp_path / "new"
     run("backup", str(books), "--data", str(folder))
     new.mkdir(mode=0o700)
     for name in ("keys.ring", "keys.secret"):
         shutil.copy(folder / name, new / name)
+    return books, new
+
+
+def test_a_restore_that_was_cut_short_anywhere_is_done_again(folder: Path, tmp_path: Path) -> None:
+    books, new = cut_short(folder, tmp_path)
     KeyRing.open(new / "keys.ring").rotate(CERTIFICATE_KEY, bytes(range(32)))
     (folder / "keys.ring").chmod(0o644)  # a copy, of which nobody minds
     (new / (bookkeeping.ADMIN_TOKEN + ".new")).write_bytes(b"ft_")
@@ -78,11 +84,7 @@ def test_a_restore_that_was_cut_short_anywhere_is_done_again(folder: Path, tmp_p
 
 
 def test_an_older_ring_than_the_saved_one_is_not_taken_for_it(folder: Path, tmp_path: Path) -> None:
-    books, new = tmp_path / "books.db", tmp_path / "new"
-    run("backup", str(books), "--data", str(folder))
-    new.mkdir(mode=0o700)
-    for name in ("keys.ring", "keys.secret"):
-        shutil.copy(folder / name, new / name)
+    books, new = cut_short(folder, tmp_path)
     KeyRing.open(folder / "keys.ring").rotate(CERTIFICATE_KEY, bytes(range(32)))
     for number in range(3):  # as a restore makes new ones, which does not make it the later ring
         KeyRing.open(new / "keys.ring").rotate(CERTIFICATE_KEY, bytes([number]) * 32)

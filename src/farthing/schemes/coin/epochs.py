@@ -16,7 +16,7 @@ LATE_S = DAY_S  # an order that was made in time may arrive so late
 GRACE_S = 30 * DAY_S  # the window of that name
 SKEW_S = 120  # likewise
 DISPUTE_S = 30 * DAY_S  # likewise
-LISTED_S = 30 * DAY_S  # old lists make change so long after keys were rotated
+LISTED_S = 30 * DAY_S  # so long a wallet makes change with one list: keys may be rotated
 EPOCH_MAX = 2**32 - 1  # it travels in four bytes
 
 
