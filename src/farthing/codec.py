@@ -74,7 +74,7 @@ _ENDS = (b'"', b'"', b'=="', b'="')
 _READ_BASE64 = msgspec.json.Decoder(bytes).decode
 
 
-def unb64u(text: str, *, size_bytes: int | None = None) -> bytes:
+def unb64u(text: str, size_bytes: int | None = None) -> bytes:
     """Read unpadded base64url; `Malformed` for any other spelling, or another size."""
     tail = len(text) % 4
     if tail and text[-1] not in _LAST[tail]:

@@ -22,6 +22,7 @@ CALLS = {
     ("codec", "unb64"),
     ("codec", "unb64u"),
     ("bytes", "fromhex"),
+    ("binascii", "unhexlify"),
     ("base64", "b64decode"),
     ("csv", "DictReader"),
     ("ipaddress", "ip_address"),

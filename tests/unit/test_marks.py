@@ -1,6 +1,7 @@
 """The life of a payment, as a table without gaps."""
 
 from itertools import product
+from typing import get_args
 
 import pytest
 
@@ -29,19 +30,17 @@ from farthing.marks import (
 NOW_S = 1_800_000_000
 
 # An answer of the origin to a payment that is not held any more.
-LATE = set(
-    product((State.ABSENT, State.CONFIRMED, State.RELEASED), (Event.ORIGIN_OK, Event.ORIGIN_FAILED))
-)
+LATE = set(product(("absent", "confirmed", "released"), ("origin ok", "origin failed")))
 # A lease belongs to a hold, and only held and confirmed payments have marks.
 IMPOSSIBLE = {
-    (State.ABSENT, Event.TAKEN_IN_LEASE),
-    (State.RELEASED, Event.TAKEN_IN_LEASE),
-    (State.CONFIRMED, Event.TAKEN_IN_LEASE),
-    (State.CONFIRMED, Event.OTHER_IN_LEASE),
-    (State.ABSENT, Event.OTHER),
-    (State.ABSENT, Event.OTHER_IN_LEASE),
-    (State.RELEASED, Event.OTHER),
-    (State.RELEASED, Event.OTHER_IN_LEASE),
+    ("absent", "taken in lease"),
+    ("released", "taken in lease"),
+    ("confirmed", "taken in lease"),
+    ("confirmed", "other in lease"),
+    ("absent", "other"),
+    ("absent", "other in lease"),
+    ("released", "other"),
+    ("released", "other in lease"),
 }
 
 
@@ -71,59 +70,59 @@ def hold(digest: bytes = b"d" * 32) -> Hold:
 
 
 def test_every_pair_of_state_and_event_is_in_the_table_late_or_impossible() -> None:
-    every = set(product(State, Event))
+    every = set(product(get_args(State), get_args(Event)))
     assert set(TABLE) | LATE | IMPOSSIBLE == every
     assert len(TABLE) + len(LATE) + len(IMPOSSIBLE) == len(every)
-    assert LOST == (Step.LOST, State.ABSENT)
+    assert LOST == ("lost", "absent")
 
 
 def test_only_a_hold_leads_out_of_absent_and_nothing_out_of_confirmed() -> None:
-    assert [TABLE[pair][0] for pair in TABLE if pair[0] is State.ABSENT] == [Step.HOLD]
-    ends = {TABLE[pair][1] for pair in TABLE if pair[0] is State.CONFIRMED}
-    assert ends == {State.CONFIRMED}
+    assert [TABLE[pair][0] for pair in TABLE if pair[0] == "absent"] == ["hold"]
+    ends = {TABLE[pair][1] for pair in TABLE if pair[0] == "confirmed"}
+    assert ends == {"confirmed"}
 
 
 @pytest.mark.parametrize(
     ("stored", "step"),
     [
-        (None, Step.HOLD),
-        (payment(State.RELEASED, NOW_S + 1), Step.HOLD),
-        (payment(State.HELD), Step.RESUME),
-        (payment(State.CONFIRMED, NOW_S + 1), Step.REPEAT),
+        (None, "hold"),
+        (payment("released", NOW_S + 1), "hold"),
+        (payment("held"), "resume"),
+        (payment("confirmed", NOW_S + 1), "repeat"),
     ],
 )
 def test_a_payment_that_arrives_is_held_resumed_or_repeated(
     stored: Payment | None, step: Step
 ) -> None:
-    assert decide_hold(stored, hold())[0] is step
+    assert decide_hold(stored, hold())[0] == step
 
 
 def test_a_payment_that_is_being_served_is_busy() -> None:
     with pytest.raises(Busy):
-        decide_hold(payment(State.HELD, NOW_S + 1), hold())
+        decide_hold(payment("held", NOW_S + 1), hold())
 
 
-@pytest.mark.parametrize("state", [State.HELD, State.CONFIRMED, State.RELEASED])
+@pytest.mark.parametrize("state", ["held", "confirmed", "released"])
 def test_a_key_with_another_digest_is_reused(state: State) -> None:
     with pytest.raises(Reused):
         decide_hold(payment(state), hold(b"e" * 32))
 
 
 def test_a_mark_is_taken_over_after_the_lease_only() -> None:
-    assert decide_mark(payment(State.HELD), now_s=NOW_S) is Step.TAKE_OVER
+    assert decide_mark(payment("held"), now_s=NOW_S) == "take over"
     with pytest.raises(Busy):
-        decide_mark(payment(State.HELD, NOW_S + 1), now_s=NOW_S)
+        decide_mark(payment("held", NOW_S + 1), now_s=NOW_S)
 
 
-@pytest.mark.parametrize("holder", [None, payment(State.CONFIRMED)])
+@pytest.mark.parametrize("holder", [None, payment("confirmed")])
 def test_a_mark_of_a_confirmed_or_forgotten_payment_is_spent(holder: Payment | None) -> None:
     with pytest.raises(Replayed):
         decide_mark(holder, now_s=NOW_S)
 
 
-@pytest.mark.parametrize("state", [State.CONFIRMED, State.RELEASED])
+@pytest.mark.parametrize("state", ["confirmed", "released"])
 def test_only_a_held_payment_has_a_fence(state: State) -> None:
-    held = payment(State.HELD)
+    held = payment("held")
     assert require_fence(held, 7) is held
     for lost, fence in ((payment(state), 7), (held, 6), (held, 8), (None, 7)):
         with pytest.raises(HoldLost):
@@ -131,7 +130,7 @@ def test_only_a_held_payment_has_a_fence(state: State) -> None:
 
 
 def test_fences_rise_and_the_first_follows_the_clock() -> None:
-    assert next_fence(payment(State.HELD, fence=7), NOW_S) == 8
+    assert next_fence(payment("held", fence=7), NOW_S) == 8
     assert next_fence(None, NOW_S + 1) > next_fence(None, NOW_S) + 1_000_000
     assert next_fence(None, NOW_S) < 2**53
 

@@ -5,7 +5,6 @@ and void name the number, so an old one cannot touch a newer attempt. While it i
 stands in `liability/hold/<tx>` and the marks are held.
 """
 
-from enum import Enum
 from typing import Literal
 
 import apsw
@@ -16,58 +15,37 @@ AtEnd = Literal["void", "capture"]
 RESERVED_S = 60  # how long a reservation lives; the gate's origin has answered by then
 
 
-class State(Enum):
-    """Where a transaction stands."""
+State = Literal["absent", "reserved", "captured", "void"]
+"""Where a transaction stands."""
 
-    ABSENT = "absent"
-    RESERVED = "reserved"
-    CAPTURED = "captured"
-    VOID = "void"
+Event = Literal["reserve", "settle", "capture", "void", "end", "end, capture"]
+"""What is asked of it.
 
+`capture` and `void` name its current number. At the ends its time is over, and it was to be void
+then, or captured.
+"""
 
-class Event(Enum):
-    """What is asked of it. `CAPTURE` and `VOID` name its current number."""
-
-    RESERVE = "reserve"
-    SETTLE = "settle"
-    CAPTURE = "capture"
-    VOID = "void"
-    END = "end"
-    """Its time is over, and it was to be void then."""
-    END_CAPTURE = "end, capture"
-    """Its time is over, and it was to be captured then."""
-
-
-class Step(Enum):
-    """What the broker does."""
-
-    RESERVE = "reserve"
-    PAY = "pay"
-    CAPTURE = "capture"
-    VOID = "void"
-    REPEAT = "repeat"
-    SAY_VOID = "say void"
-    SAY_CAPTURED = "say captured"
-
+Step = Literal["reserve", "pay", "capture", "void", "repeat", "say void", "say captured"]
+"""What the broker does."""
 
 # (state, event) -> (what happens, next state); a pair that is not here does not occur.
 TABLE: dict[tuple[State, Event], tuple[Step, State]] = {
-    (State.ABSENT, Event.RESERVE): (Step.RESERVE, State.RESERVED),
-    (State.ABSENT, Event.SETTLE): (Step.PAY, State.CAPTURED),
-    (State.RESERVED, Event.RESERVE): (Step.REPEAT, State.RESERVED),
-    (State.RESERVED, Event.SETTLE): (Step.CAPTURE, State.CAPTURED),
-    (State.RESERVED, Event.CAPTURE): (Step.CAPTURE, State.CAPTURED),
-    (State.RESERVED, Event.VOID): (Step.VOID, State.VOID),
-    (State.RESERVED, Event.END): (Step.VOID, State.VOID),
-    (State.RESERVED, Event.END_CAPTURE): (Step.CAPTURE, State.CAPTURED),
-    (State.CAPTURED, Event.RESERVE): (Step.REPEAT, State.CAPTURED),
-    (State.CAPTURED, Event.SETTLE): (Step.REPEAT, State.CAPTURED),
-    (State.CAPTURED, Event.CAPTURE): (Step.REPEAT, State.CAPTURED),
-    (State.CAPTURED, Event.VOID): (Step.SAY_CAPTURED, State.CAPTURED),
-    (State.VOID, Event.RESERVE): (Step.RESERVE, State.RESERVED),
-    (State.VOID, Event.SETTLE): (Step.PAY, State.CAPTURED),
-    (State.VOID, Event.CAPTURE): (Step.SAY_VOID, State.VOID),
-    (State.VOID, Event.VOID): (Step.SAY_VOID, State.VOID),
+    ("absent", "reserve"): ("reserve", "reserved"),
+    ("absent", "settle"): ("pay", "captured"),
+    ("reserved", "reserve"): ("repeat", "reserved"),
+    ("reserved", "settle"): ("capture", "captured"),
+    ("reserved", "capture"): ("capture", "captured"),
+    ("reserved", "void"): ("void", "void"),
+    ("reserved", "end"): ("void", "void"),
+    ("reserved", "end, capture"): ("capture", "captured"),
+    ("captured", "reserve"): ("repeat", "captured"),
+    ("captured", "settle"): ("repeat", "captured"),
+    ("captured", "capture"): ("repeat", "captured"),
+    ("captured", "void"): ("say captured", "captured"),
+    ("void", "reserve"): ("reserve", "reserved"),
+    ("void", "settle"): ("pay", "captured"),
+    ("void", "capture"): ("say void", "void"),
+    ("void", "void"): ("say void", "void"),
 }
 
 
@@ -122,8 +100,7 @@ def _read(row: tuple[object, ...]) -> Reservation:
 
 def write(connection: apsw.Connection, reservation: Reservation) -> None:
     """Write it whole."""
-    values = [getattr(reservation, name) for name in Reservation.__struct_fields__]
-    values[4] = reservation.state.value
     connection.execute(
-        "INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+        "INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        msgspec.structs.astuple(reservation),
     )

@@ -20,7 +20,7 @@ from farthing import codec
 from farthing.broker import clearing, facts, journal, reservations
 from farthing.broker.answers import KEPT_S
 from farthing.broker.books import Books, until_of
-from farthing.broker.reservations import TABLE, AtEnd, Event, Reservation, State, Step
+from farthing.broker.reservations import TABLE, AtEnd, Event, Reservation
 from farthing.errors import OutOfRange, Refusal, Underpaid, Unknown, Unsupported
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
@@ -109,15 +109,15 @@ class Settling:
         tx = tx_of(account.id, payment.scheme, payment.payload)
         known = self._books.committer.read(lambda db: reservations.find(db, tx))
         checked: Checked | None = None
-        if known is None or known.state is State.VOID:
+        if known is None or known.state == "void":
             checked = await asyncio.to_thread(self.check, payment, account)
-        event = Event.SETTLE if reserve is None else Event.RESERVE
+        event: Event = "settle" if reserve is None else "reserve"
 
         def work(connection: apsw.Connection) -> Settled | Refusal | None:
             self.end_overdue(connection)
             found = reservations.find(connection, tx)
-            step, _ = TABLE[found.state if found else State.ABSENT, event]
-            if step in {Step.PAY, Step.RESERVE}:
+            step, _ = TABLE[found.state if found else "absent", event]
+            if step in {"pay", "reserve"}:
                 if checked is None:
                     return None  # it lapsed since it was read; checked again and asked again
                 decision = self._decide(connection, payment, checked)
@@ -125,12 +125,12 @@ class Settling:
                     facts.write(connection, payment.scheme, decision)
                     return decision.refusal
                 number = found.number + 1 if found else 1
-                if step is Step.PAY:
+                if step == "pay":
                     return self._pay(connection, payment, decision, tx, number, account)
                 at_end = reserve or "void"
                 return self._reserve(connection, payment, decision, tx, number, account, at_end)
             assert found is not None, "the table repeats and captures only what is there"
-            if step is Step.CAPTURE:
+            if step == "capture":
                 return self._capture(connection, found, None)
             return self._answer(found)
 
@@ -148,10 +148,10 @@ class Settling:
             found = self._find(connection, tx, account)
             if found.number != number:
                 raise ReservationVoid
-            step, _ = TABLE[found.state, Event.CAPTURE]
-            if step is Step.SAY_VOID:
+            step, _ = TABLE[found.state, "capture"]
+            if step == "say void":
                 raise ReservationVoid
-            if step is Step.CAPTURE:
+            if step == "capture":
                 return self._capture(connection, found, amount_micro)
             settled = self._answer(found)
             if amount_micro not in {None, settled.amount_micro}:
@@ -167,10 +167,10 @@ class Settling:
             found = self._find(connection, tx, account)
             if found.number != number:
                 return
-            step, _ = TABLE[found.state, Event.VOID]
-            if step is Step.SAY_CAPTURED:
+            step, _ = TABLE[found.state, "void"]
+            if step == "say captured":
                 raise AlreadyCaptured
-            if step is Step.VOID:
+            if step == "void":
                 self._void(connection, found)
 
         await self._books.committer.do(work, atomic=True)
@@ -179,9 +179,9 @@ class Settling:
         """End every reservation whose time is over; how many."""
         overdue = reservations.overdue(connection, self._books.now_s())
         for reservation in overdue:
-            event = Event.END if reservation.at_end == "void" else Event.END_CAPTURE
+            event: Event = "end" if reservation.at_end == "void" else "end, capture"
             step, _ = TABLE[reservation.state, event]
-            if step is Step.CAPTURE:
+            if step == "capture":
                 self._capture(connection, reservation, None)
             else:
                 self._void(connection, reservation)
@@ -229,7 +229,7 @@ class Settling:
             party=account.id,
             scheme=payment.scheme,
             number=number,
-            state=State.CAPTURED,
+            state="captured",
             until_s=max(until_of(decision), books.now_s() + KEPT_S),
             at_end="void",
             amount_micro=decision.paid_micro,
@@ -269,7 +269,7 @@ class Settling:
             party=account.id,
             scheme=payment.scheme,
             number=number,
-            state=State.RESERVED,
+            state="reserved",
             until_s=books.now_s() + reservations.RESERVED_S,
             at_end=at_end,
             amount_micro=decision.paid_micro,
@@ -301,7 +301,7 @@ class Settling:
         settled = _settled(found.tx, decision, paid_micro)
         done = msgspec.structs.replace(
             found,
-            state=State.CAPTURED,
+            state="captured",
             until_s=max(until_of(decision), books.now_s() + KEPT_S),
             amount_micro=paid_micro,
             applied=b"",
@@ -320,7 +320,7 @@ class Settling:
             put = self._put_back(connection, found.scheme, shared, decision)
             facts.write(connection, found.scheme, msgspec.structs.replace(shared, records=put))
         until_s = books.now_s() + KEPT_S
-        void = msgspec.structs.replace(found, state=State.VOID, until_s=until_s, applied=b"")
+        void = msgspec.structs.replace(found, state="void", until_s=until_s, applied=b"")
         reservations.write(connection, void)
 
     def _reserved(self, found: Reservation) -> tuple[Redeemed, tuple[Posting, ...]]:
@@ -360,7 +360,7 @@ class Settling:
         return self._books.vault.seal(msgspec.json.encode(settled), tx.encode())
 
     def _answer(self, found: Reservation) -> Settled:
-        if found.state is State.RESERVED:
+        if found.state == "reserved":
             return Settled(
                 tx=found.tx,
                 amount_micro=found.amount_micro,

@@ -32,8 +32,6 @@ from farthing.marks import (
     Release,
     Search,
     Settled,
-    State,
-    Step,
     Take,
     Tally,
     Total,
@@ -123,10 +121,10 @@ class MemoryMarks:
     def _hold(self, hold: Hold) -> Held | Settled:
         stored = self._payments.get(hold.k)
         step, state = decide_hold(stored, hold)
-        if stored is not None and step is Step.REPEAT:
+        if stored is not None and step == "repeat":
             return Settled(outcome=stored.outcome)
         fence = next_fence(stored, hold.now_s)
-        resumed = step is Step.RESUME
+        resumed = step == "resume"
         kept, until_s = hold.kept, hold.until_s
         if stored is not None:
             until_s = max(stored.until_s, until_s)
@@ -152,23 +150,25 @@ class MemoryMarks:
         marks = hold.marks
         if len(marks) > 1:
             require_distinct(marks)
-        losers: set[str] = set()
+        losers: dict[str, Payment] = _NOBODY
         for mark in marks:
-            holder: str | None = None
             if type(mark) is Advance:
                 counter = self._counters.get(mark.id)
                 if counter is None:
                     require_over(mark, None)
-                else:
-                    require_over(mark, counter.place)
-                    holder = counter.holder
-            elif mark.id in self._onces:
-                holder = self._onces[mark.id][0]
+                    continue
+                require_over(mark, counter.place)
+                holder = counter.holder
+            else:
+                once = self._onces.get(mark.id)
+                holder = None if once is None else once[0]
             if holder is not None:
-                decide_mark(self._payments.get(holder), now_s=hold.now_s)
-                losers.add(holder)
-        for k in losers:
-            self._give_back(self._payments[k])
+                payment = self._payments.get(holder)
+                decide_mark(payment, now_s=hold.now_s)
+                assert payment is not None, "a mark outlives only what was confirmed"
+                losers = losers | {holder: payment}
+        for payment in losers.values():
+            self._give_back(payment)
 
     def _hold_marks(self, hold: Hold) -> None:
         for mark in hold.marks:
@@ -204,14 +204,14 @@ class MemoryMarks:
                 del self._counters[mark.id]
             else:
                 self._counters[mark.id].holder = None
-        self._payments[payment.k] = replace(payment, state=State.RELEASED)
+        self._payments[payment.k] = replace(payment, state="released")
 
     def _confirm(self, confirm: Confirm) -> None:
         self._settle(require_fence(self._payments.get(confirm.k), confirm.fence), confirm)
 
     def _settle(self, held: Payment, confirm: Confirm | Take) -> None:
         self._use_marks(held.k, self._held.pop(held.k))
-        self._payments[held.k] = replace(held, state=State.CONFIRMED, outcome=confirm.outcome)
+        self._payments[held.k] = replace(held, state="confirmed", outcome=confirm.outcome)
         self._write_facts(confirm, held.until_s)
 
     def _write_facts(self, done: Confirm | Take, until_s: int) -> None:
@@ -223,22 +223,19 @@ class MemoryMarks:
             else:
                 self._records.pop(record.key, None)
         for claim in done.claims:
-            self._claim(claim, until_s)
-
-    def _claim(self, claim: Claim, until_s: int) -> None:
-        name = claim.scheme, claim.key
-        row = self._outbox.get(name)
-        if row is None:
-            self._rows += 1
-            self._outbox[name] = row = _Row(self._rows, claim, 0, until_s)
-        elif claim.order > row.claim.order:
-            row.claim = claim
-            if until_s > row.until_s:
-                row.until_s = until_s
-        else:
-            return
-        if claim.moment == "before":
-            row.acked_order = claim.order
+            name = claim.scheme, claim.key
+            row = self._outbox.get(name)
+            if row is None:
+                self._rows += 1
+                self._outbox[name] = row = _Row(self._rows, claim, 0, until_s)
+            elif claim.order > row.claim.order:
+                row.claim = claim
+                if until_s > row.until_s:
+                    row.until_s = until_s
+            else:
+                continue
+            if claim.moment == "before":
+                row.acked_order = claim.order
 
     def _take(self, take: Take) -> Held | Settled:
         hold = take.hold
@@ -253,7 +250,7 @@ class MemoryMarks:
         self._payments[k] = Payment(
             k=k,
             digest=hold.digest,
-            state=State.CONFIRMED,
+            state="confirmed",
             fence=fence,
             lease_until_s=hold.lease_until_s,
             kept=hold.kept,
@@ -274,7 +271,7 @@ class MemoryMarks:
         found = (
             payment
             for payment in self._payments.values()
-            if payment.state is State.CONFIRMED and search.text in payment.outcome
+            if payment.state == "confirmed" and search.text in payment.outcome
         )
         return tuple(islice(found, search.count))
 
@@ -319,10 +316,10 @@ class MemoryMarks:
             payment
             for payment in self._payments.values()
             if payment.until_s < forget.now_s
-            and (payment.state is not State.HELD or payment.lease_until_s <= forget.now_s)
+            and (payment.state != "held" or payment.lease_until_s <= forget.now_s)
         ][: forget.count]
         for payment in past:
-            if payment.state is State.HELD:
+            if payment.state == "held":
                 self._give_back(payment)
             del self._payments[payment.k]
         return (
@@ -344,6 +341,9 @@ class MemoryMarks:
                 forget.count,
             )
         )
+
+
+_NOBODY: dict[str, Payment] = {}
 
 
 def _drop(rows: dict[K, V], is_past: Callable[[V], bool], count: int) -> int:

@@ -35,7 +35,6 @@ from farthing.marks import (
     Search,
     Settled,
     State,
-    Step,
     Take,
     Tally,
     Total,
@@ -53,11 +52,8 @@ from farthing.stores.sqlite_tables import Taken, read_taken, write_taken
 
 _HELD = 1
 _CONFIRMED = 2
-_STATES = {
-    _HELD: State.HELD,
-    _CONFIRMED: State.CONFIRMED,
-    3: State.RELEASED,
-}  # as the statements say
+# As the statements say.
+_STATES: dict[int, State] = {_HELD: "held", _CONFIRMED: "confirmed", 3: "released"}
 
 
 class SqliteMarks:
@@ -213,9 +209,9 @@ def _hold_in_full(connection: apsw.Connection, hold: Hold, taken: bytes) -> Held
     step, _ = decide_hold(stored, hold)
     fence = next_fence(stored, hold.now_s)
     times = (hold.lease_until_s, hold.until_s)
-    if found is not None and step is Step.REPEAT:
+    if found is not None and step == "repeat":
         return Settled(outcome=found[1].outcome)
-    if found is not None and step is Step.RESUME:
+    if found is not None and step == "resume":
         connection.execute(sql.RESUME, (fence, *times, found[0]))
         return Held(fence=fence, kept=found[1].kept, resumed=True)
     for loser in _losers(connection, hold):

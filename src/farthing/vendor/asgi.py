@@ -9,9 +9,8 @@ does after its answer is its own affair: the payer waits for the answer only.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
-from enum import Enum
 from types import coroutine
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -100,10 +99,8 @@ async def send_answer(send: Send, answer: Answer, *, method: str) -> None:
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
 
-class _Phase(Enum):
-    COLLECTING = "the application's answer is not confirmed yet"
-    STREAMING = "the head has gone out, and what follows is passed on"
-    ANSWERED = "the whole answer has gone out"
+_Phase = Literal["collecting", "streaming", "answered"]
+"""Of the application's answer: not confirmed yet; its head has gone out; all of it has."""
 
 
 class _Head(msgspec.Struct, frozen=True, gc=False):
@@ -180,7 +177,7 @@ class Serving:
         self._head: _Head | None = None
         self._parts: list[bytes] = []
         self._size_bytes = 0
-        self._phase = _Phase.COLLECTING
+        self._phase: _Phase = "collecting"
         self._timer: asyncio.Timeout | None = None
         self._pacing: Pacing | None = None
         self._is_unpaid = False
@@ -198,7 +195,7 @@ class Serving:
         except Aborted:
             raise asyncio.CancelledError from None
         except Refusal as wrong:  # a gate that cannot even refuse: keys or prices out of order
-            if self._phase is not _Phase.COLLECTING:
+            if self._phase != "collecting":
                 raise
             status, headers, body = problems.problem(wrong, value_moved=True)
             answer = Answer(status=status, headers=headers, body=body)
@@ -229,17 +226,17 @@ class Serving:
         except _Stopped:
             return None
         except OriginFailed as wrong:
-            if self._phase is _Phase.STREAMING:
+            if self._phase == "streaming":
                 raise
             failed = wrong
         except Exception as wrong:  # the process edge: an application may raise anything
             if self._is_unpaid:  # it came back in whatever the application wraps its own in
                 return None
-            if self._phase is _Phase.STREAMING:
+            if self._phase == "streaming":
                 raise
             _log.exception("the application failed: %s", type(wrong).__name__)
             failed = OriginFailed("origin_failed", "the site failed to answer")
-        if self._phase is not _Phase.COLLECTING:
+        if self._phase != "collecting":
             return None
         return await exchange.resume(
             failed or OriginFailed("origin_closed_early", "the site closed before it answered")
@@ -265,10 +262,10 @@ class Serving:
         """The `send` that the application sees."""
 
         async def tap(message: Message) -> None:
-            if self._phase is _Phase.STREAMING:
+            if self._phase == "streaming":
                 await self._pass_on(message)
             is_late = self._timer is not None and self._timer.expired()
-            if self._phase is not _Phase.COLLECTING or is_late:
+            if self._phase != "collecting" or is_late:
                 return
             if message["type"] == "http.response.start":
                 self._head = _read_head(message)
@@ -300,12 +297,12 @@ class Serving:
             raise asyncio.CancelledError
         assert answer is not None, "a gate asks the origin once"
         if answer.body is not None:
-            self._phase = _Phase.ANSWERED
+            self._phase = "answered"
             await send_answer(self._send, answer, method=self._answered)
             if not is_whole:
                 raise _Stopped
             return
-        self._phase = _Phase.STREAMING
+        self._phase = "streaming"
         start = {"type": "http.response.start", "status": answer.status}
         await self._send({**start, "headers": self._paced(answer, exchange)})
         for part in self._parts:
@@ -350,7 +347,7 @@ class Serving:
                 await self._send({"type": "http.response.body", "body": b""})
             raise _Stopped from None
         if is_last:
-            self._phase = _Phase.ANSWERED
+            self._phase = "answered"
             await self._send({"type": "http.response.body", "body": b""})
 
     def _is_short(self, head: _Head) -> bool:

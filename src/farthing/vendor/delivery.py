@@ -113,7 +113,7 @@ class Delivery:
         """
         found = yield marks.Find(k=paying.credential.k)
         if isinstance(found, marks.Payment) and (found.state, found.fence) == (
-            marks.State.HELD,
+            "held",
             fence,
         ):
             return None

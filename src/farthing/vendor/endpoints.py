@@ -122,9 +122,9 @@ class Doors:
             self._require_owner(question, read_kept(owner), at.now_s)
             return _answer({"state": "confirmed", "refund": refund})  # the receipt is forgotten
         self._require_owner(question, read_kept(payment.kept), at.now_s)
-        if payment.state is marks.State.CONFIRMED:
+        if payment.state == "confirmed":
             return _confirmed(read_outcome(payment.outcome), refund)
-        if payment.state is marks.State.HELD:
+        if payment.state == "held":
             if at.now_s < payment.lease_until_s:
                 raise Busy("in_progress", "this payment is being served")
             ended = yield from self._gate.resolving.end(payment, at)
@@ -172,7 +172,7 @@ class Doors:
         digest = codec.digest(message)
         k = f"{operation}/{scheme}/{codec.b64u(digest)}"
         known = yield marks.Find(k=k)
-        if isinstance(known, marks.Payment) and known.state is marks.State.CONFIRMED:
+        if isinstance(known, marks.Payment) and known.state == "confirmed":
             return known.outcome
         checked = mint.check(OPERATIONS[operation], message, Account(id="", role="payer"), at)
         keys = mint.recall(checked)

@@ -116,7 +116,7 @@ class Gate(Offering):
     def _is_begun(self, credential: Credential) -> Generator[GateCommand, object, bool]:
         """Whether a payment is held."""
         found = yield marks.Find(k=self._k_of(credential))
-        return isinstance(found, marks.Payment) and found.state is marks.State.HELD
+        return isinstance(found, marks.Payment) and found.state == "held"
 
     def _enter(
         self, request: Request, priced: Priced, credential: Credential, at: At
@@ -231,13 +231,13 @@ class Gate(Offering):
         """The answer to a refused payment: its outcome, if this very payment came before."""
         try:
             known = yield from self._known(request)
-            if known is not None and known.state is marks.State.HELD:
+            if known is not None and known.state == "held":
                 if at.now_s < known.lease_until_s:
                     raise Busy("in_progress", "this payment is being served; send it again")
                 ended = yield from self.resolving.end(known, at)
                 if ended is not None:
                     return (yield from self._repeat(request, priced, ended, at))
-            elif known is not None and known.state is marks.State.CONFIRMED:
+            elif known is not None and known.state == "confirmed":
                 outcome = read_outcome(known.outcome)
                 return (yield from self._repeat(request, priced, outcome, at))
         except Refusal as other:

@@ -105,9 +105,9 @@ async def find_charged(
     `Unsupported` for a scheme that the vendor has given up.
     """
     payment = await _find(name, store)
-    if payment.state is marks.State.HELD:
+    if payment.state == "held":
         raise Busy("payment_held", "it is being served; wait until that has come to an end")
-    if payment.state is not marks.State.CONFIRMED:
+    if payment.state != "confirmed":
         raise Closed("payment_released", "nothing was charged for it")
     kept, receipt = read_kept(payment.kept), read_outcome(payment.outcome).receipt
     till = tills.get(kept.scheme)

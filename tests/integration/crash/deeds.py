@@ -106,7 +106,7 @@ class Deeds:
         def release() -> None:
             store = self._village.vendor.store
             payment = self._village.run(store.do(marks.Find(k=hold.k)))
-            if payment.state is marks.State.HELD:
+            if payment.state == "held":
                 self._village.run(store.do(marks.Release(k=hold.k, fence=held.fence)))
 
         return release

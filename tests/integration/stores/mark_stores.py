@@ -154,7 +154,7 @@ class Bench:
 
     def state(self, k: str) -> State:
         found = self.do(Find(k=k))
-        return State.ABSENT if found is None else found.state
+        return "absent" if found is None else found.state
 
     def place(self, name: bytes = b"chain") -> Place | None:
         memory: Memory = self.do(Read(keys=Keys(counters=(name,))))

@@ -1,7 +1,7 @@
 """What every store of marks answers. A new store joins by a row in `mark_stores.STORES`."""
 
 import asyncio
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -43,26 +43,29 @@ RACERS = 32
 
 def bring(bench: Bench, state: State) -> int:
     """Bring payment `p` on mark `m` to `state`; its fence, 1 where it has none."""
-    if state is State.ABSENT:
+    if state == "absent":
         return 1
     fence: int = bench.do(hold("p", once(b"m"))).fence
-    if state is State.CONFIRMED:
+    if state == "confirmed":
         bench.do(Confirm(k="p", fence=fence, outcome=b"outcome"))
-    elif state is State.RELEASED:
+    elif state == "released":
         bench.do(Release(k="p", fence=fence))
     return fence
 
 
 def command_of(event: Event, fence: int) -> Command:
     commands: dict[Event, Command] = {
-        Event.TAKEN: hold("p", once(b"m"), now_s=LATER_S),
-        Event.TAKEN_IN_LEASE: hold("p", once(b"m"), now_s=LATER_S - 1),
-        Event.OTHER: hold("q", once(b"m"), now_s=LATER_S),
-        Event.OTHER_IN_LEASE: hold("q", once(b"m"), now_s=LATER_S - 1),
-        Event.ORIGIN_OK: Confirm(k="p", fence=fence, outcome=b"outcome"),
-        Event.ORIGIN_FAILED: Release(k="p", fence=fence),
+        "taken": hold("p", once(b"m"), now_s=LATER_S),
+        "taken in lease": hold("p", once(b"m"), now_s=LATER_S - 1),
+        "other": hold("q", once(b"m"), now_s=LATER_S),
+        "other in lease": hold("q", once(b"m"), now_s=LATER_S - 1),
+        "origin ok": Confirm(k="p", fence=fence, outcome=b"outcome"),
+        "origin failed": Release(k="p", fence=fence),
     }
     return commands[event]
+
+
+_REFUSED: dict[type[Refusal], Step] = {Busy: "busy", Replayed: "replayed", HoldLost: "lost"}
 
 
 def step_seen(bench: Bench, command: Command) -> Step:
@@ -72,36 +75,36 @@ def step_seen(bench: Bench, command: Command) -> Step:
         answer = bench.do(command)
     except Refusal as refusal:
         assert bench.dump() == before
-        return {Busy: Step.BUSY, Replayed: Step.REPLAYED, HoldLost: Step.LOST}[type(refusal)]
+        return _REFUSED[type(refusal)]
     match command, answer:
         case Hold(k="q"), Held(resumed=False):
-            return Step.TAKE_OVER
+            return "take over"
         case Hold(), Held(resumed=True):
-            return Step.RESUME
+            return "resume"
         case Hold(), Held(resumed=False):
-            return Step.HOLD
+            return "hold"
         case Hold(), Settled(outcome=b"outcome"):
-            return Step.REPEAT
+            return "repeat"
         case Confirm(), None:
-            return Step.CONFIRM
+            return "confirm"
         case Release(), None:
-            return Step.RELEASE
+            return "release"
         case _:
             raise AssertionError(answer)
 
 
-@pytest.mark.parametrize(("state", "event"), TABLE, ids=lambda part: part.name)
+@pytest.mark.parametrize(("state", "event"), TABLE)
 def test_every_row_of_the_table_is_what_the_store_does(
     bench: Bench, state: State, event: Event
 ) -> None:
     step, next_state = TABLE[state, event]
     fence = bring(bench, state)
-    assert step_seen(bench, command_of(event, fence)) is step
-    assert bench.state("p") is next_state
+    assert step_seen(bench, command_of(event, fence)) == step
+    assert bench.state("p") == next_state
 
 
-@pytest.mark.parametrize("event", [Event.ORIGIN_OK, Event.ORIGIN_FAILED], ids=lambda e: e.name)
-@pytest.mark.parametrize("state", State, ids=lambda s: s.name)
+@pytest.mark.parametrize("event", ["origin ok", "origin failed"])
+@pytest.mark.parametrize("state", get_args(State))
 def test_an_answer_to_a_payment_that_is_not_held_is_lost(
     bench: Bench, state: State, event: Event
 ) -> None:
@@ -110,11 +113,11 @@ def test_an_answer_to_a_payment_that_is_not_held_is_lost(
     assert step_seen(bench, command_of(event, fence)) is expected
 
 
-@pytest.mark.parametrize("state", [State.ABSENT, State.RELEASED], ids=lambda s: s.name)
+@pytest.mark.parametrize("state", ["absent", "released"])
 def test_a_mark_that_was_given_back_is_free_for_another_payment(bench: Bench, state: State) -> None:
     bring(bench, state)
     assert isinstance(bench.do(hold("q", once(b"m"))), Held)
-    assert bench.state("p") is state
+    assert bench.state("p") == state
 
 
 # --- fences, leases, resuming, taking over ------------------------------------------------------
@@ -144,7 +147,7 @@ def test_a_hold_after_a_release_has_a_higher_fence_and_its_own_kept(bench: Bench
 def test_a_forgotten_payment_never_meets_its_old_fences_again(bench: Bench) -> None:
     first = bench.do(hold("p", once(b"m", NOW_S), until_s=NOW_S))
     bench.do(Forget(now_s=LATER_S, count=10))
-    assert bench.state("p") is State.ABSENT
+    assert bench.state("p") == "absent"
     assert bench.do(hold("p", now_s=LATER_S)).fence > first.fence
 
 
@@ -168,14 +171,14 @@ def test_one_payment_takes_two_marks_over_from_the_same_holder(bench: Bench) -> 
     both = bench.do(hold("q", once(b"a"), once(b"b"), advance(0, 2), now_s=LATER_S))
     bench.do(Confirm(k="q", fence=both.fence, outcome=b""))
     assert bench.place() == Place(to=2, link=b"link 2")
-    assert bench.state("p") is State.RELEASED
+    assert bench.state("p") == "released"
 
 
 def test_a_refusal_on_the_last_of_many_marks_takes_none(bench: Bench) -> None:
     bench.do(Take(hold=hold("spent", once(b"c")), outcome=b""))
     bench.do(hold("old", once(b"b")))
     bench.refuses(hold("p", once(b"a"), once(b"b"), once(b"c"), now_s=LATER_S), Replayed)
-    assert bench.state("old") is State.HELD
+    assert bench.state("old") == "held"
 
 
 def test_one_payment_cannot_spend_a_mark_twice(bench: Bench) -> None:
@@ -184,7 +187,7 @@ def test_one_payment_cannot_spend_a_mark_twice(bench: Bench) -> None:
     assert isinstance(bench.do(hold("q", once(b"chain"), advance(0, 1))), Held)
 
 
-@pytest.mark.parametrize("state", [State.HELD, State.CONFIRMED, State.RELEASED])
+@pytest.mark.parametrize("state", ["held", "confirmed", "released"])
 def test_one_key_with_another_digest_is_reused(bench: Bench, state: State) -> None:
     bring(bench, state)
     bench.refuses(hold("p", once(b"m"), digest=b"x" * 32, now_s=LATER_S), Reused)
@@ -225,7 +228,7 @@ def test_a_cancelled_task_learns_it_once_its_command_is_done(bench: Bench) -> No
         await asyncio.wait({asked})
         return bench.state("p")
 
-    assert asyncio.run(cancel_one()) is State.HELD
+    assert asyncio.run(cancel_one()) == "held"
 
 
 def test_take_is_hold_and_confirm_at_once(bench: Bench) -> None:
@@ -241,7 +244,7 @@ def test_find_shows_the_payment_as_it_is(bench: Bench) -> None:
     fence = bench.do(hold("p", kept=b"secret")).fence
     bench.do(Confirm(k="p", fence=fence, outcome=b"receipt"))
     found = bench.do(Find(k="p"))
-    assert (found.k, found.digest, found.state) == ("p", b"p".ljust(32, b"."), State.CONFIRMED)
+    assert (found.k, found.digest, found.state) == ("p", b"p".ljust(32, b"."), "confirmed")
     assert (found.fence, found.lease_until_s) == (fence, LATER_S)
     assert (found.kept, found.outcome, found.until_s) == (b"secret", b"receipt", UNTIL_S)
     assert bench.do(Find(k="q")) is None

@@ -75,10 +75,10 @@ def test_cancelled_anywhere_it_is_confirmed_or_released(
         ended = asyncio.run(cancelled_after(page, turns, again=again))
         charged_micro = shop.earned_micro() - before_micro
         state = state_of(shop, payment.k)
-        assert state is not marks.State.HELD, f"frozen at turn {turns}"
-        assert charged_micro == (PRICE_MICRO if state is marks.State.CONFIRMED else 0)
+        assert state != "held", f"frozen at turn {turns}"
+        assert charged_micro == (PRICE_MICRO if state == "confirmed" else 0)
         if any(message.get("body") for message in page.sent) and not ended:
-            assert state is marks.State.CONFIRMED or page.is_released
+            assert state == "confirmed" or page.is_released
         follow = Page(shop, SHORT, payment)
         asyncio.run(follow.run())
         assert (follow.status, follow.body) == (200, b"the page")
@@ -111,4 +111,4 @@ def test_an_endless_stream_ends_when_its_request_is_cancelled(shop: Shop) -> Non
         return state_of(shop, payment.k)
 
     for turns in range(40):
-        assert asyncio.run(run(turns)) is not marks.State.HELD
+        assert asyncio.run(run(turns)) != "held"

@@ -99,8 +99,8 @@ def test_cancelled_anywhere_it_is_confirmed_or_released(scheme: str) -> None:
             charged_micro = stage.shop.charged_micro() - before_micro
             found: marks.Payment | None = stage.shop.store.do_now(marks.Find(k=made.k))
             state = None if found is None else found.state
-            assert state is not marks.State.HELD, f"frozen at turn {turns}"
-            is_confirmed = state is marks.State.CONFIRMED
+            assert state != "held", f"frozen at turn {turns}"
+            is_confirmed = state == "confirmed"
             assert charged_micro == (stage.price_micro if is_confirmed else 0)
             assert asyncio.run(served(stage, made)) == [200]
             assert stage.shop.charged_micro() == before_micro + stage.price_micro

@@ -83,7 +83,7 @@ def test_change_that_was_confirmed_is_the_change_for_ever(
     receipt = receipt_in(shop.get(payment.header))
     assert receipt is not None
     assert receipt.change["valueMicro"] == WORTH_MICRO - PRICE_MICRO
-    if found is not None and found.state is marks.State.CONFIRMED:
+    if found is not None and found.state == "confirmed":
         assert receipt.change == read_outcome(found.outcome).receipt.change
     assert receipt_in(shop.get(payment.header)) == receipt
 

@@ -1,30 +1,31 @@
 import itertools
+from typing import get_args
 
 import apsw
 import msgspec
 import pytest
 
 from farthing.broker import reservations, store
-from farthing.broker.reservations import TABLE, Event, Reservation, State, Step
+from farthing.broker.reservations import TABLE, Event, Reservation, State
 
-ENDINGS = {Event.END, Event.END_CAPTURE}
-NAMED = {Event.CAPTURE, Event.VOID}  # they name a number, so there is a reservation
+ENDINGS = {"end", "end, capture"}
+NAMED = {"capture", "void"}  # they name a number, so there is a reservation
 
 
-@pytest.mark.parametrize(("state", "event"), [*itertools.product(State, Event)])
+@pytest.mark.parametrize(("state", "event"), [*itertools.product(get_args(State), get_args(Event))])
 def test_the_table_answers_all_that_can_happen(state: State, event: Event) -> None:
-    impossible = (event in ENDINGS and state is not State.RESERVED) or (
-        event in NAMED and state is State.ABSENT
+    impossible = (event in ENDINGS and state != "reserved") or (
+        event in NAMED and state == "absent"
     )
     assert ((state, event) in TABLE) != impossible
 
 
 def test_money_moves_once_on_every_path() -> None:
-    moving = {Step.PAY, Step.CAPTURE}
+    moving = {"pay", "capture"}
     for (state, _), (step, after) in TABLE.items():
-        assert (step in moving) == (after is State.CAPTURED and state is not State.CAPTURED)
-        if state is State.CAPTURED:
-            assert after is State.CAPTURED
+        assert (step in moving) == (after == "captured" and state != "captured")
+        if state == "captured":
+            assert after == "captured"
 
 
 def test_what_is_written_is_found_and_overdue_in_time() -> None:
@@ -35,7 +36,7 @@ def test_what_is_written_is_found_and_overdue_in_time() -> None:
         party="v7",
         scheme="coupon",
         number=1,
-        state=State.RESERVED,
+        state="reserved",
         until_s=100,
         at_end="void",
         amount_micro=5,
@@ -48,5 +49,5 @@ def test_what_is_written_is_found_and_overdue_in_time() -> None:
     assert reservations.find(connection, "tx_1") == made
     assert reservations.overdue(connection, 99) == []
     assert reservations.overdue(connection, 100) == [made]
-    reservations.write(connection, msgspec.structs.replace(made, state=State.VOID))
+    reservations.write(connection, msgspec.structs.replace(made, state="void"))
     assert reservations.overdue(connection, 100) == []

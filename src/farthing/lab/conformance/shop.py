@@ -300,7 +300,7 @@ class Shop:
         return sum(
             read_outcome(each.outcome).receipt.amount_micro
             for each in payments.values()
-            if each.state is marks.State.CONFIRMED and each.kept and not _is_refund(each.k)
+            if each.state == "confirmed" and each.kept and not _is_refund(each.k)
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -310,7 +310,7 @@ class Shop:
         standing = {
             k: each
             for k, each in payments
-            if each.state is not marks.State.RELEASED and not k.startswith("list/")
+            if each.state != "released" and not k.startswith("list/")
         }
         found = {name: _plain(facts[name]) for name in _FACTS}
         found["_records"] = _plain(self._own_records(facts["_records"]))

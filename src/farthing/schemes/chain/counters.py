@@ -50,7 +50,7 @@ def pack(
 
 
 def require_step(
-    kept: Kept, index: int, last: int, now_s: int, *, skew_s: int, steps_max: int
+    kept: Kept, index: int, last: int, now_s: int, skew_s: int, steps_max: int
 ) -> None:
     """`Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, all before any hashing."""
     if now_s > kept.ends_at_s + skew_s:
@@ -69,6 +69,6 @@ def verify_next(kept: Kept, record: bytes, last: int, index: int, text: str) -> 
     `record` has the word at `last`. The caller has made sure of the step.
     """
     size_bytes = kept.word_bytes
-    word = unb64u(text, size_bytes=size_bytes)
+    word = unb64u(text, size_bytes)
     chain.verify_word(kept.key, word, index, record[:size_bytes], last)
     return word

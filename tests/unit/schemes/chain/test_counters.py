@@ -72,9 +72,9 @@ def test_a_step_out_of_bounds_is_refused_before_any_hashing(
     index: int, last: int, now_s: int, refusal: type[Exception]
 ) -> None:
     with pytest.raises(refusal):
-        require_step(KEPT, index, last, now_s, skew_s=120, steps_max=10)
+        require_step(KEPT, index, last, now_s, 120, 10)
 
 
 def test_the_longest_step_and_the_last_second_are_taken() -> None:
-    require_step(KEPT, 11, 1, 1_120, skew_s=120, steps_max=10)
-    require_step(KEPT, 50, 49, 1_120, skew_s=120, steps_max=10)
+    require_step(KEPT, 11, 1, 1_120, 120, 10)
+    require_step(KEPT, 50, 49, 1_120, 120, 10)

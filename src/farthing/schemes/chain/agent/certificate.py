@@ -18,6 +18,7 @@ from farthing import codec
 from farthing.crypto import chain, merkle, signing
 from farthing.errors import Expired, Forged, Unfit
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.counters import CHAINS_CACHED
 from farthing.schemes.contract import Ring, Traits
 from farthing.schemes.losses import Loss
 
@@ -188,11 +189,13 @@ Token = tuple[int, int, str]
 `first_order + segment * L + position - 1`."""
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
 def counter_id(serial: str, segment: int) -> bytes:
     """The mark of one segment, at the gate and at the broker."""
     return b"agent" + serial.encode() + segment.to_bytes(4, "big")
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
 def revoked_key(serial: str) -> bytes:
     """Where the list names a certificate, at the broker and at every gate."""
     return REVOKED_PREFIX + serial.encode()

@@ -229,7 +229,7 @@ class AgentTill(ChainTill):
             else:
                 raise Closed("segment_unknown", "send the opening itself with this payment")
             held = held_of(record[WORD_BYTES:])
-            require_step(held, position, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
+            require_step(held, position, last, at.now_s, SKEW_S, STEPS_MAX)
             token = verify_next(held, record, last, position, text)
             worth_micro = position * held.unit_micro
             value_micro += worth_micro - last * held.unit_micro
@@ -257,7 +257,10 @@ class AgentTill(ChainTill):
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
         segment, position, _ = payment.tokens[-1]
         reference = f"agent:{serial}:{segment}.{position}"
-        records, number = self._bought(opening, serial, reference, binding, until_s, at)
+        records: tuple[Put, ...] = ()
+        number = b""
+        if fresh or self.authorizes:
+            records, number = self._bought(opening, serial, reference, binding, until_s, at)
         return Taken(
             value_micro=value_micro,
             reference=reference,

@@ -5,12 +5,14 @@ signed and nobody has to see them to add it up. A leaf is (j, r_j, L). The key o
 comes from the commitment's salt and j.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 
 from farthing import codec
 from farthing.crypto import chain
 from farthing.errors import Unfit
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.counters import CHAINS_CACHED
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.pledge import Pledge
 
@@ -82,6 +84,7 @@ class Commitment(Pledge, frozen=True, kw_only=True, forbid_unknown_fields=True, 
         return counter_id(self.id, segment)
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
 def counter_id(commitment_id: str, segment: int) -> bytes:
     """The mark of one segment of the commitment with this id."""
     return b"ecoupon%b%c" % (commitment_id.encode(), segment)

@@ -25,6 +25,7 @@ START_TAG = "farthing/ecoupon/start/1"
 PAYMENT_TAG = "farthing/ecoupon/payment/1"
 SESSION_KEY = "farthing/ecoupon/session/1"  # purpose of the vendor's X25519 key, tag of the session
 MAC_BYTES = 16
+TARGETS_CACHED = 4_096  # requests whose encoding is remembered
 PROOF_MAX = 12  # two siblings a height: those of any run of 64 leaves
 
 _MORE = struct.Struct(">32s2sQ")  # session, first and last segment of the start, unit
@@ -90,16 +91,25 @@ def payment_mac(
 
     The bytes are those of `codec.enc`, written out because this runs once for every payment.
     """
-    packed = _request_head(commitment_id, binding.target, binding.body_digest)
+    packed = _request_head(binding.target, binding.body_digest)
     for segment, index, text in links:
         word = text.encode()
         packed += _LINK.pack(8, segment, 8, index, len(word)) + word
-    return blake2b(packed, key=session, digest_size=MAC_BYTES).digest()
+    begun = _begun(session, commitment_id).copy()
+    begun.update(packed)
+    return begun.digest()
 
 
 @lru_cache(maxsize=CHAINS_CACHED)
-def _request_head(commitment_id: str, target: str, body_digest: bytes) -> bytes:
-    return codec.enc(PAYMENT_TAG, commitment_id, target, body_digest)
+def _begun(session: bytes, commitment_id: str) -> blake2b:
+    """What begins every MAC of a session, made once."""
+    head = codec.enc(PAYMENT_TAG, commitment_id)
+    return blake2b(head, key=session, digest_size=MAC_BYTES)
+
+
+@lru_cache(maxsize=TARGETS_CACHED)
+def _request_head(target: str, body_digest: bytes) -> bytes:
+    return codec.enc(target, body_digest)
 
 
 class Bound(Kept):

@@ -8,6 +8,7 @@ segment that is started and not paid yet is no longer free.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -16,7 +17,7 @@ from farthing.crypto import agreement, chain
 from farthing.crypto.mac import require_equal
 from farthing.errors import Closed, Forged, Replayed, Revoked, Underpaid, Unfit, WrongPayer
 from farthing.marks import Advance, Claim, Keys, Memory, Put
-from farthing.schemes.chain.counters import WORD_BYTES, require_step, verify_next
+from farthing.schemes.chain.counters import CHAINS_CACHED, WORD_BYTES, require_step, verify_next
 from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
@@ -149,7 +150,7 @@ class EcouponTill(CreditTill):
                 raise Revoked("segment_revoked", "its payer has withdrawn this segment")
             bound = bound_of(record[WORD_BYTES:])
             last = place.to - 1 if place is not None else 0
-            require_step(bound, index, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
+            require_step(bound, index, last, at.now_s, SKEW_S, STEPS_MAX)
             if not session:
                 session = bound.session
                 found = payment_mac(session, commitment_id, binding, payment.links)
@@ -313,6 +314,7 @@ def _taken_ids(commitment: Commitment) -> list[bytes]:
     return [*slots, b"ecoupon/root" + commitment.root.encode()]
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
 def _revoked_key(commitment_id: str, segment: int) -> bytes:
     return b"ecoupon/revoked/%b.%d" % (commitment_id.encode(), segment)
 

@@ -153,6 +153,7 @@ def day_end_s(now_s: int) -> int:
     return (now_s // DAY_S + 1) * DAY_S
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
 def counter_id(ticket_id: str) -> bytes:
     """The mark of a ticket's chain, at the gate and at the broker."""
     return b"fairchain" + ticket_id.encode()

@@ -6,6 +6,8 @@ one behind it: a payment of its own that buys no page. The odd link of the next 
 one before it, so a release that was lost costs nothing.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from farthing import codec
@@ -23,9 +25,9 @@ from farthing.errors import (
 from farthing.marks import Advance, Claim, Keys, Memory, Put
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.counters import (
+    CHAINS_CACHED,
     WORD_BYTES,
     Kept,
-    kept_of,
     pack,
     require_step,
     verify_next,
@@ -81,6 +83,20 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 _READER = codec.Reader(Payment)
 
 
+class Opened(Kept):
+    """The record of a ticket: `counters.Kept`, with the unit where others have a public key."""
+
+    __slots__ = ("unit_micro",)
+
+    def __init__(self, raw: bytes) -> None:
+        """From the end of what a till has made at the opening."""
+        super().__init__(raw)
+        self.unit_micro = int.from_bytes(self.public_key, "big")
+
+
+opened_of = lru_cache(maxsize=CHAINS_CACHED)(Opened)
+
+
 class FairTill(ChainTill):
     """One vendor's till."""
 
@@ -122,22 +138,41 @@ class FairTill(ChainTill):
 
         A commit half is worth its unit, which is the price; a release nothing, and buys no page.
         """
-        index, ticket, ticket_id = payment.index, payment.ticket, payment.ticket_id
+        index, ticket = payment.index, payment.ticket
         secret = self.setting.ring.current(VENDOR_KEY).secret
+        opened: bytes | None = None
+        if isinstance(ticket, str):
+            ticket_id = ticket
+        else:
+            ticket_id, opened = ticket.id, self._open(ticket, secret)
         mark_id = counter_id(ticket_id)
         place = memory.counters.get(mark_id)
-        opened = None if isinstance(ticket, str) else self._open(ticket, secret)
-        record = place.link if place is not None else opened
-        if record is None:
+        if place is not None:
+            last, record = place.to, place.link
+        elif opened is not None:
+            last, record = 0, opened
+        else:
             raise Closed("ticket_unknown", "send the ticket itself with this payment")
-        last, kept = place.to if place is not None else 0, kept_of(record[WORD_BYTES:])
-        releases, unit_micro = is_release(index), _unit_of(kept)
-        _require_turn(kept, index, last, at.now_s)
+        kept = opened_of(record[WORD_BYTES:])
+        releases, unit_micro = is_release(index), kept.unit_micro
+        late_s = SUBMIT_S if releases else SKEW_S  # released as long as it can be submitted
+        if at.now_s > kept.ends_at_s + late_s:
+            raise Expired("ticket_expired", "get another ticket: one is for a day")
+        require_step(kept, index, last, at.now_s, late_s, STEPS_MAX)
+        if releases and index != last + 1:
+            raise OutOfRange("release_without_commit", "release what was committed to")
         word = verify_next(kept, record, last, index, payment.word)
         if not releases and unit_micro != offer.price_micro:
             raise _price_differs(unit_micro, offer.price_micro)
         until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
-        link = word + kept.raw
+        claim = Claim(
+            scheme="fairchain",
+            key=mark_id,
+            order=index,
+            value_micro=index // 2 * unit_micro,  # what is released
+            body=word,
+            moment="batch",
+        )
         records: tuple[Put, ...] = ()
         if place is None:
             records = (
@@ -148,10 +183,12 @@ class FairTill(ChainTill):
             reference=f"fc:{ticket_id}:{index}",
             payer=kept.payer,
             owner=ticket_id.encode(),
-            marks=(Advance(id=mark_id, over=last, to=index, link=link, until_s=until_s),),
+            marks=(
+                Advance(id=mark_id, over=last, to=index, link=word + kept.raw, until_s=until_s),
+            ),
             until_s=until_s,
             records=records,
-            claims=(_claim(mark_id, index, unit_micro, word),),
+            claims=(claim,),
             mac_key=receipt_key(secret, ticket_id),
             value_moved=True,
             delivered=releases,
@@ -201,26 +238,6 @@ class FairTill(ChainTill):
         require_equal("outcome_proof_wrong", read_proof(proof, "mac"), expected)
 
 
-def _require_turn(kept: Kept, index: int, last: int, now_s: int) -> None:
-    """`Expired`, and whatever says that this link is not the next one; before any hashing.
-
-    A release is taken for as long as it can still be submitted.
-    """
-    if is_release(index):
-        require_step(kept, index, last, now_s, skew_s=SUBMIT_S, steps_max=STEPS_MAX)
-        if index != last + 1:
-            raise OutOfRange("release_without_commit", "release what was committed to")
-        return
-    if now_s > kept.ends_at_s + SKEW_S:
-        raise Expired("ticket_expired", "get another ticket: one is for a day")
-    require_step(kept, index, last, now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
-
-
-def _unit_of(kept: Kept) -> int:
-    """What a unit is worth: it stands where chains that are signed for keep a public key."""
-    return int.from_bytes(kept.public_key, "big")
-
-
 def _price_differs(unit_micro: int, price_micro: int) -> Refusal:
     if unit_micro < price_micro:
         return Underpaid("amount_below_price", f"the price is {price_micro} micro-units")
@@ -229,15 +246,3 @@ def _price_differs(unit_micro: int, price_micro: int) -> Refusal:
 
 def _ticket_id_of(claim: Claim) -> str:
     return claim.key[len(b"fairchain") :].decode()
-
-
-def _claim(mark_id: bytes, index: int, unit_micro: int, word: bytes) -> Claim:
-    """The highest link of one ticket; earned is what is released."""
-    return Claim(
-        scheme=TRAITS.name,
-        key=mark_id,
-        order=index,
-        value_micro=index // 2 * unit_micro,
-        body=word,
-        moment="batch",
-    )

@@ -159,7 +159,7 @@ class TicketTill(CreditTill):
             raise Closed("commitment_unknown", "send the commitment itself with this payment")
         last = place.to if place is not None else 0
         kept = drawn_of(record[WORD_BYTES:])
-        require_step(kept, index, last, at.now_s, skew_s=SKEW_S, steps_max=LENGTH_MAX)
+        require_step(kept, index, last, at.now_s, SKEW_S, LENGTH_MAX)
         word = codec.unb64u(payment.word, size_bytes=WORD_BYTES)
         value_micro = kept.prize_micro // kept.odds * (index - last)
         if value_micro < offer.price_micro:

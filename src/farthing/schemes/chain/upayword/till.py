@@ -260,14 +260,14 @@ class _Way:
         if is_left and index == last:
             verify_next(kept, record, last, index, text)
             return
-        require_step(kept, index, last, self._at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
+        require_step(kept, index, last, self._at.now_s, SKEW_S, STEPS_MAX)
         self.steps += index - last
         if self.steps > STEPS_MAX:
             raise JumpTooLong("jump_too_long", f"at most {STEPS_MAX} links in one payment")
         word = verify_next(kept, record, last, index, text)
         after, until_s = word + record[len(word) :], kept.ends_at_s + SKEW_S + DISPUTE_S
         self.marks.append(Advance(id=self._place, over=last, to=index, link=after, until_s=until_s))
-        self.claims.append(self._till._claim(self._place, unit_micro * index, index, word))
+        self.claims.append(self._till.claim(self._place, unit_micro * index, index, word))
 
 
 _OPENINGS = codec.Reader(Opening)

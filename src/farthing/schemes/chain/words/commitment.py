@@ -3,12 +3,14 @@
 I_M carries the salt and one (denomination, length, root) per chain.
 """
 
+from functools import lru_cache
 from typing import ClassVar
 
 from farthing import codec
 from farthing.crypto import chain
 from farthing.errors import Unfit
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.counters import CHAINS_CACHED
 from farthing.schemes.chain.credit.pledge import Pledge
 
 CHAINS_MAX = 4  # denominations under one commitment
@@ -68,4 +70,10 @@ class Commitment(Pledge, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
     def counter_id(self, denomination: int) -> bytes:
         """The mark of one chain, at the gate and at the broker."""
-        return self.family.tag.encode() + self.id.encode() + denomination.to_bytes(8, "big")
+        return counter_id(self.family.tag, self.id, denomination)
+
+
+@lru_cache(maxsize=CHAINS_CACHED)
+def counter_id(tag: str, commitment_id: str, denomination: int) -> bytes:
+    """The mark of one chain; an id that nobody was given, or spelled otherwise, names none."""
+    return tag.encode() + commitment_id.encode() + denomination.to_bytes(8, "big")

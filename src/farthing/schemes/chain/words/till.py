@@ -25,7 +25,12 @@ from farthing.schemes.chain.counters import (
 from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
-from farthing.schemes.chain.words.commitment import CHAINS_MAX, Commitment, Link
+from farthing.schemes.chain.words.commitment import (
+    CHAINS_MAX,
+    Commitment,
+    Link,
+    counter_id,
+)
 from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken
 
 C = TypeVar("C", bound=Commitment)
@@ -75,15 +80,12 @@ class WordTill(CreditTill):
         """The counters of every chain that the payment names; at an opening the hot list too."""
         commitment = payment.commitment
         if isinstance(commitment, str):
-            # An id that nobody was given, or spelled otherwise, names no counter.
-            prefix = self._prefix + commitment.encode()
             counters: tuple[bytes, ...] = ()
             for value, _, _ in payment.links:
-                counters += (prefix + value.to_bytes(8, "big"),)
+                counters += (counter_id(self.family.tag, commitment, value),)
             return Keys(counters=counters)
-        prefix = self._prefix + commitment.id.encode()
         return Keys(
-            counters=tuple(prefix + value.to_bytes(8, "big") for value, _, _ in commitment.chains),
+            counters=tuple(commitment.counter_id(value) for value, _, _ in commitment.chains),
             records=(self.family.revoked_key(commitment.certificate.serial),),
         )
 
@@ -98,14 +100,14 @@ class WordTill(CreditTill):
         else:
             self.require_unrevoked(commitment, memory)
             commitment_id, opening = commitment.id, self._open(commitment, at)
-        prefix = self._prefix + commitment_id.encode()
+        tag = self.family.tag
         marks: list[Mark] = []
         claims: list[Claim] = []
         value_micro = until_s = 0
         places = ""
         kept: Kept | None = None
         for denomination, index, text in payment.links:
-            mark_id = prefix + denomination.to_bytes(8, "big")
+            mark_id = counter_id(tag, commitment_id, denomination)
             place = memory.counters.get(mark_id)
             if place is not None:
                 last, record = place.to, place.link
@@ -114,14 +116,14 @@ class WordTill(CreditTill):
             else:
                 raise _unknown_chain(is_opening=bool(opening))
             kept = kept_of(record[WORD_BYTES:])
-            require_step(kept, index, last, at.now_s, skew_s=SKEW_S, steps_max=STEPS_MAX)
+            require_step(kept, index, last, at.now_s, SKEW_S, STEPS_MAX)
             word = verify_next(kept, record, last, index, text)
             value_micro += denomination * (index - last)
             until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
             marks.append(
                 Advance(id=mark_id, over=last, to=index, link=word + kept.raw, until_s=until_s)
             )
-            claims.append(self._claim(mark_id, denomination * index, index, word))
+            claims.append(self.claim(mark_id, denomination * index, index, word))
             # A denomination other than the till's own is named.
             is_own = denomination == self.unit_micro
             places += f",{index}" if is_own else f",{index}x{denomination}"
@@ -199,7 +201,7 @@ class WordTill(CreditTill):
         """Where a gate keeps the commitment for the sweep; the id as it travels, in ASCII."""
         return self._prefix + b"/commitment/" + commitment_id
 
-    def _claim(self, mark_id: bytes, worth_micro: int, index: int, word: bytes) -> Claim:
+    def claim(self, mark_id: bytes, worth_micro: int, index: int, word: bytes) -> Claim:
         """The last word of one chain; a later one supersedes it."""
         return Claim(
             scheme=self.traits.name,

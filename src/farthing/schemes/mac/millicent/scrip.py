@@ -14,6 +14,7 @@ The currency is a field of its own (ours), and the certificate stands for the wh
 the request signature, because it covers every other field.
 """
 
+import binascii
 import struct
 from functools import lru_cache
 from hashlib import blake2b
@@ -58,8 +59,6 @@ STOCK_SERIES = "farthing/millicent/stock/1"  # of scrip that the vendor mints fo
 STOCK_BIT = 1 << 39  # the top bit of a series: its scrip, and all change of it, was paid up front
 
 PROTOCOLS = ("signed", "clear", "private")  # C, A and B of the paper
-
-_HEX = "0123456789abcdef"
 
 TRAITS = Traits(
     name="millicent",
@@ -124,7 +123,7 @@ class Scrip(
         """`Unfit` for a field outside its range or spelling."""
         # Twice for every payment: in line, and in full only for what is about to be refused.
         ids = self.serial + self.payer
-        if len(self.serial) != 16 or len(ids) != 32 or ids.strip(_HEX):
+        if len(self.serial) != 16 or len(ids) != 32 or not _is_hex(ids):
             require_ids(self.serial, self.payer)
         worth_is_sound = 0 < self.value_micro <= SCRIP_MICRO_MAX
         if not worth_is_sound or not 0 < self.expires_at_s <= codec.JSON_INT_MAX:
@@ -152,10 +151,18 @@ class Scrip(
         return self.serial[:SERIES_DIGITS]
 
 
+def _is_hex(digits: str) -> bool:
+    """Whether these are hex digits in lower case, an even number of them."""
+    try:
+        return binascii.unhexlify(digits).hex() == digits
+    except ValueError:
+        return False
+
+
 def require_ids(*ids: str) -> None:
     """`Unfit` unless each is 16 hex digits, lower case."""
     for text in ids:
-        if len(text) != 16 or text.strip(_HEX):
+        if len(text) != 16 or not _is_hex(text):
             raise Unfit("scrip_id_malformed", "serial and payer are 16 hex digits")
 
 
@@ -206,33 +213,28 @@ def certificate(
     The bytes are those of `codec.enc` with serial and payer as integers, written out because this
     runs twice for every payment.
     """
-    packed = _head(vendor, currency) + _FIXED.pack(
+    packed = _FIXED.pack(
         8,
         value_micro,
         8,
-        bytes.fromhex(serial),
+        binascii.unhexlify(serial),
         8,
-        bytes.fromhex(payer),
+        binascii.unhexlify(payer),
         8,
         expires_at_s,
         len(props),
     )
     if props:
         packed += props.encode()
-    begun = _certifying(k_scrip).copy()
+    begun = _certifying(k_scrip, vendor, currency).copy()
     begun.update(packed)
     return begun.hexdigest()
 
 
 @lru_cache(maxsize=SERIES_CACHED)
-def _certifying(k_scrip: bytes) -> blake2b:
+def _certifying(k_scrip: bytes, vendor: str, currency: str) -> blake2b:
     """What begins every certificate of a series, made once."""
-    return blake2b(key=k_scrip, digest_size=16)
-
-
-@lru_cache(maxsize=256)
-def _head(vendor: str, currency: str) -> bytes:
-    return codec.enc(SCRIP_TAG, vendor, currency)
+    return blake2b(codec.enc(SCRIP_TAG, vendor, currency), key=k_scrip, digest_size=16)
 
 
 def mint_scrip(
@@ -392,4 +394,4 @@ def require_current(scrip: Scrip, now_s: int) -> None:
 def mark_of(scrip: Scrip) -> Once:
     """The single-use mark of a serial, kept as long as the scrip can be worth anything."""
     until_s = scrip.expires_at_s + MARKED_S
-    return Once(id=b"millicent" + bytes.fromhex(scrip.serial), until_s=until_s)
+    return Once(id=b"millicent" + binascii.unhexlify(scrip.serial), until_s=until_s)

@@ -9,6 +9,7 @@ Protocols (the vendor's option `protocol`): "signed" (C) by default, "clear" (A)
 Source: the paper's sections on protocols; the claim rows are ours.
 """
 
+import binascii
 from functools import lru_cache
 from hmac import compare_digest
 
@@ -166,7 +167,7 @@ class MillicentTill(Till):
             value_micro=price_micro,
             reference=f"mc:{scrip.serial}",
             payer=scrip.payer,
-            owner=bytes.fromhex(scrip.payer),
+            owner=binascii.unhexlify(scrip.payer),
             marks=(mark,),
             until_s=mark.until_s,
             claims=self._claims(scrip, mark, price_micro, changed),
@@ -205,7 +206,7 @@ class MillicentTill(Till):
             value_micro=0,
             reference=f"sub:{scrip.serial}:{payment.nonce}",
             payer=scrip.payer,
-            owner=bytes.fromhex(scrip.payer),
+            owner=binascii.unhexlify(scrip.payer),
             marks=(mark,),
             until_s=mark.until_s,
             mac_key=receipt_key(secret),
@@ -242,7 +243,7 @@ class MillicentTill(Till):
     def series(self, taken: Taken) -> str:
         """Change comes from the vendor's current series of the same lineage."""
         old = taken.finishing
-        return f"{self.traits.name}/{self._keys.change_series(old).id}" if old else ""
+        return f"millicent/{self._keys.change_series(old).id}" if old else ""
 
     def finish(self, taken: Taken, redeemed: Json, at: At) -> Finished:
         """The change, minted now; it counts once it is confirmed with the receipt."""
@@ -317,5 +318,5 @@ def _subscribed(scrip: Scrip, change_micro: int, offer: Offer, now_s: int) -> Sc
 
 def _require_owner(scrip: Scrip, binding: Binding) -> None:
     """`WrongPayer` unless who sealed the request is who owns the scrip: the seal is the proof."""
-    if bytes.fromhex(scrip.payer) != binding.owner:
+    if binascii.unhexlify(scrip.payer) != binding.owner:
         raise WrongPayer("scrip_of_another_payer", "pay with scrip of the payer who seals")
