@@ -18,12 +18,14 @@ import apsw
 import msgspec
 
 from farthing.errors import Broken
+from farthing.stores.checkpoints import Checkpoints
 from farthing.stores.database import Answer, Database, Work
 
 __all__ = ["Answered", "Committer", "Work"]
 
 T = TypeVar("T")
 READER_CACHE_KIB = 8 * 1024  # per reading thread; the operating system caches the rest
+CHECKPOINT_CACHE_KIB = 64  # pages of a log are copied without any cache
 
 GATHER_S = 0.005  # at most so long: a commit costs a busy process more than this delay does
 BATCH_MAX = 512  # works in one transaction: about 20 ms of work, so nobody waits for long
@@ -76,6 +78,9 @@ class Committer:
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
         self._database = Database(path, schema, application_id=application_id, version=version)
+        self._checkpoints = Checkpoints(
+            self._database.connection, lambda: self._database.connect(CHECKPOINT_CACHE_KIB)
+        )
         self._thread = threading.Thread(
             target=self._run, name=f"committer {path.name}", daemon=True
         )
@@ -129,6 +134,7 @@ class Committer:
             self._gathered.clear()
             self._queue.put(None)
         self._thread.join()
+        self._checkpoints.close()
         for connection in [*self._readers, self._database.connection]:
             with contextlib.suppress(apsw.Error):  # then the log stays, and has what is committed
                 connection.close()
@@ -177,6 +183,7 @@ class Committer:
             batch, waiting = waiting[: self._batch_max], waiting[self._batch_max :]
             if batch:
                 self._answer(batch, self._database.commit(batch))
+                self._checkpoints.take_turn()
 
     def _answer(self, batch: list[_Item], answers: list[Answer]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop | None, list[_Answer]] = {}

@@ -28,7 +28,7 @@ SWITCH_PAUSE_S = 0.02  # 50 of these are a second: longer than making a file tak
 BUSY_POLL_S = 0.0005  # SQLite's own pauses, up to 100 ms, starve one process beside a busy other
 BUSY_POLLS_MAX = 10_000  # 5 s: another process's transaction takes milliseconds
 WRITER_CACHE_KIB = 64 * 1024  # holds the inner pages of ten million marks
-WAL_PAGES = 2_000  # 8 MiB of log between checkpoints: more is faster, and stops everybody longer
+WAL_PAGES = 2_000  # 8 MiB of log before it is copied into the file
 WAL_SIZE_MAX_BYTES = 64 * 1024 * 1024  # a log that a slow reader let grow is cut back to this
 
 

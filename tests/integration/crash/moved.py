@@ -1,6 +1,7 @@
 """What moves in a village's books, what an answer says, and whether files are sound."""
 
 import re
+import time
 from collections import Counter
 from typing import cast
 
@@ -20,6 +21,7 @@ DAILY = {"records", "due"}  # of a broker: one more where a day begins; the mone
 
 PAID = "WHERE k NOT LIKE 'list/%'"  # that a list was fetched is noted as a payment is
 Moved = Counter[str]
+LOG_S = 10  # longer than any log takes to be copied
 
 
 def books(village: Village) -> Moved:
@@ -62,9 +64,19 @@ def join_log(village: Village, party: str) -> None:
     """Else each run would have more to copy than the one before, and none would be the last."""
     db = apsw.Connection(str(village.folder / party / STORES[party]))
     db.pragma("user_version")  # whoever has read nothing yet has no log to copy
-    logged, copied = db.wal_checkpoint()
-    assert logged == copied >= 0, f"somebody still reads what {party} was before"
+    until_s = time.monotonic() + LOG_S
+    while not _is_joined(db):  # the party's own thread may be at it
+        assert time.monotonic() < until_s, f"somebody still reads what {party} was before"
+        time.sleep(0.001)
     db.close()
+
+
+def _is_joined(db: apsw.Connection) -> bool:
+    try:
+        logged, copied = db.wal_checkpoint()
+    except apsw.BusyError:
+        return False
+    return logged == copied >= 0
 
 
 def inner(call: Call, answer: Message) -> tuple[int, bytes]:
