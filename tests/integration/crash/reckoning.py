@@ -85,17 +85,24 @@ def _find(done: dict[str, str], name: str, number: int) -> tuple[str, str]:
 
 
 def clear(fleet: Fleet) -> None:
-    """The vendor clears until nothing is pending; no claim is refused for good."""
+    """The vendor clears until nothing is pending; no claim is refused for good.
+
+    Once may not do: another sweep can be under way, a gate's own or that of one killed, and a page
+    whose reader was killed is confirmed when its origin has answered.
+    """
     deadline_s = time.monotonic() + FINISH_S
-    swept: Any = None
-    while swept is None and time.monotonic() < deadline_s:
-        try:
-            swept = _json(fleet.vendor("clear", "--json"))
-        except Misconfigured:  # another sweep is under way: a gate's own, or that of one killed
-            time.sleep(0.1)
-    assert swept is not None, "clearing does not come through"
+    while not _is_clear(fleet):
+        assert time.monotonic() < deadline_s, "clearing does not come through"
+        time.sleep(0.1)
+
+
+def _is_clear(fleet: Fleet) -> bool:
+    try:
+        swept = _json(fleet.vendor("clear", "--json"))
+    except Misconfigured:
+        return False
     assert not any(one["refused"] for one in swept), swept
-    assert all(line["pending_micro"] == 0 for line in _json(fleet.vendor("report", "--json")))
+    return all(line["pending_micro"] == 0 for line in _json(fleet.vendor("report", "--json")))
 
 
 def _json(raw: bytes) -> Any:
