@@ -10,6 +10,8 @@ import msgspec
 from rich.console import Console
 from rich.progress import track
 
+from farthing.cli.servers import COLLECT_AT
+
 PREPARING = 2  # a round takes at most so many times as long as its measured part
 ROUNDS = 5  # odd, so that the median is a round that happened
 T = TypeVar("T")
@@ -40,8 +42,10 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 def take_turns(contestants: Sequence[Contestant], seconds: float) -> list[Rates]:
     """`seconds` for all contestants and rounds together, in equal shares.
 
-    CPU time of this thread, not wall time: one core's worth, whoever else uses the machine.
+    CPU time of this thread, not wall time: one core's worth, whoever else uses the machine. The
+    collector leaves alone what is loaded, and works as seldom, as in the workers of a server.
     """
+    gc.set_threshold(*COLLECT_AT)
     found: list[list[float]] = [[] for _ in contestants]
     share = seconds / ROUNDS / len(contestants)
     turns = [turn for _ in range(ROUNDS) for turn in zip(contestants, found, strict=True)]
@@ -60,6 +64,7 @@ def shown(steps: Sequence[T], what: str) -> Iterable[T]:
 def _rate(contestant: Contestant, seconds: float) -> float:
     count, spent_s = 0, 0.0
     gc.collect()
+    gc.freeze()
     until_s = time.monotonic() + seconds * PREPARING
     while not count or (spent_s < seconds and time.monotonic() < until_s):
         batch = contestant.prepare()
