@@ -69,6 +69,7 @@ class MemoryMarks:
         self._payments: dict[str, Payment] = {}
         self._held: dict[str, tuple[Mark, ...]] = {}
         self._onces: dict[bytes, tuple[str, int]] = {}
+        """Who took each; empty once that payment is forgotten."""
         self._counters: dict[bytes, _Counter] = {}
         self._records: dict[bytes, tuple[bytes, int]] = {}
         self._outbox: dict[tuple[str, bytes], _Row] = {}
@@ -322,6 +323,10 @@ class MemoryMarks:
             if payment.state == "held":
                 self._give_back(payment)
             del self._payments[payment.k]
+        names = {payment.k for payment in past}
+        for key, (k, until_s) in self._onces.items():
+            if k in names:  # which may come back, and has nothing to do with this mark then
+                self._onces[key] = ("", until_s)
         return (
             len(past)
             + _drop(

@@ -231,6 +231,17 @@ def test_a_mark_outlives_its_payment(bench: Bench) -> None:
     bench.refuses(hold("p", once(b"m"), now_s=LATER_S), Replayed)
 
 
+def test_a_key_that_comes_back_has_nothing_to_do_with_its_old_marks(bench: Bench) -> None:
+    bench.do(Take(hold=hold("p", once(b"m"), until_s=NOW_S), outcome=b""))
+    bench.do(Forget(now_s=LATER_S, count=10))
+    bench.do(hold("p", once(b"n"), now_s=LATER_S))
+    over_s = LATER_S + LEASE_S
+    bench.refuses(hold("q", once(b"m"), now_s=over_s), Replayed)
+    bench.refuses(hold("q", once(b"n"), once(b"m"), now_s=over_s), Replayed)
+    assert bench.state("p") == "held"
+    assert isinstance(bench.do(hold("q", once(b"n"), now_s=over_s)), Held)
+
+
 def test_a_forgotten_row_is_never_mistaken_for_a_later_payment(bench: Bench) -> None:
     bench.do(Take(hold=hold("p", once(b"m"), until_s=NOW_S), outcome=b""))
     bench.do(Forget(now_s=LATER_S, count=10))
@@ -311,4 +322,4 @@ def test_one_payment_takes_over_from_every_holder_whose_lease_ended(bench: Bench
     both = (once(b"a"), once(b"b"))
     bench.refuses(hold("c", *both, now_s=NOW_S + LEASE_S - 1), Busy)
     assert isinstance(bench.do(hold("c", *both, now_s=NOW_S + LEASE_S)), Held)
-    assert bench.state("a") is bench.state("b") == "released"
+    assert bench.state("a") == bench.state("b") == "released"
