@@ -78,7 +78,7 @@ class Committer:
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
         self._database = Database(path, schema, application_id=application_id, version=version)
-        self._checkpoints = Checkpoints(
+        self.checkpoints = Checkpoints(
             self._database.connection, lambda: self._database.connect(CHECKPOINT_CACHE_KIB)
         )
         self._thread = threading.Thread(
@@ -134,7 +134,7 @@ class Committer:
             self._gathered.clear()
             self._queue.put(None)
         self._thread.join()
-        self._checkpoints.close()
+        self.checkpoints.wait()
         for connection in [*self._readers, self._database.connection]:
             with contextlib.suppress(apsw.Error):  # then the log stays, and has what is committed
                 connection.close()
@@ -183,7 +183,7 @@ class Committer:
             batch, waiting = waiting[: self._batch_max], waiting[self._batch_max :]
             if batch:
                 self._answer(batch, self._database.commit(batch))
-                self._checkpoints.take_turn()
+                self.checkpoints.take_turn()
 
     def _answer(self, batch: list[_Item], answers: list[Answer]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop | None, list[_Answer]] = {}

@@ -93,7 +93,7 @@ class Database:
     def connect(self, cache_kib: int) -> apsw.Connection:
         """One more connection; whoever asks closes it. SQLite's errors."""
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.set_busy_handler(_wait_for_the_others)
+        connection.set_busy_handler(wait_for_the_others)
         connection.pragma("cache_size", -cache_kib)
         # Else a statement with `LIMIT ?` is planned anew each time that it is run.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
@@ -215,7 +215,7 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-def _wait_for_the_others(polls: int) -> bool:
+def wait_for_the_others(polls: int) -> bool:
     """Whether to try again for the lock that another connection has."""
     time.sleep(BUSY_POLL_S)
     return polls < BUSY_POLLS_MAX

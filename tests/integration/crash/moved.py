@@ -1,5 +1,6 @@
 """What moves in a village's books, what an answer says, and whether files are sound."""
 
+import contextlib
 import re
 import time
 from collections import Counter
@@ -8,6 +9,8 @@ from typing import cast
 import apsw
 import msgspec
 
+from farthing.errors import Refusal
+from farthing.stores.commit import Committer
 from tests.integration.crash.middle import Message
 from tests.integration.crash.neighbour import NAME
 from tests.integration.crash.place import Call
@@ -58,6 +61,19 @@ def reboot(village: Village, party: str) -> None:
     db = apsw.Connection(str(village.folder / party / STORES[party]))
     assert db.pragma("integrity_check") == "ok"
     db.close()
+
+
+def end_checkpoint(village: Village, party: str) -> None:
+    """Wait for what the party's last commit has begun, as far as its disk lets it."""
+    is_gate = party == "gate"
+    writer = (
+        village.vendor.store.writer if is_gate else village.brokers[party].engine.books.committer
+    )
+    assert isinstance(writer, Committer)
+    for _ in range(3):  # begun after a commit; copied by a thread; then ended after another
+        with contextlib.suppress(Refusal):
+            writer.do_now(lambda _: None)
+        writer.checkpoints.wait()
 
 
 def join_log(village: Village, party: str) -> None:

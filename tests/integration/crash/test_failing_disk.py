@@ -19,7 +19,15 @@ from tests.integration.crash.calls import Callers
 from tests.integration.crash.deeds import Deed, Deeds
 from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
 from tests.integration.crash.middle import Message
-from tests.integration.crash.moved import Moved, books, code_of, difference, join_log, reboot
+from tests.integration.crash.moved import (
+    Moved,
+    books,
+    code_of,
+    difference,
+    end_checkpoint,
+    join_log,
+    reboot,
+)
 from tests.integration.crash.neighbour import NAME, Abroad, with_neighbour
 from tests.integration.crash.place import Call
 from tests.integration.crash.sizes import seed, size
@@ -85,6 +93,7 @@ class Trial:
         join_log(self._village, self._party)
         self._disk.arm(fault, at)
         first = self._ask(call)
+        end_checkpoint(self._village, self._party)
         fired = self._disk.fired
         if not fired and fault in {Fault.CUT, Fault.TORN}:
             self._disk.cut()  # right after the answer

@@ -21,7 +21,7 @@ class Size(NamedTuple):
     """In each: fifteen of them make some three hundred events."""
 
 
-SIZES = {"ci": Size(300, 15), "full": Size(2_000, 15), "long": Size(10_000, 50)}
+SIZES = {"ci": Size(500, 15), "full": Size(2_000, 15), "long": Size(10_000, 50)}
 SIZE = SIZES[os.environ.get(SUITE_VARIABLE, "ci")]
 
 

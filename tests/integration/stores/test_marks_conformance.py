@@ -110,7 +110,7 @@ def test_an_answer_to_a_payment_that_is_not_held_is_lost(
 ) -> None:
     fence = bring(bench, state)
     expected = TABLE.get((state, event), LOST)[0]
-    assert step_seen(bench, command_of(event, fence)) is expected
+    assert step_seen(bench, command_of(event, fence)) == expected
 
 
 @pytest.mark.parametrize("state", ["absent", "released"])

@@ -83,7 +83,7 @@ def page_of(shop: Shop, app: App, method: str = "GET") -> Page:
     found = shop.find(payment.k)
     assert found is not None
     expected = "confirmed" if page.status == 200 else "released"
-    assert found.state is expected
+    assert found.state == expected
     return page
 
 

@@ -135,7 +135,7 @@ def test_a_commit_ends_with_the_ticket_and_a_release_when_it_cannot_be_submitted
     scene.clock.now_s = ends_at_s + SUBMIT_S
     before = scene.vendor.snapshot()
     scene.clock.now_s += 1
-    with pytest.raises(Expired):
+    with pytest.raises(Expired, match="ticket_expired"):
         serve(scene, link(ticket, 2))
     assert scene.vendor.snapshot() == before
     scene.clock.now_s -= 1
