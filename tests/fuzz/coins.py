@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 
 from farthing import cbor
+from farthing.broker.cashu import terms
 from farthing.marks import Memory
 from farthing.schemes.coin.blind.checking import records_of
 from farthing.schemes.coin.cashu import (
@@ -57,8 +58,34 @@ def parsers() -> list[Parser]:
             lambda raw: conditions.lock_of(raw.decode(errors="replace")),  # JSON has no surrogates
             given(*locks),
         ),
+        Parser(
+            "cashu.terms.read_quote",
+            lambda raw: terms.read_quote(text(raw)),
+            given(*(quote.text for quote in _quotes())),
+            write=lambda quote: quote.text.encode(),
+        ),
+        Parser(
+            "cashu.terms.read_name",
+            lambda raw: terms.read_name(text(raw)),
+            given(*(quote.named.text for quote in _quotes())),
+            write=lambda named: named.text.encode(),
+        ),
         Parser("cashu.transactions", _swap, given(*map(_spend, ["plain", *locks]))),
         *_doors(),
+    ]
+
+
+def _quotes() -> list[terms.Quote]:
+    return [
+        terms.make(
+            bytes(32),
+            "eur",
+            nonce=bytes(terms.NONCE_BYTES),
+            amount=529,
+            expires_at_s=1_800_000_000,
+            pubkey=pubkey,
+        )
+        for pubkey in (b"", bytes.fromhex(cashu.public("alice")))
     ]
 
 

@@ -32,7 +32,7 @@ def load(
 ) -> None:
     """Pay a Cashu wallet's quote from the account; again is no change.
 
-    Example: farthing wallet cashu load http://127.0.0.1:8400/cashu/eur/loads/JGpv6uD2LxqBgL5rkNxlMw
+    Example, with the address that the wallet shows: farthing wallet cashu load "$ADDRESS"
     """
     with unlocked(data, passphrase) as wallet, _client() as client:
         broker = cashu.broker_of(wallet.brokers(), address)

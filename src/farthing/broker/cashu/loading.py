@@ -8,19 +8,23 @@
 A quote that is paid is worth money to whoever knows it, so it is outstanding from then on.
 """
 
+from collections.abc import Iterator
+
 import apsw
 import msgspec
 
+from farthing import codec
 from farthing.broker import facts
 from farthing.broker.answers import KEPT_S
-from farthing.broker.cashu import quotes
+from farthing.broker.cashu import quotes, terms
 from farthing.broker.cashu.counter import Counter
-from farthing.broker.cashu.quotes import LOAD_S, QUOTE_BYTES, Load
+from farthing.broker.cashu.quotes import LOAD_S, Load
+from farthing.broker.cashu.terms import Quote
 from farthing.crypto import schnorr
 from farthing.errors import Expired, Forged, Malformed, OutOfRange, Replayed, Unpaid, Unsupported
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.coin.cashu import transactions
-from farthing.schemes.coin.cashu.keysets import unit_micro
+from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, unit_micro
 from farthing.schemes.coin.cashu.messages import MintAsked, MintQuoteAsked, read
 from farthing.schemes.coin.cashu.transactions import FOR_EVER_S, SCHEME
 from farthing.schemes.contract import Applied, End, Flow
@@ -35,53 +39,71 @@ class Loading:
         self.amount_max = PAYMENT_MICRO_MAX // unit_micro(counter.unit)
 
     async def quote(self, raw: bytes) -> bytes:
-        """A new quote, unpaid; each call makes another, since it is a secret of its caller."""
+        """A new quote, unpaid; each call makes another, since it is a secret of its caller.
+
+        Writes nothing: anybody may ask for many.
+        """
         asked = read(raw, MintQuoteAsked)
         counter = self._counter
         if asked.unit != counter.unit:
             raise Unsupported("unit_unsupported", f"this mint's unit is {counter.unit}")
         if not 0 < asked.amount <= self.amount_max:
             raise OutOfRange("amount_outside_limits", f"1 to {self.amount_max} at a time")
-        if asked.pubkey is not None:
-            _x_of(asked.pubkey)
-        now_s = counter.now_s()
-        name = quotes.new_quote(now_s, counter.books.entropy(QUOTE_BYTES))
-        load = Load(amount=asked.amount, expires_at_s=now_s + LOAD_S, pubkey=asked.pubkey or "")
-        key = quotes.load_key(counter.unit, quotes.load_id(name))
-        await counter.keep(quotes.put(key, load, load.expires_at_s))  # anybody may ask for many
-        return self._shown(name, load)
+        quote = terms.make(
+            counter.books.ring.current(KEYSET_KEY).secret,
+            counter.unit,
+            nonce=counter.books.entropy(terms.NONCE_BYTES),
+            amount=asked.amount,
+            expires_at_s=counter.now_s() + LOAD_S,
+            pubkey=_pubkey(asked.pubkey) if asked.pubkey is not None else b"",
+        )
+        return self._shown(quote, "UNPAID")
 
-    def state(self, quote: str) -> bytes:
+    def state(self, text: str) -> bytes:
         """The quote as it stands; `Unknown`. Writes nothing."""
-        name, counter = quotes.load_id(quote), self._counter
-        load = counter.books.committer.read(lambda db: quotes.find_load(db, counter.unit, name))
-        return self._shown(quote, load)
+        quote, load = self._find(text)
+        return self._shown(quote, "UNPAID" if load is None else load.state)
+
+    def _find(self, text: str) -> tuple[Quote, Load | None]:
+        """A quote of this mint, and what is known of it once it is paid; `Unknown`."""
+        quote, counter = terms.read_quote(text), self._counter
+        named = quote.named
+        load = counter.books.committer.read(lambda db: quotes.find_load(db, counter.unit, named.id))
+        if load is None:  # what was paid is good whatever has become of the keys since
+            named.require(self._secrets(), counter.unit)
+        return quote, load
+
+    def _secrets(self) -> Iterator[bytes]:
+        """What quotes of this mint may have been made with, the newest first."""
+        return (key.secret for key in self._counter.books.ring.known(KEYSET_KEY))
 
     async def pay(self, party_id: str, name: str) -> bytes:
         """An account pays a quote, by its public name; once, whoever asks again.
 
         `Unfunded`, `Unknown`, `Expired`; `Replayed` where another account has paid it.
         """
-        counter = self._counter
+        counter, named = self._counter, terms.read_name(name)
 
         def work(connection: apsw.Connection) -> Load:
-            load = quotes.find_load(connection, counter.unit, name)
-            if load.state != "UNPAID":
+            load = quotes.find_load(connection, counter.unit, named.id)
+            if load is not None and load.amount == named.amount:
                 if load.payer != party_id:
                     raise Replayed("quote_paid", "another account has paid this")
                 return load
-            if load.expires_at_s < counter.now_s():
+            named.require(self._secrets(), counter.unit)
+            if named.expires_at_s < counter.now_s():
                 raise Expired("quote_expired", "ask for a new quote")
-            paid = msgspec.structs.replace(load, state="PAID", payer=party_id)
+            paid = Load(amount=named.amount, payer=party_id)
             flow = Flow(
                 source=End(kind="payer", id=party_id),
                 target=End(kind="outstanding", id=counter.unit),
-                amount_micro=load.amount * unit_micro(counter.unit),
+                amount_micro=paid.amount * unit_micro(counter.unit),
             )
-            key = quotes.load_key(counter.unit, name)
+            key = quotes.load_key(counter.unit, named.id)
             records = (quotes.put(key, paid, FOR_EVER_S),)
             applied = Applied(flows=(flow,), records=records)
-            counter.enact(connection, applied, ("cashu/load", name), kind="issue")
+            cause = ("cashu/load", codec.b64u(named.id))
+            counter.enact(connection, applied, cause, kind="issue")
             return paid
 
         paid = await counter.books.committer.do(work, atomic=True)
@@ -93,67 +115,72 @@ class Loading:
         """Sign outputs for a quote that is paid; any refusal."""
         counter = self._counter
         asked, message = counter.asked("mint", raw), read(raw, MintAsked)
-        name, found = quotes.load_id(message.quote), counter.books.stored(asked)
+        found = counter.books.stored(asked)
         if found is not None:
             return found
-        load = counter.books.committer.read(lambda db: quotes.find_load(db, counter.unit, name))
+        quote, load = self._find(message.quote)
+        named = quote.named
         _require_paid(load)
-        _require_owner(load, message)
-        transactions.require_balanced(load.amount, sum(one.amount for one in message.outputs))
+        _require_owner(quote, message)
+        transactions.require_balanced(named.amount, sum(one.amount for one in message.outputs))
         made = await counter.work(
             len(message.outputs),
             lambda: transactions.sign_outputs(counter.keysets, message.outputs),
         )
 
         def work(connection: apsw.Connection) -> object:
-            now = quotes.find_load(connection, counter.unit, name)
-            _require_paid(now)
+            now = _require_paid(quotes.find_load(connection, counter.unit, named.id))
             signed = counter.records(connection, (), made.outputs)
-            until_s = counter.now_s() + KEPT_S
+            # Past the end of the quote, which is never paid again then.
+            until_s = max(counter.now_s(), named.expires_at_s) + KEPT_S
             issued = msgspec.structs.replace(now, state="ISSUED")
-            key = quotes.load_key(counter.unit, name)
+            key = quotes.load_key(counter.unit, named.id)
             records = (*signed, quotes.put(key, issued, until_s))
             facts.write(connection, SCHEME, Applied(records=records))
             return {"signatures": made.signatures}
 
         return await counter.once(asked, work)
 
-    def _shown(self, quote: str, load: Load) -> bytes:
-        counter = self._counter
+    def _shown(self, quote: Quote, state: str) -> bytes:
+        counter, named = self._counter, quote.named
         return msgspec.json.encode(
             {
-                "quote": quote,
-                "request": f"{counter.url}/loads/{quotes.load_id(quote)}",
-                "amount": load.amount,
+                "quote": quote.text,
+                "request": f"{counter.url}/loads/{named.text}",
+                "amount": named.amount,
                 "unit": counter.unit,
-                "state": load.state,
-                "expiry": load.expires_at_s,
-                "pubkey": load.pubkey or None,
+                "state": state,
+                "expiry": named.expires_at_s,
+                "pubkey": quote.pubkey.hex() or None,
             }
         )
 
 
-def _require_paid(load: Load) -> None:
-    if load.state == "UNPAID":
+def _require_paid(load: Load | None) -> Load:
+    if load is None:
         raise Unpaid("quote_unpaid", "pay the quote at its address first")
     if load.state == "ISSUED":
         raise Replayed("quote_issued", "coins were signed for this quote; restore finds them")
+    return load
 
 
-def _require_owner(load: Load, message: MintAsked) -> None:
+def _require_owner(quote: Quote, message: MintAsked) -> None:
     """`Forged` unless whoever asks has the key that the quote was made for (NUT-20)."""
-    if not load.pubkey:
+    if not quote.pubkey:
         return
     signed = message.quote + "".join(output.B_ for output in message.outputs)
     try:
         signature = bytes.fromhex(message.signature or "")
-        schnorr.verify(_x_of(load.pubkey), signed.encode(), signature)
+        schnorr.verify(schnorr.x_of(quote.pubkey), signed.encode(), signature)
     except (Forged, ValueError):
         raise Forged("quote_signature_wrong", "this quote is for the holder of a key") from None
 
 
-def _x_of(pubkey: str) -> bytes:
+def _pubkey(text: str) -> bytes:
+    """A key that is one; `Malformed`."""
     try:
-        return schnorr.x_of(bytes.fromhex(pubkey))
+        raw = bytes.fromhex(text)
     except ValueError:
         raise Malformed("point_malformed", "a public key is 33 bytes in hex") from None
+    schnorr.x_of(raw)
+    return raw

@@ -1,10 +1,10 @@
-"""Quotes and payout codes as records, and their names.
+"""Loads that are paid, quotes of payouts and payout codes as records, and their names.
 
-A load's quote is a bearer secret, so its record stands under the hash that is also in the address
-at which an account pays it: whoever pays, or reads the database, cannot have the coins signed.
-Its unit is part of its name, since an amount is worth something in its own unit only.
+A load's quote says itself what it is for (`terms.py`), so that only a paid one has a record, under
+the hash that is also in the address at which an account pays it. Its unit is part of its name,
+since an amount is worth something in its own unit only.
 
-    cashu/load/<unit>/<load id>    cashu/melt/<unit>/<quote's hash>    cashu/payout/<unit>/<hash>
+    cashu/load/<unit>/<id>    cashu/melt/<unit>/<quote's hash>    cashu/payout/<unit>/<hash>
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import msgspec
 
 from farthing import codec
 from farthing.broker import facts
+from farthing.broker.cashu.terms import unknown
 from farthing.errors import Unknown
 from farthing.marks import Keys, Put
 
@@ -22,20 +23,16 @@ LOAD_S = 86_400  # how long a quote can be paid
 CODE_S = 30 * 86_400  # how long a payout code is taken
 QUOTE_BYTES = 10  # of randomness beside the time, as UUIDs of version 7 have it
 
-_LOAD_TAG = "farthing/cashu/load/1"
 _MELT_TAG = "farthing/cashu/melt/1"
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish to load coins."""
+    """A load that is paid."""
 
     amount: int
-    expires_at_s: int
-    pubkey: str = ""
-    """Who must sign for the coins, where the wallet named a key (NUT-20)."""
-    state: Literal["UNPAID", "PAID", "ISSUED"] = "UNPAID"
-    payer: str = ""
+    payer: str
     """The account that paid."""
+    state: Literal["PAID", "ISSUED"] = "PAID"
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +73,9 @@ def new_quote(now_s: int, entropy: bytes) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def load_id(quote: str) -> str:
-    """The public name of a load."""
-    return codec.b64u(hashlib.sha256(codec.enc(_LOAD_TAG, quote)).digest()[:16])
-
-
-def load_key(unit: str, name: str) -> bytes:
-    """The record of a load, by its public name."""
-    return f"cashu/load/{unit}/{name}".encode()
+def load_key(unit: str, load_id: bytes) -> bytes:
+    """The record of a load."""
+    return f"cashu/load/{unit}/".encode() + load_id
 
 
 def melt_key(unit: str, quote: str) -> bytes:
@@ -101,24 +93,27 @@ def put(key: bytes, kept: Kept, until_s: int) -> Put:
     return Put(key=key, value=msgspec.msgpack.encode(kept), until_s=until_s)
 
 
-def find_load(connection: apsw.Connection, unit: str, name: str) -> Load:
-    """A load by its public name; `Unknown`."""
-    return _find(connection, load_key(unit, name), Load)
+def find_load(connection: apsw.Connection, unit: str, load_id: bytes) -> Load | None:
+    """A load; None for one that nobody has paid."""
+    return _find(connection, load_key(unit, load_id), Load)
 
 
 def find_melt(connection: apsw.Connection, unit: str, quote: str) -> Melt:
     """A payout's quote; `Unknown`."""
-    return _find(connection, melt_key(unit, quote), Melt)
+    found = _find(connection, melt_key(unit, quote), Melt)
+    if found is None:
+        raise unknown()
+    return found
 
 
 def find_code(connection: apsw.Connection, unit: str, payment_hash: bytes) -> Code:
     """A payout code; `Unknown`."""
-    return _find(connection, code_key(unit, payment_hash), Code)
+    found = _find(connection, code_key(unit, payment_hash), Code)
+    if found is None:
+        raise Unknown("payout_unknown", "this mint has no such payout code")
+    return found
 
 
-def _find(connection: apsw.Connection, key: bytes, kind: type[T]) -> T:
+def _find(connection: apsw.Connection, key: bytes, kind: type[T]) -> T | None:
     value = facts.read(connection, Keys(records=(key,))).records.get(key)
-    if value is None:
-        code = "payout_unknown" if kind is Code else "quote_unknown"
-        raise Unknown(code, "this mint has no such quote or payout code")
-    return msgspec.msgpack.decode(value, type=kind)
+    return None if value is None else msgspec.msgpack.decode(value, type=kind)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import apsw
 import httpx
 import msgspec
 
@@ -127,6 +128,16 @@ class Stall:
         secret = cashu.scalar(f"keyset {name}")
         key = Key(id=name, purpose=KEYSET_KEY, secret=secret, not_after_s=not_after_s)
         self.desk.ring.add(key)
+
+    def rows(self) -> int:
+        """How many the broker's file has, in all its tables."""
+
+        def count(connection: apsw.Connection) -> int:
+            names = connection.execute("SELECT name FROM sqlite_schema WHERE type='table'")
+            counts = [f"SELECT count(*) FROM {name}" for (name,) in names]  # noqa: S608 - its own
+            return sum(connection.execute(count).get for count in counts)
+
+        return self.desk.committer.read(count)
 
     def outstanding(self) -> int:
         return -self.desk.balance(f"liability/outstanding/cashu/{self.unit}")

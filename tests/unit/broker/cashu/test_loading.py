@@ -1,10 +1,15 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from farthing.broker import facts
+from farthing.broker.answers import KEPT_S
+from farthing.broker.cashu import terms
 from farthing.broker.cashu.quotes import LOAD_S
 from farthing.crypto import schnorr
+from farthing.schemes.coin.cashu.keysets import KEYSET_KEY
 from tests.kit import cashu
 from tests.unit.broker.cashu.stall import EURO_MICRO, Refused, Stall, at_the_stall, mint_of
 
@@ -25,6 +30,75 @@ def test_an_account_pays_and_the_wallet_has_coins(tmp_path: Path) -> None:
         assert (await stall.get(f"mint/quote/bolt11/{quote['quote']}"))["state"] == "ISSUED"
         assert stall.outstanding() == 529 * CENT_MICRO
         assert stall.desk.balance("liability/payer/alice") == -1_000 * EURO_MICRO + 5_290_000
+
+    at_the_stall(tmp_path, talk)
+
+
+def test_asking_for_quotes_and_about_them_writes_nothing(tmp_path: Path) -> None:
+    """Anybody may ask, as often as they like."""
+
+    async def talk(stall: Stall) -> None:
+        before = stall.rows()
+        found = [await stall.quote(8, pubkey=cashu.public("wallet")) for _ in range(3)]
+        for quote in found:
+            assert await stall.get(f"mint/quote/bolt11/{quote['quote']}") == quote
+        assert len({quote["quote"] for quote in found}) == 3
+        assert stall.rows() == before
+        await stall.pay(found[0])
+        assert stall.rows() > before
+
+    at_the_stall(tmp_path, talk)
+
+
+def test_quotes_outlive_rotations_and_paid_ones_the_keys_that_made_them(tmp_path: Path) -> None:
+    async def talk(stall: Stall) -> None:
+        unpaid, paid = await stall.quote(8), await stall.quote(8)
+        await stall.pay(paid)
+        stall.rotate("2")
+        stall.rotate("3")
+        assert (await stall.get(f"mint/quote/bolt11/{unpaid['quote']}"))["state"] == "UNPAID"
+        await stall.pay(unpaid)
+        other = await stall.quote(8)
+        keys = stall.desk.ring.keys
+        del keys[KEYSET_KEY, "3"]  # as a ring forgets what is revoked
+        with pytest.raises(Refused, match="quote_unknown"):
+            await stall.pay(other)
+        del keys[KEYSET_KEY, "1"]
+        for quote in (unpaid, paid):
+            await stall.pay(quote)
+            blanks = await stall.blanks(8)
+            await stall.signed("mint/bolt11", mint_of(quote, blanks), blanks)
+
+    at_the_stall(tmp_path, talk)
+
+
+def test_a_quote_with_another_amount_in_its_address_is_not_paid(tmp_path: Path) -> None:
+    async def talk(stall: Stall) -> None:
+        quote = await stall.quote(529)
+        for paid in (False, True):
+            named = terms.read_quote(quote["quote"]).named
+            dear = msgspec.structs.replace(named, amount=530).text
+            path = quote["request"].replace(named.text, dear)
+            with pytest.raises(Refused, match="quote_unknown"):
+                await stall.pay(quote | {"request": path})
+            assert stall.outstanding() == paid * 529 * CENT_MICRO
+            await stall.pay(quote)
+
+    at_the_stall(tmp_path, talk)
+
+
+def test_a_quote_that_is_used_up_is_not_paid_again_once_it_is_forgotten(tmp_path: Path) -> None:
+    async def talk(stall: Stall) -> None:
+        quote = await stall.quote(8)
+        await stall.pay(quote)
+        blanks = await stall.blanks(8)
+        await stall.signed("mint/bolt11", mint_of(quote, blanks), blanks)
+        stall.desk.now_s += LOAD_S + KEPT_S + 2
+        committer, now_s = stall.desk.committer, stall.desk.now_s
+        await committer.do(lambda db: facts.forget(db, now_s, 1_000))
+        with pytest.raises(Refused, match="quote_expired"):
+            await stall.pay(quote)
+        assert stall.outstanding() == 8 * CENT_MICRO
 
     at_the_stall(tmp_path, talk)
 
