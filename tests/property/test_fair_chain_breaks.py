@@ -10,7 +10,8 @@ from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Refusal
 from farthing.schemes.chain.fairchain.escrow import ESCROWS
-from farthing.schemes.chain.fairchain.ticket import DISPUTE_S, escrow_key
+from farthing.schemes.chain.fairchain.ticket import escrow_key
+from farthing.schemes.chain.times import DISPUTE_S
 from farthing.schemes.contract import Accepted, Instrument
 from tests.kit.fairchain import ESCROW_MICRO, UNIT_MICRO, Scene, held_of, link
 from tests.kit.flips import bit_flips

@@ -27,12 +27,13 @@ from farthing import codec
 from farthing.crypto.mac import require_equal
 from farthing.errors import Mismatch, OutOfRange, Unfit, Unknown
 from farthing.marks import Keys, Memory, Put
-from farthing.schemes.chain.credit.certificate import DAY_S, Family
+from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import RESERVING
 from farthing.schemes.chain.sticks.mint import StickMint
 from farthing.schemes.chain.sticks.purse import StickPurse
 from farthing.schemes.chain.sticks.stick import AUTHS, Stick
 from farthing.schemes.chain.sticks.till import StickTill
+from farthing.schemes.chain.times import DAY_S
 from farthing.schemes.chain.words.commitment import Commitment
 from farthing.schemes.chain.words.mint import ClaimMessage
 from farthing.schemes.chain.words.purse import Opened

@@ -19,12 +19,10 @@ from farthing.crypto import chain, merkle, signing
 from farthing.errors import Expired, Forged, Unfit
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.counters import CHAINS_CACHED
+from farthing.schemes.chain.times import DAY_S, SKEW_S
 from farthing.schemes.contract import Ring, Traits
 from farthing.schemes.losses import Loss
 
-DAY_S = 86_400
-SKEW_S = 120  # clocks of payer, vendor and broker may differ by this
-DISPUTE_S = 30 * DAY_S
 SUBMIT_S = DAY_S  # how long after its end a certificate's tokens may still be reported
 CERTIFICATE_LIFE_S = 30 * DAY_S
 SEGMENTS_MAX = 256  # of one certificate: a path of eight hashes

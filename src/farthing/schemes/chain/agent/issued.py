@@ -17,13 +17,8 @@ import msgspec
 from farthing import codec
 from farthing.errors import Late
 from farthing.marks import Put
-from farthing.schemes.chain.agent.certificate import (
-    DISPUTE_S,
-    SKEW_S,
-    SUBMIT_S,
-    Certificate,
-    revoked_key,
-)
+from farthing.schemes.chain.agent.certificate import SUBMIT_S, Certificate, revoked_key
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import Comeback, End, Flow, Json
 from farthing.schemes.revocations import GRACE_S
 

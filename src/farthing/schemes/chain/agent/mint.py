@@ -27,7 +27,6 @@ from farthing.schemes.chain.agent import issued as books
 from farthing.schemes.chain.agent.certificate import (
     CERTIFICATE_KEY,
     CERTIFICATE_LIFE_S,
-    DISPUTE_S,
     REVOKED_PREFIX,
     SEGMENTS_MAX,
     SUBMIT_S,
@@ -37,6 +36,7 @@ from farthing.schemes.chain.agent.certificate import (
     roots_of,
 )
 from farthing.schemes.chain.agent.reports import Paying, Report, check_report, keys_of
+from farthing.schemes.chain.times import DISPUTE_S
 from farthing.schemes.contract import (
     Account,
     Applied,

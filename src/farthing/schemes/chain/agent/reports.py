@@ -14,7 +14,6 @@ from farthing.marks import Advance, Keys, Memory, Put
 from farthing.schemes.chain.agent import issued as books
 from farthing.schemes.chain.agent.certificate import (
     OPENED_MAX,
-    SKEW_S,
     SUBMIT_S,
     Certificate,
     Opening,
@@ -25,6 +24,7 @@ from farthing.schemes.chain.agent.certificate import (
     verify_certificate,
     verify_opening,
 )
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import (
     Account,
     Applied,

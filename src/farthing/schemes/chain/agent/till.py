@@ -37,9 +37,7 @@ from farthing.schemes.chain.agent.authorization import (
 )
 from farthing.schemes.chain.agent.certificate import (
     CERTIFICATE_KEY,
-    DISPUTE_S,
     OPENED_MAX,
-    SKEW_S,
     TRAITS,
     Opening,
     Token,
@@ -60,6 +58,7 @@ from farthing.schemes.chain.counters import (
     verify_next,
 )
 from farthing.schemes.chain.till import ChainTill
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import (
     At,
     Binding,

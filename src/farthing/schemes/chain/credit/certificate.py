@@ -9,11 +9,9 @@ import msgspec
 from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, Unfit, WrongVendor
+from farthing.schemes.chain.times import DAY_S, SKEW_S
 from farthing.schemes.contract import Ring
 
-DAY_S = 86_400
-SKEW_S = 120  # clocks of payer, vendor and broker may differ by this, at both ends of a day
-DISPUTE_S = 30 * DAY_S
 SUBMIT_S = DAY_S  # how long after its day a pledge may still be redeemed
 CERTIFICATE_LIFE_S = 30 * DAY_S  # about a month, as in the paper
 LIMIT_MICRO_MAX = 10**9  # of one certificate: credit per vendor and day

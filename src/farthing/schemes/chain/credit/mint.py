@@ -39,16 +39,14 @@ from farthing.marks import NO_KEYS, Keys, Mark, Memory, Put
 from farthing.schemes.chain.credit import reserve as reserves
 from farthing.schemes.chain.credit.certificate import (
     CERTIFICATE_LIFE_S,
-    DAY_S,
-    DISPUTE_S,
     LIMIT_MICRO_MAX,
-    SKEW_S,
     SUBMIT_S,
     Certificate,
     Family,
 )
 from farthing.schemes.chain.credit.pledge import Pledge
 from farthing.schemes.chain.credit.reserve import Reserve
+from farthing.schemes.chain.times import DAY_S, DISPUTE_S, SKEW_S
 from farthing.schemes.contract import (
     Account,
     Applied,

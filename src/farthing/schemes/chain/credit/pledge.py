@@ -13,14 +13,8 @@ from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Expired, NotYetValid, Overlimit, Unfit
 from farthing.marks import Once
-from farthing.schemes.chain.credit.certificate import (
-    DAY_S,
-    DISPUTE_S,
-    SKEW_S,
-    SUBMIT_S,
-    Certificate,
-    Family,
-)
+from farthing.schemes.chain.credit.certificate import SUBMIT_S, Certificate, Family
+from farthing.schemes.chain.times import DAY_S, DISPUTE_S, SKEW_S
 
 SLOTS = 8  # equal parts of a day's credit: a page's parallel requests each open a pledge
 ID_CHARS = 22  # 16 bytes in base64url

@@ -12,9 +12,10 @@ from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, NotYetValid, OutOfRange, Refusal, Unsupported
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes.chain.credit.certificate import DAY_S, SKEW_S, Certificate, Family
+from farthing.schemes.chain.credit.certificate import Certificate, Family
 from farthing.schemes.chain.credit.pledge import SLOTS, Pledge
 from farthing.schemes.chain.credit.till import OPENING, PREPAID
+from farthing.schemes.chain.times import DAY_S, SKEW_S
 from farthing.schemes.contract import (
     Accepted,
     Asked,

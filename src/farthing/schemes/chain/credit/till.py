@@ -17,9 +17,10 @@ from farthing.errors import (
 )
 from farthing.marks import Memory
 from farthing.money import PAYMENT_MICRO_MAX
-from farthing.schemes.chain.credit.certificate import DAY_S, SUBMIT_S, Family
+from farthing.schemes.chain.credit.certificate import SUBMIT_S, Family
 from farthing.schemes.chain.credit.pledge import Pledge
 from farthing.schemes.chain.till import ChainTill
+from farthing.schemes.chain.times import DAY_S
 from farthing.schemes.contract import At, Json, Offer, Setting
 from farthing.schemes.proofs import read_proof
 

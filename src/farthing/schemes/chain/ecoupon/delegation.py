@@ -15,8 +15,8 @@ import msgspec
 from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, NotYetValid, OutOfRange, Unfit
-from farthing.schemes.chain.credit.certificate import SKEW_S
 from farthing.schemes.chain.ecoupon.commitment import SEGMENTS_MAX, Commitment
+from farthing.schemes.chain.times import SKEW_S
 
 HOPS_MAX = 4  # a family's purse, a phone, an agent on it, and what that agent calls
 DELEGATION_TAG = "farthing/ecoupon/delegation/1"

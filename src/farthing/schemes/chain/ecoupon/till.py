@@ -18,7 +18,6 @@ from farthing.crypto.mac import require_equal
 from farthing.errors import Closed, Forged, Replayed, Revoked, Underpaid, Unfit, WrongPayer
 from farthing.marks import Advance, Claim, Keys, Memory, Put
 from farthing.schemes.chain.counters import CHAINS_CACHED, WORD_BYTES, require_step, verify_next
-from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
 from farthing.schemes.chain.ecoupon.commitment import (
@@ -40,6 +39,7 @@ from farthing.schemes.chain.ecoupon.session import (
     session_key,
 )
 from farthing.schemes.chain.ecoupon.traits import TRAITS
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import At, Binding, Json, Offer, Taken
 
 LINKS_MAX = 4  # segments under one payment: a purse with shorter ones opens a longer commitment

@@ -20,14 +20,8 @@ import msgspec
 
 from farthing import codec
 from farthing.marks import Delete, Put
-from farthing.schemes.chain.fairchain.ticket import (
-    DISPUTE_S,
-    SKEW_S,
-    SUBMIT_S,
-    Ticket,
-    escrow_key,
-    ticket_key,
-)
+from farthing.schemes.chain.fairchain.ticket import SUBMIT_S, Ticket, escrow_key, ticket_key
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import Applied, End, Flow
 
 KEPT_S = 2**40  # of what `lapse` deletes itself: it may come late, and money hangs on it

@@ -48,11 +48,9 @@ from farthing.schemes.chain.fairchain.orders import (
     read_take_back,
 )
 from farthing.schemes.chain.fairchain.ticket import (
-    DISPUTE_S,
     ESCROW_KEY,
     ESCROW_LIFE_S,
     KEY_BYTES,
-    SKEW_S,
     SUBMIT_S,
     TICK_TAG,
     TRAITS,
@@ -68,6 +66,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     ticket_key,
     word_at,
 )
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import (
     Account,
     Applied,

@@ -11,11 +11,9 @@ from farthing.crypto import chain
 from farthing.crypto.mac import mac
 from farthing.errors import Expired, Forged, Malformed, NotYetValid, OutOfRange
 from farthing.schemes.chain.fairchain.ticket import (
-    DAY_S,
     ESCROW_MICRO_MAX,
     KEY_BYTES,
     MAC_BYTES,
-    SKEW_S,
     SUBMIT_S,
     TRAITS,
     UNITS_MAX,
@@ -24,6 +22,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     seed_of,
     word_at,
 )
+from farthing.schemes.chain.times import DAY_S, SKEW_S
 from farthing.schemes.contract import (
     Accepted,
     Asked,

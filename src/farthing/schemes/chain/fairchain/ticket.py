@@ -20,13 +20,11 @@ from farthing.crypto.mac import mac, require_equal
 from farthing.errors import Unfit, WrongVendor
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.counters import CHAINS_CACHED
+from farthing.schemes.chain.times import DAY_S
 from farthing.schemes.contract import Traits
 from farthing.schemes.losses import Loss
 
-DAY_S = 86_400
-SKEW_S = 120  # clocks of payer, vendor and broker may differ by this
 SUBMIT_S = DAY_S  # how long after a ticket's end its links may still be submitted
-DISPUTE_S = 30 * DAY_S  # how long a lone commit half waits for either side to give way
 ESCROW_LIFE_S = 30 * DAY_S  # and the rest of its first day
 UNITS_MAX = 100  # of one ticket: what a vendor's absence ties up
 ESCROW_MICRO_MAX = 10**9  # of one pseudonym

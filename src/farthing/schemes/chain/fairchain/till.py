@@ -33,10 +33,8 @@ from farthing.schemes.chain.counters import (
     verify_next,
 )
 from farthing.schemes.chain.fairchain.ticket import (
-    DISPUTE_S,
     ID_CHARS,
     MAC_BYTES,
-    SKEW_S,
     SUBMIT_S,
     TRAITS,
     VENDOR_KEY,
@@ -50,6 +48,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     ticket_key,
 )
 from farthing.schemes.chain.till import ChainTill
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import At, Binding, Charged, Json, Offer, Taken
 from farthing.schemes.proofs import read_proof
 

@@ -7,7 +7,8 @@ from typing import Literal, get_args
 
 from farthing import codec
 from farthing.marks import Once
-from farthing.schemes.chain.credit.certificate import SKEW_S, SUBMIT_S
+from farthing.schemes.chain.credit.certificate import SUBMIT_S
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.chain.words.commitment import Commitment
 
 Auth = Literal["offline", "online"]

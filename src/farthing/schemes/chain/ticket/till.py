@@ -32,7 +32,6 @@ from farthing.schemes.chain.counters import (
     pack,
     require_step,
 )
-from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import CreditTill
 from farthing.schemes.chain.ticket.commitment import (
@@ -44,6 +43,7 @@ from farthing.schemes.chain.ticket.commitment import (
     TicketCommitment,
     is_win,
 )
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken
 
 SEED_KEY = "farthing/lottery-chain/seed/1"

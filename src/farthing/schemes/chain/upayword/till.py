@@ -29,9 +29,9 @@ from farthing.schemes.chain.counters import (
     require_step,
     verify_next,
 )
-from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.upayword.commitment import (
     FAMILY,
     TRAITS,

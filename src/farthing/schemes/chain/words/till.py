@@ -22,9 +22,9 @@ from farthing.schemes.chain.counters import (
     require_step,
     verify_next,
 )
-from farthing.schemes.chain.credit.certificate import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.chain.words.commitment import (
     CHAINS_MAX,
     Commitment,

@@ -21,9 +21,10 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.marks import Put
-from farthing.schemes.chain.credit.certificate import DISPUTE_S, LIMIT_MICRO_MAX, SKEW_S, SUBMIT_S
+from farthing.schemes.chain.credit.certificate import LIMIT_MICRO_MAX, SUBMIT_S
 from farthing.schemes.chain.credit.pledge import SLOTS
 from farthing.schemes.chain.payword import FAMILY
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import Json, Operation
 from tests.kit.canaries import canary
 from tests.kit.parties import DAY_S, PAYER, payer_account, vendor_account

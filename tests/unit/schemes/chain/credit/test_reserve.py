@@ -20,11 +20,12 @@ from farthing.errors import (
     Unsupported,
     WrongVendor,
 )
-from farthing.schemes.chain.credit.certificate import DAY_S, SKEW_S, SUBMIT_S
+from farthing.schemes.chain.credit.certificate import SUBMIT_S
 from farthing.schemes.chain.credit.purse import Card
 from farthing.schemes.chain.credit.reserve import Reserve, given_back, read
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import FAMILY, TICK, TICKS_MAX, Opening
+from farthing.schemes.chain.times import DAY_S, SKEW_S
 from farthing.schemes.chain.words.purse import Opened
 from farthing.schemes.contract import Asked, At, Instrument, Json, Need, Offer
 from tests.kit.parties import Broker, Clock, Payer, Ring, Vendor, on_the_wire, payer_account

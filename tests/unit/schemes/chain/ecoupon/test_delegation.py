@@ -15,10 +15,10 @@ from farthing.errors import (
     WrongPayer,
     WrongVendor,
 )
-from farthing.schemes.chain.credit.certificate import SKEW_S
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon.commitment import Commitment
 from farthing.schemes.chain.ecoupon.delegation import Delegation, reduce
+from farthing.schemes.chain.times import SKEW_S
 from tests.kit.canaries import canary
 from tests.kit.ecoupon import HOUR_S, Scene, altered, coupons_of, vendor_ring
 from tests.kit.parties import NOW_S, Vendor, binding_of

@@ -15,10 +15,10 @@ from farthing.errors import (
     Underpaid,
     Unfit,
 )
-from farthing.schemes.chain.credit.certificate import SKEW_S
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon.purse import Coupons
 from farthing.schemes.chain.ecoupon.till import LINKS_MAX
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import Instrument, Json
 from tests.kit.canaries import canary
 from tests.kit.ecoupon import SLOT_MICRO, Scene, altered, coupons_of, vendor_ring

@@ -17,14 +17,8 @@ from farthing.errors import (
     WrongPayer,
     WrongVendor,
 )
-from farthing.schemes.chain.fairchain.ticket import (
-    DISPUTE_S,
-    ESCROW_LIFE_S,
-    SKEW_S,
-    SUBMIT_S,
-    VENDOR_KEY,
-    escrow_key,
-)
+from farthing.schemes.chain.fairchain.ticket import ESCROW_LIFE_S, SUBMIT_S, VENDOR_KEY, escrow_key
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 from farthing.schemes.contract import Account, Instrument, Json, Operation
 from tests.kit.canaries import canary
 from tests.kit.fairchain import ESCROW_MICRO, UNIT_MICRO, Scene, held_of, link

@@ -7,7 +7,8 @@ import pytest
 
 from farthing.errors import Expired, Forged, Malformed, NotYetValid, OutOfRange, Unfit
 from farthing.schemes.chain.fairchain.purse import UNITS_MIN
-from farthing.schemes.chain.fairchain.ticket import ESCROW_MICRO_MAX, SKEW_S, SUBMIT_S, UNITS_MAX
+from farthing.schemes.chain.fairchain.ticket import ESCROW_MICRO_MAX, SUBMIT_S, UNITS_MAX
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import (
     Accepted,
     AskFirst,

@@ -8,7 +8,6 @@ from farthing.crypto import chain
 from farthing.crypto.mac import mac
 from farthing.errors import Forged, Unfit, WrongVendor
 from farthing.schemes.chain.fairchain.ticket import (
-    DAY_S,
     RECEIPT_TAG,
     SEED_TAG,
     UNITS_MAX,
@@ -21,6 +20,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     seed_of,
     word_at,
 )
+from farthing.schemes.chain.times import DAY_S
 from tests.kit.canaries import canary
 from tests.kit.fairchain import Scene, held_of, vendor_key
 from tests.kit.parties import NOW_S, VENDOR

@@ -18,7 +18,8 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.schemes.chain.fairchain import FAIRCHAIN
-from farthing.schemes.chain.fairchain.ticket import SKEW_S, SUBMIT_S
+from farthing.schemes.chain.fairchain.ticket import SUBMIT_S
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import Accepted, Charged, Instrument
 from tests.kit.fairchain import UNIT_MICRO, Scene, held_of, link
 from tests.kit.parties import Ring, Vendor

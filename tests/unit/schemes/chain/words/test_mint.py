@@ -18,7 +18,8 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.marks import Put
-from farthing.schemes.chain.credit.certificate import DISPUTE_S, SUBMIT_S
+from farthing.schemes.chain.credit.certificate import SUBMIT_S
+from farthing.schemes.chain.times import DISPUTE_S
 from farthing.schemes.contract import Account, Json
 from tests.kit.parties import DAY_S, vendor_account
 from tests.kit.payword import SLOT_MICRO, TODAY, Hand, Scene
