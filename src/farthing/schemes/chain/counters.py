@@ -12,6 +12,7 @@ from functools import lru_cache
 from farthing.codec import unb64u
 from farthing.crypto import chain
 from farthing.errors import Expired, JumpTooLong, OutOfRange, Replayed
+from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 
 WORD_BYTES = chain.WORD_BYTES  # of the longest word; every record begins with so many
 CHAINS_CACHED = 16_384  # chains that a process remembers: some 500 bytes each
@@ -22,7 +23,16 @@ _REST = struct.Struct(">16sIBQ32s")
 class Kept:
     """What stays the same of one chain: its record without the word."""
 
-    __slots__ = ("ends_at_s", "key", "length", "payer", "public_key", "raw", "word_bytes")
+    __slots__ = (
+        "ends_at_s",
+        "key",
+        "length",
+        "payer",
+        "public_key",
+        "raw",
+        "until_s",
+        "word_bytes",
+    )
 
     def __init__(self, raw: bytes) -> None:
         """From the end of what `pack` made."""
@@ -31,6 +41,7 @@ class Kept:
             _REST.unpack_from(raw)
         )
         self.payer = raw[_REST.size :].decode()
+        self.until_s = self.ends_at_s + SKEW_S + DISPUTE_S  # of its marks
 
     def __repr__(self) -> str:
         """Length and end only: a key tells which words are worth money."""

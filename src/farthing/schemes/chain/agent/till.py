@@ -58,7 +58,7 @@ from farthing.schemes.chain.counters import (
     verify_next,
 )
 from farthing.schemes.chain.till import ChainTill
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import (
     At,
     Binding,
@@ -143,6 +143,12 @@ def hold(opening: Opening, segment: int) -> bytes:
     return record + _MORE.pack(certificate.unit_micro, opening.segments[0], 0)
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
+def _keys_of(serial: str, segment: int) -> Keys:
+    """What a payment out of one segment reads."""
+    return Keys(counters=(counter_id(serial, segment),), records=(_LIST, revoked_key(serial)))
+
+
 def opening_key(serial: bytes, first: int) -> bytes:
     """Where a gate keeps an opening for the sweep, by its first segment."""
     return b"agent/opening/%b/%d" % (serial, first)
@@ -199,9 +205,10 @@ class AgentTill(ChainTill):
         """The counters of its segments, and the list: the certificate's name, and its age."""
         opening = payment.opening
         serial = opening if isinstance(opening, str) else opening.certificate.serial
-        counters: tuple[bytes, ...] = ()
-        for segment, _, _ in payment.tokens:
-            counters += (counter_id(serial, segment),)
+        tokens = payment.tokens
+        if len(tokens) == 1:  # as nearly all payments have
+            return _keys_of(serial, tokens[0][0])
+        counters = tuple([counter_id(serial, segment) for segment, _, _ in tokens])
         return Keys(counters=counters, records=(_LIST, revoked_key(serial)))
 
     def take(
@@ -234,7 +241,7 @@ class AgentTill(ChainTill):
             value_micro += worth_micro - last * held.unit_micro
             if worth_micro > self.trusted_micro and not held.is_acknowledged:
                 moment, held = "before", held.acknowledged()
-            until_s = held.ends_at_s + SKEW_S + DISPUTE_S
+            until_s = held.until_s
             marks.append(
                 Advance(id=mark_id, over=last, to=position, link=token + held.raw, until_s=until_s)
             )

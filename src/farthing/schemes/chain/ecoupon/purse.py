@@ -22,7 +22,7 @@ from farthing.schemes.chain.ecoupon.commitment import (
     Link,
 )
 from farthing.schemes.chain.ecoupon.delegation import HOPS_MAX, Delegation, Reduced, reduce
-from farthing.schemes.chain.ecoupon.session import Start, payment_mac, session_key
+from farthing.schemes.chain.ecoupon.session import Start, begin_mac, payment_mac, session_key
 from farthing.schemes.chain.ecoupon.till import LINKS_MAX
 from farthing.schemes.chain.ecoupon.traits import TRAITS
 from farthing.schemes.contract import (
@@ -210,7 +210,8 @@ class EcouponPurse(CreditPurse):
             if coupons.hops:
                 payload["hops"] = msgspec.to_builtins(coupons.hops)
             session = coupons.session
-        code = payment_mac(codec.unb64u(session), commitment.id, binding, links)
+        begun = begin_mac(codec.unb64u(session), commitment.id)
+        code = payment_mac(begun, binding, links)
         payload |= {"links": [list(link) for link in links], "mac": codec.b64u(code)}
         after = self._instrument(coupons.moved(*links[-1][:2]))
         return Paid(payload=payload, spent=instrument, after=after)

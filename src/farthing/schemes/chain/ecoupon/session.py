@@ -84,10 +84,8 @@ def session_key(secret: bytes, public: bytes, ephemeral: bytes, commitment_id: s
     return agreement.shared_key(secret, public, SESSION_KEY, ephemeral, commitment_id)
 
 
-def payment_mac(
-    session: bytes, commitment_id: str, binding: Binding, links: Sequence[Link]
-) -> bytes:
-    """What authenticates a payment, 16 bytes.
+def payment_mac(begun: blake2b, binding: Binding, links: Sequence[Link]) -> bytes:
+    """What authenticates a payment, 16 bytes, from what `begin_mac` gives.
 
     The bytes are those of `codec.enc`, written out because this runs once for every payment.
     """
@@ -95,14 +93,13 @@ def payment_mac(
     for segment, index, text in links:
         word = text.encode()
         packed += _LINK.pack(8, segment, 8, index, len(word)) + word
-    begun = _begun(session, commitment_id).copy()
-    begun.update(packed)
-    return begun.digest()
+    code = begun.copy()
+    code.update(packed)
+    return code.digest()
 
 
-@lru_cache(maxsize=CHAINS_CACHED)
-def _begun(session: bytes, commitment_id: str) -> blake2b:
-    """What begins every MAC of a session, made once."""
+def begin_mac(session: bytes, commitment_id: str) -> blake2b:
+    """What begins every MAC of a session."""
     head = codec.enc(PAYMENT_TAG, commitment_id)
     return blake2b(head, key=session, digest_size=MAC_BYTES)
 
@@ -115,13 +112,20 @@ def _request_head(target: str, body_digest: bytes) -> bytes:
 class Bound(Kept):
     """Of one segment whose it is, under which session: `counters.Kept`, then three fields."""
 
-    __slots__ = ("session", "span", "unit_micro")
+    __slots__ = ("_begun", "session", "span", "unit_micro")
 
     def __init__(self, raw: bytes) -> None:
         """From the end of what `bind` made."""
         super().__init__(raw[: -_MORE.size])
         self.raw = raw
         self.session, self.span, self.unit_micro = _MORE.unpack(raw[-_MORE.size :])
+        self._begun: blake2b | None = None
+
+    def begun(self, commitment_id: str) -> blake2b:
+        """What begins every MAC of its session; a session is of one commitment."""
+        if self._begun is None:
+            self._begun = begin_mac(self.session, commitment_id)
+        return self._begun
 
 
 bound_of = lru_cache(maxsize=CHAINS_CACHED)(Bound)

@@ -104,12 +104,14 @@ class EcouponTill(CreditTill):
         """The counter of every segment and the hot list; at a start what the commitment takes."""
         commitment = payment.commitment
         if isinstance(commitment, str):
-            counters: tuple[bytes, ...] = ()
-            records: tuple[bytes, ...] = ()
-            for segment, _, _ in payment.links:
-                counters += (counter_id(commitment, segment),)
-                records += (_revoked_key(commitment, segment),)
-            return Keys(counters=counters, records=records)
+            links = payment.links
+            if len(links) == 1:  # as nearly all payments have
+                return _keys_of(commitment, links[0][0])
+            named = [_keys_of(commitment, segment) for segment, _, _ in links]
+            return Keys(
+                counters=tuple(counter for keys in named for counter in keys.counters),
+                records=tuple(record for keys in named for record in keys.records),
+            )
         segments, commitment_id = _segments(payment), commitment.id
         return Keys(
             counters=(
@@ -153,7 +155,7 @@ class EcouponTill(CreditTill):
             require_step(bound, index, last, at.now_s, SKEW_S, STEPS_MAX)
             if not session:
                 session = bound.session
-                found = payment_mac(session, commitment_id, binding, payment.links)
+                found = payment_mac(bound.begun(commitment_id), binding, payment.links)
                 mac = codec.unb64u(payment.mac, size_bytes=MAC_BYTES)
                 require_equal("payment_mac_wrong", mac, found)
             elif session != bound.session:
@@ -163,7 +165,15 @@ class EcouponTill(CreditTill):
             places += f",{segment}.{index}"
             value_micro += unit_micro * (index - last)
             over = place.to if place is not None else 0
-            marks.append(_advance(mark_id, over, index + 1, word + bound.raw, bound.ends_at_s))
+            marks.append(
+                Advance(
+                    id=mark_id,
+                    over=over,
+                    to=index + 1,
+                    link=word + bound.raw,
+                    until_s=bound.until_s,
+                )
+            )
             claims.append(
                 Claim(
                     scheme="ecoupon",
@@ -187,7 +197,7 @@ class EcouponTill(CreditTill):
             payer=bound.payer,
             owner=bound.public_key,
             marks=tuple(marks),
-            until_s=bound.ends_at_s + SKEW_S + DISPUTE_S,
+            until_s=bound.until_s,
             records=records,
             claims=tuple(claims),
             value_moved=True,
@@ -315,6 +325,14 @@ def _taken_ids(commitment: Commitment) -> list[bytes]:
 
 
 @lru_cache(maxsize=CHAINS_CACHED)
+def _keys_of(commitment_id: str, segment: int) -> Keys:
+    """What a payment with one segment reads."""
+    return Keys(
+        counters=(counter_id(commitment_id, segment),),
+        records=(_revoked_key(commitment_id, segment),),
+    )
+
+
 def _revoked_key(commitment_id: str, segment: int) -> bytes:
     return b"ecoupon/revoked/%b.%d" % (commitment_id.encode(), segment)
 

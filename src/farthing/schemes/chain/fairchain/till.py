@@ -48,7 +48,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     ticket_key,
 )
 from farthing.schemes.chain.till import ChainTill
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import At, Binding, Charged, Json, Offer, Taken
 from farthing.schemes.proofs import read_proof
 
@@ -128,7 +128,8 @@ class FairTill(ChainTill):
 
     def recall(self, payment: Payment) -> Keys:
         """The ticket's counter. An id that nobody was given, or spelled otherwise, names none."""
-        return Keys(counters=(counter_id(payment.ticket_id),))
+        ticket = payment.ticket
+        return _keys_of(ticket if isinstance(ticket, str) else ticket.id)
 
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
@@ -163,7 +164,7 @@ class FairTill(ChainTill):
         word = verify_next(kept, record, last, index, payment.word)
         if not releases and unit_micro != offer.price_micro:
             raise _price_differs(unit_micro, offer.price_micro)
-        until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
+        until_s = kept.until_s
         claim = Claim(
             scheme="fairchain",
             key=mark_id,
@@ -235,6 +236,11 @@ class FairTill(ChainTill):
         secret = self.setting.ring.current(VENDOR_KEY).secret
         expected = mac(MAC_BYTES, outcome_key(receipt_key(secret, owner.decode())), statement)
         require_equal("outcome_proof_wrong", read_proof(proof, "mac"), expected)
+
+
+@lru_cache(maxsize=CHAINS_CACHED)
+def _keys_of(ticket_id: str) -> Keys:
+    return Keys(counters=(counter_id(ticket_id),))
 
 
 def _price_differs(unit_micro: int, price_micro: int) -> Refusal:

@@ -4,6 +4,7 @@ A ticket is worth `unit_micro` on average: it wins `unit_micro * odds` once in `
 """
 
 import math
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -12,6 +13,7 @@ from farthing import codec
 from farthing.crypto import chain
 from farthing.errors import Unfit
 from farthing.money import PAYMENT_MICRO_MAX
+from farthing.schemes.chain.counters import CHAINS_CACHED
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import LOSSES
 from farthing.schemes.chain.credit.pledge import Pledge
@@ -118,7 +120,7 @@ class TicketCommitment(
     @property
     def counter_id(self) -> bytes:
         """The mark of the chain at the gate, and of its wins at the broker."""
-        return FAMILY.tag.encode() + self.id.encode()
+        return counter_id(self.id)
 
     def words(self) -> tuple[bytes, bytes, bytes, bytes]:
         """Root and key of the payer's chain, root and key of the vendor's; `Malformed`."""
@@ -144,3 +146,9 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __repr__(self) -> str:
         """The index only: a word is worth money."""
         return f"Payment({self.index})"
+
+
+@lru_cache(maxsize=CHAINS_CACHED)
+def counter_id(commitment_id: str) -> bytes:
+    """The mark of the chain of the commitment with this id."""
+    return FAMILY.tag.encode() + commitment_id.encode()

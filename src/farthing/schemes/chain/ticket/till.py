@@ -41,9 +41,10 @@ from farthing.schemes.chain.ticket.commitment import (
     TRAITS,
     Payment,
     TicketCommitment,
+    counter_id,
     is_win,
 )
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken
 
 SEED_KEY = "farthing/lottery-chain/seed/1"
@@ -68,6 +69,12 @@ class Drawn(Kept):
 
 
 drawn_of = lru_cache(maxsize=CHAINS_CACHED)(Drawn)
+
+
+@lru_cache(maxsize=CHAINS_CACHED)
+def _keys_of(commitment_id: str) -> Keys:
+    """What a later payment reads."""
+    return Keys(counters=(counter_id(commitment_id),))
 
 
 @lru_cache(maxsize=VENDOR_CHAINS_CACHED)
@@ -137,7 +144,7 @@ class TicketTill(CreditTill):
         """The counter of the chain; at an opening the hot list too."""
         commitment = payment.commitment
         if isinstance(commitment, str):
-            return Keys(counters=(self._prefix + commitment.encode(),))
+            return _keys_of(commitment)
         key = self.family.revoked_key(commitment.certificate.serial)
         return Keys(counters=(commitment.counter_id,), records=(key,))
 
@@ -152,7 +159,7 @@ class TicketTill(CreditTill):
         else:
             self.require_unrevoked(commitment, memory)
             commitment_id, opening = commitment.id, self._open(commitment, at)
-        mark_id = self._prefix + commitment_id.encode()
+        mark_id = counter_id(commitment_id)
         place = memory.counters.get(mark_id)
         record = place.link if place is not None else opening
         if record is None:
@@ -165,7 +172,7 @@ class TicketTill(CreditTill):
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
         claims = self._draw(mark_id, kept, last, index, word, record[:WORD_BYTES])
-        until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
+        until_s = kept.until_s
         link = word + kept.raw
         marks: list[Mark] = [Advance(id=mark_id, over=last, to=index, link=link, until_s=until_s)]
         records: tuple[Put, ...] = ()

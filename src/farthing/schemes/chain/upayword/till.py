@@ -31,7 +31,7 @@ from farthing.schemes.chain.counters import (
 )
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.chain.upayword.commitment import (
     FAMILY,
     TRAITS,
@@ -130,7 +130,7 @@ class UpaywordTill(WordTill):
             payer=kept.payer,
             owner=kept.public_key,
             marks=tuple(way.marks),
-            until_s=kept.ends_at_s + SKEW_S + DISPUTE_S,
+            until_s=kept.until_s,
             records=tuple(way.records),
             claims=tuple(way.claims),
             value_moved=True,
@@ -265,7 +265,7 @@ class _Way:
         if self.steps > STEPS_MAX:
             raise JumpTooLong("jump_too_long", f"at most {STEPS_MAX} links in one payment")
         word = verify_next(kept, record, last, index, text)
-        after, until_s = word + record[len(word) :], kept.ends_at_s + SKEW_S + DISPUTE_S
+        after, until_s = word + record[len(word) :], kept.until_s
         self.marks.append(Advance(id=self._place, over=last, to=index, link=after, until_s=until_s))
         self.claims.append(self._till.claim(self._place, unit_micro * index, index, word))
 
@@ -289,5 +289,5 @@ def record_of(opening: Opening) -> bytes:
 
 def _root_mark(record: bytes) -> Once:
     """Two chains with one root are refused."""
-    until_s = kept_of(record[WORD_BYTES:]).ends_at_s + SKEW_S + DISPUTE_S
+    until_s = kept_of(record[WORD_BYTES:]).until_s
     return Once(id=FAMILY.tag.encode() + b"/root" + record[:WORD_BYTES], until_s=until_s)

@@ -5,6 +5,7 @@ payments need is kept with each chain's counter (`counters.py`). A later payment
 the commitment by its id. The commitment itself is a record that the sweep joins to the claims.
 """
 
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from farthing.errors import Closed, OutOfRange, Refusal, Underpaid, Unfit
 from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.counters import (
+    CHAINS_CACHED,
     WORD_BYTES,
     Kept,
     kept_of,
@@ -24,7 +26,7 @@ from farthing.schemes.chain.counters import (
 )
 from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.chain.words.commitment import (
     CHAINS_MAX,
     Commitment,
@@ -80,10 +82,12 @@ class WordTill(CreditTill):
         """The counters of every chain that the payment names; at an opening the hot list too."""
         commitment = payment.commitment
         if isinstance(commitment, str):
-            counters: tuple[bytes, ...] = ()
-            for value, _, _ in payment.links:
-                counters += (counter_id(self.family.tag, commitment, value),)
-            return Keys(counters=counters)
+            tag, links = self.family.tag, payment.links
+            if len(links) == 1:  # as nearly all payments have
+                return _keys_of(tag, commitment, links[0][0])
+            return Keys(
+                counters=tuple([counter_id(tag, commitment, value) for value, _, _ in links])
+            )
         return Keys(
             counters=tuple(commitment.counter_id(value) for value, _, _ in commitment.chains),
             records=(self.family.revoked_key(commitment.certificate.serial),),
@@ -119,7 +123,7 @@ class WordTill(CreditTill):
             require_step(kept, index, last, at.now_s, SKEW_S, STEPS_MAX)
             word = verify_next(kept, record, last, index, text)
             value_micro += denomination * (index - last)
-            until_s = kept.ends_at_s + SKEW_S + DISPUTE_S
+            until_s = kept.until_s
             marks.append(
                 Advance(id=mark_id, over=last, to=index, link=word + kept.raw, until_s=until_s)
             )
@@ -214,6 +218,12 @@ class WordTill(CreditTill):
 
 
 _NONE: dict[int, bytes] = {}
+
+
+@lru_cache(maxsize=CHAINS_CACHED)
+def _keys_of(tag: str, commitment_id: str, denomination: int) -> Keys:
+    """What a payment with one chain reads."""
+    return Keys(counters=(counter_id(tag, commitment_id, denomination),))
 
 
 def _unknown_chain(*, is_opening: bool) -> Refusal:

@@ -10,6 +10,7 @@ from farthing.schemes.chain.ecoupon.session import (
     PAYMENT_TAG,
     PROOF_MAX,
     Start,
+    begin_mac,
     bind,
     bound_of,
     payment_mac,
@@ -76,18 +77,20 @@ def test_a_start_has_the_root_of_each_of_its_segments() -> None:
 
 def test_the_code_of_a_payment_is_of_its_request_and_its_words() -> None:
     key, links = canary("session"), [(0, 1, "A" * 22)]
-    code = payment_mac(key, "id", binding_of(), links)
-    assert code == payment_mac(key, "id", binding_of(k="another"), links)
+    code = payment_mac(begin_mac(key, "id"), binding_of(), links)
+    assert code == payment_mac(begin_mac(key, "id"), binding_of(k="another"), links)
     request = binding_of()
     fields = ("id", request.target, request.body_digest)
     assert code == mac(16, key, PAYMENT_TAG, *fields, *links[0])
     others = [
-        payment_mac(canary("other"), "id", binding_of(), links),
-        payment_mac(key, "di", binding_of(), links),
-        payment_mac(key, "id", binding_of(target="GET /articles/2"), links),
-        payment_mac(key, "id", msgspec.structs.replace(binding_of(), body_digest=b"x"), links),
-        payment_mac(key, "id", binding_of(), [(0, 2, "A" * 22)]),
-        payment_mac(key, "id", binding_of(), [(1, 1, "A" * 22)]),
+        payment_mac(begin_mac(canary("other"), "id"), binding_of(), links),
+        payment_mac(begin_mac(key, "di"), binding_of(), links),
+        payment_mac(begin_mac(key, "id"), binding_of(target="GET /articles/2"), links),
+        payment_mac(
+            begin_mac(key, "id"), msgspec.structs.replace(binding_of(), body_digest=b"x"), links
+        ),
+        payment_mac(begin_mac(key, "id"), binding_of(), [(0, 2, "A" * 22)]),
+        payment_mac(begin_mac(key, "id"), binding_of(), [(1, 1, "A" * 22)]),
     ]
     assert code not in others
 
