@@ -139,13 +139,14 @@ def _record(connection: apsw.Connection, record: Record) -> None:
 
 
 def _numbered(connection: apsw.Connection, scheme: str, record: Put) -> Put:
-    """A name on a published list, with its number before the value; a known name keeps its own."""
+    """A name on a published list, with its number before the value; a known name keeps both."""
     found = connection.execute("SELECT value FROM records WHERE key = ?", (record.key,)).fetchone()
-    number = number_in(found[0]) if found is not None else 0
-    if not number:
+    if found is not None and number_in(found[0]):
+        value = found[0]
+    else:
         number = newest_number(connection, scheme) + 1
         connection.execute(_COUNT, (_counter_of(scheme), number, number))
-    value = b"%d %b" % (number, record.value)
+        value = b"%d %b" % (number, record.value)
     return Put(key=record.key, value=value, until_s=record.until_s, once=record.once)
 
 
@@ -163,6 +164,17 @@ def number_in(value: bytes) -> int:
     """The number of a name on a list; 0 for one from before lists were numbered."""
     number, _, _ = value.partition(b" ")
     return int(number) if number.isdigit() else 0
+
+
+def listed(connection: apsw.Connection, prefix: bytes, above: int = 0) -> list[str]:
+    """The names on a published list with numbers above this one, all of them for 0, in order."""
+    rows = connection.execute(
+        "SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key",
+        (prefix, _after(prefix)),
+    )
+    return [
+        key[len(prefix) :].decode() for key, value in rows if not above or number_in(value) > above
+    ]
 
 
 def newest_number(connection: apsw.Connection, scheme: str) -> int:

@@ -13,7 +13,7 @@ from farthing.broker.answers import Asked
 from farthing.broker.books import Books, until_of, write_answer
 from farthing.broker.errands import Errands
 from farthing.errors import OutOfRange, Refusal, Unsupported
-from farthing.marks import Keys, Put
+from farthing.marks import Put
 from farthing.schemes.contract import (
     Abroad,
     Account,
@@ -21,6 +21,7 @@ from farthing.schemes.contract import (
     Json,
     Operation,
 )
+from farthing.schemes.revocations import listing
 
 LAPSES_PER_STEP = 200  # due records handled in one transaction: some 20 ms of the writer
 FORGET_PER_STEP = 1_000  # likewise
@@ -90,7 +91,13 @@ class Operations:
             raise OutOfRange("name_malformed", f"a name has 1 to {LISTED_CHARS_MAX} characters")
         until_s = books.now_s() + books.mint(scheme).listed_s
         applied = Applied(
-            records=(Put(key=prefix + name.encode(), value=b"broker", until_s=until_s),)
+            records=(
+                Put(
+                    key=prefix + name.encode(),
+                    value=listing("broker", books.now_s()),
+                    until_s=until_s,
+                ),
+            )
         )
 
         def work(connection: apsw.Connection) -> tuple[bytes, int]:
@@ -102,12 +109,7 @@ class Operations:
 
     def listed(self, scheme: str) -> list[str]:
         """The names on a scheme's list, in order; `Unsupported` where it publishes none."""
-        books = self._books
-        prefix = books.mint(scheme).published
-        if not prefix:
-            raise Unsupported("list_unsupported", f"{scheme} publishes no list")
-        memory = books.committer.read(lambda db: facts.read(db, Keys(prefixes=(prefix,))))
-        return sorted(key[len(prefix) :].decode() for key in memory.records)
+        return self.listed_after(scheme, 0)[2]
 
     def listed_after(self, scheme: str, since: int) -> tuple[int, int, list[str]]:
         """(number of the list, base, names after the base); `Unsupported` without a list.
@@ -119,14 +121,14 @@ class Operations:
         if not prefix:
             raise Unsupported("list_unsupported", f"{scheme} publishes no list")
 
-        def work(connection: apsw.Connection) -> tuple[int, dict[bytes, bytes]]:
-            found = facts.read(connection, Keys(prefixes=(prefix,))).records
-            return facts.newest_number(connection, scheme), found
+        def work(connection: apsw.Connection) -> tuple[int, int, list[str]]:
+            number = facts.newest_number(connection, scheme)
+            if 0 < since == number:  # as every gate asks each minute
+                return number, since, []
+            base = since if 0 < since < number else 0
+            return number, base, facts.listed(connection, prefix, base)
 
-        number, found = books.committer.read(work)
-        base = since if 0 < since <= number else 0
-        names = [key for key, value in found.items() if not base or facts.number_in(value) > base]
-        return number, base, sorted(key[len(prefix) :].decode() for key in names)
+        return books.committer.read(work)
 
     async def lapse(self) -> int:
         """Handle what is due now and forget what is over; how many things happened."""

@@ -33,6 +33,17 @@ class ListState(msgspec.Struct, frozen=True, kw_only=True):
         return Put(key=state_key(scheme), value=value, until_s=until_s)
 
 
+def listing(who: str, at_s: int) -> bytes:
+    """The value of a name's record at the broker: who has put it on the list, and when."""
+    return b"%b %d" % (who.encode(), at_s)
+
+
+def listed_at_s(value: bytes) -> int:
+    """When a name was put on the list, unix seconds; 0 where its record does not say."""
+    _, _, last = value.rpartition(b" ")
+    return int(last) if last.isdigit() else 0
+
+
 def state_key(scheme: str) -> bytes:
     """Where a gate notes which list of a scheme it has."""
     return f"{scheme}/list".encode()

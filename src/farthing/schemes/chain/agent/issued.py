@@ -18,13 +18,12 @@ from farthing import codec
 from farthing.errors import Late
 from farthing.marks import Put
 from farthing.schemes.chain.agent.certificate import SUBMIT_S, Certificate, revoked_key
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import DISPUTE_S, LAPSE_S, SKEW_S
 from farthing.schemes.contract import Comeback, End, Flow, Json
 from farthing.schemes.revocations import GRACE_S
 
 LIST_S = 300 + GRACE_S  # after so long every gate that sells has the list with a new name on it
 DELTA_S = max(SUBMIT_S, LIST_S) + SKEW_S
-LAPSE_S = 120  # after the last report: longer than any reservation lives
 RESERVE_SHARE = 4  # of what was never reported open, one part in so many waits for late openings
 PREFIX = b"agent/issued/"
 

@@ -23,7 +23,8 @@ from farthing.schemes.chain.agent.certificate import (
     salt_of,
     seed_of,
 )
-from farthing.schemes.chain.agent.issued import DELTA_S, LAPSE_S
+from farthing.schemes.chain.agent.issued import DELTA_S
+from farthing.schemes.chain.times import LAPSE_S
 from farthing.schemes.contract import (
     Accepted,
     Asked,

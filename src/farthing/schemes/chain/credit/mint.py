@@ -2,7 +2,7 @@
 
 Records (key, then JSON or text; `<tag>` is the member's)::
 
-    credit/certified/<account>           live certificates of all members: [expiry, limit, serial]
+    credit/certified/<account>, …        what is promised of its credit (`promised.py`)
     <tag>/payer/<pseudonym>              the account behind a certificate
     <tag>/slot/<pseudonym>/<vendor>/<day>/<slot>   id of the one pledge that used it
     <tag>/revoked/<serial>               the hot list
@@ -28,6 +28,7 @@ from farthing.errors import (
     Denied,
     Forged,
     Late,
+    NotYetValid,
     Overlimit,
     Refusal,
     Revoked,
@@ -36,6 +37,7 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.marks import NO_KEYS, Keys, Mark, Memory, Put
+from farthing.schemes.chain.credit import promised
 from farthing.schemes.chain.credit import reserve as reserves
 from farthing.schemes.chain.credit.certificate import (
     CERTIFICATE_LIFE_S,
@@ -62,6 +64,7 @@ from farthing.schemes.contract import (
     Redeemed,
     Returned,
 )
+from farthing.schemes.revocations import listing
 
 
 class Application(
@@ -202,6 +205,8 @@ class CreditMint(Mint):
             raise WrongVendor("claim_of_another_vendor", "a vendor claims its own payments only")
         certificate = pledge.certificate
         certificate.require_of(self.setting.broker_id, self.setting.currency)
+        if at.now_s < pledge.day * DAY_S - 2 * SKEW_S:  # of the vendor's clock and of ours
+            raise NotYetValid("claim_before_its_day", "show it once its day has begun")
         if at.now_s > pledge.ends_at_s + SUBMIT_S + SKEW_S:
             raise Late("claim_after_submit_window", "a day's words are redeemed within a day")
         # As early as the vendor may have taken it: a certificate that ended later that day counts.
@@ -220,15 +225,17 @@ class CreditMint(Mint):
                 records=(
                     *self._slot_keys(pledge),
                     self._payer_key(pledge.certificate.payer),
+                    self.family.revoked_key(pledge.certificate.serial),
                     *self.noted(message),
                 ),
             )
-        certified = _certified_key(checked.account.id)
         if isinstance(message, Application) and message.vendor:
             return NO_KEYS
+        keys = promised.keys_of(checked.account.id)
         if isinstance(message, Revocation):
-            return Keys(records=(self._payer_key(message.serial), certified))
-        return Keys(records=(certified,))
+            listed = self.family.revoked_key(message.serial)
+            return Keys(records=(self._payer_key(message.serial), listed, *keys))
+        return Keys(records=keys)
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
         """Certify, bill or revoke; `Overlimit`, `Denied`."""
@@ -244,17 +251,13 @@ class CreditMint(Mint):
     def _certify(
         self, application: Application, account: Account, memory: Memory, at: At
     ) -> Issued:
-        live = _live(memory, account.id, at.now_s)
-        promised_micro = sum(limit for _, limit, _ in live) + application.limit_micro
-        if promised_micro > account.credit_limit_micro:
-            raise Overlimit("credit_all_certified", "revoke a certificate or ask for more credit")
         certificate = self._signed(application, at.now_s + CERTIFICATE_LIFE_S, at)
         until_s = _kept_until_s(certificate)
-        promised = (certificate.expires_at_s, application.limit_micro, certificate.serial)
+        promise = (certificate.expires_at_s, application.limit_micro, certificate.serial)
         return Issued(
             records=(
+                promised.certified(memory, account, promise, at.now_s, until_s),
                 self._payer(certificate, account),
-                _promised(account.id, [*live, promised], until_s),
             ),
             answer={"certificate": msgspec.to_builtins(certificate)},
         )
@@ -310,6 +313,9 @@ class CreditMint(Mint):
         slots, own_id = self._slot_keys(pledge), pledge.id.encode()
         if any(memory.records.get(key, own_id) != own_id for key in slots):
             raise Conflict("slot_committed_twice", "another commitment has this part of the credit")
+        revoked = memory.records.get(self.family.revoked_key(pledge.certificate.serial))
+        if revoked is not None and pledge.day > promised.last_day(revoked):
+            raise Revoked("certificate_revoked", "its payer had revoked this certificate by then")
         payer = memory.records.get(self._payer_key(pledge.certificate.payer))
         if payer is None:
             raise Revoked("certificate_unknown", "this broker keeps no such payer any more")
@@ -328,12 +334,18 @@ class CreditMint(Mint):
         owner = memory.records.get(self._payer_key(revocation.serial))
         if owner is None or owner.decode() != account.id:
             raise Denied("certificate_not_yours", "only its own account revokes a certificate")
+        serial, answer = revocation.serial, {"revoked": revocation.serial}
+        listed = self.family.revoked_key(serial)
+        if listed in memory.records:
+            return Returned(answer=answer)  # since then, and not since now
         until_s = at.now_s + CERTIFICATE_LIFE_S + SUBMIT_S + DISPUTE_S
-        put = Put(key=self.family.revoked_key(revocation.serial), value=b"payer", until_s=until_s)
-        live = [one for one in _live(memory, account.id, at.now_s) if one[2] != revocation.serial]
+        value = listing("payer", at.now_s)
         return Returned(
-            records=(put, _promised(account.id, live, until_s)),
-            answer={"revoked": revocation.serial},
+            records=(
+                Put(key=listed, value=value, until_s=until_s),
+                *promised.revoked(memory, account.id, serial, value, at.now_s, until_s),
+            ),
+            answer=answer,
         )
 
     def _payer_key(self, payer: str) -> bytes:
@@ -358,21 +370,6 @@ def _is_present(day: int, now_s: int) -> bool:
 def _kept_until_s(certificate: Certificate) -> int:
     """How long the broker knows whose it is."""
     return certificate.expires_at_s + SUBMIT_S + DISPUTE_S
-
-
-def _certified_key(account_id: str) -> bytes:
-    return f"credit/certified/{account_id}".encode()
-
-
-def _live(memory: Memory, account_id: str, now_s: int) -> list[tuple[int, int, str]]:
-    """Expiry, limit and serial of every certificate of an account that may still be used."""
-    kept = memory.records.get(_certified_key(account_id), b"[]")
-    found = msgspec.json.decode(kept, type=list[tuple[int, int, str]])
-    return [one for one in found if one[0] + SKEW_S >= now_s]
-
-
-def _promised(account_id: str, live: list[tuple[int, int, str]], until_s: int) -> Put:
-    return Put(key=_certified_key(account_id), value=msgspec.json.encode(live), until_s=until_s)
 
 
 def _false_word() -> Refusal:

@@ -66,7 +66,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     ticket_key,
     word_at,
 )
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import DISPUTE_S, LAPSE_S, SKEW_S
 from farthing.schemes.contract import (
     Account,
     Applied,
@@ -131,7 +131,7 @@ class FairMint(Mint):
             raise WrongVendor("claim_of_another_vendor", "a vendor claims its own payments only")
         ticket.verify(key.secret, account.id)
         if at.now_s > ticket.ends_at_s + SUBMIT_S + SKEW_S:
-            raise Late("claim_after_submit_window", "a ticket's links are submitted within a day")
+            raise _late()
         if not 0 < shown.index <= ticket.length:
             raise OutOfRange("chain_index_above_length", f"this chain has {ticket.length} links")
         word, root = codec.unb64u(shown.word), codec.unb64u(ticket.root)
@@ -225,7 +225,7 @@ class FairMint(Mint):
             )
             out = book.Assigned(account=escrow.account, escrow=order.escrow, ticket=ticket)
             records.append(out.put())
-            due.append((out.submit_until_s + 1, ticket_key(ticket.id)))
+            due.append((out.submit_until_s + LAPSE_S, ticket_key(ticket.id)))
             answers.append({"receiptKey": codec.b64u(k_t), "ticket": msgspec.to_builtins(ticket)})
         return Issued(
             records=(escrow.put(order.escrow), *records),
@@ -277,6 +277,8 @@ def _submit(shown: Submission, memory: Memory) -> Redeemed:
     assigned = _assigned(ticket.id, memory)
     if assigned.ticket != ticket:
         raise Forged("ticket_unknown", "the broker pays by its own record of a ticket")
+    if assigned.over:  # it was in time when it was checked, and its rest has gone back since
+        raise _late()
     after, flows, paid_micro = book.submitted(assigned, index)
     return Redeemed(
         flows=flows,
@@ -285,6 +287,10 @@ def _submit(shown: Submission, memory: Memory) -> Redeemed:
         answer={"paidMicro": paid_micro},
         paid_micro=paid_micro,
     )
+
+
+def _late() -> Late:
+    return Late("claim_after_submit_window", "a ticket's links are submitted within a day")
 
 
 def _waive(assigned: book.Assigned, account: Account) -> Redeemed:

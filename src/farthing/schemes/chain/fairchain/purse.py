@@ -22,7 +22,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     seed_of,
     word_at,
 )
-from farthing.schemes.chain.times import DAY_S, SKEW_S
+from farthing.schemes.chain.times import DAY_S, LAPSE_S, SKEW_S
 from farthing.schemes.contract import (
     Accepted,
     Asked,
@@ -241,7 +241,7 @@ class FairPurse(Purse):
         if not instrument.vendor_id:
             name = _POUCH.read(instrument.body).escrow
             return Asked(operation="take_back", message={"escrow": name})
-        if at.now_s <= instrument.expires_at_s + SUBMIT_S + SKEW_S:
+        if at.now_s < instrument.expires_at_s + SUBMIT_S + SKEW_S + LAPSE_S:
             raise NotYetValid(
                 "ticket_not_over", "the rest of a ticket comes back by itself, a day after its end"
             )

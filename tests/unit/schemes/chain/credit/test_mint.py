@@ -12,6 +12,7 @@ from farthing.errors import (
     Forged,
     Late,
     Malformed,
+    NotYetValid,
     OutOfRange,
     Overlimit,
     Refusal,
@@ -224,6 +225,55 @@ def test_words_that_were_taken_before_a_revocation_are_paid() -> None:
     assert scene.broker.redeem(claim_of(hand, 7)) == 700
 
 
+def test_of_a_revoked_certificate_no_later_day_than_the_next_is_billed() -> None:
+    """Else who has stolen a key bills the day's limit for a month."""
+    scene = Scene()
+    serial = Hand(scene.certificate).commitment.certificate.serial
+    scene.broker.run("take_back", {"serial": serial}, scene.account)
+    for later in range(6):
+        if later == 3:  # said once more, it is not revoked later for that
+            scene.broker.run("take_back", {"serial": serial}, scene.account)
+        hand = Hand(scene.certificate, day=TODAY + later)
+        if later <= 1:
+            assert scene.broker.redeem(claim_of(hand, 7)) == 700
+        else:
+            before = scene.broker.snapshot()
+            with pytest.raises(Revoked, match="certificate_revoked"):
+                scene.broker.redeem(claim_of(hand, 7))
+            assert scene.broker.snapshot() == before
+        scene.clock.now_s += DAY_S
+
+
+def test_a_day_that_has_not_begun_is_not_billed_yet() -> None:
+    """Else payer and vendor take a month of day limits in a minute."""
+    scene = Scene()
+    hand = Hand(scene.certificate, day=TODAY + 1)
+    scene.clock.now_s = (TODAY + 1) * DAY_S - 2 * SKEW_S - 1
+    before = scene.broker.snapshot()
+    with pytest.raises(NotYetValid, match="claim_before_its_day"):
+        scene.broker.redeem(claim_of(hand, 7))
+    assert scene.broker.snapshot() == before
+    scene.clock.now_s += 1  # a gate ahead of us may have taken it
+    assert scene.broker.redeem(claim_of(hand, 7)) == 700
+
+
+def test_who_revokes_and_certifies_in_turn_gets_twice_the_credit_at_most() -> None:
+    scene = Scene(credit_micro=SLOTS * SLOT_MICRO)
+    certificates = [scene.certificate]
+    for _ in range(2):
+        serial = Hand(certificates[-1]).commitment.certificate.serial
+        scene.broker.run("take_back", {"serial": serial}, scene.account)
+        if len(certificates) == 1:
+            certificates.append(scene.certify())
+    revoked_s = scene.clock.now_s
+    for at_s in (revoked_s, (TODAY + 2) * DAY_S + SKEW_S):
+        scene.clock.now_s = at_s
+        with pytest.raises(Overlimit, match="credit_revoked_lately"):
+            scene.certify()
+    scene.clock.now_s += 1
+    scene.certify()
+
+
 @pytest.mark.parametrize("limit_micro", [0, LIMIT_MICRO_MAX + 1])
 def test_a_limit_out_of_range_is_told_as_that(limit_micro: int) -> None:
     rich = payer_account(credit_limit_micro=10**12)
@@ -245,7 +295,7 @@ def test_whom_a_certificate_is_for_is_remembered_until_no_bill_of_it_can_come() 
     serial = issued.answer["certificate"]["serial"]
     revoked = scene.broker.run("take_back", {"serial": serial}, scene.account)
     puts = [put for put in (*issued.records, *revoked.records) if isinstance(put, Put)]
-    assert len(puts) == 4
+    assert len(puts) == 5
     assert all(put.until_s >= last_s for put in puts)
 
 

@@ -18,13 +18,20 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.schemes.chain.fairchain.ticket import ESCROW_LIFE_S, SUBMIT_S, VENDOR_KEY, escrow_key
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import DISPUTE_S, LAPSE_S, SKEW_S
 from farthing.schemes.contract import Account, Instrument, Json, Operation
 from tests.kit.canaries import canary
 from tests.kit.fairchain import ESCROW_MICRO, UNIT_MICRO, Scene, held_of, link
-from tests.kit.parties import DAY_S, PAYER, VENDOR, payer_account, vendor_account
+from tests.kit.parties import (
+    DAY_S,
+    PAYER,
+    VENDOR,
+    on_the_wire,
+    payer_account,
+    vendor_account,
+)
 
-OVER_S = SUBMIT_S + SKEW_S + 1  # from a ticket's end to when nothing can be submitted
+OVER_S = SUBMIT_S + SKEW_S + LAPSE_S  # from a ticket's end to when its rest goes back
 
 
 def run(scene: Scene, operation: Operation, message: Json, account: Account | None = None) -> Json:
@@ -148,6 +155,20 @@ def test_after_the_window_a_submission_is_late() -> None:
     scene.clock.now_s += 1
     with pytest.raises(Late, match="claim_after_submit_window"):
         scene.broker.redeem(claim_of(ticket, 4))
+
+
+def test_a_submission_that_was_checked_in_time_and_comes_after_the_rest_went_back_is_late() -> None:
+    """Else payer and vendor take the rest twice, out of other payers' escrows."""
+    scene = Scene()
+    ticket = scene.ticket()
+    scene.broker.redeem(claim_of(ticket, 1))
+    scene.clock.now_s = ticket.expires_at_s + SUBMIT_S + SKEW_S
+    mint, at = scene.broker.mint, scene.clock.at()
+    checked = mint.check("redeem", on_the_wire(claim_of(ticket, 4)), vendor_account(), at)
+    end(scene, ticket)
+    memory = scene.broker.read(mint.recall(checked))
+    with pytest.raises(Late, match="claim_after_submit_window"):
+        mint.apply(checked, memory, at)
 
 
 def test_what_a_ticket_leaves_comes_back_after_the_window_and_not_before() -> None:

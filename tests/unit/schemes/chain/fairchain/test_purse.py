@@ -8,7 +8,7 @@ import pytest
 from farthing.errors import Expired, Forged, Malformed, NotYetValid, OutOfRange, Unfit
 from farthing.schemes.chain.fairchain.purse import UNITS_MIN
 from farthing.schemes.chain.fairchain.ticket import ESCROW_MICRO_MAX, SUBMIT_S, UNITS_MAX
-from farthing.schemes.chain.times import SKEW_S
+from farthing.schemes.chain.times import LAPSE_S, SKEW_S
 from farthing.schemes.contract import (
     Accepted,
     AskFirst,
@@ -181,7 +181,7 @@ def test_escrows_are_given_back_and_tickets_come_back_by_themselves() -> None:
     asked = purse.give_back(scene.escrow, scene.clock.at())
     answer = scene.broker.run("take_back", asked.message, scene.account).answer
     assert purse.receive(asked, answer, scene.clock.at()) == ()
-    scene.clock.now_s = ticket.expires_at_s + SUBMIT_S + SKEW_S
+    scene.clock.now_s = ticket.expires_at_s + SUBMIT_S + SKEW_S + LAPSE_S - 1
     with pytest.raises(NotYetValid, match="ticket_not_over"):
         purse.give_back(ticket, scene.clock.at())
     scene.pass_time(1)
