@@ -4,7 +4,9 @@ import pytest
 from farthing.broker import facts, store
 from farthing.errors import Busy, Replayed
 from farthing.marks import Advance, Delete, Keys, Once, Place, Put
+from farthing.schemes.chain import payword
 from farthing.schemes.contract import Applied
+from farthing.schemes.revocations import listed_at_s, listing
 
 
 def connection() -> apsw.Connection:
@@ -47,6 +49,23 @@ def test_records_are_read_by_key_and_by_prefix() -> None:
     facts.write(db, "s", Applied(records=(Delete(key=b"s/a/2"),)))
     assert facts.read(db, Keys(prefixes=(b"s/a/",))).records == {b"s/a/1": b"s/a/1"}
     assert facts.read(db, Keys(records=(b"s/b/1", b"s/b/2"))).records == {b"s/b/1": b"s/b/1"}
+
+
+def test_a_list_is_whole_however_long_and_a_name_on_it_stands_as_it_was_put() -> None:
+    db, prefix = connection(), payword.FAMILY.revoked_prefix
+
+    def bar(*names: str, at_s: int) -> None:
+        puts = [Put(key=prefix + n.encode(), value=listing("x", at_s), until_s=9) for n in names]
+        facts.write(db, "payword", Applied(records=tuple(puts)))
+
+    many = [f"a{number:05}" for number in range(facts.PREFIX_ROWS_MAX + 1)]
+    bar(*many, at_s=1)
+    number = facts.newest_number(db, "payword")
+    bar("z", many[0], at_s=2)
+    assert facts.listed(db, prefix) == [*many, "z"]
+    assert facts.listed(db, prefix, number) == ["z"]
+    found = facts.read(db, Keys(records=(prefix + many[0].encode(),))).records.values()
+    assert [listed_at_s(value) for value in found] == [1]
 
 
 def test_the_journal_notes_marks_and_the_records_that_serve_as_marks() -> None:

@@ -7,7 +7,8 @@ import pytest
 from farthing.lab.conformance.hand import Hand
 from farthing.lab.conformance.line import Died
 from farthing.lab.conformance.stage import Play, Stage
-from farthing.schemes.chain.agent.issued import DELTA_S, LAPSE_S
+from farthing.schemes.chain.agent.issued import DELTA_S
+from farthing.schemes.chain.times import LAPSE_S
 from farthing.wallet.commands import AskMint, FinishAsk, Look, OpenAsk
 from farthing.wallet.reissuing import Reissued, reissue
 

@@ -79,7 +79,7 @@ UNACKNOWLEDGED_MICRO_MAX = 10_000  # a cent
 MODES = ("generic", "specific")
 
 _LIST = state_key(TRAITS.name)
-_MORE = struct.Struct(">QIB")
+_MORE = struct.Struct(">Q16sB")
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,21 +109,20 @@ _READER = codec.Reader(Payment)
 
 
 class Held(Kept):
-    """The record of one segment: `counters.Kept`, then unit(8) first(4) acknowledged(1)."""
+    """The record of one segment: `counters.Kept`, then unit(8) opening(16) acknowledged(1)."""
 
-    __slots__ = ("first", "is_acknowledged", "named", "unit_micro")
+    __slots__ = ("is_acknowledged", "opening", "unit_micro")
 
     def __init__(self, raw: bytes) -> None:
         """From the end of what `hold` made."""
         super().__init__(raw[: -_MORE.size])
         self.raw = raw
-        self.unit_micro, self.first, acknowledged = _MORE.unpack(raw[-_MORE.size :])
+        self.unit_micro, self.opening, acknowledged = _MORE.unpack(raw[-_MORE.size :])
         self.is_acknowledged = bool(acknowledged)
-        self.named = self.first.to_bytes(4, "big")  # as claims name the opening
 
     def acknowledged(self) -> "Held":
         """The same once the broker has acknowledged the opening."""
-        return Held(self.raw[: -_MORE.size] + _MORE.pack(self.unit_micro, self.first, 1))
+        return Held(self.raw[: -_MORE.size] + _MORE.pack(self.unit_micro, self.opening, 1))
 
 
 held_of = lru_cache(maxsize=CHAINS_CACHED)(Held)
@@ -140,7 +139,7 @@ def hold(opening: Opening, segment: int) -> bytes:
         public_key=codec.unb64u(certificate.public_key, size_bytes=32),
         payer="",
     )
-    return record + _MORE.pack(certificate.unit_micro, opening.segments[0], 0)
+    return record + _MORE.pack(certificate.unit_micro, opening_id(opening), 0)
 
 
 @lru_cache(maxsize=CHAINS_CACHED)
@@ -149,9 +148,14 @@ def _keys_of(serial: str, segment: int) -> Keys:
     return Keys(counters=(counter_id(serial, segment),), records=(_LIST, revoked_key(serial)))
 
 
-def opening_key(serial: bytes, first: int) -> bytes:
-    """Where a gate keeps an opening for the sweep, by its first segment."""
-    return b"agent/opening/%b/%d" % (serial, first)
+def opening_id(opening: Opening) -> bytes:
+    """What names an opening, 16 bytes: another one of the same segments does not take its place."""
+    return codec.digest(opening)[:16]
+
+
+def opening_key(serial: bytes, named: bytes) -> bytes:
+    """Where a gate keeps an opening for the sweep."""
+    return b"agent/opening/%b/%b" % (serial, named)
 
 
 class AgentTill(ChainTill):
@@ -251,7 +255,7 @@ class AgentTill(ChainTill):
                     key=mark_id,
                     order=position,
                     value_micro=worth_micro,
-                    body=token + held.named,
+                    body=token + held.opening,
                     moment=moment,
                 )
             )
@@ -293,7 +297,7 @@ class AgentTill(ChainTill):
         """What is written with the payment, and its authorization number where there is one."""
         records: tuple[Put, ...] = ()
         if not isinstance(opening, str):
-            key = opening_key(serial.encode(), opening.segments[0])
+            key = opening_key(serial.encode(), opening_id(opening))
             records = (Put(key=key, value=codec.canonical(opening), until_s=until_s),)
         if not self.authorizes:
             return records, b""
@@ -370,8 +374,7 @@ _NONE: dict[int, bytes] = {}
 
 def _opening_of(claim: Claim) -> bytes:
     """Where the opening of a claim's segment is kept."""
-    first = int.from_bytes(claim.body[chain.WORD_BYTES :], "big")
-    return opening_key(claim.key[len(b"agent") : -4], first)
+    return opening_key(claim.key[len(b"agent") : -4], claim.body[chain.WORD_BYTES :])
 
 
 def _micro(setting: Setting, name: str, default_micro: int, least_micro: int) -> int:

@@ -3,13 +3,17 @@
 Who held a segment does not matter here: the payer whom the broker certified is billed, and the
 preimage is the proof. That a delegation had ended the broker cannot see, since only the vendor
 knew the time; so it does not ask for the delegations at all (ours; the paper says nothing).
+
+Whoever signs a commitment may withdraw its segments, taken by a vendor or not. So that nobody fills
+the list, a withdrawal is for the day of its commitment, and `WITHDRAWN_MAX` names an account and
+day. Record: ``ecoupon/withdrawn/<account>/<day>``, how many there were.
 """
 
 import msgspec
 
 from farthing import codec
 from farthing.crypto import chain
-from farthing.errors import Denied, OutOfRange, Unfit
+from farthing.errors import Denied, OutOfRange, Overlimit, Unfit
 from farthing.marks import Advance, Keys, Mark, Memory, Put
 from farthing.schemes.chain.credit.certificate import SUBMIT_S
 from farthing.schemes.chain.credit.mint import CreditClaim, CreditMint
@@ -24,6 +28,7 @@ from farthing.schemes.chain.ecoupon.session import verify_roots
 from farthing.schemes.chain.ecoupon.till import LINKS_MAX
 from farthing.schemes.chain.ecoupon.traits import TRAITS
 from farthing.schemes.contract import Account, Applied, At, Checked, Json, Operation, Returned
+from farthing.schemes.revocations import listing
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +72,7 @@ class Withdrawal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 _WITHDRAWAL = codec.Reader(Withdrawal)
+WITHDRAWN_MAX = 1024  # segments that an account may withdraw of one day: sixteen whole commitments
 
 
 class EcouponMint(CreditMint):
@@ -79,7 +85,10 @@ class EcouponMint(CreditMint):
     claims = codec.Reader(ClaimMessage)
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
-        """As every credit mint; a withdrawal besides: `Denied`, `Forged`, `OutOfRange`."""
+        """As every credit mint; a withdrawal besides.
+
+        `Denied`, `Forged`, `OutOfRange`, `Expired`, `NotYetValid`.
+        """
         if operation != "take_back" or not isinstance(message, dict) or "serial" in message:
             return super().check(operation, message, account, at)
         if account.role != "payer":
@@ -89,6 +98,7 @@ class EcouponMint(CreditMint):
         commitment.certificate.require_of(self.setting.broker_id, self.setting.currency)
         commitment.certificate.verify(self.family, self.setting.ring, at.now_s)
         commitment.verify()
+        commitment.require_day(at.now_s)
         if not 0 <= first <= last < commitment.segments:
             raise OutOfRange("segments_out_of_range", "the commitment has no such segments")
         return Checked(operation=operation, message=withdrawal, account=account)
@@ -97,7 +107,9 @@ class EcouponMint(CreditMint):
         """As every credit mint; of a withdrawal the payer's account."""
         message = checked.message
         if isinstance(message, Withdrawal):
-            return Keys(records=(self._payer_key(message.commitment.certificate.payer),))
+            payer = self._payer_key(message.commitment.certificate.payer)
+            withdrawn = _withdrawn_key(checked.account, message.commitment)
+            return Keys(records=(payer, withdrawn, *self._listed_keys(message)))
         return super().recall(checked)
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
@@ -105,19 +117,29 @@ class EcouponMint(CreditMint):
         message = checked.message
         if not isinstance(message, Withdrawal):
             return super().apply(checked, memory, at)
-        commitment, (first, last) = message.commitment, message.segments
+        commitment, account = message.commitment, checked.account
         owner = memory.records.get(self._payer_key(commitment.certificate.payer))
-        if owner is None or owner.decode() != checked.account.id:
+        if owner is None or owner.decode() != account.id:
             raise Denied("certificate_not_yours", "only its own account withdraws a segment")
         until_s = commitment.ends_at_s + SUBMIT_S  # no gate takes anything of it any more
-        names = [revoked_name(commitment.id, segment) for segment in range(first, last + 1)]
+        counted = _withdrawn_key(account, commitment)
+        fresh = [key for key in self._listed_keys(message) if key not in memory.records]
+        count = int(memory.records.get(counted, b"0")) + len(fresh)
+        if count > WITHDRAWN_MAX:
+            raise Overlimit(
+                "withdrawals_used_up", "give the certificate back instead; or wait for tomorrow"
+            )
+        listed = listing("payer", at.now_s)
         return Returned(
-            records=tuple(
-                Put(key=self.family.revoked_key(name), value=b"payer", until_s=until_s)
-                for name in names
+            records=(
+                Put(key=counted, value=b"%d" % count, until_s=until_s),
+                *(Put(key=key, value=listed, until_s=until_s) for key in fresh),
             ),
-            answer={"revoked": names},
+            answer={"revoked": _names(message)},
         )
+
+    def _listed_keys(self, withdrawal: Withdrawal) -> tuple[bytes, ...]:
+        return tuple(self.family.revoked_key(name) for name in _names(withdrawal))
 
     def verify_claim(self, claim: ClaimMessage, at: At) -> None:
         """`Unfit`, `OutOfRange`, `Forged`: each word to its root, each root to the tree."""
@@ -167,3 +189,12 @@ class EcouponMint(CreditMint):
                 link = codec.unb64u(text)
                 marks.append(Advance(id=mark_id, over=last, to=index, link=link, until_s=until_s))
         return due_micro, tuple(marks)
+
+
+def _names(withdrawal: Withdrawal) -> list[str]:
+    first, last = withdrawal.segments
+    return [revoked_name(withdrawal.commitment.id, segment) for segment in range(first, last + 1)]
+
+
+def _withdrawn_key(account: Account, commitment: Commitment) -> bytes:
+    return f"ecoupon/withdrawn/{account.id}/{commitment.day}".encode()

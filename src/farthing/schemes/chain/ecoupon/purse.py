@@ -210,8 +210,7 @@ class EcouponPurse(CreditPurse):
             if coupons.hops:
                 payload["hops"] = msgspec.to_builtins(coupons.hops)
             session = coupons.session
-        begun = begin_mac(codec.unb64u(session), commitment.id)
-        code = payment_mac(begun, binding, links)
+        code = payment_mac(begin_mac(codec.unb64u(session), commitment.id), binding, links)
         payload |= {"links": [list(link) for link in links], "mac": codec.b64u(code)}
         after = self._instrument(coupons.moved(*links[-1][:2]))
         return Paid(payload=payload, spent=instrument, after=after)

@@ -39,7 +39,7 @@ from farthing.schemes.chain.ecoupon.session import (
     session_key,
 )
 from farthing.schemes.chain.ecoupon.traits import TRAITS
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import At, Binding, Json, Offer, Taken
 
 LINKS_MAX = 4  # segments under one payment: a purse with shorter ones opens a longer commitment
@@ -165,15 +165,7 @@ class EcouponTill(CreditTill):
             places += f",{segment}.{index}"
             value_micro += unit_micro * (index - last)
             over = place.to if place is not None else 0
-            marks.append(
-                Advance(
-                    id=mark_id,
-                    over=over,
-                    to=index + 1,
-                    link=word + bound.raw,
-                    until_s=bound.until_s,
-                )
-            )
+            marks.append(_advance(mark_id, over, index + 1, word + bound.raw, bound.until_s))
             claims.append(
                 Claim(
                     scheme="ecoupon",
@@ -262,11 +254,11 @@ class EcouponTill(CreditTill):
                 mark_id = commitment.counter_id(segment)
                 place = memory.counters.get(mark_id)
                 over, to = (place.to, place.to) if place is not None else (0, 1)
-                ends_at_s = bound_of(record[WORD_BYTES:]).ends_at_s
-                marks.append(_advance(mark_id, over, to, record, ends_at_s))
-        own_id, ends_at_s = commitment.id.encode(), commitment.ends_at_s
+                until_s = bound_of(record[WORD_BYTES:]).until_s
+                marks.append(_advance(mark_id, over, to, record, until_s))
+        own_id, until_s = commitment.id.encode(), commitment.marks_until_s
         marks += [
-            _advance(taken_id, 0, 1, own_id, ends_at_s)
+            _advance(taken_id, 0, 1, own_id, until_s)
             for taken_id in _taken_ids(commitment)
             if taken_id not in memory.counters
         ]
@@ -351,8 +343,8 @@ def _archived(claim: Claim) -> tuple[bytes, bytes]:
     return b"ecoupon/commitment/" + commitment_id, _start_key(commitment_id, first, last)
 
 
-def _advance(mark_id: bytes, over: int, to: int, link: bytes, ends_at_s: int) -> Advance:
-    return Advance(id=mark_id, over=over, to=to, link=link, until_s=ends_at_s + SKEW_S + DISPUTE_S)
+def _advance(mark_id: bytes, over: int, to: int, link: bytes, until_s: int) -> Advance:
+    return Advance(id=mark_id, over=over, to=to, link=link, until_s=until_s)
 
 
 def _records(payment: Payment, commitment: Commitment) -> tuple[Put, ...]:

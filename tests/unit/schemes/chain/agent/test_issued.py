@@ -2,7 +2,8 @@ import msgspec
 import pytest
 
 from farthing.errors import Late
-from farthing.schemes.chain.agent.issued import DELTA_S, LAPSE_S, Issued
+from farthing.schemes.chain.agent.issued import DELTA_S, Issued
+from farthing.schemes.chain.times import LAPSE_S
 from tests.kit.agent import Scene, certificate_of, tokens_of
 from tests.kit.parties import DAY_S, NOW_S, PAYER
 

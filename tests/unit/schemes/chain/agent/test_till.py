@@ -24,11 +24,13 @@ from farthing.schemes.chain.agent.till import (
     UNACKNOWLEDGED_MICRO_MAX,
     held_of,
     hold,
+    opening_id,
 )
 from farthing.schemes.chain.counters import WORD_BYTES
 from farthing.schemes.contract import Accepted, Binding, Charged, Json
 from farthing.schemes.revocations import GRACE_S
 from tests.kit.agent import LIST_S, UNIT_MICRO, Scene, certificate_of, opening_in
+from tests.kit.opened import SEGMENT, Hand
 from tests.kit.parties import DAY_S, Clock, Ring, Vendor, binding_of
 
 
@@ -263,9 +265,22 @@ def test_what_is_kept_of_a_segment_is_what_later_payments_need() -> None:
     record = hold(opening, 0)
     held = held_of(record[WORD_BYTES:])
     assert record[:WORD_BYTES] == opening.root_of(0)
-    assert (held.unit_micro, held.first, held.is_acknowledged) == (UNIT_MICRO, 0, False)
+    named = opening_id(opening)
+    assert (held.unit_micro, held.opening, held.is_acknowledged) == (UNIT_MICRO, named, False)
     again = held_of(held.acknowledged().raw)
-    assert (again.is_acknowledged, again.key, again.first) == (True, held.key, 0)
+    assert (again.is_acknowledged, again.key, again.opening) == (True, held.key, named)
+
+
+def test_a_later_opening_takes_no_proof_of_an_earlier_ones_segments() -> None:
+    """Else its payer spends the rest of them for nothing, and has it back in the end."""
+    scene = Scene()
+    hand = Hand(scene)
+    both = hand.opening(0, 1)
+    hand.pay(both, hand.token(0, 1), hand.token(1, 1), price_micro=2 * UNIT_MICRO)
+    assert scene.clear() == 2 * UNIT_MICRO
+    hand.pay(hand.opening(0), hand.token(0, 2), price_micro=UNIT_MICRO)
+    hand.pay(hand.certificate.serial, hand.token(1, SEGMENT), price_micro=UNIT_MICRO)
+    assert scene.clear() == (1 + SEGMENT - 1) * UNIT_MICRO
 
 
 def test_nothing_is_given_back() -> None:

@@ -257,23 +257,6 @@ def test_a_day_that_has_not_begun_is_not_billed_yet() -> None:
     assert scene.broker.redeem(claim_of(hand, 7)) == 700
 
 
-def test_who_revokes_and_certifies_in_turn_gets_twice_the_credit_at_most() -> None:
-    scene = Scene(credit_micro=SLOTS * SLOT_MICRO)
-    certificates = [scene.certificate]
-    for _ in range(2):
-        serial = Hand(certificates[-1]).commitment.certificate.serial
-        scene.broker.run("take_back", {"serial": serial}, scene.account)
-        if len(certificates) == 1:
-            certificates.append(scene.certify())
-    revoked_s = scene.clock.now_s
-    for at_s in (revoked_s, (TODAY + 2) * DAY_S + SKEW_S):
-        scene.clock.now_s = at_s
-        with pytest.raises(Overlimit, match="credit_revoked_lately"):
-            scene.certify()
-    scene.clock.now_s += 1
-    scene.certify()
-
-
 @pytest.mark.parametrize("limit_micro", [0, LIMIT_MICRO_MAX + 1])
 def test_a_limit_out_of_range_is_told_as_that(limit_micro: int) -> None:
     rich = payer_account(credit_limit_micro=10**12)

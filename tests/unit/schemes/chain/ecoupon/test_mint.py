@@ -2,6 +2,7 @@ import pytest
 
 from farthing.errors import (
     Denied,
+    Expired,
     Forged,
     Late,
     Malformed,
@@ -11,6 +12,7 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.schemes.chain.credit.certificate import SUBMIT_S
+from farthing.schemes.chain.ecoupon import mint
 from farthing.schemes.contract import Json
 from tests.kit.canaries import canary
 from tests.kit.ecoupon import Scene, coupons_of
@@ -102,6 +104,22 @@ def test_a_withdrawal_names_its_segments_on_the_list() -> None:
     assert answer == {"revoked": [f"{commitment_id}.2", f"{commitment_id}.3"]}
     listed = [key for key in scene.broker.records if key.startswith(b"ecoupon/revoked/")]
     assert len(listed) == 2
+
+
+def test_nobody_fills_the_list_with_withdrawals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mint, "WITHDRAWN_MAX", 3)
+    scene = Scene()
+    first, other = withdrawal(scene), withdrawal(scene)
+    assert first != other
+    for _ in range(2):
+        scene.broker.run("take_back", first, scene.account)
+    before = scene.broker.snapshot()
+    with pytest.raises(Overlimit, match="withdrawals_used_up"):
+        scene.broker.run("take_back", other, scene.account)
+    scene.clock.now_s += 2 * DAY_S
+    with pytest.raises(Expired, match="commitment_expired"):
+        scene.broker.run("take_back", first, scene.account)
+    assert scene.broker.snapshot() == before
 
 
 def test_only_its_own_account_withdraws_a_segment() -> None:
