@@ -138,8 +138,11 @@ class Delivery:
 
         Where the hold is not ours any more, or the store fails, nobody can say so yet.
         """
-        if reserved is not None:
-            yield from reserving.void(reserved)
+        try:
+            if reserved is not None:
+                yield from reserving.void(reserved)
+        except Refusal:
+            pass  # it ends by itself
         try:
             yield marks.Release(k=paying.credential.k, fence=fence)
         except Refusal as lost:

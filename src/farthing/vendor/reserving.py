@@ -60,27 +60,40 @@ def capture(reserved: Reserved) -> Calls:
         raise Undecided("outcome_unknown", f"the broker has not paid yet: {wrong.code}") from None
 
 
-def void(reserved: Reserved) -> Generator[GateCommand, object, None]:
-    """Give it back, as far as the broker can be reached."""
+def void(reserved: Reserved) -> Generator[GateCommand, object, bool]:
+    """Give it back; whether nothing was paid. False: a capture was quicker.
+
+    `Unavailable`, `Undecided` without an answer; it ends by itself then, if it is not captured.
+    """
     message = {"transaction": reserved.transaction, "reservation": reserved.number}
+    settled = _settled((yield AskBroker(call="void", message=message)))
+    return settled.error_reason != "already_captured"
+
+
+def _settled(answer: object) -> _Settled:
     try:
-        yield AskBroker(call="void", message=message)
-    except Refusal:
-        return
+        return msgspec.convert(answer, _Settled)
+    except msgspec.ValidationError:
+        raise _strange() from None
+
+
+def _strange() -> Broken:
+    return Broken("broker_answered_strangely", "expected a settlement response")
 
 
 def _reserved(answer: object) -> Reserved:
     """What the broker said; its refusal."""
-    try:
-        settled = msgspec.convert(answer, _Settled)
-        if settled.success:
-            return Reserved(
-                transaction=settled.transaction,
-                number=int(settled.extra.get("reservation", 0)),
-                for_payer=settled.extra.get("forPayer"),
-            )
-    except (msgspec.ValidationError, TypeError, ValueError):
-        raise Broken("broker_answered_strangely", "expected a settlement response") from None
+    settled = _settled(answer)
+    if settled.success:
+        try:
+            number = int(settled.extra.get("reservation", 0))
+        except (TypeError, ValueError):
+            raise _strange() from None
+        return Reserved(
+            transaction=settled.transaction,
+            number=number,
+            for_payer=settled.extra.get("forPayer"),
+        )
     if settled.error_reason == "settlement_pending":
         raise Undecided("outcome_unknown", "the broker has not decided yet")
     if settled.error_reason == "reservation_void":

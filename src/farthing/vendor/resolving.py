@@ -4,7 +4,7 @@
 |---|---|
 | clears later | released: nothing was charged |
 | the broker has reserved it, or has not heard of it | voided and released |
-| the broker has paid it | confirmed, with the receipt and the change that it would have got |
+| it has paid it, or pays before the void comes | confirmed, with the receipt and the change |
 
 For the last two the payment as it came is kept with its hold, sealed: the till takes it once more
 as of that time, and the broker is asked with the same message. Source: the wire format, section 8.
@@ -117,12 +117,14 @@ class Resolving:
         message = dialects.settlement(paying.offer, paying.endorsed, tender)
         try:
             reserved = yield from reserving.reserve(message)
+            if reserved.number and not (yield from reserving.void(reserved)):
+                # Whoever had the hold before us has had it captured meanwhile.
+                reserved = yield from reserving.reserve(message)
         except (Unavailable, Undecided, Busy, Broken):
             raise Undecided("outcome_unknown", "the broker does not say yet") from None
         except Refusal:
             return None
         if reserved.number:
-            yield from reserving.void(reserved)
             return None
         at = yield from numbered(paying)
         receipt = receipt_of(self._offering.setting, paying, at, reserved.for_payer)

@@ -74,6 +74,35 @@ def end(shop: Shop, found: marks.Payment) -> object:
         return ended.value
 
 
+class Ending:
+    """A walk of `end`, a few commands at a time."""
+
+    def __init__(self, shop: Shop, found: marks.Payment) -> None:
+        self._shop = shop
+        self._walk = shop.gate.resolving.end(found, shop.clock.at())
+        self._answer: object = None
+        self._wrong: Exception | None = None
+        self._is_over = False
+
+    def go(self, commands: int = COMMANDS_MAX) -> bool:
+        """Whether it has come to its end, or refused."""
+        for _ in range(commands):
+            if self._is_over:
+                break
+            try:
+                if self._wrong is not None:
+                    command = self._walk.throw(self._wrong)
+                else:
+                    command = self._walk.send(self._answer)
+                self._answer, self._wrong = self._shop.carry_out(command), None
+            except StopIteration:
+                self._is_over = True
+            except Refusal as wrong:
+                self._is_over = self._walk.gi_frame is None
+                self._wrong = wrong
+        return self._is_over
+
+
 def held(shop: Shop, payment: Payment) -> tuple[Walking, marks.Payment]:
     """A payment whose origin is being asked."""
     slow = shop.start(payment.header)
@@ -96,6 +125,47 @@ def test_a_hold_that_clears_later_is_released_under_a_new_fence(scheme: str) -> 
     answer = slow.go()
     assert answer is not None
     assert answer.status == 409, "the answer under the old fence is dropped"
+
+
+@every_scheme
+def test_whoever_is_quicker_what_the_broker_has_paid_is_confirmed(scheme: str) -> None:
+    """The first attempt goes on at any moment while its hold, which is over, is ended."""
+    raced = 0
+    for before in range(1, COMMANDS_MAX):
+        for between in range(COMMANDS_MAX):
+            shop, buyer, broker = opened(scheme)
+            payment = buyer.pay()
+            slow = shop.start(payment.header)
+            if slow.go(before) is not None:
+                assert raced > COMMANDS_MAX
+                return
+            found = shop.find(payment.k)
+            if found is None or found.state != "held":
+                break
+            shop.clock.now_s += HOLD_S
+            ending = Ending(shop, found)
+            is_over = ending.go(between)
+            slow.go()
+            ending.go()
+            ended = shop.find(payment.k)
+            assert ended is not None
+            paid = broker.paid_micro == PRICE_MICRO
+            assert (ended.state, paid) in {("confirmed", True), ("released", False)}
+            raced += 1
+            if is_over:
+                break
+
+
+def test_a_void_that_nobody_answers_ends_no_hold() -> None:
+    """The capture may be on its way yet."""
+    shop, buyer, broker = opened("millicent")
+    payment = buyer.pay()
+    held(shop, payment)
+    shop.clock.now_s += HOLD_S
+    broker.faults["void"] = [Unavailable("broker_unreachable")]
+    assert state_in(ask(shop, payment)) == "outcome_unknown"
+    shop.clock.now_s += LEASE_S
+    assert state_in(ask(shop, payment)) == "released"
 
 
 def test_a_hold_that_was_confirmed_meanwhile_has_its_outcome() -> None:
