@@ -17,11 +17,11 @@ from farthing.wire.offers import Received
 
 __all__ = [
     "Abandoned", "Answered", "Ask", "AskCommand", "AskMint", "AskPayer", "AskState", "Broker",
-    "Command", "Failed", "FindHeld", "FindMeans", "FinishAsk", "FinishRelease", "Headers",
-    "InstrumentState", "KeepPeer", "KeepRefund", "Look", "Nothing", "OpenAsk", "OverBudget",
-    "Purchase", "PurchaseState", "Question", "RecallDone", "RecallReleased", "Refused", "Release",
-    "Request", "Reserve", "Response", "SendRequest", "Sent", "Settle", "Spent", "StoreCommand",
-    "TakeNumber", "TakeOver", "TakeRelease", "Unsettled", "Wait", "Wish",
+    "Command", "Failed", "FindHeld", "FindMeans", "FinishAsk", "FinishRelease",
+    "Headers", "InstrumentState", "KeepPeer", "KeepRefund", "Look", "Nothing", "OpenAsk",
+    "OverBudget", "Purchase", "PurchaseState", "Question", "RecallDone", "RecallReleased",
+    "Refused", "Release", "Request", "Reserve", "Response", "SendRequest", "Sent", "Settle",
+    "Spent", "StoreCommand", "TakeNumber", "TakeOver", "TakeRelease", "Unsettled", "Wait", "Wish",
 ]  # fmt: skip  # - names only: one a line would hide the classes below
 
 PurchaseState = Literal["sent", "undecided", "done", "released"]
@@ -295,10 +295,14 @@ class RecallReleased(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecallDone(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer: a tuple of purchases that were paid and not given back, the latest first."""
+    """Answer: purchases that were paid and not given back, the latest first; and `below`.
+
+    Some at a time: that is where the next ones begin, None after the last.
+    """
 
     schemes: tuple[str, ...]
     since_s: int
+    below: tuple[int, str] | None = None
 
 
 class KeepRefund(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,9 @@ from farthing.wallet.policy import DAY_S
 from farthing.wallet.rows import Rows
 from farthing.wallet.settling import ask_outcome
 
-ASKED_MAX = 1_000  # purchases of one recovery: one request each
+DonePage = tuple[tuple[Purchase, ...], tuple[int, str] | None]
+
+PAGE_ROWS = 500  # purchases read at once; a recovery asks about all of them
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +36,20 @@ def collect(guide: Guide, days: int) -> Flow[tuple[Purchase, ...]]:
     """
     at = yield from look()
     schemes = tuple(name for name, scheme in guide.schemes.items() if scheme.purse.refunds)
-    since_s = at.now_s - days * DAY_S
-    asked: tuple[Purchase, ...] = yield RecallDone(schemes=schemes, since_s=since_s)
+    recall = RecallDone(schemes=schemes, since_s=at.now_s - days * DAY_S)
     silent: set[str] = set()
+    refunded: list[Purchase] = []
+    while True:
+        page: DonePage = yield recall
+        asked, below = page
+        refunded += yield from _ask_about(guide, asked, silent)
+        if below is None:
+            return tuple(refunded)
+        recall = msgspec.structs.replace(recall, below=below)
+
+
+def _ask_about(guide: Guide, asked: tuple[Purchase, ...], silent: set[str]) -> Flow[list[Purchase]]:
+    """Those of them that were refunded; sites that do not answer are added to `silent`."""
     refunded: list[Purchase] = []
     for purchase in asked:
         if purchase.site in silent:
@@ -52,7 +65,7 @@ def collect(guide: Guide, days: int) -> Flow[tuple[Purchase, ...]]:
             continue
         if (yield KeepRefund(purchase=purchase, instrument=instrument)):
             refunded.append(purchase)
-    return tuple(refunded)
+    return refunded
 
 
 def _fetch(guide: Guide, purchase: Purchase) -> Flow[Instrument | None]:
@@ -72,17 +85,22 @@ def do(rows: Rows, command: RecallDone | KeepRefund) -> Any:
     return recall_done(rows, command) if isinstance(command, RecallDone) else keep(rows, command)
 
 
-def recall_done(rows: Rows, command: RecallDone) -> tuple[Purchase, ...]:
-    """The purchases that a refund may be for."""
+def recall_done(rows: Rows, command: RecallDone) -> DonePage:
+    """The purchases that a refund may be for, some at a time."""
     marks = ",".join("?" * len(command.schemes))
     where = f"state='done' AND created_at_s>=? AND scheme IN ({marks})"
+    values: tuple[Any, ...] = (command.since_s, *command.schemes)
+    if command.below is not None:
+        where += " AND (created_at_s, id) < (?, ?)"
+        values += command.below
     found = rows.file.rows(
-        f"SELECT id, sealed FROM purchases WHERE {where}"  # noqa: S608 - our own text
-        " ORDER BY created_at_s DESC LIMIT ?",
-        (command.since_s, *command.schemes, ASKED_MAX),
+        f"SELECT created_at_s, id, sealed FROM purchases WHERE {where}"  # noqa: S608 - our own text
+        " ORDER BY created_at_s DESC, id DESC LIMIT ?",
+        (*values, PAGE_ROWS),
     )
-    purchases = (rows.unseal(Purchase, "purchases", *row) for row in found)
-    return tuple(purchase for purchase in purchases if not purchase.refund)
+    purchases = (rows.unseal(Purchase, "purchases", *row[1:]) for row in found)
+    below = found[-1][:2] if len(found) == PAGE_ROWS else None
+    return tuple(purchase for purchase in purchases if not purchase.refund), below
 
 
 def keep(rows: Rows, command: KeepRefund) -> bool:

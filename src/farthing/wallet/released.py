@@ -5,6 +5,8 @@ its way, or a copy of it, is taken when it arrives, as long as its offer stands 
 clock; so what was released is asked about until a word that came after that.
 """
 
+from itertools import islice
+
 from farthing.wallet.commands import Purchase, RecallReleased, Settle
 from farthing.wallet.policy import DAY_S
 from farthing.wallet.rows import Rows
@@ -29,14 +31,18 @@ def recall(rows: Rows, command: RecallReleased) -> tuple[Purchase, ...]:
 
 
 def _in_doubt(rows: Rows, now_s: int) -> tuple[Purchase, ...]:
-    """Those whose last word was said while their vendors could still take them, latest first."""
+    """Those whose last word was said while their vendors could still take them.
+
+    Whom nobody has asked about for longest come first, so that all have their turn.
+    """
     found = rows.file.rows(
         "SELECT settled_at_s, id, sealed FROM purchases WHERE state='released'"
-        " AND created_at_s>? ORDER BY created_at_s DESC LIMIT ?",
-        (now_s - ASKED_AGAIN_S, ASKED_MAX),
+        " AND created_at_s>? ORDER BY settled_at_s, id",
+        (now_s - ASKED_AGAIN_S,),
     )
-    purchases = [(row[0], rows.unseal(Purchase, "purchases", *row[1:])) for row in found]
-    return tuple(made for said_at_s, made in purchases if said_at_s < _over_at_s(made))
+    purchases = ((row[0], rows.unseal(Purchase, "purchases", *row[1:])) for row in found)
+    doubtful = (made for said_at_s, made in purchases if said_at_s < _over_at_s(made))
+    return tuple(islice(doubtful, ASKED_MAX))
 
 
 def _over_at_s(made: Purchase) -> int:

@@ -94,11 +94,13 @@ class Ending:
                     command = self._walk.throw(self._wrong)
                 else:
                     command = self._walk.send(self._answer)
-                self._answer, self._wrong = self._shop.carry_out(command), None
-            except StopIteration:
+            except (StopIteration, Refusal):
                 self._is_over = True
+                break
+            self._answer = self._wrong = None
+            try:
+                self._answer = self._shop.carry_out(command)
             except Refusal as wrong:
-                self._is_over = self._walk.gi_frame is None
                 self._wrong = wrong
         return self._is_over
 

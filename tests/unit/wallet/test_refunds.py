@@ -9,6 +9,7 @@ import pytest
 from farthing import marks
 from farthing.schemes.contract import At
 from farthing.vendor import refunding
+from farthing.wallet import refunds
 from farthing.wallet.book import Book
 from farthing.wallet.commands import Failed, Purchase, Request, Response, Sent
 from farthing.wallet.flow import Recovered, recover
@@ -61,6 +62,19 @@ def test_a_refund_comes_in_once_and_is_spent(world: World) -> None:
         assert world.fetch(f"/b{number}").purchase is not None
     assert len(world.bank.asked) == asked_before, "bought without a new piece"
     assert world.held_micro("ready") == 0
+
+
+def test_however_much_was_bought_all_of_it_is_asked_about(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what was bought last was given back before, a whole page of it."""
+    monkeypatch.setattr(refunds, "PAGE_ROWS", 2)
+    bought = [world.fetch(f"/{number}").purchase for number in range(6)]
+    for purchase in bought[2:]:
+        refund(world, purchase)
+    assert recovered(world).refunded == 4
+    refund(world, bought[0])
+    assert recovered(world).refunded == 1
 
 
 def test_one_that_the_broker_has_not_taken_is_not_seen_yet(world: World) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from farthing.wallet import released as rules
 from farthing.wallet.book import Book
 from farthing.wallet.commands import Purchase, RecallReleased, Settle
 from farthing.wallet.policy import DAY_S
@@ -54,6 +55,23 @@ def test_a_word_that_came_late_enough_is_the_last(world: World) -> None:
     assert in_doubt(world, made, 3)
     released(world, made, 4)
     assert not in_doubt(world, made, 4)
+
+
+def test_where_there_are_more_than_one_recovery_asks_about_all_have_their_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "ASKED_MAX", 2)
+    doubtful = [purchase_on(world, f"/{number}") for number in range(4)]
+    for made in doubtful:
+        released(world, made)
+    asked: set[str] = set()
+    for days in (1, 2):
+        recalled = world.store.do(RecallReleased(now_s=doubtful[0].created_at_s + days * DAY_S))
+        assert len(recalled) == 2
+        for made in recalled:
+            released(world, made, days)
+            asked.add(made.id)
+    assert asked == {made.id for made in doubtful}
 
 
 def test_a_payment_under_a_seal_has_no_offer_that_ends_before_its_instrument(world: World) -> None:
