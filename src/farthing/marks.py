@@ -7,7 +7,8 @@
 - `TABLE` is the whole life of a payment; stores ask `decide_hold` and `decide_mark`, which read it.
 - Commands are frozen structs; every store (memory, SQLite, later PostgreSQL and Redis) answers
   the same commands the same way, and one conformance suite holds them to it.
-- `until_s` never shrinks; `Forget` drops what time alone has made safe to drop.
+- `until_s` never shrinks, but that of a payment that is released: anybody can have many of those.
+  `Forget` drops what time alone has made safe to drop.
 
 Nothing here does I/O or reads a clock. The structs hold no cycles and are made by the million, so
 the garbage collector is told to leave them alone (`gc=False`).
@@ -144,6 +145,9 @@ TABLE: dict[tuple[State, Event], tuple[Step, State]] = {
 }
 LOST: tuple[Step, State] = ("lost", "absent")
 _NEW = TABLE["absent", "taken"]  # looked up once: it is what nearly every payment is
+
+
+RELEASED_KEPT_S = 5 * 86_400  # longer than wallets doubt that nothing was charged
 
 
 class Read(Quiet, frozen=True, kw_only=True, gc=False):

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from farthing.marks import (
+    RELEASED_KEPT_S,
     Acknowledge,
     Advance,
     Claim,
@@ -205,7 +206,8 @@ class MemoryMarks:
                 del self._counters[mark.id]
             else:
                 self._counters[mark.id].holder = None
-        self._payments[payment.k] = replace(payment, state="released")
+        until_s = min(payment.until_s, payment.lease_until_s + RELEASED_KEPT_S)
+        self._payments[payment.k] = replace(payment, state="released", until_s=until_s)
 
     def _confirm(self, confirm: Confirm) -> None:
         self._settle(require_fence(self._payments.get(confirm.k), confirm.fence), confirm)

@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 
 from farthing.marks import (
+    RELEASED_KEPT_S,
     Acknowledge,
     Claim,
     Command,
@@ -252,7 +253,7 @@ def _losers(connection: apsw.Connection, hold: Hold) -> set[int]:
 
 def _give_back(connection: apsw.Connection, row: int) -> None:
     """Release a payment: its marks go, its row stays to tell."""
-    taken = read_taken(connection.execute(sql.RELEASE, (row,)).get)
+    taken = read_taken(connection.execute(sql.RELEASE, (RELEASED_KEPT_S, row)).get)
     for key in taken.onces:
         connection.execute(sql.DELETE_ONCE, (key,))
     for key, *_ in taken.advances:

@@ -95,7 +95,10 @@ RESUME = """
 UPDATE payments SET fence = ?, lease_until_s = ?, until_s = max(until_s, ?) WHERE row = ?"""
 HELD = "SELECT row, marks, until_s FROM payments WHERE k = ? AND fence = ? AND state = 1"
 CONFIRM = "UPDATE payments SET state = 2, outcome = ? WHERE row = ?"
-RELEASE = "UPDATE payments SET state = 3 WHERE row = ? RETURNING marks"
+RELEASE = """
+UPDATE payments SET state = 3, until_s = min(until_s, lease_until_s + ?) WHERE row = ?
+RETURNING marks
+"""
 ONCE = "SELECT holder FROM onces WHERE id = ?"
 INSERT_ONCE = "INSERT OR IGNORE INTO onces (id, holder, until_s) VALUES (?, ?, ?)"
 DELETE_ONCE = "DELETE FROM onces WHERE id = ?"

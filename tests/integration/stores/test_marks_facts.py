@@ -4,6 +4,7 @@ from typing import Any
 
 from farthing.errors import Busy, HoldLost, Replayed
 from farthing.marks import (
+    RELEASED_KEPT_S,
     Acknowledge,
     Confirm,
     Delete,
@@ -268,6 +269,25 @@ def test_a_claim_is_kept_until_it_is_acknowledged(bench: Bench) -> None:
     assert len(pending(bench)) == 1
     bench.do(Acknowledge(scheme="payword", done=((b"a", 1),)))
     assert bench.do(Forget(now_s=LATER_S, count=10)) == 1
+
+
+def test_what_was_released_is_told_for_some_days_only(bench: Bench) -> None:
+    """Anybody may ask for pages that fail, and be charged for none."""
+    month_s = NOW_S + 30 * 86_400
+    for name in ("p", "q"):
+        fence = bench.do(hold(name, once(name.encode(), month_s), until_s=month_s)).fence
+        bench.do(
+            Release(k=name, fence=fence)
+            if name == "p"
+            else Confirm(k=name, fence=fence, outcome=b"")
+        )
+    told_s = NOW_S + LEASE_S + RELEASED_KEPT_S
+    assert bench.do(Forget(now_s=told_s, count=10)) == 0
+    assert bench.do(Forget(now_s=told_s + 1, count=10)) == 1
+    assert (bench.state("p"), bench.state("q")) == ("absent", "confirmed")
+    again = bench.do(hold("p", once(b"p", month_s), now_s=told_s, until_s=month_s))
+    bench.do(Confirm(k="p", fence=again.fence, outcome=b""))
+    assert bench.do(Find(k="p")).until_s == month_s
 
 
 def test_forgetting_is_bounded(bench: Bench) -> None:

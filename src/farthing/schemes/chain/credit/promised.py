@@ -18,6 +18,7 @@ from farthing.schemes.chain.times import DAY_S, SKEW_S
 from farthing.schemes.contract import Account
 from farthing.schemes.revocations import listed_at_s
 
+LIVE_MAX = 256  # certificates of an account: all of them are one record
 SPREAD_DAYS = 1  # that a revoked certificate is billed after the day of its revocation
 
 _Promises = list[tuple[int, int, str]]
@@ -39,6 +40,8 @@ def certified(
     """The live ones and this one; `Overlimit` above the credit that the account has."""
     live_key, revoked_key = keys_of(account.id)
     live = _read(memory, live_key, now_s)
+    if len(live) >= LIVE_MAX:
+        raise Overlimit("certificates_too_many", f"an account has {LIVE_MAX} at a time at most")
     sum_micro = promise[1] + sum(limit_micro for _, limit_micro, _ in live)
     if sum_micro > account.credit_limit_micro:
         raise Overlimit(

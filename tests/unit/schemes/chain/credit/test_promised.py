@@ -43,6 +43,16 @@ def test_a_certificate_counts_no_longer_than_it_lasts() -> None:
     promised.certified(memory, *asked, end_s + SKEW_S + 1, KEPT_S)
 
 
+def test_an_account_has_so_many_certificates_and_no_more() -> None:
+    account, memory = payer_account(credit_limit_micro=10**6), Memory()
+    for number in range(promised.LIVE_MAX):
+        promise = (END_S, 1, f"p_{number}")
+        put = promised.certified(memory, account, promise, NOW_S, KEPT_S)
+        memory = Memory(records={put.key: put.value})
+    with pytest.raises(Overlimit, match="certificates_too_many"):
+        promised.certified(memory, account, (END_S, 1, "p_last"), NOW_S, KEPT_S)
+
+
 @pytest.mark.parametrize(("listed", "last"), [(b"7 payer 86400", 2), (b"7 broker", 1), (b"", 1)])
 def test_the_news_of_a_revocation_may_take_a_day(listed: bytes, last: int) -> None:
     assert promised.last_day(listed) == last
