@@ -81,10 +81,18 @@ def look_for(purse: Purse) -> Flow[At]:
     return msgspec.structs.replace(at, serials=(number,))
 
 
-def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool) -> Flow[bool]:
+def load(
+    guide: Guide,
+    choices: tuple[Choice, ...],
+    site: str,
+    *,
+    patient: bool,
+    amounts: tuple[int, ...] = (),
+) -> Flow[bool]:
     """Ask mints, in the order of `choices`, until one gives an instrument.
 
-    False if somebody else is asking and we are `patient`. The first mint's refusal if none gives.
+    `amounts`: what to ask for, in this order, where it is not what some pages cost. False if
+    somebody else is asking and we are `patient`. The first mint's refusal if none gives.
     """
     refusal: Refusal | None = None
     tried: set[str] = set()
@@ -98,7 +106,7 @@ def load(guide: Guide, choices: tuple[Choice, ...], site: str, *, patient: bool)
                 "broker_without_account", f"this wallet has no account at broker {wish.broker_id}"
             )
             continue
-        for amount_micro in _amounts(guide, choice):
+        for amount_micro in amounts or _amounts(guide, choice):
             try:
                 return (yield from _load_one(guide, choice, site, amount_micro, patient=patient))
             except (Unfunded, Overlimit, OutOfRange, Underpaid, PeerFailed) as refused:

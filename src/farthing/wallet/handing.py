@@ -99,8 +99,15 @@ def hand_over(guide: Guide, file: File, wanted: Wanted) -> Flow[Grant]:
             return grant
         refusal = maker.refusal
         if loads < LOADS_MAX:
-            yield from errand.load(guide, (choice,), site, patient=False)
+            yield from errand.load(
+                guide, (choice,), site, patient=False, amounts=_amounts(wanted.amount_micro)
+            )
     raise refusal or Unsupported("portion_not_made", "nothing here can be parted so")
+
+
+def _amounts(micro: int) -> tuple[int, int]:
+    """What to load for a part of so much: as much again, or what whole segments may take."""
+    return 2 * micro, micro + -(-micro // 4)
 
 
 def _chosen(guide: Guide, wanted: Wanted) -> Flow[tuple[Choice, str]]:

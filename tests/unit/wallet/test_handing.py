@@ -21,6 +21,7 @@ from farthing.errors import (
 from farthing.lab.conformance.hand import Hand
 from farthing.lab.conformance.payer import Payer
 from farthing.lab.conformance.stage import Play, Stage
+from farthing.schemes.chain.credit.pledge import SLOTS
 from farthing.wallet import file as files
 from farthing.wallet.address import new_address, seal, unseal
 from farthing.wallet.choice import choose
@@ -70,6 +71,16 @@ def test_a_purse_is_spent_by_its_receiver_and_billed_to_its_owner(stage: Stage) 
     assert stage.earned_micro == 4 * stage.price_micro
     assert before_micro - stage.bank.has_micro("payer", "ann") == 4 * stage.price_micro
     assert stage.bank.has_micro("credit", "agent") == 0
+
+
+def test_a_part_binds_no_more_credit_than_it_takes(stage: Stage) -> None:
+    """Eight slots of a certificate, each worth a quarter more than the part."""
+    agent = stage.admit("agent", 0, credit_micro=0)
+    part_micro = 10_000
+    poor = stage.admit("poor", 0, credit_micro=SLOTS * part_micro * 5 // 4)
+    wanted = Wanted(url=stage.page(), amount_micro=part_micro, to=address_of(agent), lasts_s=9)
+    grant = poor.run_alone(hand_over(poor.guide(), poor.store.file, wanted))
+    assert grant.amount_micro == part_micro
 
 
 def test_the_receiver_spends_so_much_and_no_more(stage: Stage) -> None:
