@@ -31,6 +31,8 @@ def test_any_spelling_comes_out_canonical(value: dict[str, Any]) -> None:
         (b'{"b":{"a":1,"a":1}}', "json_key_repeated"),
         (b'{"a":1.0}', "json_number_not_integer"),
         (b'{"a":1,"a":1e6}', "json_number_not_integer"),
+        (b'{"a":9007199254740992}', "json_integer_out_of_range"),
+        (b'{"a":[0,18446744073709551616]}', "json_integer_out_of_range"),
     ],
 )
 def test_anything_else_is_malformed(raw: bytes, code: str) -> None:

@@ -74,8 +74,8 @@ class Payment(
             raise Unfit("link_count_out_of_range", f"a payment has 1 to {LINKS_MAX} links")
         last = -1
         for segment, index, _ in self.links:
-            if not last < segment < SEGMENTS_MAX or index < 0:
-                raise Unfit("link_out_of_range", "segments rise, indices are above zero")
+            if not (last < segment < SEGMENTS_MAX and 0 <= index <= chain.LENGTH_MAX):
+                raise Unfit("link_out_of_range", "segments rise, indices are those of a chain")
             last = segment
 
     def __repr__(self) -> str:

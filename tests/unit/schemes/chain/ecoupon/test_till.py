@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farthing import codec, marks
+from farthing.crypto import chain
 from farthing.errors import (
     Closed,
     Expired,
@@ -207,6 +208,7 @@ def test_what_is_forgotten_is_named_by_its_id() -> None:
         {"links": [[0, 1, "A" * 22]] * 2},
         {"links": [[number, 1, "A" * 22] for number in range(5)]},
         {"links": [[64, 1, "A" * 22]]},
+        {"links": [[0, 1, "A" * 22], [1, chain.LENGTH_MAX + 1, "A" * 22]]},
         {"start": None},
         {"commitment": "A" * 21},
         {"commitment": "A" * 22},
@@ -217,6 +219,15 @@ def test_a_payment_of_another_form_is_unfit(change: dict[str, Json]) -> None:
     payload = scene.payload(scene.open()) | change
     with pytest.raises(Unfit):
         scene.vendor.till.read(codec.canonical(payload))
+
+
+@pytest.mark.parametrize("index", [2**64 - 1, 2**64, 10**40])
+def test_an_index_that_no_chain_has_is_unfit_and_no_mistake_of_ours(index: int) -> None:
+    scene = Scene()
+    later = scene.payload(scene.spend(scene.open()))
+    links = [*later["links"], [40, index, "AAAA"]]
+    with pytest.raises(Unfit, match="link_out_of_range"):
+        scene.vendor.serve(later | {"links": links}, scene.vendor.offer(100))
 
 
 def test_a_payment_has_so_many_links_and_no_more() -> None:
