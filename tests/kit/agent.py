@@ -1,15 +1,21 @@
 """A Micropayment System with three vendors and one payer who has money at the broker."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from farthing import codec, marks
-from farthing.crypto import signing
+from farthing.crypto import chain, merkle, signing
 from farthing.schemes.chain.agent import AGENT
 from farthing.schemes.chain.agent.certificate import (
     CERTIFICATE_KEY,
     REVOKED_PREFIX,
     Certificate,
     Opening,
+    leaves_of,
+    roots_of,
+    salt_of,
+    seed_of,
 )
 from farthing.schemes.chain.agent.purse import Tokens
 from farthing.schemes.contract import Asked, Instrument, Json, Key, Need, Paid, Rolled
@@ -127,3 +133,45 @@ def signed(opening: Opening, instrument: Instrument) -> Opening:
     secret = codec.unb64u(tokens_of(instrument).secret)
     sig = codec.b64u(signing.sign(secret, opening.signed()))
     return msgspec.structs.replace(opening, sig=sig)
+
+
+class Hand:
+    """A payer who opens any segments of a certificate of its own, and writes payments by hand."""
+
+    def __init__(self, scene: Scene, length: int, segment: int, unit_micro: int = UNIT_MICRO):
+        self.scene, self.secret = scene, canary("hand")
+        message = {
+            "length": length,
+            "publicKey": codec.b64u(signing.public_of(self.secret)),
+            "segment": segment,
+            "unitMicro": unit_micro,
+            "vendor": "",
+        }
+        answer = scene.broker.run("issue", message, scene.payer.account).answer
+        self.certificate = msgspec.convert(answer["certificate"], Certificate)
+        self.seed = codec.unb64u(answer["seed"])
+
+    def opening(self, segments: Sequence[int], vendor: str = "news") -> Json:
+        """Of these segments at one vendor, as it travels."""
+        certificate = self.certificate
+        tokens = (certificate.serial, certificate.length, certificate.segment)
+        roots = roots_of(self.seed, *tokens)
+        leaves = leaves_of(certificate.serial, roots, *tokens[1:])
+        unsigned = Opening(
+            certificate=certificate,
+            path=tuple(codec.b64u(one) for one in merkle.prove(leaves, segments)),
+            roots=tuple(codec.b64u(roots[segment]) for segment in segments),
+            segments=tuple(segments),
+            sig="",
+            time_s=self.scene.clock.now_s,
+            vendor=vendor,
+        )
+        sig = codec.b64u(signing.sign(self.secret, unsigned.signed()))
+        return msgspec.to_builtins(msgspec.structs.replace(unsigned, sig=sig))
+
+    def token(self, segment: int, position: int) -> Json:
+        """The true token, as it travels."""
+        serial, tokens = self.certificate.serial, self.certificate.tokens_in(segment)
+        key = chain.link_key(salt_of(serial, segment))
+        word = chain.word_of(key, seed_of(self.seed, serial, segment), tokens, position)
+        return [segment, position, codec.b64u(word)]

@@ -61,17 +61,22 @@ def pack(
 
 
 def require_step(
-    kept: Kept, index: int, last: int, now_s: int, skew_s: int, steps_max: int
-) -> None:
-    """`Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, all before any hashing."""
+    kept: Kept, index: int, last: int, now_s: int, skew_s: int, steps_max: int, steps: int = 0
+) -> int:
+    """`Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, all before any hashing.
+
+    `steps` are those that the payment took on other chains. Returns them with these.
+    """
     if now_s > kept.ends_at_s + skew_s:
         raise Expired("commitment_expired", "commit anew: a commitment is for one day")
     if index <= last:
         raise Replayed("chain_index_not_above_last", "pay with a higher index", lastIndex=last)
     if index > kept.length:
         raise OutOfRange("chain_index_above_length", f"this chain has {kept.length} links")
-    if index - last > steps_max:
+    steps += index - last
+    if steps > steps_max:
         raise JumpTooLong("jump_too_long", f"at most {steps_max} links in one payment")
+    return steps
 
 
 def verify_next(kept: Kept, record: bytes, last: int, index: int, text: str) -> bytes:

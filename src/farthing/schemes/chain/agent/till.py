@@ -219,6 +219,9 @@ class AgentTill(ChainTill):
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
         """Verify; `Unavailable`, `Revoked`, `Closed`, `Replayed`, `OutOfRange`, and so on."""
+        require_fresh(memory, _LIST, at.now_s)
+        if len(memory.records) > 1:
+            raise Revoked("certificate_revoked", "the broker has put this certificate on its list")
         opening, fresh = payment.opening, _NONE
         if isinstance(opening, str):
             serial = opening
@@ -226,7 +229,7 @@ class AgentTill(ChainTill):
             serial, fresh = opening.certificate.serial, self._open(opening, payment, at)
         marks: list[Advance] = []
         claims: list[Claim] = []
-        value_micro = until_s = 0
+        value_micro = until_s = steps = 0
         moment: Moment = "during" if fresh else "batch"
         owner = b""
         for segment, position, text in payment.tokens:
@@ -239,7 +242,7 @@ class AgentTill(ChainTill):
             else:
                 raise Closed("segment_unknown", "send the opening itself with this payment")
             held = held_of(record[WORD_BYTES:])
-            require_step(held, position, last, at.now_s, SKEW_S, STEPS_MAX)
+            steps = require_step(held, position, last, at.now_s, SKEW_S, STEPS_MAX, steps)
             token = verify_next(held, record, last, position, text)
             worth_micro = position * held.unit_micro
             value_micro += worth_micro - last * held.unit_micro
@@ -260,9 +263,6 @@ class AgentTill(ChainTill):
                 )
             )
             owner = held.public_key
-        require_fresh(memory, _LIST, at.now_s)
-        if len(memory.records) > 1:
-            raise Revoked("certificate_revoked", "the broker has put this certificate on its list")
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
         segment, position, _ = payment.tokens[-1]

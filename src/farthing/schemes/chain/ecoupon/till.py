@@ -134,7 +134,7 @@ class EcouponTill(CreditTill):
             commitment_id, started = commitment, _NONE
         else:
             commitment_id, started = commitment.id, self._start(payment, commitment, memory, at)
-        value_micro, places = 0, ""
+        value_micro, places, steps = 0, "", 0
         marks: list[Advance] = []
         claims: list[Claim] = []
         bound: Bound | None = None
@@ -152,7 +152,7 @@ class EcouponTill(CreditTill):
                 raise Revoked("segment_revoked", "its payer has withdrawn this segment")
             bound = bound_of(record[WORD_BYTES:])
             last = place.to - 1 if place is not None else 0
-            require_step(bound, index, last, at.now_s, SKEW_S, STEPS_MAX)
+            steps = require_step(bound, index, last, at.now_s, SKEW_S, STEPS_MAX, steps)
             if not session:
                 session = bound.session
                 found = payment_mac(bound.begun(commitment_id), binding, payment.links)

@@ -13,7 +13,6 @@ from farthing import codec
 from farthing.crypto import chain
 from farthing.errors import (
     Closed,
-    JumpTooLong,
     Misconfigured,
     OutOfRange,
     Underpaid,
@@ -260,10 +259,8 @@ class _Way:
         if is_left and index == last:
             verify_next(kept, record, last, index, text)
             return
-        require_step(kept, index, last, self._at.now_s, SKEW_S, STEPS_MAX)
-        self.steps += index - last
-        if self.steps > STEPS_MAX:
-            raise JumpTooLong("jump_too_long", f"at most {STEPS_MAX} links in one payment")
+        now_s = self._at.now_s
+        self.steps = require_step(kept, index, last, now_s, SKEW_S, STEPS_MAX, self.steps)
         word = verify_next(kept, record, last, index, text)
         after, until_s = word + record[len(word) :], kept.until_s
         self.marks.append(Advance(id=self._place, over=last, to=index, link=after, until_s=until_s))

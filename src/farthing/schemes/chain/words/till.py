@@ -107,7 +107,7 @@ class WordTill(CreditTill):
         tag = self.family.tag
         marks: list[Mark] = []
         claims: list[Claim] = []
-        value_micro = until_s = 0
+        value_micro = until_s = steps = 0
         places = ""
         kept: Kept | None = None
         for denomination, index, text in payment.links:
@@ -120,7 +120,7 @@ class WordTill(CreditTill):
             else:
                 raise _unknown_chain(is_opening=bool(opening))
             kept = kept_of(record[WORD_BYTES:])
-            require_step(kept, index, last, at.now_s, SKEW_S, STEPS_MAX)
+            steps = require_step(kept, index, last, at.now_s, SKEW_S, STEPS_MAX, steps)
             word = verify_next(kept, record, last, index, text)
             value_micro += denomination * (index - last)
             until_s = kept.until_s

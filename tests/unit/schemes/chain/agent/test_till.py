@@ -5,6 +5,7 @@ from farthing.errors import (
     Closed,
     Expired,
     Forged,
+    JumpTooLong,
     Misconfigured,
     NotYetValid,
     OutOfRange,
@@ -20,6 +21,7 @@ from farthing.errors import (
 from farthing.schemes.chain.agent import AGENT
 from farthing.schemes.chain.agent.till import (
     SERIAL_CHARS_MAX,
+    STEPS_MAX,
     TOKENS_MAX,
     UNACKNOWLEDGED_MICRO_MAX,
     held_of,
@@ -29,8 +31,8 @@ from farthing.schemes.chain.agent.till import (
 from farthing.schemes.chain.counters import WORD_BYTES
 from farthing.schemes.contract import Accepted, Binding, Charged, Json
 from farthing.schemes.revocations import GRACE_S
-from tests.kit.agent import LIST_S, UNIT_MICRO, Scene, certificate_of, opening_in
-from tests.kit.opened import SEGMENT, Hand
+from tests.kit.agent import LIST_S, UNIT_MICRO, Hand, Scene, certificate_of, opening_in
+from tests.kit.hashing import count_links
 from tests.kit.parties import DAY_S, Clock, Ring, Vendor, binding_of
 
 
@@ -72,6 +74,35 @@ def test_a_certificate_on_the_list_is_revoked_at_the_next_payment() -> None:
     paid = scene.pay(left)
     scene.mirror()
     assert isinstance(refused(scene, paid.payload), Revoked)
+
+
+def test_all_tokens_of_a_payment_are_one_jump_and_no_more_than_that_is_hashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(unit_micro=1)
+    hand = Hand(scene, 6_000, 2_000, 1)
+    vendor, segments = scene.vendors["news"], range(3)
+    first = {"opening": hand.opening(segments), "tokens": [hand.token(n, 1) for n in segments]}
+    vendor.serve(first, vendor.offer(3))
+    later = {"opening": hand.certificate.serial}
+    wide = later | {"tokens": [hand.token(n, 501) for n in segments]}
+    full = later | {"tokens": [hand.token(0, 501), hand.token(1, 499), hand.token(2, 3)]}
+    hashed = count_links(monkeypatch)
+    with pytest.raises(JumpTooLong, match="jump_too_long"):
+        vendor.serve(wide, vendor.offer(3))
+    assert hashed() <= STEPS_MAX
+    assert vendor.serve(full, vendor.offer(3)).taken.value_micro == STEPS_MAX
+
+
+def test_a_certificate_on_the_list_costs_no_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    left = scene.spend(scene.buy())
+    scene.give_back(left)
+    paid = scene.pay(left, tokens=7)
+    scene.mirror()
+    hashed = count_links(monkeypatch)
+    assert isinstance(refused(scene, paid.payload, tokens=7), Revoked)
+    assert hashed() == 0
 
 
 def test_a_gate_with_a_stale_list_sells_nothing() -> None:
@@ -273,14 +304,19 @@ def test_what_is_kept_of_a_segment_is_what_later_payments_need() -> None:
 
 def test_a_later_opening_takes_no_proof_of_an_earlier_ones_segments() -> None:
     """Else its payer spends the rest of them for nothing, and has it back in the end."""
-    scene = Scene()
-    hand = Hand(scene)
-    both = hand.opening(0, 1)
-    hand.pay(both, hand.token(0, 1), hand.token(1, 1), price_micro=2 * UNIT_MICRO)
+    scene, length = Scene(), 30
+    hand, vendor = Hand(scene, 2 * length, length), scene.vendors["news"]
+    token, serial = hand.token, hand.certificate.serial
+
+    def pay(opening: Json, *tokens: Json, price: int) -> None:
+        payload = {"opening": opening, "tokens": list(tokens)}
+        vendor.serve(payload, vendor.offer(price * UNIT_MICRO))
+
+    pay(hand.opening((0, 1)), token(0, 1), token(1, 1), price=2)
     assert scene.clear() == 2 * UNIT_MICRO
-    hand.pay(hand.opening(0), hand.token(0, 2), price_micro=UNIT_MICRO)
-    hand.pay(hand.certificate.serial, hand.token(1, SEGMENT), price_micro=UNIT_MICRO)
-    assert scene.clear() == (1 + SEGMENT - 1) * UNIT_MICRO
+    pay(hand.opening((0,)), token(0, 2), price=1)
+    pay(serial, token(1, length), price=length - 1)
+    assert scene.clear() == length * UNIT_MICRO
 
 
 def test_nothing_is_given_back() -> None:

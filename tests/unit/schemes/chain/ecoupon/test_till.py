@@ -9,6 +9,7 @@ from farthing.errors import (
     Closed,
     Expired,
     Forged,
+    JumpTooLong,
     Malformed,
     Refusal,
     Replayed,
@@ -16,13 +17,16 @@ from farthing.errors import (
     Underpaid,
     Unfit,
 )
+from farthing.schemes.chain.credit.till import STEPS_MAX
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon.purse import Coupons
+from farthing.schemes.chain.ecoupon.session import begin_mac, payment_mac
 from farthing.schemes.chain.ecoupon.till import LINKS_MAX
 from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import Instrument, Json
 from tests.kit.canaries import canary
 from tests.kit.ecoupon import SLOT_MICRO, Scene, altered, coupons_of, vendor_ring
+from tests.kit.hashing import count_links
 from tests.kit.parties import DAY_S, NOW_S, Vendor, binding_of
 
 
@@ -166,6 +170,34 @@ def test_words_worth_less_than_the_price_are_underpaid() -> None:
     with pytest.raises(Underpaid, match="amount_below_price"):
         scene.vendor.serve(payload, scene.vendor.offer(200))
     scene.vendor.serve(payload, scene.vendor.offer(100))
+
+
+def by_hand(instrument: Instrument, *places: tuple[int, int]) -> Json:
+    """A later payment with the words at these places: (segment, index)."""
+    coupons = coupons_of(instrument)
+    commitment, links = coupons.commitment, []
+    for segment, index in places:
+        key, end = commitment.link_key(segment), coupons.end(segment)
+        word = chain.descend(key, coupons.word(segment), end, index)
+        links.append((segment, index, codec.b64u(word)))
+    code = payment_mac(begin_mac(codec.unb64u(coupons.session), commitment.id), binding_of(), links)
+    return {"commitment": commitment.id, "links": links, "mac": codec.b64u(code)}
+
+
+def test_links_of_all_segments_are_one_jump_and_no_more_than_that_is_hashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(slot_micro=409_600)
+    opened = scene.open(price_micro=100_000)  # four segments of 1,024 words
+    phone = scene.spend(scene.hand(opened, 307_200)[1])
+    wide = by_hand(phone, (1, 501), (2, 500), (3, 500))
+    full = by_hand(phone, (1, 501), (2, 250), (3, 250))
+    hashed = count_links(monkeypatch)
+    with pytest.raises(JumpTooLong, match="jump_too_long"):
+        scene.vendor.serve(wide, scene.vendor.offer(100))
+    assert hashed() <= STEPS_MAX
+    taken = scene.vendor.serve(full, scene.vendor.offer(100)).taken
+    assert taken.value_micro == 100 * STEPS_MAX
 
 
 def test_an_id_that_nobody_started_with_is_closed() -> None:

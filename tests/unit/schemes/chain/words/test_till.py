@@ -21,6 +21,7 @@ from farthing.schemes.chain.payword import PAYWORD, PaywordCommitment
 from farthing.schemes.chain.words.commitment import CHAINS_MAX
 from farthing.schemes.chain.words.till import Payment
 from farthing.schemes.contract import Json
+from tests.kit.hashing import count_links
 from tests.kit.parties import DAY_S, Vendor, binding_of
 from tests.kit.payword import TODAY, Hand, Scene, public_ring
 
@@ -101,6 +102,21 @@ def test_a_jump_of_the_limit_is_taken_and_one_more_is_refused_before_hashing() -
         scene.vendor.serve(hand.first([1, STEPS_MAX + 1, "A" * 22]), offer)
     scene.vendor.serve(hand.first(hand.link(STEPS_MAX, 1)), offer)
     scene.vendor.serve(hand.later(hand.link(STEPS_MAX + 2, 1)), offer)
+
+
+def test_links_of_all_chains_are_one_jump_and_no_more_than_that_is_hashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(unit_micro=1)
+    hand = Hand(scene.certificate, chains=((1, 600), (2, 600), (3, 600)))
+    offer, values = scene.vendor.offer(1), (1, 2, 3)
+    wide = hand.first(*(hand.link(501, value) for value in values))
+    full = hand.first(hand.link(501, 1), hand.link(490, 2), hand.link(9, 3))
+    hashed = count_links(monkeypatch)
+    with pytest.raises(JumpTooLong, match="jump_too_long"):
+        scene.vendor.serve(wide, offer)
+    assert hashed() <= STEPS_MAX
+    assert scene.vendor.serve(full, offer).taken.value_micro == 501 + 2 * 490 + 3 * 9
 
 
 def test_a_word_that_does_not_hash_to_the_last_is_forged() -> None:
