@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from farthing import ids, marks
+from farthing import marks
 from farthing.crypto import signing
 from farthing.marks import Moment
 from farthing.schemes.contract import At, Json, Setting
@@ -127,7 +127,7 @@ def receipt_of(setting: Setting, paying: Paying, at: At, for_payer: Json = None)
     finished = paying.till.finish(paying.taken, for_payer, at)
     offer, taken = paying.offer, paying.taken
     receipt = Receipt(
-        receipt_id=ids.new_id("rc", paying.digest[:16]),
+        receipt_id=receipts.id_of(paying.credential.k),
         wire_name=paying.credential.wire_name,
         reference=taken.reference,
         challenge_id=paying.credential.challenge_id,

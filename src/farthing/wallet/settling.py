@@ -221,10 +221,10 @@ def require_receipt(
     found = (receipt.vendor_id, receipt.currency, receipt.wire_name, receipt.amount_micro)
     expected = (purchase.vendor_id, purchase.currency, purse.traits.wire, purchase.price_micro)
     challenge_id = purchase.received.echo["id"] if purchase.received.dialect == "mpp" else ""
-    if found != expected or receipt.challenge_id != challenge_id:
+    payment = (receipt.challenge_id, receipt.receipt_id)
+    if found != expected or payment != (challenge_id, receipts.id_of(purchase.k)):
         raise Mismatch("receipt_for_another_payment", "the receipt is not for this payment")
-    key = purse.receipt_key(purchase.paid.spent)
-    if key:
+    if key := purse.receipt_key(purchase.paid.spent):
         receipts.verify(receipt, mac_key=key)
         return
     for public in publics:

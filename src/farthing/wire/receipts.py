@@ -2,15 +2,17 @@
 
 Source: the project's wire format, section 3.4. `sig` covers the RFC 8785 form without `sig`, change
 included: `ed25519:` under the vendor's receipt key, or `mac:` (keyed BLAKE2b, 16 bytes) under the
-key that a scheme derives for the payer and the vendor.
+key that a scheme derives for the payer and the vendor. `receiptId` follows from K, so that in every
+dialect a receipt is that of one payment.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
-from farthing import codec, money
+from farthing import codec, ids, money
 from farthing.crypto import signing
 from farthing.crypto.mac import mac, require_equal
 from farthing.errors import Forged
@@ -20,6 +22,8 @@ from farthing.wire.shapes import DECIMALS, currency_of
 from farthing.wire.timestamps import from_timestamp, to_timestamp
 
 MAC_BYTES = 16
+ID_TAG = "farthing/wire/receipt/1"
+ID_BYTES = 16
 _MAC = "mac:"
 _ED25519 = "ed25519:"
 
@@ -53,6 +57,11 @@ class _Form(
 
 
 _FORMS = codec.Reader(_Form)
+
+
+def id_of(k: str) -> str:
+    """The receipt id of the payment with this K: `rc_` and 22 characters."""
+    return ids.new_id("rc", hashlib.sha256(codec.enc(ID_TAG, k)).digest()[:ID_BYTES])
 
 
 def to_json(receipt: Receipt) -> dict[str, Json]:

@@ -214,7 +214,7 @@ class Site:
         taken = self.till.take(payment, credential.offer, binding, NOTHING, at)
         finished = self.till.finish(taken, None, at)
         receipt = Receipt(
-            receipt_id=f"rc_{len(self.charges)}",
+            receipt_id=receipts.id_of(credential.k),
             wire_name=credential.wire_name,
             reference=taken.reference,
             challenge_id=credential.challenge_id,

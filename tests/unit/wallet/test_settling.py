@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -7,7 +8,9 @@ import pytest
 from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Forged, Mismatch
+from farthing.schemes.contract import Dialect
 from farthing.schemes.mac.millicent.purse import MillicentPurse
+from farthing.vendor.booking import RECEIPT_KEY
 from farthing.wallet.commands import Failed, Purchase, Request, Response
 from farthing.wallet.flow import recover
 from farthing.wallet.policy import DAY_S
@@ -22,6 +25,7 @@ from farthing.wallet.settling import (
 )
 from farthing.wire import mpp, receipts
 from farthing.wire.offers import Receipt
+from tests.kit.shop import PRICE_MICRO, WAYS, Buyer, Shop, receipt_in
 from tests.unit.wallet.farside import SITE, VENDOR
 from tests.unit.wallet.world import World, get, purchase_on
 
@@ -120,6 +124,7 @@ def test_a_receipt_on_a_refusal_counts(world: World) -> None:
         {"wire_name": "payword"},
         {"challenge_id": "another"},
         {"challenge_id": ""},
+        {"receipt_id": receipts.id_of("another")},
     ],
 )
 def test_a_receipt_of_another_payment_is_no_receipt(
@@ -133,6 +138,31 @@ def test_a_receipt_of_another_payment_is_no_receipt(
     other = receipts.sign_mac(msgspec.structs.replace(receipt, **changes), key)
     with pytest.raises(Mismatch):
         require_receipt(purse, made, other, ())
+
+
+@pytest.mark.parametrize(("scheme", "dialect"), WAYS)
+def test_a_receipt_of_another_payment_of_that_price_settles_none(
+    scheme: str, dialect: Dialect
+) -> None:
+    shop, made = Shop(), []
+    buyer = Buyer(shop, scheme)
+    for _ in range(2):
+        payment = buyer.pay(dialect)
+        receipt = receipt_in(shop.get(payment.header))
+        assert receipt is not None
+        made.append((payment, receipt))
+    publics = tuple(key.public for key in shop.ring.live(RECEIPT_KEY))
+    for payment, own in made:
+        purchase: Any = SimpleNamespace(
+            vendor_id=own.vendor_id, currency="eur", price_micro=PRICE_MICRO, paid=payment.paid,
+            k=payment.k, received=SimpleNamespace(dialect=dialect, echo={"id": payment.k}),
+        )  # fmt: skip  # - what is looked at of a purchase
+        for _, receipt in made:
+            if receipt is own:
+                require_receipt(buyer.purse, purchase, receipt, publics)
+            else:
+                with pytest.raises(Mismatch, match="receipt_for_another_payment"):
+                    require_receipt(buyer.purse, purchase, receipt, publics)
 
 
 def test_a_receipt_with_altered_change_is_forged(world: World) -> None:
