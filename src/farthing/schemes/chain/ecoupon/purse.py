@@ -15,12 +15,7 @@ from farthing.crypto import agreement, chain, merkle, signing
 from farthing.crypto.mac import mac
 from farthing.errors import Denied, Expired, Forged, OutOfRange, Unsupported, WrongPayer
 from farthing.schemes.chain.credit.purse import CreditPurse, Part, require_present, unit_of
-from farthing.schemes.chain.ecoupon.commitment import (
-    FAMILY,
-    SEGMENTS_MAX,
-    Commitment,
-    Link,
-)
+from farthing.schemes.chain.ecoupon.commitment import FAMILY, SEGMENTS_MAX, Commitment, Link
 from farthing.schemes.chain.ecoupon.delegation import HOPS_MAX, Delegation, Reduced, reduce
 from farthing.schemes.chain.ecoupon.session import Start, begin_mac, payment_mac, session_key
 from farthing.schemes.chain.ecoupon.till import LINKS_MAX
@@ -116,7 +111,10 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     words: str
 
     def __post_init__(self) -> None:
-        """`Denied` for more hops than a vendor takes."""
+        """`Denied` for more hops than a vendor takes, `OutOfRange` for more words than we make."""
+        if self.commitment.segments * self.commitment.length > UNITS_MAX:
+            told = f"a commitment has at most {UNITS_MAX} words: ask for a shorter one"
+            raise OutOfRange("commitment_too_long", told)
         if not 1 <= len(self.hops) <= HOPS_MAX:
             raise Denied("delegation_too_deep", f"at most {HOPS_MAX} hand it on, one to the next")
 

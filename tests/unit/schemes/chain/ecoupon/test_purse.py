@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farthing import codec
-from farthing.crypto import signing
+from farthing.crypto import chain, signing
 from farthing.errors import (
     Denied,
     Expired,
@@ -19,6 +19,7 @@ from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.contract import Instrument, Json, Portion
 from tests.kit.canaries import canary
 from tests.kit.ecoupon import HOUR_S, SLOT_MICRO, Scene, coupons_of
+from tests.kit.hashing import count_links
 from tests.kit.parties import DAY_S, NOW_S, Vendor
 
 PHONE = canary("phone")
@@ -244,6 +245,21 @@ def test_a_grant_with_anything_else_in_it_is_refused(name: str, value: Json) -> 
     grant = changed(codec.read_json(codec.canonical(shared.grant)), name, value)
     with pytest.raises((Forged, Denied, Malformed)):
         scene.owner.purse.accept(grant, PHONE, scene.clock.at())
+
+
+def test_a_grant_of_more_words_than_a_purse_makes_is_refused_before_any_hashing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(slot_micro=409_600)
+    opened = scene.open()  # 64 segments of 64 words
+    grant: Json = codec.read_json(codec.canonical(scene.share(opened, 409_600, PHONE).grant))
+    assert scene.owner.purse.accept(grant, PHONE, scene.clock.at()).worth_micro == 409_600
+    hashed = count_links(monkeypatch)
+    for change in ({"length": 65}, {"length": chain.LENGTH_MAX}):
+        longer = grant | {"commitment": grant["commitment"] | change}
+        with pytest.raises(OutOfRange, match="commitment_too_long"):
+            scene.owner.purse.accept(longer, PHONE, scene.clock.at())
+    assert hashed() == 0
 
 
 def test_a_grant_shows_nothing_in_its_repr() -> None:
