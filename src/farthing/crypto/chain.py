@@ -113,10 +113,15 @@ def verify_word(key: bytes, word: bytes, index: int, last_word: bytes, last_inde
 
 
 def are_proved(proofs: Sequence[Proof]) -> list[bool]:
-    """Of each proof whether it holds; many at once in compiled code, with the extra `mint`."""
-    links = sum(proof.at - proof.last_index for proof in proofs)
-    is_bulk = links >= BULK and all(len(proof.word) == WORD_BYTES for proof in proofs)
-    ends = lanes.descend_all(proofs) if is_bulk else None
+    """Of each proof whether it holds; many at once in compiled code, with the extra `mint`.
+
+    One that comes several times is hashed once.
+    """
+    once = list(dict.fromkeys(proofs))
+    links = sum(proof.at - proof.last_index for proof in once)
+    is_bulk = links >= BULK and all(len(proof.word) == WORD_BYTES for proof in once)
+    ends = lanes.descend_all(once) if is_bulk else None
     if ends is None:
-        ends = [descend(proof.key, proof.word, proof.at, proof.last_index) for proof in proofs]
-    return [compare_digest(end, proof.last_word) for proof, end in zip(proofs, ends, strict=True)]
+        ends = [descend(proof.key, proof.word, proof.at, proof.last_index) for proof in once]
+    ends_of = dict(zip(once, ends, strict=True))
+    return [compare_digest(ends_of[proof], proof.last_word) for proof in proofs]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from farthing.codec import enc
 from farthing.crypto import chain, lanes
 from farthing.errors import Forged
+from tests.kit.hashing import count_links
 
 SALT, SEED = bytes(range(16)), bytes(range(16, 32))
 LENGTH = 50
@@ -79,6 +80,11 @@ def test_links_beyond_the_ready_made_ones_are_the_same(length: int) -> None:
     assert chain.before(key, SEED, length) == chain.descend(key, SEED, length, length - 1)
 
 
+def proof_of(salt: bytes) -> chain.Proof:
+    """A true one, 35 links long."""
+    return chain.Proof(chain.link_key(salt), word_at(40, salt), 40, word_at(5, salt), 5)
+
+
 @pytest.mark.parametrize("is_compiled", [True, False])
 @pytest.mark.parametrize("count", [3, 100])
 def test_many_proofs_are_judged_one_by_one(
@@ -87,8 +93,7 @@ def test_many_proofs_are_judged_one_by_one(
     if not is_compiled:
         monkeypatch.setattr(lanes, "_kernel", lambda: None)
     assert (count * LENGTH // 2 >= chain.BULK) == (count == 100), "both ways are tried"
-    key = chain.link_key(SALT)
-    true = chain.Proof(key, word_at(40), 40, word_at(5), 5)
+    true = proof_of(SALT)
     wrong = [
         true._replace(word=word_at(39)),
         true._replace(last_word=word_at(4)),
@@ -97,5 +102,19 @@ def test_many_proofs_are_judged_one_by_one(
         true._replace(word=word_at(40) + b"\0"),
         true._replace(key=bytes(16)),
     ]
-    proofs = [true] * count + wrong + [true]
+    proofs = [proof_of(bytes([n] * 16)) for n in range(count)] + wrong + [true]
     assert chain.are_proved(proofs) == [True] * count + [False] * len(wrong) + [True]
+
+
+def test_a_proof_that_comes_several_times_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    true, other = proof_of(SALT), proof_of(bytes(16))
+    wrong = true._replace(last_word=word_at(4))
+    hashed = count_links(monkeypatch)
+    assert (
+        chain.are_proved([true, wrong, true, other, wrong] * 20)
+        == [
+            *(True, False, True, True, False),
+        ]
+        * 20
+    )
+    assert hashed() == 3 * 35

@@ -21,6 +21,7 @@ from farthing.marks import Put
 from farthing.schemes.chain.credit.certificate import SUBMIT_S
 from farthing.schemes.chain.times import DISPUTE_S
 from farthing.schemes.contract import Account, Json
+from tests.kit.hashing import count_links
 from tests.kit.parties import DAY_S, vendor_account
 from tests.kit.payword import SLOT_MICRO, TODAY, Hand, Scene
 
@@ -188,3 +189,14 @@ def test_claims_of_a_batch_are_judged_as_if_alone() -> None:
     assert codes[0] == codes[3] == ""
     (one,) = mint.check_all("redeem", [(claims[0], Account(id="news", role="payer"), at)])
     assert getattr(one, "code", "") == "wrong_kind_of_account"
+
+
+def test_a_claim_that_a_batch_has_several_times_is_hashed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    claim, at = claim_of(Hand(scene.certificate), 50), scene.clock.at()
+    hashed = count_links(monkeypatch)
+    found = scene.broker.mint.check_all("redeem", [(claim, vendor_account("news"), at)] * 20)
+    assert not any(isinstance(one, Refusal) for one in found)
+    assert hashed() == 50 + 20, "a claim's links once, and of each claim the key of its links"
