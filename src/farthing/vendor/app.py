@@ -243,7 +243,9 @@ class Vendor:
             gone += count
             if not count:
                 break
-        return gone + (self._authorizing.forget(now_s) if self._authorizing is not None else 0)
+        if self._authorizing is not None:
+            gone += await self._authorizing.forget(now_s)
+        return gone
 
     def sells(self, path: str) -> bool:
         """Whether this path has a price: what is sold is not given away over a WebSocket."""

@@ -1,18 +1,25 @@
 """Numbers that are bought at a gate and looked up by the application that the how-to shows."""
 
+import asyncio
 import re
 import time
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from farthing import marks
+from farthing.errors import Unavailable
 from farthing.lab.conformance.hand import Hand
 from farthing.lab.conformance.shop import Shop
 from farthing.lab.conformance.stage import Play, Stage
+from farthing.schemes.chain.agent.authorization import AUTHORIZATION_PREFIX, record_of
+from farthing.stores.memory import MemoryMarks
+from farthing.vendor import authorizations
 from farthing.vendor.authorizations import Authorizing
 from farthing.wallet.settling import receipt_in
+from tests.kit.parties import binding_of
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "authorize-a-download.md"
 PRODUCT = "/200/report.pdf"
@@ -88,9 +95,58 @@ def test_a_number_ends_and_is_dropped(tmp_path: Path) -> None:
         counter = Counter(stage, table)
         number = counter.buy()
         assert not served(table, number)
-        assert counter.store.forget(int(time.time())) == 1
-        assert counter.store.forget(int(time.time())) == 0
+        forgotten = [stage.room.wait_for(counter.store.forget(int(time.time()))) for _ in "12"]
+        assert forgotten == [1, 0]
         counter.store.close()
+
+
+class Held:
+    """A table whose application is in the midst of a write, and a payment that buys a number."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Authorizing(MemoryMarks(), folder / "table.db", AUTHORIZATION_PREFIX)
+        self.application = apsw.Connection(str(folder / "table.db"))
+        self.application.execute("BEGIN IMMEDIATE")
+        hold = marks.Hold(
+            k="k", digest=bytes(32), marks=(), kept=b"", now_s=1, lease_until_s=9, until_s=99
+        )
+        records = (record_of(b"n" * 16, "t_1", binding_of(), 1_000),)
+        self.take = marks.Take(hold=hold, outcome=b"", records=records)
+
+    def rows(self) -> int:
+        """Numbers in the table."""
+        ((count,),) = self.application.execute("SELECT COUNT(*) FROM authorizations")
+        return int(count)
+
+
+def test_while_the_application_writes_the_gate_goes_on(tmp_path: Path) -> None:
+    held = Held(tmp_path)
+
+    async def scene() -> None:
+        buying = asyncio.create_task(held.store.do(held.take))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not buying.done()
+        held.application.execute("ROLLBACK")
+        await buying
+
+    asyncio.run(scene())
+    assert held.rows() == 1
+    held.store.close()
+
+
+def test_an_application_that_does_not_let_go_makes_the_payment_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorizations, "BUSY_MS", 1)
+    held = Held(tmp_path)
+    for refused in (held.store.do(held.take), held.store.forget(2_000)):
+        with pytest.raises(Unavailable, match="authorizations_busy"):
+            asyncio.run(refused)
+    held.application.execute("ROLLBACK")
+    asyncio.run(held.store.do(held.take))
+    assert (held.rows(), asyncio.run(held.store.forget(2_000))) == (1, 1)
+    held.store.close()
 
 
 @pytest.mark.parametrize("options", [{}, {"authorize": False}])
