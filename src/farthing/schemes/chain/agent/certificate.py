@@ -27,6 +27,7 @@ SUBMIT_S = DAY_S  # how long after its end a certificate's tokens may still be r
 CERTIFICATE_LIFE_S = 30 * DAY_S
 SEGMENTS_MAX = 256  # of one certificate: a path of eight hashes
 OPENED_MAX = 32  # segments in one opening: a first payment stays below 6 kB
+PATH_MAX = codec.JSON_MEMBERS_MAX  # hashes: what a message has room for
 
 CERTIFICATE_TAG = "farthing/token/certificate/1"
 SEGMENT_TAG = "farthing/token/segment/1"
@@ -161,11 +162,13 @@ class Opening(
     vendor: str
 
     def __post_init__(self) -> None:
-        """`Unfit` for segments that are not there, or not in order."""
+        """`Unfit` for segments that are not there, not in order, or too scattered."""
         if not 0 < len(self.segments) == len(self.roots) <= OPENED_MAX:
             raise Unfit("opened_out_of_range", f"an opening has 1 to {OPENED_MAX} segments")
         if list(self.segments) != sorted(set(self.segments)) or self.segments[0] < 0:
             raise Unfit("segments_not_canonical", "segments rise, each once")
+        if len(self.path) > PATH_MAX:
+            raise Unfit("path_too_long", f"at most {PATH_MAX} hashes: open segments in a row")
         if self.segments[-1] >= self.certificate.segments:
             raise Unfit("segment_unknown", "the certificate has no such segment")
         if not 0 <= self.time_s <= codec.JSON_INT_MAX:

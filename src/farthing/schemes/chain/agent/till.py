@@ -10,6 +10,7 @@ another vendor may have reported one of the same segment, so a payment that brin
 """
 
 import struct
+from contextlib import suppress
 from functools import lru_cache
 
 import msgspec
@@ -18,6 +19,7 @@ from farthing import codec
 from farthing.crypto import chain, signing
 from farthing.errors import (
     Closed,
+    Malformed,
     Misconfigured,
     NotYetValid,
     OutOfRange,
@@ -353,14 +355,18 @@ class AgentTill(ChainTill):
     def sweep(self, claims: tuple[Claim, ...], memory: Memory, at: At) -> list[Json]:
         """One report per row: the opening, and the highest token of one segment.
 
-        An opening that is forgotten by now is left out: the broker refuses that claim for good.
+        An opening that is forgotten by now, or that no message has room for, is left out: the
+        broker refuses that claim for good, and the others are cleared.
         """
         messages: list[Json] = []
         for claim in claims:
             kept = memory.records.get(_opening_of(claim))
             segment = int.from_bytes(claim.key[-4:], "big")
             token = [segment, claim.order, codec.b64u(claim.body[: chain.WORD_BYTES])]
-            openings = [codec.read_json(kept)] if kept is not None else []
+            openings: list[Json] = []
+            if kept is not None:
+                with suppress(Malformed):
+                    openings.append(codec.read_json(kept))
             messages.append({"openings": openings, "tokens": [token]})
         return messages
 

@@ -1,15 +1,18 @@
 import msgspec
 import pytest
 
+from farthing import codec
 from farthing.errors import Forged, Unfit
 from farthing.schemes.chain.agent.certificate import (
     OPENED_MAX,
+    PATH_MAX,
     SEGMENTS_MAX,
+    Opening,
     verify_certificate,
     verify_opening,
 )
 from farthing.schemes.contract import Key
-from tests.kit.agent import Scene, certificate_of, certifying_key, opening_in, signed
+from tests.kit.agent import Hand, Scene, certificate_of, certifying_key, opening_in, signed
 from tests.kit.parties import Ring
 
 
@@ -90,6 +93,19 @@ def test_an_opening_has_so_many_segments_and_no_more() -> None:
     assert len(longest.segments) == OPENED_MAX
     with pytest.raises(Unfit, match="opened_out_of_range"):
         msgspec.structs.replace(opening, segments=tuple(more), roots=(root,) * len(more))
+
+
+def test_an_opening_has_no_longer_path_than_reads_back() -> None:
+    scene = Scene()
+    hand = Hand(scene, length=256, segment=1)
+    path = ("A" * 43,)
+    opening = msgspec.convert(hand.opening(range(0, 64, 8)), Opening)
+    longest = msgspec.structs.replace(opening, path=path * PATH_MAX)
+    assert msgspec.convert(codec.read_json(codec.canonical(longest)), Opening) == longest
+    with pytest.raises(Unfit, match="path_too_long"):
+        msgspec.structs.replace(opening, path=path * (PATH_MAX + 1))
+    with pytest.raises(Unfit, match="path_too_long"):
+        hand.opening(range(0, 256, 8))
 
 
 def test_an_opening_names_segments_in_order_once_and_within_the_certificate() -> None:

@@ -204,6 +204,26 @@ def test_one_report_covers_a_payment_of_several_openings() -> None:
     assert scene.broker.redeem(report) == 19 * UNIT_MICRO, "with what was not reported yet"
 
 
+def test_one_row_that_cannot_be_shown_holds_up_no_other() -> None:
+    scene = Scene()
+    for _ in range(2):
+        scene.spend(scene.buy(), tokens=3)
+    vendor = scene.vendors["news"]
+    rows = vendor.store.do_now(marks.Pending(scheme="agent", count=9))
+    claims = tuple(claim for _, claim in rows)
+    memory = vendor.store.do_now(marks.Read(keys=vendor.till.archive(claims)))
+    long = codec.canonical({"path": ["A" * 43] * 65})
+    poisoned = marks.Memory(records=memory.records | {next(iter(memory.records)): long})
+    found = vendor.till.sweep(claims, poisoned, scene.clock.at())
+    assert sorted(len(message["openings"]) for message in found) == [0, 1]
+    for message in found:
+        if message["openings"]:
+            assert scene.broker.redeem(message) == 3 * UNIT_MICRO
+        else:
+            with pytest.raises(Unfit, match="opening_missing"):
+                scene.broker.redeem(message)
+
+
 def test_an_opening_opens_what_is_paid_from_and_no_more() -> None:
     scene = Scene()
     paid = scene.pay(scene.buy(40), tokens=12)
