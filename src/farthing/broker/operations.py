@@ -5,6 +5,8 @@ answer's body is `{"answer": …}` with the scheme's own answer, plus `untilS` w
 decide later and `challenge: true` where it asks back.
 """
 
+import asyncio
+
 import apsw
 
 from farthing import codec
@@ -18,7 +20,10 @@ from farthing.schemes.contract import (
     Abroad,
     Account,
     Applied,
+    At,
+    Checked,
     Json,
+    Mint,
     Operation,
 )
 from farthing.schemes.revocations import listing
@@ -37,6 +42,7 @@ class Operations:
         """Over the broker's books."""
         self._books = books
         self._errands = errands
+        self._turn = asyncio.Lock()  # of costly checks: they take one core together
 
     async def run(
         self, scheme: str, operation: Operation, message: Json, account: Account, key: str
@@ -58,7 +64,7 @@ class Operations:
             return await self._errands.resume(errand)
         at = books.at(mint)
         try:
-            checked = mint.check(operation, message, account, at)
+            checked = await self._check(mint, operation, message, account, at)
         except Refusal as refusal:
             if account is BEARER:
                 raise
@@ -80,6 +86,15 @@ class Operations:
         if errand is None:  # somebody was quicker
             return await self.run(scheme, operation, message, account, key)
         return await self._errands.run(errand)
+
+    async def _check(
+        self, mint: Mint, operation: Operation, message: Json, account: Account, at: At
+    ) -> Checked:
+        """What `mint` says of it; costly ones wait for each other, and nobody else for them."""
+        if operation not in mint.costly:
+            return mint.check(operation, message, account, at)
+        async with self._turn:
+            return await asyncio.to_thread(mint.check, operation, message, account, at)
 
     async def revoke(self, scheme: str, name: str, key: str) -> bytes:
         """Put a name on a scheme's published list; `Unsupported` where it publishes none."""

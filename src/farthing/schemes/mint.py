@@ -29,6 +29,8 @@ class Mint:
     holds none of them, so nobody waits for another's payment; `put_back` undoes its part."""
     given: ClassVar[tuple[bytes, ...]] = ()
     """Prefixes of the records that say what is given out next, as serials: see `rewind`."""
+    costly: ClassVar[tuple[Operation, ...]] = ()
+    """Whose `check` takes so long that others are not to wait for it: it runs in a thread."""
 
     def __init__(self, setting: Setting) -> None:
         """For one issuer."""

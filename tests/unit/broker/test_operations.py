@@ -1,11 +1,14 @@
 import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from farthing.errors import Forged, OutOfRange, Overlimit, Replayed, Reused, Unfunded, Unsupported
 from farthing.ledger import accounts
+from farthing.schemes.contract import Checked
 from tests.unit.broker.coupon import KEPT_S, LIFE_S
 from tests.unit.broker.desk import Desk, with_desk
 
@@ -62,6 +65,33 @@ def test_thirty_two_at_once_under_one_key_have_one_effect(tmp_path: Path) -> Non
         )
         assert len(set(answers)) == 1
         assert desk.balance(accounts.payer("alice")) == -700
+
+    with_desk(tmp_path, talk)
+
+
+@pytest.mark.parametrize("costly", [(), ("issue",)])
+def test_a_costly_check_runs_beside_the_loop_and_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, costly: tuple[str, ...]
+) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        mint, loop, said = desk.books.mint("coupon"), asyncio.get_running_loop(), []
+        plain, here = mint.check, threading.get_ident()
+
+        def check(*asked: Any) -> Checked:
+            is_aside = threading.get_ident() != here
+            said.append("begun")
+            if is_aside:  # the loop goes on, or this waits in vain
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(timeout=60)
+            said.append("aside" if is_aside else "inline")
+            return plain(*asked)
+
+        monkeypatch.setattr(type(mint), "costly", costly)
+        monkeypatch.setattr(mint, "check", check)
+        await asyncio.gather(*(desk.coupon("alice", 100, f"k{number}") for number in range(4)))
+        assert said == ["begun", "aside" if costly else "inline"] * 4
+        assert desk.balance(accounts.payer("alice")) == -600
 
     with_desk(tmp_path, talk)
 

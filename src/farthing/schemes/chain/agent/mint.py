@@ -129,6 +129,7 @@ class AgentMint(Mint):
     signing = (CERTIFICATE_KEY,)
     shared = books.PREFIX
     given = (ORDER_PREFIX,)
+    costly = ("issue",)
 
     # --- without state --------------------------------------------------------------------------
 

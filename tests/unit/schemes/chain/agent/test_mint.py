@@ -111,3 +111,7 @@ def test_a_payment_that_did_not_come_about_is_put_back() -> None:
     now = next(one.value for one in applied.records if isinstance(one, Put) and one.key == key)
     (back,) = mint.put_back(applied, Memory(records={key: now}), at)
     assert (back.key, back.value) == (key, before[key])
+
+
+def test_a_sale_whose_tokens_cost_a_hash_each_before_it_is_paid_is_called_costly() -> None:
+    assert "issue" in Scene().broker.mint.costly
