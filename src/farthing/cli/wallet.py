@@ -239,7 +239,7 @@ def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase
             heard = wallet.listen(url, file, most=most, ask=approve, progress=look)
     paid = f"paid {show_micro(heard.paid_micro, heard.currency)}" if heard.paid_micro else "free"
     by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.vouchers} vouchers"
-    why = f": {heard.refused}" if heard.refused else ""
+    why = f": {heard.refused}: {heard.why}" if heard.refused else ""
     ended = "" if heard.ended == "whole" else f"; {heard.ended}{why}"
     output.errors.print(
         f"{heard.status}, {paid}{by if heard.scheme else ''}{ended}", markup=False, soft_wrap=True

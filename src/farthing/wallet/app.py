@@ -32,7 +32,7 @@ from farthing.wallet.httpx_auth import FarthingAuth
 from farthing.wallet.listening import Heard
 from farthing.wallet.page import Page
 from farthing.wallet.peering import reachable
-from farthing.wallet.policy import Limits, Policy, read_limits
+from farthing.wallet.policy import Limits, Policy, read_cap, read_limits
 from farthing.wallet.stocks import Stocks
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
@@ -281,13 +281,12 @@ class Wallet:
         of `get` before anything is paid, afterwards `Heard.refused` has their code.
         """
         limits = limits or self._book.limits()
-        most_micro = money.parse_amount(most).micro if most else limits.per_site_day_micro
         return listening.listen(
             self.driver(limits, ask),
             self._client,
             Request(method="GET", url=url),
             out,
-            most_micro=most_micro,
+            cap=read_cap(most, limits),
             progress=progress,
         )
 

@@ -51,7 +51,7 @@ from farthing.wallet.commands import (
 from farthing.wallet.envelope import enclose
 from farthing.wallet.errand import ID_BYTES, Flow, finish, load, look, run
 from farthing.wallet.peering import learn
-from farthing.wallet.policy import question_of
+from farthing.wallet.policy import ABOVE_MOST, question_of
 from farthing.wallet.refunds import collect
 from farthing.wallet.releasing import hand_over, send_release
 from farthing.wallet.settling import Verdict, look_up, revisit, send
@@ -186,7 +186,7 @@ def obtain(
                 skip |= {purchase.id}
             case OverBudget(wish=wish, refusal=refusal):
                 question = question_of(wish, site, refusal.code)
-                if not (yield AskPayer(question=question)):
+                if refusal.code == ABOVE_MOST or not (yield AskPayer(question=question)):
                     raise refusal
                 approved |= {question}
             case Nothing(coming=coming):

@@ -12,12 +12,13 @@ from typing import IO, Literal
 import httpx
 import msgspec
 
-from farthing.errors import Refusal, Unavailable
+from farthing.errors import Overlimit, Refusal, Unavailable
 from farthing.schemes.streams import Meter, end_of_event, looked_through, part_of_event
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.line import Line
 from farthing.wallet.paying import Paying
+from farthing.wallet.policy import Cap
 from farthing.wallet.streams import Opened, open_stream
 
 REOPENS_MAX = 3  # without a byte in between: the site will break off again
@@ -47,6 +48,8 @@ class Heard(msgspec.Struct, kw_only=True):
     ended: Ended = "broken"
     refused: str = ""
     """Code of what kept the wallet from paying on."""
+    why: str = ""
+    """The same in words."""
 
 
 Progress = Callable[[Heard], None]
@@ -62,13 +65,13 @@ def listen(
     request: Request,
     out: IO[bytes],
     *,
-    most_micro: int,
+    cap: Cap,
     progress: Progress = nothing,
 ) -> Heard:
     """Read a stream into `out` to its end, or as far as it is paid for.
 
-    Pays at most `most_micro` in all. Any refusal before anything is paid; afterwards it is named in
-    what is returned. `Unavailable` where the site does not answer at all.
+    Pays at most `cap` in all. Any refusal before anything is paid; afterwards it is named in what
+    is returned. `Unavailable` where the site does not answer at all.
     """
     heard = Heard()
     asked = request.with_header("Accept-Encoding", "identity")
@@ -76,11 +79,13 @@ def listen(
     while True:
         before_bytes = heard.received_bytes
         try:
-            again = _once(driver, client, asked, out, heard, most_micro, progress)
+            again = _once(driver, client, asked, out, heard, cap, progress)
         except Refusal as refusal:
             if not heard.openings:
                 raise
-            heard.refused = refusal.code
+            if isinstance(refusal, Overlimit):
+                heard.ended = "unpaid"
+            _note_refusal(heard, refusal)
             return heard
         reopens = 0 if heard.received_bytes > before_bytes else reopens + 1
         if again is None or reopens > REOPENS_MAX:
@@ -94,12 +99,12 @@ def _once(
     request: Request,
     out: IO[bytes],
     heard: Heard,
-    most_micro: int,
+    cap: Cap,
     progress: Progress,
 ) -> Request | None:
     """One connection; the request that goes on where it broke off, if it may."""
     with driver.session() as session, Line(client, session, silence_s=SILENCE_S) as line:
-        opened = drive(open_stream(driver.guide, request), line.answer)
+        opened = drive(open_stream(driver.guide, request, cap.less(heard.paid_micro)), line.answer)
         answer = opened.answer
         if not isinstance(answer, Response):
             raise Unavailable("site_unreachable", "the site does not answer; try again")
@@ -112,7 +117,9 @@ def _once(
         session.deliver(opened.purchase)
         heard.openings += 1
         heard.currency, heard.scheme = opened.purchase.currency, opened.purchase.scheme
-        left_micro = most_micro - heard.paid_micro
+        price_micro = opened.purchase.price_micro
+        heard.paid_micro += opened.paid_micro - price_micro  # for openings that came to nothing
+        left_micro = cap.micro - heard.paid_micro
         paying = Paying(driver, request, opened, left_micro, _needed(opened), line.hang_up)
         reading = _Reading(opened, paying, out, heard, progress)
         try:
@@ -120,13 +127,18 @@ def _once(
                 heard.ended = reading.run(line)
         finally:
             reading.note()  # after the last voucher, which pays what is owed at the end
-        heard.refused = paying.refusal.code if paying.refusal is not None else ""
-    if heard.ended != "broken" or paying.refusal is not None:
-        return None
-    if heard.paid_micro + opened.purchase.price_micro > most_micro:
-        heard.ended = "unpaid"  # to open it anew costs a tick
+        refusal = paying.refusal
+        if refusal is None and heard.ended == "unpaid":
+            refusal = cap.less(heard.paid_micro).refusal(price_micro, heard.currency)
+        _note_refusal(heard, refusal)
+    if heard.ended != "broken" or refusal is not None:
         return None
     return _rest_of(request, opened.meter, answer, heard.received_bytes)
+
+
+def _note_refusal(heard: Heard, refusal: Refusal | None) -> None:
+    heard.refused = refusal.code if refusal is not None else ""
+    heard.why = refusal.detail if refusal is not None else ""
 
 
 def _needed(opened: Opened) -> int:

@@ -18,6 +18,8 @@ PER_SITE_DAY_MICRO = 10 * MICRO_PER_CENT  # fifty pages at 0.2 cent: a long even
 PER_DAY_MICRO = 50 * MICRO_PER_CENT  # what a payer may not notice being wasted, once
 DAY_S = 86_400
 
+ABOVE_MOST = "above_most"  # a code: this limit was set for one stream, and is not asked about
+
 Asker = Callable[[Question], bool]
 
 
@@ -29,6 +31,25 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     per_day_micro: int = PER_DAY_MICRO
     sites: tuple[str, ...] = ()
     """Hosts, as in `news.example`; empty: every site."""
+
+
+class Cap(msgspec.Struct, frozen=True, kw_only=True):
+    """What one stream may still cost."""
+
+    micro: int
+    name: str = "--most"
+    """What its payer calls it."""
+
+    def less(self, paid_micro: int) -> "Cap":
+        """What is left after so much was paid."""
+        return msgspec.structs.replace(self, micro=self.micro - paid_micro)
+
+    def refusal(self, tick_micro: int, currency: str) -> Overlimit:
+        """Why a tick at this price is not paid."""
+        tick, left = show_micro(tick_micro, currency), show_micro(self.micro, currency)
+        return Overlimit(
+            ABOVE_MOST, f"a tick costs {tick}, {left} is left of {self.name}: raise it"
+        )
 
 
 def read_limits(
@@ -59,12 +80,24 @@ def read_limits(
     return msgspec.structs.replace(limits, **changes)
 
 
+def read_cap(typed: str, limits: Limits) -> Cap:
+    """What a stream may cost: what was typed, else a site's day; `OutOfRange`."""
+    if typed:
+        return Cap(micro=parse_amount(typed).micro)
+    return Cap(micro=limits.per_site_day_micro, name="the budget of a site and day")
+
+
 class Policy:
     """Decides one payment at a time; the store calls it inside its transaction."""
 
-    def __init__(self, limits: Limits) -> None:
-        """With these budgets."""
+    def __init__(self, limits: Limits, cap: Cap | None = None) -> None:
+        """With these budgets, and for a stream that is opened with its own."""
         self.limits = limits
+        self._cap = cap
+
+    def within(self, cap: Cap | None) -> "Policy":
+        """The same for one stream."""
+        return Policy(self.limits, cap)
 
     def require_site(self, host: str) -> None:
         """`Denied` for a host that is not on a list that names some."""
@@ -74,10 +107,15 @@ class Policy:
     def require(
         self, wish: Wish, site: str, spent: Spent, approved: frozenset[Question] = frozenset()
     ) -> None:
-        """`Overlimit` with the first budget that paying `wish` would exceed, if not approved."""
+        """`Overlimit` with the first budget that paying `wish` would exceed, if not approved.
+
+        Nothing is approved above the limit of a stream.
+        """
         if not wish.price_micro:  # a subscription covers it
             return
         limits = self.limits
+        if self._cap is not None and wish.price_micro > self._cap.micro:
+            raise self._cap.refusal(wish.price_micro, wish.currency)
         checks = (
             ("above_budget_per_payment", wish.price_micro, limits.per_payment_micro),
             (

@@ -21,6 +21,7 @@ from farthing.wallet.commands import Purchase, Request, Response, SendRequest, S
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import obtain, reservation
 from farthing.wallet.peering import learn
+from farthing.wallet.policy import Cap
 from farthing.wallet.settling import Verdict, send
 
 TRIES_MAX = 3  # of one opening: a lost reply, and a payment to be made anew
@@ -35,6 +36,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """How it is paid; None for an answer that was not paid."""
     purchase: Purchase | None = None
     """What opened it."""
+    paid_micro: int = 0
+    """What it cost to open it, payments whose answers were lost included."""
 
     @property
     def name(self) -> str:
@@ -47,24 +50,28 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         return meter_in(self.choice.received.offer) if self.choice is not None else None
 
 
-def open_stream(guide: Guide, request: Request) -> Flow[Opened]:
+def open_stream(guide: Guide, request: Request, cap: Cap | None = None) -> Flow[Opened]:
     """Ask for a stream, and pay its first tick. Refusals as of `flow.fetch`.
 
-    `Unsupported` for a page that has one price.
+    `Unsupported` for a page that has one price; `Overlimit` for a tick that costs more than `cap`.
     """
     paid_for: tuple[Choice, Purchase] | None = None
+    paid_micro = 0
     for _ in range(TRIES_MAX):
         answer: Sent = yield SendRequest(request=request, leg="first")
         if not isinstance(answer, Response) or answer.status != 402:
             return Opened(answer=answer)
         asked = msgspec.structs.replace(request, url=answer.url)
         guide, choices = yield from _choices(guide, asked, answer)
-        purchase = yield from obtain(guide, asked, choices, is_repeatable=_never, stream="")
+        left = cap.less(paid_micro) if cap is not None else None
+        within = msgspec.structs.replace(guide, policy=guide.policy.within(left))
+        purchase = yield from obtain(within, asked, choices, is_repeatable=_never, stream="")
         choice = next(one for one in choices if one.received == purchase.received)
         paid_for = choice, purchase
         answer, verdict = yield from send(guide, purchase, asked)
+        paid_micro += purchase.price_micro if verdict is Verdict.DONE else 0
         if isinstance(answer, Response) and verdict is Verdict.DONE and answer.status < 300:
-            return Opened(answer=answer, choice=choice, purchase=purchase)
+            return Opened(answer=answer, choice=choice, purchase=purchase, paid_micro=paid_micro)
         if verdict is Verdict.UNDECIDED:
             raise Undecided("stream_undecided", "the site does not say whether it was paid")
         if isinstance(answer, Response) and answer.status not in {402, 403, 409, 410}:

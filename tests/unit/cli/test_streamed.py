@@ -21,4 +21,5 @@ def test_a_stream_pauses_and_goes_on_and_a_wallet_reads_it_whole(tmp_path: Path)
     assert (heard.ended, heard.ticks, heard.openings) == ("whole", 5, 1)
     assert len(out.getvalue()) == heard.received_bytes == shown.received_bytes
     assert (limited.ended, limited.ticks, limited.paid_micro) == ("unpaid", 2, 200)
+    assert limited.refused == "above_most"
     assert limited.received_bytes <= 3000

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from farthing.cli import wallet
 from farthing.errors import Denied, Misconfigured, Refusal
 from farthing.wallet import app as wallets
+from farthing.wallet.listening import Heard
 from farthing.wallet.policy import PER_PAYMENT_MICRO
 from farthing.wallet.vault import Cost
 
@@ -85,6 +87,38 @@ def test_a_budget_that_is_none_changes_nothing(folder: Path) -> None:
 
 def test_a_site_that_does_not_answer_is_said(folder: Path) -> None:
     assert isinstance(run(folder, "get", "http://127.0.0.1:9/"), Refusal)
+
+
+class Radio:
+    """A wallet to which a stream comes as far as it may be paid."""
+
+    def __enter__(self) -> "Radio":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def listen(self, url: str, out: IO[bytes], **_: object) -> Heard:
+        out.write(b"music")
+        return Heard(
+            status=200,
+            paid_micro=200,
+            currency="eur",
+            scheme="tick",
+            ended="unpaid",
+            refused="above_most",
+            why="a tick costs too much",
+        )
+
+
+def test_a_stream_that_is_not_paid_to_its_end_says_why_and_ends_with_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wallet, "unlocked", lambda *_: Radio())
+    command = ["get", "http://127.0.0.1:9/", "--stream", "--most", "0.02c", "--passphrase", PHRASE]
+    done = RUNNER.invoke(wallet.app, command)
+    assert (done.exit_code, done.stdout) == (1, "music")
+    assert done.stderr.endswith("; unpaid: above_most: a tick costs too much\n")
 
 
 PROBLEM = b'{"code":"property_missing","detail":"for students only","status":403}'

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from farthing.errors import TooLarge
+from farthing.errors import Overlimit, TooLarge
 from farthing.schemes.streams import EVENT_BYTES_MAX, Meter
 from farthing.wallet import listening
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.listening import Sieve
-from farthing.wallet.policy import Limits
+from farthing.wallet.policy import ABOVE_MOST, Cap, Limits
 from farthing.wallet.streams import Opened
 from tests.unit.wallet.gate_town import PRICE_MICRO, town
 from tests.unit.wallet.world import World
@@ -89,7 +89,8 @@ def heard_of(world: World, bodies: list[bytes], most_micro: int = 10**6) -> list
     def site(asked: httpx.Request) -> httpx.Response:
         request = Request(method="GET", url=str(asked.url), headers=tuple(asked.headers.items()))
         found = world.site.handle(request)
-        assert isinstance(found, Response)
+        if not isinstance(found, Response):
+            raise httpx.ReadError("lost")
         if found.status != 200:
             return httpx.Response(found.status, headers=found.headers, content=found.body)
         body = coming.pop(0) if coming else b""
@@ -97,7 +98,7 @@ def heard_of(world: World, bodies: list[bytes], most_micro: int = 10**6) -> list
 
     driver: Any = Desk(world)
     with httpx.Client(transport=httpx.MockTransport(site)) as client:
-        return listening.listen(driver, client, ASKED, io.BytesIO(), most_micro=most_micro)
+        return listening.listen(driver, client, ASKED, io.BytesIO(), cap=Cap(micro=most_micro))
 
 
 @pytest.mark.parametrize("bodies", [[], [b"a"], [b"", b"", b"a", b"", b"b"]])
@@ -115,8 +116,30 @@ def test_a_stream_that_breaks_off_is_opened_anew_so_often_and_no_more(
 def test_it_is_opened_anew_only_within_what_may_be_paid(tmp_path: Path) -> None:
     world = town(tmp_path, "tick")
     heard = heard_of(world, [], most_micro=3 * PRICE_MICRO - 1)
-    assert (heard.openings, heard.ended) == (2, "unpaid")
+    assert (heard.openings, heard.ended, heard.refused) == (2, "unpaid", ABOVE_MOST)
     assert heard.paid_micro == world.site.earned_micro() == 2 * PRICE_MICRO
+    assert heard.why == (
+        "a tick costs 0.0002 EUR (0.02 cent), 0.000199 EUR (0.0199 cent) is left of --most:"
+        " raise it"
+    )
+
+
+def test_a_tick_above_what_may_be_paid_is_refused_before_anything_is_paid(tmp_path: Path) -> None:
+    world = town(tmp_path, "tick")
+    with pytest.raises(Overlimit, match=ABOVE_MOST):
+        heard_of(world, [], most_micro=PRICE_MICRO - 1)
+    assert world.site.earned_micro() == 0
+
+
+def test_an_opening_whose_answer_was_lost_counts(tmp_path: Path) -> None:
+    world = town(tmp_path, "tick")
+    world.site.faults = ["reply_lost"]
+    with pytest.raises(Overlimit, match=ABOVE_MOST):
+        heard_of(world, [], most_micro=2 * PRICE_MICRO - 1)
+    assert world.site.earned_micro() == PRICE_MICRO
+    world.site.faults = ["reply_lost"]
+    heard = heard_of(world, [], most_micro=2 * PRICE_MICRO)
+    assert (heard.paid_micro, heard.ended) == (2 * PRICE_MICRO, "unpaid")
 
 
 def test_a_file_is_asked_for_from_where_it_broke_off_and_a_live_stream_as_it_is() -> None:
