@@ -22,6 +22,7 @@ from farthing.vendor.app import Vendor
 from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.clearing import Cleared
 from farthing.vendor.founding import Wanted, found, grant_anew
+from farthing.vendor.proxy import origin_of
 from farthing.vendor.refunding import Refunded
 from farthing.vendor.report import report as make_report
 
@@ -71,6 +72,7 @@ def serve(
     Example: farthing vendor serve --upstream http://127.0.0.1:8000
     """
     Vendor(data).store.close()  # a wrong folder or price file is said here, not by a worker
+    origin_of(upstream)
     servers.require_free(host, port)
     os.environ["FARTHING_DATA"] = str(data)
     os.environ["FARTHING_UPSTREAM"] = upstream

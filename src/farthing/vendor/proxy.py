@@ -103,17 +103,27 @@ async def _answer(answer: httpx.Response, method: str, send: Send) -> None:
         await answer.aclose()
 
 
+def origin_of(url: str) -> httpx.URL:
+    """An upstream as it was typed; `Misconfigured` unless it is an origin without a path."""
+    try:
+        found = httpx.URL(url)
+    except httpx.InvalidURL:
+        found = httpx.URL("")
+    if found.scheme not in {"http", "https"} or not found.host or found.raw_path != b"/":
+        raise Misconfigured(
+            "upstream_malformed",
+            f"{url!r} is no upstream: write it with http:// and without a path, as in"
+            " http://127.0.0.1:8000",
+        )
+    return found
+
+
 class Upstream:
     """An ASGI application that passes every request on to one origin."""
 
     def __init__(self, url: str) -> None:
         """`url` is the origin's, without a path; `Misconfigured`."""
-        try:
-            self._url = httpx.URL(url)
-        except httpx.InvalidURL:
-            self._url = httpx.URL("")
-        if self._url.scheme not in {"http", "https"} or self._url.raw_path != b"/":
-            raise Misconfigured("upstream_malformed", "an upstream reads http://127.0.0.1:8000")
+        self._url = origin_of(url)
         self._tls = httpx.create_ssl_context(trust_env=False)
         self._connections: list[httpx.AsyncHTTPTransport] = []
         self._idle: list[httpx.AsyncHTTPTransport] = []  # what was used last is taken first

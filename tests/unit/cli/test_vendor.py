@@ -25,6 +25,18 @@ def test_a_folder_that_is_no_vendors_is_said_with_the_command(tmp_path: Path) ->
         assert "farthing vendor init" in done.exception.detail
 
 
+@pytest.mark.parametrize("upstream", ["foo", "http://127.0.0.1:8000/shop"])
+def test_an_upstream_that_is_none_is_said_before_anything_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upstream: str
+) -> None:
+    monkeypatch.setattr("farthing.cli.servers.serve", pytest.fail)
+    Folder(tmp_path)
+    done = RUNNER.invoke(vendor.app, ["serve", "--upstream", upstream, "--data", str(tmp_path)])
+    assert isinstance(done.exception, Misconfigured)
+    assert done.exception.code == "upstream_malformed"
+    assert "as in http://127.0.0.1:8000" in done.exception.detail
+
+
 def test_init_without_a_broker_leaves_no_half_made_vendor(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("made up")

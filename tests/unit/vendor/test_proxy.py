@@ -14,7 +14,7 @@ from tests.kit.origin import Origin
 
 @pytest.mark.parametrize(
     "url",
-    ["", "127.0.0.1:8000", "ftp://a", "http://a/path", "http://a?q", "http://a:x"],
+    ["", "127.0.0.1:8000", "ftp://a", "http://a/path", "http://a?q", "http://a:x", "http://"],
 )
 def test_an_upstream_that_is_no_origin_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(Misconfigured, match="upstream_malformed"):
