@@ -5,7 +5,9 @@ without a terminal it is refused. The word counts for one amount, asset, recipie
 is still undecided counts as spent. Days are UTC days.
 """
 
+import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,6 +22,9 @@ DAY_S = 86_400
 
 ABOVE_MOST = "above_most"  # a code: this limit was set for one stream, and is not asked about
 
+_HOST = re.compile(r"[^\s/?#@,]+")
+_IPV6 = re.compile(r"[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
+
 Asker = Callable[[Question], bool]
 
 
@@ -31,6 +36,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     per_day_micro: int = PER_DAY_MICRO
     sites: tuple[str, ...] = ()
     """Hosts, as in `news.example`; empty: every site."""
+
+
+def _host(text: str) -> str:
+    """The host in what was typed, which may be an address or have a port; `Misconfigured`."""
+    authority = text.split("://", 1)[-1]
+    if _IPV6.fullmatch(authority):
+        return authority.lower()
+    try:
+        host = urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise Misconfigured("site_malformed", f"{text!r}: write a host, as in news.example")
+    return host
 
 
 class Cap(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +95,7 @@ def read_limits(
             raise Misconfigured("budget_in_other_currency", f"this wallet's budgets are {currency}")
         changes[name] = amount.micro
     if sites is not None:
-        changes["sites"] = sites
+        changes["sites"] = tuple(_host(site) for site in sites)
     return msgspec.structs.replace(limits, **changes)
 
 

@@ -12,6 +12,29 @@ NOTHING_SPENT = Spent(site_micro=0, total_micro=0)
 
 
 @pytest.mark.parametrize(
+    ("typed", "host"),
+    [
+        ("News.example", "news.example"),
+        ("http://127.0.0.1:8402/", "127.0.0.1"),
+        ("https://news.example/page?a=1", "news.example"),
+        ("127.0.0.1:8402", "127.0.0.1"),
+        ("[::1]:8402", "::1"),
+        ("::1", "::1"),
+    ],
+)
+def test_a_site_is_kept_as_its_host(typed: str, host: str) -> None:
+    limits = read_limits(Limits(), currency="eur", sites=(typed,))
+    assert limits.sites == (host,)
+    Policy(limits).require_site(host)
+
+
+@pytest.mark.parametrize("typed", ["", "http://", "a b", "http://[x", "/page"])
+def test_a_site_that_is_no_host_is_refused(typed: str) -> None:
+    with pytest.raises(Misconfigured, match="site_malformed"):
+        read_limits(Limits(), currency="eur", sites=(typed,))
+
+
+@pytest.mark.parametrize(
     ("limits", "spent", "code"),
     [
         (Limits(per_payment_micro=199), NOTHING_SPENT, "above_budget_per_payment"),
