@@ -108,9 +108,7 @@ def place_of(url: str) -> Place:
         if not host:
             raise ValueError
     except ValueError:
-        raise BadRequest(
-            "url_malformed", "write an address as in https://news.example/page"
-        ) from None
+        raise malformed_url() from None
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise Denied("site_not_secure", "the wallet pays over https, and over http on this machine")
     port = "" if number in {None, DEFAULT_PORTS[parts.scheme]} else f":{number}"
@@ -120,6 +118,14 @@ def place_of(url: str) -> Place:
         host=host,
         authority=f"{named}{port}",
         path_query=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+    )
+
+
+def malformed_url() -> BadRequest:
+    """Refuses what is no address."""
+    return BadRequest(
+        "url_malformed",
+        "an address begins with https:// or http://: write it as in https://news.example/page",
     )
 
 

@@ -11,6 +11,7 @@ from typing import IO, Any, Self
 import httpx
 
 from farthing.errors import Forged, Unavailable
+from farthing.wallet.choice import malformed_url
 from farthing.wallet.commands import Command, Failed, Request, Response, SendRequest, Sent
 from farthing.wallet.driver import Session, has_json, heard
 from farthing.wallet.httpx_auth import PAYERS_LEGS
@@ -100,6 +101,8 @@ class Line:
                 response.read()
                 return heard(response, response.content)
             return heard(response)
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+            raise malformed_url() from None
         except httpx.HTTPError as wrong:
             self._drop()
             return Failed(reason=type(wrong).__name__)

@@ -7,8 +7,9 @@ import httpx
 import msgspec
 
 from farthing import codec
-from farthing.errors import BadRequest, Unavailable
+from farthing.errors import Unavailable
 from farthing.schemes.contract import Json
+from farthing.wallet.choice import malformed_url
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.flow import Fetched, fetch
@@ -61,9 +62,7 @@ def in_private(driver: Driver, request: Request, out: IO[bytes]) -> Page:
     try:
         url = str(httpx.URL(request.url))  # as it goes over a line: escaped, the host in ASCII
     except httpx.InvalidURL:
-        raise BadRequest(
-            "url_malformed", "write an address as in https://news.example/page"
-        ) from None
+        raise malformed_url() from None
     request = msgspec.structs.replace(request, url=url)
     with driver.session() as session:
         fetched = drive(fetch_private(driver.guide, request), session.answer)
