@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import typer
@@ -41,6 +41,16 @@ def write_private(path: Path, content: str | bytes) -> None:
         raise Misconfigured("file_exists", f"{path} exists; name another file") from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def opened(path: Path) -> IO[bytes]:
+    """An empty file to write into and read from; `Misconfigured` where there can be none."""
+    try:
+        return path.open("w+b")
+    except OSError as wrong:
+        raise Misconfigured(
+            "file_not_writable", f"{path}: {wrong.strerror}: name another file"
+        ) from None
 
 
 def token_from(token_file: Path | None, prompt: str) -> str:

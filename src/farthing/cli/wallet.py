@@ -8,14 +8,16 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, cast
 
+import httpx
 import typer
 
 from farthing import codec
 from farthing.cli import output
 from farthing.errors import Malformed, by_name
 from farthing.money import show_micro
+from farthing.wallet import account
 from farthing.wallet import app as wallets
-from farthing.wallet.commands import Question
+from farthing.wallet.commands import Broker, Question
 from farthing.wallet.driver import Problem
 from farthing.wallet.listening import Heard
 from farthing.wallet.messages import JSON_BYTES_MAX
@@ -72,12 +74,20 @@ def init(
     token = output.token_from(token_file, "account token") if broker else ""
     path = _path(data)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not broker:
+        wallets.init(path, passphrase).close()
+        output.say(f"{path} is ready, without an account: farthing wallet receive")
+        return
+    added = _account_at(broker, token)  # asked first: a wallet that is made can be made no more
     with wallets.init(path, passphrase) as wallet:
-        if not broker:
-            output.say(f"{path} is ready, without an account: farthing wallet receive")
-            return
-        added = wallet.add_broker(broker, "", token)
+        named = {"broker_id": added.id, "currency": added.currency}
+        wallet.add_broker(added.url, added.account, token, **named)
     output.say(f"{path} is ready: account {added.account} at {added.id}, in {added.currency}")
+
+
+def _account_at(url: str, token: str) -> Broker:
+    with httpx.Client(follow_redirects=False) as client:
+        return account.find(client, url, token)
 
 
 @app.command()
@@ -202,7 +212,7 @@ def get(
                 if not refused:
                     shutil.copyfileobj(file, sys.stdout.buffer)
         else:
-            with out.open("w+b") as file:
+            with output.opened(out) as file:
                 page = wallet.get(url, file, method=method, ask=approve, private=private)
                 file.seek(0)
                 refused = _refused(page, file)
@@ -225,7 +235,7 @@ def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase
     heard = Heard()
     with contextlib.ExitStack() as opened:
         wallet = opened.enter_context(unlocked(data, passphrase))
-        file = sys.stdout.buffer if out is None else opened.enter_context(out.open("wb"))
+        file = sys.stdout.buffer if out is None else opened.enter_context(output.opened(out))
         shown = opened.enter_context(output.watching("stream"))
 
         def look(now: Heard) -> None:

@@ -5,8 +5,9 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from farthing import codec, errors, money
+from farthing import codec, errors, ids, money
 from farthing.errors import Broken, Malformed, Unavailable
+from farthing.wallet.choice import place_of
 from farthing.wallet.commands import Broker
 from farthing.wallet.messages import JSON_BYTES_MAX
 
@@ -49,6 +50,34 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
 def find_broker_id(client: httpx.Client, url: str) -> str:
     """What the broker at `url` calls itself; `Unavailable`."""
     return read(call(client, "GET", url, "/health"), _Health).broker
+
+
+def find(
+    client: httpx.Client,
+    url: str,
+    token: str,
+    *,
+    account: str = "",
+    broker_id: str = "",
+    currency: str = "",
+) -> Broker:
+    """The account of `token` at the broker at `url`, which is asked for what is not given.
+
+    `Denied` for a URL that is not secure or a token that is not taken, `Unavailable`,
+    `OutOfRange`.
+    """
+    place_of(url)
+    base = url.rstrip("/")
+    if not account or not currency:
+        found = balance(client, base, token)
+        account, currency = account or found.id, currency or found.currency
+    return Broker(
+        id=ids.require_broker_id(broker_id or find_broker_id(client, base)),
+        url=base,
+        account=ids.require_name(account),
+        token=token,
+        currency=money.require_currency(currency),
+    )
 
 
 def balance(client: httpx.Client, url: str, token: str) -> Balance:

@@ -23,7 +23,7 @@ from farthing.wallet import errand, file, listening, page, seed
 from farthing.wallet.account import Balance, TopUp
 from farthing.wallet.book import Book, Entry, Holding
 from farthing.wallet.cashier import Cashier
-from farthing.wallet.choice import Guide, place_of
+from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Question, Request
 from farthing.wallet.courier import goes_direct
 from farthing.wallet.driver import TIMEOUT_S, Driver, drive
@@ -116,23 +116,9 @@ class Wallet:
         broker_id: str = "",
         currency: str = "",
     ) -> Broker:
-        """Remember an account at a broker, which is asked for what is not given.
-
-        `Denied` for a URL that is not secure or a token that is not taken, `Unavailable`,
-        `OutOfRange`.
-        """
-        place_of(url)
-        base = url.rstrip("/")
-        if not account or not currency:
-            found = account_of.balance(self._client, base, token)
-            account, currency = account or found.id, currency or found.currency
-        broker = Broker(
-            id=ids.require_broker_id(broker_id or account_of.find_broker_id(self._client, base)),
-            url=base,
-            account=ids.require_name(account),
-            token=token,
-            currency=money.require_currency(currency),
-        )
+        """Remember an account at a broker; what is asked and refused is as of `account.find`."""
+        client, named = self._client, {"broker_id": broker_id, "currency": currency}
+        broker = account_of.find(client, url, token, account=account, **named)
         self._book.put_broker(broker)
         return broker
 

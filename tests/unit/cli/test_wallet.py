@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import wallet
-from farthing.errors import Denied, Misconfigured, Refusal
+from farthing.errors import BadRequest, Denied, Misconfigured, Refusal, Unavailable
 from farthing.wallet import app as wallets
 from farthing.wallet.listening import Heard
 from farthing.wallet.policy import PER_PAYMENT_MICRO
@@ -87,6 +87,39 @@ def test_a_budget_that_is_none_changes_nothing(folder: Path) -> None:
 
 def test_a_site_that_does_not_answer_is_said(folder: Path) -> None:
     assert isinstance(run(folder, "get", "http://127.0.0.1:9/"), Refusal)
+
+
+def test_a_site_is_barred_by_its_host_however_it_is_typed(folder: Path) -> None:
+    assert shown(folder, "--site", "http://127.0.0.1:8402/")["sites"] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("more", [(), ("--stream",), ("--private",)])
+@pytest.mark.parametrize("url", ["127.0.0.1:8402/x", "localhost:8402/x"])
+def test_an_address_without_its_scheme_is_said(
+    folder: Path, url: str, more: tuple[str, ...]
+) -> None:
+    wrong = run(folder, "get", url, *more)
+    assert isinstance(wrong, BadRequest)
+    assert "begins with https:// or http://" in wrong.detail
+
+
+@pytest.mark.parametrize("more", [(), ("--stream",)])
+@pytest.mark.parametrize("name", ["none/page", ""])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_asked(
+    folder: Path, name: str, more: tuple[str, ...]
+) -> None:
+    wrong = run(folder, "get", "http://127.0.0.1:9/", "-o", str(folder / name), *more)
+    assert isinstance(wrong, Misconfigured)
+    assert wrong.code == "file_not_writable"
+
+
+def test_a_broker_that_is_away_leaves_no_wallet(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("made up")
+    command = ["init", "--broker", "http://127.0.0.1:9", "--token-file", str(token)]
+    for _ in range(2):
+        assert isinstance(run(tmp_path, *command), Unavailable)
+    assert not (tmp_path / "wallet.db").exists()
 
 
 class Radio:
