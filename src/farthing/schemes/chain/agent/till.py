@@ -59,6 +59,7 @@ from farthing.schemes.chain.counters import (
     require_step,
     verify_next,
 )
+from farthing.schemes.chain.pricing import require_price
 from farthing.schemes.chain.till import ChainTill
 from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.contract import (
@@ -190,8 +191,7 @@ class AgentTill(ChainTill):
     def offer(self, price_micro: int, at: At) -> Offer:
         """`OutOfRange` unless the price is a multiple of the unit and within one jump."""
         unit = self.unit_micro
-        if price_micro % unit or not 0 < price_micro // unit <= STEPS_MAX:
-            raise OutOfRange("price_not_in_units", f"tokens here are worth {unit} micro-units")
+        require_price(price_micro, unit, STEPS_MAX)
         return Offer(
             scheme=self.traits.name,
             price_micro=price_micro,

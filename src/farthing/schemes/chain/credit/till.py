@@ -10,7 +10,6 @@ from farthing.crypto import signing
 from farthing.errors import (
     Misconfigured,
     Mismatch,
-    OutOfRange,
     Revoked,
     Unavailable,
     WrongVendor,
@@ -19,6 +18,7 @@ from farthing.marks import Memory
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.credit.certificate import SUBMIT_S, Family
 from farthing.schemes.chain.credit.pledge import Pledge
+from farthing.schemes.chain.pricing import require_price
 from farthing.schemes.chain.till import ChainTill
 from farthing.schemes.chain.times import DAY_S
 from farthing.schemes.contract import At, Json, Offer, Setting
@@ -55,9 +55,7 @@ class CreditTill(ChainTill):
     def offer(self, price_micro: int, at: At) -> Offer:
         """`OutOfRange` unless the price is a multiple of the unit and within one jump."""
         unit = self.unit_micro
-        if price_micro % unit or not 0 < price_micro // unit <= STEPS_MAX:
-            told = f"{self.traits.title} here counts in {unit} micro-units"
-            raise OutOfRange("price_not_in_units", told)
+        require_price(price_micro, unit, STEPS_MAX)
         ends_at_s = (at.now_s // DAY_S + 1) * DAY_S
         return Offer(
             scheme=self.traits.name,

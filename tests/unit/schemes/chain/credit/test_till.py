@@ -80,10 +80,16 @@ def test_a_slot_of_the_credit_is_committed_once_a_day() -> None:
     scene.vendor.serve(other.first(other.link(1)), offer)
 
 
-@pytest.mark.parametrize("price_micro", [-100, 0, 50, 150, 100 * STEPS_MAX + 100])
+@pytest.mark.parametrize("price_micro", [-100, 0, 50, 150])
 def test_a_price_that_words_cannot_pay_is_not_offered(price_micro: int) -> None:
     with pytest.raises(OutOfRange, match="price_not_in_units"):
         Scene().vendor.offer(price_micro)
+
+
+def test_a_price_above_one_payment_is_told_from_one_that_is_not_in_units() -> None:
+    with pytest.raises(OutOfRange, match="price_above_payment") as found:
+        Scene().vendor.offer(100 * STEPS_MAX + 50)
+    assert "at most 1000 times unit_micro, 100000 micro-units" in found.value.detail
 
 
 def test_the_offer_says_what_the_wallet_needs() -> None:
