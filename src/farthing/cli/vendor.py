@@ -59,6 +59,11 @@ def init(
     output.say(f"{data} is ready; edit {data / 'prices.toml'}, then run farthing vendor serve")
 
 
+def _desk(data: Path) -> Vendor:
+    """The vendor, for all that needs no prices."""
+    return Vendor(data, sells=False)
+
+
 @app.command()
 def serve(
     upstream: Annotated[str, typer.Option(help="The site to sell, as in http://127.0.0.1:8000.")],
@@ -143,7 +148,7 @@ def stock(
 
     Example: farthing vendor stock --pieces 50 --value 1c -o batch.json
     """
-    vendor = Vendor(data)
+    vendor = _desk(data)
     try:
         wanted = minting.Wanted(
             count=pieces,
@@ -181,7 +186,7 @@ def grant(
     """
 
     async def work() -> str:
-        vendor = Vendor(data)
+        vendor = _desk(data)
         try:
             return await grant_anew(
                 vendor.ring, vendor.broker, secrets.token_bytes(32), int(time.time()), only=only
@@ -201,7 +206,7 @@ def rotate(
 
     Example: farthing vendor rotate change
     """
-    vendor = Vendor(data)
+    vendor = _desk(data)
     vendor.store.close()
     purpose = minting.purpose_of(name)
     if name == "licence":
@@ -222,7 +227,7 @@ def revoke(
 
     Example: farthing vendor revoke change 0000000002
     """
-    vendor = Vendor(data)
+    vendor = _desk(data)
     vendor.store.close()
     minting.revoke(vendor.ring, minting.purpose_of(name), key_id)
     output.say(f"{name} {key_id} is revoked; running gates notice within a second")
@@ -244,7 +249,7 @@ def clear(
     """
 
     async def work() -> list[dict[str, object]]:
-        vendor = Vendor(data)
+        vendor = _desk(data)
         try:
             done = await _cleared(vendor, again=again)
         finally:
@@ -292,7 +297,7 @@ def refund(
     """
 
     async def work() -> Refunded:
-        vendor = Vendor(data)
+        vendor = _desk(data)
         try:
             return await vendor.refund(payment)
         finally:
@@ -313,7 +318,7 @@ def report(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
 
     Example: farthing vendor report --json
     """
-    vendor = Vendor(data)
+    vendor = _desk(data)
     try:
         lines = make_report(vendor.store)
     finally:
@@ -348,7 +353,7 @@ def metrics(
 
     Example: farthing vendor metrics --token-file prometheus.token
     """
-    Vendor(data).store.close()  # a wrong folder is said here
+    _desk(data).store.close()  # a wrong folder is said here
     token = "fm_" + codec.b64u(secrets.token_bytes(METRICS_TOKEN_BYTES))
     output.write_private(token_file, token)
     (data / gate_metrics.HASH_FILE).unlink(missing_ok=True)
@@ -368,7 +373,7 @@ def payout(
 
     Example: farthing vendor payout 5eur --token-file gazette-pay.token
     """
-    vendor = Vendor(data)
+    vendor = _desk(data)
     vendor.store.close()
     config = vendor.config
     token = output.token_from(token_file, "token that pays out")

@@ -62,8 +62,11 @@ _log = logging.getLogger("farthing.vendor")
 class Vendor:
     """One vendor, opened from its folder by one process."""
 
-    def __init__(self, data: Path, edge: Edge = REAL) -> None:
-        """`Misconfigured` for a folder that is not one, and for wrong prices."""
+    def __init__(self, data: Path, edge: Edge = REAL, *, sells: bool = True) -> None:
+        """`Misconfigured` for a folder that is not one, and for wrong prices.
+
+        `sells`: False for what needs no prices, and so may not serve: wrong ones do not stop it.
+        """
         self._edge = edge
         try:
             raw = (data / "vendor.json").read_bytes()
@@ -91,6 +94,7 @@ class Vendor:
             currency=self.config.currency,
             known=self._schemes,
             fit=lambda options: self._opened(options)[0].verify_route,
+            needed=sells,
         )
         self._authorizing: Authorizing | None = None
         self._adopt(self.price_file.prices.options)

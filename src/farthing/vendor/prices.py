@@ -324,16 +324,31 @@ class PriceFile:
     """A file that may change under a running gate; a wrong new version leaves the old in force."""
 
     def __init__(
-        self, path: Path, *, currency: str, known: Sequence[str], fit: Fit = any_options
+        self,
+        path: Path,
+        *,
+        currency: str,
+        known: Sequence[str],
+        fit: Fit = any_options,
+        needed: bool = True,
     ) -> None:
-        """Reads at once; `Misconfigured` where that fails."""
+        """Reads at once; `Misconfigured` where that fails, unless it is not `needed`.
+
+        Then `trouble` says why, and the prices are those of an empty file: sell nothing by them.
+        """
         self._fit = fit
         self._path = path
         self._currency = currency
         self._known = known
         self._stamp: tuple[int, int] = (0, 0)
         self.trouble: Misconfigured | None = None
-        self.prices = self._read()
+        try:
+            self.prices = self._read()
+        except Misconfigured as wrong:
+            if needed:
+                raise
+            self.trouble = wrong
+            self.prices = read("", currency=currency, known=known, fit=fit)
 
     def _read(self) -> Prices:
         try:

@@ -54,6 +54,17 @@ def test_prices_shows_what_was_set_for_a_scheme(tmp_path: Path) -> None:
     assert done.stdout.endswith("millicent: protocol is private\nmillicent: renew_fee_e4 is 50\n")
 
 
+def test_a_typo_in_the_prices_stops_only_what_needs_them(tmp_path: Path) -> None:
+    Folder(tmp_path, prices="accept = [")
+    for command in (["report"], ["clear"], ["rotate", "change"]):
+        done = RUNNER.invoke(vendor.app, [*command, "--data", str(tmp_path)])
+        assert done.exit_code == 0, command
+    for command in (["prices"], ["serve", "--upstream", "http://127.0.0.1:8000"]):
+        done = RUNNER.invoke(vendor.app, [*command, "--data", str(tmp_path)])
+        assert isinstance(done.exception, Misconfigured), command
+        assert done.exception.code == "prices_not_toml"
+
+
 @pytest.mark.parametrize(("sweeps", "code"), [(2, 0), (vendor.SWEEP_TRIES, 1)])
 def test_clear_waits_for_the_sweep_of_a_gate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweeps: int, code: int

@@ -40,6 +40,16 @@ external_id = "old"
 """
 
 
+def test_a_file_that_is_not_needed_may_be_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text("accept = [")
+    with pytest.raises(Misconfigured, match="prices_not_toml"):
+        PriceFile(path, currency="eur", known=["millicent"])
+    file = PriceFile(path, currency="eur", known=["millicent"], needed=False)
+    assert file.trouble is not None
+    assert file.prices.routes == ()
+
+
 def prices(text: str) -> Prices:
     return read(text, currency="eur", known=KNOWN)
 
