@@ -22,6 +22,7 @@ from farthing.vendor.app import Vendor
 from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.clearing import Cleared
 from farthing.vendor.founding import Wanted, found, grant_anew
+from farthing.vendor.prices import Priced
 from farthing.vendor.proxy import origin_of
 from farthing.vendor.refunding import Refunded
 from farthing.vendor.report import report as make_report
@@ -98,6 +99,7 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
         output.print_json(
             [
                 {"path": r.route.path, "priceMicro": r.price_micro, "accept": r.accept}
+                | ({"per": r.route.per, "grace": r.meter.grace} if r.meter else {})
                 | ({"reduced": r.reduced} if r.reduced else {})
                 | ({"requires": r.requires} if r.requires else {})
                 | ({"plans": r.plans} if r.plans else {})
@@ -113,7 +115,7 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
         (
             row.route.path,
             " ".join(row.route.methods or ["any"]),
-            show_micro(price_micro, currency),
+            show_micro(price_micro, currency) + _per(row),
             " ".join(name for name in row.accept if not wanted or _shows_props(name)),
             wanted,
         )
@@ -130,6 +132,11 @@ def prices(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
     for scheme, options in vendor.price_file.prices.options.items():
         for name, value in options.items():
             output.say(f"{scheme}: {name} is {value}")
+
+
+def _per(row: Priced) -> str:
+    """What the price of a stream is for."""
+    return f" per {row.route.per}, grace {row.meter.grace}" if row.meter is not None else ""
 
 
 def _shows_props(scheme: str) -> bool:

@@ -69,9 +69,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
         return paid_micro(memory, self.key) // self.price_micro
 
 
-def read(per: str, grace: int) -> Meter | None:
+def read(per: str, grace: int | None) -> Meter | None:
     """What `per` and `grace` of a route say; None for a page. `Misconfigured`."""
     if not per:
+        if grace is not None:
+            raise Misconfigured("grace_without_per", "a page has no grace: give `per` or leave it")
         return None
     found = _PER.fullmatch(per)
     if found is None:
@@ -82,7 +84,7 @@ def read(per: str, grace: int) -> Meter | None:
         unit = "seconds"
     try:
         size = min(count * _BYTES.get(name, 1), BYTES_MAX + 1)
-        return Meter(unit=unit, count=size, grace=grace)
+        return Meter(unit=unit, count=size, grace=GRACE if grace is None else grace)
     except OutOfRange as wrong:
         raise Misconfigured("per_out_of_range", wrong.detail) from None
 

@@ -67,8 +67,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What buying this page subscribes to."""
     per: str = ""
     """Of a stream: what the price is for, as in `1s`, `16kB` or `1 message`."""
-    grace: int = metering.GRACE
-    """Of a stream: ticks that go out unpaid before it pauses."""
+    grace: int | None = None
+    """Of a stream: ticks that go out unpaid before it pauses; None: as `metering.read` has it."""
     pause_s: int = metering.PAUSE_S
     """Of a stream: how long a pause may last."""
 
@@ -239,7 +239,7 @@ def _priced(
         requires = reductions.text_of(route.requires)
         key = "subscription"
         sold = plans.sold(route.subscription)
-        key = "per"
+        key = "per" if route.per else "grace"
         meter = metering.read(route.per, route.grace)
     except Misconfigured as wrong:
         raise spot.wrong(wrong.code, index, key, wrong.detail) from None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -52,6 +53,18 @@ def test_prices_shows_what_was_set_for_a_scheme(tmp_path: Path) -> None:
     done = RUNNER.invoke(vendor.app, ["prices", "--data", str(tmp_path)])
     assert "/sold/**" in done.stdout
     assert done.stdout.endswith("millicent: protocol is private\nmillicent: renew_fee_e4 is 50\n")
+
+
+def test_prices_shows_what_a_stream_is_sold_by(tmp_path: Path) -> None:
+    stream = '[[route]]\npath = "/radio"\nprice = "0.01c"\nper = "1s"\n'
+    large = '[[route]]\npath = "/film"\nprice = "0.01c"\nper = "16kB"\ngrace = 64\n'
+    Folder(tmp_path, prices=f'accept = ["tick"]\n{stream}{large}')
+    done = RUNNER.invoke(vendor.app, ["prices", "--data", str(tmp_path)])
+    assert "0.0001 EUR (0.01 cent) per 1s, grace 3 " in done.stdout
+    assert "0.0001 EUR (0.01 cent) per 16kB, grace 64 " in done.stdout
+    done = RUNNER.invoke(vendor.app, ["prices", "--json", "--data", str(tmp_path)])
+    rows = msgspec.json.decode(done.stdout)
+    assert [(row["per"], row["grace"]) for row in rows] == [("1s", 3), ("16kB", 64)]
 
 
 def test_a_typo_in_the_prices_stops_only_what_needs_them(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_the_closing_receipt_is_signed_for_all_that_was_paid() -> None:
     ],
 )
 def test_a_tick_is_written_as_people_write_it(per: str, unit: str, count: int) -> None:
-    meter = metering.read(per, 3)
+    meter = metering.read(per, None)
     assert meter is not None
     assert (meter.unit, meter.count, meter.grace) == (unit, count, 3)
 
@@ -230,6 +230,7 @@ def test_a_tick_is_written_as_people_write_it(per: str, unit: str, count: int) -
         ('per = "0s"', "per_unreadable"),
         ('per = "3601s"', "per_out_of_range"),
         ('per = "2000MiB"', "per_out_of_range"),
+        ("grace = 3", "grace_without_per"),
         ('per = "1s"\ngrace = 0', "per_out_of_range"),
         ('per = "1s"\ngrace = 65', "per_out_of_range"),
         ('per = "1s"\npause_s = 0', "seconds_out_of_range"),
