@@ -21,7 +21,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto import signing
 from farthing.crypto.mac import mac
-from farthing.errors import Denied, Misconfigured
+from farthing.errors import Denied, Misconfigured, Reused
 from farthing.ids import require_name
 from farthing.schemes import registry
 from farthing.schemes.chain.fairchain.ticket import VENDOR_KEY as FAIR_KEY
@@ -155,7 +155,8 @@ async def found(
 ) -> Config:
     """Make a folder and register its keys with the broker.
 
-    `Misconfigured` if it holds a vendor, `Unavailable`, and the broker's refusals.
+    `Misconfigured` if it holds a vendor, or another folder has registered keys of this one;
+    `Unavailable`, and the broker's refusals.
     """
     require_name(wanted.vendor_id)
     if (data / "vendor.json").exists():
@@ -165,10 +166,19 @@ async def found(
     try:
         document, keys = await fetch_keys(broker)
         await _require_own(broker, wanted.vendor_id)
+        is_new = not (data / "ring").exists()
         ring = _ring(data, [*keys, *new_keys(edge.entropy(224), wanted.vendor_id, now_s)])
-        for scheme, licence in grants_of(ring):
-            name = licence.get("series", scheme)
-            await broker.post(f"/grant/{scheme}", licence, f"licence-{name}")
+        try:
+            await _register(ring, broker)
+        except Reused:
+            if is_new:  # nothing of it is registered
+                for name in ("ring", "ring.secret"):
+                    (data / name).unlink()
+            raise Misconfigured(
+                "keys_of_another_folder",
+                f"keys of {wanted.vendor_id} were registered from another folder: use that one, or"
+                " a copy of it; if it is lost, ask the operator for a vendor by another name",
+            ) from None
     finally:
         await broker.close()
     if not (data / "prices.toml").exists():
@@ -185,6 +195,13 @@ async def found(
     )
     _private(data / "vendor.json", msgspec.json.format(msgspec.json.encode(config)))
     return config
+
+
+async def _register(ring: KeyRing, broker: BrokerClient) -> None:
+    """The same keys as often as one likes; `Reused` for others of the same vendor."""
+    for scheme, licence in grants_of(ring):
+        name = licence.get("series", scheme)
+        await broker.post(f"/grant/{scheme}", licence, f"licence-{name}")
 
 
 async def _require_own(broker: BrokerClient, vendor_id: str) -> None:

@@ -85,6 +85,11 @@ def test_a_vendor_is_founded_once_and_taken_up_where_it_broke_off(
     with pytest.raises(Misconfigured, match="vendor_exists"):
         asyncio.run(found(data, wanted, token, now_s))
 
+    for _ in range(2):
+        with pytest.raises(Misconfigured, match="keys_of_another_folder"):
+            asyncio.run(found(tmp_path / "second", wanted, token, now_s))
+        assert list((tmp_path / "second").iterdir()) == []
+
     (data / "vendor.json").unlink()  # as if the last write had not come
     assert asyncio.run(found(data, wanted, token, now_s)) == config
 
