@@ -224,7 +224,10 @@ def withdraw(
         with driver.session() as session:
             flow = handing.withdraw(driver.guide, driver.store.file, grant)
             done = drive(flow, session.answer)
-    output.say(f"{done.id} is withdrawn: {done.vendor_id} takes no more of it")
+    output.say(
+        f"{done.id} is withdrawn: {done.vendor_id} takes no more of it once its gates have fetched"
+        " the broker's list, which they do each minute"
+    )
 
 
 for _command in (address, delegate, send, receive, grants, withdraw):

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -53,6 +54,21 @@ def test_a_wallet_without_an_account_has_an_address(
     assert done.stdout.startswith("fa1")
     listed = RUN.invoke(app, ["wallet", "grants", "--data", folder, "--json"], env=env)
     assert listed.stdout.strip() == "[]"
+
+
+def test_who_withdraws_is_told_from_when_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {"FARTHING_WALLET_PASSPHRASE": PASSPHRASE, "FARTHING_TOKEN": ""}
+    app, folder = build(["wallet"]), str(tmp_path)
+    assert RUN.invoke(app, ["wallet", "init", "--data", folder], env=env).exit_code == 0
+    ended = SimpleNamespace(id="g_1", vendor_id="news")
+    monkeypatch.setattr(handing, "drive", lambda *_: ended)
+    done = RUN.invoke(app, ["wallet", "withdraw", "g_1", "--data", folder], env=env)
+    assert done.stdout == (
+        "g_1 is withdrawn: news takes no more of it once its gates have fetched the broker's list,"
+        " which they do each minute\n"
+    )
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"fg1" + b"A" * 200, b"x" * 100_000])
