@@ -15,18 +15,18 @@ from farthing import codec
 from farthing.cli import output
 from farthing.errors import Malformed, by_name
 from farthing.money import show_micro
+from farthing.schemes import registry
 from farthing.wallet import account
 from farthing.wallet import app as wallets
+from farthing.wallet.book import Holding
 from farthing.wallet.commands import Broker, Question
 from farthing.wallet.driver import Problem
 from farthing.wallet.listening import Heard
 from farthing.wallet.messages import JSON_BYTES_MAX
 from farthing.wallet.page import Page
-from farthing.wallet.policy import read_limits
 
 app = typer.Typer(help="A wallet: pay for pages, within budgets.", no_args_is_help=True)
 
-ANY_SITE = "any"
 SPOOLED_BYTES = 1024 * 1024  # of a page in memory before it is shown; more waits in a file
 REFUND_DAYS = 30  # vendors keep an outcome at least as long
 
@@ -130,7 +130,9 @@ def load(
 
 @app.command()
 def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) -> None:
-    """Show what the account and the wallet hold.
+    """Show what the account has and owes, and what the wallet holds.
+
+    What is billed later is credit of an account: it is paid for once it is spent.
 
     Example: farthing wallet balance --json
     """
@@ -145,7 +147,8 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
         )
         return
     for broker, found in accounts:
-        output.say(f"{broker.id}: {show_micro(found.payer_micro, found.currency)}")
+        output.say(f"{broker.id}: {_standing(found)}")
+    billed = {broker.id for broker, _ in accounts}  # not what others handed over
     output.table(
         "in the wallet",
         ("vendor", "scheme", "state", "pieces", "worth"),
@@ -155,11 +158,24 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
                 held.scheme,
                 held.state,
                 str(held.count),
-                show_micro(held.worth_micro, held.currency),
+                show_micro(held.worth_micro, held.currency)
+                + (", billed later" if held.broker_id in billed and _is_credit(held) else ""),
             )
             for held in holdings
         ],
     )
+
+
+def _standing(found: account.Balance) -> str:
+    has = show_micro(found.payer_micro, found.currency)
+    if not found.owed_micro and not found.credit_limit_micro:
+        return has
+    owed = show_micro(found.owed_micro, found.currency)
+    return f"{has}; {owed} owed, at most {show_micro(found.credit_limit_micro, found.currency)}"
+
+
+def _is_credit(held: Holding) -> bool:
+    return registry.by_name(held.scheme).traits.credit
 
 
 def approve(question: Question) -> bool:
@@ -294,51 +310,6 @@ def recover(
     finished = found.done + found.released + found.asks_finished + found.releases_sent
     left = found.undecided + found.asks_open + found.releases_open
     output.say(f"finished {finished}, still open {left}, refunded {found.refunded}")
-
-
-@app.command()
-def budget(
-    passphrase: Passphrase,
-    per_payment: Annotated[str, typer.Option(help="Asked about above this, as in 2c.")] = "",
-    per_site_day: Annotated[str, typer.Option(help="The same for one site and day.")] = "",
-    per_day: Annotated[str, typer.Option(help="The same for all sites and a day.")] = "",
-    site: Annotated[
-        list[str] | None,
-        typer.Option(help="The only host that may be paid; once for each. any: every host."),
-    ] = None,
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what the wallet spends without asking, or change it. Days are UTC days.
-
-    Example: farthing wallet budget --per-payment 2c --per-day 1eur
-
-    Example: farthing wallet budget --site news.example --site 127.0.0.1
-    """
-    hosts = None if site is None else () if site == [ANY_SITE] else tuple(site)
-    with unlocked(data, passphrase) as wallet:
-        currency = next((broker.currency for broker in wallet.brokers()), "")
-        before = wallet.limits()
-        limits = read_limits(
-            before,
-            currency=currency,
-            max_per_payment=per_payment,
-            max_per_site_day=per_site_day,
-            max_per_day=per_day,
-            sites=hosts,
-        )
-        if limits != before:
-            wallet.set_limits(limits)
-    if as_json:
-        output.print_json(limits)
-        return
-    for what, micro in (
-        ("a payment", limits.per_payment_micro),
-        ("a site and day", limits.per_site_day_micro),
-        ("a day", limits.per_day_micro),
-    ):
-        output.say(f"{what}: {show_micro(micro, currency)}")
-    output.say(f"sites: {', '.join(limits.sites) or ANY_SITE}")
 
 
 @app.command()

@@ -7,15 +7,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
 
-import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import wallet
 from farthing.errors import BadRequest, Denied, Misconfigured, Refusal, Unavailable
 from farthing.wallet import app as wallets
+from farthing.wallet.account import Balance
+from farthing.wallet.book import Holding
+from farthing.wallet.commands import Broker
 from farthing.wallet.listening import Heard
-from farthing.wallet.policy import PER_PAYMENT_MICRO
 from farthing.wallet.vault import Cost
 
 RUNNER = CliRunner()
@@ -61,36 +62,8 @@ def test_a_wallet_with_nothing_undone_says_so(folder: Path) -> None:
         assert run(folder, *command) is None
 
 
-def shown(folder: Path, *arguments: str) -> dict[str, object]:
-    environment = {wallets.PASSPHRASE_VARIABLE: PHRASE}
-    command = ["budget", *arguments, "--json", "--data", str(folder)]
-    done = RUNNER.invoke(wallet.app, command, env=environment)
-    assert done.exception is None
-    found: dict[str, object] = msgspec.json.decode(done.stdout)
-    return found
-
-
-def test_budgets_are_shown_and_kept(folder: Path) -> None:
-    before = shown(folder)
-    assert before["per_payment_micro"] == PER_PAYMENT_MICRO
-    changed = shown(folder, "--per-payment", "2c", "--site", "news.example")
-    assert changed == before | {"per_payment_micro": 20_000, "sites": ["news.example"]}
-    assert shown(folder) == changed
-    assert shown(folder, "--site", "any", "--per-payment", "1c") == before
-
-
-def test_a_budget_that_is_none_changes_nothing(folder: Path) -> None:
-    before = shown(folder)
-    assert isinstance(run(folder, "budget", "--per-day", "1c", "--per-payment", "much"), Refusal)
-    assert shown(folder) == before
-
-
 def test_a_site_that_does_not_answer_is_said(folder: Path) -> None:
     assert isinstance(run(folder, "get", "http://127.0.0.1:9/"), Refusal)
-
-
-def test_a_site_is_barred_by_its_host_however_it_is_typed(folder: Path) -> None:
-    assert shown(folder, "--site", "http://127.0.0.1:8402/")["sites"] == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize("more", [(), ("--stream",), ("--private",)])
@@ -120,6 +93,57 @@ def test_a_broker_that_is_away_leaves_no_wallet(tmp_path: Path) -> None:
     for _ in range(2):
         assert isinstance(run(tmp_path, *command), Unavailable)
     assert not (tmp_path / "wallet.db").exists()
+
+
+class Purse:
+    """A wallet of two accounts, and what it holds of them and of another's."""
+
+    def __enter__(self) -> "Purse":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def brokers(self) -> tuple[Broker, ...]:
+        return tuple(
+            Broker(id=name, url="https://b.example", account="ann", token="t", currency="eur")
+            for name in ("cash", "bank")
+        )
+
+    def balance(self, name: str) -> Balance:
+        if name == "cash":
+            return Balance(id="ann", currency="eur", payer_micro=10**6)
+        owed = {"owed_micro": 2_000_000, "credit_limit_micro": 5_000_000}
+        return Balance(id="ann", currency="eur", payer_micro=0, **owed)
+
+    def holdings(self) -> tuple[Holding, ...]:
+        kinds = (("bank", "payword"), ("bank", "millicent"), ("other", "ecoupon"))
+        return tuple(
+            Holding(
+                broker_id=name,
+                scheme=scheme,
+                vendor_id="news",
+                currency="eur",
+                state="ready",
+                count=1,
+                worth_micro=10**6,
+            )
+            for name, scheme in kinds
+        )
+
+
+def test_what_is_owed_is_shown_and_what_is_credit_is_told_from_money(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wallet, "unlocked", lambda *_: Purse())
+    done = RUNNER.invoke(wallet.app, ["balance", "--passphrase", PHRASE])
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[:2] == ["cash: 1.00 EUR", "bank: 0.00 EUR; 2.00 EUR owed, at most 5.00 EUR"]
+    assert lines[-3:] == [
+        "news payword ready 1 1.00 EUR, billed later",
+        "news millicent ready 1 1.00 EUR",
+        "news ecoupon ready 1 1.00 EUR",
+    ]
 
 
 class Radio:
