@@ -11,7 +11,7 @@ import apsw
 import msgspec
 
 from farthing import codec, ids, props
-from farthing.broker import clearing, journal, risk, store
+from farthing.broker import clearing, journal, risk, store, topups
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books
 from farthing.broker.store import OPERATOR, Caller, Party, Payout, Role, Scope
@@ -208,22 +208,15 @@ class People:
     async def top_up(self, asked: TopUp, key: str) -> bytes:
         """Book a credit of the bank; a debt is paid first. `{"payer", "amountMicro", …}`.
 
-        A reference is booked once: again is `Replayed`, under another key or not.
+        A reference is booked once: again is `Replayed`, under another key or not, and `Reused`
+        with another amount or payer.
         """
         books = self._books
 
         def work(connection: apsw.Connection) -> tuple[bytes, int]:
-            owed = accounts.credit(asked.payer)
-            own_micro, repaid_micro = risk.repay(
-                asked.amount_micro, debt_micro=journal.balance(connection, owed)
+            repaid_micro = topups.book(
+                books, connection, asked.payer, asked.amount_micro, asked.reference
             )
-            postings = [Posting(accounts.bank(manual.NAME), asked.amount_micro)]
-            if own_micro:
-                postings.append(Posting(accounts.payer(asked.payer), -own_micro))
-            if repaid_micro:
-                postings.append(Posting(owed, -repaid_micro))
-            cause = ("topup", manual.NAME, asked.reference)
-            books.post(connection, cause, tuple(postings), kind="topup", ref=asked.reference)
             answer = {
                 "payer": asked.payer,
                 "amountMicro": asked.amount_micro,

@@ -240,7 +240,7 @@ def top_up(
     reference: Annotated[str, typer.Option(help="The bank's own name of the credit.")],
     data: Data = Path("broker"),
 ) -> None:
-    """Book money that came in at the bank; the same reference books once.
+    """Book money that came in at the bank; the same reference books once, and one amount.
 
     Example: farthing broker account topup alice 5eur --reference RF18-1
     """
@@ -248,8 +248,8 @@ def top_up(
     body = {"payer": name, "amountMicro": micro, "reference": reference}
     try:
         call(data, "POST", "/topup", body)
-    except Replayed:
-        output.say(f"{reference} was booked already; nothing has changed")
+    except Replayed as booked:
+        output.say(booked.detail)
         return
     output.say(f"{name}: {micro} micro booked")
 

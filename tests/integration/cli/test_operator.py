@@ -60,7 +60,10 @@ def test_money_comes_in_is_listed_and_goes_out(tmp_path: Path) -> None:
             assert shell.refused(*arguments) == "amount_in_another_currency"
         top_up = ("broker", "account", "topup", "alice", "5eur", "--reference", "RF-1")
         assert shell.say(*top_up) == "alice: 5000000 micro booked\n"
-        assert shell.say(*top_up) == "RF-1 was booked already; nothing has changed\n"
+        assert shell.say(*top_up) == (
+            "RF-1 was booked already, with 5.00 EUR for alice; nothing has changed\n"
+        )
+        assert shell.refused(*top_up[:4], "6eur", *top_up[5:]) == "topup_differs"
         assert "5.00 EUR" in shell.say("broker", "account", "list")
 
         shell.say(

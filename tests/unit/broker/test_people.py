@@ -6,7 +6,15 @@ import pytest
 
 from farthing.broker import people, risk
 from farthing.broker.people import OpenAccount, PayOut, TopUp, hash_of
-from farthing.errors import Conflict, Denied, OutOfRange, Replayed, Reused, Unfunded, Unknown
+from farthing.errors import (
+    Conflict,
+    Denied,
+    OutOfRange,
+    Replayed,
+    Reused,
+    Unfunded,
+    Unknown,
+)
 from farthing.ledger import accounts
 from farthing.rails.manual import PayoutState
 from tests.unit.broker.desk import Desk, with_desk
@@ -71,7 +79,7 @@ def test_a_bank_reference_is_booked_once(tmp_path: Path) -> None:
         assert await people.top_up(asked, "k1") == first
         with pytest.raises(Replayed):
             await people.top_up(asked, "k2")
-        with pytest.raises(Replayed):
+        with pytest.raises(Reused):
             await people.top_up(msgspec.structs.replace(asked, amount_micro=200), "k3")
         with pytest.raises(Unknown):
             await people.top_up(TopUp(payer="nobody", amount_micro=1, reference="bank-2"), "k4")
