@@ -15,7 +15,15 @@ from farthing.broker import store
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
 from farthing.broker.purposes import COINS, ROTATING
 from farthing.broker.tokens import renew_token
-from farthing.cli import bookkeeping, broker_cards, broker_disputes, broker_peer, output, servers
+from farthing.cli import (
+    bookkeeping,
+    broker_cards,
+    broker_changes,
+    broker_disputes,
+    broker_peer,
+    output,
+    servers,
+)
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
 from farthing.cli.calling import call
 from farthing.errors import Malformed, Misconfigured, Replayed
@@ -27,6 +35,8 @@ KEYSET_DAYS_MIN = 90  # wallets that are looked at each season have the time to 
 app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_help=True)
 account_app = typer.Typer(help="Payers' accounts.", no_args_is_help=True)
 vendor_app = typer.Typer(help="Vendors' accounts.", no_args_is_help=True)
+account_app.command("change")(broker_changes.change_account)
+vendor_app.command("change")(broker_changes.change_vendor)
 app.add_typer(account_app, name="account")
 app.add_typer(vendor_app, name="vendor")
 app.add_typer(broker_peer.app, name="peer")
