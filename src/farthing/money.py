@@ -48,22 +48,23 @@ def require_currency(code: str) -> str:
     return code
 
 
-def parse_amount(text: str) -> Amount:
-    """Read `0.02c`, `200u`, `0.0002usd` or `200u-eur`.
+def parse_amount(text: str, currency: str = "") -> Amount:
+    """Read `0.02c`, `200u`, `0.0002usd` or `200u-eur`; `currency` is what a hint offers.
 
     `OutOfRange` for anything else, for a fraction of a micro-unit, and above `ACCOUNT_MICRO_MAX`.
     """
     match = _AMOUNT.fullmatch(text.strip().lower())
     if match is None:
+        hinted = currency or "eur"
         raise OutOfRange(
-            "amount_unreadable", f"write {text!r} as 0.02c, 200u, 0.0002usd or 200u-eur"
+            "amount_unreadable", f"write {text!r} as 0.02c, 200u, 0.0002{hinted} or 200u-{hinted}"
         )
-    number, unit, currency = match.groups()
+    number, unit, named = match.groups()
     scale = {"u": 1, "c": MICRO_PER_CENT}.get(unit, MICRO_PER_UNIT)
     if unit not in {"u", "c"}:
-        if currency is not None:
+        if named is not None:
             raise OutOfRange("amount_unreadable", f"{text!r} names two currencies")
-        currency = unit
+        named = unit
     try:
         micro = Decimal(number) * scale
     except InvalidOperation:  # unreachable by the pattern, kept because Decimal documents it
@@ -71,12 +72,12 @@ def parse_amount(text: str) -> Amount:
     if micro != int(micro):
         raise OutOfRange("amount_too_fine", "one micro-unit (0.0001c) is the smallest amount")
     require_micro(int(micro), largest_micro=ACCOUNT_MICRO_MAX)
-    return Amount(micro=int(micro), currency=currency)
+    return Amount(micro=int(micro), currency=named)
 
 
 def parse_micro(text: str, currency: str) -> int:
     """Micro-units of an amount in `currency`, which it may leave out; `OutOfRange` for another."""
-    amount = parse_amount(text)
+    amount = parse_amount(text, currency)
     if amount.currency not in {None, currency}:
         raise OutOfRange("amount_in_another_currency", f"{text!r} is not in {currency}")
     return amount.micro

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from farthing import __version__
 from farthing.cli import build
 
 
@@ -50,6 +51,11 @@ def test_a_refusal_ends_with_1_and_its_code_on_stderr() -> None:
     assert "broker_missing" in done.stderr
     assert "farthing broker init" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_said() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"farthing {__version__}\n")
 
 
 def test_bad_usage_ends_with_2() -> None:

@@ -20,6 +20,15 @@ from farthing.money import (
 JSON_INT_MAX = 2**53 - 1
 
 
+def test_a_hint_offers_the_currency_that_is_meant() -> None:
+    with pytest.raises(OutOfRange) as found:
+        parse_micro("much", "usd")
+    assert "0.0002usd or 200u-usd" in found.value.detail
+    with pytest.raises(OutOfRange) as found:
+        parse_amount("much")
+    assert "usd" not in found.value.detail
+
+
 @pytest.mark.parametrize(
     ("text", "micro", "currency"),
     [

@@ -2,11 +2,11 @@
 
 - `demo.py` runs everything at once: its parties are in `showroom.py`, what must not work in
   `attempts.py`; `broker.py`, `vendor.py`, `wallet.py` are the three roles, `broker_cards.py`,
-  `broker_peer.py` and `bookkeeping.py` more of the operator's commands, who speaks to a broker by
-  `calling.py`; `handing.py`, `reissuing.py`, `wallet_cashu.py`, `seeding.py`, `stocking.py`,
-  `coins.py`, `key_lists.py` and `budgeting.py` more of the wallet's. `broker_disputes.py`,
-  `vendor_disputes.py` and `wallet_disputes.py` are what each does in a dispute, `proofs.py` a
-  payer's proof in words.
+  `broker_changes.py`, `broker_peer.py` and `bookkeeping.py` more of the operator's commands, who
+  speaks to a broker by `calling.py`; `handing.py`, `reissuing.py`, `wallet_cashu.py`, `seeding.py`,
+  `stocking.py`, `coins.py`, `key_lists.py` and `budgeting.py` more of the wallet's.
+  `broker_disputes.py`, `vendor_disputes.py` and `wallet_disputes.py` are what each does in a
+  dispute, `proofs.py` a payer's proof in words.
 - `lab.py` and `simulate.py` try the schemes that `naming.py` reads; `stopping.py` ends long work
   at a signal.
 - `servers.py` and `gate_worker.py` run what serves.
@@ -17,9 +17,11 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import typer
 
+from farthing import __version__
 from farthing.errors import Refusal
 
 
@@ -78,7 +80,20 @@ def build(names: Iterable[str] = GROUPS) -> typer.Typer:
     return app
 
 
-def _groups() -> None:
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"farthing {__version__}\n")
+        raise typer.Exit
+
+
+def _groups(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version, and end."
+        ),
+    ] = False,
+) -> None:
     """Sell anything over HTTP for a fraction of a cent."""
 
 

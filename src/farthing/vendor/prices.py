@@ -187,7 +187,7 @@ def _free(path: str, spot: Spot) -> re.Pattern[str]:
 def _price_micro(text: str, *, currency: str) -> int:
     """A price as it stands in the file; `Misconfigured`."""
     try:
-        amount = parse_amount(text)
+        amount = parse_amount(text, currency)
         price_micro = require_micro(amount.micro, largest_micro=PAYMENT_MICRO_MAX)
     except Refusal as wrong:
         raise Misconfigured("price_unreadable", wrong.detail) from None

@@ -339,7 +339,7 @@ class Wallet:
 
 def _amount_in(typed: str, broker: Broker) -> int:
     """Micro-units of what was typed; `Misconfigured` for nothing, and for another currency."""
-    amount = money.parse_amount(typed)
+    amount = money.parse_amount(typed, broker.currency)
     if not amount.micro:
         raise Misconfigured("amount_of_nothing", "say how much, as in 5eur")
     if amount.currency not in {None, broker.currency}:

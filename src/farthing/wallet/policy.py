@@ -90,7 +90,7 @@ def read_limits(
     for name, text in typed.items():
         if not text:
             continue
-        amount = parse_amount(text)
+        amount = parse_amount(text, currency)
         if currency and amount.currency not in {None, currency}:
             raise Misconfigured("budget_in_other_currency", f"this wallet's budgets are {currency}")
         changes[name] = amount.micro
