@@ -32,7 +32,9 @@ def load(
 ) -> None:
     """Pay a Cashu wallet's quote from the account; again is no change.
 
-    Example, with the address that the wallet shows: farthing wallet cashu load "$ADDRESS"
+    The address is what the wallet shows as its invoice.
+
+    Example: farthing wallet cashu load "$ADDRESS"
     """
     with unlocked(data, passphrase) as wallet, _client() as client:
         broker = cashu.broker_of(wallet.brokers(), address)
