@@ -55,8 +55,6 @@ class Guide(msgspec.Struct, frozen=True, kw_only=True):
     ring: Ring
     load_micro: int
     """How much an instrument is loaded with, at least, where the balance allows."""
-    most_micro: int = 0
-    """What the payer means to spend on a stream in all; 0: as much as the budgets let it."""
     floats: Mapping[str, int] = {}
     """By broker id: how much of the broker's own scrip is bought at once, where orders to this
     broker are to be paid with it."""

@@ -134,8 +134,8 @@ def _amounts(guide: Guide, choice: Choice) -> tuple[int, ...]:
     wanted = [max(price_micro * LOAD_PRICES, guide.load_micro), price_micro]
     if choice.received.offer.intent == "session":
         wanted = [*(price_micro * ticks for ticks in LOAD_TICKS), *wanted]
-        budget_micro = guide.policy.limits.per_site_day_micro
-        most_micro = min(guide.most_micro or budget_micro, budget_micro)
+        most_micro, cap = guide.policy.limits.per_site_day_micro, guide.policy.cap
+        most_micro = most_micro if cap is None else min(most_micro, cap.micro)
         wanted = [max(price_micro, min(amount_micro, most_micro)) for amount_micro in wanted]
     return tuple(dict.fromkeys(wanted))
 

@@ -16,6 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Self
 
+import msgspec
+
 from farthing.errors import Refusal
 from farthing.schemes.streams import TICKS_MAX
 from farthing.wallet.choice import Guide
@@ -23,7 +25,7 @@ from farthing.wallet.commands import Command, Purchase, Request
 from farthing.wallet.courier import Courier
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.errand import Flow
-from farthing.wallet.policy import Policy
+from farthing.wallet.policy import Cap, Policy
 from farthing.wallet.settling import release
 from farthing.wallet.streams import Opened, hand_in, write, write_beside
 
@@ -54,6 +56,8 @@ class Paying:
         assert meter is not None, "a stream that is paid for"
         assert opened.purchase is not None, "likewise"
         self._driver = driver
+        policy = driver.guide.policy.within(Cap(micro=most_micro))
+        self._guide = msgspec.structs.replace(driver.guide, policy=policy)
         self._courier = Courier(request.url) if driver.is_direct else None
         self._request = request
         self._opened = opened
@@ -181,7 +185,7 @@ class Paying:
         driver = self._driver
         try:
             with driver.session() as session:
-                steps = flow(driver.guide, self._request, self._opened, count)
+                steps = flow(self._guide, self._request, self._opened, count)
                 written = drive(steps, session.answer)
                 if written is None:
                     return None

@@ -112,7 +112,7 @@ class Policy:
     def __init__(self, limits: Limits, cap: Cap | None = None) -> None:
         """With these budgets, and for a stream that is opened with its own."""
         self.limits = limits
-        self._cap = cap
+        self.cap = cap
 
     def within(self, cap: Cap | None) -> "Policy":
         """The same for one stream."""
@@ -133,8 +133,8 @@ class Policy:
         if not wish.price_micro:  # a subscription covers it
             return
         limits = self.limits
-        if self._cap is not None and wish.price_micro > self._cap.micro:
-            raise self._cap.refusal(wish.price_micro, wish.currency)
+        if self.cap is not None and wish.price_micro > self.cap.micro:
+            raise self.cap.refusal(wish.price_micro, wish.currency)
         checks = (
             ("above_budget_per_payment", wish.price_micro, limits.per_payment_micro),
             (

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from farthing.errors import Overlimit, TooLarge
+from farthing.schemes.chain.credit.pledge import SLOTS
 from farthing.schemes.streams import EVENT_BYTES_MAX, Meter
 from farthing.wallet import listening
 from farthing.wallet.commands import Request, Response
@@ -129,6 +130,14 @@ def test_a_tick_above_what_may_be_paid_is_refused_before_anything_is_paid(tmp_pa
     with pytest.raises(Overlimit, match=ABOVE_MOST):
         heard_of(world, [], most_micro=PRICE_MICRO - 1)
     assert world.site.earned_micro() == 0
+
+
+def test_no_more_is_loaded_for_a_stream_than_it_may_cost(tmp_path: Path) -> None:
+    """What is loaded may be money that lies apart until tomorrow."""
+    world = town(tmp_path, "tick")
+    heard_of(world, [], most_micro=2 * PRICE_MICRO)
+    (ask,) = [ask for ask in world.bank.asked if ask.asked.operation == "issue"]
+    assert ask.asked.message["limitMicro"] == SLOTS * 2 * PRICE_MICRO
 
 
 def test_an_opening_whose_answer_was_lost_counts(tmp_path: Path) -> None:
