@@ -103,7 +103,9 @@ def load(
         tried.add(wish.scheme)
         if not guide.brokers[guide.brokers[wish.broker_id].home].account:
             refusal = refusal or Unfunded(
-                "broker_without_account", f"this wallet has no account at broker {wish.broker_id}"
+                "broker_without_account",
+                f"nothing in this wallet pays it, and it has no account at {wish.broker_id} to"
+                " load from: what it was given may be spent, begun, ended or withdrawn",
             )
             continue
         for amount_micro in amounts or _amounts(guide, choice):
