@@ -89,16 +89,17 @@ class Endings:
                 self._rows.mark("aside", made.id, *old)
             return
         remains = False
+        is_same = not is_paid and is_ours and self._rows.body_of(*old) == made.paid.spent.body
         for instrument in command.instruments:
             if instrument.id == made.paid.spent.id:
                 remains = True
                 if is_paid and not is_ours:
                     self._rows.rewrite(made.broker_id, instrument)
-                if not (is_paid and is_ours):
+                # What a payment has opened stays so, though nothing was charged.
+                if not is_ours or not (is_paid or is_same):
                     continue
             self._rows.put_instrument(made.broker_id, made.site, instrument)
         if not remains and (is_ours or is_paid):
             self._rows.mark("spent", made.id, *old)
         elif is_ours and not is_paid:
-            is_refused = command.aside and self._rows.body_of(*old) == made.paid.spent.body
-            self._rows.mark("aside" if is_refused else "ready", "", *old)
+            self._rows.mark("aside" if command.aside and is_same else "ready", "", *old)

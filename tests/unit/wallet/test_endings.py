@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from farthing.wallet.commands import TakeOver
+from farthing.wallet.rows import Rows
 from tests.unit.wallet.world import World, purchase_on, settled
 
 
@@ -43,6 +44,17 @@ def test_an_instrument_that_another_purchase_has_is_left_to_it(world: World) -> 
     for aside in (False, True):
         settled(world, second, aside=aside, instruments=(second.paid.spent,))
         assert world.held_micro() == world.held_micro("ready") == 1_800
+
+
+def test_what_a_payment_has_opened_stays_opened_though_nothing_was_charged(world: World) -> None:
+    """Else the same is opened for another vendor, who is not paid for it."""
+    made = purchase_on(world)
+    spent = made.paid.spent
+    opened = msgspec.structs.replace(spent, body=b'{"opened":1}')
+    settled(world, made, instruments=(opened,))
+    place = (made.broker_id, spent.scheme, spent.id)
+    assert Rows(world.store.file).body_of(*place) == opened.body
+    assert world.held_micro("ready") == spent.worth_micro
 
 
 def test_what_was_to_be_settled_later_is_in_doubt_after_a_crash_and_kept_by_a_flush(
