@@ -19,12 +19,16 @@ ROUNDS_MAX = 8  # of recovering and clearing: two or three are what it takes
 LEASE_S = 200  # longer than any lease, of wallets, of gates and of reservations
 PAUSE_S = 6.0  # in which the broker looks at what is due, and at its errands
 DAYS_ASKED = 400  # however many nights have passed
-LIFE_S = 3 * 86_400  # longer than what a broker keeps open of a day that is over
+DAY_S = 86_400
+LIFE_S = 3 * DAY_S  # longer than what a broker keeps open of a day that is over
 
 
 async def finish(world: "World") -> None:
     """Calm the weather, have everything finished, and note what could not be."""
     await rest(world)
+    if open_matters(world):  # what is claimed once its day begins, which a wrong clock was ahead of
+        world.leap(DAY_S)
+        await rest(world)
     await _collect(world)
     world.leap(LIFE_S)
     await rest(world)
