@@ -40,6 +40,7 @@ EXCUSED = {
     "cli/showroom.py Showroom._vendor": DEMO,
     "ledger/transfers.py read": OWN_ENTRY,
     "schemes/chain/agent/purse.py AgentPurse.give_back": OWN_INSTRUMENT,
+    "schemes/chain/agent/purse.py AgentPurse.merge": OWN_INSTRUMENT,
     "schemes/chain/agent/purse.py AgentPurse.prove": OWN_INSTRUMENT,
     "schemes/chain/agent/reports.py Paying.decided": OWN_RECORD + CHECKED,
     "schemes/chain/agent/till.py AgentTill.sweep": OWN_RECORD,

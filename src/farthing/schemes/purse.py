@@ -120,6 +120,13 @@ class Purse:
         """Adopt the change, or roll back; any refusal if the change is not right."""
         raise NotImplementedError
 
+    def merge(self, current: Instrument, paid: Paid) -> Instrument | None:
+        """What an instrument is by now, once a payment of it counts that was taken as released.
+
+        None: what was left of it then. For instruments that several vendors take.
+        """
+        return None
+
     def give_way(self, release: Json) -> Asked | None:
         """What shows the broker a second half that its vendor does not take; None: nothing does."""
         return None

@@ -267,8 +267,8 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True):
     aside: bool = False
     """Whether a vendor refused the instrument: it is kept, and not offered again."""
     later: bool = False
-    """Whether it is written with the next transaction: a crash before leaves a purchase in doubt,
-    whose vendor says how it ended. Then the answer is True."""
+    """Whether the next transaction writes it, and it is answered True; a crash leaves a doubt."""
+    merge: Callable[[Instrument, Paid], Instrument | None] | None = None
     now_s: int
 
 

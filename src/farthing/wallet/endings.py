@@ -56,6 +56,7 @@ class Endings:
                 self._spending.take_back(made)
         elif command.state == "done" and self._has_changed(end, values, "state='released'"):
             self._spending.add(made)
+            command = self._merged(command)
         else:
             if command.state == "released":
                 released.said_again(self._rows, command)
@@ -73,6 +74,21 @@ class Endings:
             values,
         )
         return db.changes() > 0
+
+    def _merged(self, command: Settle) -> Settle:
+        """The same where what it was paid with has moved on since it was taken as released."""
+        made, merge = command.purchase, command.merge
+        spent = made.paid.spent
+        current = self._rows.find_instrument(made.broker_id, made.scheme, spent.id)
+        merged = merge(current, made.paid) if merge is not None and current is not None else None
+        if merged is None:
+            return command
+        return msgspec.structs.replace(
+            command,
+            instruments=tuple(
+                merged if one.id == merged.id else one for one in command.instruments
+            ),
+        )
 
     def _settle_instruments(self, command: Settle) -> None:
         made = command.purchase

@@ -63,6 +63,15 @@ class Rows:
             body=self.file.vault.open(body, "instruments", broker_id, scheme, row_id),
         )
 
+    def find_instrument(self, *place: str) -> Instrument | None:
+        """As it stands now, by broker, scheme and id; None for one that is spent, or not here."""
+        found = self.file.rows(
+            "SELECT broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
+            " FROM instruments WHERE broker=? AND scheme=? AND id=? AND state<>'spent'",
+            place,
+        )
+        return self.unseal_instrument(found[0]) if found else None
+
     def put_instrument(self, broker_id: str, site: str, instrument: Instrument) -> None:
         """Write it as ready. One that was spent before stays spent."""
         place = ("instruments", broker_id, instrument.scheme, instrument.id)

@@ -194,6 +194,7 @@ def _accept(
         receipt=receipts.written(receipt),
         release=concluded.release,
         later=later,
+        merge=purse.merge,
         now_s=at.now_s,
     )
     return True
@@ -357,14 +358,13 @@ def ask_outcome(guide: Guide, purchase: Purchase) -> Flow[Sent]:
     at = yield from look()
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     asked = outcome_request(purse, purchase, at.now_s)
-    answer: Sent
     if purchase.received.dialect == "private":
         envelope = enclose(purse, purchase.paid.spent, asked, at)
         answer = yield from _send_sealed(guide, purchase, envelope, asked.url)
         if not isinstance(answer, Response) or problem_of(answer).code != "private_unsupported":
             return answer
-    answer = yield SendRequest(request=asked, leg="outcome")
-    return answer
+    found: Sent = yield SendRequest(request=asked, leg="outcome")
+    return found
 
 
 def _finding_in(answer: Response) -> Finding:

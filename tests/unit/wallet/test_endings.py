@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from farthing.schemes.contract import Instrument, Paid
 from farthing.wallet.commands import TakeOver
 from farthing.wallet.rows import Rows
 from tests.unit.wallet.world import World, purchase_on, settled
@@ -55,6 +56,24 @@ def test_what_a_payment_has_opened_stays_opened_though_nothing_was_charged(world
     place = (made.broker_id, spent.scheme, spent.id)
     assert Rows(world.store.file).body_of(*place) == opened.body
     assert world.held_micro("ready") == spent.worth_micro
+
+
+def test_what_turns_out_done_after_all_is_merged_with_what_came_since(world: World) -> None:
+    made = purchase_on(world)
+    spent, after = made.paid.spent, msgspec.structs.replace(made.paid.spent, body=b"then")
+    settled(world, made, instruments=(spent,))
+    merged = msgspec.structs.replace(spent, body=b"by now", worth_micro=1_700)
+    seen: list[Instrument] = []
+
+    def merge(current: Instrument, paid: Paid) -> Instrument:
+        assert paid == made.paid
+        seen.append(current)
+        return merged
+
+    settled(world, made, state="done", instruments=(after,), merge=merge)
+    assert seen == [spent]
+    place = (made.broker_id, spent.scheme, spent.id)
+    assert Rows(world.store.file).find_instrument(*place) == merged
 
 
 def test_what_was_to_be_settled_later_is_in_doubt_after_a_crash_and_kept_by_a_flush(

@@ -202,6 +202,26 @@ class AgentPurse(Purse):
                 kept = msgspec.structs.replace(paid.spent, body=paid.kept)
         return Concluded(instruments=(kept,) if kept.worth_micro else (), shown=shown)
 
+    def merge(self, current: Instrument, paid: Paid) -> Instrument:
+        """With the places of that payment's vendor where it has them; all others stay."""
+        assert paid.after is not None, "a payment with tokens leaves its certificate"
+        tokens, after = _TOKENS.read(current.body), _TOKENS.read(paid.after.body)
+        before = _TOKENS.read(paid.kept).places
+        for name, opened in before.items():
+            if after.places.get(name) == opened:
+                continue
+            taken = dict(after.places.get(name, []))
+            places = dict(tokens.places.get(name, []))
+            used_up = [
+                (segment, tokens.certificate.tokens_in(segment))
+                for segment, _ in opened
+                if segment not in taken
+            ]
+            moved = [(s, max(p, places.get(s, 0))) for s, p in (*taken.items(), *used_up)]
+            tokens = _moved(tokens, name, max(tokens.free, after.free), moved)
+        price_micro = paid.spent.worth_micro - paid.after.worth_micro
+        return self._instrument(tokens, current.worth_micro - price_micro)
+
     def prove(self, instrument: Instrument, statement: bytes) -> str:
         """`ed25519:` under the certificate's key."""
         secret = codec.unb64u(_TOKENS.read(instrument.body).secret, size_bytes=KEY_BYTES)

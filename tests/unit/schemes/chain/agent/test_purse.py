@@ -46,6 +46,27 @@ def test_a_segment_that_was_opened_stays_its_vendors_though_nothing_was_charged(
     scene.serve(scene.pay(left, "news"), "news")
 
 
+@pytest.mark.parametrize("tokens", [1, 20, 23])
+def test_a_payment_that_counts_after_all_takes_nothing_back_of_what_came_since(tokens: int) -> None:
+    """Else the wallet opens segments again that others have seen by now."""
+    scene = Scene()
+    purse, bought = scene.payer.purse, scene.buy(80)  # in segments of 20
+    late = scene.pay(bought, "news", tokens)
+    after = scene.spend(scene.spend(scene.rolled(late), "daily"), "weekly", 12)
+    merged = purse.merge(after, late)
+    assert merged is not None
+    scene.serve(late, "news", tokens)
+    assert merged.worth_micro == after.worth_micro - tokens * UNIT_MICRO
+    was, now = tokens_of(after), tokens_of(merged)
+    assert now.free == was.free
+    assert {name: now.places[name] for name in ("daily", "weekly")} == {
+        name: was.places[name] for name in ("daily", "weekly")
+    }
+    for name in ("news", "daily", "weekly"):
+        merged = scene.spend(merged, name)
+    assert sum(scene.clear(name) for name in scene.vendors) == (tokens + 16) * UNIT_MICRO
+
+
 def test_tokens_that_a_vendor_refused_for_good_are_dropped() -> None:
     scene = Scene()
     paid = scene.pay(scene.buy(40))
