@@ -20,11 +20,8 @@ CERTIFICATE_KEY = FAMILY.certificate_key
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    data = tmp_path / "broker"
-    done = run("init", "--id", "b", "--url", "http://127.0.0.1:9", "--data", str(data))
-    assert done.exit_code == 0, done.output
-    return data
+def folder(broker_folder: Path) -> Path:
+    return broker_folder
 
 
 def run(*arguments: str) -> Result:

@@ -17,19 +17,15 @@ RUNNER = CliRunner()
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(broker_folder: Path) -> Path:
     """A broker's folder with a payer and a vendor, which is called without a server."""
-    data = tmp_path / "broker"
-    url = "http://127.0.0.1:9"  # nobody listens on discard
-    done = RUNNER.invoke(broker.app, ["init", "--id", "b", "--url", url, "--data", str(data)])
-    assert done.exit_code == 0, done.output
-    opened = Broker.open(data)
+    opened = Broker.open(broker_folder)
     alice = {"credit_limit_micro": 10**6, "props": "age=23", "payout_to": "DE00 1234"}
     shop: dict[str, Any] = {"role": "vendor", "commission_e4": 500}
     for name, fields in (("alice", alice), ("shop", shop)):
         asyncio.run(opened.engine.people.open(OpenAccount(id=name, **fields), name))
     opened.close()
-    return data
+    return broker_folder
 
 
 def served(monkeypatch: pytest.MonkeyPatch) -> None:

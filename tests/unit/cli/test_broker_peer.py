@@ -12,12 +12,8 @@ RUNNER = CliRunner()
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    data = tmp_path / "broker"
-    url = "http://127.0.0.1:9"  # nobody listens on discard
-    done = RUNNER.invoke(broker.app, ["init", "--id", "b", "--url", url, "--data", str(data)])
-    assert done.exit_code == 0, done.output
-    return data
+def folder(broker_folder: Path) -> Path:
+    return broker_folder
 
 
 def run(folder: Path, *arguments: str) -> BaseException | None:

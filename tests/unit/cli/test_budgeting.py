@@ -10,20 +10,18 @@ from farthing.cli import budgeting
 from farthing.errors import Refusal
 from farthing.wallet import app as wallets
 from farthing.wallet.policy import PER_PAYMENT_MICRO
-from farthing.wallet.vault import Cost
+from tests.unit.wallet.world import PASSPHRASE
 
 RUNNER = CliRunner()
-PHRASE = "made up for this test"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    wallets.init(tmp_path / "wallet.db", PHRASE, cost=Cost(memory_kib=64)).close()
-    return tmp_path
+def folder(wallet_folder: Path) -> Path:
+    return wallet_folder
 
 
 def run(folder: Path, *arguments: str) -> Result:
-    environment = {wallets.PASSPHRASE_VARIABLE: PHRASE}
+    environment = {wallets.PASSPHRASE_VARIABLE: PASSPHRASE}
     command = ["budget", *arguments, "--data", str(folder)]
     return RUNNER.invoke(budgeting.GROUP, command, env=environment)
 

@@ -6,9 +6,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from farthing.cli import build, reissuing
-from farthing.wallet import app as wallets
 from farthing.wallet.reissuing import Reissued
-from tests.unit.wallet.world import CHEAP, PASSPHRASE
+from tests.unit.wallet.world import PASSPHRASE
 
 ENDED = Reissued(
     broker_id="b", scheme="agent", instrument_id="tk:t_1", currency="eur",
@@ -17,9 +16,8 @@ ENDED = Reissued(
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    wallets.init(tmp_path / "wallet.db", PASSPHRASE, cost=CHEAP).close()
-    return tmp_path
+def folder(wallet_folder: Path) -> Path:
+    return wallet_folder
 
 
 def run(folder: Path, *arguments: str, answer: str = "") -> Result:

@@ -11,9 +11,8 @@ from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    wallets.init(tmp_path / "wallet.db", PASSPHRASE, cost=CHEAP).close()
-    return tmp_path
+def folder(wallet_folder: Path) -> Path:
+    return wallet_folder
 
 
 def run(folder: Path, *arguments: str, answer: str = "") -> Result:

@@ -17,19 +17,17 @@ from farthing.wallet.account import Balance
 from farthing.wallet.book import Holding
 from farthing.wallet.commands import Broker
 from farthing.wallet.listening import Heard
-from farthing.wallet.vault import Cost
+from tests.unit.wallet.world import PASSPHRASE
 
 RUNNER = CliRunner()
-PHRASE = "made up for this test"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    wallets.init(tmp_path / "wallet.db", PHRASE, cost=Cost(memory_kib=64)).close()
-    return tmp_path
+def folder(wallet_folder: Path) -> Path:
+    return wallet_folder
 
 
-def run(folder: Path, *arguments: str, phrase: str = PHRASE) -> BaseException | None:
+def run(folder: Path, *arguments: str, phrase: str = PASSPHRASE) -> BaseException | None:
     environment = {wallets.PASSPHRASE_VARIABLE: phrase}
     done = RUNNER.invoke(wallet.app, [*arguments, "--data", str(folder)], env=environment)
     return done.exception
@@ -136,7 +134,7 @@ def test_what_is_owed_is_shown_and_what_is_credit_is_told_from_money(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wallet, "unlocked", lambda *_: Purse())
-    done = RUNNER.invoke(wallet.app, ["balance", "--passphrase", PHRASE])
+    done = RUNNER.invoke(wallet.app, ["balance", "--passphrase", PASSPHRASE])
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert lines[:2] == ["cash: 1.00 EUR", "bank: 0.00 EUR; 2.00 EUR owed, at most 5.00 EUR"]
     assert lines[-3:] == [
@@ -172,7 +170,8 @@ def test_a_stream_that_is_not_paid_to_its_end_says_why_and_ends_with_1(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wallet, "unlocked", lambda *_: Radio())
-    command = ["get", "http://127.0.0.1:9/", "--stream", "--most", "0.02c", "--passphrase", PHRASE]
+    asked = ["--stream", "--most", "0.02c", "--passphrase", PASSPHRASE]
+    command = ["get", "http://127.0.0.1:9/", *asked]
     done = RUNNER.invoke(wallet.app, command)
     assert (done.exit_code, done.stdout) == (1, "music")
     assert done.stderr.endswith("; unpaid: above_most: a tick costs too much\n")
@@ -217,7 +216,7 @@ def refusing(kind: str, body: bytes) -> Iterator[str]:
 def test_a_refusal_is_said_in_words(
     folder: Path, kind: str, body: bytes, shown: str, said: str
 ) -> None:
-    environment = {wallets.PASSPHRASE_VARIABLE: PHRASE}
+    environment = {wallets.PASSPHRASE_VARIABLE: PASSPHRASE}
     with refusing(kind, body) as url:
         done = RUNNER.invoke(wallet.app, ["get", url, "--data", str(folder)], env=environment)
         file = folder / "page"
