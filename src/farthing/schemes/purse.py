@@ -41,6 +41,7 @@ class Purse:
     a text, and `issuer_of` works."""
     releases: ClassVar[bool] = False
     """Whether a payment may have a second half, sent after the page (`Concluded.release`)."""
+    merges: ClassVar[bool] = False  # whether one instrument pays several vendors: `merge` works
     reissues: ClassVar[bool] = False
     """Whether what a lost wallet held comes back: then `survey` and `reclaim` work."""
 
@@ -120,12 +121,12 @@ class Purse:
         """Adopt the change, or roll back; any refusal if the change is not right."""
         raise NotImplementedError
 
-    def merge(self, current: Instrument, paid: Paid) -> Instrument | None:
-        """What an instrument is by now, once a payment of it counts that was taken as released.
+    def merge(self, current: Instrument, paid: Paid, left: Instrument | None) -> Instrument | None:
+        """What an instrument is that has changed since a payment of it was made, which counts.
 
-        None: what was left of it then. For instruments that several vendors take.
+        `left`: what `conclude` has left of what it was then. None: nothing remains.
         """
-        return None
+        raise Unsupported("merge_unsupported", f"one {self.traits.name} is paid at a time")
 
     def give_way(self, release: Json) -> Asked | None:
         """What shows the broker a second half that its vendor does not take; None: nothing does."""

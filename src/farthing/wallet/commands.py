@@ -268,7 +268,7 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a vendor refused the instrument: it is kept, and not offered again."""
     later: bool = False
     """Whether the next transaction writes it, and it is answered True; a crash leaves a doubt."""
-    merge: Callable[[Instrument, Paid], Instrument | None] | None = None
+    merge: Callable[[Instrument, Paid, Instrument | None], Instrument | None] | None = None
     now_s: int
 
 

@@ -56,11 +56,12 @@ class Endings:
                 self._spending.take_back(made)
         elif command.state == "done" and self._has_changed(end, values, "state='released'"):
             self._spending.add(made)
-            command = self._merged(command)
         else:
             if command.state == "released":
                 released.said_again(self._rows, command)
             return False
+        if command.state == "done":
+            command = self._merged(command)
         self._settle_instruments(command)
         if command.release is not None:
             self._releases.write(made, command.release, command.now_s)
@@ -76,19 +77,21 @@ class Endings:
         return db.changes() > 0
 
     def _merged(self, command: Settle) -> Settle:
-        """The same where what it was paid with has moved on since it was taken as released."""
+        """The same where what it was paid with has changed since the payment was made.
+
+        Another payment with it has ended, or it was taken as released and has been used.
+        """
         made, merge = command.purchase, command.merge
         spent = made.paid.spent
-        current = self._rows.find_instrument(made.broker_id, made.scheme, spent.id)
-        merged = merge(current, made.paid) if merge is not None and current is not None else None
-        if merged is None:
+        if merge is None:
             return command
-        return msgspec.structs.replace(
-            command,
-            instruments=tuple(
-                merged if one.id == merged.id else one for one in command.instruments
-            ),
-        )
+        current = self._rows.find_instrument(made.broker_id, made.scheme, spent.id)
+        if current is None or current.body == spent.body:
+            return command
+        of_id = {instrument.id: instrument for instrument in command.instruments}
+        left = merge(current, made.paid, of_id.pop(spent.id, None))
+        kept = () if left is None else (left,)
+        return msgspec.structs.replace(command, instruments=(*kept, *of_id.values()))
 
     def _settle_instruments(self, command: Settle) -> None:
         made = command.purchase

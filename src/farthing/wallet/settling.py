@@ -194,7 +194,7 @@ def _accept(
         receipt=receipts.written(receipt),
         release=concluded.release,
         later=later,
-        merge=purse.merge,
+        merge=purse.merge if purse.merges else None,
         now_s=at.now_s,
     )
     return True

@@ -58,22 +58,44 @@ def test_what_a_payment_has_opened_stays_opened_though_nothing_was_charged(world
     assert world.held_micro("ready") == spent.worth_micro
 
 
-def test_what_turns_out_done_after_all_is_merged_with_what_came_since(world: World) -> None:
+@pytest.mark.parametrize("remains", [True, False])
+@pytest.mark.parametrize("was_released", [True, False])
+def test_what_is_done_is_merged_with_what_came_since(
+    world: World, *, was_released: bool, remains: bool
+) -> None:
     made = purchase_on(world)
     spent, after = made.paid.spent, msgspec.structs.replace(made.paid.spent, body=b"then")
-    settled(world, made, instruments=(spent,))
+    changed = msgspec.structs.replace(spent, body=b"changed", worth_micro=1_900)
+    place = (made.broker_id, spent.scheme, spent.id)
+    rows = Rows(world.store.file)
+    if was_released:
+        settled(world, made, instruments=(spent,))
+    with world.store.file.write():  # as the end of another payment with it does
+        rows.rewrite(made.broker_id, changed)
+        if was_released:
+            rows.put_instrument(made.broker_id, made.site, changed)
     merged = msgspec.structs.replace(spent, body=b"by now", worth_micro=1_700)
-    seen: list[Instrument] = []
+    seen: list[tuple[Instrument, Paid, Instrument | None]] = []
 
-    def merge(current: Instrument, paid: Paid) -> Instrument:
-        assert paid == made.paid
-        seen.append(current)
-        return merged
+    def merge(current: Instrument, paid: Paid, left: Instrument | None) -> Instrument | None:
+        seen.append((current, paid, left))
+        return merged if remains else None
 
     settled(world, made, state="done", instruments=(after,), merge=merge)
-    assert seen == [spent]
-    place = (made.broker_id, spent.scheme, spent.id)
-    assert Rows(world.store.file).find_instrument(*place) == merged
+    assert seen == [(changed, made.paid, after)]
+    assert Rows(world.store.file).find_instrument(*place) == (merged if remains else None)
+
+
+def test_what_has_not_changed_since_is_not_merged(world: World) -> None:
+    made = purchase_on(world)
+    after = msgspec.structs.replace(made.paid.spent, body=b"then")
+
+    def merge(current: Instrument, paid: Paid, left: Instrument | None) -> Instrument | None:
+        raise AssertionError("there is nothing to merge with")
+
+    assert settled(world, made, state="done", instruments=(after,), merge=merge)
+    place = (made.broker_id, after.scheme, after.id)
+    assert Rows(world.store.file).find_instrument(*place) == after
 
 
 def test_what_was_to_be_settled_later_is_in_doubt_after_a_crash_and_kept_by_a_flush(

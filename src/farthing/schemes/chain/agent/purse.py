@@ -87,6 +87,7 @@ class AgentPurse(Purse):
 
     traits = TRAITS
     returns_after_s = DELTA_S + LAPSE_S
+    merges = True
     reissues = True
 
     def ask(self, need: Need, at: At) -> Asked:
@@ -202,7 +203,7 @@ class AgentPurse(Purse):
                 kept = msgspec.structs.replace(paid.spent, body=paid.kept)
         return Concluded(instruments=(kept,) if kept.worth_micro else (), shown=shown)
 
-    def merge(self, current: Instrument, paid: Paid) -> Instrument:
+    def merge(self, current: Instrument, paid: Paid, left: Instrument | None) -> Instrument:
         """With the places of that payment's vendor where it has them; all others stay."""
         assert paid.after is not None, "a payment with tokens leaves its certificate"
         tokens, after = _TOKENS.read(current.body), _TOKENS.read(paid.after.body)

@@ -36,7 +36,7 @@ class Pocket(msgspec.Struct, Generic[K], frozen=True, kw_only=True, forbid_unkno
     number: int
     """Which of its wallet's."""
     payments: int = 0
-    """How many were made."""
+    """How many were made, whatever came of them: each has keys of its own."""
 
     @property
     def worth_micro(self) -> int:
@@ -46,6 +46,21 @@ class Pocket(msgspec.Struct, Generic[K], frozen=True, kw_only=True, forbid_unkno
     def with_coins(self, more: tuple[Held, ...]) -> "Pocket[K]":
         """With more coins in it."""
         return msgspec.structs.replace(self, coins=self.coins + more)
+
+    def merge(self, before: "Pocket[K]", after: "Pocket[K]") -> "Pocket[K]":
+        """What this is by now, once a payment counts that made `after` of `before`."""
+        gone = set(before.coins) - set(after.coins)
+        more = tuple(held for held in after.coins if held not in before.coins)
+        labels = self.counters | after.counters
+        return msgspec.structs.replace(
+            max(self, after, key=lambda pocket: pocket.listed_s),
+            coins=tuple(held for held in self.coins if held not in gone) + more,
+            counters={
+                label: max(self.counters.get(label, 0), after.counters.get(label, 0))
+                for label in labels
+            },
+            payments=max(self.payments, after.payments),
+        )
 
     def instrument(self, coinage: Coinage[K], currency: str) -> Instrument:
         """As the wallet keeps it; it ends with its last coin."""

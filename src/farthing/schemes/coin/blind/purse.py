@@ -65,6 +65,7 @@ class BlindPurse(Purse, Generic[K]):
 
     numbers = True
     parts = True
+    merges = True
     coinage: ClassVar[Coinage[Any]]
     readers: ClassVar[Readers[Any]]
 
@@ -311,7 +312,7 @@ class BlindPurse(Purse, Generic[K]):
         return msgspec.structs.replace(bare, box=texts).sign(name, secret), header
 
     def conclude(self, paid: Paid, conclusion: Conclusion, at: At) -> Concluded:
-        """The change with what is left; or the pocket as it was.
+        """The change with what is left; or the coins as they were, to be paid under another key.
 
         `Forged`, `Malformed` for change that is not right. Of coins that nobody takes any more
         what is left stays.
@@ -333,7 +334,16 @@ class BlindPurse(Purse, Generic[K]):
             case Burned():
                 return Concluded(instruments=_some(paid.after))
             case _:
-                return Concluded(instruments=(paid.spent,))
+                pocket = self.readers.pockets.read(paid.spent.body)
+                pocket = msgspec.structs.replace(pocket, payments=pocket.payments + 1)
+                return Concluded(instruments=(self._instrument(pocket),))
+
+    def merge(self, current: Instrument, paid: Paid, left: Instrument | None) -> Instrument | None:
+        """Without the coins that were shown, and with their change."""
+        read = self.readers.pockets.read
+        after = read(left.body) if left else self.readers.outgoing.read(paid.kept).left
+        merged = read(current.body).merge(read(paid.spent.body), after)
+        return self._instrument(merged) if merged.coins else None
 
     def payer_secret(self, instrument: Instrument) -> bytes:
         """Of the Ed25519 key that was made for the payment of this instrument, 32 bytes."""

@@ -53,7 +53,7 @@ def test_a_payment_that_counts_after_all_takes_nothing_back_of_what_came_since(t
     purse, bought = scene.payer.purse, scene.buy(80)  # in segments of 20
     late = scene.pay(bought, "news", tokens)
     after = scene.spend(scene.spend(scene.rolled(late), "daily"), "weekly", 12)
-    merged = purse.merge(after, late)
+    merged = purse.merge(after, late, late.after)
     assert merged is not None
     scene.serve(late, "news", tokens)
     assert merged.worth_micro == after.worth_micro - tokens * UNIT_MICRO

@@ -1,5 +1,7 @@
 """The wallet: withdrawals in two messages, exact payments, change, and returning what is left."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -12,6 +14,8 @@ from farthing.errors import (
     Replayed,
     Revoked,
 )
+from farthing.schemes.coin.blind.pocket import Pocket
+from farthing.schemes.coin.blind.purse import BlindPurse
 from farthing.schemes.contract import (
     Accepted,
     Account,
@@ -20,6 +24,7 @@ from farthing.schemes.contract import (
     Instrument,
     Json,
     Need,
+    Paid,
     Rolled,
 )
 from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, pocket_of
@@ -114,13 +119,71 @@ def test_change_that_is_missing_changed_or_not_due_is_refused(scene: Scene) -> N
     scene.deposit(paid, offer)
 
 
-def test_a_payment_that_was_not_taken_leaves_the_pocket_as_it_was(scene: Scene) -> None:
+def rolled(scene: Scene, paid: Paid) -> Instrument:
+    (back,) = scene.payer.purse.conclude(paid, Rolled(), scene.clock.at()).instruments
+    return back
+
+
+def test_a_payment_that_was_not_taken_leaves_the_coins_as_they_were(scene: Scene) -> None:
     pocket = scene.withdraw()
     paid, _ = scene.pay(pocket)
     assert paid.spent == pocket
-    (back,) = scene.payer.purse.conclude(paid, Rolled(), scene.clock.at()).instruments
-    assert back == pocket
+    back = rolled(scene, paid)
+    assert pocket_of(back).coins == pocket_of(pocket).coins
     scene.spend(back)
+
+
+def test_no_two_vendors_see_one_key_though_the_first_failed(scene: Scene) -> None:
+    """Else they find out together that they have the same payer."""
+    first, _ = scene.pay(scene.withdraw())
+    second, _ = scene.pay(rolled(scene, first), vendor=scene.other)
+    assert isinstance(first.payload, dict)
+    assert isinstance(second.payload, dict)
+    assert first.payload["payer"] != second.payload["payer"]
+
+
+@pytest.mark.parametrize("price_micro", [1, 2, 3, 5, 11])
+def test_a_payment_that_counts_after_all_takes_nothing_back_of_what_came_since(
+    scene: Scene, price_micro: int
+) -> None:
+    """Else coins that are spent by now were paid with again, and change that came since is lost."""
+    purse, pocket = scene.payer.purse, scene.withdraw(64)
+    late, offer = scene.pay(pocket, price_micro)
+    late_coins = set(pocket_of(pocket).coins) - set(read_left(scene, late).coins)
+    back = rolled(scene, late)
+    others = pocket_of(back)
+    others = msgspec.structs.replace(
+        others, coins=tuple(held for held in others.coins if held not in late_coins)
+    )
+    # Paid since with other coins, exactly: change would be signed for one of the two only.
+    worth_micro = min(held.slot.micro for held in others.coins)
+    now = scene.spend(others.instrument(scene.coinage, "eur"), worth_micro, scene.other)
+    assert now is not None
+    current = msgspec.structs.replace(
+        pocket_of(now), coins=(*pocket_of(now).coins, *late_coins)
+    ).instrument(scene.coinage, "eur")
+    left = scene.deposit(late, offer).instruments
+    merged = purse.merge(current, late, left[0] if left else None)
+    assert merged is not None
+    assert merged.worth_micro == 64 - price_micro - worth_micro
+    while merged is not None:  # every coin of it is good
+        merged = scene.spend(merged, min(7, merged.worth_micro))
+
+
+def read_left(scene: Scene, paid: Paid) -> Pocket[Any]:
+    """What a payment leaves, its change aside."""
+    purse = scene.payer.purse
+    assert isinstance(purse, BlindPurse)
+    found: Pocket[Any] = purse.readers.outgoing.read(paid.kept).left
+    return found
+
+
+def test_a_pocket_whose_last_coins_were_paid_after_all_is_no_more(scene: Scene) -> None:
+    pocket = scene.withdraw(3)
+    late, offer = scene.pay(pocket, 3)
+    back = rolled(scene, late)
+    assert scene.deposit(late, offer).instruments == ()
+    assert scene.payer.purse.merge(back, late, None) is None
 
 
 def test_of_a_payment_with_spent_coins_the_others_are_kept(scene: Scene) -> None:
