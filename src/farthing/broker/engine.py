@@ -1,7 +1,8 @@
 """The broker without HTTP: transfers, and the four groups of commands over one store.
 
-`transfer` is the hot path: one savepoint, two updates, one insert. The id that the payer made is
-the entry's own id, and the journal's unique index on it is what makes a repeat harmless.
+`transfer` is the hot path: one savepoint, two updates, one insert. The entry's id follows from the
+id that the payer made, and the journal's unique index on it is what makes a repeat harmless. It is
+not that id itself: a payer could choose one that the broker is going to need.
 """
 
 import apsw
@@ -10,7 +11,7 @@ import msgspec
 from farthing import codec, ids
 from farthing.broker import answers, facts, journal
 from farthing.broker.answers import KEPT_S, Asked
-from farthing.broker.books import Books
+from farthing.broker.books import Books, entry_id
 from farthing.broker.checks import Checks
 from farthing.broker.errands import Errands
 from farthing.broker.operations import Operations
@@ -79,8 +80,13 @@ class Engine:
         books = self.books
         source, target = _accounts_of(party_id, asked)
         postings = (Posting(source, asked.amount_micro), Posting(target, -asked.amount_micro))
+        memo = Asked(
+            scope=f"{party_id}/transfer",
+            key=asked.id,
+            digest=codec.enc(source, target, asked.amount_micro, asked.ref),
+        )
         entry = Entry(
-            id=bytes.fromhex(asked.id),
+            id=entry_id(memo.scope, asked.id),
             postings=postings,
             kind="transfer",
             ref=asked.ref,
@@ -105,11 +111,6 @@ class Engine:
                 answers.keep_refusal(connection, books.vault, memo, refusal, until_s)
             return refusal
 
-        memo = Asked(
-            scope=f"{party_id}/transfer",
-            key=asked.id,
-            digest=codec.enc(source, target, asked.amount_micro, asked.ref),
-        )
         done = await books.committer.do(work)
         if isinstance(done, Refusal):
             raise done

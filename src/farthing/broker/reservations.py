@@ -104,3 +104,14 @@ def write(connection: apsw.Connection, reservation: Reservation) -> None:
         "INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         msgspec.structs.astuple(reservation),
     )
+
+
+def end_of(overdue: Reservation) -> Step:
+    """What is done with one whose time is over."""
+    event: Event = "end" if overdue.at_end == "void" else "end, capture"
+    return TABLE[overdue.state, event][0]
+
+
+def put_off(connection: apsw.Connection, reservation: Reservation, now_s: int) -> None:
+    """End it, or have it ended, as much later as a new one would."""
+    write(connection, msgspec.structs.replace(reservation, until_s=now_s + RESERVED_S))

@@ -15,6 +15,7 @@ import hashlib
 
 import apsw
 import msgspec
+import structlog
 
 from farthing import codec
 from farthing.broker import clearing, facts, journal, reservations
@@ -28,6 +29,7 @@ from farthing.marks import Keys, Put
 from farthing.schemes.contract import Account, Applied, Checked, Json, Redeemed
 from farthing.schemes.refutals import Refuted
 
+_log = structlog.get_logger("farthing.broker")
 _DECISION = msgspec.msgpack.Decoder(Redeemed)
 _POSTINGS = msgspec.json.Decoder(tuple[Posting, ...])
 
@@ -176,16 +178,25 @@ class Settling:
         await self._books.committer.do(work, atomic=True)
 
     def end_overdue(self, connection: apsw.Connection) -> int:
-        """End every reservation whose time is over; how many."""
-        overdue = reservations.overdue(connection, self._books.now_s())
+        """End every reservation whose time is over; how many.
+
+        One that is refused is tried again later: the others, and whoever asks now, do not wait.
+        """
+        overdue = reservations.overdue(connection, now_s := self._books.now_s())
         for reservation in overdue:
-            event: Event = "end" if reservation.at_end == "void" else "end, capture"
-            step, _ = TABLE[reservation.state, event]
-            if step == "capture":
-                self._capture(connection, reservation, None)
-            else:
-                self._void(connection, reservation)
+            try:
+                with connection:
+                    self._end(connection, reservation)
+            except Refusal as refusal:
+                _log.error("reservation_not_ended", tx=reservation.tx, code=refusal.code)
+                reservations.put_off(connection, reservation, now_s)
         return len(overdue)
+
+    def _end(self, connection: apsw.Connection, overdue: Reservation) -> None:
+        if reservations.end_of(overdue) == "capture":
+            self._capture(connection, overdue, None)
+        else:
+            self._void(connection, overdue)
 
     def _find(self, connection: apsw.Connection, tx: str, account: Account) -> Reservation:
         self.end_overdue(connection)

@@ -13,7 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from farthing.broker.books import entry_id
 from farthing.broker.engine import Transfer
+from farthing.broker.reservations import RESERVED_S
+from farthing.broker.settling import Payment
 from farthing.errors import OutOfRange, Refusal, Reused, Unfunded, Unknown
 from farthing.ledger import accounts
 from tests.unit.broker.desk import Desk, open_desk, with_desk
@@ -59,6 +62,31 @@ def test_the_same_id_with_other_fields_is_reused(tmp_path: Path) -> None:
         await desk.engine.transfer("alice", asked)
         with pytest.raises(Reused):
             await desk.engine.transfer("alice", msgspec.structs.replace(asked, amount_micro=301))
+
+    with_desk(tmp_path, talk)
+
+
+def test_nobody_takes_an_id_that_the_broker_or_another_payer_needs(tmp_path: Path) -> None:
+    """The broker's own follow from what anybody can know: a name of the bank, a transaction."""
+
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.open("mallory")
+        await desk.open("v7", role="vendor")
+        await desk.top_up("mallory", 1_000, "bank-1")
+        coupon = await desk.coupon("mallory", 300, "k1")
+        payment = Payment(scheme="coupon", payload=coupon, amount_micro=300)
+        held = await desk.engine.settling.settle(payment, desk.account("v7"), "void")
+        for cause in (("topup", "manual", "bank-2"), (held.tx, "1", "void")):
+            taken = Transfer(id=entry_id(*cause).hex(), to="payer/alice", amount_micro=1)
+            await desk.engine.transfer("mallory", taken)
+            back = msgspec.structs.replace(taken, to="vendor/v7")
+            await desk.engine.transfer("alice", back)
+        await desk.top_up("alice", 500, "bank-2")
+        desk.now_s += RESERVED_S
+        await desk.engine.tick()
+        assert desk.balance(accounts.hold(held.tx)) == 0
+        assert desk.balance(accounts.payer("alice")) == -500
 
     with_desk(tmp_path, talk)
 

@@ -51,3 +51,9 @@ def test_what_is_written_is_found_and_overdue_in_time() -> None:
     assert reservations.overdue(connection, 100) == [made]
     reservations.write(connection, msgspec.structs.replace(made, state="void"))
     assert reservations.overdue(connection, 100) == []
+    reservations.write(connection, made)
+    reservations.put_off(connection, made, 100)
+    assert reservations.overdue(connection, 100 + reservations.RESERVED_S - 1) == []
+    (later,) = reservations.overdue(connection, 100 + reservations.RESERVED_S)
+    assert reservations.end_of(later) == "void"
+    assert reservations.end_of(msgspec.structs.replace(later, at_end="capture")) == "capture"

@@ -310,6 +310,36 @@ def test_thirty_two_at_once_on_one_coupon_pay_once(tmp_path: Path) -> None:
     with_coupon(tmp_path, talk)
 
 
+def test_one_reservation_that_cannot_be_ended_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again, and ends as soon as it can."""
+
+    async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
+        settling, v7, v8 = desk.engine.settling, desk.account("v7"), desk.account("v8")
+        stuck = await settling.settle(of(coupon), v7, "capture")
+        post = desk.engine.books.post
+
+        def refuse(connection: Any, cause: tuple[str, ...], *rest: Any, **named: Any) -> None:
+            if stuck.tx in cause:
+                raise Replayed("request_already_done", "so the journal says")
+            post(connection, cause, *rest, **named)
+
+        monkeypatch.setattr(desk.engine.books, "post", refuse)
+        other = await desk.coupon("alice", 300, "k2")
+        desk.now_s += RESERVED_S
+        assert (await settling.settle(of(other), v8)).amount_micro == 300
+        assert await desk.engine.tick() == 0, "put off"
+        monkeypatch.undo()
+        assert desk.balance(accounts.hold(stuck.tx)) == -300
+        desk.now_s += RESERVED_S
+        await desk.engine.tick()
+        assert desk.balance(accounts.hold(stuck.tx)) == 0
+        assert desk.balance(accounts.vendor("v7")) == -270
+
+    with_coupon(tmp_path, talk)
+
+
 def test_a_finished_transaction_is_forgotten_after_its_marks_time(tmp_path: Path) -> None:
     async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
         settling, v7 = desk.engine.settling, desk.account("v7")
