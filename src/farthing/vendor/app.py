@@ -40,7 +40,7 @@ from farthing.vendor.endpoints import Doors, refuse
 from farthing.vendor.founding import LOOK_EVERY_S, read_config
 from farthing.vendor.gate import Gate, require_private
 from farthing.vendor.peers import Peers
-from farthing.vendor.prices import Options, PriceFile
+from farthing.vendor.prices import METHODS, Options, PriceFile
 from farthing.vendor.private import Opened, Private
 from farthing.vendor.private_asgi import inner_body, inner_scope
 from farthing.vendor.refunding import Refunded
@@ -253,7 +253,10 @@ class Vendor:
 
     def sells(self, path: str) -> bool:
         """Whether this path has a price: what is sold is not given away over a WebSocket."""
-        return self.price_file.prices.find("GET", path) is not None
+        try:
+            return self.price_file.prices.sells(path)
+        except Refusal:
+            return True
 
     def exchange(self, walk: Walk) -> Exchange:
         """Drive one walk of the gate."""
@@ -278,13 +281,16 @@ class Vendor:
                 await send_answer(send, visit.preflight, method="OPTIONS")
                 return
             send = visit.around(send) if visit is not None else send
+            priced = prices.find(scope["method"], scope["path"])
+            # Some sites send the page whatever the method is.
+            if scope["method"] not in METHODS and priced is None and prices.sells(scope["path"]):
+                send = bodies.bodiless(send)
         except Refusal as wrong:
             await send_answer(send, refuse(wrong), method=scope["method"])
             return
         is_ours = scope["path"].startswith(published.WELL_KNOWN)
         if is_ours and await self._serve_door(app, scope, receive, send):
             return
-        priced = self.price_file.prices.find(scope["method"], scope["path"])
         if priced is None:
             await app(origin_scope(scope), receive, send)
             return

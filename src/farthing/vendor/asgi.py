@@ -42,6 +42,14 @@ LENGTH_DIGITS_MAX = 18  # of a content-length: more bytes than any disk holds
 EVENT_STREAM = b"text/event-stream"  # its first event may be long in coming
 OURS = b"x-pay-"  # what the gate tells the site behind it; payers may not
 OURS_BEGIN = frozenset({b"x-", b"x_"})  # both spell one CGI variable
+# By these a site may serve another path, or another method, than the one that was priced.
+REWRITING = (
+    b"x-http-method",
+    b"x-method-override",
+    b"x-original-",
+    b"x-override-",
+    b"x-rewrite-",
+)
 _log = logging.getLogger("farthing.gate")
 
 
@@ -74,11 +82,15 @@ def request_of(scope: Scope) -> Request:
 
 
 def origin_scope(scope: Scope, add: Headers = ()) -> Scope:
-    """The scope that the origin sees: no credential of ours, no header that only we may send."""
+    """The scope that the origin sees: no credential of ours, no header that only we may send.
+
+    None by which the site would serve what was not priced, either.
+    """
     kept = [
         pair
         for pair in without_credentials(scope["headers"])
-        if pair[0][:2] not in OURS_BEGIN or not pair[0].replace(b"_", b"-").startswith(OURS)
+        if pair[0][:2] not in OURS_BEGIN
+        or not pair[0].replace(b"_", b"-").startswith((OURS, *REWRITING))
     ]
     return {**scope, "headers": [*kept, *add]}
 

@@ -8,7 +8,8 @@ import asyncio
 import hashlib
 
 from farthing.errors import BadRequest, TooLarge
-from farthing.vendor.asgi import Message, Receive, Scope
+from farthing.vendor.asgi import Message, Receive, Scope, Send
+from farthing.vendor.payments import BODILESS
 
 BOUND_BYTES_MAX = 1024 * 1024  # of a body that a payment is bound to: it is kept until answered
 READ_TIMEOUT_S = 30  # a payer that sends slower keeps memory and a connection for nothing
@@ -64,3 +65,22 @@ async def bind(scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
         return first.pop() if first else await receive()
 
     return hashlib.sha256(body).digest() if body else b"", again
+
+
+def bodiless(send: Send) -> Send:
+    """`send` for an answer of which only the head goes out, and says so."""
+
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [
+                (name, value)
+                for name, value in message.get("headers", ())
+                if bytes(name).lower() not in {b"content-length", b"transfer-encoding"}
+            ]
+            length = [] if message["status"] in BODILESS else [(b"content-length", b"0")]
+            message = {**message, "headers": [*kept, *length]}
+        elif message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return telling

@@ -18,9 +18,17 @@ from farthing.wire.offers import TARGETS_CACHED, Credential, Receipt
 RESERVED = frozenset(
     {
         b"cache-control",
+        b"cdn-cache-control",
+        b"cloudflare-cdn-cache-control",
+        b"edge-control",
+        b"expires",
         b"payment-receipt",
         b"payment-response",
         b"payment-outcome",
+        b"pragma",
+        b"surrogate-control",
+        b"vercel-cdn-cache-control",
+        b"x-accel-expires",
         replies.HEADER,
         xcashu.CHANGE_HEADER,
     }

@@ -165,8 +165,16 @@ class Prices:
         self.find = lru_cache(maxsize=MATCHES_CACHED)(self._find)
 
     def _find(self, method: str, path: str) -> Priced | None:
-        """The priced route of a request, None where it is free. `path` without the query."""
+        """The priced route of a request, None where it is free. `path` without the query.
+
+        `BadRequest` where a site may read it otherwise than we do.
+        """
+        paths.require_clear(method, path)
         return paths.find(self._free, self.routes, method, path)
+
+    def sells(self, path: str) -> bool:
+        """Whether there is a method with which this path costs something; `BadRequest`."""
+        return any(self.find(method, path) is not None for method in METHODS)
 
 
 def _cors(origins: tuple[str, ...], spot: Spot) -> Cors | None:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from farthing.errors import BadRequest, Misconfigured, OriginFailed, Refusal
-from farthing.vendor.asgi import Receive, Scope, Send, raw_path
+from farthing.vendor.asgi import OURS, Message, Receive, Scope, Send, raw_path
 from farthing.wire import problems
 
 HOP_BY_HOP = frozenset(
@@ -28,11 +28,14 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-FORWARDED = (b"x-forwarded-", b"forwarded")
+FORWARDED = (b"x-forwarded-", b"forwarded", b"x-real-ip")
+SENDING = frozenset({"POST", "PUT", "PATCH"})  # methods whose bodies every origin reads
 CONNECT_TIMEOUT_S = 5.0  # an origin on the same machine or network answers at once
 HEAD_TIMEOUT_S = 300.0  # to an answer's head on free paths; on priced ones the gate waits less
 CONNECTIONS_MAX = 256  # to one origin; more requests wait for one
 WAIT_TIMEOUT_S = 10.0  # and give up after this
+BODY_TIMEOUT_S = 30.0  # a request's body may be slower than the next figure by so much
+BODY_BYTES_PER_S = 1024  # who sends slower for longer takes a connection from others
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -44,7 +47,10 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
         if key == b"connection"
         for token in value.split(b",")
     }
-    return [(k, v) for k, v in pairs if k not in HOP_BY_HOP and k not in named]
+    # What the gate tells the site is not the payer's to take away.
+    return [
+        (k, v) for k, v in pairs if k not in HOP_BY_HOP and (k not in named or k.startswith(OURS))
+    ]
 
 
 def _request_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -63,23 +69,53 @@ def _request_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     return pairs
 
 
-def _has_body(scope: Scope) -> bool:
-    """Whether a body follows; `BadRequest` where its length is said twice (request smuggling)."""
+def _has_body(scope: Scope) -> bool | None:
+    """Whether a body follows; None where only its end tells, as in HTTP/2.
+
+    `BadRequest` where its length is said twice (request smuggling).
+    """
     chunked = any(key == b"transfer-encoding" for key, _ in scope["headers"])
     lengths = [value for key, value in scope["headers"] if key == b"content-length"]
     if len(lengths) + chunked > 1:
         raise BadRequest("length_ambiguous", "say the length of a body once")
+    if not chunked and not lengths and not scope.get("http_version", "1.1").startswith("1"):
+        return None
     return chunked or any(length != b"0" for length in lengths)
 
 
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
+async def _content(scope: Scope, receive: Receive) -> AsyncIterator[bytes] | None:
+    """The request's body, once its first part is here; None where there is none."""
+    if (has_body := _has_body(scope)) is False:
+        return None
+    began_s = asyncio.get_running_loop().time()
+    first = await _part(receive, began_s, 0)
+    if has_body is None and not first.get("body") and not first.get("more_body", False):
+        return None
+    return _body(receive, first, began_s)
+
+
+async def _body(receive: Receive, message: Message, began_s: float) -> AsyncIterator[bytes]:
+    size_bytes = 0
     while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise OriginFailed("payer_gone", "the request ended before its body did")
-        yield message.get("body", b"")
+        part = message.get("body", b"")
+        size_bytes += len(part)
+        yield part
         if not message.get("more_body", False):
             return
+        message = await _part(receive, began_s, size_bytes)
+
+
+async def _part(receive: Receive, began_s: float, size_bytes: int) -> Message:
+    """The next part of a body of which so much is here; `OriginFailed`, `BadRequest`."""
+    due_s = began_s + BODY_TIMEOUT_S + size_bytes / BODY_BYTES_PER_S
+    try:
+        async with asyncio.timeout_at(due_s):
+            message = await receive()
+    except TimeoutError:
+        raise BadRequest("request_too_slow", "the body came too slowly") from None
+    if message["type"] != "http.request":
+        raise OriginFailed("payer_gone", "the request ended before its body did")
+    return message
 
 
 def _failed(wrong: httpx.TransportError) -> OriginFailed:
@@ -171,8 +207,9 @@ class Upstream:
         connection: httpx.AsyncHTTPTransport | None = None
         answer: httpx.Response | None = None
         try:
+            content = await _content(scope, receive)  # whoever has sent none of it takes no place
             connection = await self._take()
-            answer = await self._ask(connection, scope, receive)
+            answer = await self._ask(connection, scope, content)
             await _answer(answer, scope["method"], send)
         except Refusal as wrong:
             if answer is not None:
@@ -187,7 +224,10 @@ class Upstream:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _ask(
-        self, connection: httpx.AsyncHTTPTransport, scope: Scope, receive: Receive
+        self,
+        connection: httpx.AsyncHTTPTransport,
+        scope: Scope,
+        content: AsyncIterator[bytes] | None,
     ) -> httpx.Response:
         """The origin's head; `OriginFailed`, `BadRequest`."""
         query: bytes = scope.get("query_string", b"")
@@ -197,11 +237,15 @@ class Upstream:
             "pool": WAIT_TIMEOUT_S,
             "read": HEAD_TIMEOUT_S,
         }
+        headers = _request_headers(scope)
+        if content is not None and scope["method"] not in SENDING:
+            # An origin that leaves such a body unread would take it for the next request.
+            headers.append((b"connection", b"close"))
         request = httpx.Request(
             scope["method"],
             self._url,
-            headers=_request_headers(scope),
-            content=_body(receive) if _has_body(scope) else None,
+            headers=headers,
+            content=content,
             # The target goes out as it came in: the origin reads what the gate has priced.
             extensions={"timeout": timeouts, "target": path + b"?" + query if query else path},
         )

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from farthing.errors import OutOfRange
+from farthing.errors import BadRequest, OutOfRange
 
-UNPRICED = "OPTIONS"  # asks what is allowed, and gets no goods
+UNPRICED = "OPTIONS"  # asks what is allowed; of what is sold it gets a head and no body
+_DOTS = re.compile(r"/\.\.?(?:/|\Z)")
+_PARAMETERS = re.compile(r";[^/]*")
 WIDE_MAX = 2  # of `**` in a glob: a pattern tries every way to share a path among them
 GLOB_CHARS_MAX = 1024  # a pattern takes some microseconds a character to compile
 STARS_MAX = 2  # of `*` in a segment, for the same reason: lists come from vendors we do not know
@@ -46,21 +48,34 @@ def glob(pattern: str) -> re.Pattern[str]:
 
 
 def plain_path(path: str) -> str:
-    """`path` without empty, `.` and `..` segments, as most origins read it.
-
-    A request is free only if it is free in both readings: `/free/../sold` buys nothing.
-    """
+    """`path` without empty, `.` and `..` segments, as most origins read it."""
     plain = "/" + posixpath.normpath(path).lstrip("/")
     return plain + "/" if path.endswith("/") and plain != "/" else plain
+
+
+def require_clear(method: str, path: str) -> None:
+    """`BadRequest` for a request that an origin may read otherwise than we do. `path` is decoded.
+
+    Some sites know `get` for `GET`; some take a backslash for `/`, walk up at `..`, or take what
+    follows `//` at the beginning for a host. Browsers and libraries write none of these.
+    """
+    if not (method.isascii() and method.isupper()):
+        raise BadRequest("method_malformed", "a method is in capitals, as in GET")
+    if path.startswith("//") or "\\" in path or _DOTS.search(path):
+        raise BadRequest("path_ambiguous", "a path has no \\, no . or .. segment, no // before it")
 
 
 def find(
     free: Iterable[re.Pattern[str]], entries: Iterable[Found], method: str, path: str
 ) -> Found | None:
-    """The entry that prices a request, None where it is free. `path` is decoded, without query."""
-    plain = plain_path(path)
-    found = _match(free, entries, method, plain)
-    return found if found is not None or plain == path else _match(free, entries, method, path)
+    """The entry that prices a request, None where it is free. `path` is decoded, without query.
+
+    It is free only if it is in every reading: as it is, plain, and without `;` parameters.
+    """
+    for reading in dict.fromkeys((plain_path(path), path, plain_path(_PARAMETERS.sub("", path)))):
+        if (found := _match(free, entries, method, reading)) is not None:
+            return found
+    return None
 
 
 def _match(

@@ -53,7 +53,7 @@ SAYABLE = frozenset(
         "user-agent",
     }
 )
-_TARGET = re.compile(r"/[!-~]*")  # visible ASCII, without a space
+_TARGET = re.compile(r"/[!-\"$-~]*")  # visible ASCII, without a space, nor a fragment
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")  # what a header may hold, RFC 9110 section 5.5
 
 

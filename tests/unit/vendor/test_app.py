@@ -49,6 +49,56 @@ def test_a_free_page_hears_no_payment_and_no_word_of_ours(folder: Folder) -> Non
     with_site(folder, talk)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("get", "/sold/page", "method_malformed"),
+        ("GET", "/free/%2e%2e/sold/page", "path_ambiguous"),
+        ("GET", "/free%5c..%5csold/page", "path_ambiguous"),
+        ("GET", "//free/sold/page", "path_ambiguous"),
+    ],
+)
+def test_a_request_that_sites_read_in_several_ways_is_refused(
+    folder: Folder, method: str, path: str, code: str
+) -> None:
+    async def talk(site: Site) -> None:
+        async with site.client() as opened:
+            request = opened.build_request("GET", "https://news.example" + path)
+            request.method = method
+            answer = await opened.send(request)
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+        assert not site.seen
+
+    with_site(folder, talk)
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "BREW", "TRACE"])
+def test_of_what_is_sold_a_method_without_a_price_gets_no_body(folder: Folder, method: str) -> None:
+    """Some sites send the page whatever the method is."""
+
+    async def talk(site: Site) -> None:
+        async with site.client() as opened:
+            sold = await opened.request(method, "/sold/page")
+            free = await opened.request(method, "/free")
+        assert (sold.status_code, sold.content, sold.headers["content-length"]) == (200, b"", "0")
+        assert free.text == "the page"
+        assert [scope["method"] for scope in site.seen] == [method, method]
+
+    with_site(folder, talk)
+
+
+def test_the_site_hears_no_other_path_or_method_than_was_priced(folder: Folder) -> None:
+    async def talk(site: Site) -> None:
+        headers = {"X-Original-URL": "/sold/page", "X-Rewrite-Url": "/sold/page", "X-Own": "yes"}
+        headers |= {"X-HTTP-Method-Override": "GET", "X_Method_Override": "GET"}
+        async with site.client() as opened:
+            await opened.post("/free", headers=headers)
+        names = {name for name, _ in site.seen[0]["headers"] if name[:2] in {b"x-", b"x_"}}
+        assert names == {b"x-own"}
+
+    with_site(folder, talk)
+
+
 # --- doors --------------------------------------------------------------------------------------
 
 

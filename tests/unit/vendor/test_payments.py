@@ -57,3 +57,11 @@ def test_a_payment_under_way_shows_no_payload(monkeypatch: pytest.MonkeyPatch) -
     assert payment.payload["sig"] not in repr(seen[0])
     assert payment.payload["scrip"]["cert"] not in repr(seen[0])
     assert "mc:" in repr(seen[0])
+
+
+@pytest.mark.parametrize(
+    "name", [b"cdn-cache-control", b"surrogate-control", b"expires", b"x-accel-expires"]
+)
+def test_no_shared_cache_is_told_to_keep_a_page(name: bytes) -> None:
+    told = msgspec.structs.replace(PAGE, headers=(*PAGE.headers, (name, b"max-age=3600")))
+    assert name not in dict(passed_on(told).headers)

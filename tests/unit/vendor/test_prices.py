@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from farthing.errors import Misconfigured, OutOfRange
+from farthing.errors import BadRequest, Misconfigured, OutOfRange
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.vendor.prices import (
     Options,
@@ -93,16 +93,39 @@ def test_a_route_that_names_no_method_costs_with_all_but_options() -> None:
     assert shop.find("OPTIONS", "/articles/1") is None
 
 
+@pytest.mark.parametrize("path", ["/articles//1", "/articles;x/1", "/articles;/1"])
+def test_another_spelling_of_a_path_is_no_way_around_its_price(path: str) -> None:
+    assert prices(SHOP).find("GET", path) is not None
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "//articles/1", "/./articles/1", "/img/../articles/1", "/img/./../articles//1",
         "/../articles/1", "///articles/./1", "/img//..//articles/1", "/articles/./1",
-        "/articles/x/../1", "/articles/../articles/1/.", "/articles/../about",
+        "/articles/x/../1", "/articles/../articles/1/.", "/articles/../about", "/img/..",
+        "//x/articles/1", "/articles\\1", "/x\\..\\articles/1", "\\articles/1",
     ],
 )  # fmt: skip  # - one spelling a line would hide that this is one list
-def test_another_spelling_of_a_path_is_no_way_around_its_price(path: str) -> None:
-    assert prices(SHOP).find("GET", path) is not None
+def test_a_path_that_sites_read_in_several_ways_is_refused(path: str) -> None:
+    with pytest.raises(BadRequest, match="path_ambiguous"):
+        prices(SHOP).find("GET", path)
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "gET", "", "ǦET", "1"])
+def test_a_method_in_small_letters_is_refused(method: str) -> None:
+    """Some sites, and libraries on the way, take it for the other."""
+    with pytest.raises(BadRequest, match="method_malformed"):
+        prices(SHOP).find(method, "/articles/1")
+
+
+def test_a_path_is_sold_if_it_costs_with_any_method() -> None:
+    shop = prices(SHOP)
+    assert [shop.sells(path) for path in ("/articles/1", "/articles/x/1", "/img/a.png")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What of a request and an answer goes through; the rest is shown before a real origin."""
 
 import asyncio
+import json
 import threading
 from typing import Any
 
@@ -40,6 +41,12 @@ def test_what_connection_names_is_for_one_connection() -> None:
     ]
     kept = [(b"x-three", b"3"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
     assert end_to_end(pairs) == kept
+
+
+def test_a_payer_takes_nothing_away_of_what_the_gate_tells_the_site() -> None:
+    pairs = [(b"connection", b"x-pay-amount, x-pay-replay, x-one"), (b"x-one", b"1")]
+    told = [(b"x-pay-amount", b"200"), (b"x-pay-replay", b"true")]
+    assert end_to_end([*pairs, *told]) == told
 
 
 async def talk(
@@ -153,3 +160,83 @@ def test_the_next_event_of_a_stream_may_be_long_in_coming(monkeypatch: pytest.Mo
         sent = asyncio.run(talk(Upstream(origin.url), method="GET", path="/events"))
     body = b"".join(message.get("body", b"") for message in sent)
     assert body == b"data: 1\n\ndata: 2\n\n"
+
+
+class Sender:
+    """Sends one request through an upstream, its body part by part, as an HTTP server hands it."""
+
+    def __init__(self, *parts: bytes, method: str = "POST", version: str = "1.1") -> None:
+        self.scope: dict[str, Any] = {"type": "http", "method": method, "path": "/echo"}
+        self.scope |= {"headers": [], "http_version": version}
+        self._parts = list(parts)
+        self.sent: list[dict[str, Any]] = []
+
+    async def receive(self) -> Any:
+        if not self._parts:
+            await asyncio.Event().wait()
+        part = self._parts.pop(0)
+        return {"type": "http.request", "body": part, "more_body": part != b""}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(dict(message))
+
+    def through(self, upstream: Upstream) -> "asyncio.Future[None]":
+        return asyncio.ensure_future(upstream(self.scope, self.receive, self.send))
+
+    def heard(self) -> Any:
+        return json.loads(b"".join(message.get("body", b"") for message in self.sent))
+
+
+def test_a_body_whose_length_only_its_end_tells_is_passed_on() -> None:
+    """HTTP/2 has no chunks, and need not say a length."""
+
+    async def run(upstream: Upstream) -> None:
+        full, empty = Sender(b"ab", b"cd", b"", version="2"), Sender(b"", version="2")
+        for sender in (full, empty):
+            await sender.through(upstream)
+        await upstream.close()
+        assert full.heard()["size"] == 4
+        assert empty.heard()["size"] == 0
+
+    with Origin() as origin:
+        asyncio.run(run(Upstream(origin.url)))
+
+
+@pytest.mark.parametrize(("method", "closes"), [("GET", True), ("DELETE", True), ("POST", False)])
+def test_an_unread_body_is_not_the_next_request(method: str, *, closes: bool) -> None:
+    """Sites that do not expect one leave it in the connection."""
+
+    async def run(upstream: Upstream) -> None:
+        sender = Sender(b"GET /sold HTTP/1.1\r\n\r\n", b"", method=method)
+        sender.scope["headers"] = [(b"transfer-encoding", b"chunked")]
+        await sender.through(upstream)
+        await upstream.close()
+        assert (["connection", "close"] in sender.heard()["headers"]) == closes
+
+    with Origin() as origin:
+        asyncio.run(run(Upstream(origin.url)))
+
+
+def test_whoever_sends_slowly_takes_no_connection_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(proxy, "BODY_TIMEOUT_S", 0.2)
+
+    async def run(upstream: Upstream) -> list[list[dict[str, Any]]]:
+        silent, slow = Sender(), Sender(b"a")
+        for sender in (silent, slow):
+            sender.scope["headers"] = [(b"content-length", b"10")]
+        waiting = [silent.through(upstream)]
+        await asyncio.sleep(0.05)
+        first = await ask(upstream)  # one that has sent nothing yet is in nobody's way
+        waiting.append(slow.through(upstream))
+        await asyncio.wait(waiting)
+        second = await ask(upstream)
+        await upstream.close()
+        assert [sent[0]["status"] for sent in (first, second)] == [200, 200]
+        return [silent.sent, slow.sent]
+
+    with Origin() as origin:
+        found = asyncio.run(run(Upstream(origin.url)))
+    for sent in found:
+        assert sent[0]["status"] == 400
+        assert b"request_too_slow" in sent[1]["body"]

@@ -84,6 +84,7 @@ def test_a_body_may_be_as_long_as_a_seal_holds() -> None:
         {"pathQuery": "articles/1"},
         {"pathQuery": "http://other.example/"},
         {"pathQuery": "/a b"},
+        {"pathQuery": "/a#b"},
         {"pathQuery": "/a\r\nHost: other.example"},
         {"pathQuery": "/é"},
         {"headers": [["host", "other.example"]]},
