@@ -14,7 +14,7 @@ from farthing.broker import clearing, facts
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books, until_of, write_answer
 from farthing.broker.errands import Errands
-from farthing.errors import OutOfRange, Refusal, Unsupported
+from farthing.errors import Busy, OutOfRange, Refusal, Unfunded, Unsupported
 from farthing.marks import Put
 from farthing.schemes.contract import (
     Abroad,
@@ -72,7 +72,7 @@ class Operations:
 
         def work(connection: apsw.Connection) -> tuple[bytes, int] | None:
             cause = (asked.scope, key)
-            applied = books.carry_out(connection, scheme, checked, at, cause)
+            applied = self._carry_out(connection, scheme, checked, at, cause)
             books.take_commission(connection, clearing.earned(applied.flows), cause)
             if isinstance(applied, Abroad):
                 self._errands.open(connection, asked, scheme, applied)
@@ -86,6 +86,26 @@ class Operations:
         if errand is None:  # somebody was quicker
             return await self.run(scheme, operation, message, account, key)
         return await self._errands.run(errand)
+
+    def _carry_out(
+        self,
+        connection: apsw.Connection,
+        scheme: str,
+        checked: Checked,
+        at: At,
+        cause: tuple[str, ...],
+    ) -> Applied:
+        """As `Books.carry_out`; `Busy` for what comes back while who gives it has not as much.
+
+        The payer may have let go of it already: it is not refused for good.
+        """
+        try:
+            return self._books.carry_out(connection, scheme, checked, at, cause)
+        except Unfunded:
+            if checked.operation != "take_back":
+                raise
+            reason = "whoever gives this back has not as much at the moment; it waits until then"
+            raise Busy("return_waits", reason) from None
 
     async def _check(
         self, mint: Mint, operation: Operation, message: Json, account: Account, at: At

@@ -6,7 +6,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from farthing.errors import Forged, OutOfRange, Overlimit, Replayed, Reused, Unfunded, Unsupported
+from farthing.errors import (
+    Busy,
+    Forged,
+    OutOfRange,
+    Overlimit,
+    Replayed,
+    Reused,
+    Unfunded,
+    Unsupported,
+)
 from farthing.ledger import accounts
 from farthing.schemes.contract import Checked
 from tests.unit.broker.coupon import KEPT_S, LIFE_S
@@ -34,6 +43,32 @@ def test_a_repeated_request_gets_the_same_bytes_and_moves_nothing(tmp_path: Path
         desk.now_s += 86_400
         assert await run("coupon", "issue", {"micro": 300}, alice, "k1") == first
         assert desk.balance(accounts.payer("alice")) == -700
+
+    with_desk(tmp_path, talk)
+
+
+def test_what_comes_back_waits_until_whoever_gives_it_has_as_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The payer may have let go of it already, as of scrip that its vendor has burned."""
+
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        coupon = await desk.coupon("alice", 300, "k1")
+        run, alice = desk.engine.operations.run, desk.account("alice")
+
+        def short(*_: object, **__: object) -> None:
+            raise Unfunded("balance_too_low", "the vendor was paid out")
+
+        monkeypatch.setattr(desk.engine.books, "enact", short)
+        with pytest.raises(Busy, match="return_waits"):
+            await run("coupon", "take_back", coupon, alice, "k2")
+        with pytest.raises(Unfunded):
+            await run("coupon", "issue", {"micro": 300}, alice, "k3")
+        monkeypatch.undo()
+        await run("coupon", "take_back", coupon, alice, "k2")
+        assert desk.balance(accounts.payer("alice")) == -1_000
 
     with_desk(tmp_path, talk)
 

@@ -7,9 +7,10 @@ the same pool or licence.
 import msgspec
 
 from farthing import codec
-from farthing.errors import Overlimit, Replayed, Revoked
+from farthing.errors import Busy, Overlimit, Replayed, Revoked
 from farthing.marks import Memory, Put, Record
 from farthing.schemes.contract import At, End, Flow, Json, Ring
+from farthing.schemes.mac.millicent import warehouse
 from farthing.schemes.mac.millicent.orders import (
     SUBMIT_S,
     Order,
@@ -23,6 +24,9 @@ from farthing.schemes.mac.millicent.scrip import (
     GRACE_S,
     LICENSED_SERIES,
     PAYER_RANGE,
+    SERIES_BITS,
+    STOCK_BIT,
+    Burn,
     Scrip,
     mint_scrip,
     payer_secret,
@@ -93,6 +97,26 @@ class Draft:
         until_s = kept_until_s(expires_at_s)
         self.write(Put(key=key, value=codec.canonical(pool), until_s=until_s))
         self.due.append((expires_at_s + GRACE_S + SUBMIT_S, key))
+
+    def take_back(self, burn: Burn, target: End) -> None:
+        """What a burned piece was worth, to `target`.
+
+        `Busy` where more would come back than was sold: what the piece was renewed from may still
+        be to be shown, and the piece itself is no more.
+        """
+        try:
+            if int(burn.serial, 16) >> SERIES_BITS & STOCK_BIT:
+                put, flows = warehouse.take_back(
+                    burn.vendor, burn.value_micro, burn.expires_at_s, self.memory, target
+                )
+                self.write(put)
+                self.flows += flows
+            else:
+                self.pool(burn.vendor, burn.expires_at_s, returned=burn.value_micro)
+                self.flow(End(kind="outstanding", id=burn.vendor), target, burn.value_micro)
+        except Overlimit:
+            reason = "the vendor has not shown yet where this piece comes from; it waits for that"
+            raise Busy("burn_waits", reason) from None
 
     def mint(
         self, order: Order, expires_at_s: int, *, payer: str = "", entropy: bytes = b""

@@ -11,7 +11,15 @@ from hmac import compare_digest
 import msgspec
 
 from farthing import codec, props
-from farthing.errors import Denied, Forged, OutOfRange, Refusal, Replayed, Unfit, WrongVendor
+from farthing.errors import (
+    Denied,
+    Forged,
+    OutOfRange,
+    Refusal,
+    Replayed,
+    Unfit,
+    WrongVendor,
+)
 from farthing.marks import Delete, Keys, Memory, Put
 from farthing.schemes.contract import (
     Account,
@@ -55,8 +63,7 @@ from farthing.schemes.mac.millicent.scrip import (
     BURN_KEY,
     DAY_S,
     DISPUTE_S,
-    SCRIP_MICRO_MAX,
-    SERIES_BITS,
+    LARGER_MAX,
     STOCK_BIT,
     TRAITS,
     burn_mac,
@@ -257,8 +264,9 @@ class MillicentMint(Mint):
             source = End(kind="outstanding", id=self.setting.broker_id)
         shelf = None
         if not order.props:
-            largest_micro = order.pay.scrip.value_micro if order.pay else SCRIP_MICRO_MAX
-            largest_micro = order.value_micro if order.exact else largest_micro
+            largest_micro = order.value_micro * (1 if order.exact else LARGER_MAX)
+            if order.pay is not None:
+                largest_micro = min(largest_micro, order.pay.scrip.value_micro)
             shelf = warehouse.find(
                 order.vendor,
                 order.value_micro,
@@ -324,15 +332,7 @@ class MillicentMint(Mint):
         if asked.in_scrip:
             target = End(kind="outstanding", id=own)
             answer |= draft.mint_own(own, burn.value_micro, burned.expires_at_s, at.entropy)
-        if int(burn.serial, 16) >> SERIES_BITS & STOCK_BIT:
-            put, flows = warehouse.take_back(
-                burn.vendor, burn.value_micro, burn.expires_at_s, draft.memory, target
-            )
-            draft.write(put)
-            draft.flows += flows
-        else:
-            draft.pool(burn.vendor, burn.expires_at_s, returned=burn.value_micro)
-            draft.flow(End(kind="outstanding", id=burn.vendor), target, burn.value_micro)
+        draft.take_back(burn, target)
         return Returned(
             flows=tuple(draft.flows), records=draft.records, due=tuple(draft.due), answer=answer
         )

@@ -14,6 +14,7 @@ from farthing.errors import Expired, Forged, OutOfRange, Unfit
 from farthing.schemes.mac.millicent.scrip import GRACE_S, Scrip, burn_sig
 
 FEE_E4 = 200  # 2 %: the fee in parts per 10,000 unless the vendor says otherwise
+FEE_E4_MAX = 1_000  # payers hear of it only when it is taken
 NONCE_CHARS_MAX = 32  # a nonce of 16 bytes in hex
 
 

@@ -33,6 +33,7 @@ SERIES_SIZE = 1 << SERIES_BITS
 SERIES_DIGITS = 10  # hex digits of a serial that name its series
 PAYER_RANGE_BITS = 48  # the random part of a payer_id; the 16 bits above select a range
 SCRIP_MICRO_MAX = 5_000_000  # 5 units of currency: the largest piece
+LARGER_MAX = 10  # a piece from a warehouse is worth at most so many times what was ordered
 DAY_S = 86_400
 SKEW_S = 120  # clocks of payer and vendor may differ by this
 GRACE_S = 30 * 86_400  # how long expired scrip may still be exchanged

@@ -74,10 +74,10 @@ class MillicentVendorMint(Mint):
         super().__init__(setting)
         self._keys = VendorKeys(setting.ring)
         self._fee_e4 = setting.options.get("renew_fee_e4", renewal.FEE_E4)
-        if type(self._fee_e4) is not int or not 0 <= self._fee_e4 < 10_000:
+        if type(self._fee_e4) is not int or not 0 <= self._fee_e4 <= renewal.FEE_E4_MAX:
             raise Misconfigured(
                 "fee_out_of_range",
-                "renew_fee_e4 is 0 to 9999 parts per 10,000",
+                f"renew_fee_e4 is 0 to {renewal.FEE_E4_MAX} parts per 10,000",
                 option="renew_fee_e4",
             )
 

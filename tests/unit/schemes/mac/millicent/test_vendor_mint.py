@@ -121,8 +121,8 @@ def test_a_leaked_burn_key_of_one_vendor_burns_nothing_of_another() -> None:
         scene.broker.run("take_back", msgspec.to_builtins(forged), scene.payer.account)
 
 
-@pytest.mark.parametrize("fee_e4", [0, 9_999])
-def test_a_fee_may_be_nothing_and_nearly_all(fee_e4: int) -> None:
+@pytest.mark.parametrize("fee_e4", [0, 1_000])
+def test_a_fee_may_be_nothing_and_a_tenth(fee_e4: int) -> None:
     scene = Scene(renew_fee_e4=fee_e4)
     piece = scene.buy(10_000)
     scene.clock.now_s = piece.expires_at_s + 86_400

@@ -3,11 +3,11 @@
 import pytest
 
 from farthing.errors import (
+    Busy,
     Denied,
     Expired,
     Malformed,
     Mismatch,
-    Overlimit,
     Revoked,
     Unfit,
     WrongVendor,
@@ -54,6 +54,16 @@ def test_a_piece_is_sold_whole_and_the_margin_is_the_brokers() -> None:
     assert balance(scene, f"outstanding/{VENDOR}") == 0
 
 
+@pytest.mark.parametrize(("asked_micro", "sold_micro"), [(200, 2_000), (199, 199)])
+def test_a_piece_of_more_than_wallets_take_stays_on_the_shelf(
+    asked_micro: int, sold_micro: int
+) -> None:
+    """Else the account pays for one that the wallet throws away."""
+    scene = stocked()
+    assert scene.buy(asked_micro).worth_micro == sold_micro
+    assert balance(scene, "payer/ann") == -sold_micro
+
+
 def test_warehouse_scrip_pays_gives_change_and_is_never_claimed() -> None:
     scene = stocked()
     left = scene.payer.spend(scene.vendor, scene.buy(2_000), 200)
@@ -81,7 +91,7 @@ def test_more_is_never_returned_than_was_sold() -> None:
     scene.cash_out(bought)
     before = scene.broker.snapshot()
     made_up = batch(scene.vendor.ring, 1, 2_000, first=1)["pieces"][0]
-    with pytest.raises(Overlimit, match="more_than_was_sold"):
+    with pytest.raises(Busy, match="burn_waits"):
         scene.broker.run("take_back", receipt_for(scene, made_up), scene.payer.account)
     assert scene.broker.snapshot() == before
 
