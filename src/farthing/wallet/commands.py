@@ -131,6 +131,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
     site_micro: int
     total_micro: int
+    denied_micro: int = 0  # of the site's: what it says it never took
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,8 +267,7 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True):
     """The second half of the payment, to be sent once the page is there; None without."""
     aside: bool = False
     """Whether a vendor refused the instrument: it is kept, and not offered again."""
-    later: bool = False
-    """Whether the next transaction writes it, and it is answered True; a crash leaves a doubt."""
+    later: bool = False  # the next transaction writes it, it is answered True; crashes leave doubts
     merge: Callable[[Instrument, Paid, Instrument | None], Instrument | None] | None = None
     now_s: int
 

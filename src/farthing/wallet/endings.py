@@ -55,7 +55,7 @@ class Endings:
             if command.state == "released":
                 self._spending.take_back(made)
         elif command.state == "done" and self._has_changed(end, values, "state='released'"):
-            self._spending.add(made)
+            self._spending.add_after_all(made)
         else:
             if command.state == "released":
                 released.said_again(self._rows, command)

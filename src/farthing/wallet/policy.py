@@ -2,7 +2,8 @@
 
 A payment within every budget is made. Above one it needs the payer's word on the terminal, and
 without a terminal it is refused. The word counts for one amount, asset, recipient and origin. What
-is still undecided counts as spent. Days are UTC days.
+is still undecided counts as spent, and so may what its vendor denies (`spending.py`). Days are UTC
+days.
 """
 
 import re
@@ -144,11 +145,14 @@ class Policy:
             ),
             ("above_budget_per_day", spent.total_micro + wish.price_micro, limits.per_day_micro),
         )
+        denied = ""
+        if spent.denied_micro:
+            denied = f", with {show_micro(spent.denied_micro, wish.currency)} that {site} denies"
         for code, would_be_micro, limit_micro in checks:
             if would_be_micro > limit_micro and question_of(wish, site, code) not in approved:
                 raise Overlimit(
                     code,
-                    f"{show_micro(would_be_micro, wish.currency)} is above the budget of"
+                    f"{show_micro(would_be_micro, wish.currency)}{denied} is above the budget of"
                     f" {show_micro(limit_micro, wish.currency)}; raise it or approve the payment",
                 )
 

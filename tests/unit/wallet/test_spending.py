@@ -56,13 +56,48 @@ def test_every_purchase_adds_to_the_day(world: World) -> None:
     assert spent_micro(world) == 0
 
 
-def test_what_is_released_was_not_spent_unless_it_was_paid_after_all(world: World) -> None:
-    assert spent_micro(world) == 0
-    made = purchase_on(world)
-    settle = Settle(purchase=made, state="undecided", now_s=world.now_s())
-    for state, after_micro in (("undecided", PRICE_MICRO), ("released", 0), ("done", PRICE_MICRO)):
+@pytest.mark.parametrize("anew", [False, True])
+def test_what_a_vendor_denies_counts_once_it_is_more_than_it_was_paid(
+    world: World, *, anew: bool
+) -> None:
+    """Whether it is added up as it happens or read again."""
+
+    def now_micro() -> int:
+        if anew:
+            world.store.file.turns.doubts += 1
+        return spent_micro(world)
+
+    assert now_micro() == 0
+    first, second = purchase_on(world, "/1"), purchase_on(world, "/2")
+    settle = Settle(purchase=first, state="undecided", now_s=world.now_s())
+    for state, after in (("undecided", 2), ("released", 1), ("done", 2)):
         assert world.store.do(msgspec.structs.replace(settle, state=state))
-        assert spent_micro(world) == after_micro
+        assert now_micro() == after * PRICE_MICRO
+    settle = Settle(purchase=second, state="released", now_s=world.now_s())
+    assert world.store.do(settle)
+    assert now_micro() == PRICE_MICRO
+    for count in (1, 2, 3):
+        made = purchase_on(world, f"/more/{count}")
+        assert world.store.do(msgspec.structs.replace(settle, purchase=made))
+        assert now_micro() == max(1, 1 + count) * PRICE_MICRO
+
+
+def test_what_a_vendor_refused_and_lies_aside_counts_whole(world: World) -> None:
+    """It may have taken it; and each new load would be lost like this one."""
+    made = purchase_on(world)
+    worth_micro = made.paid.spent.worth_micro
+    assert worth_micro == 10 * PRICE_MICRO
+    release = Settle(
+        purchase=made,
+        state="released",
+        instruments=(made.paid.spent,),
+        aside=True,
+        now_s=world.now_s(),
+    )
+    world.store.do(release)
+    assert spent_micro(world) == worth_micro
+    world.now_ms += DAY_S * 1000
+    assert spent_micro(world) == 0
 
 
 def test_what_another_process_bought_counts(world: World) -> None:
