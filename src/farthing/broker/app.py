@@ -350,8 +350,11 @@ async def _tick(broker: Broker) -> None:
     while True:
         try:
             broker.ring.refresh()
+        except Refusal as refusal:  # out of place: what time does goes on with the keys at hand
+            _log.error("ring_refused", code=refusal.code)
+        try:
             more = await broker.engine.tick()
-        except Refusal as refusal:  # a full disk, a ring out of place: it is tried again
+        except Refusal as refusal:  # a full disk: it is tried again
             _log.error("tick_refused", code=refusal.code)
             more = 0
         if not more:

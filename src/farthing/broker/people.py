@@ -15,7 +15,7 @@ from farthing.broker import clearing, journal, risk, store, topups
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books
 from farthing.broker.store import OPERATOR, Caller, Party, Payout, Role, Scope
-from farthing.errors import Denied, OutOfRange, Unfit
+from farthing.errors import Denied, OutOfRange, Unfit, Unfunded
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
 from farthing.money import ACCOUNT_MICRO_MAX, require_micro
@@ -239,6 +239,9 @@ class People:
                 raise Denied("payout_destination_missing", "tell the operator where it should go")
             role = party.role if party.role != "broker" else asked.role
             name = accounts.payer(party_id) if role == "payer" else accounts.vendor(party_id)
+            debt_micro = journal.balance(connection, accounts.credit(party_id))
+            if role == "payer" and amount_micro > -journal.balance(connection, name) - debt_micro:
+                raise Unfunded("debt_before_payout", "what is owed here stays in the account")
             postings = (
                 Posting(name, amount_micro),
                 Posting(accounts.clearing(manual.NAME), -amount_micro),

@@ -1,7 +1,8 @@
 """How much a payer may owe, and which money a payer's spending draws on first.
 
-A payer with credit spends its own balance first, then up to its limit. Money that comes in pays
-the debt first. Source: ours; the limits are the operator's.
+A payer with credit spends its own balance first, then up to its limit. Money that comes in at the
+bank pays the debt first, and as much as is owed does not go out there. Source: ours; the limits are
+the operator's.
 """
 
 from farthing.errors import Overlimit, Unfunded

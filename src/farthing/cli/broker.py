@@ -1,5 +1,6 @@
 """`farthing broker`: hold the money, keep the accounts, clear the claims."""
 
+import contextlib
 import os
 import secrets
 import time
@@ -107,8 +108,7 @@ def open_account(
     """
     micro = _micro(data, credit)
     body = {"id": name, "creditLimitMicro": micro, "props": props, "payoutTo": payout_to}
-    opened = call(data, "POST", "/accounts", body)
-    _give_tokens(opened, {"pay": token_file}, as_json=as_json)
+    _open(data, body, {"pay": token_file}, as_json=as_json)
 
 
 @vendor_app.command("add")
@@ -134,9 +134,7 @@ def add_vendor(
         "commissionE4": commission,
         "payoutTo": payout_to,
     }
-    opened = call(data, "POST", "/accounts", body)
-    files = {"redeem": token_file, "pay": pay_token_file}
-    _give_tokens(opened, files, as_json=as_json)
+    _open(data, body, {"redeem": token_file, "pay": pay_token_file}, as_json=as_json)
 
 
 @vendor_app.command("buy")
@@ -164,12 +162,16 @@ def _micro(data: Path, text: str) -> int:
     return parse_micro(text, bookkeeping.identity_in(data).currency)
 
 
-def _give_tokens(opened: Any, files: dict[str, Path | None], *, as_json: bool) -> None:
-    """Put an account's tokens into the files of their scopes; without any file, show them."""
+def _open(
+    data: Path, body: dict[str, Any], files: dict[str, Path | None], *, as_json: bool
+) -> None:
+    """Open an account, its tokens into the files of their scopes; without any file, show them."""
     named = {scope: path for scope, path in files.items() if path is not None}
-    for scope, path in named.items():
-        output.write_private(path, opened["tokens"][scope])
-        output.say(f"{opened['id']} is open; its token is in {path}")
+    with output.private_files(*named.values()):
+        opened = call(data, "POST", "/accounts", body)
+        for scope, path in named.items():
+            path.write_text(opened["tokens"][scope])
+            output.say(f"{opened['id']} is open; its token is in {path}")
     if named:
         return
     if as_json:
@@ -233,13 +235,11 @@ def token(
     """
     made = new_token(secrets.token_bytes(TOKEN_BYTES))
     broker = brokers.Broker.open(data)
-    try:
+    with output.private_files(token_file), contextlib.closing(broker):
         broker.engine.books.committer.do_now(
             lambda db: renew_token(db, name, scope, hash_of(made), only=only), atomic=True
         )
-    finally:
-        broker.close()
-    output.write_private(token_file, made)
+        token_file.write_text(made)
     output.say(f"{name}: a new token is in {token_file}")
 
 
@@ -369,7 +369,7 @@ def payout(
 
     Example: farthing broker payout po_0123456789ab confirmed
     """
-    done = call(data, "POST", f"/payouts/{payout_id}", {"state": state}, key=f"{payout_id}-{state}")
+    done = call(data, "POST", f"/payouts/{payout_id}", {"state": state})
     output.say(f"{payout_id}: {done['amountMicro']} micro {done['state']}")
 
 

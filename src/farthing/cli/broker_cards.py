@@ -15,6 +15,7 @@ import typer
 from farthing.cli import bookkeeping, output
 from farthing.cli.bookkeeping import AsJson, Data
 from farthing.cli.calling import call
+from farthing.errors import Refusal
 from farthing.money import parse_micro
 
 app = typer.Typer()
@@ -35,17 +36,30 @@ def cards(
     Example: farthing broker cards 5eur --count 10 --json > cards.json
     """
     micro = parse_micro(value, bookkeeping.identity_in(data).currency)
-    made = [_make(data, micro) for _ in range(count)]
-    if as_json:
-        output.print_json(made)
-        return
-    rows = [(str(card["card"]), str(card["secret"])) for card in made]
-    output.table(f"cards of {value}", ("card", "secret"), rows)
+    made: list[dict[str, str | int]] = []
+    try:
+        for _ in range(count):
+            _make(data, micro, made)
+    finally:  # what was made has money on it, whatever became of the next
+        _show(value, made, as_json=as_json)
 
 
-def _make(data: Path, micro: int) -> dict[str, str | int]:
+def _make(data: Path, micro: int, made: list[dict[str, str | int]]) -> None:
+    """One more card; it is among those that are made before it has money."""
     name = f"card-{secrets.token_hex(NAME_BYTES)}"
     opened = call(data, "POST", "/accounts", {"id": name})
+    made.append({"card": name, "secret": opened["tokens"]["pay"], "valueMicro": micro})
     booked = {"payer": name, "amountMicro": micro, "reference": name}
-    call(data, "POST", "/topup", booked)
-    return {"card": name, "secret": opened["tokens"]["pay"], "valueMicro": micro}
+    try:
+        call(data, "POST", "/topup", booked)
+    except Refusal:
+        output.errors.print(f"{name} may be empty: look at `farthing broker account list`")
+        raise
+
+
+def _show(value: str, made: list[dict[str, str | int]], *, as_json: bool) -> None:
+    if made and as_json:
+        output.print_json(made)
+    elif made:
+        rows = [(str(card["card"]), str(card["secret"])) for card in made]
+        output.table(f"cards of {value}", ("card", "secret"), rows)

@@ -43,6 +43,20 @@ def write_private(path: Path, content: str | bytes) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+@contextlib.contextmanager
+def private_files(*paths: Path) -> Iterator[None]:
+    """New files that only their owner reads, to be written inside: before what cannot be undone.
+
+    They are gone again where that fails. `Misconfigured` if one exists.
+    """
+    with contextlib.ExitStack() as undo:
+        for path in paths:
+            write_private(path, b"")
+            undo.callback(path.unlink, missing_ok=True)
+        yield
+        undo.pop_all()
+
+
 def opened(path: Path) -> IO[bytes]:
     """An empty file to write into and read from; `Misconfigured` where there can be none."""
     try:

@@ -65,13 +65,20 @@ class Grants:
         self._file, self._rows = file, Rows(file)
 
     def hand_over(
-        self, wish: Wish, now_s: int, make: Callable[[Instrument], Made | None]
+        self,
+        wish: Wish,
+        now_s: int,
+        make: Callable[[Instrument], Made | None],
+        allow: Callable[[], None] | None = None,
     ) -> Grant | None:
         """Take what `make` makes of the first instrument that it can use; None without.
 
-        Those of the vendor first, then general ones. Any refusal of `make`; then nothing changes.
+        Those of the vendor first, then general ones. Any refusal of `make`, and of `allow`, which
+        asks the budgets where they count; then nothing changes.
         """
         with self._file.write():
+            if allow is not None:
+                allow()
             for vendor_id in (wish.vendor_id, ""):
                 for instrument in self._ready(wish, vendor_id, now_s):
                     made = make(instrument)

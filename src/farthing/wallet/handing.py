@@ -9,6 +9,7 @@ The flows yield what the others do, and work on the file themselves (`grants.py`
 needs these transactions.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -89,12 +90,12 @@ def hand_over(guide: Guide, file: File, wanted: Wanted) -> Flow[Grant]:
     that nobody raised; refusals of the site's offer, the purse and the broker.
     """
     choice, site = yield from _chosen(guide, wanted)
-    yield from _require_budget(guide, file, choice, site)
+    allow = yield from _within_budget(guide, file, choice, site)
     grants, refusal = Grants(file), None
     for loads in range(LOADS_MAX + 1):
         at = yield from look()
         maker = _Maker(guide, choice, wanted, at, site)
-        grant = grants.hand_over(choice.wish, at.now_s, maker)
+        grant = grants.hand_over(choice.wish, at.now_s, maker, allow)
         if grant is not None:
             return grant
         refusal = maker.refusal
@@ -126,23 +127,30 @@ def _chosen(guide: Guide, wanted: Wanted) -> Flow[tuple[Choice, str]]:
     raise Unsupported("share_unsupported", "this site takes nothing that can be handed over")
 
 
-def _require_budget(guide: Guide, file: File, choice: Choice, site: str) -> Flow[None]:
-    """`Overlimit` where the amount is above a budget and the payer does not say yes."""
+def _within_budget(guide: Guide, file: File, choice: Choice, site: str) -> Flow[Callable[[], None]]:
+    """What says inside a transaction whether the amount is within the budgets: `Overlimit`.
+
+    Above one the payer is asked here, before anything is made.
+    """
     wish = choice.wish
     at = yield from look()
-    with file.write():
-        spent = Spending(file).today(wish.currency, site, at.now_s)
     approved: frozenset[Question] = frozenset()
+
+    def require() -> None:
+        spent = Spending(file).today(wish.currency, site, at.now_s)
+        guide.policy.require(wish, site, spent, approved)
+
     while True:
         try:
-            guide.policy.require(wish, site, spent, approved)
+            with file.write():
+                require()
         except Overlimit as refusal:
             question = question_of(wish, site, refusal.code)
             if not (yield AskPayer(question=question)):
                 raise
             approved |= {question}
         else:
-            return
+            return require
 
 
 class _Maker:

@@ -50,14 +50,13 @@ class SeedRing:
 
 def seed_of(file: File) -> bytes:
     """The seed of this wallet, made where there is none yet."""
-    with file.write() as db:
+    with file.write() as db:  # one transaction: what another process made first is the seed
         sealed = db.execute("SELECT value FROM meta WHERE name='seed'").get
-    if isinstance(sealed, bytes):
-        return file.vault.open(sealed, *_PLACE)
-    seed = secrets.token_bytes(SEED_BYTES)
-    with file.write() as db:
+        if isinstance(sealed, bytes):
+            return file.vault.open(sealed, *_PLACE)
+        seed = secrets.token_bytes(SEED_BYTES)
         db.execute(_PUT, (file.vault.seal(seed, *_PLACE),))
-    return seed
+        return seed
 
 
 def put_seed(file: File, seed: bytes) -> None:

@@ -84,10 +84,20 @@ def test_money_comes_in_is_listed_and_goes_out(tmp_path: Path) -> None:
         assert planned.endswith(": 2000000 micro planned\n")
         payout = planned.partition(":")[0]
         assert payout in shell.say("broker", "clear")
+        assert shell.refused("broker", "payout", payout, "confirmed") == ("payout_step_impossible")
         for state in ("exported", "confirmed", "confirmed"):
             shell.say("broker", "payout", payout, state)
         assert shell.say("broker", "clear") == "nothing is to be paid out\n"
 
+        # A file that is there already costs nobody a token, nor opens an account without one.
+        again = ("broker", "token", "alice", "--token-file", "alice.token", "--only")
+        assert shell.refused(*again) == "file_exists"
+        assert _status(url, tmp_path / "alice.token") == 200
+        opening = ("broker", "account", "open", "bob", "--token-file")
+        assert shell.refused(*opening, "alice.token") == "file_exists"
+        shell.say(*opening, "bob.token")
+        assert shell.refused(*opening, "other.token") == "account_exists"
+        assert not (tmp_path / "other.token").exists()
         shell.say("broker", "token", "alice", "--token-file", "new.token", "--only")
         assert _status(url, tmp_path / "alice.token") == 403
         assert _status(url, tmp_path / "new.token") == 200

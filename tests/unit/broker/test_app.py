@@ -133,7 +133,11 @@ def test_time_passes_beside_the_server(tmp_path: Path, monkeypatch: pytest.Monke
             ticks += 1
             return 0
 
+        def misplaced() -> None:
+            raise Misconfigured("ring_exposed", "others may read it")
+
         monkeypatch.setattr(broker.engine, "tick", tick)
+        monkeypatch.setattr(broker.ring, "refresh", misplaced)  # what is due is due all the same
         events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         answers: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         await events.put({"type": "lifespan.startup"})

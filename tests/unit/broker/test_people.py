@@ -5,7 +5,9 @@ import msgspec
 import pytest
 
 from farthing.broker import people, risk
+from farthing.broker.engine import Transfer
 from farthing.broker.people import OpenAccount, PayOut, TopUp, hash_of
+from farthing.broker.settling import Payment
 from farthing.errors import (
     Conflict,
     Denied,
@@ -119,6 +121,28 @@ def test_a_payout_goes_its_way_and_every_step_is_booked(tmp_path: Path) -> None:
         assert desk.balance(accounts.bank("manual")) == 50_000
         with pytest.raises(Unfunded):
             await people.pay_out("alice", PayOut(amount_micro=60_000), "k2")
+
+    with_desk(tmp_path, talk)
+
+
+def test_what_is_owed_is_not_paid_out(tmp_path: Path) -> None:
+    """Money that came by a transfer has paid no debt."""
+
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice", payout_to="DE00", credit_limit_micro=30_000)
+        await desk.open("bob")
+        await desk.top_up("bob", 60_000, "bank-1")
+        await desk.open("v7", role="vendor")
+        tab = {"payer": "alice", "index": 20_000}
+        payment = Payment(scheme="tab", payload=tab, amount_micro=20_000)
+        await desk.engine.settling.settle(payment, desk.account("v7"))
+        assert desk.balance(accounts.credit("alice")) == 20_000
+        move = Transfer(id=f"{1:032x}", to="payer/alice", amount_micro=50_000)
+        await desk.engine.transfer("bob", move)
+        people = desk.engine.people
+        with pytest.raises(Unfunded, match="debt_before_payout"):
+            await people.pay_out("alice", PayOut(amount_micro=40_000), "k1")
+        await people.pay_out("alice", PayOut(amount_micro=30_000), "k2")
 
     with_desk(tmp_path, talk)
 

@@ -24,6 +24,21 @@ def test_a_private_file_never_overwrites(tmp_path: Path) -> None:
     assert path.read_text() == "older"
 
 
+def test_private_files_are_there_before_and_gone_after_a_failure(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    with output.private_files(first, second):
+        first.write_text("made up")
+    assert (first.read_text(), second.read_text()) == ("made up", "")
+    assert stat.S_IMODE(second.stat().st_mode) == 0o600
+    third = tmp_path / "third"
+    with pytest.raises(Misconfigured, match="file_exists"), output.private_files(third, first):
+        raise AssertionError("one of them exists")
+    with pytest.raises(ZeroDivisionError), output.private_files(third):
+        raise ZeroDivisionError
+    assert not third.exists()
+    assert first.read_text() == "made up"
+
+
 def test_a_token_file_is_read_without_its_line_end(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("made up\n")

@@ -171,6 +171,29 @@ def test_what_is_handed_over_counts_as_spent_and_is_asked_about_above_a_budget(
     assert len(Grants(file).listed()) == 2
 
 
+def test_two_that_hand_over_at_once_stay_within_the_budget_together(stage: Stage) -> None:
+    """The second has asked before the first had written."""
+    agent = stage.admit("agent", 0)
+    payer = stage.payer
+    file = payer.store.file
+    wanted = Wanted(
+        url=stage.page(), amount_micro=AMOUNT_MICRO, to=address_of(agent), lasts_s=HOUR_S
+    )
+    limits = Limits(per_payment_micro=10**9, per_site_day_micro=AMOUNT_MICRO + 1_000)
+    guide = msgspec.structs.replace(payer.guide(), policy=Policy(limits))
+
+    def race(slower: Grants, *rest: Any) -> Grant | None:
+        monkey.undo()
+        payer.run_alone(hand_over(guide, file, wanted))
+        return slower.hand_over(*rest)
+
+    with pytest.MonkeyPatch.context() as monkey:
+        monkey.setattr(Grants, "hand_over", race)
+        with pytest.raises(Overlimit, match="above_budget_per_site_day"):
+            payer.run_alone(hand_over(guide, file, wanted))
+    assert len(Grants(file).listed()) == 1
+
+
 def test_a_crash_after_the_hand_over_loses_nothing(stage: Stage) -> None:
     agent = stage.admit("agent", 0)
     grant = given(stage, agent)

@@ -1,9 +1,13 @@
+import secrets
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from farthing.errors import Misconfigured
 from farthing.schemes.contract import Instrument
+from farthing.wallet import seed as seeds
 from farthing.wallet.commands import TakeNumber
 from farthing.wallet.file import File, create, open_file
 from farthing.wallet.rows import Rows
@@ -27,6 +31,27 @@ def test_a_seed_is_made_once_and_stays(tmp_path: Path) -> None:
     file.close()
     assert seed_of(open_file(tmp_path / "w.db", PASSPHRASE)) == seed
     assert seed_of(made(tmp_path / "other.db")) != seed
+
+
+def test_two_processes_that_are_first_make_one_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coins of a seed that is not in the file would be lost."""
+    file = made(tmp_path / "w.db")
+    other = open_file(tmp_path / "w.db", PASSPHRASE)
+    found: list[bytes] = []
+    rival = threading.Thread(target=lambda: found.append(seed_of(other)))
+
+    def draw(size_bytes: int) -> bytes:
+        if not rival.ident:
+            rival.start()
+            rival.join(0.2)  # long enough for one that does not wait
+        return secrets.token_bytes(size_bytes)
+
+    monkeypatch.setattr(seeds, "secrets", SimpleNamespace(token_bytes=draw))
+    found.append(seed_of(file))
+    rival.join()
+    assert found[0] == found[1] == seed_of(file)
 
 
 def test_what_was_written_down_begins_another_wallet(tmp_path: Path) -> None:
