@@ -49,7 +49,8 @@ class Operations:
     ) -> bytes:
         """The stored answer to this message under this idempotency key; any refusal.
 
-        What is refused of nobody in particular is not stored: anyone may send rubbish.
+        What is refused of nobody in particular is not stored, nor what it is told without any
+        change: anyone may ask, as often as they like.
         """
         books = self._books
         mint = books.mint(scheme)
@@ -70,8 +71,24 @@ class Operations:
                 raise
             raise await books.refused(asked, refusal) from None
 
+        if account is BEARER:
+            told = books.committer.read(
+                lambda connection: self._told(connection, mint, checked, at)
+            )
+            if told is not None:
+                return told
+
+        answer = await self._decide(asked, scheme, checked, at)
+        if answer is None:  # somebody was quicker
+            return await self.run(scheme, operation, message, account, key)
+        return answer
+
+    async def _decide(self, asked: Asked, scheme: str, checked: Checked, at: At) -> bytes | None:
+        """The answer once it is decided and written; None where somebody was quicker."""
+        books = self._books
+
         def work(connection: apsw.Connection) -> tuple[bytes, int] | None:
-            cause = (asked.scope, key)
+            cause = (asked.scope, asked.key)
             applied = self._carry_out(connection, scheme, checked, at, cause)
             books.take_commission(connection, clearing.earned(applied.flows), cause)
             if isinstance(applied, Abroad):
@@ -83,9 +100,16 @@ class Operations:
         if answer is not None:
             return answer
         errand = self._errands.find(asked)
-        if errand is None:  # somebody was quicker
-            return await self.run(scheme, operation, message, account, key)
-        return await self._errands.run(errand)
+        return None if errand is None else await self._errands.run(errand)
+
+    def _told(
+        self, connection: apsw.Connection, mint: Mint, checked: Checked, at: At
+    ) -> bytes | None:
+        """The answer to a question; None where something would be changed. Any refusal."""
+        applied = mint.apply(checked, facts.read(connection, mint.recall(checked)), at)
+        if isinstance(applied, Abroad) or not applied.is_idle:
+            return None
+        return write_answer(applied)
 
     def _carry_out(
         self,

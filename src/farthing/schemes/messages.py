@@ -84,6 +84,12 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     for_payer: Json = None
     """Of a redemption: what the vendor must pass on (change, keys)."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is changed by it: a question was answered."""
+        facts = (self.flows, self.marks, self.records, self.claims, self.keys, self.due)
+        return not any(facts)
+
     def __repr__(self) -> str:
         """The money only: answers hold secrets, marks and records hold words."""
         return f"{type(self).__name__}({self.flows!r})"

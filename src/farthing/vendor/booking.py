@@ -9,12 +9,13 @@ from farthing.crypto import signing
 from farthing.marks import Moment
 from farthing.schemes.contract import At, Json, Setting
 from farthing.vendor.commands import GateCommand, OriginAnswered, SpareSerial, TakeSerial, expect
-from farthing.vendor.payments import Kept, Outcome, Paying
+from farthing.vendor.payments import Kept, Outcome, Paying, page_key
 from farthing.wire import receipts
 from farthing.wire.offers import Receipt
 
 LEASE_GRACE_S = 30  # a hold outlives the origin's time-out by this
 STORED_BODY_BYTES_MAX = 64 * 1024  # of answers kept for `replay_body` and other methods
+STORED_BODY_S = 3600  # how long they are given out again
 OUTCOME_KEPT_S_MIN = 30 * 86_400  # outcomes are replayable at least this long
 RECEIPT_KEY = "farthing/vendor/receipt/1"
 CLOSED = "-closed"  # at the end of the receipt id of a whole stream
@@ -23,6 +24,7 @@ MOMENTS: tuple[Moment, ...] = ("before", "during", "batch")
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 read_outcome = msgspec.msgpack.Decoder(Outcome).decode
+read_page = msgspec.msgpack.Decoder(OriginAnswered).decode
 read_kept = msgspec.msgpack.Decoder(Kept).decode
 
 
@@ -90,12 +92,15 @@ def confirm_of(
     """The confirm of a hold, with the origin's answer where it is kept."""
     keep = paying.priced.route.replay_body or paying.request.method not in REPEATABLE
     small = origin.body is not None and len(origin.body) <= STORED_BODY_BYTES_MAX
+    stored: tuple[marks.Put, ...] = ()
+    if keep and small:
+        until_s = paying.at.now_s + STORED_BODY_S
+        stored = (marks.Put(key=page_key(receipt), value=_ENCODE(origin), until_s=until_s),)
     outcome = Outcome(
         status=origin.status,
         dialect=paying.credential.dialect,
         receipt=receipt,
-        body=origin.body if keep and small else None,
-        headers=origin.headers if keep and small else (),
+        stored=bool(stored),
         delivered=paying.taken.delivered,
         streamed=paying.stream is not None,
     )
@@ -103,7 +108,7 @@ def confirm_of(
         k=paying.credential.k,
         fence=fence,
         outcome=_ENCODE(outcome),
-        records=paying.taken.records,
+        records=paying.taken.records + stored,
         claims=claims_of(paying),
     )
 

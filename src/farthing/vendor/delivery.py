@@ -25,10 +25,12 @@ from farthing.schemes.contract import At, Dialect, Json, Replier
 from farthing.vendor import metering, reserving
 from farthing.vendor.booking import (
     REPEATABLE,
+    STORED_BODY_S,
     closing_of,
     confirm_of,
     numbered,
     read_kept,
+    read_page,
     receipt_of,
 )
 from farthing.vendor.commands import (
@@ -47,6 +49,7 @@ from farthing.vendor.payments import (
     Outcome,
     Paying,
     ask_origin,
+    page_key,
     paid,
     passed_on,
 )
@@ -56,7 +59,6 @@ from farthing.wire import dialects
 from farthing.wire.offers import Receipt
 
 NOBODY = Answer(status=500, headers=(), body=b"")  # stands where a receipt says it all
-STORED_BODY_S = 3600  # how long a stored body is given out again
 
 
 class Delivery:
@@ -247,18 +249,19 @@ class Delivery:
         if outcome.delivered:
             return paid(receipt, NO_PAGE, dialect, replier, method=request.method)
         if outcome.streamed:
-            again = Denied("stream_opened_before", "open the stream anew, with the next tick")
+            opened = Denied("stream_opened_before", "open the stream anew, with the next tick")
             headers = dialects.receipt_headers(receipt, dialect)
-            return self._offering.refuse(request, again, at, value_moved=True, extra=headers)
+            return self._offering.refuse(request, opened, at, value_moved=True, extra=headers)
         age_s = at.now_s - receipt.issued_at_s
-        if outcome.body is not None and age_s <= STORED_BODY_S:
-            stored = OriginAnswered(
-                status=outcome.status, headers=outcome.headers, body=outcome.body
-            )
-            return paid(receipt, stored, dialect, replier, method=request.method)
+        if outcome.stored and age_s <= STORED_BODY_S:
+            key = page_key(receipt)
+            found = expect(marks.Memory, (yield marks.Read(keys=marks.Keys(records=(key,)))))
+            if key in found.records:
+                page = read_page(found.records[key])
+                return paid(receipt, page, dialect, replier, method=request.method)
         if request.method in REPEATABLE and age_s <= priced.route.repeat_s:
-            page = self._serve_paid(request, priced, receipt, at, dialect, replier, replay=True)
-            return (yield from page)
+            again = self._serve_paid(request, priced, receipt, at, dialect, replier, replay=True)
+            return (yield from again)
         over = Denied("repeat_window_over", "paid for, and the time to fetch it again is over")
         headers = dialects.receipt_headers(receipt, dialect)
         return self._offering.refuse(request, over, at, value_moved=True, extra=headers)

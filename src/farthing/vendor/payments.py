@@ -46,13 +46,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: int
     dialect: Dialect
     receipt: Receipt
-    body: bytes | None = None
-    headers: Headers = ()
-    """The origin's, where the body is kept."""
+    stored: bool = False
+    """Whether the page is kept beside it for a while, under `page_key`."""
     delivered: bool = False
     """Whether it bought no page: a repeat gets the receipt, whatever the time."""
     streamed: bool = False
     """Whether it opened a stream, which nobody gets a second time."""
+
+
+def page_key(receipt: Receipt) -> bytes:
+    """The record with what the origin answered: it goes much sooner than the outcome."""
+    return b"gate/page/" + receipt.receipt_id.encode()
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):

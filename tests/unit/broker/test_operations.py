@@ -1,11 +1,16 @@
 import asyncio
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
 
+import apsw
 import msgspec
 import pytest
 
+from farthing import codec
+from farthing.broker.app import DATABASE, Broker
+from farthing.broker.operations import BEARER
 from farthing.errors import (
     Busy,
     Forged,
@@ -20,6 +25,7 @@ from farthing.ledger import accounts
 from farthing.schemes.contract import Checked
 from tests.unit.broker.coupon import KEPT_S, LIFE_S
 from tests.unit.broker.desk import Desk, with_desk
+from tests.unit.broker.test_app import make
 
 
 def test_issue_moves_money_from_the_payer_to_what_is_outstanding(tmp_path: Path) -> None:
@@ -71,6 +77,25 @@ def test_what_comes_back_waits_until_whoever_gives_it_has_as_much(
         assert desk.balance(accounts.payer("alice")) == -1_000
 
     with_desk(tmp_path, talk)
+
+
+def test_questions_that_anybody_may_ask_write_nothing(tmp_path: Path) -> None:
+    """Else the disk fills without a token and without money."""
+    make(tmp_path)
+    mark = codec.b64u(bytes(16))
+
+    async def ask(broker: Broker) -> None:
+        run, answers = broker.engine.operations.run, set()
+        watching = apsw.Connection(str(tmp_path / DATABASE), flags=apsw.SQLITE_OPEN_READONLY)
+        before = watching.pragma("data_version")
+        for number in range(3):
+            answers.add(await run("ecash", "issue", {"list": "current"}, BEARER, f"l{number}"))
+            await run("ecash", "issue", {"spent": [mark]}, BEARER, f"s{number}")
+        assert len(answers) == 1
+        assert watching.pragma("data_version") == before, "nobody has committed anything"
+
+    with contextlib.closing(Broker.open(tmp_path)) as broker:
+        asyncio.run(ask(broker))
 
 
 def test_a_revoked_name_is_listed_once_and_only_where_a_list_is_published(tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ from farthing.vendor.booking import (
     MOMENTS,
     OUTCOME_KEPT_S_MIN,
     STORED_BODY_BYTES_MAX,
+    STORED_BODY_S,
     earlier,
     read_kept,
     read_outcome,
+    read_page,
 )
+from farthing.vendor.payments import page_key
 from tests.kit.shop import (
     PAGE,
     PRICE_MICRO,
@@ -88,8 +91,14 @@ def test_a_body_is_kept_where_it_cannot_be_asked_for_again(
     confirm = command_of(shop, "payword", marks.Confirm, method).command
     assert isinstance(confirm, marks.Confirm)
     outcome = read_outcome(confirm.outcome)
-    assert (outcome.body is not None) is kept
-    assert outcome.headers == (PAGE.headers if kept else ())
+    assert outcome.stored is kept
+    pages = [put for put in confirm.records if put.key == page_key(outcome.receipt)]
+    assert len(pages) == kept
+    for put in pages:
+        assert isinstance(put, marks.Put)
+        page = read_page(put.value)
+        assert (page.body, page.headers) == (b"x" * size_bytes, PAGE.headers)
+        assert put.until_s == shop.clock.now_s + STORED_BODY_S, "and not as long as the outcome"
 
 
 @every_scheme

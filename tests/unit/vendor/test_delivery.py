@@ -9,8 +9,8 @@ from farthing import marks
 from farthing.errors import Broken, Forged, HoldLost, OriginFailed, Refusal
 from farthing.schemes.chain.payword import PaywordTill
 from farthing.schemes.contract import Dialect, Taken
+from farthing.vendor.booking import STORED_BODY_S
 from farthing.vendor.commands import Aborted, Answer, AskOrigin, OriginAnswered
-from farthing.vendor.delivery import STORED_BODY_S
 from farthing.vendor.prices import REPEAT_S
 from farthing.wire import receipts
 from farthing.wire.replies import Checking
