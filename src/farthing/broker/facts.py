@@ -130,12 +130,16 @@ def _advance(connection: apsw.Connection, mark: Advance) -> None:
 def _record(connection: apsw.Connection, record: Record) -> None:
     match record:
         case Put():
-            connection.execute(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
-                (record.key, record.value, record.until_s),
-            )
+            connection.execute(_PUT, (record.key, record.value, record.until_s))
         case Delete():
             connection.execute("DELETE FROM records WHERE key = ?", (record.key,))
+
+
+# As long as anybody has wanted it kept: what is shown late must not shorten it.
+_PUT = (
+    "INSERT INTO records VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+    "value = excluded.value, until_s = max(until_s, excluded.until_s)"
+)
 
 
 def _numbered(connection: apsw.Connection, scheme: str, record: Put) -> Put:
@@ -267,12 +271,17 @@ def next_due(connection: apsw.Connection, now_s: int) -> tuple[str, bytes, bytes
 
 
 def forget(connection: apsw.Connection, now_s: int, count: int) -> int:
-    """Drop up to `count` of each kind past their time; how many went."""
+    """Drop up to `count` of each kind past their time; how many went.
+
+    A record at which `lapse` is still to look stays: money may hang on it.
+    """
     gone = 0
     for statement in (
         "DELETE FROM once WHERE id IN (SELECT id FROM once WHERE until_s < ? LIMIT ?)",
         "DELETE FROM counters WHERE id IN (SELECT id FROM counters WHERE until_s < ? LIMIT ?)",
-        "DELETE FROM records WHERE key IN (SELECT key FROM records WHERE until_s < ? LIMIT ?)",
+        # What was looked at and refused waits for another look, much less than an hour.
+        "DELETE FROM records WHERE key IN (SELECT key FROM records WHERE until_s < ?1 AND key NOT"
+        " IN (SELECT key FROM due WHERE at_s <= ?1 + 3600) LIMIT ?2)",
         "DELETE FROM answers WHERE (scope, key) IN "
         "(SELECT scope, key FROM answers WHERE until_s < ? LIMIT ?)",
         "DELETE FROM reservations WHERE tx IN "

@@ -2,6 +2,7 @@ import apsw
 import pytest
 
 from farthing.broker import facts, store
+from farthing.broker.operations import LAPSE_RETRY_S
 from farthing.errors import Busy, Replayed
 from farthing.marks import Advance, Delete, Keys, Once, Place, Put
 from farthing.schemes.chain import payword
@@ -126,6 +127,36 @@ def test_due_records_come_in_order_once_and_only_if_they_still_exist() -> None:
     assert facts.next_due(db, 25) == ("s", b"s/a", b"v")
     assert facts.next_due(db, 25) is None
     assert facts.next_due(db, 30) == ("s", b"s/a", b"v")
+
+
+def test_the_end_of_a_record_never_shrinks() -> None:
+    """What is shown late must not end what others need."""
+    db = connection()
+    for value, until_s in ((b"1", 50), (b"2", 20), (b"3", 60), (b"4", 10)):
+        facts.write(db, "s", Applied(records=(Put(key=b"s/a", value=value, until_s=until_s),)))
+    facts.forget(db, 60, 10)
+    assert facts.read(db, Keys(records=(b"s/a",))).records == {b"s/a": b"4"}
+    facts.forget(db, 61, 10)
+    assert not facts.read(db, Keys(records=(b"s/a",))).records
+    facts.write(db, "s", Applied(records=(Put(key=b"s/b", value=b"1", until_s=50),)))
+    anew = (Delete(key=b"s/b"), Put(key=b"s/b", value=b"2", until_s=20))
+    facts.write(db, "s", Applied(records=anew))
+    facts.forget(db, 21, 10)
+    assert not facts.read(db, Keys(records=(b"s/b",))).records
+
+
+def test_what_lapse_has_still_to_look_at_is_not_forgotten() -> None:
+    """After a long rest more may be due than one step looks at, and money hangs on it."""
+    db = connection()
+    puts = tuple(Put(key=key, value=b"", until_s=20) for key in (b"s/a", b"s/b", b"s/c"))
+    facts.write(db, "s", Applied(records=puts, due=((10, b"s/a"), (15, b"s/b"))))
+    facts.forget(db, 30, 10)
+    assert set(facts.read(db, Keys(prefixes=(b"s/",))).records) == {b"s/a", b"s/b"}
+    assert facts.next_due(db, 30) == ("s", b"s/a", b"")
+    facts.queue(db, "s", b"s/a", 30 + LAPSE_RETRY_S)  # refused: looked at again later
+    assert facts.next_due(db, 30) == ("s", b"s/b", b"")
+    facts.forget(db, 30, 10)
+    assert set(facts.read(db, Keys(prefixes=(b"s/",))).records) == {b"s/a"}
 
 
 def test_nothing_is_forgotten_before_its_time() -> None:

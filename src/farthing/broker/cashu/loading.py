@@ -22,6 +22,7 @@ from farthing.broker.cashu.quotes import LOAD_S, Load
 from farthing.broker.cashu.terms import Quote
 from farthing.crypto import schnorr
 from farthing.errors import Expired, Forged, Malformed, OutOfRange, Replayed, Unpaid, Unsupported
+from farthing.marks import Delete
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.coin.cashu import transactions
 from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, unit_micro
@@ -135,8 +136,9 @@ class Loading:
             until_s = max(counter.now_s(), named.expires_at_s) + KEPT_S
             issued = msgspec.structs.replace(now, state="ISSUED")
             key = quotes.load_key(counter.unit, named.id)
-            records = (*signed, quotes.put(key, issued, until_s))
-            facts.write(connection, SCHEME, Applied(records=records))
+            # Kept for ever until now: it goes, and comes with an end.
+            ended = (Delete(key=key), quotes.put(key, issued, until_s))
+            facts.write(connection, SCHEME, Applied(records=(*signed, *ended)))
             return {"signatures": made.signatures}
 
         return await counter.once(asked, work)

@@ -14,6 +14,7 @@ from farthing import codec, props
 from farthing.errors import (
     Denied,
     Forged,
+    Late,
     OutOfRange,
     Refusal,
     Replayed,
@@ -50,6 +51,7 @@ from farthing.schemes.mac.millicent.orders import (
     Licence,
     Order,
     Sale,
+    kept_until_s,
     licence_prefix,
     pool_key,
     register,
@@ -147,6 +149,8 @@ class MillicentMint(Mint):
         expected = burn_mac(self._shared_key(burn.vendor), burn)
         if not compare_digest(expected.encode(), burn.mac.encode()):
             raise Forged("burn_receipt_wrong", "this receipt was not made by the vendor")
+        if at.now_s > kept_until_s(burn.expires_at_s):  # nobody knows whether it was shown before
+            raise Late("burn_receipt_too_old", "a receipt is shown while its serial is remembered")
         return Burned(cash_out=cash_out, expires_at_s=fresh_expiry_s(at.now_s))
 
     def _is_abroad(self, message: Order | CashOut) -> bool:

@@ -1,11 +1,13 @@
 """Scrip that the broker bought ahead: paid once up front, resold whole, returned at its cost."""
 
+import msgspec
 import pytest
 
 from farthing.errors import (
     Busy,
     Denied,
     Expired,
+    Late,
     Malformed,
     Mismatch,
     Revoked,
@@ -15,6 +17,7 @@ from farthing.errors import (
 from farthing.marks import Memory
 from farthing.schemes.contract import Account, Json
 from farthing.schemes.mac.millicent import warehouse
+from farthing.schemes.mac.millicent.orders import kept_until_s
 from farthing.schemes.mac.millicent.scrip import BURN_KEY, Burn, burn_mac
 from farthing.schemes.mac.millicent.warehouse import (
     DISCOUNT_E4_MAX,
@@ -94,6 +97,19 @@ def test_more_is_never_returned_than_was_sold() -> None:
     with pytest.raises(Busy, match="burn_waits"):
         scene.broker.run("take_back", receipt_for(scene, made_up), scene.payer.account)
     assert scene.broker.snapshot() == before
+
+
+def test_a_receipt_is_taken_as_long_as_its_serial_is_remembered_and_no_longer() -> None:
+    """Else it was credited again once that is forgotten, by what was sold since."""
+    scene = stocked()
+    bought = scene.buy(2_000)
+    receipt = receipt_for(scene, msgspec.to_builtins(held(bought).scrip))
+    scene.clock.now_s = kept_until_s(bought.expires_at_s) + 1
+    with pytest.raises(Late, match="burn_receipt_too_old"):
+        scene.broker.run("take_back", receipt, scene.payer.account)
+    scene.clock.now_s -= 1
+    scene.broker.run("take_back", receipt, scene.payer.account)
+    assert balance(scene, "payer/ann") == 0
 
 
 def receipt_for(scene: Scene, piece: Json) -> Json:
