@@ -240,7 +240,8 @@ class People:
             role = party.role if party.role != "broker" else asked.role
             name = accounts.payer(party_id) if role == "payer" else accounts.vendor(party_id)
             debt_micro = journal.balance(connection, accounts.credit(party_id))
-            if role == "payer" and amount_micro > -journal.balance(connection, name) - debt_micro:
+            own_micro = -journal.balance(connection, name)
+            if role == "payer" and own_micro - debt_micro < amount_micro <= own_micro:
                 raise Unfunded("debt_before_payout", "what is owed here stays in the account")
             postings = (
                 Posting(name, amount_micro),

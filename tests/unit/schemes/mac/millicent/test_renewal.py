@@ -165,7 +165,7 @@ def resign(claim: dict[str, Json]) -> dict[str, Json]:
 
 def test_a_fee_that_is_no_fee_is_refused_when_the_gate_starts() -> None:
     assert MILLICENT.vendor_mint is not None
-    for fee in (-1, 1_001, "2"):
+    for fee in (-1, renewal.FEE_E4_MAX + 1, "2"):
         with pytest.raises(Misconfigured, match="fee_out_of_range"):
             MILLICENT.vendor_mint(setting_of(vendor_ring(), vendor_id=VENDOR, renew_fee_e4=fee))
 
@@ -203,7 +203,7 @@ def test_a_fee_is_its_share_to_the_micro_unit_rounded_up() -> None:
 
 def test_however_little_a_vendor_gives_for_an_old_piece_it_is_kept() -> None:
     """The old one is gone by then."""
-    scene = Scene(renew_fee_e4=1_000)
+    scene = Scene(renew_fee_e4=renewal.FEE_E4_MAX)
     assert renew(scene, expired(scene)).worth_micro == 9_000
     asked = scene.payer.purse.give_back(expired(scene), scene.clock.at())
     answer = scene.vendor.mint("issue", asked.message)
