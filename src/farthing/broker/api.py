@@ -28,6 +28,7 @@ from farthing.rails.manual import PayoutState
 from farthing.schemes.contract import Account, Operation
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024  # of claims: the batch limit of the trust programme
+STRANGER_BYTES_MAX = 256 * 1024  # of whoever has no account: a box of coins has a tenth of that
 JSON_TYPE = "application/json"
 NONE: Mapping[str, openapi.Hot] = {}
 
@@ -81,10 +82,21 @@ class StrictRequest(Request[Any, Any, State]):
     """Reads bodies with our own strict reader, into the type that the handler names."""
 
     async def json(self) -> Any:
-        """The body as the handler's `data`; `BadRequest`."""
+        """The body as the handler's `data`; `BadRequest`, `TooLarge`."""
         raw = await self.body()
+        if len(raw) > STRANGER_BYTES_MAX and not self._is_known():
+            raise TooLarge("too_large", f"{STRANGER_BYTES_MAX} bytes at most without a token")
         kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
         return read_body(raw, kind)
+
+    def _is_known(self) -> bool:
+        """Whether it comes with a token of ours, whatever that is for."""
+        try:
+            token = bearer(self.headers.get("authorization", ""))
+            _engine(self).people.caller(token)
+        except Refusal:
+            return False
+        return True
 
 
 def _engine(request: StrictRequest) -> Engine:

@@ -21,7 +21,16 @@ from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
 from farthing.schemes.contract import Setting
 from farthing.stores.keys import KeyRing
-from farthing.vendor import bodies, clearing, endpoints, founding, lists, metrics, refunding
+from farthing.vendor import (
+    bodies,
+    clearing,
+    endpoints,
+    founding,
+    lists,
+    metrics,
+    minting,
+    refunding,
+)
 from farthing.vendor.asgi import App as AsgiApp
 from farthing.vendor.asgi import (
     Receive,
@@ -231,11 +240,13 @@ class Vendor:
                 _log.warning("clearing waits: %s", wrong)
 
     async def _keep_forgetting(self) -> None:
-        """Drop what time has made safe to drop, a little at a time."""
+        """Drop what time has made safe to drop, a little at a time; and make series in time."""
         while True:
             await asyncio.sleep(FORGET_EVERY_S)
             try:
                 await self.forget(self._edge.look().now_s)
+                for key in await minting.renew(self.ring, self.store, self._edge.entropy):
+                    _log.info("a series was nearly used up: change is of series %s now", key.id)
             except Refusal as wrong:
                 _log.warning("forgetting waits: %s", wrong)
 

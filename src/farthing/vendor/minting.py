@@ -4,6 +4,8 @@ Series numbers rise; the top bit marks those of a warehouse. A rotated key goes 
 revoked one is gone, and with it the value of everything that was made with it.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from farthing import codec, marks
@@ -14,6 +16,7 @@ from farthing.schemes.mac.millicent.vendor_keys import SERIES_PURPOSES
 from farthing.schemes.mac.millicent.warehouse import PIECES_MAX, Batch
 from farthing.stores.keys import KeyRing
 from farthing.vendor.booking import RECEIPT_KEY
+from farthing.vendor.driver import MarkStore
 from farthing.vendor.offering import CHALLENGE_KEY
 
 STOCK_RANGE = "0002"  # payers of warehouse pieces; "0001" are those of the licence
@@ -27,6 +30,8 @@ NAMES = {
     "payers": scrip.PAYER_RANGE,
     "stock": scrip.STOCK_SERIES,
 }
+KEY_BYTES = 32
+RENEWED_FROM = scrip.SERIES_SIZE // 10 * 9  # the rest lasts an hour at 400 payments a second
 _SERIES = frozenset(SERIES_PURPOSES)
 
 
@@ -71,6 +76,23 @@ def rotate(ring: KeyRing, purpose: str, entropy: bytes, *, not_after_s: int = 0)
     key = Key(id=key_id, purpose=purpose, secret=entropy, not_after_s=not_after_s)
     ring.add(key)
     return key
+
+
+async def renew(ring: KeyRing, store: MarkStore, entropy: Callable[[int], bytes]) -> list[Key]:
+    """A new current series in the place of each that is nearly used up; those that were made.
+
+    Without one, payments with change would fail from one second to the next.
+    """
+    made: list[Key] = []
+    for purpose in (scrip.OWN_SERIES, scrip.STOCK_SERIES):
+        try:
+            key = ring.current(purpose)
+        except Misconfigured:  # a warehouse's is made when it is first needed
+            continue
+        lease = marks.LeaseSerials(series=series_name(key), count=0)
+        if int(await store.do(lease)) >= RENEWED_FROM:
+            made.append(rotate(ring, purpose, entropy(KEY_BYTES)))
+    return made
 
 
 def revoke(ring: KeyRing, purpose: str, key_id: str) -> None:

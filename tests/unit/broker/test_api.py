@@ -182,6 +182,18 @@ def test_a_batch_of_claims_has_its_bytes_and_not_one_more(
     over_http(tmp_path, talk)
 
 
+@pytest.mark.parametrize(("more", "status"), [(0, 403), (1, 413)])
+def test_a_stranger_has_no_long_body_read(tmp_path: Path, more: int, status: int) -> None:
+    """To parse eight megabytes takes a quarter of a second, and nobody was asked who sends them."""
+    raw = b'{"claims":[{}]}'.ljust(api.STRANGER_BYTES_MAX + more)
+
+    async def talk(callers: Callers) -> None:
+        await callers.post("nobody", "/redeem/coupon", raw, "b1", status)
+        await callers.post("v7 redeem", "/redeem/coupon", raw, "b1", 200)
+
+    over_http(tmp_path, talk)
+
+
 def test_unknown_routes_and_methods_are_problems(tmp_path: Path) -> None:
     async def talk(callers: Callers) -> None:
         assert (await callers.get("alice pay", "/nothing", 404))["code"] == "route_unknown"

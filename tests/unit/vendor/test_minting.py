@@ -1,15 +1,18 @@
 """What a vendor mints ahead and rotates: series rise, revoked keys are gone."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from farthing.errors import Misconfigured, Unknown
+from farthing.marks import LeaseSerials
 from farthing.schemes.contract import Key
 from farthing.schemes.mac.millicent import scrip
 from farthing.schemes.mac.millicent.vendor_keys import VendorKeys, require_certified
 from farthing.schemes.mac.millicent.warehouse import BATCHES
 from farthing.stores.keys import KeyRing
+from farthing.stores.memory import MemoryMarks
 from farthing.vendor import minting
 
 NOW_S = 1_795_176_000
@@ -39,6 +42,29 @@ def test_series_rise_over_all_purposes_and_stock_has_the_top_bit(ring: KeyRing) 
     assert (change.id, stock.id, again.id) == ("0000000003", "8000000001", "8000000002")
     assert ring.current(scrip.OWN_SERIES).id == "0000000003"
     assert ring.find(scrip.OWN_SERIES, "0000000002") is not None
+
+
+def test_a_series_that_is_nearly_used_up_is_followed_by_another(ring: KeyRing) -> None:
+    """Else payments with change fail from one second to the next."""
+    store = MemoryMarks()
+
+    def renewed() -> list[str]:
+        return [key.id for key in asyncio.run(minting.renew(ring, store, entropy))]
+
+    def use(count: int) -> None:
+        series = minting.series_name(ring.current(scrip.OWN_SERIES))
+        store.do_now(LeaseSerials(series=series, count=count))
+
+    assert renewed() == []
+    use(minting.RENEWED_FROM - 1)
+    assert renewed() == []
+    use(1)
+    assert renewed() == ["0000000003"]
+    assert ring.current(scrip.OWN_SERIES).id == "0000000003"
+    assert renewed() == []
+    minting.stock_series(ring, entropy(32, 1))
+    assert renewed() == []
+    assert ring.find(scrip.OWN_SERIES, "0000000002") is not None, "what it made stays good"
 
 
 def test_a_batch_is_one_that_the_broker_takes(ring: KeyRing) -> None:

@@ -183,7 +183,7 @@ def series_id(series: int) -> str:
 def require_left(index: int) -> None:
     """`Misconfigured` where a series has no serial of this index."""
     if index >= SERIES_SIZE:
-        raise Misconfigured("series_used_up", "rotate the scrip series: farthing vendor keys")
+        raise Misconfigured("series_used_up", "make a new series: farthing vendor rotate change")
 
 
 def serial_of(series: int, index: int) -> str:
