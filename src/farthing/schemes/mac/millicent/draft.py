@@ -106,9 +106,7 @@ class Draft:
         """
         try:
             if int(burn.serial, 16) >> SERIES_BITS & STOCK_BIT:
-                put, flows = warehouse.take_back(
-                    burn.vendor, burn.value_micro, burn.expires_at_s, self.memory, target
-                )
+                put, flows = warehouse.take_back(burn.vendor, burn.value_micro, self.memory, target)
                 self.write(put)
                 self.flows += flows
             else:

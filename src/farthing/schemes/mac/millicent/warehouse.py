@@ -30,6 +30,7 @@ from farthing.schemes.mac.millicent.scrip import (
 
 SHELF_PREFIX = b"millicent/shelf/"
 PIECES_MAX = 50  # of one batch: a message has at most 64 members in a list
+STOCK_KEPT_S = 2**40  # its vendor renews pieces without our knowing, as often as it likes
 SHELF_LIFE_S = 7 * DAY_S  # pieces with less time left are not sold any more
 DISCOUNT_E4_MAX = 5_000  # half the face value
 
@@ -142,7 +143,7 @@ def buy(batch: Batch, vendor: str, memory: Memory, at: At) -> Applied:
         ),
         records=(
             Put(key=key, value=codec.canonical(shelf), until_s=until_s),
-            Put(key=stock_key(vendor), value=codec.canonical(stock), until_s=until_s),
+            Put(key=stock_key(vendor), value=codec.canonical(stock), until_s=STOCK_KEPT_S),
         ),
         keys=(
             Key(
@@ -185,7 +186,7 @@ def sell(
     kept = msgspec.structs.replace(shelf, pieces=rest)  # empty it stays, so it is bought once
     records = (
         Put(key=key, value=codec.canonical(kept), until_s=until_s),
-        Put(key=stock_key(scrip.vendor), value=codec.canonical(sold), until_s=until_s),
+        Put(key=stock_key(scrip.vendor), value=codec.canonical(sold), until_s=STOCK_KEPT_S),
     )
     cost = cost_micro(scrip.value_micro, shelf.discount_e4)
     flows = (
@@ -196,7 +197,7 @@ def sell(
 
 
 def take_back(
-    vendor: str, value_micro: int, expires_at_s: int, memory: Memory, target: End
+    vendor: str, value_micro: int, memory: Memory, target: End
 ) -> tuple[Put, tuple[Flow, ...]]:
     """What a burned piece changes: the vendor gives its cost, the broker its margin.
 
@@ -213,8 +214,7 @@ def take_back(
         Flow(source=shelf, target=target, amount_micro=cost),
         Flow(source=End(kind="commission"), target=target, amount_micro=value_micro - cost),
     )
-    until_s = kept_until_s(expires_at_s)
-    put = Put(key=stock_key(vendor), value=codec.canonical(returned), until_s=until_s)
+    put = Put(key=stock_key(vendor), value=codec.canonical(returned), until_s=STOCK_KEPT_S)
     return put, _some(flows)
 
 

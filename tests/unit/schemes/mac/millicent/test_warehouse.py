@@ -14,15 +14,17 @@ from farthing.errors import (
     Unfit,
     WrongVendor,
 )
-from farthing.marks import Memory
-from farthing.schemes.contract import Account, Json
+from farthing.marks import Memory, Put
+from farthing.schemes.contract import Account, End, Json
 from farthing.schemes.mac.millicent import warehouse
 from farthing.schemes.mac.millicent.orders import kept_until_s
 from farthing.schemes.mac.millicent.scrip import BURN_KEY, Burn, burn_mac
 from farthing.schemes.mac.millicent.warehouse import (
+    BATCHES,
     DISCOUNT_E4_MAX,
     PIECES_MAX,
     SHELF_LIFE_S,
+    STOCK_KEPT_S,
     cost_micro,
 )
 from tests.kit.millicent import Scene, batch, held
@@ -97,6 +99,29 @@ def test_more_is_never_returned_than_was_sold() -> None:
     with pytest.raises(Busy, match="burn_waits"):
         scene.broker.run("take_back", receipt_for(scene, made_up), scene.payer.account)
     assert scene.broker.snapshot() == before
+
+
+def test_what_was_sold_of_a_vendor_is_never_forgotten() -> None:
+    """Pieces are renewed at the vendor, which tells nobody, and come back years later."""
+    scene = Scene()
+    bought = BATCHES.convert(batch(scene.vendor.ring, 3, 2_000))
+    memory = Memory()
+
+    def keep(records: tuple[Put, ...]) -> None:
+        for put in records:
+            memory.records[put.key] = put.value
+            if put.key == warehouse.stock_key(VENDOR):
+                assert put.until_s == STOCK_KEPT_S
+        assert any(put.key == warehouse.stock_key(VENDOR) for put in records)
+
+    applied = warehouse.buy(bought, VENDOR, memory, scene.clock.at())
+    keep(tuple(record for record in applied.records if isinstance(record, Put)))
+    shelf = warehouse.find(VENDOR, 2_000, memory, NOW_S, largest_micro=2_000)
+    assert shelf is not None
+    _, sold, _ = warehouse.sell(shelf, memory, End(kind="payer", id="ann"))
+    keep(sold)
+    back, _ = warehouse.take_back(VENDOR, 2_000, memory, End(kind="payer", id="ann"))
+    keep((back,))
 
 
 def test_a_receipt_is_taken_as_long_as_its_serial_is_remembered_and_no_longer() -> None:
