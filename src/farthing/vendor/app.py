@@ -303,7 +303,7 @@ class Vendor:
         if is_ours and await self._serve_door(app, scope, receive, send):
             return
         if priced is None:
-            await app(origin_scope(scope), receive, send)
+            await app(origin_scope(scope), receive, bodies.impatient(send))
             return
         request = request_of(scope)
         if priced.route.bind_body:

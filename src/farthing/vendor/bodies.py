@@ -7,11 +7,12 @@ unchanged. Everywhere else the gate does not touch it.
 import asyncio
 import hashlib
 
-from farthing.errors import BadRequest, TooLarge
+from farthing.errors import BadRequest, OriginFailed, TooLarge
 from farthing.vendor.asgi import Message, Receive, Scope, Send
 from farthing.vendor.payments import BODILESS
 
 BOUND_BYTES_MAX = 1024 * 1024  # of a body that a payment is bound to: it is kept until answered
+SEND_TIMEOUT_S = 60  # for one part of a free answer: 64 kB even over the slowest of lines
 READ_TIMEOUT_S = 30  # a payer that sends slower keeps memory and a connection for nothing
 LENGTH_DIGITS_MAX = 18  # of a content-length: more bytes than any disk holds
 
@@ -82,5 +83,21 @@ def bodiless(send: Send) -> Send:
         elif message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await send(message)
+
+    return telling
+
+
+def impatient(send: Send) -> Send:
+    """`send` for what is free: `OriginFailed` where its reader takes nothing for long.
+
+    Whoever reads nothing keeps a connection to the site, and there are only so many.
+    """
+
+    async def telling(message: Message) -> None:
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await send(message)
+        except TimeoutError:
+            raise OriginFailed("payer_gone", "nobody reads the answer") from None
 
     return telling

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from farthing import codec
-from farthing.errors import BadRequest, Refusal, TooLarge
+from farthing.errors import BadRequest, OriginFailed, Refusal, TooLarge
 from farthing.schemes.contract import Dialect
 from farthing.vendor import bodies
 from farthing.vendor.asgi import Message
@@ -160,3 +160,23 @@ def test_a_scrip_payment_signs_the_body_whatever_its_header_says() -> None:
     answer = shop.get(forged, method="POST", body=b"two")
     assert (answer.status, code_of(answer)) == (402, "request_signature_wrong")
     assert shop.earned_micro() == 0
+
+
+def test_who_reads_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a free page; a paid stream pauses as long as its route says."""
+    monkeypatch.setattr(bodies, "SEND_TIMEOUT_S", 0.05)
+    sent: list[Message] = []
+
+    async def reader(message: Message) -> None:
+        if sent:
+            await asyncio.Event().wait()
+        sent.append(message)
+
+    async def run() -> None:
+        send = bodies.impatient(reader)
+        await send({"type": "http.response.start"})
+        with pytest.raises(OriginFailed, match="payer_gone"):
+            await send({"type": "http.response.body"})
+
+    asyncio.run(run())
+    assert len(sent) == 1
