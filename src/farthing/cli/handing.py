@@ -67,7 +67,7 @@ def delegate(
 
     Example: farthing wallet delegate http://127.0.0.1:8402/a.html 1c --to fa1... -o agent.purse
     """
-    with unlocked(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet, output.private_files(out):
         driver = wallet.driver(wallet.limits(), approve)
         file = driver.store.file
         currency = next((broker.currency for broker in wallet.brokers() if broker.account), "")
@@ -83,7 +83,7 @@ def delegate(
         )
         with driver.session() as session:
             grant = drive(handing.hand_over(driver.guide, file, wanted), session.answer)
-    _write(out, grant)
+        _write(out, grant)
     shown = show_micro(grant.amount_micro, grant.currency)
     output.say(f"{out}: {shown} at {grant.vendor_id} until {_clock(grant.until_s)}")
 
@@ -101,7 +101,7 @@ def send(
 
     Example: farthing wallet send 1c --scheme cashu -o coins.token
     """
-    with unlocked(data, passphrase) as wallet:
+    with unlocked(data, passphrase) as wallet, output.private_files(out):
         driver = wallet.driver(wallet.limits(), approve)
         held = [broker for broker in wallet.brokers() if broker.account]
         if not held:
@@ -110,12 +110,15 @@ def send(
         with driver.session() as session:
             flow = bearing.send(driver.guide, driver.store.file, held[0].id, amount_micro, scheme)
             grant = drive(flow, session.answer)
-    _write(out, grant)
+        _write(out, grant)
     output.say(f"{out}: {show_micro(grant.amount_micro, grant.currency)} for whoever has it")
 
 
 def _write(out: Path, grant: Grant) -> None:
-    """The token, whole or not at all, for its owner's eyes; `Misconfigured` with what to do."""
+    """The token, whole or not at all, for its owner's eyes; `Misconfigured` with what to do.
+
+    In the place of a file that was made for it before: what others hold has money in it.
+    """
     draft = out.with_name(out.name + ".new")
     try:
         drafts.remove(draft)
@@ -187,7 +190,8 @@ def grants(
             grant = kept.find(again)
             if grant is None or out is None:
                 raise Unknown("grant_unknown", "name one that is listed, and a file with -o")
-            _write(out, grant)
+            with output.private_files(out):
+                _write(out, grant)
             return
         lines = kept.listed()
     if as_json:

@@ -34,20 +34,30 @@ def say(line: str) -> None:
 
 
 def write_private(path: Path, content: str | bytes) -> None:
-    """A new file that only its owner reads; `Misconfigured` if it exists."""
+    """A new file that only its owner reads; `Misconfigured` if it exists or cannot be."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise Misconfigured("file_exists", f"{path} exists; name another file") from None
+    except OSError as wrong:
+        raise not_writable(path, wrong) from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def not_writable(path: Path, wrong: OSError) -> Misconfigured:
+    """Why there can be no such file, and what to do."""
+    done = "make its folder first, or name another file"
+    if not isinstance(wrong, FileNotFoundError):
+        done = "name another file"
+    return Misconfigured("file_not_writable", f"{path}: {wrong.strerror or wrong}: {done}")
 
 
 @contextlib.contextmanager
 def private_files(*paths: Path) -> Iterator[None]:
     """New files that only their owner reads, to be written inside: before what cannot be undone.
 
-    They are gone again where that fails. `Misconfigured` if one exists.
+    They are gone again where that fails. `Misconfigured` if one exists or cannot be.
     """
     with contextlib.ExitStack() as undo:
         for path in paths:
@@ -62,9 +72,7 @@ def opened(path: Path) -> IO[bytes]:
     try:
         return path.open("w+b")
     except OSError as wrong:
-        raise Misconfigured(
-            "file_not_writable", f"{path}: {wrong.strerror}: name another file"
-        ) from None
+        raise not_writable(path, wrong) from None
 
 
 def token_from(token_file: Path | None, prompt: str) -> str:

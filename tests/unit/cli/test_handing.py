@@ -80,3 +80,36 @@ def test_a_file_that_is_no_token_is_refused(tmp_path: Path, content: bytes | Non
         token.write_bytes(content)
     done = RUN.invoke(app, ["wallet", "receive", str(token), *where], env=env)
     assert isinstance(done.exception, Malformed | Misconfigured | Forged)
+
+
+@pytest.mark.parametrize("command", [("send", "1c"), ("delegate", "http://127.0.0.1:9/", "1c")])
+def test_a_file_with_money_in_it_is_refused_before_anything_is_made(
+    wallet_folder: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(handing, "drive", lambda *_: pytest.fail("something was made"))
+    env = {"FARTHING_WALLET_PASSPHRASE": PASSPHRASE}
+    for name, code in (("older.token", "file_exists"), ("none/new.token", "file_not_writable")):
+        out = wallet_folder / name
+        if out.parent.exists():
+            out.write_text("worth a cent")
+        to = ["--to", "fa1"] if command[0] == "delegate" else []
+        arguments = [*command, *to, "-o", str(out), "--data", str(wallet_folder)]
+        done = RUN.invoke(build(["wallet"]), ["wallet", *arguments], env=env)
+        assert isinstance(done.exception, Misconfigured)
+        assert done.exception.code == code
+    assert (wallet_folder / "older.token").read_text() == "worth a cent"
+
+
+def test_a_token_is_written_once_more_into_a_new_file_alone(
+    wallet_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = SimpleNamespace(find=lambda _: SimpleNamespace(id="g_1", token="fg1made"))
+    monkeypatch.setattr(handing, "Grants", lambda _: kept)
+    env, out = {"FARTHING_WALLET_PASSPHRASE": PASSPHRASE}, wallet_folder / "agent.purse"
+    wanted = ["grants", "--again", "g_1", "-o", str(out), "--data", str(wallet_folder)]
+    assert RUN.invoke(build(["wallet"]), ["wallet", *wanted], env=env).exit_code == 0
+    assert (out.read_text(), out.stat().st_mode & 0o777) == ("fg1made\n", 0o600)
+    out.write_text("worth a cent")
+    done = RUN.invoke(build(["wallet"]), ["wallet", *wanted], env=env)
+    assert isinstance(done.exception, Misconfigured)
+    assert out.read_text() == "worth a cent"

@@ -39,6 +39,24 @@ def test_private_files_are_there_before_and_gone_after_a_failure(tmp_path: Path)
     assert first.read_text() == "made up"
 
 
+def test_a_file_that_can_have_no_place_is_said_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, told in (
+        (tmp_path / "none" / "token", "No such file or directory: make its folder first"),
+        (tmp_path / "file" / "token", "Not a directory: name another file"),
+    ):
+        with pytest.raises(Misconfigured, match="file_not_writable") as caught:
+            output.write_private(path, "made up")
+        assert caught.value.detail.startswith(f"{path}: {told}")
+        with pytest.raises(Misconfigured, match="file_not_writable") as caught:
+            output.opened(path)
+        assert caught.value.detail.startswith(f"{path}: {told}")
+    wanted = (tmp_path / "one", tmp_path / "none" / "two")
+    with pytest.raises(Misconfigured, match="file_not_writable"), output.private_files(*wanted):
+        raise AssertionError("one cannot be")
+    assert not (tmp_path / "one").exists()
+
+
 def test_a_token_file_is_read_without_its_line_end(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("made up\n")
