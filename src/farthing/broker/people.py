@@ -18,7 +18,7 @@ from farthing.broker.store import OPERATOR, Caller, Party, Payout, Role, Scope
 from farthing.errors import Denied, OutOfRange, Unfit, Unfunded
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
-from farthing.money import ACCOUNT_MICRO_MAX, require_micro
+from farthing.money import ACCOUNT_MICRO_MAX, require_micro, show_micro
 from farthing.rails import manual
 
 SCOPES: dict[Role, tuple[tuple[Scope, ...], ...]] = {
@@ -239,9 +239,12 @@ class People:
                 raise Denied("payout_destination_missing", "tell the operator where it should go")
             role = party.role if party.role != "broker" else asked.role
             name = accounts.payer(party_id) if role == "payer" else accounts.vendor(party_id)
+            has_micro = -journal.balance(connection, name)
+            if amount_micro > has_micro:
+                has = show_micro(has_micro, books.identity.currency)
+                raise Unfunded("balance_too_low", f"the account has {has}: ask for at most that")
             debt_micro = journal.balance(connection, accounts.credit(party_id))
-            own_micro = -journal.balance(connection, name)
-            if role == "payer" and own_micro - debt_micro < amount_micro <= own_micro:
+            if role == "payer" and amount_micro > has_micro - debt_micro:
                 raise Unfunded("debt_before_payout", "what is owed here stays in the account")
             postings = (
                 Posting(name, amount_micro),

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sys
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -13,7 +14,7 @@ import typer
 
 from farthing import codec
 from farthing.cli import output
-from farthing.errors import Malformed, by_name
+from farthing.errors import Malformed, Refusal, Unfunded, by_name
 from farthing.money import show_micro
 from farthing.schemes import registry
 from farthing.wallet import account
@@ -50,9 +51,28 @@ def _path(data: Path | None) -> Path:
     return data / "wallet.db" if data is not None else wallets.default_path()
 
 
-def unlocked(data: Path | None, passphrase: str) -> wallets.Wallet:
-    """The wallet that the options name."""
-    return wallets.open_wallet(_path(data), passphrase)
+@contextlib.contextmanager
+def unlocked(data: Path | None, passphrase: str) -> Iterator[wallets.Wallet]:
+    """The wallet that the options name; who has too little is told what there is."""
+    with wallets.open_wallet(_path(data), passphrase) as wallet:
+        try:
+            yield wallet
+        except Unfunded as short:
+            if short.code != "balance_too_low":
+                raise
+            raise Unfunded(short.code, f"{short.detail}{_what_there_is(wallet)}") from None
+
+
+def _what_there_is(wallet: wallets.Wallet) -> str:
+    """What each account has, as its broker says; empty of one that does not answer."""
+    told = ""
+    for broker in wallet.brokers():
+        if broker.account:
+            with contextlib.suppress(Refusal):
+                found = wallet.balance(broker.id)
+                has = show_micro(found.payer_micro, found.currency)
+                told += f"; the account at {broker.id} has {has}"
+    return told
 
 
 @app.command()

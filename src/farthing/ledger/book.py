@@ -6,6 +6,8 @@ from farthing.errors import OutOfRange, Overlimit, Refusal, Unfunded, Unknown
 from farthing.ledger.accounts import rule_of
 from farthing.ledger.transfers import Entry, Posting
 
+_WHOSE = {"liability/payer": "the payer's account", "liability/vendor": "the vendor's account"}
+
 
 def changes(postings: tuple[Posting, ...]) -> dict[str, int]:
     """What postings do to each account, in micro-units; accounts that end unchanged are left out.
@@ -22,9 +24,9 @@ def out_of_bounds(name: str, change_micro: int) -> Refusal:
     """The refusal for a change that leaves the bounds of an account."""
     if name.startswith("asset/credit/") and change_micro > 0:
         return Overlimit("credit_limit_reached", "pay the credit back, or ask for a higher limit")
-    rule = rule_of(name)
+    rule, kind = rule_of(name), "/".join(name.split("/")[:2])
     if (change_micro > 0) is (rule.side == "liability"):  # towards empty
-        return Unfunded("balance_too_low", f"{'/'.join(name.split('/')[:2])} does not cover it")
+        return Unfunded("balance_too_low", f"{_WHOSE.get(kind, 'what there is')} does not cover it")
     return OutOfRange("balance_out_of_range", "an account holds at most 10^9 units of currency")
 
 

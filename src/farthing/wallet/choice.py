@@ -27,7 +27,7 @@ from farthing.errors import (
     Unfunded,
     Unsupported,
 )
-from farthing.money import PAYMENT_MICRO_MAX
+from farthing.money import PAYMENT_MICRO_MAX, show_micro
 from farthing.schemes import conditions, streams
 from farthing.schemes.contract import Purse, Ring, Scheme, Setting
 from farthing.wallet.commands import Broker, Request, Response, Wish
@@ -297,6 +297,18 @@ def require_payable(
             price_micro=offer.price_micro,
             least_micro=conditions.least_micro(offer),
         ),
+    )
+
+
+def in_words(guide: Guide, wish: Wish, refusal: Refusal) -> Refusal:
+    """Why nothing was bought for `wish`: an account that is too empty, with what to do."""
+    if refusal.code != "balance_too_low":
+        return refusal
+    home, price = guide.brokers[wish.broker_id].home, show_micro(wish.price_micro, wish.currency)
+    return Unfunded(
+        refusal.code,
+        f"it costs {price}, which the account at {home} does not cover: put money in with"
+        " farthing wallet topup, or ask the broker's operator",
     )
 
 

@@ -34,7 +34,7 @@ from farthing.errors import (
 from farthing.schemes import subscriptions
 from farthing.schemes.contract import Asked, At, Instrument, Json, Need, Purse
 from farthing.wallet import rounding
-from farthing.wallet.choice import Choice, Guide
+from farthing.wallet.choice import Choice, Guide, in_words
 from farthing.wallet.commands import (
     Answered,
     Ask,
@@ -117,7 +117,7 @@ def load(
                 refusal = refusal or refused
                 break
     assert refusal is not None, "there is at least one choice"
-    raise refusal
+    raise in_words(guide, choices[0].wish, refusal)
 
 
 def _amounts(guide: Guide, choice: Choice) -> tuple[int, ...]:

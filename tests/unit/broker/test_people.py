@@ -119,8 +119,12 @@ def test_a_payout_goes_its_way_and_every_step_is_booked(tmp_path: Path) -> None:
         await people.step_payout(made["payout"], PayoutState.RETURNED, "s5")
         assert desk.balance(accounts.payer("alice")) == -50_000
         assert desk.balance(accounts.bank("manual")) == 50_000
-        with pytest.raises(Unfunded):
+        for number, late in enumerate((PayoutState.EXPORTED, PayoutState.CONFIRMED)):
+            with pytest.raises(Conflict, match="payout_step_impossible"):
+                await people.step_payout(made["payout"], late, f"late{number}")
+        with pytest.raises(Unfunded, match="balance_too_low") as refused:
             await people.pay_out("alice", PayOut(amount_micro=60_000), "k2")
+        assert refused.value.detail == "the account has 0.05 EUR (5 cent): ask for at most that"
 
     with_desk(tmp_path, talk)
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import wallet
-from farthing.errors import BadRequest, Denied, Misconfigured, Refusal, Unavailable
+from farthing.errors import BadRequest, Denied, Misconfigured, Refusal, Unavailable, Unfunded
 from farthing.wallet import app as wallets
 from farthing.wallet.account import Balance
 from farthing.wallet.book import Holding
@@ -142,6 +142,25 @@ def test_what_is_owed_is_shown_and_what_is_credit_is_told_from_money(
         "news millicent ready 1 1.00 EUR",
         "news ecoupon ready 1 1.00 EUR",
     ]
+
+
+def test_who_has_too_little_is_told_what_there_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short(Purse):
+        def get(self, *_: object, **__: object) -> None:
+            raise Unfunded("balance_too_low", "it costs 0.0002 EUR")
+
+        def load(self, *_: object) -> None:
+            raise Unfunded("broker_without_account", "there is none")
+
+    monkeypatch.setattr(wallets, "open_wallet", lambda *_: Short())
+    wrong = run(folder, "get", "http://127.0.0.1:9/")
+    assert isinstance(wrong, Unfunded)
+    assert wrong.detail == (
+        "it costs 0.0002 EUR; the account at cash has 1.00 EUR; the account at bank has 0.00 EUR"
+    )
+    assert str(run(folder, "load", "5c")).endswith(": there is none")
 
 
 class Radio:

@@ -84,8 +84,13 @@ def test_the_refusal_says_which_way_it_went_wrong() -> None:
         assert (type(refusal), refusal.code) == (kind, code)
 
 
-def test_the_refusal_shows_the_kind_of_account_and_not_whose_it_is() -> None:
-    assert str(out_of_bounds(ALICE, 1)).endswith("liability/payer does not cover it")
+def test_the_refusal_names_an_account_as_people_do_and_not_whose_it_is() -> None:
+    for name, told in (
+        (ALICE, "the payer's account does not cover it"),
+        (accounts.vendor("v7"), "the vendor's account does not cover it"),
+        (BANK, "what there is does not cover it"),
+    ):
+        assert out_of_bounds(name, 1 if name != BANK else -1).detail == told
 
 
 @given(st.lists(st.tuples(st.sampled_from([BANK, ALICE, BOB]), st.integers(-200, 200)), max_size=8))

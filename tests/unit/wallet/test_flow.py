@@ -216,8 +216,10 @@ def test_a_balance_too_small_for_ten_pages_loads_one(tmp_path: Path) -> None:
 def test_an_empty_account_refuses_before_anything_is_paid(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.bank = Bank(world.now_s, balance_micro=100)
-    with pytest.raises(Unfunded, match="balance_too_low"):
+    with pytest.raises(Unfunded, match="balance_too_low") as refused:
         world.fetch("/a")
+    assert refused.value.detail.startswith("it costs 0.0002 EUR (0.02 cent), which the account at ")
+    assert "farthing wallet topup" in refused.value.detail
     assert world.site.charges == []
 
 
