@@ -312,7 +312,7 @@ class People:
             return sorted(planned + store.payouts_in(connection, "exported"), key=lambda p: p.id)
 
         payouts = self._books.committer.read(work)
-        return [manual.line_of(p.id, p.destination, p.amount_micro) for p in payouts]
+        return [manual.line_of(p.id, p.destination, p.amount_micro, p.state) for p in payouts]
 
     def balance(self, party_id: str) -> bytes:
         """`{"id", "role", "currency", "payerMicro"?, "vendorMicro"?, "owedMicro"?, …}`."""

@@ -21,12 +21,13 @@ from farthing.cli import (
     broker_cards,
     broker_changes,
     broker_disputes,
+    broker_payouts,
     broker_peer,
     output,
     servers,
 )
 from farthing.cli.bookkeeping import ADMIN_TOKEN, AsJson, Data
-from farthing.cli.calling import call
+from farthing.cli.calling import call, local_port
 from farthing.errors import Malformed, Misconfigured, Replayed
 from farthing.money import parse_micro, show_micro
 from farthing.schemes.coin.cashu.keysets import KEYSET_KEY
@@ -43,6 +44,7 @@ app.add_typer(vendor_app, name="vendor")
 app.add_typer(broker_peer.app, name="peer")
 app.add_typer(broker_cards.app)
 app.add_typer(broker_disputes.app)
+app.add_typer(broker_payouts.app)
 app.add_typer(bookkeeping.app)  # its commands are the broker's own
 
 TokenFile = Annotated[
@@ -50,13 +52,18 @@ TokenFile = Annotated[
 ]
 PayoutTo = Annotated[str, typer.Option("--payout-to", help="Bank account that its money goes to.")]
 BROKER_PORT = 8400
+ELSEWHERE = (
+    "this broker's public URL is {url}, and it listens on port {port}: vendors, wallets and your"
+    " own commands (`farthing broker ...`) look for it at the URL. Serve it with --port {known}, or"
+    " see that the URL leads to port {port}; `broker init --url` has set it, for good."
+)
 
 
 @app.command()
 def init(
     broker_id: Annotated[str, typer.Option("--id", help="Its public name, 1-32 characters.")],
     currency: Annotated[str, typer.Option(help="Three letters, fixed for good.")] = "eur",
-    url: Annotated[str, typer.Option(help="Where payers and vendors reach it.")] = (
+    url: Annotated[str, typer.Option(help="Where everybody reaches it, fixed for good.")] = (
         f"http://127.0.0.1:{BROKER_PORT}"
     ),
     data: Data = Path("broker"),
@@ -78,15 +85,18 @@ def init(
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = BROKER_PORT,
+    port: servers.Port = BROKER_PORT,
     data: Data = Path("broker"),
 ) -> None:
     """Serve the broker's API; its description is at /schema.
 
     Example: farthing broker serve --data broker
     """
-    brokers.Broker.open(data).close()  # a wrong folder is said here, not by a worker
+    url = bookkeeping.identity_in(data).url  # a wrong folder is said here, not by a worker
     servers.require_free(host, port)
+    known = local_port(url)
+    if known not in {None, port}:
+        output.errors.print(ELSEWHERE.format(url=url, port=port, known=known), soft_wrap=True)
     os.environ[brokers.DATA_VARIABLE] = str(data)
     output.say(f"broker at http://{host}:{port}")
     servers.serve("farthing.broker.app:served_app", host=host, port=port, workers=1)
@@ -331,46 +341,6 @@ def revoke(
     """
     call(data, "POST", f"/revoke/{scheme}", {"name": name})
     output.say(f"{scheme}: {name} is on the list")
-
-
-@app.command()
-def clear(
-    open_again: Annotated[
-        bool, typer.Option("--open", help="After a restore: the payouts agree with the bank's.")
-    ] = False,
-    data: Data = Path("broker"),
-    as_json: AsJson = False,
-) -> None:
-    """Show the payouts that are to be made at the bank.
-
-    Example: farthing broker clear --json
-    """
-    if open_again:
-        broker = brokers.Broker.open(data)
-        broker.engine.books.committer.do_now(store.open_payouts)
-        broker.close()
-    payouts = call(data, "GET", "/payouts")
-    if as_json:
-        output.print_json(payouts)
-        return
-    for payout in payouts:
-        output.say(msgspec.json.encode(payout).decode())
-    if not payouts:
-        output.say("nothing is to be paid out")
-
-
-@app.command()
-def payout(
-    payout_id: Annotated[str, typer.Argument(help="As `clear` shows it.")],
-    state: Annotated[str, typer.Argument(help="exported, confirmed or returned.")],
-    data: Data = Path("broker"),
-) -> None:
-    """Say what the bank did with a payout: typed in, booked, or sent back.
-
-    Example: farthing broker payout po_0123456789ab confirmed
-    """
-    done = call(data, "POST", f"/payouts/{payout_id}", {"state": state})
-    output.say(f"{payout_id}: {done['amountMicro']} micro {done['state']}")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -35,10 +36,20 @@ def call(data: Path, method: str, path: str, body: object = None, *, key: str = 
             method, url + path, headers=headers, content=content, timeout=CALL_TIMEOUT_S
         )
     except httpx.HTTPError:
+        port = local_port(url)
+        more = f" --port {port}" if port is not None else ""
         raise Unavailable(
-            "broker_unreachable", f"no broker answers at {url}: run `farthing broker serve`"
+            "broker_unreachable", f"no broker answers at {url}: run `farthing broker serve{more}`"
         ) from None
     return read_answer(answer.status_code, answer.content)
+
+
+def local_port(url: str) -> int | None:
+    """The port of a broker's URL on this machine; None for one that others reach."""
+    parts = urlsplit(url)
+    if parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        return None
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 class _Problem(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import gc
 import importlib
 import os
@@ -12,9 +13,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import typer
 from granian import Granian
 from granian.constants import Interfaces, Loops
 
@@ -25,17 +27,33 @@ STOP_TIMEOUT_S = 5.0
 COLLECT_AT = (20_000, 50, 100)  # a full collection stops every request: some 20 ms of the slowest
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
+Port = Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")]
+
 
 def require_free(host: str, port: int) -> None:
     """`Misconfigured` where something listens there already."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            raise Misconfigured(
-                "port_in_use", f"port {port} is taken: stop its program or give another --port"
-            ) from None
+        except OSError as wrong:
+            raise _not_free(host, port, wrong) from None
+
+
+def _not_free(host: str, port: int, wrong: OSError) -> Misconfigured:
+    if wrong.errno == errno.EADDRINUSE:
+        return Misconfigured(
+            "port_in_use", f"port {port} is taken: stop its program or give another --port"
+        )
+    if wrong.errno == errno.EACCES:
+        return Misconfigured(
+            "port_not_allowed", f"port {port} is the system's own: give another --port, above 1023"
+        )
+    return Misconfigured(
+        "host_not_here",
+        f"{host} is no address of this machine ({wrong.strerror}): give another --host,"
+        " as in 127.0.0.1, or 0.0.0.0 for all of them",
+    )
 
 
 def free_port() -> int:

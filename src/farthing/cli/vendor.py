@@ -69,7 +69,7 @@ def _desk(data: Path) -> Vendor:
 def serve(
     upstream: Annotated[str, typer.Option(help="The site to sell, as in http://127.0.0.1:8000.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = GATE_PORT,
+    port: servers.Port = GATE_PORT,
     workers: Annotated[int, typer.Option(help="Processes; all share one folder.")] = 1,
     data: Data = Path("vendor"),
 ) -> None:

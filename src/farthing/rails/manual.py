@@ -44,6 +44,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """The payout's id; the bank hands it back with a return."""
     destination: str
     amount_cents: int
+    state: str
+    """Whether it was typed before, and the bank has not confirmed it."""
 
 
 def require_text(text: str, *, bytes_max: int, code: str) -> str:
@@ -79,8 +81,8 @@ def require_step(state: PayoutState, after: PayoutState) -> None:
         raise Conflict("payout_step_impossible", f"a payout does not go from {way}")
 
 
-def line_of(payout_id: str, destination: str, amount_micro: int) -> Line:
+def line_of(payout_id: str, destination: str, amount_micro: int, state: str) -> Line:
     """The line of an export; the amount is whole cents already."""
     cents, rest = divmod(amount_micro, MICRO_PER_CENT)
     assert not rest, "payouts are planned in whole cents"
-    return Line(end_to_end_id=payout_id, destination=destination, amount_cents=cents)
+    return Line(end_to_end_id=payout_id, destination=destination, amount_cents=cents, state=state)

@@ -85,9 +85,13 @@ def test_money_comes_in_is_listed_and_goes_out(tmp_path: Path) -> None:
         payout = planned.partition(":")[0]
         assert payout in shell.say("broker", "clear")
         assert shell.refused("broker", "payout", payout, "confirmed") == ("payout_step_impossible")
-        for state in ("exported", "confirmed", "confirmed"):
+        shell.say("broker", "payout", payout, "exported")
+        assert "exported" in shell.say("broker", "clear")
+        for state in ("confirmed", "confirmed"):
             shell.say("broker", "payout", payout, state)
         assert shell.say("broker", "clear") == "nothing is to be paid out\n"
+        assert shell.refused("vendor", "payout", "2eur", *paying_out) == "balance_too_low"
+        _come_back(shell, shell.say("vendor", "payout", "1eur", *paying_out).partition(":")[0])
 
         # A file that is there already costs nobody a token, nor opens an account without one.
         again = ("broker", "token", "alice", "--token-file", "alice.token", "--only")
@@ -121,6 +125,14 @@ def test_the_secret_of_a_card_is_the_token_of_its_account(tmp_path: Path) -> Non
             headers = {"authorization": f"Bearer {card['secret']}"}
             balance = httpx.get(url + "/balance", headers=headers).json()
             assert balance["payerMicro"] == card["valueMicro"] == 5_000_000
+
+
+def _come_back(shell: Shell, payout: str) -> None:
+    """The bank sends a payout back, after which nothing more becomes of it."""
+    for state in ("exported", "returned"):
+        shell.say("broker", "payout", payout, state)
+    for state in ("exported", "confirmed"):
+        assert shell.refused("broker", "payout", payout, state) == "payout_step_impossible"
 
 
 def _earn(folder: Path, url: str) -> None:

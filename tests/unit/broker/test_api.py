@@ -211,7 +211,12 @@ def test_a_payout_leaves_in_whole_cents_and_may_come_back(tmp_path: Path) -> Non
         assert await callers.post("alice pay", "/payout", {"amountMicro": 45_678}, "p1") == made
         lines = await callers.get("operator", "/payouts")
         assert lines == [
-            {"amount_cents": 4, "destination": "DE00 1234", "end_to_end_id": made["payout"]}
+            {
+                "amount_cents": 4,
+                "destination": "DE00 1234",
+                "end_to_end_id": made["payout"],
+                "state": "planned",
+            }
         ]
         path = f"/payouts/{made['payout']}"
         await callers.post("operator", path, {"state": "confirmed"}, "s1", 403)

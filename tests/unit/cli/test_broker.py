@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from farthing.broker.app import RING
-from farthing.cli import bookkeeping, broker
+from farthing.broker.app import DATA_VARIABLE, RING
+from farthing.cli import bookkeeping, broker, servers
 from farthing.errors import Misconfigured, Unavailable
 from farthing.schemes.chain.payword import FAMILY
 from farthing.schemes.coin.cashu.keysets import KEYSET_KEY
@@ -76,3 +76,25 @@ def test_the_coins_of_a_keyset_may_end_and_no_other_key(folder: Path) -> None:
     assert ends == [True, False, False]
     assert isinstance(rotate(KEYSET_KEY, "--days", "89"), Misconfigured)
     assert isinstance(rotate(FAMILY.certificate_key, "--days", "365"), Misconfigured)
+
+
+def test_a_port_other_than_that_of_the_public_url_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, "")
+    monkeypatch.setattr(servers, "serve", lambda *_, **__: None)
+    here, elsewhere = servers.free_port(), servers.free_port()
+    for number, (url, port, is_said) in enumerate(
+        (
+            (f"http://127.0.0.1:{here}", here, False),
+            (f"http://127.0.0.1:{here}", elsewhere, True),
+            ("https://broker.example", elsewhere, False),
+        )
+    ):
+        data = ["--data", str(tmp_path / str(number))]
+        assert RUNNER.invoke(broker.app, ["init", "--id", "b", "--url", url, *data]).exit_code == 0
+        done = RUNNER.invoke(broker.app, ["serve", "--port", str(port), *data])
+        assert done.exit_code == 0
+        told = f"this broker's public URL is {url}, and it listens on port {port}: "
+        assert (told in done.stderr, f"--port {here}," in done.stderr) == (is_said, is_said)
+    assert RUNNER.invoke(broker.app, ["serve", "--port", "99999"]).exit_code == 2

@@ -6,7 +6,7 @@ import pytest
 
 from farthing.broker.app import Broker
 from farthing.cli import bookkeeping, output
-from farthing.cli.calling import call, read_answer
+from farthing.cli.calling import call, local_port, read_answer
 from farthing.errors import Denied, Misconfigured, Unavailable
 
 
@@ -20,8 +20,13 @@ def test_a_broker_that_is_not_running_is_said_with_the_command(tmp_path: Path) -
     url = "http://127.0.0.1:9"  # nobody listens on discard
     token = Broker.init(data, broker_id="b", currency="eur", url=url)
     output.write_private(data / bookkeeping.ADMIN_TOKEN, token)
-    with pytest.raises(Unavailable, match="farthing broker serve"):
+    with pytest.raises(Unavailable, match="farthing broker serve --port 9"):
         call(data, "GET", "/balance")
+
+
+def test_a_port_is_of_this_machine_or_of_others() -> None:
+    urls = ("http://127.0.0.1:8400", "http://localhost", "https://[::1]", "https://b.example:8400")
+    assert [local_port(url) for url in urls] == [8400, 80, 443, None]
 
 
 def test_an_answer_that_is_no_brokers_is_said_and_not_shown() -> None:

@@ -1,6 +1,7 @@
 """Child processes: they come up, they go, and their failure says why."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -24,6 +25,18 @@ def test_a_taken_port_is_refused_with_what_to_do() -> None:
         with pytest.raises(Misconfigured, match="port_in_use") as caught:
             servers.require_free("127.0.0.1", taken.getsockname()[1])
     assert "--port" in caught.value.detail
+
+
+@pytest.mark.parametrize("host", ["300.1.1.1", "192.0.2.1", "2001:db8::1"])
+def test_a_host_that_is_not_this_machines_is_not_said_to_be_a_taken_port(host: str) -> None:
+    with pytest.raises(Misconfigured, match="host_not_here") as caught:
+        servers.require_free(host, servers.free_port())
+    assert f"{host} is no address of this machine" in caught.value.detail
+
+
+def test_a_port_of_the_systems_own_is_said() -> None:
+    told = servers._not_free("127.0.0.1", 80, PermissionError(errno.EACCES, "denied"))
+    assert (told.code, "port 80" in told.detail) == ("port_not_allowed", True)
 
 
 def test_a_running_child_answers_and_is_gone_afterwards(tmp_path: Path) -> None:

@@ -45,5 +45,6 @@ def test_references_are_short_printable_text(text: str) -> None:
 
 
 def test_an_export_line_counts_cents() -> None:
-    line = manual.line_of("po_1", "DE00 1234", 120_000)
+    line = manual.line_of("po_1", "DE00 1234", 120_000, "exported")
     assert (line.end_to_end_id, line.destination, line.amount_cents) == ("po_1", "DE00 1234", 12)
+    assert line.state == "exported"
