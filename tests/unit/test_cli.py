@@ -1,7 +1,9 @@
 """What every command promises: help with an example, exit codes, no secret on the screen."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +35,29 @@ def test_every_command_has_an_example_and_describes_its_options(name: str, comma
     for parameter in command.params:
         if parameter.name not in {"help", "install_completion", "show_completion"}:
             assert getattr(parameter, "help", ""), f"{name}: {parameter.name} has no help"
+
+
+@pytest.mark.parametrize("command", [("--version",), ("demo", "--help"), ("lab", "--help")])
+def test_a_full_disk_is_said_in_a_line(command: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "farthing.cli", *command],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip  # - one call
+    assert done.returncode == 1
+    assert done.stderr.startswith("farthing: output_not_written: No space left on device: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_who_has_read_enough_ends_a_command_quietly() -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [sys.executable, "-m", "farthing.cli", "--version"],
+        stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=60,
+    )  # fmt: skip  # - one call
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

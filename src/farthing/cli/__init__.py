@@ -16,9 +16,11 @@
 - `--data DIR` or `FARTHING_DATA` says where files live.
 """
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -101,9 +103,27 @@ def _groups(
 def main() -> None:
     """Run a command; a refusal becomes one line on stderr and exit code 1."""
     try:
-        build([name for name in sys.argv[1:2] if name in GROUPS] or GROUPS)()
+        try:
+            build([name for name in sys.argv[1:2] if name in GROUPS] or GROUPS)()
+        finally:
+            sys.stdout.flush()  # a disk may say only now that it is full
     except Refusal as refusal:
         sys.stderr.write(f"farthing: {refusal.code}: {refusal.detail}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as wrong:
+        if wrong.filename is not None:  # not of what is written to: a mistake of ours
+            raise
+        _end_unwritten(wrong)
+
+
+def _end_unwritten(wrong: OSError) -> NoReturn:
+    """Exit 1 where the output cannot be written; what Python still has of it is dropped."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if wrong.errno != errno.EPIPE:  # `| head` has what it wanted
+        sys.stderr.write(
+            f"farthing: output_not_written: {wrong.strerror or wrong}: make room; what the"
+            " command does may be done: look before you repeat it\n"
+        )
+    sys.exit(1)

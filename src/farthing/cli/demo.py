@@ -4,12 +4,15 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 
-from farthing.cli import output
+from farthing.cli import output, stopping
 from farthing.cli.showroom import Shown, Showroom
+from farthing.errors import Misconfigured
 from farthing.money import show_micro
 from farthing.schemes import registry
+from farthing.vendor.proxy import origin_of
 
 
 def show_demo(
@@ -24,10 +27,13 @@ def show_demo(
 
     Example: farthing demo --scheme millicent
     """
+    if upstream:
+        _require_up(upstream)
     names = [one.traits.name for one in registry.all_schemes()]
     if scheme:
         names = [registry.by_name(name.strip()).traits.name for name in scheme.split(",")]
     with (
+        stopping.told(tuple),
         tempfile.TemporaryDirectory(prefix="farthing-demo-") as folder,
         Showroom(Path(folder), names, upstream, quiet=as_json) as room,
     ):
@@ -38,6 +44,16 @@ def show_demo(
             _print(shown)
         if serve:
             room.keep_open()
+
+
+def _require_up(upstream: str) -> None:
+    """`Misconfigured` for what is no site, or does not answer."""
+    try:
+        httpx.get(origin_of(upstream), trust_env=False)
+    except httpx.HTTPError as wrong:
+        raise Misconfigured(
+            "upstream_unreachable", f"{upstream} does not answer ({wrong}): start it first"
+        ) from None
 
 
 def _print(shown: Shown) -> None:

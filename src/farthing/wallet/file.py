@@ -72,6 +72,16 @@ CREATE TABLE grants (
 CREATE INDEX grants_day ON grants (day, currency);
 """
 
+DAMAGED = (apsw.CorruptError, apsw.NotADBError)
+
+
+def _damaged(path: Path | str) -> Broken:
+    return Broken(
+        "store_corrupt",
+        f"{path} is damaged: put it aside, make another with farthing wallet init, and have what"
+        " was in it made again: farthing wallet reissue, farthing wallet restore",
+    )
+
 
 class Turns:
     """Transactions of one connection, one after the other: each is a `with` of this.
@@ -132,6 +142,8 @@ class Turns:
             raise Broken(
                 "wallet_not_written", f"the wallet's disk is full or failing: {wrong}"
             ) from wrong
+        if isinstance(wrong, DAMAGED):
+            raise _damaged(self._connection.filename) from wrong
 
 
 class File:
@@ -202,7 +214,10 @@ def _fill(made: File, lock: Lock) -> None:
 
 
 def open_file(path: Path, passphrase: str) -> File:
-    """An existing wallet; `Misconfigured` with what to do, `Denied` for a wrong passphrase."""
+    """An existing wallet; `Misconfigured` with what to do, `Denied` for a wrong passphrase.
+
+    `Broken` for one that is damaged, and where the disk fails.
+    """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError:
@@ -231,9 +246,14 @@ def open_file(path: Path, passphrase: str) -> File:
             f"this wallet has version {version}, this program reads {VERSION}: open it with the"
             " release that wrote it, return what is in it, and make a new one",
         )
-    stored = db.execute("SELECT value FROM meta WHERE name='lock'").get
-    lock = vault.read_lock(stored if isinstance(stored, bytes) else b"")
-    return File(path, _configured(db), vault.unlock(lock, passphrase))
+    try:
+        stored = db.execute("SELECT value FROM meta WHERE name='lock'").get
+        lock = vault.read_lock(stored if isinstance(stored, bytes) else b"")
+        return File(path, _configured(db), vault.unlock(lock, passphrase))
+    except DAMAGED as wrong:
+        raise _damaged(path) from wrong
+    except apsw.Error as wrong:
+        raise refusal_of(wrong, path.name) from wrong
 
 
 def _connect(path: Path) -> apsw.Connection:

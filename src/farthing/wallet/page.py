@@ -50,6 +50,7 @@ def in_the_open(
         paid = made is not None and fetched.verdict is Verdict.DONE
         check = partial(checking, driver.guide, made) if made and paid else None
         response = line.read(out, check)
+        out.flush()  # on a full disk the page has not come, and the same payment fetches it again
         if made is not None and is_delivered(fetched.verdict, response.status_code):
             if not once:  # else the same bytes may be sent for it again, whenever that is
                 session.deliver(made)
@@ -72,6 +73,7 @@ def in_private(driver: Driver, request: Request, out: IO[bytes]) -> Page:
                 "site_unreachable", "the site does not answer; nothing is lost, try again"
             )
         out.write(answer.body)
+        out.flush()
         if fetched.purchase is not None and is_delivered(fetched.verdict, answer.status):
             session.deliver(fetched.purchase)
             drive(session.after(fetched.purchase), session.answer)

@@ -1,9 +1,17 @@
 """`farthing demo --json` is one object with the documented members, and its money is right."""
 
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
 import msgspec
+import pytest
+from typer.testing import CliRunner
 
 from farthing import gazette
-from farthing.cli import servers
+from farthing.cli import build, servers
+from farthing.errors import Misconfigured
 from farthing.schemes import registry
 
 PRICE_MICRO = 200
@@ -47,3 +55,38 @@ def test_the_demo_can_show_one_scheme_alone() -> None:
     assert list(shown["schemes"]) == ["payword"]
     assert shown["refusals"]["double_spending"] == "chain_index_not_above_last"
     assert shown["refusals"]["forgery"] == "word_does_not_hash_to_last"
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("http://127.0.0.1:9", "upstream_unreachable"), ("127.0.0.1:9", "upstream_malformed")],
+)
+def test_a_site_that_does_not_answer_is_said_before_anything_starts(url: str, code: str) -> None:
+    done = CliRunner().invoke(build(["demo"]), ["demo", "--upstream", url])
+    assert isinstance(done.exception, Misconfigured)
+    assert done.exception.code == code
+
+
+@pytest.mark.timeout(120)
+def test_a_demo_that_is_told_to_end_takes_its_programs_along(tmp_path: Path) -> None:
+    command = servers.python("-m", "farthing.cli", "demo", "--serve", "--scheme", "payword")
+    env = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as demo:
+        assert demo.stdout is not None
+        while b"Ctrl-C ends it" not in demo.stdout.readline():
+            assert demo.poll() is None
+        assert _running_in(tmp_path)
+        demo.terminate()
+        assert demo.wait(30) == 143
+    assert not _running_in(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _running_in(folder: Path) -> list[str]:
+    """Programs that were started with their data in this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"FARTHING_DATA={folder}".encode() in (process / "environ").read_bytes():
+                found.append(process.name)
+    return found

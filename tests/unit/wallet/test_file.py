@@ -150,3 +150,28 @@ def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
     with opened.write():
         assert opened.rows("SELECT name FROM meta") == [("lock",)]
     opened.close()
+
+
+@pytest.mark.parametrize("first_page", [1, 2])
+def test_a_damaged_wallet_is_said_with_what_to_do(path: Path, first_page: int) -> None:
+    create(path, PASSPHRASE, CHEAP).close()
+    raw, size_bytes = bytearray(path.read_bytes()), 4096
+    begin = 100 if first_page == 1 else size_bytes  # after the header, or after the list of tables
+    raw[begin:] = bytes(len(raw) - begin)
+    path.write_bytes(raw)
+
+    def read() -> None:
+        opened = open_file(path, PASSPHRASE)
+        with opened.write():
+            opened.rows("SELECT * FROM purchases")
+
+    with pytest.raises(Broken, match=r"store_corrupt.*farthing wallet reissue"):
+        read()
+
+
+def test_what_is_found_damaged_later_is_said_too(path: Path) -> None:
+    opened = create(path, PASSPHRASE, CHEAP)
+    for wrong in (apsw.CorruptError("malformed"), apsw.NotADBError("no database")):
+        with pytest.raises(Broken, match="store_corrupt"), opened.write():
+            raise wrong
+    opened.close()

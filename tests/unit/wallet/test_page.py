@@ -116,3 +116,13 @@ def test_a_refusal_writes_nothing(wallet: Wallet, net: Net) -> None:
     net.down = False
     assert wallet.get(SITE + "/a", out, private=True).paid_micro == PRICE_MICRO
     assert net._world.site.earned_micro() == PRICE_MICRO
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_page_that_the_disk_had_no_room_for_is_fetched_again_for_nothing(
+    wallet: Wallet, net: Net, *, private: bool
+) -> None:
+    with pytest.raises(OSError, match="No space left"), Path("/dev/full").open("w+b") as full:
+        wallet.get(SITE + "/a", full, private=private)
+    assert wallet.get(SITE + "/a", io.BytesIO(), private=private).status == 200
+    assert net._world.site.earned_micro() == PRICE_MICRO
