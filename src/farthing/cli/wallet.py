@@ -361,26 +361,3 @@ def history(
             for line in lines
         ],
     )
-
-
-@app.command(name="return")
-def give_back(
-    passphrase: Passphrase,
-    vendor: Annotated[str, typer.Option(help="Only what this vendor takes.")] = "",
-    scheme: Annotated[str, typer.Option(help="Only instruments of this scheme.")] = "",
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Return unspent instruments: to the account, or of one vendor to what was loaded.
-
-    Example: farthing wallet return --vendor gazette
-    """
-    with unlocked(data, passphrase) as wallet:
-        done = wallet.give_back(scheme=scheme, vendor_id=vendor)
-    if as_json:
-        output.print_json(list(done))
-        return
-    for item in done:
-        outcome = f"refused: {item.refused}" if item.refused else "returned"
-        at = f" at {item.vendor_id}" if item.vendor_id else ""
-        output.say(f"{item.scheme}{at}: {item.worth_micro} micro {outcome}")

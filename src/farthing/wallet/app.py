@@ -21,7 +21,7 @@ from farthing.schemes.contract import Scheme
 from farthing.wallet import account as account_of
 from farthing.wallet import errand, file, listening, page, seed
 from farthing.wallet.account import Balance, TopUp
-from farthing.wallet.book import Book, Entry, Holding
+from farthing.wallet.book import Book, Entry, Held, Holding
 from farthing.wallet.cashier import Cashier
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Question, Request
@@ -56,6 +56,8 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     worth_micro: int
     refused: str
     """The code of the refusal, empty where it was given back."""
+    why: str = ""
+    """What the refusal says to do."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -302,28 +304,20 @@ class Wallet:
     def _give_back(
         self, driver: Driver, scheme: str, vendor_id: str, *, own: bool
     ) -> list[Returned]:
-        """`own`: of brokers, which come last, because other scrip may become theirs."""
+        """`own`: of brokers, which come last, because other scrip may become theirs.
+
+        What had expired and is renewed by that is given back in its new form.
+        """
         done: list[Returned] = []
         for held in self._book.held(scheme, vendor_id):
-            if (held.instrument.vendor_id == held.broker_id) is not own:
+            one = held.instrument
+            if (one.vendor_id == held.broker_id) is not own:
                 continue
-            code = ""
-            with driver.session() as session:
-                flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
-                try:
-                    if not drive(flow, session.answer):
-                        code = "instrument_in_use"
-                except Refusal as refusal:
-                    code = refusal.code
-            done.append(
-                Returned(
-                    instrument_id=held.instrument.id,
-                    scheme=held.instrument.scheme,
-                    vendor_id=held.instrument.vendor_id,
-                    worth_micro=held.instrument.worth_micro,
-                    refused=code,
-                )
-            )
+            known = {each.instrument.id for each in self._book.held(one.scheme, one.vendor_id)}
+            gone = _give_back_one(driver, held)
+            now = () if gone.refused else self._book.held(one.scheme, one.vendor_id)
+            renewed = [new for new in now if new.instrument.id not in known]
+            done += [_give_back_one(driver, new) for new in renewed] or [gone]
         return done
 
     # --- what is held ---------------------------------------------------------------------------
@@ -335,6 +329,25 @@ class Wallet:
     def history(self, count: int = 100) -> tuple[Entry, ...]:
         """The last purchases, newest first."""
         return self._book.history(count)
+
+
+def _give_back_one(driver: Driver, held: Held) -> Returned:
+    code = why = ""
+    with driver.session() as session:
+        flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
+        try:
+            if not drive(flow, session.answer):
+                code, why = "instrument_in_use", "a payment has it: see farthing wallet recover"
+        except Refusal as refusal:
+            code, why = refusal.code, refusal.detail
+    return Returned(
+        instrument_id=held.instrument.id,
+        scheme=held.instrument.scheme,
+        vendor_id=held.instrument.vendor_id,
+        worth_micro=held.instrument.worth_micro,
+        refused=code,
+        why=why,
+    )
 
 
 def _amount_in(typed: str, broker: Broker) -> int:

@@ -37,7 +37,6 @@ def test_a_wrong_passphrase_is_refused_by_every_command(folder: Path) -> None:
     for command in (
         ["balance"],
         ["history"],
-        ["return"],
         ["recover"],
         ["get", "http://127.0.0.1:9/"],
     ):

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 import farthing.wallet
 from farthing.errors import Denied, Misconfigured, Overlimit, Unavailable
+from farthing.wallet import app
 from farthing.wallet.app import PASSPHRASE_VARIABLE, PATH_VARIABLE, Wallet, default_path, init
 from farthing.wallet.app import open_wallet as reopen
 from farthing.wallet.commands import Question
@@ -126,8 +128,33 @@ def test_a_site_without_a_vendors_mint_refuses_and_the_scrip_stays(town: Town) -
     town.wallet.get(town.site.origin + "/a", io.BytesIO())
     (returned,) = town.wallet.give_back()
     assert returned.refused
+    assert returned.why
     assert returned.worth_micro == 1_800
     assert sum(each.worth_micro for each in town.wallet.holdings()) == 1_800
+
+
+def test_what_is_renewed_by_its_return_is_returned(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.wallet.add_broker(town.broker, "", TOKEN)
+    town.wallet.topup("5c", admin_token=ADMIN)
+    town.wallet.get(town.site.origin + "/a", io.BytesIO())
+    (expired,) = town.wallet._book.held()
+    fresh = replace(expired.instrument, id="fresh", worth_micro=1_700)
+    shown = [expired]
+    given: list[str] = []
+
+    def renew_then_take(*_: object) -> bool:
+        given.append(shown.pop().instrument.id)
+        if given == [expired.instrument.id]:
+            shown.append(replace(expired, instrument=fresh))
+        return True
+
+    monkeypatch.setattr(town.wallet._book, "held", lambda *_: tuple(shown))
+    monkeypatch.setattr(app, "drive", renew_then_take)
+    (returned,) = town.wallet.give_back()
+    assert given == [expired.instrument.id, "fresh"]
+    assert (returned.instrument_id, returned.worth_micro, returned.refused) == ("fresh", 1_700, "")
 
 
 def test_a_free_page_costs_nothing_and_needs_no_broker(town: Town) -> None:

@@ -1,0 +1,49 @@
+"""`farthing wallet return`: what is unspent becomes money of the account again."""
+
+from typing import Annotated
+
+import typer
+
+from farthing.cli import budgeting, output
+from farthing.cli.wallet import AsJson, Data, Passphrase, unlocked
+from farthing.wallet.app import Returned
+
+BY_ITSELF = frozenset({"chain_ends_by_itself", "ticket_not_over"})  # nothing is to be done for it
+BEGUN = "; what was begun is finished with: farthing wallet recover"
+GROUP = budgeting.GROUP  # with the command below
+
+
+def give_back(
+    passphrase: Passphrase,
+    vendor: Annotated[str, typer.Option(help="Only what this vendor takes.")] = "",
+    scheme: Annotated[str, typer.Option(help="Only instruments of this scheme.")] = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Return unspent instruments: to the account, or of one vendor to what was loaded.
+
+    Example: farthing wallet return --vendor gazette
+    """
+    with unlocked(data, passphrase) as wallet:
+        done = wallet.give_back(scheme=scheme, vendor_id=vendor)
+    if as_json:
+        output.print_json(list(done))
+    for item in () if as_json else done:
+        at = f" at {item.vendor_id}" if item.vendor_id else ""
+        output.say(f"{item.scheme}{at}: {item.worth_micro} micro {_outcome(item)}")
+    if not done and not as_json:
+        of = "".join((f" of {scheme}" if scheme else "", f" at {vendor}" if vendor else ""))
+        output.say(f"nothing{of} is held that could be returned{BEGUN}")
+    if any(item.refused and item.refused not in BY_ITSELF for item in done):
+        if any(item.refused == "mint_unreachable" for item in done):
+            output.errors.print(f"not all of it came back{BEGUN}", soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _outcome(item: Returned) -> str:
+    if item.refused in BY_ITSELF:
+        return f"need no return: {item.why}"
+    return f"refused: {item.refused}: {item.why}" if item.refused else "returned"
+
+
+GROUP.command(name="return")(give_back)

@@ -1,0 +1,69 @@
+"""`farthing wallet return` says what came back, what did not, and ends accordingly."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from farthing.cli import build, returning
+from farthing.errors import Denied
+from farthing.wallet import app as wallets
+from farthing.wallet.app import Returned, Wallet
+from tests.unit.wallet.world import PASSPHRASE
+
+
+def give_back(folder: Path, *arguments: str, phrase: str = PASSPHRASE) -> Result:
+    command = ["wallet", "return", *arguments, "--data", str(folder)]
+    env = {wallets.PASSPHRASE_VARIABLE: phrase}
+    return CliRunner().invoke(build(["wallet"]), command, env=env)
+
+
+def returned(refused: str = "", why: str = "") -> Returned:
+    return Returned(
+        instrument_id="i", scheme="payword", vendor_id="news",
+        worth_micro=200, refused=refused, why=why,
+    )  # fmt: skip  # - one struct
+
+
+@pytest.mark.parametrize(
+    ("found", "told", "code"),
+    [
+        (returned(), "payword at news: 200 micro returned\n", 0),
+        (
+            returned("chain_ends_by_itself", "they end today"),
+            "payword at news: 200 micro need no return: they end today\n",
+            0,
+        ),
+        (
+            returned("mint_unreachable", "the mint does not answer; try again"),
+            "payword at news: 200 micro refused: mint_unreachable: the mint does not answer;"
+            " try again\n",
+            1,
+        ),
+    ],
+)
+def test_what_did_not_come_back_is_told_and_ends_with_1(
+    wallet_folder: Path, monkeypatch: pytest.MonkeyPatch, found: Returned, told: str, code: int
+) -> None:
+    monkeypatch.setattr(Wallet, "give_back", lambda *_, **__: (found,))
+    done = give_back(wallet_folder)
+    assert (done.stdout, done.exit_code) == (told, code)
+    assert give_back(wallet_folder, "--json").exit_code == code
+    assert ("farthing wallet recover" in done.stderr) == (found.refused == "mint_unreachable")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "of"),
+    [((), ""), (("--vendor", "news"), " at news"), (("--scheme", "tick"), " of tick")],
+)
+def test_where_there_is_nothing_to_return_it_is_said(
+    wallet_folder: Path, wanted: tuple[str, ...], of: str
+) -> None:
+    done = give_back(wallet_folder, *wanted)
+    told = f"nothing{of} is held that could be returned{returning.BEGUN}\n"
+    assert (done.stdout, done.exit_code) == (told, 0)
+    assert give_back(wallet_folder, *wanted, "--json").stdout == "[]\n"
+
+
+def test_a_wrong_passphrase_is_refused(wallet_folder: Path) -> None:
+    assert isinstance(give_back(wallet_folder, phrase="not it").exception, Denied)
