@@ -240,7 +240,11 @@ def find_caller(connection: apsw.Connection, token_hash: bytes) -> Caller:
         "SELECT party, scopes FROM tokens WHERE hash = ?", (token_hash,)
     ).fetchone()
     if row is None:
-        raise Denied("token_unknown", "send a token of this broker: Authorization: Bearer …")
+        raise Denied(
+            "token_unknown",
+            "this broker has no such token, or another has taken its place: its operator makes a"
+            " new one with farthing broker token",
+        )
     return Caller(party=row[0], scopes=frozenset(row[1].split()))
 
 

@@ -75,6 +75,24 @@ def opened(path: Path) -> IO[bytes]:
         raise not_writable(path, wrong) from None
 
 
+def hidden(prompt: str, otherwise: str) -> str:
+    """What is typed on the terminal and not shown, or the next line of standard input without one.
+
+    `Misconfigured` with `otherwise` where there is neither.
+    """
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        if not sys.stdin.isatty():
+            line = sys.stdin.readline().rstrip("\r\n")
+            if line:
+                return line
+            missing = f"{prompt.replace(' ', '_')}_missing"
+            raise Misconfigured(missing, f"there is no terminal to ask on: {otherwise}") from None
+    given: str = typer.prompt(prompt, hide_input=True, err=True)
+    return given
+
+
 def token_from(token_file: Path | None, prompt: str) -> str:
     """A token out of a file, the environment (`FARTHING_TOKEN`) or a hidden prompt."""
     if token_file is not None:
@@ -82,8 +100,8 @@ def token_from(token_file: Path | None, prompt: str) -> str:
             return token_file.read_text().strip()
         except OSError as wrong:
             raise Misconfigured("token_file_unreadable", f"{token_file}: {wrong}") from None
-    given: str = os.environ.get(TOKEN_VARIABLE) or typer.prompt(prompt, hide_input=True)
-    return given
+    otherwise = f"name its file with --token-file, or set {TOKEN_VARIABLE}"
+    return os.environ.get(TOKEN_VARIABLE) or hidden(prompt, otherwise)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -37,7 +37,11 @@ def restore(
 
     Example: farthing wallet restore --seed-file seed.txt
     """
-    text = _read(seed_file) if seed_file is not None else typer.prompt("seed", hide_input=True)
+    text = (
+        _read(seed_file)
+        if seed_file is not None
+        else output.hidden("seed", "name its file with --seed-file")
+    )
     secret = read_seed(text)
     with unlocked(data, passphrase) as wallet:
         put_seed(wallet.driver(wallet.limits()).store.file, secret)

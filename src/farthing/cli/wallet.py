@@ -4,16 +4,18 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, cast
 
 import httpx
+import msgspec
 import typer
 
 from farthing import codec
-from farthing.cli import output
+from farthing.cli import output, stopping
 from farthing.errors import Malformed, Refusal, Unfunded, by_name
 from farthing.money import show_micro
 from farthing.schemes import registry
@@ -29,6 +31,10 @@ from farthing.wallet.page import Page
 app = typer.Typer(help="A wallet: pay for pages, within budgets.", no_args_is_help=True)
 
 SPOOLED_BYTES = 1024 * 1024  # of a page in memory before it is shown; more waits in a file
+MAY_BE_PAID = (
+    "interrupted: it may be paid; the same command fetches it for that payment, and farthing wallet"
+    " recover says what became of it"
+)
 REFUND_DAYS = 30  # vendors keep an outcome at least as long
 
 Data = Annotated[
@@ -40,8 +46,10 @@ Passphrase = Annotated[
     str,
     typer.Option(
         envvar=wallets.PASSPHRASE_VARIABLE,
-        prompt=True,
-        hide_input=True,
+        default_factory=partial(
+            output.hidden, "passphrase", f"set {wallets.PASSPHRASE_VARIABLE} to the passphrase"
+        ),
+        show_default=False,
         help="Opens the wallet; better in the environment than on the command line.",
     ),
 ]
@@ -163,7 +171,10 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
         holdings = wallet.holdings()
     if as_json:
         output.print_json(
-            {"accounts": [found for _, found in accounts], "holdings": list(holdings)}
+            {
+                "accounts": [msgspec.structs.asdict(found) for _, found in accounts],
+                "holdings": list(holdings),
+            }
         )
         return
     for broker, found in accounts:
@@ -238,7 +249,7 @@ def get(
             raise typer.BadParameter("a stream is a GET in the open; --most goes with --stream")
         _listen(url, out, most, data, passphrase)
         return
-    with unlocked(data, passphrase) as wallet:
+    with stopping.told(lambda: [MAY_BE_PAID]), unlocked(data, passphrase) as wallet:
         if out is None:
             with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as spool:  # whole before any is shown
                 file = cast(IO[bytes], spool)

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 
 from farthing import codec, errors, ids, money
-from farthing.errors import Broken, Malformed, Unavailable
+from farthing.errors import Broken, Malformed, Misconfigured, Unavailable
 from farthing.wallet.choice import place_of
 from farthing.wallet.commands import Broker
 from farthing.wallet.messages import JSON_BYTES_MAX
@@ -35,6 +35,10 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str
     """What the payer or the operator has to do; empty where it is done."""
     balance: Balance
+
+
+class _Role(msgspec.Struct, frozen=True, kw_only=True):
+    role: str = ""
 
 
 class _Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +85,19 @@ def find(
 
 
 def balance(client: httpx.Client, url: str, token: str) -> Balance:
-    """The account of `token`; `Unavailable`, `Denied` for a token that is not taken."""
+    """The account of `token`; `Unavailable`, `Denied` for a token that is not taken.
+
+    `Misconfigured` for a vendor's.
+    """
     headers = {"Authorization": f"Bearer {token}"}
-    return read(call(client, "GET", url, "/balance", headers=headers), Balance)
+    answer = call(client, "GET", url, "/balance", headers=headers)
+    if read(answer, _Role).role == "vendor":
+        raise Misconfigured(
+            "token_of_a_vendor",
+            "this token is a vendor's: a wallet wants a payer's, which the operator makes with"
+            " farthing broker account open",
+        )
+    return read(answer, Balance)
 
 
 def top_up(

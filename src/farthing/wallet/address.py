@@ -91,7 +91,7 @@ def unseal(vault: Vault, token: str) -> tuple[bytes, bytes]:
 def _read(prefix: str, text: str, code: str) -> bytes:
     text = text.strip()
     if not text.startswith(prefix):
-        raise Malformed(code, f"it begins with {prefix}")
+        raise Malformed(code, f"it must begin with {prefix}")
     try:
         return codec.unb64u(text[len(prefix) :])
     except (Malformed, ValueError):

@@ -94,11 +94,17 @@ class Book:
 
     def broker(self, broker_id: str = "") -> Broker:
         """The account at this broker, or the only one; `Unknown` with what to do."""
-        brokers = self.brokers()
+        brokers = {name: one for name, one in self.brokers().items() if one.account}
         if not broker_id and len(brokers) == 1:
             return next(iter(brokers.values()))
         if broker_id not in brokers:
-            known = ", ".join(brokers) or "none; add one with: farthing wallet init"
+            if not brokers:
+                raise Unknown(
+                    "broker_without_account",
+                    "this wallet has no account at a broker: make one that has with farthing"
+                    " wallet init --broker",
+                )
+            known = ", ".join(brokers)
             raise Unknown("broker_unknown", f"name one of this wallet's brokers ({known})")
         return brokers[broker_id]
 

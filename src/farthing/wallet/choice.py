@@ -24,6 +24,7 @@ from farthing.errors import (
     Mismatch,
     OutOfRange,
     Refusal,
+    Unavailable,
     Unfunded,
     Unsupported,
 )
@@ -124,6 +125,15 @@ def malformed_url() -> BadRequest:
     return BadRequest(
         "url_malformed",
         "an address begins with https:// or http://: write it as in https://news.example/page",
+    )
+
+
+def unreachable(url: str, why: str) -> Unavailable:
+    """Refuses to go on with a site that does not answer."""
+    return Unavailable(
+        "site_unreachable",
+        f"{urlsplit(url).netloc.rpartition('@')[2]} does not answer ({why}); nothing is lost, try"
+        " again",
     )
 
 

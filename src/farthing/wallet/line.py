@@ -10,8 +10,8 @@ from typing import IO, Any, Self
 
 import httpx
 
-from farthing.errors import Forged, Unavailable
-from farthing.wallet.choice import malformed_url
+from farthing.errors import Forged
+from farthing.wallet.choice import malformed_url, unreachable
 from farthing.wallet.commands import Command, Failed, Request, Response, SendRequest, Sent
 from farthing.wallet.driver import Session, has_json, heard
 from farthing.wallet.httpx_auth import PAYERS_LEGS
@@ -64,6 +64,7 @@ class Line:
         self._sent: Request | None = None
         self._last: httpx.Response | None = None
         self._is_reading = False
+        self._why = ""
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +106,7 @@ class Line:
             raise malformed_url() from None
         except httpx.HTTPError as wrong:
             self._drop()
+            self._why = str(wrong) or type(wrong).__name__
             return Failed(reason=type(wrong).__name__)
 
     def parts(self) -> Iterator[bytes]:
@@ -140,12 +142,12 @@ class Line:
             except Forged:
                 _empty(out)
                 raise
-            except httpx.HTTPError:
+            except httpx.HTTPError as wrong:
                 _empty(out)
+                self._why = str(wrong) or type(wrong).__name__
                 assert self._sent is not None, "an answer has a request"
                 self._send(self._sent)
             else:
                 return response
-        raise Unavailable(
-            "site_unreachable", "the site does not answer; nothing is lost, try again"
-        )
+        assert self._sent is not None, "what is read was asked for"
+        raise unreachable(self._sent.url, self._why)

@@ -12,8 +12,9 @@ from typing import IO, Literal
 import httpx
 import msgspec
 
-from farthing.errors import Overlimit, Refusal, Unavailable
+from farthing.errors import Overlimit, Refusal
 from farthing.schemes.streams import Meter, end_of_event, looked_through, part_of_event
+from farthing.wallet.choice import unreachable
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.line import Line
@@ -107,7 +108,7 @@ def _once(
         opened = drive(open_stream(driver.guide, request, cap.less(heard.paid_micro)), line.answer)
         answer = opened.answer
         if not isinstance(answer, Response):
-            raise Unavailable("site_unreachable", "the site does not answer; try again")
+            raise unreachable(request.url, answer.reason)
         if heard.openings and answer.status != _expected(request):
             return None  # at most a tick was paid for it, and the vendor has that
         heard.status, heard.headers = answer.status, answer.headers

@@ -7,9 +7,8 @@ import httpx
 import msgspec
 
 from farthing import codec
-from farthing.errors import Unavailable
 from farthing.schemes.contract import Json
-from farthing.wallet.choice import malformed_url
+from farthing.wallet.choice import malformed_url, unreachable
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.flow import Fetched, fetch
@@ -69,9 +68,7 @@ def in_private(driver: Driver, request: Request, out: IO[bytes]) -> Page:
         fetched = drive(fetch_private(driver.guide, request), session.answer)
         answer = fetched.answer
         if not isinstance(answer, Response):
-            raise Unavailable(
-                "site_unreachable", "the site does not answer; nothing is lost, try again"
-            )
+            raise unreachable(request.url, answer.reason)
         out.write(answer.body)
         out.flush()
         if fetched.purchase is not None and is_delivered(fetched.verdict, answer.status):

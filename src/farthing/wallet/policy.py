@@ -153,8 +153,15 @@ class Policy:
                 raise Overlimit(
                     code,
                     f"{show_micro(would_be_micro, wish.currency)}{denied} is above the budget of"
-                    f" {show_micro(limit_micro, wish.currency)}; raise it or approve the payment",
+                    f" {show_micro(limit_micro, wish.currency)}; approve the payment, or raise it:"
+                    f" farthing wallet budget {_option(code, would_be_micro)}",
                 )
+
+
+def _option(code: str, micro: int) -> str:
+    """What raises the budget that refused with `code` as far as it takes, in whole cents."""
+    name = code.removeprefix("above_budget_").replace("_", "-")
+    return f"--{name} {-(-micro // MICRO_PER_CENT)}c"
 
 
 def question_of(wish: Wish, site: str, code: str) -> Question:

@@ -1,9 +1,13 @@
 """Printing and private files."""
 
+import io
+import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from farthing.cli import output
 from farthing.errors import Misconfigured
@@ -71,6 +75,35 @@ def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
 def test_the_environment_gives_a_token_without_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(output.TOKEN_VARIABLE, "made up")
     assert output.token_from(None, "token") == "made up"
+
+
+def test_without_a_terminal_it_is_said_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_terminal(*_: object) -> int:
+        raise OSError(6, "No such device or address")
+
+    monkeypatch.setattr(os, "open", no_terminal)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("piped\n"))
+    monkeypatch.delenv(output.TOKEN_VARIABLE, raising=False)
+    assert output.hidden("passphrase", "set IT") == "piped"
+    with pytest.raises(Misconfigured, match=r"passphrase_missing.*set IT"):
+        output.hidden("passphrase", "set IT")
+    with pytest.raises(Misconfigured, match=r"vendor_token_missing.*--token-file"):
+        output.token_from(None, "vendor token")
+
+
+def test_what_is_asked_on_a_terminal_leaves_stdout_clean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, bool]] = []
+
+    def prompt(_: str, **how: bool) -> str:
+        asked.append(how)
+        return "typed"
+
+    monkeypatch.setattr(os, "open", lambda *_: os.dup(0))
+    monkeypatch.setattr(typer, "prompt", prompt)
+    assert output.hidden("passphrase", "") == "typed"
+    assert asked == [{"hide_input": True, "err": True}]
 
 
 def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:

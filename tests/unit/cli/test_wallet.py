@@ -1,12 +1,14 @@
 """The wallet's commands on files."""
 
 import contextlib
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -160,6 +162,31 @@ def test_who_has_too_little_is_told_what_there_is(
         "it costs 0.0002 EUR; the account at cash has 1.00 EUR; the account at bank has 0.00 EUR"
     )
     assert str(run(folder, "load", "5c")).endswith(": there is none")
+
+
+def test_a_balance_is_spelt_one_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wallet, "unlocked", lambda *_: Purse())
+    done = RUNNER.invoke(wallet.app, ["balance", "--json", "--passphrase", PASSPHRASE])
+    shown = msgspec.json.decode(done.stdout)
+    assert shown["accounts"][1]["owed_micro"] == 2_000_000
+    names = {name for part in ("accounts", "holdings") for one in shown[part] for name in one}
+    assert {name for name in names if name != name.lower()} == set()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_is_interrupted_is_told_that_it_may_be_paid(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    class Slow(Purse):
+        def get(self, *_: object, **__: object) -> None:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(wallet, "unlocked", lambda *_: Slow())
+    command = ["get", "http://127.0.0.1:9/", "--passphrase", PASSPHRASE]
+    done = RUNNER.invoke(wallet.app, command)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert "it may be paid" in done.stderr
+    assert "farthing wallet recover" in done.stderr
 
 
 class Radio:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from farthing.errors import Broken, Denied, Unavailable
+from farthing.errors import Broken, Denied, Misconfigured, Unavailable
 from farthing.wallet.account import balance, find_broker_id, top_up
 from farthing.wallet.commands import Broker, Request, Response
 from tests.unit.wallet.farside import BROKER, CURRENCY, Bank
@@ -35,6 +35,16 @@ def test_a_broker_says_who_it_is_and_what_the_account_has(
 def test_a_wrong_token_is_denied(client: httpx.Client, broker: Broker) -> None:
     with pytest.raises(Denied, match="token_unknown"):
         balance(client, broker.url, "wrong")
+
+
+def test_a_vendors_token_is_not_taken_for_another_version(client: httpx.Client) -> None:
+    answer = {"id": "gazette", "role": "vendor", "currency": "eur", "vendorMicro": 0}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    with (
+        httpx.Client(transport=transport) as vendors,
+        pytest.raises(Misconfigured, match=r"token_of_a_vendor.*farthing broker account open"),
+    ):
+        balance(vendors, "https://broker.example", TOKEN)
 
 
 def test_a_topup_without_the_operators_token_says_what_to_do(

@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 import farthing.wallet
-from farthing.errors import Denied, Misconfigured, Overlimit, Unavailable
+from farthing.errors import Denied, Misconfigured, Overlimit, Unavailable, Unknown
 from farthing.wallet import app
 from farthing.wallet.app import PASSPHRASE_VARIABLE, PATH_VARIABLE, Wallet, default_path, init
 from farthing.wallet.app import open_wallet as reopen
-from farthing.wallet.commands import Question
+from farthing.wallet.commands import Broker, Question
 from farthing.wallet.policy import Limits
 from farthing.wallet.stocks import Stock, Stocks
 from tests.unit.wallet.farside import BROKER, CURRENCY, PAGE, Bank, Site
@@ -167,6 +167,15 @@ def test_a_free_page_costs_nothing_and_needs_no_broker(town: Town) -> None:
 def test_a_broker_over_plain_http_elsewhere_is_refused(town: Town) -> None:
     with pytest.raises(Denied, match="site_not_secure"):
         town.wallet.add_broker("http://broker.example", "alice", TOKEN)
+
+
+def test_who_has_no_account_is_told_so_before_a_broker_is_asked(town: Town) -> None:
+    town.wallet._book.put_broker(
+        Broker(id=BROKER, url=town.broker, account="", token="", currency=CURRENCY)
+    )
+    for act in (town.wallet.topup, town.wallet.load):
+        with pytest.raises(Unknown, match=r"broker_without_account.*farthing wallet init --broker"):
+            act("5c")
 
 
 def test_a_topup_in_another_currency_is_refused(town: Town) -> None:

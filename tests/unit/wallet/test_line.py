@@ -1,4 +1,5 @@
 import io
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,8 +96,9 @@ def test_a_page_that_breaks_off_is_fetched_again_with_the_same_payment(
 def test_a_page_that_always_breaks_off_is_given_up(line: Line, script: Script) -> None:
     script.answers = [BROKEN] * 4
     ask(line, script)
-    with pytest.raises(Unavailable, match="site_unreachable"):
+    with pytest.raises(Unavailable, match="site_unreachable") as refused:
         line.read(io.BytesIO())
+    assert re.match(r"127\.0\.0\.1:\d+ does not answer \(peer closed", refused.value.detail)
 
 
 def test_a_refusals_body_is_read_and_kept_for_the_payer(line: Line, script: Script) -> None:

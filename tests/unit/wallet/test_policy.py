@@ -47,8 +47,10 @@ def test_a_site_that_is_no_host_is_refused(typed: str) -> None:
     ],
 )
 def test_each_budget_refuses_by_its_own_name(limits: Limits, spent: Spent, code: str) -> None:
-    with pytest.raises(Overlimit, match=code):
+    with pytest.raises(Overlimit, match=code) as refused:
         Policy(limits).require(WISH, SITE, spent)
+    option = code.removeprefix("above_budget").replace("_", "-")
+    assert refused.value.detail.endswith(f"raise it: farthing wallet budget -{option} 1c")
 
 
 def test_a_payment_that_fills_a_budget_exactly_is_made() -> None:
