@@ -183,7 +183,11 @@ def test_who_is_interrupted_is_told_that_it_may_be_paid(
 
     monkeypatch.setattr(wallet, "unlocked", lambda *_: Slow())
     command = ["get", "http://127.0.0.1:9/", "--passphrase", PASSPHRASE]
-    done = RUNNER.invoke(wallet.app, command)
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    try:
+        done = RUNNER.invoke(wallet.app, command)
+    finally:
+        signal.signal(signal.SIGINT, kept)
     assert (done.exit_code, done.stdout) == (code, "")
     assert "it may be paid" in done.stderr
     assert "farthing wallet recover" in done.stderr
