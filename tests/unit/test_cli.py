@@ -1,6 +1,7 @@
 """What every command promises: help with an example, exit codes, no secret on the screen."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,19 @@ def test_every_command_has_an_example_and_describes_its_options(name: str, comma
     for parameter in command.params:
         if parameter.name not in {"help", "install_completion", "show_completion"}:
             assert getattr(parameter, "help", ""), f"{name}: {parameter.name} has no help"
+
+
+def test_examples_write_no_file_that_is_there_after_the_readmes_set_up() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    reading = {"vendor init", "wallet init", "vendor payout", "broker peer add"}
+    there = re.findall(r"--token-file (\S+)", readme)
+    for name, command in commands():
+        for example in re.findall(r"Example: (.*)", command.help or ""):
+            written = re.findall(r"(?:--token-file|-o|>) (\S+)", example)
+            if name.removeprefix("farthing ") not in reading:
+                assert not set(written) & set(there), example
+                there += written
+        assert "/articles/tally-sticks" not in (command.help or ""), "not among the README's pages"
 
 
 @pytest.mark.parametrize("command", [("--version",), ("demo", "--help"), ("lab", "--help")])

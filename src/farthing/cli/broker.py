@@ -114,7 +114,7 @@ def open_account(
 ) -> None:
     """Open a payer's account; its token is shown this once.
 
-    Example: farthing broker account open alice --credit 1eur --token-file alice.token
+    Example: farthing broker account open bob --credit 1eur --token-file bob.token
     """
     micro = _micro(data, credit)
     body = {"id": name, "creditLimitMicro": micro, "props": props, "payoutTo": payout_to}
@@ -136,7 +136,7 @@ def add_vendor(
 ) -> None:
     """Open a vendor's account; its tokens, one for its gates and one to be paid out, once.
 
-    Example: farthing broker vendor add gazette --commission 500 --token-file gazette.token
+    Example: farthing broker vendor add radio --commission 500 --token-file radio.token
     """
     body = {
         "id": name,
@@ -241,7 +241,7 @@ def token(
 ) -> None:
     """Make a token in the place of one that was lost.
 
-    Example: farthing broker token alice --token-file alice.token --only
+    Example: farthing broker token alice --token-file alice-new.token
     """
     made = new_token(secrets.token_bytes(TOKEN_BYTES))
     broker = brokers.Broker.open(data)

@@ -44,7 +44,7 @@ def _clock(at_s: int) -> str:
 def address(passphrase: Passphrase, data: Data = None) -> None:
     """Print where this wallet can be handed something; another one each time, all of them good.
 
-    Example: farthing wallet address --data agent
+    Example: farthing wallet address
     """
     with unlocked(data, passphrase) as wallet:
         driver = wallet.driver(wallet.limits())
@@ -65,7 +65,7 @@ def delegate(
 ) -> None:
     """Hand a phone or an agent a purse: so much, at that site, until then. It counts as spent.
 
-    Example: farthing wallet delegate http://127.0.0.1:8402/a.html 1c --to fa1... -o agent.purse
+    Example: farthing wallet delegate http://127.0.0.1:8402/articles/x 1c --to fa1... -o agent.purse
     """
     with unlocked(data, passphrase) as wallet, output.private_files(out):
         driver = wallet.driver(wallet.limits(), approve)
@@ -99,7 +99,7 @@ def send(
 
     Example: farthing wallet send 1c -o coins.token
 
-    Example: farthing wallet send 1c --scheme cashu -o coins.token
+    Example: farthing wallet send 1c --scheme cashu -o cashu.token
     """
     with unlocked(data, passphrase) as wallet, output.private_files(out):
         driver = wallet.driver(wallet.limits(), approve)
@@ -149,7 +149,7 @@ def receive(
 ) -> None:
     """Take what another wallet handed over. A second time there is nothing to take.
 
-    Example: farthing wallet receive agent.purse --data agent
+    Example: farthing wallet receive agent.purse
     """
     text = _read(token)
     with unlocked(data, passphrase) as wallet:
@@ -182,7 +182,7 @@ def grants(
 
     Example: farthing wallet grants
 
-    Example: farthing wallet grants --again g_0123456789abcdef01234567 -o agent.purse
+    Example: farthing wallet grants --again g_0123456789abcdef01234567 -o again.purse
     """
     with unlocked(data, passphrase) as wallet:
         kept = Grants(wallet.driver(wallet.limits()).store.file)

@@ -358,7 +358,7 @@ def metrics(
 ) -> None:
     """Open the gate's figures at /.well-known/farthing-metrics to whoever has this token.
 
-    Example: farthing vendor metrics --token-file prometheus.token
+    Example: farthing vendor metrics --token-file gate-metrics.token
     """
     _desk(data).store.close()  # a wrong folder is said here
     token = "fm_" + codec.b64u(secrets.token_bytes(METRICS_TOKEN_BYTES))

@@ -238,9 +238,9 @@ def get(
 ) -> None:
     """Fetch a page or a stream, paying for it within the budgets.
 
-    Example: farthing wallet get http://127.0.0.1:8402/articles/tally-sticks.html -o page.html
+    Example: farthing wallet get http://127.0.0.1:8402/articles/change.html -o page.html
 
-    Example: farthing wallet get http://127.0.0.1:8402/articles/tally-sticks.html --private
+    Example: farthing wallet get http://127.0.0.1:8402/articles/change.html --private
 
     Example: farthing wallet get http://127.0.0.1:8402/radio --stream --most 2c > radio.ogg
     """

@@ -28,7 +28,7 @@ def disclose(
 ) -> None:
     """Write what shows that a purchase was of what you say (ikp), for farthing broker judge.
 
-    Example: farthing wallet disclose ikp:0f4dJq2mSgC3vYbXw1TzAA:2 -o order.json
+    Example: farthing wallet disclose ikp:0f4dJq2mSgC3vYbXw1TzAA:2 -o my-order.json
     """
     with unlocked(data, passphrase) as wallet:
         driver = wallet.driver(wallet.limits())

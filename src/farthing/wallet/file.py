@@ -222,7 +222,9 @@ def open_file(path: Path, passphrase: str) -> File:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError:
         raise Misconfigured(
-            "wallet_missing", f"there is no wallet at {path}: farthing wallet init"
+            "wallet_missing",
+            f"there is no wallet at {path}: name its folder with --data, or make one with farthing"
+            " wallet init",
         ) from None
     if mode & EXPOSED_BITS:
         raise Misconfigured("wallet_file_exposed", f"others may read the wallet: chmod 600 {path}")
