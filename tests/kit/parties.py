@@ -137,7 +137,7 @@ class Broker:
         return applied.paid_micro
 
     def lapse(self) -> None:
-        """Whatever is due by now."""
+        """Whatever is due by now; then what is over is forgotten."""
         due = sorted(entry for entry in set(self.due) if entry[0] <= self.clock.now_s)
         self.due = [entry for entry in self.due if entry[0] > self.clock.now_s]
         for _, key in due:
@@ -146,6 +146,9 @@ class Broker:
             applied = self.mint.lapse(key, self.records[key], self.clock.at())
             if applied is not None:
                 self._write(applied)
+        over = [key for key in self.records if self.kept_until_s[key] < self.clock.now_s]
+        for key in over:
+            del self.records[key]
 
     def snapshot(self) -> object:
         return copy.deepcopy((self.onces, self.counters, self.records, dict(self.balances)))
@@ -180,12 +183,18 @@ class Broker:
                     self.records.pop(record.key, None)
         for key in applied.keys:
             self.ring.add(key)
-        self.due += applied.due
+        self._await(applied.due)
         for flow in applied.flows:
             assert flow.amount_micro > 0
             self.balances[f"{flow.source.kind}/{flow.source.id}"] -= flow.amount_micro
             self.balances[f"{flow.target.kind}/{flow.target.id}"] += flow.amount_micro
         assert sum(self.balances.values()) == 0
+
+    def _await(self, due: tuple[tuple[int, bytes], ...]) -> None:
+        for due_s, key in due:
+            kept_until_s = self.kept_until_s.get(key, due_s)
+            assert kept_until_s >= due_s, "what is forgotten before it is due stays frozen"
+        self.due += due
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):

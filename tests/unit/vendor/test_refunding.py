@@ -16,6 +16,7 @@ from farthing.vendor import clearing, refunding
 from farthing.vendor.commands import AskOrigin
 from farthing.vendor.refunding import Refunded
 from farthing.wire import receipts, x402
+from tests.kit.parties import DAY_S
 from tests.kit.shop import (
     PRICE_MICRO,
     Buyer,
@@ -182,6 +183,21 @@ def test_a_payment_whose_outcome_is_forgotten_is_unknown(store: marks.Marks) -> 
     found = sale.shop.find(sale.payment.k)
     assert found is not None
     store.do_now(marks.Forget(now_s=found.until_s + 1, count=99))
+    sale.refuses(Unknown, "payment_unknown")
+
+
+def test_nothing_is_refunded_twice_however_long_the_first_refund_is_ago(store: marks.Marks) -> None:
+    sale = Sale(store)
+    found = sale.shop.find(sale.payment.k)
+    assert found is not None
+    sale.refund()
+    sale.clear()
+    begins_s, ends_s = sale.shop.clock.now_s, found.until_s
+    for now_s in (begins_s + DAY_S + 1, begins_s + 2 * DAY_S, ends_s - 1, ends_s):
+        sale.shop.clock.now_s = now_s
+        store.do_now(marks.Forget(now_s=now_s, count=99))
+        sale.refuses(Replayed, "already_refunded")
+    store.do_now(marks.Forget(now_s=ends_s + 1, count=99))
     sale.refuses(Unknown, "payment_unknown")
 
 

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farthing.marks import Delete, Memory, Put
+from farthing.schemes.coin.epochs import SKEW_S, Epoch
 from farthing.schemes.coin.outstanding import Moved, Outstanding, pool_of
 from farthing.schemes.contract import End
 
@@ -68,6 +69,7 @@ def test_the_first_coin_of_an_epoch_sets_the_day_of_its_end() -> None:
     ((due_s, key),) = first.due
     assert key == OUT.key(pool(7))
     assert first.records[0].until_s > due_s
+    assert due_s > Epoch(7).ends_at_s + SKEW_S, "until then it can be exchanged and given back"
     again = move(Memory(records={key: first.records[0].value}), {}, {7: 50})
     assert again.due == ()
     assert again.records[0].value == b"150"

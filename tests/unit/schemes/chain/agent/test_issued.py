@@ -3,7 +3,7 @@ import pytest
 
 from farthing.errors import Late
 from farthing.schemes.chain.agent.issued import DELTA_S, Issued
-from farthing.schemes.chain.times import LAPSE_S
+from farthing.schemes.chain.times import DISPUTE_S, LAPSE_S, SKEW_S
 from tests.kit.agent import Scene, certificate_of, tokens_of
 from tests.kit.parties import DAY_S, NOW_S, PAYER
 
@@ -33,6 +33,17 @@ def test_reports_end_a_delta_after_the_revocation_and_never_after_the_expiry() -
     late = ISSUED.revoked(NOW_S + 2 * DAY_S, opened=0)
     assert late.reports_until_s == ISSUED.reports_until_s
     assert late.settles_at_s == late.reports_until_s + LAPSE_S
+
+
+def test_a_certificate_is_remembered_until_it_is_settled_and_disputed() -> None:
+    for one in (ISSUED, ISSUED.revoked(NOW_S, opened=0), ISSUED.revoked(NOW_S + DAY_S, opened=9)):
+        assert one.put("t_1").until_s >= one.settles_at_s + DISPUTE_S - SKEW_S - LAPSE_S
+
+
+def test_a_revoked_certificate_is_on_the_list_for_as_long_as_a_gate_would_take_it() -> None:
+    last_s = ISSUED.expires_at_s + SKEW_S
+    for at_s in (NOW_S - 29 * DAY_S, NOW_S, ISSUED.expires_at_s - 1):
+        assert ISSUED.revoked(at_s, opened=0).revocation("t_1").until_s >= last_s
 
 
 def test_issued_is_claimed_and_returned_and_expired_whenever_a_loss_is_told() -> None:

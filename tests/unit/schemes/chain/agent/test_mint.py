@@ -97,9 +97,12 @@ def test_what_it_does_not_do_is_unsupported() -> None:
         Scene().broker.run("grant", {}, vendor_account())
 
 
-def test_a_payment_that_did_not_come_about_is_put_back() -> None:
+@pytest.mark.parametrize("revoked", [False, True])
+def test_a_payment_that_did_not_come_about_is_put_back(*, revoked: bool) -> None:
     scene = Scene()
-    scene.spend(scene.buy(40), tokens=3)
+    left = scene.spend(scene.buy(40), tokens=3)
+    if revoked:  # then it is paid out of what waits for late openings
+        scene.give_back(left)
     (report,) = scene.vendors["news"].claims()
     mint, at, before = scene.broker.mint, scene.clock.at(), dict(scene.broker.records)
     key = next(key for key in before if key.startswith(mint.shared))
@@ -108,6 +111,7 @@ def test_a_payment_that_did_not_come_about_is_put_back() -> None:
     known = Memory(records={name: before[name] for name in keys.records if name in before})
     applied = mint.apply(checked, known, at)
     assert isinstance(applied, Redeemed)
+    assert bool(applied.answer["lateMicro"]) == revoked
     now = next(one.value for one in applied.records if isinstance(one, Put) and one.key == key)
     (back,) = mint.put_back(applied, Memory(records={key: now}), at)
     assert (back.key, back.value) == (key, before[key])

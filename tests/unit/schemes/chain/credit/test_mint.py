@@ -164,6 +164,20 @@ def test_the_credit_of_a_vendor_and_day_is_never_exceeded() -> None:
     assert scene.broker.redeem(claim_of(elsewhere, 1), "other") == 100
 
 
+@pytest.mark.parametrize("taken", [0, 3, SLOTS - 1])
+def test_a_pledge_of_many_slots_of_which_one_is_taken_is_paid_nothing(taken: int) -> None:
+    scene = Scene()
+    certificate, words = scene.certify(slot_micro=1_000), 10
+    one = Hand(certificate, chains=((100, words),), slots=(taken, 1))
+    assert scene.broker.redeem(claim_of(one, words)) == 1_000
+    seed, chains = canary("whole", 16), ((100, SLOTS * words),)
+    whole = Hand(certificate, chains=chains, slots=(0, SLOTS), seed=seed)
+    before = scene.broker.snapshot()
+    with pytest.raises(Conflict, match="slot_committed_twice"):
+        scene.broker.redeem(claim_of(whole, SLOTS * words))
+    assert scene.broker.snapshot() == before
+
+
 def test_a_commitment_under_another_brokers_certificate_is_forged() -> None:
     scene, other = Scene(), Scene()
     other.broker.mint.setting = msgspec.structs.replace(

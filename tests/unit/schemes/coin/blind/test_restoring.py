@@ -9,7 +9,7 @@ from farthing.schemes.coin.deriving import maker_of
 from farthing.schemes.coin.ecash import ECASH
 from farthing.schemes.coin.ecash.coinage import EPOCHS_MAX
 from farthing.schemes.coin.ecash.purse import EcashPurse
-from farthing.schemes.coin.epochs import EPOCH_S, LISTED_S, SKEW_S, epoch_at
+from farthing.schemes.coin.epochs import DAY_S, EPOCH_S, LISTED_S, SKEW_S, epoch_at
 from farthing.schemes.contract import Account, Asked, AskFirst, Instrument, Json
 from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, newer_key, pocket_of, run
 from tests.kit.parties import BROKER, binding_of, on_the_wire
@@ -45,6 +45,17 @@ def test_every_unspent_coin_comes_back_and_no_spent_one(scene: Scene) -> None:
     assert found.worth_micro == pocket.worth_micro == LOAD_MICRO - 508
     known = {(held.slot, held.signature) for held in pocket_of(pocket).coins}
     assert {(held.slot, held.signature) for held in pocket_of(found).coins} == known
+
+
+@pytest.mark.parametrize("days", [1, 2, 89])
+def test_coins_come_back_as_long_as_they_are_good(scene: Scene, days: int) -> None:
+    """Whoever lost a wallet may not know before some weeks have passed."""
+    pocket = scene.withdraw()
+    left = scene.spend(pocket, 200)
+    assert left is not None
+    scene.pass_time(days * DAY_S + 1)
+    (found,) = remade(scene, 0)
+    assert found.worth_micro == left.worth_micro
 
 
 def test_what_came_back_pays_and_makes_change_as_before(scene: Scene) -> None:

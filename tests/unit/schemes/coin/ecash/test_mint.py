@@ -10,7 +10,7 @@ from farthing.schemes.coin.blind import boxes
 from farthing.schemes.coin.blind.coinage import slots, tag
 from farthing.schemes.coin.blind.messages import exchange_header
 from farthing.schemes.coin.deriving import maker_of
-from farthing.schemes.coin.epochs import EPOCH_MAX, EPOCH_S, LATE_S, SKEW_S, epoch_at
+from farthing.schemes.coin.epochs import DAY_S, EPOCH_MAX, EPOCH_S, LATE_S, SKEW_S, epoch_at
 from farthing.schemes.coin.outstanding import pool_of
 from farthing.schemes.contract import Account
 from tests.kit.blind import ANSWER_KEY, LOAD_MICRO, Scene, newer_key, pocket_of, refused, run
@@ -52,6 +52,23 @@ def test_keys_sign_in_their_epoch_alone() -> None:
         refused(scene, "issue", asked.message, scene.account)
     scene.clock.now_s = epoch.signs_until_s + LATE_S
     scene.received(asked)
+
+
+@pytest.mark.parametrize("late_s", [0, SKEW_S, SKEW_S + 1])
+def test_coins_come_back_whole_until_their_grace_is_over_and_are_breakage_then(late_s: int) -> None:
+    scene = Scene()
+    pocket = scene.withdraw()
+    scene.pass_time(epoch_at(NOW_S).ends_at_s - NOW_S)
+    giving = scene.payer.purse.give_back(pocket, scene.clock.at())
+    scene.pass_time(late_s)
+    if late_s > SKEW_S:
+        with pytest.raises(Expired, match="coin_over"):
+            refused(scene, "take_back", giving.message, scene.account)
+    else:
+        assert run(scene, "take_back", giving.message)["returnedMicro"] == LOAD_MICRO
+    scene.pass_time(DAY_S)
+    assert scene.micro("outstanding") == 0
+    assert scene.micro("breakage") == -scene.micro("payer") == LOAD_MICRO * (late_s > SKEW_S)
 
 
 def test_an_exchange_of_an_older_epochs_coins_moves_what_is_out() -> None:
