@@ -13,6 +13,7 @@ from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import TICK
 from farthing.schemes.chain.ticket import TICKET
+from farthing.schemes.coin.netcash import NETCASH
 from farthing.schemes.contract import (
     Mint,
     Purse,
@@ -26,8 +27,10 @@ from tests.kit.broken_mints import (
     Free,
     Generous,
     GivesTwice,
+    Impatient,
     NoCounter,
     NoLimit,
+    Oblivious,
     Overpaying,
     PaysAnybody,
     PaysTwice,
@@ -36,6 +39,7 @@ from tests.kit.broken_mints import (
     TooLate,
     Trusting,
     Unsigned,
+    Unwilling,
 )
 from tests.kit.broken_tills import (
     Clocked,
@@ -62,6 +66,7 @@ from tests.kit.broken_tills import (
 from tests.kit.registered import registered
 
 replace = msgspec.structs.replace
+LATER = "after each command"
 
 
 class Broken(NamedTuple):
@@ -135,6 +140,11 @@ BROKEN = (
     Broken("purse trusts its change", _with(MILLICENT, Trusting), "changed-change[shorter]"),
     Broken("purse pays too much", _with(PAYWORD, Generous), "round-trip[100]"),
     Broken("mint gives back twice", _with(AGENT, GivesTwice), "reissue[lost]"),
+    Broken("mint forgets what is to come back", _with(AGENT, Oblivious), "left-alone"),
+    Broken("mint ends coins early", _with(NETCASH, Impatient), "returned-in-the-last-second"),
+    Broken("mint takes nothing back", _with(AGENT, Unwilling), "take-back"),
+    Broken("mint takes nothing back", _with(AGENT, Unwilling), "same-key[take_back]"),
+    Broken("mint takes nothing back", _with(AGENT, Unwilling), f"restart-while-returning[{LATER}]"),
     Broken("payer never gives way", _with(FAIRCHAIN, Stubborn), "give-way[payer]"),
     Broken("mint believes any words", _with(IKP, Credulous), "disclosure"),
     Broken("till gives two ticks for one", _with(TICK, TwoForOne), "stream-pauses"),

@@ -5,12 +5,13 @@ from typing import Any
 import msgspec
 
 from farthing import codec
-from farthing.errors import Forged
-from farthing.marks import Memory
+from farthing.errors import Busy, Forged
+from farthing.marks import Memory, Put
 from farthing.schemes.chain.agent.mint import AgentMint
 from farthing.schemes.chain.fairchain.purse import FairPurse
 from farthing.schemes.chain.ikp import IkpMint
 from farthing.schemes.chain.payword import PaywordMint, PaywordPurse
+from farthing.schemes.coin.netcash.mint import NetcashMint
 from farthing.schemes.contract import (
     Accepted,
     Applied,
@@ -153,6 +154,35 @@ class GivesTwice(AgentMint):
         if checked.operation != "take_back":
             return applied
         return replace(applied, marks=(), records=())
+
+
+class Oblivious(AgentMint):
+    """Forgets a certificate before what is left of it has come back."""
+
+    def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
+        applied = super().apply(checked, memory, at)
+        records = (
+            replace(one, until_s=one.until_s - 30 * DAY_S) if isinstance(one, Put) else one
+            for one in applied.records
+        )
+        return replace(applied, records=tuple(records))
+
+
+class Unwilling(AgentMint):
+    """Sells what it never takes back."""
+
+    def check(self, operation: Any, message: Any, account: Any, at: At) -> Any:
+        if operation == "take_back":
+            raise Busy("come_back_later", "nothing is taken back today")
+        return super().check(operation, message, account, at)
+
+
+class Impatient(NetcashMint):
+    """Ends a coin a month before it may be exchanged no more."""
+
+    def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
+        applied = super().apply(checked, memory, at)
+        return replace(applied, due=tuple((due_s - 30 * DAY_S, key) for due_s, key in applied.due))
 
 
 class Stubborn(FairPurse):

@@ -36,6 +36,8 @@ T = TypeVar("T")
 CURRENCY = "eur"
 UNCOMPARED = frozenset({"answers", "lines", "sqlite_sequence"})
 """Tables that a refusal may touch: its own stored answer, and an index that reading fills."""
+_NEXT = "SELECT min(at_s) FROM due"
+_FROZEN = "SELECT key FROM due JOIN records USING (key) WHERE until_s < at_s"
 
 
 class _KeyLuck:
@@ -250,8 +252,15 @@ class Bank:
         """Every row of every table, but of answers that are stored for repeats."""
         return self.books.committer.read(_rows)
 
+    def next_due_s(self) -> int | None:
+        """When the broker looks at a record next; None where none waits for that."""
+        found = self.books.committer.read(lambda rows: rows.execute(_NEXT).get)
+        return None if found is None else int(str(found))
+
     def require_sound(self) -> None:
         """The independent audit finds nothing, and nothing is reserved for ever."""
+        frozen = self.books.committer.read(lambda rows: rows.execute(_FROZEN).fetchall())
+        require(not frozen, "what is looked at once is not forgotten before", frozen)
         report = self.books.committer.read(partial(audit, now_s=self.room.now_s))
         require(not report.findings, "the books are in order", report.findings)
         require_equal(report.ledger_sum_micro, 0, "the books sum to zero")

@@ -5,8 +5,16 @@ from typing import Any
 import msgspec
 
 from farthing import codec
-from farthing.errors import Busy, Refusal, Reused, Throttled, row_of
-from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
+from farthing.errors import (
+    Busy,
+    NotYetValid,
+    Refusal,
+    Reused,
+    Throttled,
+    Unsupported,
+    row_of,
+)
+from farthing.lab.conformance.cases import CASES, Inapplicable, Violated, require, require_equal
 from farthing.lab.conformance.hand import Hand, Made, Paused, code_of, race, receipt_of
 from farthing.lab.conformance.shop import failing
 from farthing.lab.conformance.stage import DAY_S, Play, Stage
@@ -238,18 +246,45 @@ def _other(message: Any) -> Any:
     return {**message, "another": 1} if isinstance(message, dict) else [message]
 
 
+class NotReturned(Violated):
+    """What a purse returns a mint does not take."""
+
+
 def give_back(stage: Stage) -> None:
-    """Return everything in the wallet; `Inapplicable` with the purse's own words."""
-    given = 0
-    refusal: Refusal | None = None
+    """Return everything in the wallet, later where its purse says so.
+
+    `Inapplicable` only where the purse itself says that nothing is returned, in its own words, or
+    all is spent; `NotReturned` where it has nothing against it and a mint refuses every return.
+    """
+    given, own = _given_back(stage)
+    if isinstance(own, NotYetValid) and not given:
+        stage.await_returns()
+        given, own = _given_back(stage)
+        require(not isinstance(own, NotYetValid), "what waits to be returned waits no longer", own)
+    if not given:
+        raise Inapplicable(f"nothing of it is returned: {own.code if own else 'all spent'}")
+
+
+def _given_back(stage: Stage) -> tuple[int, Refusal | None]:
+    """How much was returned, and what its purse has against the rest."""
+    purse = stage.payer.guide().purse(stage.scheme, stage.bank.id)
+    given, own, wrong = 0, None, None
     for held in stage.payer.book.held():
+        try:
+            purse.give_back(held.instrument, stage.room.at())
+        except Refusal as refusal:
+            own = refusal
+            continue
         try:
             stage.payer.give_back(held.instrument, held.site or stage.shop.site)
             given += 1
-        except Refusal as wrong:
-            refusal = wrong
-    if not given:
-        raise Inapplicable(f"nothing of it is returned: {refusal.code if refusal else 'all spent'}")
+        except Refusal as refusal:
+            wrong = refusal
+    if wrong is not None and not given:
+        raise NotReturned(f"what its purse returns a mint takes: {wrong}")
+    is_told = own is None or isinstance(own, Unsupported | NotYetValid) or stage.traits.credit
+    require(is_told, "a purse that returns nothing says `Unsupported`", own)
+    return given, own
 
 
 @CASES.add()

@@ -6,13 +6,14 @@ it), is opened again over what it had written, and the payer asks for the page o
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from farthing.errors import Refusal
+from farthing.errors import Refusal, Undecided
 from farthing.lab.conformance.buying import require_held
 from farthing.lab.conformance.cases import CASES, Inapplicable, Violated, require, require_equal
 from farthing.lab.conformance.hand import Paused
 from farthing.lab.conformance.line import Died
-from farthing.lab.conformance.repeating import give_back
+from farthing.lab.conformance.repeating import NotReturned, give_back
 from farthing.lab.conformance.stage import Play, Stage
 from farthing.marks import Moment
 from farthing.wallet.commands import Failed, Response
@@ -149,17 +150,20 @@ def _return(stage: Stage) -> None:
         give_back(stage)
     except Died:
         stage.payer.restart()
+    except (NotReturned, Undecided):
+        pass  # somebody has died, or it is refused once more
     except Inapplicable:
         if not stage.line.heard("broker take_back") and not stage.line.heard("vendor take_back"):
             raise
     stage.line.before = stage.line.after = lambda who, what: None
     stage.room.later(LEASE_S)
     stage.payer.recover()
-    while stage.payer.instruments():
-        held = len(stage.payer.instruments())
-        give_back(stage)
-        if len(stage.payer.instruments()) == held:
-            break
+    payer = stage.payer
+    for other in reversed(stage.payers):  # what others have may have ended meanwhile
+        stage.payer = other
+        with suppress(Inapplicable):  # it ends by itself
+            _return_all(stage)
+    stage.payer = payer
     stage.await_returns()
     if not stage.traits.credit:
         has_micro = stage.payer.held_micro() + stage.bank.has_micro("payer", stage.payer.id)
@@ -168,6 +172,14 @@ def _return(stage: Stage) -> None:
     require_held(stage)
     stage.settle_up()
     require_equal(stage.earned_micro, 2 * stage.price_micro, "the vendor earns both pages")
+
+
+def _return_all(stage: Stage) -> None:
+    while stage.payer.instruments():
+        held = len(stage.payer.instruments())
+        give_back(stage)
+        if len(stage.payer.instruments()) == held:
+            return
 
 
 LOST = {

@@ -2,13 +2,13 @@
 
 from contextlib import suppress
 
-from farthing import codec
+from farthing import codec, marks
 from farthing.errors import Refusal
 from farthing.lab.conformance.buying import require_held
 from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
 from farthing.lab.conformance.hand import Hand, code_of
 from farthing.lab.conformance.repeating import give_back
-from farthing.lab.conformance.stage import Play, Stage, require_bought
+from farthing.lab.conformance.stage import DAY_S, Play, Stage, require_bought
 from farthing.schemes.contract import Instrument
 from farthing.wallet.commands import Response
 
@@ -117,6 +117,30 @@ def _refund_again(stage: Stage, k: str) -> None:
         stage.shop.refund(k)
     except Refusal:
         return
+
+
+DAYS_LATER = (1, 1, 28, 30, 30, 200)
+"""From one try to the next: in the end everything of the payment is forgotten."""
+
+
+@CASES.add()
+def refund_again_later(play: Play) -> None:
+    """What was given back is given back once, however much of it a vendor has forgotten since."""
+    with play.stage() as stage:
+        if not stage.payer.guide().purse(stage.scheme, stage.bank.id).refunds:
+            raise Inapplicable("its purse says that vendors give nothing back")
+        fetched = stage.buy()
+        assert fetched.purchase is not None
+        stage.shop.refund(fetched.purchase.k)
+        stage.shop.clear()
+        for days in DAYS_LATER:
+            stage.room.later(days * DAY_S + 1)
+            stage.shop.store.do_now(marks.Forget(now_s=stage.room.now_s, count=1_000))
+            stage.bank.tick()
+            with stage.unchanged("a refund that was given"):
+                _refund_again(stage, fetched.purchase.k)
+        stage.shop.clear()
+        require_equal(stage.earned_micro, 0, "the vendor earns nothing")
 
 
 @CASES.add("once", "twice")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from farthing.errors import ROWS, Refusal
+from farthing.errors import ROWS, NotYetValid, Refusal, Unsupported
 from farthing.lab.conformance.bank import Bank
 from farthing.lab.conformance.cases import Inapplicable, Violated, require, require_equal
 from farthing.lab.conformance.line import Line
@@ -189,6 +189,8 @@ class Stage:
                 return purse.give_back(instrument, self.room.at())
             except Refusal as wrong:
                 refusal = wrong
+        is_told = refusal is None or isinstance(refusal, Unsupported | NotYetValid)
+        require(is_told or self.traits.credit, "a purse says `Unsupported` or not yet", refusal)
         raise Inapplicable(f"nothing of it is returned: {refusal.code if refusal else 'all spent'}")
 
     def await_returns(self) -> None:

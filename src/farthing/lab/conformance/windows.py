@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from farthing import codec, marks
-from farthing.errors import Expired, NotYetValid, Refusal
+from farthing.errors import Busy, Expired, NotYetValid, Refusal
 from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
 from farthing.lab.conformance.hand import Hand, Made, code_of, credential_of
+from farthing.lab.conformance.repeating import give_back
 from farthing.lab.conformance.stage import DAY_S, Play, Stage
-from farthing.schemes.contract import At, Taken
+from farthing.ledger.accounts import BREAKAGE
+from farthing.schemes.contract import Account, At, Instrument, Taken
 from farthing.vendor.driver import ENTROPY_BYTES
 
 SKEW_S = 120  # an instrument is taken so long after its end: honest clocks differ by less
@@ -169,3 +171,93 @@ def forgotten(play: Play) -> None:
         with stage.unchanged("a payment after everything was forgotten"):
             answer = stage.shop.serve(made.request)
         require(answer.status != 200, "it is refused", answer.status)
+
+
+DUE_MAX = 40  # times of one purchase at which the broker looks at something
+
+
+def await_end(stage: Stage, until_s: int) -> None:
+    """Let time pass; vendors clear, and the broker looks, around each second when it must."""
+    for _ in range(DUE_MAX):
+        due_s = stage.bank.next_due_s()
+        if due_s is None or due_s >= until_s:
+            return
+        for now_s in (due_s - 1, due_s, due_s + 1):
+            if stage.room.now_s <= now_s < until_s:
+                stage.room.now_ms = now_s * 1000
+                for shop in stage.shops.values():
+                    shop.clear()
+                stage.bank.tick()
+    require(held=False, rule="what time alone does comes to an end")
+
+
+@CASES.add()
+def left_alone(play: Play) -> None:
+    """What nobody spends and nobody returns ends: it comes back or lapses, and none stays out."""
+    with play.stage() as stage:
+        stage.require_exact()
+        stage.buy()
+        ends_s = [each.expires_at_s for each in stage.payer.instruments()]
+        if not ends_s or max(ends_s) > stage.room.now_s + NEVER_S:
+            raise Inapplicable("its instruments do not end")
+        for shop in stage.shops.values():
+            shop.clear()
+        await_end(stage, stage.room.now_s + NEVER_S)
+        _require_ended(stage)
+        for held in stage.payer.book.held():
+            refusal: Refusal | None = None
+            try:
+                stage.payer.give_back(held.instrument, held.site or stage.shop.site)
+            except Refusal as wrong:
+                refusal = wrong
+            waits = isinstance(refusal, Busy)
+            require(not waits, "what has ended is over for its mint, and no return waits", refusal)
+        _require_ended(stage)
+
+
+def _require_ended(stage: Stage) -> None:
+    require_equal(stage.bank.has_micro("outstanding"), 0, "nothing stays out")
+    lapsed_micro = -stage.bank.balances().get(BREAKAGE, 0)
+    require_equal(stage.spent_micro, stage.price_micro + lapsed_micro, "the rest came back")
+    require_equal(stage.earned_micro, stage.price_micro, "the vendor earns the page alone")
+
+
+@CASES.add()
+def returned_in_the_last_second(play: Play) -> None:
+    """As long as purse and mint say that it can be returned, it comes back whole."""
+    with play.stage() as stage:
+        stage.require_exact()
+        if play.traits.credit:
+            raise Inapplicable("it is on credit")
+        stage.buy()
+        stage.purse_returns()
+        (instrument, *_) = stage.payer.instruments()
+        begins_s, never_s = stage.room.now_s, stage.room.now_s + NEVER_S
+        last_s = instrument.expires_at_s - 1
+        if not _is_returned(stage, instrument, never_s):
+            last_s = edge_s(lambda now_s: _is_returned(stage, instrument, now_s), begins_s, never_s)
+        elif last_s > never_s:
+            raise Inapplicable("its instruments do not end")
+        await_end(stage, last_s)
+        stage.room.now_ms = last_s * 1000
+        stage.bank.tick()
+        give_back(stage)
+        stage.await_returns()
+        require_equal(stage.payer.held_micro(), 0, "nothing is left in the wallet")
+        for shop in stage.shops.values():
+            shop.clear()
+        require_equal(stage.spent_micro, stage.price_micro, "the rest came back")
+
+
+def _is_returned(stage: Stage, instrument: Instrument, now_s: int) -> bool:
+    """Whether the purse returns it at that time, and the mint takes it, as far as time goes."""
+    at = At(now_s=now_s, entropy=stage.room.entropy(ENTROPY_BYTES))
+    payer, mint = stage.payer, stage.bank.books.mint(stage.scheme)
+    try:
+        asked = payer.guide().purse(stage.scheme, stage.bank.id).give_back(instrument, at)
+        if asked.to == "broker":
+            message = codec.read_json(codec.canonical(asked.message))
+            mint.check(asked.operation, message, Account(id=payer.id, role="payer"), at)
+    except Refusal:
+        return False
+    return True

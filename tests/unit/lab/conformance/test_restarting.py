@@ -11,6 +11,12 @@ from farthing.lab.conformance.restarting import Steps
 from farthing.lab.conformance.shop import Shop
 from farthing.lab.conformance.stage import Play
 from farthing.wallet.file import create
+from tests.kit.broken import Broken, broken_in, require_found
+
+
+@pytest.mark.parametrize("broken", broken_in("restarting"), ids=str)
+def test_a_broken_rule_is_found(broken: Broken) -> None:
+    require_found(broken)
 
 
 def failing(case: str) -> str:
