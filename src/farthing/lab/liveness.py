@@ -1,8 +1,9 @@
 """After the faults have stopped: everybody finishes, nothing stays frozen, all is counted again.
 
 Programs are started, clocks set right, and some nights pass. Then wallets recover, vendors clear,
-payers return what they hold. What is left after that is frozen, and a finding; so is every account
-whose balance is not what purchases and refunds make of it.
+payers return what they hold. What is left after that is frozen, and a finding; so is what a mint
+does not take back though the purse has nothing against it, and every account whose balance is not
+what purchases and refunds make of it.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from farthing.lab.recount import open_matters, require_sums
 if TYPE_CHECKING:
     from farthing.lab.payer import PayerParty
     from farthing.lab.world import World
+    from farthing.wallet.book import Held
 
 ROUNDS_MAX = 8  # of recovering and clearing: two or three are what it takes
 LEASE_S = 200  # longer than any lease, of wallets, of gates and of reservations
@@ -101,3 +103,14 @@ async def _return(world: "World", payer: "PayerParty") -> None:
                 await payer.give_back(held)
             except Refusal as refusal:
                 world.ground.trace.note("refused", payer.name, "give back", refusal.code)
+                require_returned(world, payer, held, refusal)
+
+
+def require_returned(world: "World", payer: "PayerParty", held: "Held", refusal: Refusal) -> None:
+    """Note a return that a mint has refused, where the purse had no reason to."""
+    if payer.may_return(held):
+        instrument = held.instrument
+        world.ground.checks.find(
+            f"{payer.name} cannot return {instrument.worth_micro} of {instrument.scheme}:"
+            f" {refusal.code}"
+        )

@@ -18,6 +18,7 @@ from farthing.lab.loop import PROCESS
 from farthing.lab.network import Message, NoAnswer, NotReached, Reply
 from farthing.lab.parties import Party
 from farthing.schemes import registry
+from farthing.schemes.contract import At
 from farthing.wallet import errand
 from farthing.wallet.app import Wallet
 from farthing.wallet.book import Book, Held
@@ -34,6 +35,7 @@ from farthing.wallet.commands import (
 )
 from farthing.wallet.commands import Broker as Account
 from farthing.wallet.driver import (
+    ENTROPY_BYTES,
     KEYS_S,
     MINT_TIMEOUT_S,
     TIMEOUT_S,
@@ -172,6 +174,18 @@ class PayerParty(Party):
         with driver.session() as session:
             flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
             return await Line(self).carry(flow, session)
+
+    def may_return(self, held: Held) -> bool:
+        """Whether an instrument has not ended, and its purse has nothing against returning it."""
+        assert self.driver is not None, "it is up"
+        instrument, at = held.instrument, At(now_s=self.now_s(), entropy=bytes(ENTROPY_BYTES))
+        if instrument.expires_at_s <= at.now_s:
+            return False
+        try:
+            self.driver.guide.purse(instrument.scheme, held.broker_id).give_back(instrument, at)
+        except Refusal:
+            return False
+        return True
 
     @property
     def file(self) -> File:

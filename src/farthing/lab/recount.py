@@ -5,7 +5,7 @@ programs that could not trust each other. Where all is finished they agree to th
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, cast
 
 import apsw
@@ -64,12 +64,7 @@ def _open(name: str, connection: apsw.Connection, queries: dict[str, str]) -> li
 def require_sums(world: "World") -> None:
     """Note every account and every payment of which the three records disagree."""
     find, twice_micro = world.ground.checks.find, 0
-    bought: dict[str, dict[str, int]] = defaultdict(dict)
-    for payer in world.payers:
-        for purchase in _done(payer):
-            if purchase.k in bought[purchase.vendor_id]:
-                find(f"{purchase.vendor_id} was paid {purchase.k} by two wallets")
-            bought[purchase.vendor_id][purchase.k] = purchase.price_micro
+    bought = _bought(world, world.payers)
     for broker in world.brokers:
         _audit(world, broker)
         for one in world.schemes:
@@ -83,6 +78,35 @@ def require_sums(world: "World") -> None:
     fees_micro = sum(world.ground.checks.fees.values())
     if lost_micro != fees_micro:
         find(f"payers lost {lost_micro}, and vendors' mints charged {fees_micro}")
+
+
+def require_honest_sums(world: "World", crooks: Collection[str]) -> None:
+    """As `require_sums` where somebody has cheated: the books, and what honest records say.
+
+    What the honest lost by others is no matter of these sums: `bounds.py` measures it.
+    """
+    payers = [payer for payer in world.payers if payer.name not in crooks]
+    vendors = [vendor for vendor in world.vendors if vendor.name not in crooks]
+    bought = _bought(world, payers)
+    for broker in world.brokers:
+        _audit(world, broker)
+    for vendor in vendors:
+        _compare_paid(world, vendor, bought[vendor.name])
+        _remembered(world, vendor)
+    for payer in payers:
+        _lost_micro(world, payer)
+
+
+def _bought(world: "World", payers: Iterable["PayerParty"]) -> dict[str, dict[str, int]]:
+    """What wallets say that they have paid, by vendor and K."""
+    bought: dict[str, dict[str, int]] = defaultdict(dict)
+    for payer in payers:
+        for purchase in _done(payer):
+            if purchase.k in bought[purchase.vendor_id]:
+                find = world.ground.checks.find
+                find(f"{purchase.vendor_id} was paid {purchase.k} by two wallets")
+            bought[purchase.vendor_id][purchase.k] = purchase.price_micro
+    return bought
 
 
 def _audit(world: "World", broker: "BrokerParty") -> None:
@@ -120,16 +144,23 @@ def _compare(world: "World", party: "VendorParty", bought: dict[str, int]) -> No
         if not sold[k]:  # the second half of a payment, which wallets keep with the first
             continue
         checks.find(f"{party.name} took {k} ({sold[k]}), and no wallet knows that it paid it")
-    for k in bought.keys() - sold.keys():
-        checks.find(f"a wallet paid {party.name} {k} ({bought[k]}), and it never took it")
-    for k in sold.keys() & bought.keys():
-        if sold[k] != bought[k]:
-            checks.find(f"{party.name} took {sold[k]} of {k}, its payer paid {bought[k]}")
+    _compare_paid(world, party, bought)
     expected_micro = sum(sold.values()) - sum(refunded.values()) + checks.fees[party.name]
     expected_micro += sum(checks.drawn[party.name].values())
     earned_micro = checks.earned[party.name]
     if earned_micro != expected_micro:
         checks.find(f"{party.name} earned {earned_micro}, its gate took {expected_micro}")
+
+
+def _compare_paid(world: "World", party: "VendorParty", bought: dict[str, int]) -> None:
+    """Whether this vendor's gate took what wallets say they paid it."""
+    checks = world.ground.checks
+    sold = checks.sold[party.name]
+    for k in bought.keys() - sold.keys():
+        checks.find(f"a wallet paid {party.name} {k} ({bought[k]}), and it never took it")
+    for k in sold.keys() & bought.keys():
+        if sold[k] != bought[k]:
+            checks.find(f"{party.name} took {sold[k]} of {k}, its payer paid {bought[k]}")
 
 
 def _between(world: "World", other: "BrokerParty") -> None:

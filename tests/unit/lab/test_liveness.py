@@ -2,13 +2,17 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from farthing.lab.faults import CALM, ROUGH
 from farthing.lab.liveness import finish
 from farthing.lab.world import World
 from farthing.schemes import registry
+from farthing.schemes.chain.payword import PaywordMint
 from farthing.wallet.settling import Verdict
+from tests.kit.broken_mints import Unwilling
+from tests.kit.registered import registered
 
 
 @pytest.mark.parametrize("chances", [CALM, ROUGH])
@@ -28,6 +32,17 @@ def test_what_cannot_be_finished_is_a_finding() -> None:
         vendor.connection.execute("UPDATE outbox SET acked_ord = 0, scheme = 'gone'")
         world.run(finish(world))
         assert any("claims not cleared" in finding for finding in world.ground.checks.findings)
+
+
+def test_a_mint_that_takes_nothing_back_is_a_finding_and_a_purse_that_says_so_is_none() -> None:
+    for name, broken in (("agent", Unwilling), ("payword", PaywordMint)):
+        scheme = msgspec.structs.replace(registry.by_name(name), mint=broken)
+        with registered(scheme), World(6, [name]) as world:
+            world.run(world.act(range(20), CALM))
+            world.run(finish(world))
+            found = [one for one in world.ground.checks.findings if "cannot return" in one]
+            assert bool(found) == (broken is Unwilling)
+            assert all(one.endswith("of agent: come_back_later") for one in found)
 
 
 LATE_S = 600  # of virtual time: longer than the wallet asks, and than an offer stands

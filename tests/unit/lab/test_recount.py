@@ -4,7 +4,8 @@ import pytest
 
 from farthing.lab.faults import CALM
 from farthing.lab.liveness import finish
-from farthing.lab.recount import open_matters, require_sums
+from farthing.lab.payer import PayerParty
+from farthing.lab.recount import open_matters, require_honest_sums, require_sums
 from farthing.lab.world import World
 from farthing.schemes import registry
 
@@ -46,6 +47,47 @@ def test_records_that_disagree_are_found(whose: str, query: str, finds: str) -> 
             world.broker.connection.execute(query)
         require_sums(world)
         assert any(finds in finding for finding in world.ground.checks.findings)
+
+
+@pytest.mark.parametrize(
+    ("whose", "finds"),
+    [("payer", "never took it"), ("vendor", "its payer paid"), ("account", "5 too much")],
+)
+def test_where_somebody_cheats_the_records_of_the_honest_are_compared(
+    whose: str, finds: str
+) -> None:
+    with World(9) as world:
+        finished(world)
+        checks, payer = world.ground.checks, next(p for p in world.payers if _bought(p))
+        vendor_id, k = _bought(payer)[0]
+        if whose == "payer":
+            del checks.sold[vendor_id][k]
+        elif whose == "vendor":
+            checks.sold[vendor_id][k] += 1
+        else:
+            world.topped_up[payer.name] -= 5
+        require_honest_sums(world, {payer.name, vendor_id})
+        assert checks.findings == [], "what crooks say is not believed"
+        require_honest_sums(world, set())
+        assert [finding for finding in checks.findings if finds in finding]
+
+
+def test_where_somebody_cheats_the_books_are_audited() -> None:
+    with World(9) as world:
+        finished(world)
+        world.broker.connection.execute("DELETE FROM entries WHERE seq = 30")
+        require_honest_sums(world, {payer.name for payer in world.payers})
+        findings = world.ground.checks.findings
+        assert findings
+        assert all(finding.startswith("audit: ") for finding in findings)
+
+
+def _bought(payer: PayerParty) -> list[tuple[str, str]]:
+    """Vendor and K of what a wallet has paid."""
+    assert payer.book is not None
+    done = [one.id for one in payer.book.history() if one.state == "done"]
+    made = [payer.book.purchase(name) for name in done]
+    return [(one.vendor_id, one.k) for one in made]
 
 
 def test_money_that_came_from_nowhere_is_found() -> None:

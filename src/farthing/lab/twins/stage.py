@@ -12,6 +12,7 @@ from farthing.errors import Refusal
 from farthing.lab.bounds import Measured, Stakes, measured
 from farthing.lab.genesis import BROKER, CREDIT_MICRO, TOPUP_MICRO
 from farthing.lab.goods import Page
+from farthing.lab.liveness import require_returned
 from farthing.lab.network import Message, NoAnswer, NotReached, Reply
 from farthing.lab.parties import VendorParty
 from farthing.lab.payer import PayerParty
@@ -188,8 +189,9 @@ class Stage:
             for held in payer.held():
                 try:
                     await payer.give_back(held)
-                except Refusal:
-                    continue  # credit is not given back
+                except Refusal as refusal:  # credit is not given back
+                    if held.instrument.vendor_id not in self.crooks:
+                        require_returned(self.world, payer, held, refusal)
 
     def _hold(self, payer: PayerParty) -> None:
         crooked = sum(

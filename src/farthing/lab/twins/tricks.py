@@ -9,6 +9,7 @@ import msgspec
 from farthing.errors import Unsupported
 from farthing.lab.bounds import Measured
 from farthing.lab.faults import CALM, Chances
+from farthing.lab.recount import require_honest_sums
 from farthing.lab.twins import payers, tappers, vendors
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
@@ -102,6 +103,7 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
             await stage.settle()
 
         world.run(act())
+        require_honest_sums(world, stage.crooks)
         losses = stage.losses(by)
         stage.close()
         checks = world.ground.checks

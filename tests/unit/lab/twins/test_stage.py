@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import msgspec
 import pytest
 
 from farthing.lab.faults import CALM
@@ -10,6 +11,8 @@ from farthing.lab.network import Message, Reply
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
+from tests.kit.broken_mints import Unwilling
+from tests.kit.registered import registered
 
 SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
 
@@ -51,6 +54,17 @@ def test_a_micro_unit_that_is_missing_is_seen(change: str, role: str, by: str) -
             stage.got[stage.honest[0].name] -= 1
         found = [one for one in stage.losses("payer") if not one.is_within]
         assert (role, by, 1) in [(one.role, one.by, one.worst_micro) for one in found]
+        stage.close()
+
+
+def test_what_a_mint_does_not_give_back_to_the_honest_is_a_finding() -> None:
+    scheme = msgspec.structs.replace(registry.by_name("agent"), mint=Unwilling)
+    with registered(scheme), World(11, ["agent"]) as world:
+        stage = Stage(world, random.Random(1))
+        world.run(stage.shop(stage.honest[0], world.vendors[1], 1))
+        world.run(stage.give_back())
+        (found,) = world.ground.checks.findings
+        assert found.startswith(f"{stage.honest[0].name} cannot return ")
         stage.close()
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from farthing.errors import Unsupported
+from farthing.lab.twins.stage import Stage
 from farthing.lab.twins.tricks import TRICKS, drawn, play
 from farthing.schemes import registry
 
@@ -30,6 +31,21 @@ def test_a_payer_that_leaves_a_debt_costs_the_broker_something() -> None:
     (lost,) = (one for one in play("payword", 1, ["leave-a-debt"]).losses if one.worst_micro)
     assert (lost.role, lost.by, lost.of) == ("broker", "payer", "limit")
     assert 0 < lost.worst_micro < lost.bound_micro
+
+
+def test_the_books_are_audited_where_somebody_cheats(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = Stage.settle
+
+    async def steal(stage: Stage) -> None:
+        await settle(stage)
+        stage.world.broker.connection.execute(
+            "UPDATE accounts SET balance = balance - 7 WHERE name = 'liability/vendor/vendor0'"
+        )
+
+    monkeypatch.setattr(Stage, "settle", steal)
+    findings = play("payword", 1, ["replay"]).findings
+    assert findings
+    assert all(finding.startswith("audit: ") for finding in findings)
 
 
 def test_one_seed_is_one_course_of_tricks() -> None:
