@@ -28,6 +28,7 @@ TRIES = 6  # of an honest payer, for one page
 LAPSING_S = 6.0  # in which the broker looks at what is due
 CLEARING_S = 200.0  # until every claim was shown three times
 DAY_S = 86_400
+SETTLING = ("/settle", "/capture", "/void")  # what a gate asks the broker for one payment
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     def is_claim(self) -> bool:
         """Whether it claims money of the broker."""
         return self.target == BROKER and "/redeem/" in self.message.url
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether it settles, captures or voids a payment at the broker."""
+        return self.target == BROKER and self.message.url.endswith(SETTLING)
 
 
 class Stage:

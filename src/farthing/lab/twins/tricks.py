@@ -44,6 +44,7 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         vendors.claim_too_much,
         vendors.claim_what_others_earned,
         vendors.claim_late,
+        vendors.meddle,
         vendors.withhold,
     ),
     "nobody": (tappers.copy_and_race, tappers.copy_and_repeat),

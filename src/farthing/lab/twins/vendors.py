@@ -7,14 +7,16 @@ from typing import Any
 import msgspec
 
 from farthing.lab.genesis import BROKER
-from farthing.lab.network import App
+from farthing.lab.network import App, Message, Reply
 from farthing.lab.parties import VendorParty
-from farthing.lab.twins.forging import inflated, under
+from farthing.lab.twins.forging import elsewhere, inflated, under
 from farthing.lab.twins.stage import DAY_S, Seen, Stage
 
 PAGES = 4  # sold before the vendor cheats
 INFLATED = 12  # claims made up from true ones
 LATE_S = 40 * DAY_S  # later than every scheme takes a claim
+NOT_YOURS = frozenset({"Forged", "Unknown", "WrongVendor"})
+"""What the broker says to who asks for another vendor's money."""
 PAYS = frozenset({b"authorization", b"payment-authorization", b"payment-signature"})
 
 
@@ -86,6 +88,67 @@ async def claim_late(stage: Stage) -> None:
     await stage.give_back()
     ground.leap_s += LATE_S
     await asyncio.sleep(200)
+
+
+class _Meddler:
+    """Hears what the broker tells a vendor, and asks for the same in another one's name."""
+
+    def __init__(self, stage: Stage, vendor: VendorParty, victim: VendorParty) -> None:
+        self._stage, self._name, self._victim = stage, vendor.name, victim.name
+        self._token = stage.world.broker.tokens[vendor.name]["redeem"]
+        self.running: list[asyncio.Task[None]] = []
+
+    def sent(self, source: str, target: str, message: Message) -> None:
+        """As `network.Tap`."""
+
+    def answered(self, source: str, target: str, message: Message, reply: Reply) -> None:
+        """As `network.Tap`: what was reserved is captured and voided before its vendor does it."""
+        if (source, target) != (self._victim, BROKER) or not message.url.endswith("/settle"):
+            return
+        said = msgspec.json.decode(reply.body)
+        if "reservation" not in said.get("extra", {}):
+            return
+        step = {"reservation": said["extra"]["reservation"], "transaction": said["transaction"]}
+        for path in self._stage.luck.sample(["/capture", "/void"], 2):
+            asked = msgspec.structs.replace(message, body=msgspec.json.encode(step))
+            asked = elsewhere(asked, f"{BROKER}.example", path)
+            self.running.append(asyncio.get_running_loop().create_task(self.claim(asked)))
+
+    async def claim(self, message: Message) -> None:
+        """Send what another vendor asks of the broker as one's own: as it is, and for oneself."""
+        token = f"Bearer {self._token}"
+        name, own = f'"{self._victim}"'.encode(), f'"{self._name}"'.encode()
+        for body in {message.body, message.body.replace(name, own)}:
+            stolen = msgspec.structs.replace(message, body=body)
+            reply = await self._stage.send(self._name, under(stolen, authorization=token))
+            if reply is not None:
+                self._require_refused(message.url, msgspec.json.decode(reply.body))
+
+    def _require_refused(self, url: str, said: dict[str, Any]) -> None:
+        refusal = said.get("extra", {}).get("refusal", said.get("errorReason"))
+        if said.get("success") or refusal not in NOT_YOURS:
+            find = self._stage.world.ground.checks.find
+            find(f"{url} of another vendor: {'granted' if said.get('success') else refusal}")
+
+
+async def meddle(stage: Stage) -> None:
+    """Settle, capture and void what another vendor is paid; settle one's own payments again."""
+    vendor, victim = stage.world.vendors[:2]
+    stage.crooks.add(vendor.name)
+    meddler = _Meddler(stage, vendor, victim)
+    taps: list[Any] = stage.world.ground.network.taps
+    taps.append(meddler)
+    for seller in (victim, vendor):
+        settled = [page for page in seller.pages if page.moment != "batch"] or seller.pages
+        for payer in stage.honest[:2]:
+            await stage.buy(payer, *stage.address(seller, stage.luck.choice(settled)))
+    taps.remove(meddler)
+    await asyncio.gather(*meddler.running)
+    for seen in [seen for seen in stage.seen if seen.is_settling]:
+        if seen.source == victim.name:
+            await meddler.claim(seen.message)
+        elif seen.source == vendor.name:
+            await stage.send(vendor.name, seen.message)
 
 
 Lie = Callable[[App, Any, Any, Any], Awaitable[None]]

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from farthing.broker.reservations import find
+from farthing.broker.settling import Settling
 from farthing.lab.twins import vendors
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
@@ -44,6 +46,35 @@ def test_claims_that_come_too_late_are_never_more_than_was_sold(scheme: str) -> 
         checks, name = world.ground.checks, world.vendors[0].name
         assert sum(checks.sold[name].values()) >= checks.earned[name]
         assert world.ground.loop.faults == []
+        stage.close()
+
+
+@pytest.mark.parametrize("scheme", ["payword", "ecash"])
+def test_nobody_captures_voids_or_settles_what_another_is_paid(scheme: str) -> None:
+    with World(13, [scheme], luck=False) as world:
+        stage = Stage(world, random.Random(3))
+        world.run(vendors.meddle(stage))
+        world.run(stage.settle())
+        asked = {seen.message.url for seen in stage.seen if seen.is_settling}
+        assert {url.rpartition("/")[2] for url in asked} == {"settle", "capture", "void"}
+        checks, (crook, victim) = world.ground.checks, world.vendors[:2]
+        assert checks.findings == []
+        for vendor in (crook, victim):
+            assert checks.earned[vendor.name] == sum(checks.sold[vendor.name].values()) > 0
+        stage.close()
+
+
+def test_a_broker_that_lets_a_vendor_have_anothers_reservation_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        Settling, "_find", lambda self, connection, tx, account: find(connection, tx)
+    )
+    with World(13, ["payword"], luck=False) as world:
+        stage = Stage(world, random.Random(3))
+        world.run(vendors.meddle(stage))
+        findings = world.ground.checks.findings
+        assert [finding for finding in findings if "of another vendor: granted" in finding]
         stage.close()
 
 
