@@ -169,6 +169,7 @@ def _balances(stored: Mapping[str, int], books: Books, findings: Findings) -> No
             findings.note("books_do_not_sum_to_zero", what, f"they sum to {total_micro}")
             break
     for scheme_name, counted in books.schemes.items():
+        counted.reserved_micro = books.reserved_micro(scheme_name)
         if not counted.is_conserved:
             findings.note("scheme_not_conserved", scheme_name)
 
@@ -201,29 +202,26 @@ def _marks(connection: apsw.Connection, notes: Notes, findings: Findings, now_s:
 
 
 def _holds(connection: apsw.Connection, books: Books, findings: Findings) -> None:
-    held = {
-        name.split("/")[2]: -micro
-        for name, micro in books.balances.items()
-        if name.startswith("liability/hold/") and micro
-    }
-    reserved: dict[str, int] = {}
+    held = {name.split("/")[2]: each.taken for name, each in books.holds.open.items()}
+    reserved: dict[str, dict[str, int]] = {}
     for tx, postings in connection.execute(
         "SELECT tx, postings FROM reservations WHERE state = 'reserved'"
     ):
+        reserved[tx] = {}
         try:
-            reserved[tx] = sum(int(micro) for _, micro in json.loads(postings))
+            for name, micro in json.loads(postings):
+                reserved[tx][name] = reserved[tx].get(name, 0) + int(micro)
         except (ValueError, TypeError, OverflowError, RecursionError):
             findings.note("row_unreadable", f"reservation {tx}"[:80])
-            reserved[tx] = 0
     # An errand at another broker holds money too; what it is called is sealed.
     errands = connection.execute("SELECT count(*) FROM errands").get
     ownerless = sorted(held.keys() - reserved.keys())
     if len(ownerless) > errands:
         findings.note("hold_without_reservation", ownerless[0])
-    for tx, micro in reserved.items():
-        if held.get(tx, 0) != micro:
-            said = f"{micro} reserved, {held.get(tx, 0)} held"
-            findings.note("reservation_without_hold", tx, said)
+    for tx, taken in reserved.items():
+        if held.get(tx, {}) != taken:
+            said = f"{taken} reserved, {held.get(tx, {})} held"
+            findings.note("reservation_without_hold", tx, said[:200])
 
 
 def _payouts(connection: apsw.Connection, payouts: Payouts, findings: Findings) -> None:

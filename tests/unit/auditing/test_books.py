@@ -108,6 +108,23 @@ def test_value_is_not_sold_back_nor_taken_back_from_payers() -> None:
     assert found_in(*sold, of_s("take_back", *forwards)) == ["posting_not_allowed"]
 
 
+@pytest.mark.parametrize("kind", ["grant", "found", "void", "status", "transfer"])
+def test_the_equation_fails_for_value_that_no_operation_moves(kind: str) -> None:
+    findings = Findings()
+    books = Books(findings)
+    fund = line("topup", ("asset/bank/manual", 9), ("liability/payer/a", -9))
+    sold = line("issue", ("liability/payer/a", 9), ("liability/outstanding/s", -9))
+    stolen = line(kind, ("liability/outstanding/s", 4), ("liability/payer/a", -4))
+    for one in (fund, replace(sold, ref="s")):
+        books.add(one)
+    terms = books.schemes["s"]
+    terms.outstanding_micro = 9  # as the table of balances has it
+    assert terms.is_conserved
+    books.add(replace(stolen, ref="s"))
+    terms.outstanding_micro = 5
+    assert not terms.is_conserved
+
+
 def test_a_margin_is_earned_on_what_was_bought_ahead_and_on_nothing_else() -> None:
     def of_s(kind: str, *postings: tuple[str, int]) -> Line:
         return replace(line(kind, *postings), ref="s")

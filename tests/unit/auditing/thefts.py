@@ -314,3 +314,17 @@ def another_unit(thief: Thief) -> None:
     document = json.dumps({"entries": 1, "head": head.hex(), "currency": "eur"})
     thief.run("INSERT INTO settings VALUES ('published/2027-01-15', ?)", (document,))
     thief.run("UPDATE settings SET value = 'jpy' WHERE name = 'currency'")
+
+
+@theft("posting_not_allowed", "scheme_not_conserved")
+def value_voided_that_nobody_reserved(thief: Thief) -> None:
+    thief.insert(
+        {
+            "at_s": thief.entries("redeem")[-1][1]["at_s"],
+            "id": "ab" * 16,
+            "kind": "void",
+            "postings": [["liability/outstanding/coupon", 700], ["liability/payer/bob", -700]],
+            "ref": "coupon",
+        }
+    )
+    thief.rebalance()
