@@ -28,6 +28,7 @@ PLAIN: dict[str, Ways] = {
     "peer": ((PEER, BANK), (BANK, PEER)),
     "commission": ((VENDOR | PEER, MARGIN), (MARGIN, VENDOR | PEER)),
     "limit": (),
+    "rate": (),
     "status": (),
     "found": (),
     "swap": (),  # coins for coins: the marks alone

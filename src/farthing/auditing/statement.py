@@ -42,17 +42,20 @@ class Bank:
 
     findings: Findings
     booked: dict[str, int] = field(default_factory=dict)
-    _deposits: set[str] = field(default_factory=set)
+    _once: set[tuple[str, ...]] = field(default_factory=set)
+    """What is booked once: a deposit, a payment of or to one peer."""
 
     def add(self, line: Line) -> None:
         """Take one entry in."""
         micro = sum(m for name, m in line.postings if name.startswith("asset/bank/"))
         if not micro:
             return
-        if line.kind == "topup":
-            if line.ref in self._deposits:
+        if line.kind in {"topup", "peer"}:
+            peers = sorted(name for name, _ in line.postings if name.startswith("asset/peer/"))
+            booked = (line.kind, line.ref, *peers)
+            if booked in self._once:
                 self.findings.note("reference_booked_twice", line.where, line.ref)
-            self._deposits.add(line.ref)
+            self._once.add(booked)
         self.booked[line.ref] = self.booked.get(line.ref, 0) + micro
 
     def compare(self, statement: dict[str, int]) -> None:

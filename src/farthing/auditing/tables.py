@@ -175,18 +175,25 @@ def _balances(stored: Mapping[str, int], books: Books, findings: Findings) -> No
 
 
 def _shares(connection: apsw.Connection, notes: Notes, findings: Findings) -> None:
-    carried = {
-        f"{prefix}/{name}": carry
+    stored = {
+        f"{prefix}/{name}": (rate, carry)
         for prefix, statement in (
-            ("liability/vendor", "SELECT id, carry FROM parties"),
-            ("asset/peer", "SELECT id, carry FROM peers"),
+            ("liability/vendor", "SELECT id, commission, carry FROM parties"),
+            ("asset/peer", "SELECT id, commission, carry FROM peers"),
         )
-        for name, carry in connection.execute(statement)
+        for name, rate, carry in connection.execute(statement)
     }
     for account, share in notes.shares.items():
-        if carried.get(account, 0) != share.carry_e4:
-            said = f"{carried.get(account, 0)}, the journal has {share.carry_e4}"
+        rate_e4, carry_e4 = stored.get(account, (share.rate_e4, 0))
+        if carry_e4 != share.carry_e4:
+            said = f"{carry_e4}, the journal has {share.carry_e4}"
             findings.note("carry_differs", account, said)
+        if share.unshared_micro and account.startswith("liability/vendor/"):
+            code = "earnings_unshared" if share.unshared_micro > 0 else "earnings_overstated"
+            findings.note(code, account, f"by {abs(share.unshared_micro)}")
+        if share.rate_e4 not in {-1, rate_e4}:
+            said = f"{rate_e4} of 10,000, the journal has {share.rate_e4}"
+            findings.note("rate_differs", account, said)
 
 
 def _marks(connection: apsw.Connection, notes: Notes, findings: Findings, now_s: int) -> None:

@@ -266,6 +266,13 @@ class Books:
             total_micro += share_micro
         return total_micro
 
+    def note_rate(
+        self, connection: apsw.Connection, account: str, rate_e4: int, cause: tuple[str, ...]
+    ) -> None:
+        """Note in the journal of which parts per 10,000 our share of `account` is from now on."""
+        note, owner = f"rate {account} {rate_e4}", account.rpartition("/")[2]
+        self.post(connection, ("rate", *cause), (), kind="rate", ref=owner, notes=(note,))
+
     def post_share(
         self,
         connection: apsw.Connection,

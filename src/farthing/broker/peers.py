@@ -158,6 +158,10 @@ class Peers:
         sealed = books.vault.seal(asked.token.encode(), codec.enc(TOKEN_TAG, asked.id))
 
         def work(connection: apsw.Connection) -> tuple[bytes, int]:
+            rate_e4, peer = asked.commission_e4, accounts.peer(asked.id)
+            query = "SELECT commission FROM peers WHERE id = ?"
+            if connection.execute(query, (asked.id,)).get != rate_e4:
+                books.note_rate(connection, peer, rate_e4, (peer, key))
             connection.execute(
                 "INSERT INTO peers VALUES (?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET "
                 "url = excluded.url, token = excluded.token, commission = excluded.commission",

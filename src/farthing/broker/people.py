@@ -162,7 +162,9 @@ class People:
                 journal.open_account(connection, accounts.payer(asked.id))
                 self._limit(connection, asked, ("limit",))
             if asked.role != "payer":
-                journal.open_account(connection, accounts.vendor(asked.id))
+                vendor = accounts.vendor(asked.id)
+                journal.open_account(connection, vendor)
+                books.note_rate(connection, vendor, asked.commission_e4, (vendor,))
             tokens: dict[str, str] = {}
             for scopes in SCOPES[asked.role]:
                 token = new_token(books.entropy(TOKEN_BYTES))
@@ -199,6 +201,9 @@ class People:
                 props=asked.props,
             )
             store.set_contract(connection, after)
+            if asked.role != "payer" and asked.commission_e4 != before.commission_e4:
+                vendor = accounts.vendor(asked.id)
+                books.note_rate(connection, vendor, asked.commission_e4, (vendor, key))
             if asked.role != "vendor":
                 self._limit(connection, asked, ("limit", key))
             return _json(msgspec.to_builtins(asked)), 0

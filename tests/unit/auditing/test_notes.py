@@ -48,9 +48,14 @@ def test_once_claims_are_marked_none_is_paid_without_a_mark() -> None:
 
 
 def test_a_counter_goes_on() -> None:
-    assert found_in(advance(0, 5), advance(5, 6), advance(8, 9)) == []
+    assert found_in(advance(0, 5), advance(5, 6), advance(6, 9)) == []
+    assert found_in(advance(0, 5), advance(6, 9)) == ["counter_skipped"]
+    assert found_in(advance(1, 5)) == ["counter_skipped"]
+    bare = ("redeem", ((VENDOR, -5),), ())
+    assert found_in(bare, advance(1, 5)) == [], "it began before there were marks"
+    assert found_in(bare, advance(1, 5), advance(6, 7)) == ["counter_skipped"]
     assert found_in(advance(0, 5), advance(4, 6)) == ["counter_used_twice"]
-    assert found_in(advance(5, 5)) == ["counter_used_twice"]
+    assert found_in(advance(0, 0)) == ["counter_used_twice"]
 
 
 def test_marks_and_counters_are_missed_until_their_time_is_over() -> None:
@@ -61,6 +66,53 @@ def test_marks_and_counters_are_missed_until_their_time_is_over() -> None:
     assert list(notes.marks(10)) == []
     assert list(notes.counters(8)) == [(b"\x0b", 6, 3)]
     assert list(notes.counters(9)) == []
+
+
+def paid(ref: str, micro: int, *noted: str) -> tuple[str, str, int, tuple[str, ...]]:
+    return "redeem", ref, micro, noted
+
+
+def mispriced(*claims: tuple[str, str, int, tuple[str, ...]], kind: str = "") -> list[str]:
+    findings = Findings()
+    notes = Notes(findings, Books(findings))
+    for seq, (usual, ref, micro, noted) in enumerate(claims):
+        postings = (("liability/payer/a", micro), (VENDOR, -micro))
+        notes.add(Line(seq, "", kind or usual, ref, 0, postings, noted))
+    return [finding.code for finding in findings.found]
+
+
+def test_a_step_of_a_chain_has_one_price() -> None:
+    first = paid("payword", 50, "advance 0a 0 5 9")
+    assert mispriced(first, paid("payword", 30, "advance 0a 5 8 9")) == []
+    assert mispriced(first, paid("payword", 33, "advance 0a 5 8 9")) == ["steps_mispriced"]
+    assert mispriced(first, paid("payword", 31, "advance 0a 5 8 9")) == ["steps_mispriced"]
+    assert mispriced(paid("payword", 51, "advance 0a 0 5 9")) == ["steps_mispriced"]
+    assert mispriced(first, paid("payword", 33, "advance 0b 0 3 9")) == [], "another chain"
+    assert mispriced(paid("own", 51, "advance 0a 0 5 9")) == [], "a scheme of somebody's own"
+
+
+def test_of_several_chains_only_the_sum_is_known() -> None:
+    two = "advance 0a 0 5 9", "advance 0b 0 1 9"
+    assert mispriced(paid("payword", 51, *two)) == []
+    assert mispriced(paid("upayword", 51, *two)) == []
+    more = "advance 0a 5 6 9", "advance 0b 1 3 9"
+    assert mispriced(paid("upayword", 50, *two), paid("upayword", 100, *more)) == []
+    wrong = paid("upayword", 101, *more)
+    assert mispriced(paid("upayword", 50, *two), wrong) == ["steps_mispriced"]
+
+
+def test_a_promise_is_worth_nothing_before_it_is_released() -> None:
+    steps = [("advance 0a 0 1 9", 0), ("advance 0a 1 2 9", 7), ("advance 0a 2 7 9", 14)]
+    assert mispriced(*(paid("fairchain", micro, note) for note, micro in steps)) == []
+    assert mispriced(paid("fairchain", 7, steps[0][0])) == ["steps_mispriced"]
+
+
+def test_a_part_that_was_captured_says_nothing_of_the_price() -> None:
+    findings = Findings()
+    notes = Notes(findings, Books(findings))
+    postings = (("liability/hold/t", 50), (VENDOR, -49), ("liability/payer/a", -1))
+    notes.add(Line(1, "", "capture", "tab", 0, postings, ("advance 0a 0 5 9",)))
+    assert findings.found == []
 
 
 def earned(micro: int) -> tuple[str, tuple[tuple[str, int], ...], tuple[str, ...]]:
@@ -95,9 +147,37 @@ def test_no_more_is_given_back_than_was_paid() -> None:
     assert found_in(*sold, share(-400, -4_000, 1_000, 0, 0)) == ["share_wrong"]
 
 
+def rated(rate_e4: int) -> tuple[str, tuple[tuple[str, int], ...], tuple[str, ...]]:
+    return "rate", (), (f"rate {VENDOR} {rate_e4}",)
+
+
+def test_a_share_is_of_the_rate_that_was_noted() -> None:
+    assert found_in(rated(333), earned(300), share(9, 300, 333, 0, 9_900)) == []
+    assert found_in(rated(334), earned(300), share(9, 300, 333, 0, 9_900)) == ["rate_differs"]
+    assert found_in(rated(1), rated(333), earned(300), share(9, 300, 333, 0, 9_900)) == []
+
+
+def test_what_was_earned_since_the_rate_was_noted_is_shared() -> None:
+    def unshared(*lines: tuple[str, tuple[tuple[str, int], ...], tuple[str, ...]]) -> int:
+        notes = Notes(Findings(), Books(Findings()))
+        for seq, (kind, postings, noted) in enumerate(lines):
+            notes.add(Line(seq, "", kind, "", 0, postings, noted))
+        return notes.shares[VENDOR].unshared_micro
+
+    part = share(9, 300, 333, 0, 9_900)
+    assert unshared(earned(300), rated(333)) == 0, "in an older journal"
+    assert unshared(rated(333), earned(300), part) == 0
+    assert unshared(rated(333), earned(305), part) == 5
+    assert unshared(rated(0), earned(300)) == 0
+    ahead = ("take_back", (("asset/stock/millicent/v7", -7), (VENDOR, 7)), ())
+    assert unshared(rated(333), ahead) == 0, "what was bought ahead is no earning"
+
+
 def test_a_share_says_of_what() -> None:
     taken = ("commission", ((VENDOR, 5), ("income/commission", -5)), ())
     assert found_in(taken) == ["share_wrong"]
+    other = ("share liability/vendor/v8 0 333 0 0",)
+    assert found_in((*taken[:2], other)) == ["share_wrong"], "another's share is no reason"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def an_entry_deleted(thief: Thief) -> None:
 
 @theft("earnings_overstated")
 def an_entry_deleted_and_the_numbers_closed(thief: Thief) -> None:
-    thief.drop(thief.find("redeem")[0])
+    thief.drop(thief.entries("redeem")[1][0])
     thief.rebalance()
 
 
@@ -66,22 +66,28 @@ def an_amount_edited(thief: Thief) -> None:
     thief.rebalance()
 
 
-@theft("entry_unreadable")
+@theft(
+    "account_below_floor",
+    "balance_differs",
+    "entry_unreadable",
+    "scheme_not_conserved",
+    "statement_differs",
+)
 def an_amount_that_is_no_number(thief: Thief) -> None:
     seq, body = thief.find("issue")
     body["postings"][0][1] = 1001.5
     thief.rewrite(seq, body)
 
 
-@theft("earnings_overstated")
+@theft("earnings_overstated", "earnings_unshared")
 def a_swapped_payee(thief: Thief) -> None:
-    seq, body = thief.find("redeem")
+    seq, body = thief.entries("redeem")[1]
     body["postings"][1][0] = "liability/vendor/v8"
     thief.rewrite(seq, body)
     thief.rebalance()
 
 
-@theft("mark_used_twice", "entry_twice")
+@theft("earnings_unshared", "entry_back_dated", "entry_twice", "mark_used_twice")
 def a_claim_paid_twice_by_its_own_entry(thief: Thief) -> None:
     _, body = thief.find("redeem")
     raw = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
@@ -90,7 +96,7 @@ def a_claim_paid_twice_by_its_own_entry(thief: Thief) -> None:
     thief.rebalance()
 
 
-@theft("mark_used_twice")
+@theft("earnings_unshared", "mark_used_twice")
 def a_claim_paid_twice_by_another_entry(thief: Thief) -> None:
     _, body = thief.entries("redeem")[-1]
     thief.insert(body | {"id": "ab" * 16})
@@ -107,7 +113,7 @@ def a_line_left_out_of_a_statement(thief: Thief) -> None:
     thief.run("DELETE FROM lines WHERE seq = (SELECT max(seq) FROM lines)")
 
 
-@theft("mark_missing")
+@theft("earnings_unshared", "mark_missing")
 def a_claim_that_nobody_made(thief: Thief) -> None:
     _, body = thief.entries("redeem")[-1]
     body.pop("notes")
@@ -115,7 +121,7 @@ def a_claim_that_nobody_made(thief: Thief) -> None:
     thief.rebalance()
 
 
-@theft("hold_returned_elsewhere")
+@theft("account_below_floor", "hold_returned_elsewhere", "scheme_not_conserved")
 def a_reservation_given_to_another(thief: Thief) -> None:
     seq, body = thief.find("void")
     body["postings"][1][0] = "liability/payer/bob"
@@ -123,7 +129,7 @@ def a_reservation_given_to_another(thief: Thief) -> None:
     thief.rebalance()
 
 
-@theft("payout_differs")
+@theft("payout_differs", "posting_not_allowed")
 def a_payout_booked_backwards(thief: Thief) -> None:
     seq, body = thief.entries("payout")[1]
     body["postings"] = [[name, -micro] for name, micro in body["postings"]]
@@ -180,7 +186,7 @@ def a_counter_set_back(thief: Thief) -> None:
     thief.run("UPDATE counters SET place = 1")
 
 
-@theft("counter_used_twice")
+@theft("counter_used_twice", "earnings_unshared")
 def steps_of_a_chain_paid_twice(thief: Thief) -> None:
     _, body = thief.entries("redeem")[-2]
     assert any(note.startswith("advance") for note in body["notes"])
@@ -194,10 +200,18 @@ def a_back_dated_entry(thief: Thief) -> None:
     thief.rewrite(seq, body | {"at_s": body["at_s"] - 86_400})
 
 
-@theft("entry_back_dated")
+@theft(
+    "counter_skipped",
+    "counter_used_twice",
+    "earnings_overstated",
+    "entry_back_dated",
+    "rate_differs",
+    "statement_differs",
+)
 def a_reordered_log(thief: Thief) -> None:
     last = int(thief.run("SELECT max(seq) FROM entries").get)
-    for seq, to in ((last, 0), (last - 20, last), (0, last - 20)):
+    earlier, _ = thief.entries("redeem")[3]
+    for seq, to in ((last, 0), (earlier, last), (0, earlier)):
         thief.run("UPDATE entries SET seq = ? WHERE seq = ?", (to, seq))
 
 
@@ -221,7 +235,7 @@ def a_fee_without_a_reason(thief: Thief) -> None:
     thief.rebalance()
 
 
-@theft("entry_kind_unknown")
+@theft("entry_kind_unknown", "mark_used_twice", "scheme_not_conserved")
 def a_refund_of_no_sale(thief: Thief) -> None:
     _, body = thief.find("take_back")
     thief.insert(body | {"id": "ab" * 16, "kind": "refund"})
@@ -232,12 +246,18 @@ def a_refund_of_no_sale(thief: Thief) -> None:
 def a_take_back_of_what_was_spent(thief: Thief) -> None:
     _, body = thief.find("take_back")
     body = body | {"id": "ab" * 16, "notes": [f"once {b'coupon/once/x'.hex()} 1"]}
-    body["postings"] = [[name, micro * 100] for name, micro in body["postings"]]
+    body["postings"] = [[name, micro * 1_000] for name, micro in body["postings"]]
     thief.insert(body)
     thief.rebalance()
 
 
-@theft("hold_ended_twice", "account_below_floor")
+@theft(
+    "account_below_floor",
+    "balance_differs",
+    "books_do_not_sum_to_zero",
+    "earnings_unshared",
+    "hold_ended_twice",
+)
 def a_reservation_captured_twice(thief: Thief) -> None:
     _, body = thief.find("capture")
     thief.insert(body | {"id": "ab" * 16, "notes": ["once 00 1"]})
@@ -247,11 +267,12 @@ def a_reservation_captured_twice(thief: Thief) -> None:
 @theft("reservation_without_hold")
 def a_reservation_invented(thief: Thief) -> None:
     thief.run(
-        "UPDATE reservations SET state = 'reserved', postings = '[[\"liability/payer/bob\",7]]'"
+        "UPDATE reservations SET state = 'reserved', "
+        "postings = CAST('[[\"liability/payer/bob\",7]]' AS BLOB)"
     )
 
 
-@theft("hold_without_reservation")
+@theft("account_below_floor", "hold_without_reservation")
 def money_held_for_nobody(thief: Thief) -> None:
     thief.drop(thief.entries("void")[-1][0])
     thief.rebalance()
@@ -293,12 +314,9 @@ def a_deposit_booked_twice(thief: Thief) -> None:
     thief.rebalance()
 
 
-@theft("account_not_in_chart")
+@theft("account_not_in_chart", "balance_differs", "books_do_not_sum_to_zero", "posting_not_allowed")
 def money_put_where_nobody_looks(thief: Thief) -> None:
-    seq, body = thief.find("transfer")
-    body["postings"][1][0] = "liability/offshore/me"
-    thief.rewrite(seq, body)
-    thief.rebalance()
+    thief.append("transfer", "", {"liability/payer/bob": 5, "liability/offshore/me": -5})
 
 
 @theft("scheme_not_conserved", "balance_differs", "books_do_not_sum_to_zero")
@@ -314,17 +332,3 @@ def another_unit(thief: Thief) -> None:
     document = json.dumps({"entries": 1, "head": head.hex(), "currency": "eur"})
     thief.run("INSERT INTO settings VALUES ('published/2027-01-15', ?)", (document,))
     thief.run("UPDATE settings SET value = 'jpy' WHERE name = 'currency'")
-
-
-@theft("posting_not_allowed", "scheme_not_conserved")
-def value_voided_that_nobody_reserved(thief: Thief) -> None:
-    thief.insert(
-        {
-            "at_s": thief.entries("redeem")[-1][1]["at_s"],
-            "id": "ab" * 16,
-            "kind": "void",
-            "postings": [["liability/outstanding/coupon", 700], ["liability/payer/bob", -700]],
-            "ref": "coupon",
-        }
-    )
-    thief.rebalance()

@@ -14,6 +14,8 @@ from farthing.broker import journal
 from farthing.broker.engine import Transfer
 from farthing.broker.people import OpenAccount, PayOut
 from farthing.broker.settling import Payment
+from farthing.errors import OutOfRange
+from farthing.ledger import accounts
 from farthing.rails.manual import PayoutState
 from tests.unit.broker.desk import Desk, open_desk
 
@@ -52,10 +54,12 @@ async def trade(desk: Desk) -> None:
         await people.step_payout(payout, PayoutState.EXPORTED, f"e{number}")
         await people.step_payout(payout, end_state, f"s{number}")
     await people.change(OpenAccount(id="alice", credit_limit_micro=9_000), "raise")
+    await people.change(OpenAccount(id="v8", role="vendor", commission_e4=RATE_E4 + 1), "rate")
     desk.now_s += 5_000  # longer than a coupon lives
     while await desk.engine.tick():
         pass
     desk.committer.do_now(journal.index_lines)  # as a statement does, of the entries until now
+    await desk.coupon("bob", 500_000, "kept")  # what others hold hides what is stolen
     last = await desk.coupon("alice", 500, "last")
     await redeem(desk, "coupon", last, "v8", "batch-last")
 
@@ -77,6 +81,11 @@ def make_books(path: Path) -> None:
             await trade(desk)
 
     asyncio.run(run())
+
+
+_LINE = (
+    "INSERT INTO lines VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
+)
 
 
 class Thief:
@@ -103,9 +112,28 @@ class Thief:
         self.run("UPDATE entries SET body = ?, id = ? WHERE seq = ?", (raw, entry_id, seq))
 
     def insert(self, body: dict[str, Any]) -> None:
+        """Append an entry, as of now."""
+        last = json.loads(
+            self.run("SELECT CAST(body AS TEXT) FROM entries ORDER BY seq DESC LIMIT 1").get
+        )
+        body = body | {"at_s": max(body.get("at_s", 0), last["at_s"])}
         raw = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
         entry_id = bytes.fromhex(body["id"])
         self.run("INSERT INTO entries (id, body, hash) VALUES (?, ?, x'')", (entry_id, raw))
+
+    def append(
+        self, kind: str, ref: str, moved: dict[str, int], *notes: str, number: int = 0
+    ) -> None:
+        """An entry of the thief's own, with the balances moved along."""
+        body: dict[str, Any] = {"id": f"{0xAB + number:032x}", "kind": kind, "ref": ref}
+        body["postings"] = [[name, micro] for name, micro in moved.items()]
+        self.insert(body | ({"notes": list(notes)} if notes else {}))
+        self.rebalance()
+
+    def sell(self, scheme: str, micro: int = 900_000) -> None:
+        """What bob holds of a scheme, honestly: a theft out of it leaves every floor alone."""
+        out = f"liability/outstanding/{scheme}"
+        self.append("issue", scheme, {"liability/payer/bob": micro, out: -micro}, number=1_000)
 
     def drop(self, seq: int) -> None:
         """Take an entry out and close the gap."""
@@ -118,16 +146,18 @@ class Thief:
         self.run("UPDATE accounts SET balance = balance + ? WHERE name = ?", (micro, account))
 
     def rebalance(self) -> None:
-        """Write the table of balances anew from the journal as it now is."""
-        self.run("UPDATE accounts SET balance = 0")
-        rows: list[Any] = self.run("SELECT CAST(body AS TEXT) FROM entries").fetchall()
-        for (raw,) in rows:
+        """Write balances and statements anew from the journal as it now is, as the broker would."""
+        self.run("UPDATE accounts SET balance = 0; DELETE FROM lines")
+        query = "SELECT CAST(value AS INTEGER) FROM settings WHERE name = 'indexed'"
+        indexed = self.run(query).get or 0
+        rows: list[Any] = self.run("SELECT seq, CAST(body AS TEXT) FROM entries").fetchall()
+        for seq, raw in rows:
             for account, micro in json.loads(raw)["postings"]:
-                self.run(
-                    "INSERT OR IGNORE INTO accounts VALUES (?, 0, ?, ?)",
-                    (account, -(2**60), 2**60),
-                )
+                self.run("INSERT OR IGNORE INTO accounts VALUES (?, 0, ?, ?)", bounds(account))
                 self.move(account, micro)
+                if seq <= indexed:
+                    self.run(_LINE, (account, seq, micro))
+        self.run("DELETE FROM accounts WHERE name LIKE 'liability/hold/%' AND balance = 0")
 
     def rechain(self) -> None:
         """Write the chain of hashes anew."""
@@ -138,6 +168,15 @@ class Thief:
         for seq, body in rows:
             head = hashlib.sha256(head + body).digest()
             self.run("UPDATE entries SET hash = ? WHERE seq = ?", (head, seq))
+
+
+def bounds(account: str) -> tuple[str, int, int]:
+    """(name, lowest, highest) of a fresh account; anything for one that the chart lacks."""
+    try:
+        rule = accounts.rule_of(account)
+    except OutOfRange:
+        return account, -(2**60), 2**60
+    return account, rule.low_micro, rule.high_micro
 
 
 Theft = Callable[[Thief], None]
