@@ -91,12 +91,13 @@ class Books:
         """Take one entry in, and note what is wrong with it."""
         if sum(micro for _, micro in line.postings) or any(not m for _, m in line.postings):
             self.findings.note("entry_unbalanced", line.where)
-        changes = line.changes
+        changes, is_charted = line.changes, True
         for name, change_micro in changes.items():
             kind = self._known.get(name)
             if kind is None:
                 if not is_account(name):
                     self.findings.note("account_not_in_chart", line.where, name[:80])
+                    is_charted = False
                     continue
                 kind = self._known[name] = kind_of(name)
             balance_micro = self.balances.get(name, 0) + change_micro
@@ -108,6 +109,8 @@ class Books:
                 balance_micro > high and change_micro > 0
             ):
                 self.findings.note("account_below_floor", line.where, f"{name} at {balance_micro}")
+        if not is_charted:
+            return
         self._judge(line)
         captured = self.holds.add(line, changes, self.balances)
         self._count(line, changes, captured)

@@ -15,10 +15,10 @@ from farthing.broker import clearing, journal, risk, store, topups
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books
 from farthing.broker.store import OPERATOR, Caller, Party, Payout, Role, Scope
-from farthing.errors import Denied, OutOfRange, Unfit, Unfunded
+from farthing.errors import Denied, OutOfRange, Unfit
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Posting
-from farthing.money import ACCOUNT_MICRO_MAX, require_micro, show_micro
+from farthing.money import ACCOUNT_MICRO_MAX, require_micro
 from farthing.rails import manual
 
 SCOPES: dict[Role, tuple[tuple[Scope, ...], ...]] = {
@@ -244,13 +244,13 @@ class People:
                 raise Denied("payout_destination_missing", "tell the operator where it should go")
             role = party.role if party.role != "broker" else asked.role
             name = accounts.payer(party_id) if role == "payer" else accounts.vendor(party_id)
-            has_micro = -journal.balance(connection, name)
-            if amount_micro > has_micro:
-                has = show_micro(has_micro, books.identity.currency)
-                raise Unfunded("balance_too_low", f"the account has {has}: ask for at most that")
-            debt_micro = journal.balance(connection, accounts.credit(party_id))
-            if role == "payer" and amount_micro > has_micro - debt_micro:
-                raise Unfunded("debt_before_payout", "what is owed here stays in the account")
+            credit = accounts.credit(party_id)
+            risk.require_payable(
+                amount_micro,
+                balance_micro=-journal.balance(connection, name),
+                debt_micro=journal.balance(connection, credit) if role == "payer" else 0,
+                currency=books.identity.currency,
+            )
             postings = (
                 Posting(name, amount_micro),
                 Posting(accounts.clearing(manual.NAME), -amount_micro),

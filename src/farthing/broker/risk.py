@@ -6,6 +6,7 @@ the operator's.
 """
 
 from farthing.errors import Overlimit, Unfunded
+from farthing.money import show_micro
 
 CREDIT_MICRO_MAX = 150_000_000  # 150 units: the smallest legal cap on unsecured stored value
 
@@ -39,3 +40,14 @@ def repay(amount_micro: int, *, debt_micro: int) -> tuple[int, int]:
     """(to the balance, off the debt) for money that a payer gets."""
     repaid_micro = min(amount_micro, max(debt_micro, 0))
     return amount_micro - repaid_micro, repaid_micro
+
+
+def require_payable(
+    amount_micro: int, *, balance_micro: int, debt_micro: int, currency: str
+) -> None:
+    """`Unfunded` for more than an account has, or has without what its owner owes."""
+    if amount_micro > balance_micro:
+        has = show_micro(balance_micro, currency)
+        raise Unfunded("balance_too_low", f"the account has {has}: ask for at most that")
+    if amount_micro > balance_micro - debt_micro:
+        raise Unfunded("debt_before_payout", "what is owed here stays in the account")

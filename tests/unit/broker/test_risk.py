@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +45,18 @@ def test_money_that_comes_in_pays_the_debt_first(amount: int, debt: int) -> None
     own, repaid = risk.repay(amount, debt_micro=debt)
     assert repaid == min(amount, debt)
     assert own + repaid == amount
+
+
+@pytest.mark.parametrize(
+    ("amount_micro", "debt_micro", "code"),
+    [(100, 0, ""), (101, 0, "balance_too_low"), (60, 40, ""), (61, 40, "debt_before_payout")],
+)
+def test_what_an_account_has_without_its_debt_is_paid_out(
+    amount_micro: int, debt_micro: int, code: str
+) -> None:
+    found = ""
+    try:
+        risk.require_payable(amount_micro, balance_micro=100, debt_micro=debt_micro, currency="eur")
+    except Unfunded as refusal:
+        found = refusal.code
+    assert found == code
