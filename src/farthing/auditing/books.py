@@ -91,13 +91,12 @@ class Books:
         """Take one entry in, and note what is wrong with it."""
         if sum(micro for _, micro in line.postings) or any(not m for _, m in line.postings):
             self.findings.note("entry_unbalanced", line.where)
-        changes, is_charted = line.changes, True
+        changes = line.changes
         for name, change_micro in changes.items():
             kind = self._known.get(name)
             if kind is None:
                 if not is_account(name):
                     self.findings.note("account_not_in_chart", line.where, name[:80])
-                    is_charted = False
                     continue
                 kind = self._known[name] = kind_of(name)
             balance_micro = self.balances.get(name, 0) + change_micro
@@ -109,8 +108,6 @@ class Books:
                 balance_micro > high and change_micro > 0
             ):
                 self.findings.note("account_below_floor", line.where, f"{name} at {balance_micro}")
-        if not is_charted:
-            return
         self._judge(line)
         captured = self.holds.add(line, changes, self.balances)
         self._count(line, changes, captured)
@@ -134,7 +131,7 @@ class Books:
         for name, micro in line.postings:
             kind = self._known.get(name) or kind_of(name)
             (debits if micro > 0 else credited).add(kind)
-            if kind in _OF_SCHEMES and name.split("/")[2] != line.ref:
+            if kind in _OF_SCHEMES and name.split("/")[2:3] != [line.ref]:
                 said = f"{line.ref[:32]} may not touch {name}"
                 self.findings.note("posting_not_allowed", line.where, said)
         if not moves.is_way(line.ref, line.kind, frozenset(debits), frozenset(credited)):

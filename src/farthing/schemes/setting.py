@@ -21,6 +21,11 @@ class At(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     serials: tuple[int, ...] = ()
     """Fresh serials of the series that the till named."""
 
+    @property
+    def number(self) -> int:
+        """The one serial; -1 without any."""
+        return self.serials[0] if self.serials else -1
+
     def __repr__(self) -> str:
         """The time only."""
         return f"At({self.now_s})"

@@ -6,7 +6,7 @@ that cannot be reached, or breaks off, raises `OriginFailed`, which the gate nev
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any
 
 import httpx
@@ -34,6 +34,7 @@ CONNECT_TIMEOUT_S = 5.0  # an origin on the same machine or network answers at o
 HEAD_TIMEOUT_S = 300.0  # to an answer's head on free paths; on priced ones the gate waits less
 CONNECTIONS_MAX = 256  # to one origin; more requests wait for one
 WAIT_TIMEOUT_S = 10.0  # and give up after this
+SHORT_DIGITS = 6  # of the length of an answer that is out before anybody can hang up
 BODY_TIMEOUT_S = 30.0  # a request's body may be slower than the next figure by so much
 BODY_BYTES_PER_S = 1024  # who sends slower for longer takes a connection from others
 
@@ -124,19 +125,54 @@ def _failed(wrong: httpx.TransportError) -> OriginFailed:
     )
 
 
-async def _answer(answer: httpx.Response, method: str, send: Send) -> None:
-    """The origin's answer as it comes, all but its end; `OriginFailed` where it breaks off."""
+async def _answer(answer: httpx.Response, method: str, receive: Receive, send: Send) -> bool:
+    """The origin's answer as it comes, all but its end; `OriginFailed` where it breaks off.
+
+    False where whoever asked has hung up before: nobody wants the rest.
+    """
     try:
         pairs = end_to_end((key.lower(), value) for key, value in answer.headers.raw)
         start = {"type": "http.response.start", "status": answer.status_code}
         await send({**start, "headers": pairs})
-        if method != "HEAD" and answer.headers.get("content-length") != "0":
-            async for part in answer.aiter_raw():
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+        length = answer.headers.get("content-length", "")
+        if method == "HEAD" or length == "0":
+            return True
+        if length.isdecimal() and len(length) < SHORT_DIGITS:
+            await _body_of(answer, send)
+            return True
+        return await _while_wanted(_body_of(answer, send), receive)
     except httpx.TransportError as wrong:
         raise _failed(wrong) from None
     finally:
         await answer.aclose()
+
+
+async def _body_of(answer: httpx.Response, send: Send) -> None:
+    async for part in answer.aiter_raw():
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+
+
+async def _while_wanted(sending: Coroutine[Any, Any, None], receive: Receive) -> bool:
+    """Whether it came to its end before the connection to whoever asked did.
+
+    A server takes what is sent after a hang-up without a word, and the site may never end.
+    """
+    work = asyncio.ensure_future(sending)
+    gone = asyncio.ensure_future(_hung_up(receive))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+        return work.done()
+    finally:
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def origin_of(url: str) -> httpx.URL:
@@ -210,7 +246,8 @@ class Upstream:
             content = await _content(scope, receive)  # whoever has sent none of it takes no place
             connection = await self._take()
             answer = await self._ask(connection, scope, content)
-            await _answer(answer, scope["method"], send)
+            if not await _answer(answer, scope["method"], receive, send):
+                return
         except Refusal as wrong:
             if answer is not None:
                 raise

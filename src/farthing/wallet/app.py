@@ -25,8 +25,8 @@ from farthing.wallet.book import Book, Entry, Held, Holding
 from farthing.wallet.cashier import Cashier
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Question, Request
-from farthing.wallet.courier import goes_direct
-from farthing.wallet.driver import TIMEOUT_S, Driver, drive
+from farthing.wallet.courier import goes_direct, new_client
+from farthing.wallet.driver import Driver, drive
 from farthing.wallet.flow import Recovered, recover
 from farthing.wallet.httpx_auth import FarthingAuth
 from farthing.wallet.listening import Heard
@@ -91,7 +91,7 @@ class Wallet:
         if schemes is None:
             schemes = {scheme.traits.name: scheme for scheme in registry.all_schemes()}
         self._schemes = schemes
-        self._client = client or httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
+        self._client = client or new_client()
         self._clock = clock or (lambda: int(time.time()))
         self._driver = partial(Driver, entropy=entropy, published={}, is_direct=goes_direct(client))
 

@@ -24,6 +24,9 @@ _OPEN = OPEN["asks"]
 FIRST = "first"  # what the rows call an ask that comes before a payment
 
 
+UNPAID = frozenset({"balance_too_low", "credit_limit_reached"})  # codes: nothing was signed
+
+
 class Asks:
     """What the store does about asks, each inside its transaction."""
 
@@ -48,10 +51,9 @@ class Asks:
         if not ask.is_load:
             where, values = where + " AND instrument=?", (*values, ask.instrument_id)
         found = self._rows.take_over(Ask, "asks", command.now_s, where, values, count_max=1)
-        if found:
-            return found[0]
-        if command.patient and self._rows.leases("asks", where, values):
-            return None
+        if found or (command.patient and self._rows.leases("asks", where, values)):
+            self._rows.return_number(ask.broker_id, ask.scheme, ask.number)
+            return found[0] if found else None
         if ask.instrument_id:
             place = _place_of(ask)
             state = self._rows.file.rows(
@@ -133,6 +135,8 @@ class Asks:
             "UPDATE asks SET state=?, code=?, owner=0 WHERE id=?",
             ("refused" if command.refused else "done", command.refused, ask.id),
         )
+        if command.refused in UNPAID:
+            self._rows.return_number(ask.broker_id, ask.scheme, ask.number)
         for instrument in command.instruments:
             if instrument.vendor_id == ask.home:  # the broker's own, which pays anywhere
                 self._rows.put_instrument(ask.home, "", instrument)

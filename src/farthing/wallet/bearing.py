@@ -92,7 +92,7 @@ def _load(guide: Guide, wish: Wish) -> Flow[None]:
     refusal: Refusal | None = None
     for wanted_micro in amounts:
         need = Need(amount_micro=wanted_micro, currency=wish.currency)
-        asked, at = purse.ask(need, (yield from look_for(purse))), (yield from look())
+        numbered, at = (yield from look_for(purse)), (yield from look())
         ask = Ask(
             id=ids.new_id("ask", at.entropy[:ID_BYTES]),
             created_at_s=at.now_s,
@@ -101,7 +101,8 @@ def _load(guide: Guide, wish: Wish) -> Flow[None]:
             vendor_id="",
             site="",
             amount_micro=wanted_micro,
-            asked=asked,
+            asked=purse.ask(need, numbered),
+            number=numbered.number,
         )
         try:
             yield from _run(guide, ask)
@@ -152,7 +153,7 @@ class _Maker:
 def admit(file: File, token: str) -> Broker:
     """The broker behind a token, remembered where it is new: then it can be asked.
 
-    `Malformed`, `Unknown`.
+    `Malformed`, `Unknown`; `Conflict` where it is known at another address.
     """
     book = Book(file)
     home = read(token, book.brokers()).broker
@@ -165,9 +166,7 @@ def admit(file: File, token: str) -> Broker:
     )
     if not place_of(broker.url).site:
         raise Malformed("token_malformed", "it names no broker")
-    if broker.id not in book.brokers():
-        book.put_broker(broker)
-    return broker
+    return book.meet_broker(broker)
 
 
 def claim(guide: Guide, file: File, token: str) -> Flow[int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from farthing.errors import Unknown
+from farthing.errors import Conflict, Unknown
 from farthing.schemes.contract import Instrument
 from farthing.wallet.commands import Broker, InstrumentState, Purchase, PurchaseState
 from farthing.wallet.file import File
@@ -70,6 +70,37 @@ class Book:
                 " url=excluded.url, account=excluded.account, currency=excluded.currency,"
                 " token=excluded.token",
                 (broker.id, broker.url, broker.account, broker.currency, token),
+            )
+
+    def meet_broker(self, broker: Broker) -> Broker:
+        """The broker that a stranger's token names, as this wallet knows it; `Conflict`.
+
+        A token says where its broker is, and may lie: where we have an account we know that, and
+        else what is worth something goes to the address that came with it, or to none. One of
+        which nothing is here is remembered anew.
+        """
+        known = self.brokers().get(broker.id)
+        is_same = known is not None and known.url.rstrip("/") == broker.url.rstrip("/")
+        if known is not None and (known.account or is_same):
+            return known
+        if known is not None and self._has_of(broker.id):
+            raise Conflict(
+                "broker_at_another_address",
+                f"this wallet knows {broker.id} at {known.url}, the token names {broker.url}: ask"
+                " whoever gave it to you",
+            )
+        self.put_broker(broker)
+        return broker
+
+    def _has_of(self, broker_id: str) -> bool:
+        """Whether there is value of this broker here, or on its way."""
+        with self._file.write():
+            return bool(
+                self._file.rows(
+                    "SELECT 1 FROM instruments WHERE broker=?1 AND state<>'spent' UNION ALL"
+                    " SELECT 1 FROM asks WHERE broker=?1 AND state='open' LIMIT 1",
+                    (broker_id,),
+                )
             )
 
     def brokers(self) -> dict[str, Broker]:

@@ -95,8 +95,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Where the instruments are to be spent; the vendor's mint is there too."""
     amount_micro: int
     asked: Asked
-    instrument_id: str = ""
-    """The instrument that is given back by it, or pays for it; or empty."""
+    number: int = -1  # the pocket's that it is to fill (`TakeNumber`); -1 without one
+    instrument_id: str = ""  # of what is given back by it, or pays for it; or empty
     home_id: str = ""
     """The broker whose own instruments pay for it; empty where that is `broker_id`."""
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLContext
 from typing import Any
 from urllib.request import getproxies
@@ -91,6 +92,16 @@ def _heard(answer: HTTPResponse, url: str) -> Response:
 def goes_direct(client: httpx.Client | None) -> bool:
     """Whether nothing but the network is between a wallet that was given this client and a site."""
     return client is None and not getproxies()
+
+
+def new_client() -> httpx.Client:
+    """What asks brokers and sites, and keeps no cookie.
+
+    By one a broker would know whose coins it signs, and a relay's readers would share a session.
+    """
+    client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    return client
 
 
 @cache

@@ -161,6 +161,7 @@ def _load_one(
         means=means,
     )
     purse = guide.purse(wish.scheme, wish.broker_id)
+    numbered = yield from look_for(purse)
     ask = Ask(
         id=ids.new_id("ask", at.entropy[:ID_BYTES]),
         created_at_s=at.now_s,
@@ -169,7 +170,8 @@ def _load_one(
         vendor_id=wish.vendor_id,
         site=site,
         amount_micro=amount_micro,
-        asked=purse.ask(need, (yield from look_for(purse))),
+        asked=purse.ask(need, numbered),
+        number=numbered.number,
         instrument_id=means.id if means is not None else "",
         home_id=home,
     )
@@ -356,6 +358,7 @@ def finish(guide: Guide, ask: Ask, answer: Json) -> Flow[Ask | None]:
         site=ask.site,
         amount_micro=ask.amount_micro,
         asked=received,
+        number=ask.number,
         instrument_id=ask.instrument_id,
         home_id=ask.home_id,
     )

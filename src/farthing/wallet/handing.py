@@ -214,19 +214,18 @@ def receive(guide: Guide, file: File, token: str) -> Flow[Taken]:
     ids.require_broker_id(handed.broker.id)
     if place_of(handed.site).site != handed.site or not place_of(handed.broker.url).site:
         raise Malformed("token_malformed", "it names no site")
-    known = guide.brokers.get(handed.broker.id)
-    broker = known or Broker(
-        id=handed.broker.id,
-        url=handed.broker.url,
-        account="",
-        token="",
-        currency=money.require_currency(handed.broker.currency),
+    broker = Book(file).meet_broker(
+        Broker(
+            id=handed.broker.id,
+            url=handed.broker.url,
+            account="",
+            token="",
+            currency=money.require_currency(handed.broker.currency),
+        )
     )
     guide = msgspec.structs.replace(guide, brokers={**guide.brokers, broker.id: broker})
     at = yield from look()
     instrument = guide.purse(handed.scheme, broker.id).accept(handed.grant, secret, at)
-    if known is None:
-        Book(file).put_broker(broker)
     is_new = Grants(file).keep(broker.id, handed.site, instrument)
     return Taken(instrument=instrument, site=handed.site, is_new=is_new)
 

@@ -13,7 +13,7 @@ from farthing.wallet.errand import ID_BYTES, Flow, look, run
 from farthing.wallet.file import File
 from farthing.wallet.rows import Rows
 
-UNUSED_MAX = 10  # numbers in a row: a load that was refused has taken one, too
+UNUSED_MAX = 30  # numbers in a row: one that was refused, but for want of money, is used up, too
 _COUNT = "SELECT count(*) FROM instruments WHERE broker=? AND scheme=?"
 
 

@@ -178,6 +178,17 @@ class Rows:
                 (_numbers_of(broker_id, scheme), str(number + 1).encode()),
             )
 
+    def return_number(self, broker_id: str, scheme: str, number: int) -> None:
+        """Nothing was made with it: it is the next again, if none was given out since.
+
+        Each number that is never used is one less that a restore may look beyond.
+        """
+        if 0 <= number == self.next_number(broker_id, scheme) - 1:
+            self.db.execute(
+                "UPDATE meta SET value=? WHERE name=?",
+                (str(number).encode(), _numbers_of(broker_id, scheme)),
+            )
+
     def leases(
         self, table: Table, where: str, values: tuple[Any, ...] = ()
     ) -> list[tuple[Any, ...]]:

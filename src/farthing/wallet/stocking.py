@@ -170,6 +170,7 @@ def _order(guide: Guide, stock: Stock, size_micro: int) -> Flow[bool]:
     purse = guide.purse(stock.scheme, stock.broker_id)
     at = yield from look()
     need = Need(amount_micro=size_micro, currency=purse.setting.currency)
+    numbered = yield from look_for(purse)
     ask = Ask(
         id=ids.new_id("ask", at.entropy[:ID_BYTES]),
         created_at_s=at.now_s,
@@ -178,7 +179,8 @@ def _order(guide: Guide, stock: Stock, size_micro: int) -> Flow[bool]:
         vendor_id="",
         site="",
         amount_micro=size_micro,
-        asked=purse.ask(need, (yield from look_for(purse))),
+        asked=purse.ask(need, numbered),
+        number=numbered.number,
     )
     opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
     assert opened is not None, "nobody is patient, and nothing pays for it"

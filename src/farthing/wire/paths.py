@@ -61,6 +61,10 @@ def require_clear(method: str, path: str) -> None:
     """
     if not (method.isascii() and method.isupper()):
         raise BadRequest("method_malformed", "a method is in capitals, as in GET")
+    if path == "*" and method == UNPRICED:  # of the whole server
+        return
+    if not path.startswith("/"):  # put behind an origin it would be another host
+        raise BadRequest("path_malformed", "a path begins with /")
     if path.startswith("//") or "\\" in path or _DOTS.search(path):
         raise BadRequest("path_ambiguous", "a path has no \\, no . or .. segment, no // before it")
 

@@ -63,6 +63,8 @@ async def ask(
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
+        if method == "GET":  # it has no body, and its reader stays
+            await asyncio.Event().wait()
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
@@ -240,3 +242,31 @@ def test_whoever_sends_slowly_takes_no_connection_for_long(monkeypatch: pytest.M
     for sent in found:
         assert sent[0]["status"] == 400
         assert b"request_too_slow" in sent[1]["body"]
+
+
+def test_a_hang_up_frees_the_connection_to_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else so many hang-ups shut a site, at no cost."""
+    monkeypatch.setattr(proxy, "CONNECTIONS_MAX", 1)
+
+    async def run(upstream: Upstream) -> None:
+        sender = Sender(method="GET")
+        sender.scope["path"] = "/events"
+        hang_up = asyncio.Event()
+
+        async def receive() -> Any:
+            await hang_up.wait()
+            return {"type": "http.disconnect"}
+
+        reading = asyncio.ensure_future(upstream(sender.scope, receive, sender.send))
+        while len(sender.sent) < 2:
+            await asyncio.sleep(0.01)
+        assert not reading.done()
+        hang_up.set()
+        await asyncio.wait_for(reading, 5)
+        assert [message["type"] for message in sender.sent][-1] == "http.response.body"
+        assert sender.sent[-1]["more_body"], "the end of it never came"
+        assert (await asyncio.wait_for(ask(upstream), 5))[0]["status"] == 200
+        await upstream.close()
+
+    with Origin() as origin:
+        asyncio.run(run(Upstream(origin.url)))

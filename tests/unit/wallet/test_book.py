@@ -1,8 +1,9 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from farthing.errors import Unknown
+from farthing.errors import Conflict, Unknown
 from farthing.wallet.book import Book
 from farthing.wallet.commands import Broker
 from farthing.wallet.policy import Limits
@@ -42,6 +43,24 @@ def test_a_broker_put_again_is_changed(book: Book) -> None:
     moved = Broker(id="one", url="https://moved", account="bob", token="t-3", currency="eur")
     book.put_broker(moved)
     assert book.brokers() == {"one": moved}
+
+
+def test_a_token_does_not_say_where_a_known_broker_is(world: World, book: Book) -> None:
+    """Else the first token of a liar steals what comes with every later one."""
+    with_account = msgspec.structs.replace(ONE, url="https://elsewhere", account="", token="")
+    book.put_broker(ONE)
+    assert book.meet_broker(with_account) == ONE
+    liar = Broker(id="three", url="https://liar", account="", token="", currency="eur")
+    honest = msgspec.structs.replace(liar, url="https://three/")
+    for met in (liar, honest, msgspec.structs.replace(honest, url="https://three")):
+        book.meet_broker(met)  # nothing is here of it: whatever came last is right for itself
+    assert book.brokers()["three"] == honest
+    made = purchase_on(world)
+    with world.store.file.write() as db:
+        db.execute("UPDATE instruments SET broker='three' WHERE broker=?", (made.broker_id,))
+    with pytest.raises(Conflict, match="broker_at_another_address"):
+        book.meet_broker(liar)
+    assert book.meet_broker(honest) == honest
 
 
 def test_limits_are_the_usual_ones_until_they_are_set(book: Book) -> None:

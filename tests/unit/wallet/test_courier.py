@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from farthing.wallet import courier as module
 from farthing.wallet.commands import Failed, Look, Request, Response, SendRequest
-from farthing.wallet.courier import AGENT, Courier, goes_direct
+from farthing.wallet.courier import AGENT, Courier, goes_direct, new_client
 from farthing.wallet.messages import JSON_BYTES_MAX
 
 OK = b"HTTP/1.1 200 OK\r\nPayment-Receipt: caf\xe9\r\nContent-Length: 2\r\n\r\n{}"
@@ -205,3 +205,18 @@ def test_who_has_a_proxy_or_a_client_of_its_own_keeps_it(monkeypatch: pytest.Mon
         assert not goes_direct(client)
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:8080")
     assert not goes_direct(None)
+
+
+def test_a_wallet_keeps_no_cookie() -> None:
+    """By one a broker would know whose coins it signs."""
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("cookie", ""))
+        return httpx.Response(200, headers={"set-cookie": "account=alice; Path=/"})
+
+    with new_client() as client:
+        client._transport = httpx.MockTransport(answer)
+        for _ in range(2):
+            client.get("http://broker.example/balance")
+    assert seen == ["", ""]

@@ -68,6 +68,7 @@ from farthing.schemes.contract import (
 class BlindMint(Mint):
     """The broker's side."""
 
+    costly = ("issue",)  # whoever asks, a signature for each output
     coinage: ClassVar[Coinage[Any]]
     record_key: ClassVar[str]
     """Purpose of the key that signs proofs of payment."""
