@@ -21,7 +21,7 @@ class Stakes(msgspec.Struct, kw_only=True):
     held_micro: int = 0
     """The most that payers held of what only the dishonest vendors take."""
     limit_micro: int = 0
-    """The credit limits of the dishonest payers, for each vendor and day."""
+    """What was certified to dishonest payers, for each vendor that they bought of and each day."""
     unacknowledged_micro: int = 0
     """What a vendor's cap allows on all that it has sold before the broker knew of it."""
 

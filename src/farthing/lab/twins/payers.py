@@ -13,6 +13,9 @@ from farthing.lab.twins.stage import Seen, Stage
 from farthing.ledger import accounts
 
 FORGERIES = 12  # of the messages of one payer, in one trick
+CREDIT_PAGES = 16  # that a credit is worth: two certificates of eight, the least of a wallet's
+TRIED_PAGES = 5 * CREDIT_PAGES // 2  # more than what is certified, for two days
+REFUSED_MAX = 3  # one after the other: then nothing comes any more, whatever the weather
 PAGES = 3  # bought with each copy of a wallet
 
 
@@ -69,19 +72,44 @@ async def give_back(payer: PayerParty) -> None:
 
 async def leave_a_debt(stage: Stage) -> None:
     """Buy, and give all one's money to a friend before any vendor has claimed its own."""
-    payer, friend, ground = stage.world.payers[0], stage.world.payers[1], stage.world.ground
-    stage.crooks |= {payer.name, friend.name}
+    payer, ground = stage.world.payers[0], stage.world.ground
+    stage.crooks.add(payer.name)
     for vendor in stage.world.vendors[1:]:
         ground.faults.part(vendor.name, BROKER, ground.loop.time() + 30)
         await stage.shop(payer, vendor, PAGES)
     await give_back(payer)
+    await _give_away(stage, payer)
+    await asyncio.sleep(90)
+
+
+async def owe_more_than_one_may(stage: Stage) -> None:
+    """Without money and with little credit, buy of one vendor until nothing comes any more."""
+    payer, vendor = stage.world.payers[0], stage.luck.choice(stage.world.vendors[1:])
+    stage.crooks.add(payer.name)
+    page = min(vendor.pages, key=lambda page: page.price_micro)
+    limit_micro = CREDIT_PAGES * page.price_micro
+    limited = {"creditLimitMicro": limit_micro, "id": payer.name}
+    await stage.world.order(f"/accounts/{payer.name}", limited)
+    stage.limits_micro[payer.name] = stage.certified_micro(payer.name) + limit_micro
+    await _give_away(stage, payer)
+    refused = 0
+    for _ in range(TRIED_PAGES):
+        came = await stage.buy(payer, *stage.address(vendor, page), tries=1)
+        refused = 0 if came else refused + 1
+        if refused == REFUSED_MAX:
+            return
+
+
+async def _give_away(stage: Stage, payer: PayerParty) -> None:
+    """All that is on an account, to a friend's."""
+    friend, ground = stage.world.payers[1], stage.world.ground
+    stage.crooks.add(friend.name)
     moved = {
         "amountMicro": -ground.checks.books[BROKER][accounts.payer(payer.name)],
         "id": ground.entropy(16).hex(),
         "to": f"payer/{friend.name}",
     }
     await stage.world.order("/transfer", moved, payer.name, "pay")
-    await asyncio.sleep(90)
 
 
 async def replay(stage: Stage) -> None:

@@ -74,6 +74,12 @@ class Stage:
         """Pages that were paid and did not go out, each with what paid for it: a wallet that hears
         that nothing was taken may pay once more, with something else."""
         """Addresses of pages that were paid, and whose answer a vendor has replaced."""
+        self.credit: dict[str, dict[str, int]] = defaultdict(dict)
+        """What the broker has certified to each source of requests: limits by signature."""
+        self.limits_micro: dict[str, int] = defaultdict(lambda: CREDIT_MICRO)
+        """What the operator lets each payer owe."""
+        self.sellers: dict[str, set[str]] = defaultdict(set)
+        """The vendors whose pages each source has got."""
         self.got: dict[str, int] = defaultdict(int)
         """Value of the pages that a payer has got."""
         self.stakes: dict[str, Stakes] = defaultdict(Stakes)
@@ -100,6 +106,9 @@ class Stage:
 
     def answered(self, source: str, target: str, message: Message, reply: Reply) -> None:
         """As `network.Tap`."""
+        if target == BROKER and "/issue/" in message.url and b'"limitMicro"' in reply.body:
+            certified = msgspec.json.decode(reply.body)["answer"]["certificate"]
+            self.credit[source][certified["sig"]] = certified["limitMicro"]
         path = message.url.partition(".example")[2]
         price_micro = self._prices.get((target, path.rpartition("/")[0]))
         is_page = reply.status == 200 and reply.body == b"page " + path.encode()
@@ -107,6 +116,7 @@ class Stage:
             if target not in self.crooks and path not in self.out[target]:
                 self.gone[source] += price_micro
             self.out[target][path] = price_micro
+            self.sellers[source].add(target)
 
     # --- who does what --------------------------------------------------------------------------
 
@@ -222,7 +232,6 @@ class Stage:
         balances, paid = checks.books[BROKER], checks.earned
         payers = [payer.name for payer in self.world.payers]
         cheats = [name for name in payers if name in self.crooks]
-        limits_micro = CREDIT_MICRO * len(cheats) * len(self.world.vendors) * self._days()
         found = []
         vendors_lost_micro = 0
         for vendor in self.world.vendors:
@@ -252,7 +261,7 @@ class Stage:
             # What payers got without paying is lost by vendors, as it is measured above, or by the
             # broker.
             lost_micro = self._gain_micro(cheats, balances, paid) - vendors_lost_micro
-            stakes = Stakes(limit_micro=limits_micro)
+            stakes = Stakes(limit_micro=self._limits_micro())
             found.append(measured(traits, "broker", "payer", lost_micro, stakes))
         return found
 
@@ -268,6 +277,19 @@ class Stage:
             self.gone[twin.name] for twin in self.twins
         )
         return own_micro + goods_micro + sum(paid[name] for name in self.crooks)
+
+    def certified_micro(self, payer: str) -> int:
+        """What was certified to a payer and its twins, until now."""
+        names = [name for name in self.credit if name.partition("-")[0] == payer]
+        return sum(sum(self.credit[name].values()) for name in names)
+
+    def _limits_micro(self) -> int:
+        """What was certified to who cheats, for each vendor that it bought of and each day."""
+        payers = {name.partition("-")[0] for name in self.crooks}
+        granted = [min(self.certified_micro(name), self.limits_micro[name]) for name in payers]
+        sellers = {vendor.name for vendor in self.world.vendors if vendor.name in self.crooks}
+        sellers = sellers.union(*(self.sellers[name] for name in self.crooks))
+        return sum(granted) * len(sellers) * self._days()
 
     def _gone_to(self, name: str) -> int:
         """Value of the pages that a payer and its twins were sent."""

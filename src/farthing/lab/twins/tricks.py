@@ -34,6 +34,7 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         payers.restore_an_old_file,
         payers.spend_and_give_back,
         payers.leave_a_debt,
+        payers.owe_more_than_one_may,
         payers.replay,
         payers.forge,
         tappers.forget_together,

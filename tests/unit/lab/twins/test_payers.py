@@ -3,12 +3,19 @@
 import random
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from farthing.lab.network import Message, Reply
 from farthing.lab.twins import payers
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
+from farthing.schemes.chain.payword import PAYWORD, PaywordMint
+from farthing.schemes.contract import Mint
+from tests.kit.broken_mints import NoLimit
+from tests.kit.registered import registered
+
+OWED = ("broker", "payer")
 
 
 class Refusals:
@@ -51,4 +58,21 @@ def test_payments_are_known_by_their_headers() -> None:
         stage, payer = Stage(world, random.Random(2)), world.payers[1]
         world.run(stage.shop(payer, world.vendors[1], 2))
         assert len(payers.payments_of(stage, payer)) == 2
+        stage.close()
+
+
+@pytest.mark.parametrize("mint", [PaywordMint, NoLimit])
+def test_who_has_little_credit_owes_no_more_than_that_unless_more_is_certified(
+    mint: type[Mint],
+) -> None:
+    scheme = msgspec.structs.replace(PAYWORD, mint=mint)
+    with registered(scheme), World(12, ["payword"], luck=False) as world:
+        stage = Stage(world, random.Random(2))
+        world.run(payers.owe_more_than_one_may(stage))
+        world.run(stage.settle())
+        (lost,) = (one for one in stage.losses("payer") if (one.role, one.by) == OWED)
+        credit_micro = stage.limits_micro[world.payers[0].name]
+        assert lost.worst_micro >= credit_micro, "all of it is owed"
+        assert lost.bound_micro == 2 * credit_micro, "by one vendor, on the days of this world"
+        assert lost.is_within == (mint is PaywordMint)
         stage.close()
