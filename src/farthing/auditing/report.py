@@ -44,6 +44,7 @@ CODES = {
     "payout_without_entry": "a payout was never booked",
     "posting_not_allowed": "an entry of this kind may not touch this account this way",
     "rate_differs": "the broker's rate is not the one that the journal set",
+    "records_differ": "a scheme's records hold another amount than its account",
     "reference_booked_twice": "one bank transfer was booked twice",
     "reservation_without_hold": "a reservation is open for which nothing is held",
     "row_unreadable": "a row beside the journal holds what no program writes there",
@@ -51,6 +52,7 @@ CODES = {
     "steps_mispriced": "steps of a chain were paid at another price than its others",
     "statement_differs": "an account's statement is not what the journal says of it",
     "share_wrong": "the broker's share is not what was earned, times the rate, rounded down",
+    "value_without_end": "nothing will ever look at value that a record holds",
     "carry_differs": "what rounding left over is not what the journal carried",
 }
 """Every finding: its code, and what it means."""

@@ -1,6 +1,6 @@
 """What came out of the journal against the tables beside it.
 
-settings, accounts, lines, parties, peers, once, records, counters, reservations, payouts
+settings, accounts, lines, parties, peers, once, records, due, counters, reservations, payouts
 """
 
 import json
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import apsw
 
+from farthing.auditing import records
 from farthing.auditing.books import CHART, Books, is_account, kind_of, shown
 from farthing.auditing.entries import Line
 from farthing.auditing.notes import Notes
@@ -106,6 +107,8 @@ def compare(
         _marks(connection, notes, findings, now_s)
     with findings.reading("reservations"):
         _holds(connection, books, findings)
+    with findings.reading("records and due"):
+        records.compare(connection, books.balances, books.holds.open, findings)
     with findings.reading("payouts"):
         _payouts(connection, payouts, findings)
 

@@ -88,6 +88,20 @@ _LINE = (
 )
 
 
+# By scheme: the account of what is sold, and the record of it.
+_SOLD: dict[str, Callable[[int], tuple[str, bytes, bytes]]] = {
+    "ecash": lambda micro: ("ecash/e9-k1", b"ecash/out/9-k1", str(micro).encode()),
+    "millicent": lambda micro: ("millicent/v8", b"millicent/pool/v8/1", pool(micro)),
+    "netcash": lambda micro: ("netcash", b"netcash/live/9/s", micro.to_bytes(8) + bytes(32)),
+}
+
+
+def pool(sold_micro: int) -> bytes:
+    """MilliCent's record of what was sold."""
+    found = {"redeemed_micro": 0, "returned_micro": 0, "sold_micro": sold_micro}
+    return json.dumps(found).encode()
+
+
 class Thief:
     """Somebody with the file, SQL and the time to write the chain of hashes anew."""
 
@@ -132,8 +146,11 @@ class Thief:
 
     def sell(self, scheme: str, micro: int = 900_000) -> None:
         """What bob holds of a scheme, honestly: a theft out of it leaves every floor alone."""
-        out = f"liability/outstanding/{scheme}"
+        name, key, value = _SOLD[scheme](micro)
+        out = f"liability/outstanding/{name}"
         self.append("issue", scheme, {"liability/payer/bob": micro, out: -micro}, number=1_000)
+        self.run("INSERT INTO records VALUES (?, ?, ?)", (key, value, 2**40))
+        self.run("INSERT INTO due VALUES (?, ?, ?)", (2**40, scheme, key))
 
     def drop(self, seq: int) -> None:
         """Take an entry out and close the gap."""
