@@ -244,13 +244,9 @@ class People:
                 raise Denied("payout_destination_missing", "tell the operator where it should go")
             role = party.role if party.role != "broker" else asked.role
             name = accounts.payer(party_id) if role == "payer" else accounts.vendor(party_id)
-            credit = accounts.credit(party_id)
-            risk.require_payable(
-                amount_micro,
-                balance_micro=-journal.balance(connection, name),
-                debt_micro=journal.balance(connection, credit) if role == "payer" else 0,
-                currency=books.identity.currency,
-            )
+            debt_micro = journal.balance(connection, accounts.credit(party_id))
+            has_micro, currency = -journal.balance(connection, name), books.identity.currency
+            risk.require_payable(amount_micro, has_micro, debt_micro, currency)
             postings = (
                 Posting(name, amount_micro),
                 Posting(accounts.clearing(manual.NAME), -amount_micro),

@@ -42,9 +42,7 @@ def repay(amount_micro: int, *, debt_micro: int) -> tuple[int, int]:
     return amount_micro - repaid_micro, repaid_micro
 
 
-def require_payable(
-    amount_micro: int, *, balance_micro: int, debt_micro: int, currency: str
-) -> None:
+def require_payable(amount_micro: int, balance_micro: int, debt_micro: int, currency: str) -> None:
     """`Unfunded` for more than an account has, or has without what its owner owes."""
     if amount_micro > balance_micro:
         has = show_micro(balance_micro, currency)

@@ -56,7 +56,7 @@ def test_what_an_account_has_without_its_debt_is_paid_out(
 ) -> None:
     found = ""
     try:
-        risk.require_payable(amount_micro, balance_micro=100, debt_micro=debt_micro, currency="eur")
+        risk.require_payable(amount_micro, 100, debt_micro, "eur")
     except Unfunded as refusal:
         found = refusal.code
     assert found == code
