@@ -52,7 +52,8 @@ def ladder(amount_micro: int) -> tuple[int, ...]:
 def choose(held: Sequence[int], price_micro: int, *, room: int) -> Choice:
     """Which of the coins held (exponents) pay a price, exactly where they can.
 
-    Coins and change together are at most `room`. `OutOfRange` where they do not suffice.
+    Coins and change together are at most `room`. Of coins of one size the first are taken.
+    `OutOfRange` where they do not suffice.
     """
     falling = sorted(range(len(held)), key=lambda index: -held[index])
     rest_micro, taken, larger = price_micro, list[int](), list[int]()
@@ -64,10 +65,11 @@ def choose(held: Sequence[int], price_micro: int, *, room: int) -> Choice:
             larger.append(index)
     found = [Choice(indices=tuple(taken), change=())] if not rest_micro else []
     if not found and larger:  # each that was passed over is worth more than the rest
-        found.append(_with_change(held, (*taken, larger[-1]), price_micro))
+        smallest = min(larger, key=held.__getitem__)
+        found.append(_with_change(held, (*taken, smallest), price_micro))
     found += [
         _with_change(held, (index,), price_micro)
-        for index in reversed(falling)
+        for index in sorted(falling, key=held.__getitem__)
         if 1 << held[index] >= price_micro
     ][:1]
     for choice in found:

@@ -67,3 +67,14 @@ def test_too_little_or_too_many_is_out_of_range() -> None:
         values.choose([], 1, room=20)
     with pytest.raises(OutOfRange, match="coins_too_small"):
         values.choose([0] * 30, 30, room=20)
+
+
+@pytest.mark.parametrize(
+    ("held", "price_micro", "indices"),
+    [((2, 2, 2), 4, (0,)), ((2, 2), 3, (0,)), ((0, 3, 3), 5, (0, 1)), ((3, 0, 0, 3), 9, (0, 1))],
+)
+def test_of_coins_of_one_size_the_first_are_taken(
+    held: tuple[int, ...], price_micro: int, indices: tuple[int, ...]
+) -> None:
+    """Those that end first stand first."""
+    assert set(values.choose(held, price_micro, room=20).indices) == set(indices)

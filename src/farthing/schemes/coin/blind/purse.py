@@ -13,7 +13,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Conflict, Forged, OutOfRange
+from farthing.errors import Conflict, Expired, Forged, OutOfRange
 from farthing.schemes.coin import values
 from farthing.schemes.coin.blind import boxes, restoring
 from farthing.schemes.coin.blind.coinage import (
@@ -257,6 +257,7 @@ class BlindPurse(Purse, Generic[K]):
             pocket = msgspec.structs.replace(pocket, keysets=keysets, listed_s=at.now_s)
         pays_until_s = self.coinage.pays_until_s
         good = [held for held in pocket.coins if at.now_s < pays_until_s(held.slot.period)]
+        good.sort(key=lambda held: pays_until_s(held.slot.period))  # those that end first go first
         exponents = [held.slot.exponent for held in good]
         choice = values.choose(exponents, offer.price_micro, room=ROOM)
         fresh = self.coinage.is_fresh(pocket.keysets, pocket.listed_s, at.now_s)
@@ -364,10 +365,12 @@ class BlindPurse(Purse, Generic[K]):
         )
 
     def give_back(self, instrument: Instrument, at: At) -> Asked:
-        """All coins, in as many messages as they need."""
+        """All coins, in as many messages as they need; `Expired` where none is good any more."""
         pocket = self.readers.pockets.read(instrument.body)
         ends_at_s = self.coinage.ends_at_s
         held = [one for one in pocket.coins if at.now_s <= ends_at_s(one.slot.period)]
+        if not held:
+            raise Expired("coins_over", "their grace is over too: they are worth nothing any more")
         now, later = tuple(held[: values.COUNT_MAX]), tuple(held[values.COUNT_MAX :])
         box = boxes.Box(
             header=return_header(self.coinage.name, self.setting.broker_id),

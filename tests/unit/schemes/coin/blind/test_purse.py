@@ -28,7 +28,7 @@ from farthing.schemes.contract import (
     Rolled,
 )
 from tests.kit.blind import LOAD_MICRO, SCHEMES, Scene, pocket_of
-from tests.kit.parties import on_the_wire
+from tests.kit.parties import DAY_S, on_the_wire
 
 NOBODY = Account(id="", role="payer")
 
@@ -192,6 +192,21 @@ def test_of_a_payment_with_spent_coins_the_others_are_kept(scene: Scene) -> None
     assert left == paid.after
     whole, _ = scene.pay(scene.withdraw(3), 3)
     assert scene.payer.purse.conclude(whole, Burned(), scene.clock.at()).instruments == ()
+
+
+def test_what_ends_first_is_paid_first() -> None:
+    scene = Scene()
+    older = pocket_of(scene.withdraw(3))
+    scene.pass_time(40 * DAY_S)
+    newer = pocket_of(scene.withdraw(3))
+    ends = scene.coinage.pays_until_s
+    assert ends(older.coins[0].slot.period) < ends(newer.coins[0].slot.period)
+    for coins in (older.coins + newer.coins, newer.coins + older.coins):
+        mixed = msgspec.structs.replace(newer, coins=coins).instrument(scene.coinage, "eur")
+        paid, _ = scene.pay(mixed, 1)
+        left = read_left(scene, paid).coins
+        (spent,) = set(coins) - set(left)
+        assert ends(spent.slot.period) == min(ends(held.slot.period) for held in coins)
 
 
 def test_a_full_pocket_is_returned_in_several_messages(scene: Scene) -> None:
