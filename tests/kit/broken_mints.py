@@ -165,7 +165,7 @@ class Oblivious(AgentMint):
             replace(one, until_s=one.until_s - 30 * DAY_S) if isinstance(one, Put) else one
             for one in applied.records
         )
-        return replace(applied, records=tuple(records))
+        return replace(applied, records=tuple(records), due=())
 
 
 class Unwilling(AgentMint):

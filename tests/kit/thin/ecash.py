@@ -13,7 +13,7 @@ from farthing.schemes.contract import At, Binding, Instrument, Json, Offer
 from tests.kit.thin.blind import Coin, Point, blind, sign, split, unblind, verify
 from tests.kit.thin.shape import FOREVER_S, instrument_of, offer_of, traits_of
 
-TRAITS = traits_of("ecash", "DigiCash", latest="before")
+TRAITS = traits_of("thin-ecash", "DigiCash", latest="before")
 OUT = c.End(kind="outstanding")
 
 

@@ -91,7 +91,7 @@ def test_what_is_cleared_by_periods_cannot_be_cleared_before() -> None:
 
 
 def test_ecash_change_is_signed_by_the_capture_and_pays_again() -> None:
-    stage = stage_for("ecash", load_micro=400)
+    stage = stage_for("thin-ecash", load_micro=400)
     assert stage.wallet.buy(stage.vendor, 100) == "page"
     assert stage.wallet.worth_micro == 300
     assert stage.wallet.buy(stage.vendor, 300) == "page"
@@ -99,13 +99,13 @@ def test_ecash_change_is_signed_by_the_capture_and_pays_again() -> None:
 
 
 def test_ecash_coins_are_whole_again_after_an_origin_failure() -> None:
-    stage = stage_for("ecash", load_micro=400)
+    stage = stage_for("thin-ecash", load_micro=400)
     stage.wallet.buy(stage.vendor, 100, page=None)
     assert (stage.earned_micro, stage.wallet.worth_micro) == (0, 400)
 
 
 def test_ecash_coins_in_a_reservation_are_busy_and_afterwards_spent() -> None:
-    stage = stage_for("ecash", load_micro=400)
+    stage = stage_for("thin-ecash", load_micro=400)
     first, second = (stage.wallet.pay(stage.vendor.tender(100)).payload for _ in range(2))
     vendor = stage.vendor.account
     assert stage.broker.settle(first, vendor, 100, reserve=True) is None
@@ -118,7 +118,7 @@ def test_ecash_coins_in_a_reservation_are_busy_and_afterwards_spent() -> None:
 
 
 def test_ecash_change_that_the_broker_did_not_sign_is_forged() -> None:
-    stage = stage_for("ecash", load_micro=400)
+    stage = stage_for("thin-ecash", load_micro=400)
     paid = stage.wallet.pay(stage.vendor.tender(100))
     with pytest.raises(Forged):
         stage.wallet.conclude(paid, Accepted(change={"signatures": ["1", "1"]}))

@@ -61,7 +61,7 @@ def test_what_is_not_written_yet_is_said_once_and_skips_the_rest() -> None:
 
 def test_the_thin_ecash_is_carried_and_fails_only_as_a_toy() -> None:
     with registered(ECASH):
-        jobs = runner.jobs_of(["ecash"], seed=1, keys=KEYS)
+        jobs = runner.jobs_of([ECASH.traits.name], seed=1, keys=KEYS)
         left_out = ("tampered", "declared", "changed-change", "restart")  # a toy checks little
         results = [runner.run_job(job) for job in jobs if not job.name.startswith(left_out)]
     failed = {each.case: each.why for each in results if each.state == "failed"}
