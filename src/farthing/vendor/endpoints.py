@@ -159,6 +159,7 @@ class Doors:
         try:
             answer = yield from self._mint(scheme, operation, body, at)
         except Refusal as refusal:
+            refusal.facts["refusal"] = type(refusal).__name__  # as brokers say it: wallets ask both
             return refuse(refusal)
         return Answer(status=200, headers=_JSON, body=answer)
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Busy, Denied, Unfunded
+from farthing.errors import Busy, Denied, Forged, Unfunded
 from farthing.wallet.commands import (
     Answered,
     AskMint,
@@ -24,6 +24,7 @@ from farthing.wallet.driver import ENTROPY_BYTES, Driver, drive, heard, read_min
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import fetch
 from farthing.wallet.messages import JSON_BYTES_MAX
+from tests.kit.shop import Buyer, Shop
 from tests.unit.wallet.servers import served
 from tests.unit.wallet.world import World, get
 
@@ -221,3 +222,16 @@ def test_a_header_is_heard_byte_by_byte_whatever_else_stands_beside_it(value: by
         answer = httpx.Response(200, headers=[(b"Title", value), *others], request=request)
         name, found = heard(answer).headers[0]
         assert (name, found.encode("latin-1")) == ("title", value)
+
+
+def test_what_a_vendors_mint_refuses_is_known_by_its_class() -> None:
+    """Else every refusal of a vendor's looks like a fault of its program."""
+    shop = Shop()
+    buyer = Buyer(shop, "millicent")
+    order = buyer.purse.give_back(buyer.instrument(), shop.clock.at()).message
+    forged = codec.canonical(order | {"sig": "0" * 32})
+    answer = shop.run(shop.doors.mint("millicent", "take-back", forged))
+    said = read_mint(answer.status, answer.body or b"")
+    assert isinstance(said, Refused)
+    assert isinstance(said.refusal, Forged)
+    assert (said.refusal.code, said.retry) == ("burn_signature_wrong", "new")
