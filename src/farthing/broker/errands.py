@@ -109,6 +109,13 @@ class Errands:
             (errand.id, asked.scope, asked.key, books.now_s() + FIRST_PAUSE_S, sealed),
         )
 
+    def is_open(self, connection: apsw.Connection, asked: Asked) -> bool:
+        """Whether the request has an errand already, as this transaction sees it."""
+        row = connection.execute(
+            "SELECT 1 FROM errands WHERE scope = ? AND key = ?", (asked.scope, asked.key)
+        ).fetchone()
+        return row is not None
+
     def find(self, asked: Asked) -> Errand | None:
         """The open errand of a request, or None; `Reused` for a request with other fields."""
 

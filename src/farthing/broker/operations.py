@@ -85,21 +85,25 @@ class Operations:
 
     async def _decide(self, asked: Asked, scheme: str, checked: Checked, at: At) -> bytes | None:
         """The answer once it is decided and written; None where somebody was quicker."""
-        books = self._books
+        books, is_ours = self._books, False
 
         def work(connection: apsw.Connection) -> tuple[bytes, int] | None:
+            nonlocal is_ours
+            if self._errands.is_open(connection, asked):  # else it would be refused as a repeat
+                return None
             cause = (asked.scope, asked.key)
             applied = self._carry_out(connection, scheme, checked, at, cause)
             books.take_commission(connection, clearing.earned(applied.flows), cause)
             if isinstance(applied, Abroad):
                 self._errands.open(connection, asked, scheme, applied)
+                is_ours = True
                 return None
             return write_answer(applied), until_of(applied)
 
         answer = await books.decided(asked, work)
         if answer is not None:
             return answer
-        errand = self._errands.find(asked)
+        errand = self._errands.find(asked) if is_ours else None
         return None if errand is None else await self._errands.run(errand)
 
     def _told(

@@ -104,3 +104,20 @@ def test_two_at_once_sell_one_piece(tmp_path: Path) -> None:
         assert brokers.at(NORTH, "liability/payer/alice") == 48_000
 
     with_brokers(tmp_path, talk)
+
+
+def test_a_request_that_looked_just_before_the_errand_was_written_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is refused as a repeat, and that refusal is the answer to both for good."""
+
+    async def talk(brokers: Brokers) -> None:
+        await left(brokers)
+        errands = brokers.north.engine.errands
+        find, looks = errands.find, iter([None])
+        monkeypatch.setattr(errands, "find", lambda asked: next(looks, find(asked)))
+        again = await brokers.ask(brokers.order(), "k")
+        assert again.status_code == 200, again.text
+        assert await errands.resume_due() == 0, "nothing is left open"
+
+    with_brokers(tmp_path, talk)
