@@ -1,7 +1,6 @@
 """Whatever a scheme redeems, paying it again shows in the books: the books of every scheme."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,8 @@ from typing import Any
 import pytest
 
 from farthing.auditing import audit_file
-from farthing.lab.faults import CALM
-from farthing.lab.world import World
 from farthing.schemes import registry
-from tests.unit.auditing.thieves import Thief
+from tests.unit.auditing.thieves import Thief, kept_books, thief_of
 
 SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
 STEPS = 80
@@ -22,21 +19,14 @@ PAYING = ("redeem", "capture")
 @pytest.fixture(scope="module", params=SCHEMES)
 def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a broker's file says after a while of this scheme's business."""
-    path = tmp_path_factory.mktemp("books") / "broker.db"
-    with World(3, [request.param]) as world:
-        world.run(world.act(range(STEPS), CALM))
-        world.broker.connection.execute("VACUUM INTO ?", (str(path),))
-    assert audit_file(path).findings == []
-    return path
+    folder = tmp_path_factory.mktemp("books")
+    return kept_books(folder, request.param, seed=3, steps=STEPS)
 
 
 @pytest.fixture
 def thief(books: Path, tmp_path: Path) -> Iterator[Thief]:
-    copy = tmp_path / "broker.db"
-    shutil.copy(books, copy)
-    found = Thief(copy)
-    yield found
-    found.connection.close()
+    with thief_of(books, tmp_path) as found:
+        yield found
 
 
 def codes(thief: Thief) -> set[str]:

@@ -17,7 +17,7 @@ from farthing import codec
 from farthing.broker import answers, clearing, facts, journal, store
 from farthing.broker.answers import Asked
 from farthing.broker.vault import Vault
-from farthing.errors import Refusal, Replayed, Unsupported
+from farthing.errors import Busy, Refusal, Replayed, Unfunded, Unsupported
 from farthing.ledger import accounts
 from farthing.ledger.transfers import ID_BYTES, Entry, Posting
 from farthing.marks import Put
@@ -189,11 +189,21 @@ class Books:
         at: At,
         cause: tuple[str, ...],
     ) -> Applied:
-        """One operation of a mint, its money, marks, records and keys; any refusal."""
+        """One operation of a mint, its money, marks, records and keys; any refusal.
+
+        `Busy` for what comes back while whoever gives it has not as much: the payer may have let
+        go of it already, so it is not refused for good.
+        """
         mint = self.mint(scheme)
         memory = facts.read(connection, mint.recall(checked))
         applied = mint.apply(checked, memory, at)
-        self.enact(connection, scheme, applied, cause, kind=checked.operation)
+        try:
+            self.enact(connection, scheme, applied, cause, kind=checked.operation)
+        except Unfunded:
+            if checked.operation != "take_back":
+                raise
+            reason = "whoever gives this back has not as much at the moment; it waits until then"
+            raise Busy("return_waits", reason) from None
         return applied
 
     def enact(

@@ -14,7 +14,7 @@ from farthing.broker import clearing, facts
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books, until_of, write_answer
 from farthing.broker.errands import Errands
-from farthing.errors import Busy, OutOfRange, Refusal, Unfunded, Unsupported
+from farthing.errors import OutOfRange, Refusal, Unsupported
 from farthing.marks import Put
 from farthing.schemes.contract import (
     Abroad,
@@ -92,7 +92,7 @@ class Operations:
             if self._errands.is_open(connection, asked):  # else it would be refused as a repeat
                 return None
             cause = (asked.scope, asked.key)
-            applied = self._carry_out(connection, scheme, checked, at, cause)
+            applied = books.carry_out(connection, scheme, checked, at, cause)
             books.take_commission(connection, clearing.earned(applied.flows), cause)
             if isinstance(applied, Abroad):
                 self._errands.open(connection, asked, scheme, applied)
@@ -114,26 +114,6 @@ class Operations:
         if isinstance(applied, Abroad) or not applied.is_idle:
             return None
         return write_answer(applied)
-
-    def _carry_out(
-        self,
-        connection: apsw.Connection,
-        scheme: str,
-        checked: Checked,
-        at: At,
-        cause: tuple[str, ...],
-    ) -> Applied:
-        """As `Books.carry_out`; `Busy` for what comes back while who gives it has not as much.
-
-        The payer may have let go of it already: it is not refused for good.
-        """
-        try:
-            return self._books.carry_out(connection, scheme, checked, at, cause)
-        except Unfunded:
-            if checked.operation != "take_back":
-                raise
-            reason = "whoever gives this back has not as much at the moment; it waits until then"
-            raise Busy("return_waits", reason) from None
 
     async def _check(
         self, mint: Mint, operation: Operation, message: Json, account: Account, at: At

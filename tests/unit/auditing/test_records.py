@@ -1,16 +1,13 @@
 """The records of every scheme that keeps value, beside its accounts."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from farthing.auditing import audit_file, records
-from farthing.lab.faults import CALM
-from farthing.lab.world import World
-from tests.unit.auditing.thieves import Thief
+from tests.unit.auditing.thieves import Thief, kept_books, thief_of
 
 STEPS = 30
 KEEPING = {
@@ -25,20 +22,14 @@ KEEPING = {
 @pytest.fixture(scope="module", params=sorted(KEEPING))
 def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A broker's file after a while of this scheme's business."""
-    path = tmp_path_factory.mktemp("books") / "broker.db"
-    with World(5, [request.param]) as world:
-        world.run(world.act(range(STEPS), CALM))
-        world.broker.connection.execute("VACUUM INTO ?", (str(path),))
-    assert audit_file(path).findings == []
-    return path
+    folder = tmp_path_factory.mktemp("books")
+    return kept_books(folder, request.param, seed=5, steps=STEPS)
 
 
 @pytest.fixture
 def thief(books: Path, tmp_path: Path) -> Iterator[Thief]:
-    shutil.copy(books, tmp_path / "broker.db")
-    found = Thief(tmp_path / "broker.db")
-    yield found
-    found.connection.close()
+    with thief_of(books, tmp_path) as found:
+        yield found
 
 
 def codes(thief: Thief) -> set[str]:

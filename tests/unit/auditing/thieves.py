@@ -1,20 +1,25 @@
 """A broker's file with everything in it, and what thieves do to it with plain SQL."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import apsw
 import msgspec
 
+from farthing.auditing import audit_file
 from farthing.broker import journal
 from farthing.broker.engine import Transfer
 from farthing.broker.people import OpenAccount, PayOut
 from farthing.broker.settling import Payment
 from farthing.errors import OutOfRange
+from farthing.lab.faults import CALM
+from farthing.lab.world import World
 from farthing.ledger import accounts
 from farthing.rails.manual import PayoutState
 from tests.unit.broker.desk import Desk, open_desk
@@ -197,3 +202,24 @@ def bounds(account: str) -> tuple[str, int, int]:
 
 
 Theft = Callable[[Thief], None]
+
+
+def kept_books(folder: Path, scheme: str, *, seed: int, steps: int) -> Path:
+    """A broker's file after a while of a scheme's business in calm weather, in order."""
+    path = folder / "broker.db"
+    with World(seed, [scheme]) as world:
+        world.run(world.act(range(steps), CALM))
+        world.broker.connection.execute("VACUUM INTO ?", (str(path),))
+    assert audit_file(path).findings == []
+    return path
+
+
+@contextlib.contextmanager
+def thief_of(books: Path, folder: Path) -> Iterator[Thief]:
+    """Somebody with a copy of these."""
+    shutil.copy(books, folder / "broker.db")
+    found = Thief(folder / "broker.db")
+    try:
+        yield found
+    finally:
+        found.connection.close()
