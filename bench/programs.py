@@ -1,11 +1,10 @@
 """Programs from Debian packages that some parts need."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "wrk": "wrk",
     "initdb": "postgresql",
@@ -35,15 +34,10 @@ def ensure(*programs: str) -> None:
     packages = sorted({PACKAGES[program] for program in programs if not _is_here(program)})
     if not packages:
         return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    command = [str(ROOT / "script" / "packages"), *packages]
+    done = subprocess.run(command, check=False)  # noqa: S603 - our own command, no shell
+    if done.returncode:
         raise Missing(f"please install {' '.join(packages)} and try again")
-    print(f"bench: installing {' '.join(packages)} (system packages)", file=sys.stderr)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-    for command in (["apt-get", "update", "-qq"], install):
-        subprocess.run(  # noqa: S603 - our own command, no shell
-            command, env=environment, check=True, stdout=sys.stderr
-        )
 
 
 def _is_here(program: str) -> bool:

@@ -26,6 +26,7 @@ errors = Console(stderr=True, highlight=False, emoji=False)
 def print_json(value: Any) -> None:
     """One JSON object on stdout."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.flush()  # before what stderr has to say of it
 
 
 def say(line: str) -> None:

@@ -258,6 +258,8 @@ def get(
                 refused = _refused(page, file)
                 if not refused:
                     shutil.copyfileobj(file, sys.stdout.buffer)
+                    with contextlib.suppress(OSError):  # said at the end: what it cost comes first
+                        sys.stdout.buffer.flush()
         else:
             with output.opened(out) as file:
                 page = wallet.get(url, file, method=method, ask=approve, private=private)
@@ -294,6 +296,7 @@ def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase
 
         with contextlib.suppress(KeyboardInterrupt):  # the way to end a stream that has no end
             heard = wallet.listen(url, file, most=most, ask=approve, progress=look)
+        file.flush()
     paid = f"paid {show_micro(heard.paid_micro, heard.currency)}" if heard.paid_micro else "free"
     by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.vouchers} vouchers"
     why = f": {heard.refused}: {heard.why}" if heard.refused else ""

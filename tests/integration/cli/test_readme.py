@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.programs import needed
 from tests.kit.turns import marks_of
 
 ROOT = Path(__file__).parents[3]
@@ -145,5 +146,7 @@ def test_the_docs_show_what_happens(name: str, tmp_path: Path) -> None:
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
         "COLUMNS": "120",
     }
+    if "$ curl " in blocks()[name]:
+        needed("curl")
     block = blocks()[name].replace("script/demo", str(ROOT / "script/demo"))
     run_block(block, tmp_path, environment)

@@ -25,7 +25,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with Origin() as origin:
         arguments = ["vendor", "serve", "--upstream", origin.url, "--port", str(port)]
         command = servers.python("-m", "farthing.cli", *arguments)
-        env = {"FARTHING_DATA": str(folder.path), "PYTHONUNBUFFERED": "1"}
+        env = {"FARTHING_DATA": str(folder.path)}
         log = path / "gate.log"
         with servers.running(command, url=url + "/free/page", log=log, env=env):
             yield Running(url, folder, origin, log)

@@ -174,7 +174,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     with Origin() as origin:
         arguments = ["vendor", "serve", "--upstream", origin.url, "--port", str(port)]
         command = servers.python("-m", "farthing.cli", *arguments)
-        env = {"FARTHING_DATA": str(folder.path), "PYTHONUNBUFFERED": "1"}
+        env = {"FARTHING_DATA": str(folder.path)}
         with servers.running(command, url=url + "/free/page", log=path / "log", env=env):
             street = Street(url, folder, broker)
             with street.http:

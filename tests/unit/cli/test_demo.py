@@ -70,7 +70,7 @@ def test_a_site_that_does_not_answer_is_said_before_anything_starts(url: str, co
 @pytest.mark.timeout(120)
 def test_a_demo_that_is_told_to_end_takes_its_programs_along(tmp_path: Path) -> None:
     command = servers.python("-m", "farthing.cli", "demo", "--serve", "--scheme", "payword")
-    env = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    env = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as demo:
         assert demo.stdout is not None
         while b"Ctrl-C ends it" not in demo.stdout.readline():
