@@ -1,12 +1,16 @@
 """A stream as it is read and paid for: bytes out as they come, vouchers in between.
 
 What breaks off is opened anew, with the next tick: a live stream goes on where it is by then, a
-file where it broke off, if the site gives parts of files. What the gate puts into a stream of
-events for the wallet is left out.
+file where it broke off, if the site gives parts of files and says by what it tells their versions
+apart (RFC 9110, 13.1.5); of a file that has changed meanwhile the wallet keeps what it has. What
+the gate puts into a stream of events for the wallet is left out.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import IO, Literal
 
 import httpx
@@ -27,7 +31,7 @@ SILENCE_S = 300  # of a stream; longer ones have broken off
 UNCAPPED = 2**40  # ticks: bytes and events are counted as they come
 OURS = b"event: payment-"
 NEED_VOUCHER = b"event: payment-need-voucher"
-PARTIAL = 206
+PARTIAL = HTTPStatus.PARTIAL_CONTENT
 
 Ended = Literal["whole", "unpaid", "broken"]
 
@@ -109,7 +113,7 @@ def _once(
         answer = opened.answer
         if not isinstance(answer, Response):
             raise unreachable(request.url, answer.reason)
-        if heard.openings and answer.status != _expected(request):
+        if heard.openings and not _goes_on(request, answer, heard.received_bytes):
             return None  # at most a tick was paid for it, and the vendor has that
         heard.status, heard.headers = answer.status, answer.headers
         if opened.purchase is None:
@@ -152,8 +156,12 @@ def _needed(opened: Opened) -> int:
     return -(-int(length) // meter.count)
 
 
-def _expected(request: Request) -> int:
-    return PARTIAL if any(name == "Range" for name, _ in request.headers) else 200
+def _goes_on(request: Request, answer: Response, received_bytes: int) -> bool:
+    """Whether an answer is what was asked for once more, from where it broke off."""
+    if not any(name == "Range" for name, _ in request.headers):
+        return answer.status == HTTPStatus.OK
+    begins = f"bytes {received_bytes}-"
+    return answer.status == PARTIAL and answer.value("content-range").startswith(begins)
 
 
 def _rest_of(
@@ -162,9 +170,28 @@ def _rest_of(
     """What asks for the rest: of a file that part, of a live stream what comes now."""
     if meter is None or meter.unit != "bytes":
         return request
-    if answer.status != PARTIAL and answer.value("accept-ranges") != "bytes":
-        return None
-    return request.with_header("Range", f"bytes={received_bytes}-")
+    rest = request.with_header("Range", f"bytes={received_bytes}-")
+    if answer.status == PARTIAL:
+        return rest  # of the same version
+    version = _version(answer) if answer.value("accept-ranges") == "bytes" else ""
+    return rest.with_header("If-Range", version) if version else None
+
+
+def _version(answer: Response) -> str:
+    """What tells this version of a file from all others, as `If-Range` takes it; empty if nothing.
+
+    A strong entity tag, or without any tag the time of its last change, if that was a second before
+    the answer at least: another change in the same second would not show.
+    """
+    tag = answer.value("etag")
+    if tag:
+        return "" if tag.startswith("W/") else tag
+    changed = answer.value("last-modified")
+    try:
+        age = parsedate_to_datetime(answer.value("date")) - parsedate_to_datetime(changed)
+        return changed if age >= timedelta(seconds=1) else ""
+    except (ValueError, TypeError):  # one is no date, or names no zone
+        return ""
 
 
 def _copy(parts: Iterator[bytes], out: IO[bytes], heard: Heard) -> bool:

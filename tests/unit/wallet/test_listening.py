@@ -151,17 +151,51 @@ def test_an_opening_whose_answer_was_lost_counts(tmp_path: Path) -> None:
     assert (heard.paid_micro, heard.ended) == (2 * PRICE_MICRO, "unpaid")
 
 
+TAGGED = answer(accept_ranges="bytes", etag='"a"')
+
+
 def test_a_file_is_asked_for_from_where_it_broke_off_and_a_live_stream_as_it_is() -> None:
-    whole = answer(accept_ranges="bytes")
-    rest = listening._rest_of(ASKED, BYTES, whole, 40)
+    rest = listening._rest_of(ASKED, BYTES, TAGGED, 40)
     assert rest is not None
-    assert rest.headers == (("Range", "bytes=40-"),)
-    again = listening._rest_of(rest, BYTES, answer(206), 70)
+    assert rest.headers == (("Range", "bytes=40-"), ("If-Range", '"a"'))
+    again = listening._rest_of(rest, BYTES, answer(206, etag='"b"'), 70)
     assert again is not None
-    assert again.headers == (("Range", "bytes=70-"),)
-    assert listening._rest_of(ASKED, BYTES, answer(), 40) is None, "the site gives no parts"
+    assert dict(again.headers) == {"Range": "bytes=70-", "If-Range": '"a"'}
+    tagged = answer(etag='"a"')
+    assert listening._rest_of(ASKED, BYTES, tagged, 40) is None, "the site gives no parts"
     assert listening._rest_of(ASKED, SECONDS, answer(), 40) == ASKED
-    assert (listening._expected(ASKED), listening._expected(rest)) == (200, 206)
+
+
+@pytest.mark.parametrize(
+    ("headers", "version"),
+    [
+        ({"etag": 'W/"a"', "last_modified": "Sun, 22 Nov 2026 09:00:00 GMT"}, ""),
+        ({"last_modified": "Sun, 22 Nov 2026 09:00:00 GMT"}, "Sun, 22 Nov 2026 09:00:00 GMT"),
+        ({"last_modified": "Sun, 22 Nov 2026 10:00:00 GMT"}, ""),  # within the second
+        ({"last_modified": "today"}, ""),
+        ({}, ""),
+    ],
+)
+def test_only_what_tells_versions_apart_lets_a_file_go_on(
+    headers: dict[str, str], version: str
+) -> None:
+    found = answer(accept_ranges="bytes", date="Sun, 22 Nov 2026 10:00:00 GMT", **headers)
+    rest = listening._rest_of(ASKED, BYTES, found, 40)
+    assert (dict(rest.headers)["If-Range"] if rest else "") == version
+
+
+def test_what_comes_after_a_break_begins_there() -> None:
+    rest = listening._rest_of(ASKED, BYTES, TAGGED, 40)
+    assert rest is not None
+    for found, goes_on in (
+        (answer(206, content_range="bytes 40-99/100"), True),
+        (answer(206, content_range="bytes 39-99/100"), False),
+        (answer(206), False),
+        (TAGGED, False),  # another version, from its beginning
+    ):
+        assert listening._goes_on(rest, found, 40) is goes_on
+    assert listening._goes_on(ASKED, answer(), 40)
+    assert not listening._goes_on(ASKED, answer(206), 40)
 
 
 def test_a_file_of_known_length_needs_so_many_ticks() -> None:
