@@ -4,7 +4,7 @@ A token that was not stored by its receiver is still here, to be given once more
 nothing on either side. What is handed over counts as spent on the day it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -16,7 +16,6 @@ from farthing.wallet.policy import DAY_S
 from farthing.wallet.rows import Rows
 
 State = Literal["given", "withdrawn"]
-TRIED_MAX = 16  # instruments looked at for one grant
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,12 +93,12 @@ class Grants:
                     return grant
         return None
 
-    def _ready(self, wish: Wish, vendor_id: str, now_s: int) -> list[Instrument]:
-        rows = self._file.rows(
+    def _ready(self, wish: Wish, vendor_id: str, now_s: int) -> Iterator[Instrument]:
+        return self._rows.candidates(
             "SELECT broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
             " FROM instruments WHERE state='ready' AND broker=? AND scheme=? AND vendor=?"
             " AND currency=? AND expires_at_s>? AND worth_micro>=?"
-            " ORDER BY expires_at_s, worth_micro LIMIT ?",
+            " ORDER BY expires_at_s, worth_micro LIMIT ? OFFSET ?",
             (
                 wish.broker_id,
                 wish.scheme,
@@ -107,10 +106,8 @@ class Grants:
                 wish.currency,
                 now_s,
                 wish.price_micro,
-                TRIED_MAX,
             ),
         )
-        return [self._rows.unseal_instrument(row) for row in rows]
 
     def _write(self, grant: Grant) -> None:
         self._rows.db.execute(

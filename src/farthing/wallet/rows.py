@@ -6,6 +6,8 @@ on one row do no harm, since both send the same bytes.
 """
 
 import os
+from collections.abc import Iterator
+from itertools import count
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -24,6 +26,7 @@ from farthing.wallet.commands import (
 from farthing.wallet.file import File
 
 LEASE_S = 120  # longer than one request with its repeats: the gate's time-outs end before
+AT_ONCE = 16  # instruments read at once of all that are tried for one thing: mostly the first does
 COUNT_MAX = 1_000  # rows taken over at once: a wallet that left more behind recovers in turns
 Table = Literal["purchases", "asks"]
 Kept = TypeVar("Kept", Purchase, Ask, Release)
@@ -71,6 +74,17 @@ class Rows:
             place,
         )
         return self.unseal_instrument(found[0]) if found else None
+
+    def candidates(self, sql: str, values: tuple[Any, ...]) -> Iterator[Instrument]:
+        """What a statement finds, in its order and to its end, a few at a time.
+
+        It selects what `unseal_instrument` takes, and ends in `LIMIT ? OFFSET ?`.
+        """
+        for offset in count(0, AT_ONCE):
+            rows = self.file.rows(sql, (*values, AT_ONCE, offset))
+            yield from map(self.unseal_instrument, rows)
+            if len(rows) < AT_ONCE:
+                return
 
     def put_instrument(self, broker_id: str, site: str, instrument: Instrument) -> None:
         """Write it as ready. One that was spent before stays spent."""

@@ -54,7 +54,6 @@ from farthing.wallet.rows import LEASE_S, OPEN, Rows
 from farthing.wallet.spending import Spending
 
 REPEAT_S = 3_300  # gates repeat a page for an hour by default; five minutes less, for slow clocks
-CANDIDATES_MAX = 16  # instruments tried for one wish: purses refuse few of those with the worth
 
 
 class Store:
@@ -270,16 +269,16 @@ class Store:
                 return made, opened
         return None
 
-    def _ready(self, wish: Wish, vendor_id: str, command: Reserve) -> list[Instrument]:
+    def _ready(self, wish: Wish, vendor_id: str, command: Reserve) -> Iterator[Instrument]:
         """Ready instruments of one vendor ("" for any) that are worth enough, first end first.
 
         Before all others those with a subscription, whatever they are worth.
         """
-        rows = self.file.rows(
+        found = self._rows.candidates(
             "SELECT broker, scheme, id, vendor, currency, worth_micro, expires_at_s, body"
             " FROM instruments WHERE state='ready' AND vendor=? AND scheme=?"
             " AND expires_at_s>? AND broker=? AND currency=? AND (worth_micro>=? OR id GLOB ?7)"
-            " ORDER BY id NOT GLOB ?7, expires_at_s, worth_micro LIMIT ?8",
+            " ORDER BY id NOT GLOB ?7, expires_at_s, worth_micro LIMIT ?8 OFFSET ?9",
             (
                 vendor_id,
                 wish.scheme,
@@ -288,10 +287,9 @@ class Store:
                 wish.currency,
                 wish.from_micro,
                 PLAN_PREFIX + "*",
-                CANDIDATES_MAX,
             ),
         )
-        return [self._rows.unseal_instrument(row) for row in rows if row[2] not in command.skip]
+        return (each for each in found if each.id not in command.skip)
 
     def _write_purchase(self, made: Purchase, tag: bytes) -> None:
         self._rows.db.execute(

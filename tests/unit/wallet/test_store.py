@@ -24,7 +24,7 @@ from farthing.wallet.commands import (
 from farthing.wallet.file import open_file
 from farthing.wallet.flow import fetch
 from farthing.wallet.policy import Limits, Policy
-from farthing.wallet.rows import LEASE_S
+from farthing.wallet.rows import AT_ONCE, LEASE_S, Rows
 from farthing.wallet.store import REPEAT_S, Store
 from tests.unit.wallet.farside import BROKER, CURRENCY, SITE, VENDOR
 from tests.unit.wallet.world import PASSPHRASE, World, get, purchase_on, settled
@@ -187,6 +187,26 @@ def test_a_general_instrument_that_cannot_be_opened_is_passed_over(world: World)
     )
     assert world.store.do(command) == Nothing(coming=False)
     assert world.held_micro("ready") == 9_000
+
+
+def test_many_that_are_used_up_do_not_hide_the_one_that_pays(world: World) -> None:
+    made = purchase_on(world)
+    card = general(world, made)
+    used_up = [
+        msgspec.structs.replace(card, id=f"used up {number}", expires_at_s=card.expires_at_s - 1)
+        for number in range(2 * AT_ONCE)
+    ]
+    with world.store.file.write():
+        for each in used_up:
+            Rows(world.store.file).put_instrument(BROKER, SITE, each)
+    whole = opening(world, "/b", made)
+    command = msgspec.structs.replace(
+        whole,
+        open=lambda number, each: whole.open(number, each) if each.id == card.id else None,
+    )
+    got = world.store.do(command)
+    assert isinstance(got, Purchase)
+    assert got.paid.spent.id == "open_/b"
 
 
 def test_an_instrument_for_any_vendor_with_nothing_to_open_is_offered_itself(world: World) -> None:
