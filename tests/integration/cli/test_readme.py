@@ -124,7 +124,9 @@ def run_block(block: str, folder: Path, environment: dict[str, str]) -> None:
 @pytest.fixture
 def ports() -> Iterator[None]:
     """The docs' ports, for one test at a time on this machine."""
-    with (Path(tempfile.gettempdir()) / "farthing-docs-ports.lock").open("w") as held:
+    with (Path(tempfile.gettempdir()) / f"farthing-docs-ports-{os.getuid()}.lock").open(
+        "w"
+    ) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
