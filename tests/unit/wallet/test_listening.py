@@ -179,7 +179,8 @@ def test_a_file_is_asked_for_from_where_it_broke_off_and_a_live_stream_as_it_is(
 def test_only_what_tells_versions_apart_lets_a_file_go_on(
     headers: dict[str, str], version: str
 ) -> None:
-    found = answer(accept_ranges="bytes", date="Sun, 22 Nov 2026 10:00:00 GMT", **headers)
+    of_all = {"accept_ranges": "bytes", "date": "Sun, 22 Nov 2026 10:00:00 GMT"}
+    found = answer(200, **of_all, **headers)
     rest = listening._rest_of(ASKED, BYTES, found, 40)
     assert (dict(rest.headers)["If-Range"] if rest else "") == version
 
