@@ -2,7 +2,6 @@
 
 import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -35,10 +34,6 @@ def seconds_of(text: str) -> int:
     if not 0 < lasts_s <= LASTS_S_MAX:
         raise Misconfigured("duration_malformed", "write it as in 30m or 2h, at most 24h")
     return lasts_s
-
-
-def _clock(at_s: int) -> str:
-    return f"{datetime.fromtimestamp(at_s, UTC):%H:%M} UTC"
 
 
 def address(passphrase: Passphrase, data: Data = None) -> None:
@@ -85,7 +80,7 @@ def delegate(
             grant = drive(handing.hand_over(driver.guide, file, wanted), session.answer)
         _write(out, grant)
     shown = show_micro(grant.amount_micro, grant.currency)
-    output.say(f"{out}: {shown} at {grant.vendor_id} until {_clock(grant.until_s)}")
+    output.say(f"{out}: {shown} at {grant.vendor_id} until {output.clock(grant.until_s)}")
 
 
 def send(
@@ -167,7 +162,7 @@ def receive(
             taken = drive(flow, session.answer)
     got = taken.instrument
     shown = show_micro(got.worth_micro, got.currency)
-    told = f"{shown} for {taken.site} until {_clock(got.expires_at_s)}"
+    told = f"{shown} for {taken.site} until {output.clock(got.expires_at_s)}"
     output.say(f"received {told}" if taken.is_new else "nothing new: it was received before")
 
 
@@ -206,7 +201,7 @@ def grants(
                 line.site,
                 line.scheme,
                 line.state,
-                f"{datetime.fromtimestamp(line.until_s, UTC):%Y-%m-%d} {_clock(line.until_s)}",
+                output.clock(line.until_s),
                 show_micro(line.amount_micro, line.currency),
             )
             for line in lines

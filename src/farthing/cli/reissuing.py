@@ -1,6 +1,5 @@
 """`farthing wallet reissue`: what a wallet held that was lost."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -56,7 +55,7 @@ def _told(line: Reissued) -> str:
     told = f"{what}: {show_micro(line.returned_micro, line.currency)} came back"
     if not line.rest_micro:
         return told
-    when = f"{datetime.fromtimestamp(line.rest_at_s, UTC):%Y-%m-%d %H:%M} UTC"
+    when = output.clock(line.rest_at_s)
     return f"{told}, up to {show_micro(line.rest_micro, line.currency)} follows at {when}"
 
 

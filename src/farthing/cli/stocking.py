@@ -1,6 +1,5 @@
 """`farthing wallet stock` and `restock`: coins that are there before they are needed."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -58,7 +57,7 @@ def stock(
                 each.broker_id,
                 show_micro(each.level_micro, currency),
                 show_micro(held_micro, currency),
-                f"after {_clock(each.due_at_s)}" if each.due_at_s else "not needed",
+                f"after {output.clock(each.due_at_s)}" if each.due_at_s else "not needed",
             )
             for each, held_micro, currency in shown
         ],
@@ -124,7 +123,7 @@ def _told(done: Restocked, currency: str) -> str:
             bought = show_micro(done.bought_micro, currency)
             return f"{place}: bought {bought}, {show_micro(done.held_micro, currency)} is here"
         case "waiting":
-            return f"{place}: more after {_clock(done.stock.due_at_s)}"
+            return f"{place}: more after {output.clock(done.stock.due_at_s)}"
         case "spent_for_today":
             return f"{place}: the budget of a day is used up; more tomorrow, or raise it"
         case "elsewhere":
@@ -135,10 +134,6 @@ def _told(done: Restocked, currency: str) -> str:
 
 def _currency(wallet: Wallet, stock: Stock) -> str:
     return next((one.currency for one in wallet.brokers() if one.id == stock.broker_id), "")
-
-
-def _clock(at_s: int) -> str:
-    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 GROUP.command()(stock)

@@ -349,7 +349,7 @@ def recover(
 @app.command()
 def history(
     passphrase: Passphrase,
-    count: Annotated[int, typer.Option(help="How many of the latest.")] = 20,
+    count: Annotated[int, typer.Option(min=0, help="How many of the latest.")] = 20,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -364,9 +364,10 @@ def history(
         return
     output.table(
         "purchases",
-        ("page", "scheme", "state", "price"),
+        ("when", "page", "scheme", "state", "price"),
         [
             (
+                output.clock(line.created_at_s),
                 line.url,
                 line.scheme,
                 "refunded" if line.refunded else line.state,

@@ -11,8 +11,6 @@ from farthing.wallet.file import File
 from farthing.wallet.policy import Limits
 from farthing.wallet.rows import Rows
 
-HISTORY_MAX = 10_000  # lines of one listing
-
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """What the wallet holds of one scheme at one vendor, in one state."""
@@ -214,23 +212,37 @@ class Book:
             rows = self._file.rows(
                 "SELECT id, sealed, state, receipt FROM purchases"
                 " ORDER BY created_at_s DESC, rowid DESC LIMIT ?",
-                (min(count, HISTORY_MAX),),
+                (count,),
             )
             return tuple(self._entry(*row) for row in rows)
 
     def purchase(self, name: str) -> Purchase:
         """A purchase by its id or its receipt's reference; `Unknown`."""
-        for entry in self.history(HISTORY_MAX):
-            if name in {entry.id, entry.reference}:
-                with self._file.write():
-                    where = "SELECT sealed FROM purchases WHERE id=?"
-                    ((sealed,),) = self._file.rows(where, (entry.id,))
-                return self._rows.unseal(Purchase, "purchases", entry.id, sealed)
-        raise Unknown("purchase_unknown", "see: farthing wallet history --json")
+        where = "SELECT sealed FROM purchases WHERE id=?"
+        with self._file.write():
+            found = self._file.rows(where, (name,))
+            if not found:
+                name = self._id_of(name)
+                found = self._file.rows(where, (name,))
+        if not found:
+            raise Unknown("purchase_unknown", "see: farthing wallet history --json")
+        return self._rows.unseal(Purchase, "purchases", name, found[0][0])
+
+    def _id_of(self, reference: str) -> str:
+        """Of the newest purchase whose receipt has this reference; empty for none."""
+        rows = self._file.connection.execute(
+            "SELECT id, receipt FROM purchases WHERE receipt IS NOT NULL ORDER BY rowid DESC"
+        )
+        ids = (row_id for row_id, kept in rows if self._reference_in(row_id, kept) == reference)
+        return next(ids, "")
+
+    def _reference_in(self, row_id: str, receipt: bytes) -> str:
+        told = msgspec.json.decode(self._file.vault.open(receipt, "receipts", row_id))
+        reference: str = told["reference"]
+        return reference
 
     def _entry(self, row_id: str, sealed: bytes, state: PurchaseState, receipt: Any) -> Entry:
         made = self._rows.unseal(Purchase, "purchases", row_id, sealed)
-        plain = self._file.vault.open(receipt, "receipts", row_id) if receipt else b""
         return Entry(
             id=row_id,
             created_at_s=made.created_at_s,
@@ -242,6 +254,6 @@ class Book:
             vendor_id=made.vendor_id,
             price_micro=made.price_micro,
             currency=made.currency,
-            reference=msgspec.json.decode(plain)["reference"] if plain else "",
+            reference=self._reference_in(row_id, receipt) if receipt else "",
             refunded=bool(made.refund),
         )

@@ -69,6 +69,20 @@ def test_limits_are_the_usual_ones_until_they_are_set(book: Book) -> None:
     assert book.limits() == Limits(per_day_micro=7, sites=("news.example",))
 
 
+def test_a_purchase_is_found_by_its_id_and_by_its_reference_however_old(
+    world: World, book: Book
+) -> None:
+    for number in range(3):
+        world.fetch(f"/{number}")
+    oldest = book.history()[-1]
+    for name in (oldest.id, oldest.reference):
+        assert book.purchase(name).id == oldest.id
+    for name in ("", "w_nobody"):
+        with pytest.raises(Unknown, match="purchase_unknown"):
+            book.purchase(name)
+    assert [each.url[-2:] for each in book.history(2)] == ["/2", "/1"]
+
+
 def test_holdings_are_summed_by_state(world: World, book: Book) -> None:
     world.fetch("/a")
     purchase_on(world, "/b")
