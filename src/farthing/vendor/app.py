@@ -56,7 +56,7 @@ from farthing.vendor.refunding import Refunded
 from farthing.vendor.streaming import Bells
 from farthing.wire import published, sealed
 
-CLEAR_EVERY_S = 60  # how often a gate sweeps its outbox by itself
+CLEAR_EVERY_S = 60  # before its first sweep, and at most between two while the broker is away
 LISTS_EVERY_S = 60  # how often it asks for keys and revocations
 BROKER_KEYS = frozenset(key for one in registry.all_schemes() for key in one.mint.signing)
 LISTS_PAUSE_S = 2  # and at most this often, whatever payers send
@@ -223,18 +223,18 @@ class Vendor:
             self._outdated.clear()
 
     async def _keep_clearing(self) -> None:
-        """Sweep when a claim is due at once, else each minute; more seldom while refused."""
-        failures = 0
+        """Sweep when a claim is due at once, else as often as is set; slower while refused."""
+        failures, pause_s = 0, CLEAR_EVERY_S
         while True:
             if failures:
                 await asyncio.sleep(min(2**failures, CLEAR_EVERY_S))
             else:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._due.wait(), CLEAR_EVERY_S)
+                    await asyncio.wait_for(self._due.wait(), pause_s)
             self._due.clear()
             try:
                 await self.clear()
-                failures = 0
+                failures, pause_s = 0, self.config.clear_every_s
             except Refusal as wrong:
                 failures = min(failures + 1, FAILURES_COUNTED)
                 _log.warning("clearing waits: %s", wrong)

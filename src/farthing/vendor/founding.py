@@ -37,6 +37,7 @@ from farthing.vendor.offering import CHALLENGE_KEY
 
 LICENCE_QUOTA_MICRO = 1_000 * 10**6  # what the broker may sell of our scrip: 1,000 units
 LICENCE_LIFE_S = 90 * 86_400
+CLEAR_EVERY_S_MAX = 43_200  # half of the day for which the last claims are still taken
 LOOK_EVERY_S = 1.0  # how often a gate looks at its prices and keys
 SAMPLE_ROUTES = """\
 free = ["/", "/style.css", "/favicon.svg", "/img/**"]
@@ -64,14 +65,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Public host of the site; empty: whatever the request says."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks whose `X-Forwarded-*` headers are believed: TLS terminators."""
+    clear_every_s: int = 60
+    """How often a gate shows the broker, by itself, what is cleared in batches."""
 
 
 def read_config(raw: bytes) -> Config:
     """`vendor.json`; `Misconfigured`."""
     try:
-        return msgspec.json.decode(raw, type=Config)
+        config = msgspec.json.decode(raw, type=Config)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise Misconfigured("vendor_malformed", f"vendor.json: {wrong}") from None
+    if not 1 <= config.clear_every_s <= CLEAR_EVERY_S_MAX:
+        told = f"vendor.json: clear_every_s is 1 to {CLEAR_EVERY_S_MAX} seconds"
+        raise Misconfigured("clear_every_out_of_range", told)
+    return config
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farthing import marks
+from farthing import codec, marks
 from farthing.errors import Refusal, Unavailable
 from farthing.schemes.chain.payword import PaywordTill
 from farthing.schemes.contract import Json
@@ -75,6 +75,32 @@ def test_clearing_in_batches_waits_for_its_minute(folder: Folder) -> None:
         await asyncio.gather(house, return_exceptions=True)
         assert broker.batches == []
         assert (await site.vendor.clear())[0].paid_micro == PRICE_MICRO
+
+    with_site(folder, talk)
+
+
+@pytest.mark.parametrize(("every_s", "batches"), [(1, [1, 1]), (43_200, [1])])
+def test_the_vendor_says_how_often_batches_are_cleared(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, every_s: int, batches: list[int]
+) -> None:
+    monkeypatch.setattr(apps, "CLEAR_EVERY_S", 0.01)
+    path = folder.path / "vendor.json"
+    told: Json = codec.read_json(path.read_bytes())
+    path.write_bytes(codec.canonical(told | {"clear_every_s": every_s}))
+
+    async def talk(site: Site) -> None:
+        broker = Broker()
+        site.vendor.broker = broker  # type: ignore[assignment]  # a broker in memory
+        async with site.client() as opened:
+            await site.buy(opened)
+            house = asyncio.create_task(site.vendor.keep_house())
+            await asyncio.sleep(0.3)
+            assert broker.batches == [1], "the first sweep is soon after a start"
+            await site.buy(opened)
+            await asyncio.sleep(1.2)
+        house.cancel()
+        await asyncio.gather(house, return_exceptions=True)
+        assert broker.batches == batches
 
     with_site(folder, talk)
 

@@ -26,6 +26,7 @@ from farthing.vendor.founding import (
     grant_anew,
     licence_of,
     new_keys,
+    read_config,
     sealing_purposes,
 )
 
@@ -45,6 +46,18 @@ def broker(tmp_path: Path) -> Iterator[tuple[str, str]]:
     with servers.running(command, url=url + "/health", log=tmp_path / "log", env=env):
         opened: Any = call(data, "POST", "/accounts", {"id": "news", "role": "vendor"})
         yield url, opened["tokens"]["redeem"]
+
+
+def test_a_gate_clears_within_half_a_day_and_each_minute_where_nothing_is_said() -> None:
+    told = {"vendor_id": "news", "broker_id": "b", "broker_url": "http://b.example"}
+    told |= {"broker_root": "1", "currency": "eur"}
+    assert read_config(codec.canonical(told)).clear_every_s == 60
+    for every_s in (1, 43_200):
+        found = read_config(codec.canonical(told | {"clear_every_s": every_s}))
+        assert found.clear_every_s == every_s
+    for every_s in (0, 43_201):
+        with pytest.raises(Misconfigured, match="clear_every_out_of_range"):
+            read_config(codec.canonical(told | {"clear_every_s": every_s}))
 
 
 def test_every_first_key_has_one_purpose_and_a_secret_of_its_own(tmp_path: Path) -> None:
