@@ -25,7 +25,7 @@ T = TypeVar("T")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS authorizations (
   hash BLOB PRIMARY KEY,     -- SHA-256 of the number as it travels, 22 characters of base64url
-  product TEXT NOT NULL,     -- the path that was bought
+  product TEXT NOT NULL,     -- the path that was bought, as a site sees it
   session TEXT NOT NULL,     -- what stood behind its `?`
   payer TEXT NOT NULL,       -- pseudonym
   until_s INTEGER NOT NULL,  -- the number is good until then

@@ -5,6 +5,7 @@ import re
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import apsw
 import pytest
@@ -22,7 +23,8 @@ from farthing.wallet.settling import receipt_in
 from tests.kit.parties import binding_of
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "authorize-a-download.md"
-PRODUCT = "/200/report.pdf"
+PRODUCT = "/200/die Übersicht.pdf"
+SESSION = "a%2Bb"
 
 
 def application(table: Path) -> Any:
@@ -33,11 +35,11 @@ def application(table: Path) -> Any:
     return space["application"]
 
 
-def served(table: Path, number: str, *, product: str = PRODUCT, session: str = "abc") -> bool:
+def served(table: Path, number: str, *, product: str = PRODUCT, session: str = SESSION) -> bool:
     """Whether the application serves the product."""
     said: list[str] = []
     query = f"authorization={number}&session={session}"
-    environ = {"PATH_INFO": product, "QUERY_STRING": query}
+    environ = {"PATH_INFO": product.encode().decode("latin-1"), "QUERY_STRING": query}
     application(table)(environ, lambda status, headers: said.append(status))
     return said == ["200 OK"]
 
@@ -61,7 +63,7 @@ class Counter:
     def buy(self) -> str:
         """A number, asked for twice: the first answer is lost."""
         hand = Hand(self.stage)
-        url = self.stage.shop.site + PRODUCT + "?session=abc"
+        url = f"{self.stage.shop.site}{quote(PRODUCT)}?session={SESSION}"
         made = hand.pay(url, hand.instrument())
         numbers = set()
         for _ in range(2):

@@ -8,6 +8,7 @@ ends after ten minutes.
 """
 
 import hashlib
+from urllib.parse import unquote
 
 import msgspec
 
@@ -29,7 +30,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     payer: str
     """The certificate's serial."""
     product: str
-    """The path that was bought."""
+    """The path that was bought, as a site sees it: without the signs of a URL."""
     session: str
     """What stands behind `?` in the address that was bought: the buyer's session at the site."""
     until_s: int
@@ -43,8 +44,8 @@ def number_of(secret: bytes, reference: str, binding: Binding) -> bytes:
 
 def record_of(number: bytes, payer: str, binding: Binding, now_s: int) -> Put:
     """What is kept of it: the hash, and what it is good for."""
-    product, _, session = binding.path_query.partition("?")
+    path, _, session = binding.path_query.partition("?")
     until_s = now_s + AUTHORIZATION_S
-    kept = Authorization(payer=payer, product=product, session=session, until_s=until_s)
+    kept = Authorization(payer=payer, product=unquote(path), session=session, until_s=until_s)
     digest = hashlib.sha256(codec.b64u(number).encode()).digest()
     return Put(key=AUTHORIZATION_PREFIX + digest, value=codec.canonical(kept), until_s=until_s)
