@@ -15,7 +15,15 @@ from typing import Any
 import msgspec
 
 from farthing import codec, ids, money
-from farthing.errors import Denied, Malformed, Overlimit, Refusal, Unknown, Unsupported
+from farthing.errors import (
+    Denied,
+    Malformed,
+    Overlimit,
+    Refusal,
+    Unfunded,
+    Unknown,
+    Unsupported,
+)
 from farthing.schemes.contract import Instrument, Json, Portion
 from farthing.wallet import errand
 from farthing.wallet.address import Address, seal, unseal
@@ -100,10 +108,22 @@ def hand_over(guide: Guide, file: File, wanted: Wanted) -> Flow[Grant]:
             return grant
         refusal = maker.refusal
         if loads < LOADS_MAX:
-            yield from errand.load(
-                guide, (choice,), site, patient=False, amounts=_amounts(wanted.amount_micro)
-            )
+            yield from _load(guide, choice, site, wanted.amount_micro, refusal)
     raise refusal or Unsupported("portion_not_made", "nothing here can be parted so")
+
+
+def _load(
+    guide: Guide, choice: Choice, site: str, amount_micro: int, refusal: Refusal | None
+) -> Flow[None]:
+    """More to hand a part of; where there is no account, what kept the wallet from parting."""
+    try:
+        yield from errand.load(
+            guide, (choice,), site, patient=False, amounts=_amounts(amount_micro)
+        )
+    except Unfunded as unfunded:
+        if refusal is None or unfunded.code != "broker_without_account":
+            raise
+        raise refusal from None
 
 
 def _amounts(micro: int) -> tuple[int, int]:

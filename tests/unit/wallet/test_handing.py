@@ -128,6 +128,22 @@ def test_a_wallet_without_an_account_learns_the_broker_and_buys_nothing_of_it(
         agent.run_alone(load(guide, choices, stage.shop.site, patient=False))
 
 
+def test_a_wallet_without_an_account_hears_why_it_cannot_hand_on(stage: Stage) -> None:
+    agent = stage.admit("agent", 0)
+    token = given(stage, agent).token
+    guide = msgspec.structs.replace(agent.guide(), brokers={})
+    agent.run_alone(receive(guide, agent.store.file, token))
+    guide = msgspec.structs.replace(guide, brokers=agent.book.brokers())
+    wanted = Wanted(
+        url=stage.page(),
+        amount_micro=stage.price_micro,
+        to=address_of(stage.payer),
+        lasts_s=HOUR_S,
+    )
+    with pytest.raises(Denied, match="delegation_not_allowed"):
+        agent.run_alone(hand_over(guide, agent.store.file, wanted))
+
+
 def test_an_account_that_is_known_is_not_replaced_by_a_token(stage: Stage) -> None:
     agent = stage.admit("agent", 0)
     own = Broker(id=stage.bank.id, url=stage.bank.url, account="agent", token="t", currency="eur")
