@@ -8,7 +8,9 @@ from farthing.cli import budgeting, output
 from farthing.cli.wallet import AsJson, Data, Passphrase, unlocked
 from farthing.wallet.app import Returned
 
-BY_ITSELF = frozenset({"chain_ends_by_itself", "ticket_not_over"})  # nothing is to be done for it
+BY_ITSELF = frozenset(  # nothing is to be done for it
+    {"chain_ends_by_itself", "rest_comes_back", "ticket_not_over"}
+)
 BEGUN = "; what was begun is finished with: farthing wallet recover"
 GROUP = budgeting.GROUP  # with the command below
 

@@ -21,7 +21,7 @@ from farthing.money import show_micro
 from farthing.schemes import registry
 from farthing.wallet import account
 from farthing.wallet import app as wallets
-from farthing.wallet.book import Holding
+from farthing.wallet.book import Book, Holding
 from farthing.wallet.commands import Broker, Question
 from farthing.wallet.driver import Problem
 from farthing.wallet.listening import Heard
@@ -169,6 +169,9 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
             (broker, wallet.balance(broker.id)) for broker in wallet.brokers() if broker.account
         ]
         holdings = wallet.holdings()
+        own = {broker.id for broker, _ in accounts}  # not what others handed over
+        asked = () if as_json else holdings
+        billed = {held for held in asked if held.broker_id in own and _is_billed(wallet, held)}
     if as_json:
         output.print_json(
             {
@@ -179,7 +182,6 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
         return
     for broker, found in accounts:
         output.say(f"{broker.id}: {_standing(found)}")
-    billed = {broker.id for broker, _ in accounts}  # not what others handed over
     output.table(
         "in the wallet",
         ("vendor", "scheme", "state", "pieces", "worth"),
@@ -190,7 +192,7 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
                 held.state,
                 str(held.count),
                 show_micro(held.worth_micro, held.currency)
-                + (", billed later" if held.broker_id in billed and _is_credit(held) else ""),
+                + (", billed later" if held in billed else ""),
             )
             for held in holdings
         ],
@@ -205,8 +207,18 @@ def _standing(found: account.Balance) -> str:
     return f"{has}; {owed} owed, at most {show_micro(found.credit_limit_micro, found.currency)}"
 
 
-def _is_credit(held: Holding) -> bool:
-    return registry.by_name(held.scheme).traits.credit
+def _is_billed(wallet: wallets.Wallet, held: Holding) -> bool:
+    """Whether some of it is credit; what a payment has for the moment goes by its scheme."""
+    if not held.worth_micro or not registry.by_name(held.scheme).traits.credit:
+        return False
+    driver = wallet.driver(wallet.limits())
+    purse = driver.guide.purse(held.scheme, held.broker_id)
+    pieces = [
+        one.instrument
+        for one in Book(driver.store.file).held(held.scheme, held.vendor_id)
+        if (one.broker_id, one.instrument.vendor_id) == (held.broker_id, held.vendor_id)
+    ]
+    return not pieces or any(purse.is_billed(piece) for piece in pieces)
 
 
 def approve(question: Question) -> bool:

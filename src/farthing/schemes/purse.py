@@ -66,6 +66,10 @@ class Purse:
         """
         return ""
 
+    def is_billed(self, instrument: Instrument) -> bool:
+        """Whether its payer pays for this once it is spent, and not before."""
+        return self.traits.credit
+
     def ask(self, need: Need, at: At) -> Asked:
         """The message that gets spending power for `need`."""
         raise NotImplementedError

@@ -35,6 +35,11 @@ def returned(refused: str = "", why: str = "") -> Returned:
             0,
         ),
         (
+            returned("rest_comes_back", "it comes back by itself"),
+            "payword at news: 200 micro need no return: it comes back by itself\n",
+            0,
+        ),
+        (
             returned("mint_unreachable", "the mint does not answer; try again"),
             "payword at news: 200 micro refused: mint_unreachable: the mint does not answer;"
             " try again\n",

@@ -14,10 +14,13 @@ from typer.testing import CliRunner
 
 from farthing.cli import wallet
 from farthing.errors import BadRequest, Denied, Misconfigured, Refusal, Unavailable, Unfunded
+from farthing.schemes.chain.words.purse import WordPurse
+from farthing.schemes.contract import Instrument
 from farthing.wallet import app as wallets
 from farthing.wallet.account import Balance
-from farthing.wallet.book import Holding
+from farthing.wallet.book import Book, Holding
 from farthing.wallet.commands import Broker
+from farthing.wallet.grants import Grants
 from farthing.wallet.listening import Heard
 from tests.unit.wallet.world import PASSPHRASE
 
@@ -135,6 +138,7 @@ def test_what_is_owed_is_shown_and_what_is_credit_is_told_from_money(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wallet, "unlocked", lambda *_: Purse())
+    monkeypatch.setattr(wallet, "_is_billed", lambda _, held: held.scheme != "millicent")
     done = RUNNER.invoke(wallet.app, ["balance", "--passphrase", PASSPHRASE])
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert lines[:2] == ["cash: 1.00 EUR", "bank: 0.00 EUR; 2.00 EUR owed, at most 5.00 EUR"]
@@ -143,6 +147,36 @@ def test_what_is_owed_is_shown_and_what_is_credit_is_told_from_money(
         "news millicent ready 1 1.00 EUR",
         "news ecoupon ready 1 1.00 EUR",
     ]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "billed", "worth_micro", "told"),
+    [
+        ("tick", True, 10**4, "0.01 EUR (1 cent), billed later"),
+        ("tick", False, 10**4, "0.01 EUR (1 cent)"),
+        ("tick", True, 0, "0.00 EUR"),
+        ("agent", True, 10**4, "0.01 EUR (1 cent)"),
+    ],
+)
+def test_what_lies_ready_at_the_broker_is_not_billed_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, *, billed: bool, worth_micro: int,
+    told: str,
+) -> None:  # fmt: skip  # - one line a parameter would say no more
+    broker = Broker(id="b", url="https://b.example", account="ann", token="t", currency="eur")
+    held = Instrument(
+        id="i", scheme=scheme, vendor_id="news", currency="eur",
+        worth_micro=worth_micro, expires_at_s=2**40, body=b"{}",
+    )  # fmt: skip  # - likewise
+    with wallets.open_wallet(folder / "wallet.db", PASSPHRASE) as opened:
+        file = opened.driver(opened.limits()).store.file
+        Book(file).put_broker(broker)
+        Grants(file).keep(broker.id, "https://news.example", held)
+    mine = Balance(id="ann", currency="eur", payer_micro=0)
+    monkeypatch.setattr(wallets.Wallet, "balance", lambda *_: mine)
+    monkeypatch.setattr(WordPurse, "is_billed", lambda *_: billed)
+    command = ["balance", "--data", str(folder), "--passphrase", PASSPHRASE]
+    line = RUNNER.invoke(wallet.app, command).stdout.splitlines()[-1]
+    assert " ".join(line.split()) == f"news {scheme} ready 1 {told}"
 
 
 def test_who_has_too_little_is_told_what_there_is(

@@ -193,11 +193,19 @@ class CreditPurse(Purse):
         secret = codec.unb64u(self.secret_of(instrument), size_bytes=KEY_BYTES)
         return write_proof("ed25519", signing.sign(secret, statement))
 
+    def is_billed(self, instrument: Instrument) -> bool:
+        """Not for a certificate that was prepaid."""
+        return bool(instrument.vendor_id) or not _CARD.read(instrument.body).certificate.vendor
+
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """Credit goes back by revoking its certificate; `Unsupported` for a chain of the day.
 
-        What a vendor has been paid with it is still billed; nothing new can be opened with it.
+        Likewise for what lies ready at the broker, whose rest comes back by itself. What a vendor
+        has been paid is still billed; nothing new can be opened.
         """
+        if not self.is_billed(instrument):
+            told = "what is not used comes back by itself, a day after its day has ended"
+            raise Unsupported("rest_comes_back", told)
         if instrument.vendor_id:
             raise Unsupported("chain_ends_by_itself", "unused words cost nothing; they end today")
         serial = _CARD.read(instrument.body).certificate.serial

@@ -1,11 +1,13 @@
 """The payer's side of sticks: made out as the vendor asks, under a fresh serial."""
 
+from typing import Any
+
 from farthing import codec
 from farthing.crypto.chain import LENGTH_MAX
 from farthing.errors import OutOfRange
 from farthing.schemes.chain.credit.purse import Part
 from farthing.schemes.chain.sticks.stick import AUTHS, SERIAL_BYTES, Auth
-from farthing.schemes.chain.words.purse import CHAIN_LENGTH, WordPurse
+from farthing.schemes.chain.words.purse import CHAIN_LENGTH, Opened, WordPurse
 from farthing.schemes.contract import At, Binding, Instrument, Json, Offer, Paid
 
 _SERIAL_AT = 32  # of the entropy; what is before it makes seed and salt
@@ -27,6 +29,10 @@ class StickPurse(WordPurse):
         """What a stick has beside its chains."""
         serial = at.entropy[_SERIAL_AT : _SERIAL_AT + SERIAL_BYTES]
         return {"auth": auth_of(offer), "serial": codec.b64u(serial)}
+
+    def lies_ready(self, opened: Opened[Any]) -> bool:
+        """Once an on-line stick was shown, all of it does."""
+        return opened.index > 0 and opened.commitment.auth == "online"
 
     def pay(
         self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None

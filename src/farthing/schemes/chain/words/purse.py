@@ -84,6 +84,16 @@ class WordPurse(CreditPurse):
         """The same with what a member keeps besides."""
         return opened
 
+    def is_billed(self, instrument: Instrument) -> bool:
+        """Not for a chain that lies ready at the broker."""
+        if not instrument.vendor_id:
+            return super().is_billed(instrument)
+        return not self.lies_ready(self.chains.read(instrument.body))
+
+    def lies_ready(self, opened: Opened[Any]) -> bool:
+        """Whether the money behind a chain was set apart at the broker."""
+        return bool(opened.commitment.certificate.vendor)
+
     def secret_of(self, instrument: Instrument) -> str:
         """The payer's key behind a chain."""
         secret: str = self.chains.read(instrument.body).secret

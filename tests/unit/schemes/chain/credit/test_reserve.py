@@ -99,6 +99,14 @@ def promised(instrument: Instrument, **changes: Any) -> Opening:
     return changed.sign(codec.unb64u(opened.secret))
 
 
+def test_what_is_prepaid_is_not_billed_and_needs_no_return() -> None:
+    scene = Scene()
+    for prepaid in (scene.prepay(), scene.open()):
+        assert not scene.payer.purse.is_billed(prepaid)
+        with pytest.raises(Unsupported, match="rest_comes_back"):
+            scene.payer.purse.give_back(prepaid, scene.clock.at())
+
+
 def test_what_is_prepaid_leaves_the_account_at_once_and_needs_no_credit() -> None:
     scene = Scene()
     prepaid = scene.prepay()

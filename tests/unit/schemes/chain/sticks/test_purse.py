@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from farthing.errors import OutOfRange
+from farthing.errors import OutOfRange, Unsupported
 from farthing.schemes.chain.sticks.stick import AUTHS
 from tests.kit.sticks import SLOT_MICRO, Scene, stick_of
 
@@ -14,6 +14,18 @@ def test_a_stick_is_made_out_as_the_vendor_asks_each_with_a_serial_of_its_own(au
     one, other = stick_of(scene, scene.open()), stick_of(scene, scene.open())
     assert (one.auth, one.worth_micro) == (auth, SLOT_MICRO)
     assert one.serial != other.serial
+
+
+@pytest.mark.parametrize(("auth", "billed"), [("online", False), ("offline", True)])
+def test_what_was_authorised_is_not_billed_later(auth: str, *, billed: bool) -> None:
+    scene = Scene(auth=auth)
+    stick, purse = scene.open(), scene.payer.purse
+    assert purse.is_billed(scene.certificate)
+    assert purse.is_billed(stick), "the broker has not seen it"
+    _, after = scene.buy(stick)
+    assert purse.is_billed(after) is billed
+    with pytest.raises(Unsupported, match="by_itself" if billed else "rest_comes_back"):
+        purse.give_back(after, scene.clock.at())
 
 
 def test_an_authorised_stick_is_worth_a_price_above_the_credit() -> None:
