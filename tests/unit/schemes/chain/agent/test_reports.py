@@ -10,7 +10,15 @@ from farthing.schemes.chain.agent.issued import DELTA_S, LIST_S
 from farthing.schemes.chain.agent.reports import Report
 from farthing.schemes.contract import Accepted, Instrument, Json
 from tests.kit import paper_tokens
-from tests.kit.agent import UNIT_MICRO, Scene, certificate_of, opening_in, signed, tokens_of
+from tests.kit.agent import (
+    UNIT_MICRO,
+    Hand,
+    Scene,
+    certificate_of,
+    opening_in,
+    signed,
+    tokens_of,
+)
 from tests.kit.paper_tokens import Rule
 from tests.kit.parties import DAY_S
 
@@ -185,6 +193,54 @@ def test_back_dated_openings_are_paid_out_of_the_reserve_alone() -> None:
             break
         left = scene.payer.purse.conclude(paid, _accepted(), scene.clock.at()).instruments[0]
     assert (at_once_micro, paid_micro) == (3000, 1000)
+
+
+def test_a_segment_that_is_told_of_late_is_paid_no_more_than_waits_for_it() -> None:
+    scene = Scene()
+    hand = Hand(scene, length=40, segment=20)
+    _given_back(scene, hand)
+    assert scene.broker.redeem(_said(hand, 0, 1)) == UNIT_MICRO
+    with pytest.raises(Revoked, match="opened_after_revocation"):
+        scene.broker.redeem(_said(hand, 0, 11))
+    assert scene.broker.redeem(_said(hand, 0, 10)) == 9 * UNIT_MICRO, "a quarter waited"
+
+
+def test_a_second_opening_of_what_came_back_sets_nothing_more_apart() -> None:
+    scene = Scene()
+    hand = Hand(scene, length=40, segment=10)
+    _given_back(scene, hand)
+    assert scene.broker.redeem(_said(hand, 0, 1, "daily"), "daily") == UNIT_MICRO
+    scene.clock.now_s += 600
+    with pytest.raises(Conflict, match="segment_opened_twice"):
+        scene.broker.redeem(_said(hand, 0, 1))
+    with pytest.raises(Revoked, match="opened_after_revocation"):
+        scene.broker.redeem(_said(hand, 1, 10))
+    scene.pass_time(DELTA_S + 120 - 600)
+    assert scene.broker.balances["outstanding/"] == 0, "it is settled when it was to be"
+
+
+def test_tokens_for_one_vendor_are_paid_to_that_one() -> None:
+    scene = Scene(mode="specific")
+    instrument = scene.buy(40)
+    paid = scene.pay(instrument)
+    opening = signed(msgspec.structs.replace(opening_in(paid), vendor="daily"), instrument)
+    report = {"openings": [msgspec.to_builtins(opening)], "tokens": paid.payload["tokens"]}
+    with pytest.raises(WrongVendor, match="claim_of_another_vendor"):
+        scene.broker.redeem(report, "daily")
+
+
+def _given_back(scene: Scene, hand: Hand) -> None:
+    """By a payer who tells of no opening."""
+    message = {"serial": hand.certificate.serial}
+    scene.broker.run("take_back", message, scene.payer.account)
+
+
+def _said(hand: Hand, segment: int, position: int, vendor: str = "news") -> Json:
+    """A report of one segment."""
+    return {
+        "openings": [hand.opening([segment], vendor)],
+        "tokens": [hand.token(segment, position)],
+    }
 
 
 def _of(payload: Json) -> Json:

@@ -184,6 +184,16 @@ def by_hand(instrument: Instrument, *places: tuple[int, int]) -> Json:
     return {"commitment": commitment.id, "links": links, "mac": codec.b64u(code)}
 
 
+def test_a_word_of_another_holder_does_not_pay_in_this_session() -> None:
+    scene = Scene()
+    opened = scene.open()
+    mine, phone = scene.hand(opened, 3200)
+    mine, phone = scene.spend(mine), scene.spend(phone)
+    kept = altered(mine, words=coupons_of(opened).words)  # of who kept what it handed over
+    with pytest.raises(Forged, match="segment_of_another_session"):
+        scene.vendor.serve(by_hand(kept, (0, 2), (2, 2)), scene.vendor.offer(100))
+
+
 def test_links_of_all_segments_are_one_jump_and_no_more_than_that_is_hashed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -160,6 +160,14 @@ def test_indices_words_and_ids_are_checked() -> None:
     assert stage.vendor.serve(hand.later(6), offer).taken.value_micro == 100
 
 
+def test_two_commitments_with_one_root_are_refused() -> None:
+    stage = scene()
+    first, second = stage.vendor.offer(100), stage.vendor.offer(100)
+    stage.vendor.serve(Hand(stage.certificate, first).first(1), first)
+    again = Hand(stage.certificate, second, slots=(1, 1))
+    refused(stage, again.first(1), Replayed)
+
+
 def test_a_revoked_certificate_opens_nothing() -> None:
     stage = scene()
     offer, till = stage.vendor.offer(100), stage.vendor.till
