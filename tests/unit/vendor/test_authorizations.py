@@ -121,6 +121,18 @@ class Held:
         return int(count)
 
 
+def test_a_row_from_before_a_crash_stays_as_it_is(tmp_path: Path) -> None:
+    held = Held(tmp_path)
+    held.application.execute("ROLLBACK")
+    asyncio.run(held.store.do(held.take))
+    held.store.close()
+    held.application.execute("UPDATE authorizations SET used = 1")
+    again = Authorizing(MemoryMarks(), tmp_path / "table.db", AUTHORIZATION_PREFIX)
+    asyncio.run(again.do(held.take))  # the gate's own store had not seen it
+    again.close()
+    assert list(held.application.execute("SELECT used FROM authorizations")) == [(1,)]
+
+
 def test_while_the_application_writes_the_gate_goes_on(tmp_path: Path) -> None:
     held = Held(tmp_path)
 

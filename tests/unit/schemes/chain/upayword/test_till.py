@@ -114,6 +114,17 @@ def test_a_chain_is_continued_once() -> None:
     refused(stage, payload, Refusal)
 
 
+def test_no_chain_has_the_root_of_an_earlier_one() -> None:
+    stage, hand = open_at(100, 100)
+    again = hand.after(100, root=hand.root(0, 100), salt=codec.b64u(hand.salt(0)))
+    payload = {
+        "commitment": hand.commitment.id,
+        "continuations": [msgspec.to_builtins(again)],
+        "links": [hand.link(0, 100), hand.link(0, 1)],
+    }
+    refused(stage, payload, Replayed)
+
+
 def test_all_chains_of_a_commitment_stay_within_its_credit() -> None:
     stage, hand = open_at(5, 5, 995)
     hand.chains.pop()
