@@ -5,6 +5,7 @@ does then is what a slip there would do.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from farthing import marks
 from farthing.broker import answers, clearing, facts
+from farthing.broker.people import PayOut, People
 from farthing.broker.settling import Settling
 from farthing.crypto import chain
 from farthing.errors import Undecided
@@ -95,6 +97,16 @@ def off_by_one_in_a_claim(patch: pytest.MonkeyPatch) -> None:
 def forgotten_idempotency_key(patch: pytest.MonkeyPatch) -> None:
     """The broker does not look up what it has answered to a key."""
     patch.setattr(answers, "find", lambda *_: None)
+
+
+def payout_made_twice(patch: pytest.MonkeyPatch) -> None:
+    """The broker takes each order to pay out for another one, whatever its key."""
+    pay_out, number = People.pay_out, itertools.count()
+
+    async def anew(self: People, party_id: str, asked: PayOut, key: str) -> bytes:
+        return await pay_out(self, party_id, asked, f"{key}-{next(number)}")
+
+    patch.setattr(People, "pay_out", anew)
 
 
 def refund_given_twice(patch: pytest.MonkeyPatch) -> None:
@@ -178,6 +190,7 @@ PLANTED: dict[str, Plant] = {
         off_by_one_in_a_chain,
         off_by_one_in_a_claim,
         forgotten_idempotency_key,
+        payout_made_twice,
         refund_given_twice,
         released_after_the_confirm,
         change_given_twice,

@@ -171,6 +171,7 @@ class _Founding:
     async def _payer(self, number: int, payer: PayerParty) -> None:
         contract: dict[str, Json] = {
             "creditLimitMicro": CREDIT_MICRO,
+            "payoutTo": IBAN,
             "props": VOUCHED[number % len(VOUCHED)],
         }
         tokens = await self._open_account(self._broker, payer.name, contract)

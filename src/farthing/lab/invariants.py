@@ -13,7 +13,7 @@ from farthing import marks
 from farthing.broker import journal
 from farthing.errors import Refusal
 from farthing.ledger import accounts
-from farthing.ledger.transfers import Entry, read
+from farthing.ledger.transfers import Entry, Posting, read
 from farthing.schemes import registry
 from farthing.vendor.booking import read_kept, read_outcome
 from farthing.vendor.refunding import PREFIX as REFUND
@@ -44,6 +44,8 @@ class Invariants:
         """What nobody gave back in time and is the broker's by now, by broker and scheme."""
         self.came_back: dict[tuple[str, str], int] = defaultdict(int)
         """What brokers gave back by themselves once its time was over, likewise."""
+        self.paid_out: dict[str, int] = defaultdict(int)
+        """What went from accounts to banks, less what came back, by account."""
         self.fees: dict[str, int] = defaultdict(int)
         """What vendors' own mints charged, as for renewing what has expired."""
         self.used: dict[str, dict[bytes, int]] = defaultdict(dict)
@@ -77,19 +79,25 @@ class Invariants:
                 self.find(f"entry {seq}: {wrong.code}")
                 continue
             for posting in entry.postings:
-                kind, _, whose = posting.account.rpartition("/")
-                if posting.account == accounts.BREAKAGE:
-                    self.lapsed[broker_id, _scheme_of(entry)] -= posting.amount_micro
-                if kind == "liability/payer" and entry.kind == "lapse":
-                    self.came_back[broker_id, _scheme_of(entry)] -= posting.amount_micro
                 balances[posting.account] += posting.amount_micro
-                if kind == "liability/vendor" and entry.kind not in NOT_EARNED:
-                    self.earned[whose] -= posting.amount_micro
-                if kind == "asset/peer" and entry.kind == "commission":
-                    self.shares[whose] += posting.amount_micro
+                self._count(broker_id, entry, posting)
                 stored = journal.balance(connection, posting.account)
                 if posting.account.startswith("liability/") and stored > 0:
                     self.find(f"{posting.account} is below zero: {-stored}")
+
+    def _count(self, broker_id: str, entry: Entry, posting: Posting) -> None:
+        """What one posting moved, by what it was for."""
+        kind, _, whose = posting.account.rpartition("/")
+        if posting.account == accounts.BREAKAGE:
+            self.lapsed[broker_id, _scheme_of(entry)] -= posting.amount_micro
+        if kind == "liability/payer" and entry.kind == "lapse":
+            self.came_back[broker_id, _scheme_of(entry)] -= posting.amount_micro
+        if entry.kind == "payout" and kind in {"liability/payer", "liability/vendor"}:
+            self.paid_out[posting.account] += posting.amount_micro
+        if kind == "liability/vendor" and entry.kind not in NOT_EARNED:
+            self.earned[whose] -= posting.amount_micro
+        if kind == "asset/peer" and entry.kind == "commission":
+            self.shares[whose] += posting.amount_micro
 
     # --- the gates ------------------------------------------------------------------------------
 

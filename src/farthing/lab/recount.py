@@ -71,6 +71,7 @@ def require_sums(world: "World") -> None:
             twice_micro += _twice_micro(world, broker, one)
     for other in world.brokers[1:]:
         _between(world, other)
+    _paid_out(world)
     for vendor in world.vendors:
         _compare(world, vendor, bought[vendor.name])
         _remembered(world, vendor)
@@ -176,6 +177,16 @@ def _between(world: "World", other: "BrokerParty") -> None:
         )
 
 
+def _paid_out(world: "World") -> None:
+    """Whether as much went to each party's bank as its broker told it."""
+    told, booked = world.paid_out, world.ground.checks.paid_out
+    for account in sorted(told.keys() | booked.keys()):
+        if told[account] != booked[account]:
+            world.ground.checks.find(
+                f"{booked[account]} went from {account} to its bank, and {told[account]} was told"
+            )
+
+
 def _twice_micro(world: "World", broker: "BrokerParty", scheme: Scheme) -> int:
     """What a broker owes to whoever holds a prepaid scheme's instruments, and who holds them.
 
@@ -240,12 +251,13 @@ def _lost_micro(world: "World", payer: "PayerParty") -> int:
     )
     has_micro = -balances[accounts.payer(payer.name)]
     owes_micro = sum(balances[name] for name in debts_of(payer.name, world.schemes))
-    expected_micro = world.topped_up[payer.name] - spent_micro + returned_micro - held_micro
+    came_in_micro = world.topped_up[payer.name] - checks.paid_out[accounts.payer(payer.name)]
+    expected_micro = came_in_micro - spent_micro + returned_micro - held_micro
     late_micro = sum(checks.came_back.values())
     if has_micro - owes_micro > expected_micro + min(late_micro, held_micro):
         checks.find(
             f"{payer.name} has {has_micro} and owes {owes_micro}; of"
-            f" {world.topped_up[payer.name]} it spent {spent_micro}, got back {returned_micro}"
+            f" {came_in_micro} it spent {spent_micro}, got back {returned_micro}"
             f" and holds {held_micro}: {has_micro - owes_micro - expected_micro} too much"
         )
     return expected_micro - (has_micro - owes_micro)

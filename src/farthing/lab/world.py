@@ -8,6 +8,7 @@ import asyncio
 import random
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,6 +23,7 @@ from farthing.lab.months import pass_weeks
 from farthing.lab.parties import BrokerParty, Party, VendorParty
 from farthing.lab.payer import PayerParty
 from farthing.lab.scratch import new_folder
+from farthing.ledger import accounts
 from farthing.schemes import registry
 from farthing.schemes.contract import Json
 
@@ -78,6 +80,8 @@ class World:
         """With how many a run is over."""
         self.topped_up: dict[str, int] = {payer.name: TOPUP_MICRO for payer in self.payers}
         """What came in for each payer, in micro-units."""
+        self.paid_out: dict[str, int] = defaultdict(int)
+        """What each account was told that went to its bank, less what the bank sent back."""
         self.ground.died = self._died
 
     def __enter__(self) -> Self:
@@ -138,6 +142,23 @@ class World:
         booked = await self.order("/topup", topup)
         self.topped_up[payer.name] += booked["amountMicro"]
         return reference
+
+    async def pay_out(self, party: Party, amount_micro: int, states: Sequence[str]) -> str:
+        """Have a party's money sent to its bank; its last state, or why there was none."""
+        home, account = self.broker, accounts.payer(party.name)
+        if isinstance(party, VendorParty):
+            home, account = party.home, accounts.vendor(party.name)
+        made = await self.order("/payout", {"amountMicro": amount_micro}, party.name, "pay", home)
+        if "payout" not in made:
+            return str(made["code"])
+        self.paid_out[account] += made["amountMicro"]
+        state = "planned"
+        for step in states:
+            moved = await self.order(f"/payouts/{made['payout']}", {"state": step}, at=home)
+            state = moved["state"]
+            if state == "returned":
+                self.paid_out[account] -= made["amountMicro"]
+        return state
 
     # --- what happens ---------------------------------------------------------------------------
 

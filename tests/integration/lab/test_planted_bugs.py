@@ -18,7 +18,7 @@ from tests.kit.planted import PLANTED
 
 SEEDS_MAX = 1_000
 ASKED = Asked(payments=25, weather="hard")
-FIRST = {"change_given_twice": 26, "marks_forgotten_too_early": 12}
+FIRST = {"change_given_twice": 7, "marks_forgotten_too_early": 4, "payout_made_twice": 42}
 FIRST_HERE = FIRST if os.environ.get(SUITE_VARIABLE, "ci") == "ci" else {}
 STEPS_FEW = 2  # what a fault may need: something that is done, and done again
 SHRUNK = ("off_by_one_in_a_claim", "marks_forgotten_too_early")  # an honest world, and a cheat's

@@ -32,6 +32,13 @@ def test_every_act_is_carried_out(act: acts.Act) -> None:
         assert world.ground.loop.faults == []
 
 
+def test_money_goes_to_banks_and_comes_back() -> None:
+    with World(7, lines_max=None) as world:
+        world.run(do(world, acts.pay_out, 40))
+        ends = {note.split()[-1] for note in notes(world, "done")}
+        assert {"planned", "confirmed", "returned"} <= ends
+
+
 @pytest.mark.parametrize(
     "act", [acts.buy, acts.give_back, acts.recover, acts.clear, acts.refund, acts.rotate_vendor]
 )

@@ -7,6 +7,7 @@ from farthing.lab.liveness import finish
 from farthing.lab.payer import PayerParty
 from farthing.lab.recount import open_matters, require_honest_sums, require_sums
 from farthing.lab.world import World
+from farthing.ledger import accounts
 from farthing.schemes import registry
 
 DRAWN = [one.traits.name for one in registry.all_schemes() if one.traits.drawn]
@@ -88,6 +89,28 @@ def _bought(payer: PayerParty) -> list[tuple[str, str]]:
     done = [one.id for one in payer.book.history() if one.state == "done"]
     made = [payer.book.purchase(name) for name in done]
     return [(one.vendor_id, one.k) for one in made]
+
+
+def test_money_that_goes_to_a_bank_twice_is_found() -> None:
+    with World(9) as world:
+        payer = world.payers[0]
+        state = world.run(world.pay_out(payer, 20_000, ("exported", "confirmed")))
+        assert state == "confirmed"
+        finished(world)
+        checks = world.ground.checks
+        checks.paid_out[accounts.payer(payer.name)] += 20_000
+        require_sums(world)
+        assert [it for it in checks.findings if "40000 went from" in it]
+
+
+def test_money_that_went_to_a_bank_and_came_back_is_its_payers_again() -> None:
+    with World(9) as world:
+        payer = world.payers[0]
+        states = ("exported", "confirmed", "returned")
+        assert world.run(world.pay_out(payer, 20_000, states)) == "returned"
+        assert world.run(world.pay_out(payer, 20_000, ())) == "planned"
+        assert world.paid_out[accounts.payer(payer.name)] == 20_000
+        finished(world)
 
 
 def test_money_that_came_from_nowhere_is_found() -> None:
