@@ -30,10 +30,10 @@ OPEN_AT_WALLET = {
     "open asks": "SELECT id FROM asks WHERE state = 'open'",
     "offered instruments": "SELECT id FROM instruments WHERE state = 'offered'",
 }
-OPEN_AT_GATE = {
-    "held payments": "SELECT k FROM payments WHERE state = 1",
+CLAIMS = {
     "claims not cleared": "SELECT scheme || ' ' || value_micro FROM outbox WHERE ord > acked_ord",
 }
+OPEN_AT_GATE = {"held payments": "SELECT k FROM payments WHERE state = 1"} | CLAIMS
 OPEN_AT_BROKER = {
     "holds": "SELECT tx FROM holds",
     "reservations": "SELECT tx FROM reservations WHERE state NOT IN ('captured', 'void')",
@@ -48,6 +48,20 @@ def open_matters(world: "World") -> list[str]:
         found += _open(payer.name, payer.connection, OPEN_AT_WALLET)
     for vendor in world.vendors:
         found += _open(vendor.name, vendor.connection, OPEN_AT_GATE)
+    for broker in world.brokers:
+        found += _open(broker.name, broker.connection, OPEN_AT_BROKER)
+    return found
+
+
+def _open_to_honest(
+    world: "World", payers: Iterable["PayerParty"], vendors: Iterable["VendorParty"]
+) -> list[str]:
+    """As `open_matters`, of who is honest; not what a gate holds: who cheats may never end it."""
+    found: list[str] = []
+    for payer in payers:
+        found += _open(payer.name, payer.connection, OPEN_AT_WALLET)
+    for vendor in vendors:
+        found += _open(vendor.name, vendor.connection, CLAIMS)
     for broker in world.brokers:
         found += _open(broker.name, broker.connection, OPEN_AT_BROKER)
     return found
@@ -88,6 +102,8 @@ def require_honest_sums(world: "World", crooks: Collection[str]) -> None:
     """
     payers = [payer for payer in world.payers if payer.name not in crooks]
     vendors = [vendor for vendor in world.vendors if vendor.name not in crooks]
+    for matter in _open_to_honest(world, payers, vendors):
+        world.ground.checks.find(f"frozen: {matter}")
     bought = _bought(world, payers)
     for broker in world.brokers:
         _audit(world, broker)

@@ -83,6 +83,21 @@ def test_where_somebody_cheats_the_books_are_audited() -> None:
         assert all(finding.startswith("audit: ") for finding in findings)
 
 
+def test_where_somebody_cheats_nothing_of_the_honest_stays_open() -> None:
+    with World(9) as world:
+        finished(world)
+        payer = next(p for p in world.payers if p.book and p.book.history())
+        payer.connection.execute(
+            "UPDATE purchases SET state = 'undecided' WHERE id = (SELECT min(id) FROM purchases)"
+        )
+        require_honest_sums(world, {payer.name})
+        frozen = [it for it in world.ground.checks.findings if it.startswith("frozen: ")]
+        assert frozen == [], "what crooks leave open is their own matter"
+        require_honest_sums(world, set())
+        (found,) = [it for it in world.ground.checks.findings if it.startswith("frozen: ")]
+        assert f"undecided purchases of {payer.name}" in found
+
+
 def _bought(payer: PayerParty) -> list[tuple[str, str]]:
     """Vendor and K of what a wallet has paid."""
     assert payer.book is not None
