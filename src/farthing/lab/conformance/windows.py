@@ -106,7 +106,9 @@ def expired_in_the_wallet(play: Play) -> None:
     """A wallet pays with nothing that has ended, and buys what it needs instead."""
     with play.stage() as stage:
         stage.buy("first")
-        ends = [each.expires_at_s for each in stage.payer.instruments() if each.vendor_id]
+        held = stage.payer.instruments()
+        own = [each for each in held if each.vendor_id] or held  # coins are for no vendor yet
+        ends = [each.expires_at_s for each in own]
         if not ends or max(ends) > stage.room.now_s + NEVER_S:
             raise Inapplicable("its instruments do not end")
         stage.room.now_ms = (max(ends) + 1) * 1000
