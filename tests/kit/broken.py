@@ -13,6 +13,7 @@ from farthing.schemes.chain.ikp import IKP
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.chain.tick import TICK
 from farthing.schemes.chain.ticket import TICKET
+from farthing.schemes.coin.ecash import ECASH
 from farthing.schemes.coin.netcash import NETCASH
 from farthing.schemes.contract import (
     Mint,
@@ -28,6 +29,7 @@ from tests.kit.broken_mints import (
     Generous,
     GivesTwice,
     Impatient,
+    Losing,
     NoCounter,
     NoLimit,
     Oblivious,
@@ -112,6 +114,7 @@ BROKEN = (
     Broken("chain off by one", _with(PAYWORD, SameIndex), "replay-under-another-challenge"),
     Broken("till charges more", _with(MILLICENT, Dear), "round-trip[200]"),
     Broken("till keeps change", _with(MILLICENT, ShortChange), "change"),
+    Broken("purse loses of its coins", _with(ECASH, Losing), "change"),
     Broken(
         "till reads what it does not know",
         _with(MILLICENT, Lax),

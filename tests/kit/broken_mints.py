@@ -11,6 +11,7 @@ from farthing.schemes.chain.agent.mint import AgentMint
 from farthing.schemes.chain.fairchain.purse import FairPurse
 from farthing.schemes.chain.ikp import IkpMint
 from farthing.schemes.chain.payword import PaywordMint, PaywordPurse
+from farthing.schemes.coin.ecash.purse import EcashPurse
 from farthing.schemes.coin.netcash.mint import NetcashMint
 from farthing.schemes.contract import (
     Accepted,
@@ -19,6 +20,7 @@ from farthing.schemes.contract import (
     Concluded,
     Issued,
     Json,
+    Paid,
     Redeemed,
 )
 from farthing.schemes.mac.millicent.mint import MillicentMint
@@ -141,6 +143,17 @@ class Generous(PaywordPurse):
         unit = int(offer.terms["unitMicro"])
         dearer = replace(offer, price_micro=offer.price_micro + unit)
         return super().pay(instrument, dearer, *rest, **more)
+
+
+class Losing(EcashPurse):
+    """Has a micro-unit less after each payment than was left."""
+
+    def pay(self, *asked: Any, **more: Any) -> Any:
+        paid = super().pay(*asked, **more)
+        left = paid.after if isinstance(paid, Paid) else None
+        if left is None:
+            return paid
+        return replace(paid, after=replace(left, worth_micro=left.worth_micro - 1))
 
 
 # --- disputes and losses ------------------------------------------------------------------------

@@ -73,11 +73,12 @@ def change(play: Play) -> None:
     with play.stage() as stage:
         stage.require_exact()
         stage.buy(0)
+        for_any = not any(each.vendor_id for each in stage.payer.instruments())  # as coins are
         while (before_micro := stage.payer.held_micro()) >= stage.price_micro:
             if stage.traits.credit and before_micro < stage.payer.load_micro // 2:
                 break  # a general instrument keeps its worth: its chains alone grow shorter
             pays = any(
-                each.vendor_id and each.worth_micro >= stage.price_micro
+                (for_any or each.vendor_id) and each.worth_micro >= stage.price_micro
                 for each in stage.payer.instruments()
             )
             if not pays:
