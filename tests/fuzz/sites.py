@@ -44,21 +44,31 @@ class Site(NamedTuple):
 @cache
 def sites() -> frozenset[Site]:
     """All of them."""
-    found: set[Site] = set()
+    modules: dict[str, ast.Module] = {}
     for path in sorted(SOURCE.rglob("*.py")):
         where = path.relative_to(SOURCE)
         if where.parts[0] not in OWN_FOLDERS:
-            found |= set(_in_module(str(where), ast.parse(path.read_text(encoding="utf-8"))))
-    return frozenset(found)
+            modules[str(where)] = ast.parse(path.read_text(encoding="utf-8"))
+    shared = {name for module in modules.values() for name in _decoders(module) if name[0] != "_"}
+    return frozenset(
+        site
+        for where, module in modules.items()
+        for site in _in_module(where, module, shared | _decoders(module))
+    )
 
 
-def _in_module(where: str, module: ast.Module) -> Iterator[Site]:
-    decoders = {
+def _decoders(module: ast.Module) -> set[str]:
+    """What a module has made to read with."""
+    return {
         target.id
         for node in module.body
         if isinstance(node, ast.Assign) and _makes_decoder(node.value)
         for target in _targets(node)
     }
+
+
+def _in_module(where: str, module: ast.Module, decoders: set[str]) -> Iterator[Site]:
+    """Its sites; `decoders` are its own, and those that it may have of another module."""
     for name, function in _functions(module, ""):
         if _is_named_so(function.name) or any(
             isinstance(node, ast.Call) and _is_read(node.func, decoders)
