@@ -11,6 +11,7 @@ from farthing.schemes.chain.agent.mint import AgentMint
 from farthing.schemes.chain.fairchain.purse import FairPurse
 from farthing.schemes.chain.ikp import IkpMint
 from farthing.schemes.chain.payword import PaywordMint, PaywordPurse
+from farthing.schemes.coin.ecash.mint import EcashMint
 from farthing.schemes.coin.ecash.purse import EcashPurse
 from farthing.schemes.coin.netcash.mint import NetcashMint
 from farthing.schemes.contract import (
@@ -59,6 +60,13 @@ class PaysAnybody(PaywordMint):
 
     def _check_claim(self, claim: Any, account: Any, at: At) -> Any:
         return super()._check_claim(claim, replace(account, id=claim.commitment.vendor), at)
+
+
+class SettlesForAnybody(EcashMint):
+    """Takes a payment from whoever shows it."""
+
+    def check_payment(self, message: Any, account: Any, at: At) -> object:
+        return super().check_payment(message, replace(account, id=message["vendor"]), at)
 
 
 class TooLate(PaywordMint):
