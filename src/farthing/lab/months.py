@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 DAYS_MAX = 45  # instruments live for thirty, and thirty more as something to be exchanged
+LAPSED_DAYS = 75  # after which what nobody gave back is its issuer's
+LAPSED_IN = 3  # of so many times, once
 
 
 async def pass_weeks(world: "World", luck: random.Random) -> None:
-    """Let everybody finish, and some weeks pass."""
+    """Let everybody finish, and some weeks pass, or some months."""
     await rest(world)
-    world.leap(luck.randrange(1, DAYS_MAX) * DAY_S)
+    days = luck.randrange(1, DAYS_MAX)
+    if luck.randrange(0, LAPSED_IN) == 0:
+        days += LAPSED_DAYS
+    world.leap(days * DAY_S)
     await asyncio.sleep(PAUSE_S)
     for vendor in world.vendors:
         license_anew(world, vendor)
