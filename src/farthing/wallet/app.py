@@ -6,6 +6,7 @@ This is the process edge: the clock, the environment and the client for brokers 
 import os
 import secrets
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -87,6 +88,7 @@ class Wallet:
         """
         self.path = opened.path
         self._store = Store(opened)
+        weakref.finalize(self._store, self._store.waiting.at_end)
         self._book = Book(opened)
         if schemes is None:
             schemes = {scheme.traits.name: scheme for scheme in registry.all_schemes()}

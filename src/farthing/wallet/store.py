@@ -9,9 +9,6 @@
 - `released -> done` is allowed: a vendor that said "no such payment" may have got it after all.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -52,6 +49,7 @@ from farthing.wallet.policy import DAY_S
 from farthing.wallet.releases import Releases
 from farthing.wallet.rows import LEASE_S, OPEN, Rows
 from farthing.wallet.spending import Spending
+from farthing.wallet.waiting import Waiting
 
 REPEAT_S = 3_300  # gates repeat a page for an hour by default; five minutes less, for slow clocks
 
@@ -67,8 +65,7 @@ class Store:
         self._spending = Spending(file)
         self._releases = Releases(self._rows)
         self._endings = Endings(self._rows, self._spending, self._releases)
-        self._waiting: deque[Settle | Purchase] = deque()
-        """For the next transaction: how purchases ended, and what has reached the payer."""
+        self.waiting = Waiting(file, self._endings)
 
     def close(self) -> None:
         """Write what waits for the next transaction, and close the file."""
@@ -77,30 +74,14 @@ class Store:
 
     def flush(self) -> None:
         """Write what waits for the next transaction, if anything does; `Busy`, `Broken`."""
-        if self._waiting:
-            with self._transaction():
-                pass
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """One transaction; what waits for it is written first, and waits on if it is undone."""
-        written: list[Settle | Purchase] = []
-        try:
-            with self.file.write():
-                while self._waiting:  # other threads add to it meanwhile
-                    written.append(self._waiting.popleft())
-                    self._endings.write(written[-1])
-                yield
-            written = []
-        finally:
-            self._waiting.extendleft(reversed(written))
+        self.waiting.flush()
 
     def do(self, command: StoreCommand) -> Any:
         """The answer to `command`, after its commit; `Busy`, `Broken`."""
         if isinstance(command, Settle) and command.later:
-            self._waiting.append(command)
+            self.waiting.add(command)
             return True
-        with self._transaction():
+        with self.waiting.transaction():
             return self._carry_out(command)
 
     def _carry_out(self, command: StoreCommand) -> Any:
@@ -149,7 +130,7 @@ class Store:
         Until then it is the same one, and whoever makes it again sends the same bytes. This is
         written with the next transaction: a crash before costs nothing, the page comes once more.
         """
-        self._waiting.append(purchase)
+        self.waiting.add(purchase)
 
     def let_go(self, ids: tuple[str, ...]) -> None:
         """Whoever drove these purchases and asks has stopped; others may take them over."""

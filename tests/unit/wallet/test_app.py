@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,6 +197,32 @@ def test_the_package_opens_a_wallet_by_environment(
     monkeypatch.delenv(PASSPHRASE_VARIABLE)
     with pytest.raises(Denied, match="passphrase_missing"):
         farthing.wallet.open()
+
+
+PROGRAM = """
+import httpx, sys
+import farthing.wallet
+
+wallet = farthing.wallet.open(sys.argv[1], sys.argv[2])
+client = httpx.Client(auth=wallet.auth(), trust_env=False)
+print(client.post(sys.argv[3]).status_code)
+"""
+
+
+def test_a_program_that_just_ends_buys_anew_in_its_next_run(town: Town) -> None:
+    town.wallet.add_broker(town.broker, "", TOKEN)
+    town.wallet.topup("5c", admin_token=ADMIN)
+    path, page = str(town.wallet.path), town.site.origin + "/order"
+    town.wallet.close()
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, path, PASSPHRASE, page],
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        assert done.stdout == b"200\n"
+    assert town.site.charges == [("/order", 200)] * 2
 
 
 def test_the_file_lives_where_the_data_lives(
