@@ -134,6 +134,9 @@ class _Steps:
             if made is None or page is None:
                 return
             if is_delivered(fetched.verdict, page.status_code):
+                if has_json(page):  # a refusal, which was read above: no page is to come
+                    self._session.deliver(made)
+                    return
                 check = checking(self._driver.guide, made, heard(page))
                 self._session.leave(made)
                 page.stream = _Body(page.stream, self._driver, made, check)

@@ -1,4 +1,5 @@
 import contextlib
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -125,6 +126,9 @@ class Failing(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 response.stream = Altered(response.stream)
             if self._fault == "unsigned":
                 del response.headers["farthing-reply"]
+            if self._fault == "over":
+                response.status_code = 403
+                response.headers["content-type"] = "application/problem+json"
             self._fault = ""
         return response
 
@@ -216,6 +220,29 @@ def test_a_paid_page_that_did_not_come_whole_comes_again_unpaid(
     with httpx.Client(auth=auth) as client:
         assert client.get(url).content == PAGE
     assert town.site.charges == [("/a", 200)] * 2, "what was got is bought anew"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_payment_whose_page_is_over_is_not_sent_again(town: Town, kind: str) -> None:
+    async def ask() -> httpx.Response:
+        auth, failing = town.wallet.auth(), Failing("over")
+        async with httpx.AsyncClient(auth=auth, transport=failing) as client:
+            return await client.get(town.site.origin + "/a")
+
+    if kind == "sync":
+        with httpx.Client(auth=town.wallet.auth(), transport=Failing("over")) as client:
+            answer = client.get(town.site.origin + "/a")
+    else:
+        answer = anyio.run(ask)
+    assert answer.status_code == 403
+    town.wallet.close()
+    assert delivered(town.wallet.path) == [1]
+
+
+def delivered(path: Path) -> list[int]:
+    """Of each purchase whether the same request is another one by now."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return [row[0] for row in db.execute("SELECT delivered FROM purchases")]
 
 
 def test_a_cancelled_request_is_taken_up_by_the_same_request(town: Town) -> None:
