@@ -365,13 +365,12 @@ class PriceFile:
         except (OSError, UnicodeDecodeError) as wrong:
             raise Misconfigured("prices_unreadable", f"{self._path}: {wrong}") from None
         self._stamp = (status.st_mtime_ns, status.st_size)
-        return read(
-            text,
-            currency=self._currency,
-            known=self._known,
-            where=self._path.name,
-            fit=self._fit,
-        )
+        where = self._path.name
+        found = read(text, currency=self._currency, known=self._known, where=where, fit=self._fit)
+        if not found.routes:  # as while somebody saves it, or where the disk was full then
+            why = f"{where}: it has no [[route]], so every page would be free"
+            raise Misconfigured("prices_without_route", why)
+        return found
 
     def refresh(self) -> Literal["same", "new", "refused"]:
         """Look whether the file changed; `trouble` says why a new version was refused."""

@@ -234,6 +234,21 @@ def test_a_wrong_new_version_leaves_the_old_in_force_until_it_is_right(tmp_path:
     assert file.trouble is None
 
 
+@pytest.mark.parametrize("text", ["", "# to be written\n", 'accept = ["coupons"]\n'])
+def test_a_file_that_was_emptied_gives_nothing_away(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prices.toml"
+    write(path, SHOP, stamp_s=1)
+    file = open_file(path)
+    old = file.prices
+    write(path, text, stamp_s=2)
+    assert file.refresh() == "refused"
+    assert file.prices is old
+    assert file.trouble is not None
+    assert file.trouble.code == "prices_without_route"
+    with pytest.raises(Misconfigured, match="prices_without_route"):
+        open_file(path)
+
+
 def test_a_file_that_is_gone_leaves_the_old_in_force_until_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     write(path, SHOP, stamp_s=1)
