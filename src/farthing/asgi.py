@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from farthing.vendor.app import Vendor
-from farthing.vendor.asgi import App, Message, Receive, Scope, Send, origin_scope
+from farthing.vendor.asgi import App, Message, Receive, Scope, Send, origin_scope, refuse_socket
 
 _log = logging.getLogger("farthing.gate")
 
@@ -35,8 +35,7 @@ class Paywall:
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         elif scope["type"] == "websocket" and self.vendor.sells(scope["path"]):
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "not sold here"})
+            await refuse_socket(scope, receive, send, "this is not sold over WebSockets")
         else:
             await self._app(origin_scope(scope), receive, send)
 

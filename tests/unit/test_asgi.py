@@ -1,6 +1,7 @@
 """The one line before any ASGI application: requests, sockets, and the life of the process."""
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,22 @@ def test_a_socket_to_what_is_sold_is_refused_and_others_pass(folder: Folder) -> 
         await paywall.close()
 
     asyncio.run(run())
+
+
+def test_a_socket_is_refused_in_words_where_the_server_passes_them_on(folder: Folder) -> None:
+    async def run() -> list[Message]:
+        paywall, server = Paywall(page, folder.path), Conversation("websocket.connect")
+        extensions: Scope = {"websocket.http.response": {}}
+        scope = {"type": "websocket", "path": "/sold/page", "headers": [], "extensions": extensions}
+        await paywall(scope, server.receive, server.send)
+        await paywall.close()
+        return server.heard
+
+    start, body = asyncio.run(run())
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 400)
+    assert (b"content-type", b"application/problem+json") in start["headers"]
+    assert body["type"] == "websocket.http.response.body"
+    assert json.loads(body["body"])["code"] == "websocket_unsupported"
 
 
 def test_a_server_that_stops_closes_the_store(folder: Folder) -> None:

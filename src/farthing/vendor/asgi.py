@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from farthing.errors import OriginFailed, Refusal
+from farthing.errors import OriginFailed, Refusal, Unsupported
 from farthing.vendor.commands import (
     Aborted,
     Answer,
@@ -109,6 +109,19 @@ async def send_answer(send: Send, answer: Answer, *, method: str) -> None:
         headers.append((b"content-length", size))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+
+async def refuse_socket(scope: Scope, receive: Receive, send: Send, why: str) -> None:
+    """Refuse a WebSocket in words, where the server can answer its handshake; else close it."""
+    await receive()
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": why})
+        return
+    wrong = Unsupported("websocket_unsupported", why)
+    status, headers, body = problems.problem(wrong)
+    start = {"type": "websocket.http.response.start", "status": status}
+    await send({**start, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
+    await send({"type": "websocket.http.response.body", "body": body})
 
 
 _Phase = Literal["collecting", "streaming", "answered"]

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from farthing.errors import BadRequest, Misconfigured, OriginFailed, Refusal
-from farthing.vendor.asgi import OURS, Message, Receive, Scope, Send, raw_path
+from farthing.vendor.asgi import OURS, Message, Receive, Scope, Send, raw_path, refuse_socket
 from farthing.wire import problems
 
 HOP_BY_HOP = frozenset(
@@ -233,8 +233,7 @@ class Upstream:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "not passed on here"})
+            await refuse_socket(scope, receive, send, "WebSockets are not passed on here")
         else:
             await self._pass(scope, receive, send)
 
