@@ -43,12 +43,15 @@ def problem_of(refusal: Refusal) -> tuple[int, problems.Headers, bytes]:
     """Status, headers and problem body.
 
     402 means "pay, here are the offers", and the broker has none: it says 400 to what is malformed
-    and 403 to the rest. `refusal` in the body is the class by name, so that the caller's code can
-    raise the same.
+    and 403 to the rest. What is malformed is no credential here, whatever parser found it.
+    `refusal` in the body is the class by name, so that the caller's code can raise the same.
     """
-    status, headers, body = problems.problem(refusal)
+    shown = refusal
+    if isinstance(refusal, Malformed):
+        shown = BadRequest(refusal.code, refusal.detail, **refusal.facts)
+    status, headers, body = problems.problem(shown)
     members = msgspec.json.decode(body)
     if status == 402:
-        status = 400 if isinstance(refusal, Malformed | OutOfRange) else 403
+        status = 400 if isinstance(refusal, OutOfRange) else 403
     members |= {"status": status, "refusal": type(refusal).__name__}
     return status, headers, codec.canonical(members)

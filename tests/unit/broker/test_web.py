@@ -2,7 +2,18 @@ import msgspec
 import pytest
 
 from farthing.broker.web import bearer, key_of, problem_of
-from farthing.errors import BadRequest, Busy, Denied, Refusal, Unfunded, Unpaid, by_name, classes
+from farthing.errors import (
+    BadRequest,
+    Busy,
+    Denied,
+    Malformed,
+    Refusal,
+    Unfit,
+    Unfunded,
+    Unpaid,
+    by_name,
+    classes,
+)
 
 
 def test_a_bearer_token_is_taken_and_nothing_else() -> None:
@@ -28,6 +39,15 @@ def test_every_refusal_is_a_problem_that_can_be_raised_again(kind: type[Refusal]
     assert dict(headers)[b"content-type"] == b"application/problem+json"
     again = by_name(members["refusal"], members["code"], members["detail"])
     assert (type(again), again.code, again.detail) == (kind, "some_code", "what to do")
+
+
+@pytest.mark.parametrize("kind", [Malformed, Unfit, BadRequest])
+def test_what_is_malformed_is_a_bad_request_and_no_credential(kind: type[Refusal]) -> None:
+    status, _, body = problem_of(kind("payload_malformed", lastIndex=7))
+    members = msgspec.json.decode(body)
+    assert (status, members["title"], members["lastIndex"]) == (400, "Bad Request", 7)
+    assert members["type"].endswith("/bad-request")
+    assert members["refusal"] == kind.__name__
 
 
 def test_busy_says_when_to_ask_again() -> None:
