@@ -6,8 +6,10 @@ that cannot be reached, or breaks off, raises `OriginFailed`, which the gate nev
 """
 
 import asyncio
+import string
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -68,6 +70,13 @@ def _request_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
         (b"x-forwarded-proto", str(scope.get("scheme", "http")).encode()),
     ]
     return pairs
+
+
+def _target(scope: Scope) -> bytes:
+    """Path and query as they came; what is not ASCII, which no client library sends, escaped."""
+    path, query = raw_path(scope), scope.get("query_string", b"")
+    target = path + b"?" + query if query else path
+    return target if target.isascii() else quote(target, safe=string.punctuation).encode()
 
 
 def _has_body(scope: Scope) -> bool | None:
@@ -266,8 +275,6 @@ class Upstream:
         content: AsyncIterator[bytes] | None,
     ) -> httpx.Response:
         """The origin's head; `OriginFailed`, `BadRequest`."""
-        query: bytes = scope.get("query_string", b"")
-        path = raw_path(scope)
         timeouts: dict[str, float | None] = {
             "connect": CONNECT_TIMEOUT_S,
             "pool": WAIT_TIMEOUT_S,
@@ -283,7 +290,7 @@ class Upstream:
             headers=headers,
             content=content,
             # The target goes out as it came in: the origin reads what the gate has priced.
-            extensions={"timeout": timeouts, "target": path + b"?" + query if query else path},
+            extensions={"timeout": timeouts, "target": _target(scope)},
         )
         try:
             answer = await connection.handle_async_request(request)

@@ -9,6 +9,7 @@ import pytest
 
 from farthing.errors import Misconfigured
 from farthing.vendor import proxy
+from farthing.vendor.asgi import Scope
 from farthing.vendor.proxy import Upstream, end_to_end
 from tests.kit.origin import Origin
 
@@ -50,15 +51,23 @@ def test_a_payer_takes_nothing_away_of_what_the_gate_tells_the_site() -> None:
 
 
 async def talk(
-    upstream: Upstream, *headers: tuple[bytes, bytes], method: str = "POST", path: str = "/"
+    upstream: Upstream,
+    *headers: tuple[bytes, bytes],
+    method: str = "POST",
+    path: str = "/",
+    query: bytes = b"",
 ) -> list[dict[str, Any]]:
-    sent = await ask(upstream, *headers, method=method, path=path)
+    sent = await ask(upstream, *headers, method=method, path=path, query=query)
     await upstream.close()
     return sent
 
 
 async def ask(
-    upstream: Upstream, *headers: tuple[bytes, bytes], method: str = "GET", path: str = "/page"
+    upstream: Upstream,
+    *headers: tuple[bytes, bytes],
+    method: str = "GET",
+    path: str = "/page",
+    query: bytes = b"",
 ) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
@@ -70,9 +79,26 @@ async def ask(
     async def send(message: Any) -> None:
         sent.append(dict(message))
 
-    scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
+    scope: Scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
+    scope["query_string"] = query
     await upstream(scope, receive, send)
     return sent
+
+
+@pytest.mark.parametrize(
+    ("query", "target"),
+    [
+        (b"x=%c3%a4&y=a+b;~'!", "/page?x=%c3%a4&y=a+b;~'!"),
+        ("q=\u00e4%20+".encode(), "/page?q=%C3%A4%20+"),
+    ],
+)
+def test_a_target_goes_out_as_it_came_and_escaped_where_it_was_not(
+    query: bytes, target: str
+) -> None:
+    with Origin() as origin:
+        sent = asyncio.run(talk(Upstream(origin.url), method="GET", path="/page", query=query))
+        assert sent[0]["status"] == 200
+        assert [heard.target for heard in origin.heard] == [target]
 
 
 def test_nobody_there_is_a_bad_gateway() -> None:
