@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
+from farthing import marks
 from farthing.schemes.contract import Accepted, Dialect, Instrument
 from farthing.schemes.mac.millicent.scrip import SKEW_S
+from farthing.vendor.booking import OUTCOME_KEPT_S_MIN
 from farthing.wire import mpp, x402
 from farthing.wire.offers import Receipt
 from tests.kit.parties import DAY_S
@@ -118,6 +120,20 @@ def test_an_ended_plan_is_refused_by_name(dialect: Dialect) -> None:
     answer = shop.get(header)
     assert (answer.status, code_of(answer)) == (402, "subscription_ended")
     assert shop.earned_micro() == PLAN_MICRO
+
+
+@dialects
+def test_what_became_of_a_page_is_known_for_a_month_though_its_plan_ends(dialect: Dialect) -> None:
+    shop = Shop(PRICES)
+    buyer = Buyer(shop, "millicent")
+    piece = subscribed(buyer, dialect)
+    shop.clock.now_s += 30 * DAY_S - 60
+    walking = shop.start(buyer.pay(dialect, instrument=piece).header)
+    walking.until(marks.Hold)
+    hold = walking.command
+    assert isinstance(hold, marks.Hold)
+    assert hold.marks[0].until_s < shop.clock.now_s + DAY_S
+    assert hold.until_s == shop.clock.now_s + OUTCOME_KEPT_S_MIN
 
 
 def test_the_price_list_says_what_a_plan_is() -> None:

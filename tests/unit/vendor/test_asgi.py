@@ -260,6 +260,24 @@ def test_the_origin_sees_no_payment_and_nothing_that_only_we_may_say() -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x_http_method_override",
+        b"x-method-override",
+        b"x-original-url",
+        b"x-original-uri",
+        b"x-override-url",
+        b"x-rewrite-url",
+    ],
+)
+def test_the_origin_sees_no_header_by_which_it_would_serve_another_page(name: bytes) -> None:
+    seen = origin_scope(scope_of((name, b"/dearer"), PAYER))
+    assert seen["headers"] == [(b"host", HOST.encode()), PAYER]
+
+
+@pytest.mark.parametrize(
     ("client", "scheme", "secure"),
     [
         (("127.0.0.1", 1), "http", True),
