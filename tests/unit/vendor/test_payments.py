@@ -60,7 +60,8 @@ def test_a_payment_under_way_shows_no_payload(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    "name", [b"cdn-cache-control", b"surrogate-control", b"expires", b"x-accel-expires"]
+    "name",
+    [b"cdn-cache-control", b"surrogate-control", b"expires", b"x-accel-expires", b"pragma"],
 )
 def test_no_shared_cache_is_told_to_keep_a_page(name: bytes) -> None:
     told = msgspec.structs.replace(PAGE, headers=(*PAGE.headers, (name, b"max-age=3600")))

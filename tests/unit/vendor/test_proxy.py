@@ -44,6 +44,32 @@ def test_what_connection_names_is_for_one_connection() -> None:
     assert end_to_end(pairs) == kept
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    ],
+)
+def test_what_is_for_one_connection_ends_here_though_nobody_says_so(name: bytes) -> None:
+    assert end_to_end([(name, b"a"), (b"x-one", b"1")]) == [(b"x-one", b"1")]
+
+
+@pytest.mark.parametrize(
+    "name", [b"forwarded", b"x-real-ip", b"x-forwarded-for", b"x_forwarded_for", b"x_real_ip"]
+)
+def test_who_asks_is_for_the_gate_to_say(name: bytes) -> None:
+    with Origin() as origin:
+        asyncio.run(talk(Upstream(origin.url), (name, b"10.9.8.7"), method="GET", path="/page"))
+        assert "10.9.8.7" not in str([heard.headers for heard in origin.heard])
+
+
 def test_a_payer_takes_nothing_away_of_what_the_gate_tells_the_site() -> None:
     pairs = [(b"connection", b"x-pay-amount, x-pay-replay, x-one"), (b"x-one", b"1")]
     told = [(b"x-pay-amount", b"200"), (b"x-pay-replay", b"true")]
