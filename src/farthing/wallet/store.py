@@ -9,6 +9,7 @@
 - `released -> done` is allowed: a vendor that said "no such payment" may have got it after all.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
