@@ -37,6 +37,11 @@ def identity_in(data: Path) -> Identity:
     return broker.engine.books.identity
 
 
+def shown_in(data: Path, amount_micro: int) -> str:
+    """An amount for people, in the currency of the broker in a folder; `Misconfigured`."""
+    return show_micro(amount_micro, identity_in(data).currency)
+
+
 @app.command()
 def backup(
     to: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],

@@ -164,7 +164,8 @@ def buy(
     digest = codec.b64u(codec.digest(message))
     bought = call(data, "POST", f"/vendors/{name}/grants/millicent", message, key=f"b{digest}")
     answer = bought["answer"]
-    output.say(f"{name}: bought {answer['pieces']} pieces worth {answer['faceMicro']} micro")
+    face = bookkeeping.shown_in(data, answer["faceMicro"])
+    output.say(f"{name}: bought {answer['pieces']} pieces worth {face}")
 
 
 def _micro(data: Path, text: str) -> int:
@@ -271,7 +272,7 @@ def top_up(
     except Replayed as booked:
         output.say(booked.detail)
         return
-    output.say(f"{name}: {micro} micro booked")
+    output.say(f"{name}: {bookkeeping.shown_in(data, micro)} booked")
 
 
 @account_app.command("show")

@@ -55,4 +55,5 @@ def payout(
     Example: farthing broker payout po_0123456789ab confirmed
     """
     done = call(data, "POST", f"/payouts/{payout_id}", {"state": state})
-    output.say(f"{payout_id}: {done['amountMicro']} micro {done['state']}")
+    amount = bookkeeping.shown_in(data, done["amountMicro"])
+    output.say(f"{payout_id}: {amount} {done['state']}")

@@ -8,7 +8,7 @@ import typer
 from farthing.cli import bookkeeping, output
 from farthing.cli.bookkeeping import AsJson, Data
 from farthing.cli.calling import call
-from farthing.money import parse_micro
+from farthing.money import parse_micro, show_micro
 
 app = typer.Typer(help="Other brokers that you buy of.", no_args_is_help=True)
 
@@ -35,7 +35,8 @@ def add(
     token = output.token_from(token_file, f"token of your account at {name}")
     body = {"id": name, "url": url, "token": token, "commissionE4": commission}
     added = call(data, "POST", "/peers", body)
-    output.say(f"{name}: your account there has {added['thereMicro']} micro")
+    there = bookkeeping.shown_in(data, added["thereMicro"])
+    output.say(f"{name}: your account there has {there}")
 
 
 @app.command("list")
@@ -48,14 +49,17 @@ def list_peers(data: Data = Path("broker"), as_json: AsJson = False) -> None:
     if as_json:
         output.print_json(found)
         return
+    currency = bookkeeping.identity_in(data).currency
     output.table(
         "other brokers",
         ("broker", "owed", "account there"),
         [
             (
                 peer["id"],
-                f"{peer['owedMicro']} micro",
-                "no answer" if peer["thereMicro"] is None else f"{peer['thereMicro']} micro",
+                show_micro(peer["owedMicro"], currency),
+                "no answer"
+                if peer["thereMicro"] is None
+                else show_micro(peer["thereMicro"], currency),
             )
             for peer in found
         ],
@@ -76,7 +80,9 @@ def pay(
 
     Example: farthing broker peer pay north 5eur --reference RF18-7
     """
-    micro = parse_micro(amount, bookkeeping.identity_in(data).currency)
+    currency = bookkeeping.identity_in(data).currency
+    micro = parse_micro(amount, currency)
     body = {"amountMicro": micro, "reference": reference, "received": received}
     paid = call(data, "POST", f"/peers/{name}/payments", body, key=f"peer-{name}-{reference}")
-    output.say(f"{name}: {micro} micro booked, {paid['owedMicro']} micro owed")
+    booked, owed = (show_micro(each, currency) for each in (micro, paid["owedMicro"]))
+    output.say(f"{name}: {booked} booked, {owed} owed")

@@ -6,6 +6,8 @@ import typer
 
 from farthing.cli import budgeting, output
 from farthing.cli.wallet import AsJson, Data, Passphrase, unlocked
+from farthing.money import show_micro
+from farthing.schemes import registry
 from farthing.wallet.app import Returned
 
 BY_ITSELF = frozenset(  # nothing is to be done for it
@@ -32,7 +34,8 @@ def give_back(
         output.print_json(list(done))
     for item in () if as_json else done:
         at = f" at {item.vendor_id}" if item.vendor_id else ""
-        output.say(f"{item.scheme}{at}: {item.worth_micro} micro {_outcome(item)}")
+        worth = show_micro(item.worth_micro, item.currency)
+        output.say(f"{item.scheme}{at}: {worth} {_outcome(item)}")
     if not done and not as_json:
         of = "".join((f" of {scheme}" if scheme else "", f" at {vendor}" if vendor else ""))
         output.say(f"nothing{of} is held that could be returned{BEGUN}")
@@ -44,8 +47,11 @@ def give_back(
 
 def _outcome(item: Returned) -> str:
     if item.refused in BY_ITSELF:
-        return f"need no return: {item.why}"
-    return f"refused: {item.refused}: {item.why}" if item.refused else "returned"
+        return f"needs no return: {item.why}"
+    if item.refused:
+        return f"refused: {item.refused}: {item.why}"
+    is_credit = registry.by_name(item.scheme).traits.credit
+    return "of credit given up: nothing more is billed on it" if is_credit else "returned"
 
 
 GROUP.command(name="return")(give_back)

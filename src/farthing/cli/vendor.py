@@ -255,32 +255,25 @@ def clear(
     Example: farthing vendor clear
     """
 
-    async def work() -> list[dict[str, object]]:
+    async def work() -> tuple[list[Cleared], str]:
         vendor = _desk(data)
         try:
-            done = await _cleared(vendor, again=again)
+            return await _cleared(vendor, again=again), vendor.config.currency
         finally:
             await vendor.close()
-        return [
-            {
-                "scheme": cleared.scheme,
-                "claims": cleared.claims,
-                "paid_micro": cleared.paid_micro,
-                "refused": cleared.refused,
-            }
-            for cleared in done
-        ]
 
-    rows = asyncio.run(work())
+    done, currency = asyncio.run(work())
     if as_json:
-        output.print_json(rows)
+        output.print_json(done)
         return
-    shown = [row for row in rows if row["claims"] or row["paid_micro"] or row["refused"]]
+    shown = [each for each in done if each.claims or each.paid_micro or each.refused]
     if not shown:
         output.say("nothing to clear")
-    for row in shown:
-        refused = f", refused {row['refused']}" if row["refused"] else ""
-        output.say(f"{row['scheme']}: {row['claims']} claims, {row['paid_micro']} micro{refused}")
+    for each in shown:
+        claims = "1 claim" if each.claims == 1 else f"{each.claims} claims"
+        refused = f", refused {each.refused}" if each.refused else ""
+        paid = show_micro(each.paid_micro, currency)
+        output.say(f"{each.scheme}: {claims}, {paid}{refused}")
 
 
 async def _cleared(vendor: Vendor, *, again: bool) -> list[Cleared]:
@@ -395,4 +388,5 @@ def payout(
         return done
 
     done = asyncio.run(work())
-    output.say(f"{done['payout']}: {done['amountMicro']} micro {done['state']}")
+    shown = show_micro(body["amountMicro"], config.currency)
+    output.say(f"{done['payout']}: {shown} {done['state']}")

@@ -54,6 +54,7 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     instrument_id: str
     scheme: str
     vendor_id: str
+    currency: str
     worth_micro: int
     refused: str
     """The code of the refusal, empty where it was given back."""
@@ -322,8 +323,6 @@ class Wallet:
             done += [_give_back_one(driver, new) for new in renewed] or [gone]
         return done
 
-    # --- what is held ---------------------------------------------------------------------------
-
     def holdings(self) -> tuple[Holding, ...]:
         """Unspent instruments, summed by broker, scheme, vendor and state."""
         return self._book.holdings()
@@ -334,19 +333,20 @@ class Wallet:
 
 
 def _give_back_one(driver: Driver, held: Held) -> Returned:
-    code = why = ""
+    code, why, instrument = "", "", held.instrument
     with driver.session() as session:
-        flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
+        flow = errand.give_back(driver.guide, held.broker_id, held.site, instrument)
         try:
             if not drive(flow, session.answer):
                 code, why = "instrument_in_use", "a payment has it: see farthing wallet recover"
         except Refusal as refusal:
             code, why = refusal.code, refusal.detail
     return Returned(
-        instrument_id=held.instrument.id,
-        scheme=held.instrument.scheme,
-        vendor_id=held.instrument.vendor_id,
-        worth_micro=held.instrument.worth_micro,
+        instrument_id=instrument.id,
+        scheme=instrument.scheme,
+        vendor_id=instrument.vendor_id,
+        currency=instrument.currency,
+        worth_micro=instrument.worth_micro,
         refused=code,
         why=why,
     )

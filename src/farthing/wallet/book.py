@@ -221,7 +221,7 @@ class Book:
         where = "SELECT sealed FROM purchases WHERE id=?"
         with self._file.write():
             found = self._file.rows(where, (name,))
-            if not found:
+            if name and not found:
                 name = self._id_of(name)
                 found = self._file.rows(where, (name,))
         if not found:
@@ -237,8 +237,9 @@ class Book:
         return next(ids, "")
 
     def _reference_in(self, row_id: str, receipt: bytes) -> str:
-        told = msgspec.json.decode(self._file.vault.open(receipt, "receipts", row_id))
-        reference: str = told["reference"]
+        """Empty where the payment counted, and no receipt ever came."""
+        plain = self._file.vault.open(receipt, "receipts", row_id)
+        reference: str = msgspec.json.decode(plain)["reference"] if plain else ""
         return reference
 
     def _entry(self, row_id: str, sealed: bytes, state: PurchaseState, receipt: Any) -> Entry:

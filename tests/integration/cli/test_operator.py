@@ -59,7 +59,7 @@ def test_money_comes_in_is_listed_and_goes_out(tmp_path: Path) -> None:
             arguments = ("broker", "account", "topup", "alice", wrong, "--reference", "RF-0")
             assert shell.refused(*arguments) == "amount_in_another_currency"
         top_up = ("broker", "account", "topup", "alice", "5eur", "--reference", "RF-1")
-        assert shell.say(*top_up) == "alice: 5000000 micro booked\n"
+        assert shell.say(*top_up) == "alice: 5.00 EUR booked\n"
         assert shell.say(*top_up) == (
             "RF-1 was booked already, with 5.00 EUR for alice; nothing has changed\n"
         )
@@ -81,7 +81,7 @@ def test_money_comes_in_is_listed_and_goes_out(tmp_path: Path) -> None:
             "amount_in_another_currency"
         )
         planned = shell.say("vendor", "payout", "2eur", *paying_out)
-        assert planned.endswith(": 2000000 micro planned\n")
+        assert planned.endswith(": 2.00 EUR planned\n")
         payout = planned.partition(":")[0]
         assert payout in shell.say("broker", "clear")
         assert shell.refused("broker", "payout", payout, "confirmed") == ("payout_step_impossible")

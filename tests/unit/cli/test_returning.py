@@ -18,9 +18,9 @@ def give_back(folder: Path, *arguments: str, phrase: str = PASSPHRASE) -> Result
     return CliRunner().invoke(build(["wallet"]), command, env=env)
 
 
-def returned(refused: str = "", why: str = "") -> Returned:
+def returned(refused: str = "", why: str = "", scheme: str = "millicent") -> Returned:
     return Returned(
-        instrument_id="i", scheme="payword", vendor_id="news",
+        instrument_id="i", scheme=scheme, vendor_id="news", currency="eur",
         worth_micro=200, refused=refused, why=why,
     )  # fmt: skip  # - one struct
 
@@ -28,21 +28,27 @@ def returned(refused: str = "", why: str = "") -> Returned:
 @pytest.mark.parametrize(
     ("found", "told", "code"),
     [
-        (returned(), "payword at news: 200 micro returned\n", 0),
+        (returned(), "millicent at news: 0.0002 EUR (0.02 cent) returned\n", 0),
+        (
+            returned(scheme="payword"),
+            "payword at news: 0.0002 EUR (0.02 cent) of credit given up:"
+            " nothing more is billed on it\n",
+            0,
+        ),
         (
             returned("chain_ends_by_itself", "they end today"),
-            "payword at news: 200 micro need no return: they end today\n",
+            "millicent at news: 0.0002 EUR (0.02 cent) needs no return: they end today\n",
             0,
         ),
         (
             returned("rest_comes_back", "it comes back by itself"),
-            "payword at news: 200 micro need no return: it comes back by itself\n",
+            "millicent at news: 0.0002 EUR (0.02 cent) needs no return: it comes back by itself\n",
             0,
         ),
         (
             returned("mint_unreachable", "the mint does not answer; try again"),
-            "payword at news: 200 micro refused: mint_unreachable: the mint does not answer;"
-            " try again\n",
+            "millicent at news: 0.0002 EUR (0.02 cent) refused: mint_unreachable:"
+            " the mint does not answer; try again\n",
             1,
         ),
     ],
