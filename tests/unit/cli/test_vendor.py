@@ -101,6 +101,6 @@ def test_clear_waits_for_the_sweep_of_a_gate(
     assert len(set(asked)) == 1
     assert len(asked) == min(sweeps + 1, vendor.SWEEP_TRIES)
     if code == 0:
-        assert f"millicent: 1 claims, {PRICE_MICRO} micro" in done.stdout
+        assert "millicent: 1 claim, 0.0002 EUR (0.02 cent)" in done.stdout
     else:
         assert isinstance(done.exception, Throttled)
