@@ -10,7 +10,7 @@ from farthing.cli import vendor
 from farthing.errors import Misconfigured, Throttled, Unavailable
 from farthing.schemes.contract import Json
 from farthing.vendor.broker_client import BrokerClient
-from tests.kit.folder import PRICE_MICRO, PRICES, Folder
+from tests.kit.folder import PRICES, Folder
 from tests.kit.site import Site, with_site
 
 RUNNER = CliRunner()
