@@ -17,7 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from farthing import codec
-from farthing.broker import openapi
+from farthing.broker import openapi, pseudonyms
 from farthing.broker.engine import Engine
 from farthing.broker.operations import BEARER
 from farthing.broker.people import OpenAccount, PayOut, TopUp
@@ -302,6 +302,13 @@ def _published(body: bytes) -> Response[bytes]:
     return Response(body, media_type=JSON_TYPE, headers=headers, status_code=200)
 
 
+@get("/payers/{name:str}")
+async def whose(request: StrictRequest, name: FromPath[str]) -> Response[bytes]:
+    """Whose account a payer's name at vendors stands for; nothing is written (scope admin)."""
+    _caller(request, "admin")
+    return _json(codec.canonical(pseudonyms.opened(_engine(request).books, name)))
+
+
 @post("/revoke/{scheme:str}", status_code=200)
 async def revoke(
     request: StrictRequest, scheme: FromPath[str], data: JSONBody[Revocation]
@@ -376,6 +383,7 @@ def build(
             published_books,
             revocations,
             revoke,
+            whose,
             health,
             *more,
         ],

@@ -30,12 +30,18 @@ def read(connection: apsw.Connection, keys: Keys) -> Memory:
         if row is not None:
             counters[key] = Place(to=row[0], link=row[1])
     for key in keys.records:
-        row = connection.execute("SELECT value FROM records WHERE key = ?", (key,)).fetchone()
-        if row is not None:
-            records[key] = row[0]
+        value = value_of(connection, key)
+        if value is not None:
+            records[key] = value
     for prefix in keys.prefixes:
         records.update(_under(connection, prefix))
     return Memory(counters=counters, records=records)
+
+
+def value_of(connection: apsw.Connection, key: bytes) -> bytes | None:
+    """What one record says, held or not; None where there is none."""
+    row = connection.execute("SELECT value FROM records WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]
 
 
 def following(

@@ -8,6 +8,7 @@ import typer
 
 from farthing import codec
 from farthing.broker import app as brokers
+from farthing.broker import pseudonyms
 from farthing.cli import calling, output
 from farthing.cli.bookkeeping import AsJson, Data
 from farthing.cli.calling import CALL_TIMEOUT_S
@@ -44,6 +45,27 @@ def judge(
         return
     for name, value in decided.items():
         output.say(f"{name}: {value}")
+
+
+@app.command()
+def who(
+    name: Annotated[str, typer.Argument(help="As `judge` or a vendor's books name the payer.")],
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
+    """Say whose account a payer's name at vendors stands for. The books keep no trace of it.
+
+    Example: farthing broker who p_0123456789abcdef01234567
+    """
+    broker = brokers.Broker.open(data)
+    try:
+        opened = pseudonyms.opened(broker.engine.books, name)
+    finally:
+        broker.close()
+    if as_json:
+        output.print_json(opened)
+        return
+    output.say(f"{opened.name}: {opened.account}, by {opened.scheme}")
 
 
 @app.command("verify-proof")

@@ -98,6 +98,17 @@ class Mint:
         """
         raise Unsupported("peer_unsupported", f"{self.traits.name} is not bought of other brokers")
 
+    def pseudonym_key(self, name: str) -> bytes:
+        """Key of the record in which a payer's name at vendors is found; empty for none.
+
+        Such a record lasts as long as what was paid under the name can be disputed.
+        """
+        return b""
+
+    def account_in(self, value: bytes) -> str:
+        """Whose name it is, by the record that `pseudonym_key` has named."""
+        return value.decode()
+
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """What time alone does to one record: expiry, closing, windows. None: nothing."""
         return None

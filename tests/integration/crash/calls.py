@@ -214,6 +214,11 @@ class Callers:
         """What the broker has sold to the account."""
         return self.post("/status/agent", self.purse("agent").survey().message, self.pay)
 
+    def ask_who(self) -> Call:
+        """Whose a name is that vendors know."""
+        name = self.load("payword").id.partition(":")[2]
+        return self.get("broker", f"/payers/{name}", self.operator)
+
     def revoke_by_operator(self) -> Call:
         serial = self.load("payword").id.partition(":")[2]
         return self.post("/revoke/payword", {"name": serial}, self.operator)

@@ -1,13 +1,16 @@
-"""`farthing broker judge`; docs/how-to/settle-a-dispute.md shows it with an order."""
+"""`farthing broker judge` and `who`; docs/how-to/settle-a-dispute.md shows it with an order."""
 
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from farthing.broker import facts
 from farthing.broker.app import Broker
 from farthing.cli import broker_disputes, build
-from farthing.errors import Malformed, Misconfigured, Refusal, Unsupported
+from farthing.errors import Malformed, Misconfigured, Refusal, Unknown, Unsupported
+from farthing.marks import Put
+from farthing.schemes.contract import Applied
 
 
 @pytest.fixture
@@ -48,3 +51,17 @@ def test_no_more_of_a_file_is_read_than_an_order_may_have(
     file, raw = tmp_path / "order.json", b'{"scheme":"payword","shown":{}}'
     file.write_bytes(raw + b" " * (broker_disputes.FILE_BYTES_MAX - len(raw)) + b"{" * more)
     assert isinstance(judged(data, file), Unsupported)
+
+
+def test_who_names_account_and_scheme_offline(data: Path) -> None:
+    broker = Broker.open(data)
+    mint = broker.engine.books.mint("ikp")
+    record = Put(key=mint.pseudonym_key("p_1"), value=b"ann", until_s=2**40)
+    broker.engine.books.committer.do_now(
+        lambda db: facts.write(db, "ikp", Applied(records=(record,)))
+    )
+    broker.close()
+    runner, command = CliRunner(), ["broker", "who", "p_1", "--data", str(data)]
+    assert runner.invoke(build(["broker"]), command).stdout == "p_1: ann, by ikp\n"
+    command[2] = "p_2"
+    assert isinstance(runner.invoke(build(["broker"]), command).exception, Unknown)

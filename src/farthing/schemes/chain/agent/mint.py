@@ -220,6 +220,14 @@ class AgentMint(Mint):
             answer={"certificate": msgspec.to_builtins(certificate), "seed": drawn.seed},
         )
 
+    def pseudonym_key(self, name: str) -> bytes:
+        """The certificate's own record: a vendor knows its payer by the serial."""
+        return books.issued_key(name)
+
+    def account_in(self, value: bytes) -> str:
+        """Who has bought the certificate."""
+        return books.READER.read(value).account
+
     def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
         """The certificate without a payment that did not come about."""
         assert isinstance(applied, Redeemed), "only payments are reserved"

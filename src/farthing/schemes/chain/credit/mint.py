@@ -140,6 +140,10 @@ class CreditMint(Mint):
         vendor = End(kind="vendor", id=vendor_id)
         return Applied(flows=(Flow(source=payer, target=vendor, amount_micro=due_micro),))
 
+    def pseudonym_key(self, name: str) -> bytes:
+        """Where the account behind a certificate is."""
+        return self._payer_key(name)
+
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """What is left of a reserve goes back to its payer: its debt first, then its balance."""
         return reserves.given_back(key, value)

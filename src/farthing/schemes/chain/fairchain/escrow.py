@@ -4,6 +4,7 @@ Records (key, then JSON)::
 
     fairchain/escrow/<N>          the account behind a pseudonym, and what of it is not assigned
     fairchain/ticket/<id>         a ticket, whose it is, and the highest link that was submitted
+    fairchain/payer/<N'>          the account behind a ticket, as text, until nobody disputes it
 
 | what happens | from | to |
 |---|---|---|
@@ -20,8 +21,14 @@ import msgspec
 
 from farthing import codec
 from farthing.marks import Delete, Put
-from farthing.schemes.chain.fairchain.ticket import SUBMIT_S, Ticket, escrow_key, ticket_key
-from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
+from farthing.schemes.chain.fairchain.ticket import (
+    SUBMIT_S,
+    Ticket,
+    escrow_key,
+    pseudonym_key,
+    ticket_key,
+)
+from farthing.schemes.chain.times import DISPUTE_S, LAPSE_S, SKEW_S
 from farthing.schemes.contract import Applied, End, Flow
 
 KEPT_S = 2**40  # of what `lapse` deletes itself: it may come late, and money hangs on it
@@ -87,6 +94,12 @@ class Assigned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The record."""
         key = ticket_key(self.ticket.id)
         return Put(key=key, value=codec.canonical(self), until_s=KEPT_S)
+
+    def named(self) -> Put:
+        """Whose ticket it is, by the name that its vendor knows; it outlives the ticket."""
+        until_s = self.submit_until_s + DISPUTE_S + LAPSE_S
+        key = pseudonym_key(self.ticket.payer)
+        return Put(key=key, value=self.account.encode(), until_s=until_s)
 
 
 ESCROWS, ASSIGNED = codec.Reader(Escrow), codec.Reader(Assigned)

@@ -61,6 +61,7 @@ from farthing.schemes.chain.fairchain.ticket import (
     escrow_key,
     link_key,
     payer_key,
+    pseudonym_key,
     receipt_key,
     seed_of,
     ticket_key,
@@ -224,7 +225,7 @@ class FairMint(Mint):
                 escrow, next_micro=escrow.next_micro + ticket.worth_micro
             )
             out = book.Assigned(account=escrow.account, escrow=order.escrow, ticket=ticket)
-            records.append(out.put())
+            records += [out.put(), out.named()]
             due.append((out.submit_until_s + LAPSE_S, ticket_key(ticket.id)))
             answers.append({"receiptKey": codec.b64u(k_t), "ticket": msgspec.to_builtins(ticket)})
         return Issued(
@@ -258,6 +259,10 @@ class FairMint(Mint):
         rooted = msgspec.structs.replace(bare, root=root)
         ticket = msgspec.structs.replace(rooted, tau=rooted.tick(vendor_key.secret))
         return ticket, receipt_key(vendor_key.secret, ticket.id)
+
+    def pseudonym_key(self, name: str) -> bytes:
+        """Where the account behind a ticket is."""
+        return pseudonym_key(name)
 
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """The rest of an escrow or a ticket whose window is over; in the end a lone half."""

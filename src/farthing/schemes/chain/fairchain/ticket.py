@@ -167,6 +167,11 @@ def escrow_key(name: str) -> bytes:
     return b"fairchain/escrow/" + name.encode()
 
 
+def pseudonym_key(name: str) -> bytes:
+    """The record that opens the name of a ticket's payer (N'), at the broker."""
+    return b"fairchain/payer/" + name.encode()
+
+
 def payer_key(secret: bytes, name: str) -> bytes:
     """K_PB of one escrow, 32 bytes, from the broker's own key."""
     return mac(KEY_BYTES, secret, PAYER_TAG, name)
