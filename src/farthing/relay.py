@@ -7,8 +7,9 @@
 
 A payer with one long chain to the relay reads at many vendors, each of whom has one long chain from
 the relay. Its routes say `hold = false`: a payment is in the relay's store for good before anything
-goes out, and its receipt is what the wallet buys for, once and for no more than came in. So units
-out <= units in, at every crash. Source: Hauser, Steiner, Waidner 1996; the rules are ours.
+goes out, and its receipt is what the wallet buys for, once, in the same currency and for no more
+than came in. So units out <= units in, at every crash. Source: Hauser, Steiner, Waidner 1996; the
+rules are ours.
 """
 
 import asyncio
@@ -44,7 +45,8 @@ class Relay:
             return
         told = dict(scope["headers"])
         receipt, amount = told.get(b"x-pay-receipt", b""), told.get(b"x-pay-amount", b"")
-        if scope["method"] != "GET" or not receipt:
+        currency = told.get(b"x-pay-currency", b"")
+        if scope["method"] != "GET" or not receipt or not currency:
             # Also of a payment that is held only, which is released then.
             await _refuse(send, 501, "relay_unpaid", "only what is paid for good is passed on")
             return
@@ -53,7 +55,8 @@ class Relay:
         url = self._url + path.decode("latin-1")
         with tempfile.SpooledTemporaryFile(KEPT_BYTES) as out:
             try:
-                page = await asyncio.to_thread(self._buy, url, out, receipt.decode(), int(amount))
+                came = int(amount), currency.decode()
+                page = await asyncio.to_thread(self._buy, url, out, receipt.decode(), *came)
             except Refusal as refusal:
                 _log.warning("nothing was passed on for %s: %s", receipt.decode(), refusal)
                 await _refuse(send, 502, refusal.code, refusal.detail)
@@ -63,10 +66,13 @@ class Relay:
                 return
             await _pass_on(send, page, out)
 
-    def _buy(self, url: str, out: IO[bytes], receipt: str, amount_micro: int) -> Page:
+    def _buy(
+        self, url: str, out: IO[bytes], receipt: str, amount_micro: int, currency: str
+    ) -> Page:
         limits = self._wallet.limits()
         each_micro = min(limits.per_payment_micro, amount_micro)
-        limits = msgspec.structs.replace(limits, per_payment_micro=each_micro)
+        # In what came in: a micro-unit of another currency may be worth a hundred of these.
+        limits = msgspec.structs.replace(limits, per_payment_micro=each_micro, currency=currency)
         return self._wallet.get(url, out, limits=limits, once=receipt)
 
 

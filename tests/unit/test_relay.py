@@ -29,10 +29,18 @@ class Middle:
         return self.sites[0].charges
 
     def ask(
-        self, path: str, receipt: str = "", amount_micro: int = PRICE_MICRO, method: str = "GET"
+        self,
+        path: str,
+        receipt: str = "",
+        amount_micro: int = PRICE_MICRO,
+        method: str = "GET",
+        currency: str = CURRENCY,
     ) -> tuple[int, bytes]:
         """What the relay answers to a request that its gate passes on."""
-        headers = [(b"x-pay-amount", str(amount_micro).encode())]
+        headers = [
+            (b"x-pay-amount", str(amount_micro).encode()),
+            (b"x-pay-currency", currency.encode()),
+        ]
         if receipt:
             headers.append((b"x-pay-receipt", receipt.encode()))
         path, _, query = path.partition("?")
@@ -91,9 +99,23 @@ def test_no_more_goes_out_than_came_in(middle: Middle) -> None:
     assert middle.ask("/a", "rc_1", PRICE_MICRO) == (200, PAGE), "nothing was bought for it yet"
 
 
-@pytest.mark.parametrize(("method", "receipt"), [("GET", ""), ("POST", "rc_1")])
-def test_what_is_not_paid_for_good_buys_nothing(middle: Middle, method: str, receipt: str) -> None:
-    status, body = middle.ask("/a", receipt, method=method)
+def test_what_came_in_another_currency_buys_nothing(middle: Middle) -> None:
+    status, body = middle.ask("/a", "rc_1", 100 * PRICE_MICRO, currency="jpy")
+    assert (status, b"currency_not_allowed" in body) == (502, True), body
+    assert b"sold in eur" in body
+    assert b"paid in jpy alone" in body
+    assert (middle.charges, middle.bank.sold_micro) == ([], 0)
+    assert middle.ask("/a", "rc_1") == (200, PAGE), "nothing was bought for it yet"
+
+
+@pytest.mark.parametrize(
+    ("method", "receipt", "currency"),
+    [("GET", "", CURRENCY), ("POST", "rc_1", CURRENCY), ("GET", "rc_1", "")],
+)
+def test_what_is_not_paid_for_good_buys_nothing(
+    middle: Middle, method: str, receipt: str, currency: str
+) -> None:
+    status, body = middle.ask("/a", receipt, method=method, currency=currency)
     assert (status, b"relay_unpaid" in body) == (501, True)
     assert middle.charges == []
 

@@ -229,7 +229,7 @@ class Delivery:
         replay: bool = False,
     ) -> Walk:
         try:
-            asked = ask_origin(priced, receipt, replay=replay)
+            asked = ask_origin(priced, receipt, receipt.currency, replay=replay)
             origin = expect(OriginAnswered, (yield asked))
         except (OriginFailed, TooLarge) as failed:
             headers = dialects.receipt_headers(receipt, dialect)
@@ -271,7 +271,8 @@ def _origin(paying: Paying) -> Generator[GateCommand, object, OriginAnswered]:
     """What the site answers; nobody asks it for what is out already."""
     if paying.taken.delivered:
         return NO_PAGE
-    origin = expect(OriginAnswered, (yield ask_origin(paying.priced, paying.taken)))
+    asked = ask_origin(paying.priced, paying.taken, paying.offer.currency)
+    origin = expect(OriginAnswered, (yield asked))
     if paying.stream is not None and 200 <= origin.status < 300:
         metering.require_metered(paying.stream, origin.headers)
     return origin

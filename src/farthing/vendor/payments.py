@@ -112,12 +112,15 @@ def payment_digest(k: str, payload_hash: bytes, target: bytes) -> bytes:
     return hashlib.sha256(codec.enc(k, payload_hash, target)).digest()
 
 
-def ask_origin(priced: Priced, paid_by: Taken | Receipt, *, replay: bool = False) -> AskOrigin:
+def ask_origin(
+    priced: Priced, paid_by: Taken | Receipt, currency: str, *, replay: bool = False
+) -> AskOrigin:
     """The request to the origin, with what it may know of the payment."""
     amount_micro = paid_by.value_micro if isinstance(paid_by, Taken) else paid_by.amount_micro
     add: list[tuple[bytes, bytes]] = [
         (b"x-pay-payer", paid_by.payer.encode()),
         (b"x-pay-amount", str(amount_micro).encode()),
+        (b"x-pay-currency", currency.encode()),
         (b"x-pay-ref", paid_by.reference.encode()),
     ]
     if isinstance(paid_by, Receipt):  # the payment is in our store for good

@@ -272,7 +272,10 @@ def _require_usable(
 def require_payable(
     guide: Guide, received: Received, now_s: int, *, intent: Intent = "charge"
 ) -> Choice:
-    """The choice, whatever the request; `Unsupported`, `Expired`, `OutOfRange`, `Unfunded`."""
+    """The choice, whatever the request; `Unsupported`, `Expired`, `OutOfRange`, `Unfunded`.
+
+    `Denied` in a currency that is not to be paid in.
+    """
     offer = received.offer
     _require_intent(received, intent)
     if offer.scheme not in guide.schemes:
@@ -297,6 +300,7 @@ def require_payable(
         raise Mismatch(
             "offer_in_another_currency", f"the account at {broker.id} is in {broker.currency}"
         )
+    guide.policy.require_currency(offer.currency)
     return Choice(
         received=received,
         wish=Wish(

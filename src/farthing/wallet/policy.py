@@ -37,6 +37,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     per_day_micro: int = PER_DAY_MICRO
     sites: tuple[str, ...] = ()
     """Hosts, as in `news.example`; empty: every site."""
+    currency: str | msgspec.UnsetType = msgspec.UNSET
+    """The only one that is paid in; unset: any, since each account has its own."""
 
 
 def _host(text: str) -> str:
@@ -123,6 +125,12 @@ class Policy:
         """`Denied` for a host that is not on a list that names some."""
         if self.limits.sites and host not in self.limits.sites:
             raise Denied("site_not_allowed", f"{host} is not among the sites this wallet may pay")
+
+    def require_currency(self, currency: str) -> None:
+        """`Denied` for a price in another currency than the one that may be paid in."""
+        if self.limits.currency not in {msgspec.UNSET, currency}:
+            told = f"it is sold in {currency}, and this may be paid in {self.limits.currency} alone"
+            raise Denied("currency_not_allowed", told)
 
     def require(
         self, wish: Wish, site: str, spent: Spent, approved: frozenset[Question] = frozenset()

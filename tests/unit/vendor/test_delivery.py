@@ -181,7 +181,7 @@ def test_the_origin_learns_who_paid_what() -> None:
     shop = Shop()
     shop.get(Buyer(shop, "millicent").pay().header)
     told = dict(shop.visits[0].add)
-    assert told[b"x-pay-amount"] == b"200"
+    assert (told[b"x-pay-amount"], told[b"x-pay-currency"]) == (b"200", b"eur")
     assert told[b"x-pay-ref"].startswith(b"mc:")
     assert len(told[b"x-pay-payer"]) == 16
     assert b"x-pay-replay" not in told

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from farthing.errors import Denied, Misconfigured, OutOfRange, Overlimit
@@ -94,6 +95,15 @@ def test_a_list_of_sites_keeps_the_others_out() -> None:
     with pytest.raises(Denied, match="site_not_allowed"):
         policy.require_site("evil.example")
     Policy(Limits()).require_site("evil.example")
+
+
+def test_one_currency_may_be_the_only_one_that_is_paid_in() -> None:
+    policy = Policy(Limits(currency="eur"))
+    policy.require_currency("eur")
+    with pytest.raises(Denied, match=r"currency_not_allowed.*sold in jpy.*paid in eur alone"):
+        policy.require_currency("jpy")
+    Policy(Limits()).require_currency("jpy")
+    assert b"currency" not in msgspec.json.encode(Limits()), "a wallet's own budgets have none"
 
 
 def test_what_is_typed_replaces_one_budget_and_leaves_the_others() -> None:
