@@ -6,7 +6,7 @@
   that payment j reveals the word at index j; the order id is the stick's serial.
 - The order holds `H(salt || description)` alone. Salt and description go to the vendor with the
   first payment and stay there; payer and vendor can both open the hash in a dispute, and nobody can
-  open it otherwise.
+  open it otherwise. Every later payment is for what they say too, or the vendor refuses it.
 - Departures: Ed25519 for RSA; P is a pseudonym that only the broker can open, where iKP encrypts a
   card number; F is fixed by the tag of the link; the payer's nonce is the order id, and the vendor
   gives none, since it keeps every order id of its day. What an order is captured for grows with its
@@ -25,7 +25,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto.mac import require_equal
-from farthing.errors import Mismatch, OutOfRange, Unfit, Unknown
+from farthing.errors import Closed, Mismatch, OutOfRange, Unfit, Unknown
 from farthing.marks import Keys, Memory, Put
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import RESERVING
@@ -128,7 +128,7 @@ class Disclosed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     order: Order
 
 
-_DISCLOSED = codec.Reader(Disclosed)
+_DISCLOSED, _OPENING = codec.Reader(Disclosed), codec.Reader(Opening)
 
 
 class OpenedOrder(Opened[Order], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -208,14 +208,25 @@ class IkpTill(StickTill):
     family = FAMILY
     payments = codec.Reader(OrderPayment)
 
+    def recall(self, payment: Payment[Commitment]) -> Keys:
+        """Of an order under way also what opens it: each payment is for what it says."""
+        keys, order = super().recall(payment), payment.commitment
+        if not isinstance(order, str):
+            return keys
+        return Keys(counters=keys.counters, records=(*keys.records, opening_key(order)))
+
     def take(self, payment: Any, offer: Offer, binding: Binding, memory: Memory, at: At) -> Taken:
-        """As a stick; `Mismatch` for an order of something else, `Forged` for another opening."""
+        """As a stick; `Mismatch` for an order of something else, `Forged` for another opening.
+
+        `Closed` for an order of which the gate does not know what it is for.
+        """
         order, opening = payment.commitment, payment.opening
         if isinstance(order, str) or not isinstance(opening, Opening):
-            return super().take(payment, offer, binding, memory, at)
+            taken = super().take(payment, offer, binding, memory, at)
+            _require_described(_kept_opening(order, memory), offer)
+            return taken
         order.verify_description(opening)
-        if opening.description != offer.description:
-            raise Mismatch("order_of_something_else", "order what the offer describes")
+        _require_described(opening, offer)
         taken = super().take(payment, offer, binding, memory, at)
         if not taken.records:  # it was opened before
             return taken
@@ -239,6 +250,20 @@ class IkpTill(StickTill):
 def opening_key(order_id: str) -> bytes:
     """Where a gate keeps what opens the hash of an order, for as long as its marks."""
     return f"{FAMILY.tag}/opening/{order_id}".encode()
+
+
+def _kept_opening(order_id: str, memory: Memory) -> Opening:
+    """What opens an order under way; `Closed` where the gate has it no more."""
+    found = memory.records.get(opening_key(order_id))
+    if found is None:
+        raise Closed("order_forgotten", "open another order")
+    return _OPENING.read(found)
+
+
+def _require_described(opening: Opening, offer: Offer) -> None:
+    """`Mismatch`: both sides would show what was not bought, should they disagree later."""
+    if opening.description != offer.description:
+        raise Mismatch("order_of_something_else", "order what the offer describes")
 
 
 def _opening(offer: Offer, at: At) -> Opening:

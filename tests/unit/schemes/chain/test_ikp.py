@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from farthing import codec, marks
-from farthing.errors import Forged, Malformed, Mismatch, OutOfRange, Unfit
+from farthing.errors import Closed, Forged, Malformed, Mismatch, OutOfRange, Unfit
 from farthing.lab.conformance.stage import Play, Stage
 from farthing.schemes.chain.ikp import (
     DESCRIPTION_BYTES_MAX,
@@ -16,7 +16,10 @@ from farthing.schemes.chain.ikp import (
     Order,
     opening_key,
 )
+from farthing.schemes.chain.sticks.purse import StickPurse
 from farthing.schemes.contract import Accepted, Instrument, Json, Offer
+from farthing.wallet.commands import Request, Response
+from farthing.wallet.settling import Verdict
 from tests.kit.sticks import Scene, stick_of
 
 WORDS = "one article of the Gazette"
@@ -143,6 +146,62 @@ def test_an_order_is_for_what_its_vendor_describes() -> None:
         scene.payer.pay(order, scene.offer(OTHER))
     with pytest.raises(Mismatch, match="order_of_something_else"):
         scene.vendor.serve(scene.first(order), scene.offer(OTHER))
+
+
+def test_no_later_payment_of_an_order_is_for_anything_else() -> None:
+    """A wallet of ours opens another order; one that was changed pays on by the order's id."""
+    scene = Described()
+    first = scene.payer.pay(scene.order(), scene.offer())
+    scene.vendor.serve(first.payload, scene.offer())
+    assert first.after is not None
+    second = scene.payer.pay(first.after, scene.offer())
+    assert isinstance(second.payload["commitment"], str)
+    before = scene.vendor.store.do_now(marks.Tally())
+    for other in (OTHER, "", WORDS + " "):
+        with pytest.raises(Mismatch, match="order_of_something_else"):
+            scene.vendor.serve(second.payload, scene.offer(other))
+    assert scene.vendor.store.do_now(marks.Tally()) == before
+    assert scene.vendor.serve(second.payload, scene.offer()).taken.value_micro == 100
+
+
+def test_a_wallet_that_was_changed_cannot_pay_for_a_page_with_the_order_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Play("ikp", "a").stage() as stage:
+        stage.shop.more_routes = ROUTE + ROUTE.replace(WORDS, OTHER).replace("described", "other")
+        stage.shop.restart()
+        serve, heard = stage.shop.serve, list[bytes]()
+
+        def serving(request: Request) -> Response:
+            answer = serve(request)
+            heard.append(answer.body)
+            return answer
+
+        vars(stage.shop).update(serve=serving)
+        site = stage.shop.site
+        assert stage.payer.buy(f"{site}/described/1").verdict is Verdict.DONE
+        with monkeypatch.context() as patched:
+            patched.setattr(IKP.purse, "pay", StickPurse.pay)
+            stage.payer.buy(f"{site}/other/1")
+        assert any(b"order_of_something_else" in body for body in heard)
+        assert stage.shop.charged_micro() == 200
+        assert stage.payer.buy(f"{site}/other/1").verdict is Verdict.DONE, "an honest one pays"
+        kept = [record for key, record in _records(stage) if key.startswith(b"ikp/opening/")]
+        said = {msgspec.json.decode(record, type=Opening).description for record in kept}
+        assert said == {WORDS, OTHER}
+
+
+def test_an_order_whose_description_is_lost_pays_no_more() -> None:
+    scene = Described()
+    order = scene.order()
+    first = scene.payer.pay(order, scene.offer())
+    scene.vendor.serve(first.payload, scene.offer())
+    assert first.after is not None
+    later = scene.payer.pay(first.after, scene.offer()).payload
+    key = opening_key(order_of(scene, order).id)
+    del vars(scene.vendor.store)["_records"][key]
+    with pytest.raises(Closed, match="order_forgotten"):
+        scene.vendor.serve(later, scene.offer())
 
 
 @pytest.mark.parametrize(
