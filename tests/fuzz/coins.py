@@ -70,6 +70,12 @@ def parsers() -> list[Parser]:
             given(*(quote.named.text for quote in _quotes())),
             write=lambda named: named.text.encode(),
         ),
+        Parser(
+            "cashu.terms.read_payout_quote",
+            lambda raw: terms.read_payout_quote(text(raw)),
+            given(_payout_quote().text),
+            write=lambda quote: quote.text.encode(),
+        ),
         Parser("cashu.transactions", _swap, given(*map(_spend, ["plain", *locks]))),
         *_doors(),
     ]
@@ -87,6 +93,12 @@ def _quotes() -> list[terms.Quote]:
         )
         for pubkey in (b"", bytes.fromhex(cashu.public("alice")))
     ]
+
+
+def _payout_quote() -> terms.PayoutQuote:
+    nonce, payment_hash = bytes(terms.NONCE_BYTES), bytes(terms.HASH_BYTES)
+    bare = terms.PayoutQuote(nonce=nonce, payment_hash=payment_hash, expires_at_s=1_800_000_000)
+    return bare.made(bytes(32), "eur")
 
 
 def _token() -> Token:

@@ -66,9 +66,10 @@ class Callers:
     def port(self, party: str) -> int:
         return self._ports[party]
 
-    def _request(
+    def request(
         self, to: str, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Call:
+        """Without a token, unless these headers have one."""
         lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{self._ports[to]}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body:
@@ -86,7 +87,7 @@ class Callers:
 
     def get(self, to: str, path: str, token: str = "") -> Call:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return self._request(to, "GET", path, headers)
+        return self.request(to, "GET", path, headers)
 
     def post(self, path: str, body: Json, token: str) -> Call:
         """To the broker, under a key of its own."""
@@ -94,7 +95,7 @@ class Callers:
             "authorization": f"Bearer {token}",
             "idempotency-key": secrets.token_hex(16),
         }
-        return self._request("broker", "POST", path, headers, msgspec.json.encode(body))
+        return self.request("broker", "POST", path, headers, msgspec.json.encode(body))
 
     def at(self) -> At:
         return At(now_s=self._fleet.now_s(), entropy=os.urandom(ENTROPY_BYTES))
@@ -194,7 +195,7 @@ class Callers:
 
     def _mint(self, operation: str, scheme: str, asked: Asked) -> Call:
         path = f"{endpoints.PREFIX}{operation}/{scheme}"
-        return self._request("gate", "POST", path, {}, msgspec.json.encode(asked.message))
+        return self.request("gate", "POST", path, {}, msgspec.json.encode(asked.message))
 
     def cash_out(self) -> Call:
         """To the broker: the vendor's receipt for burned scrip."""
@@ -255,7 +256,7 @@ class Callers:
         spent: Instrument | None = None,
     ) -> tuple[Call, Paid, str]:
         path = f"/{area}/1.html?{secrets.token_hex(6)}"
-        unpaid = self._request("gate", method, path, {})
+        unpaid = self.request("gate", method, path, {})
         (challenge,) = self._fleet.ask("gate", unpaid.request)
         received = self._offer(challenge, scheme, dialect)
         k = str(received.echo["id"]) if dialect == "mpp" else ids.new_id("w", os.urandom(16))
@@ -283,7 +284,7 @@ class Callers:
         else:
             name, value = "PAYMENT-SIGNATURE", x402.payment(received, paid.payload, k)
             k = x402.key_of(received, paid.payload, k)
-        return self._request("gate", method, path, {name: value}), paid, k
+        return self.request("gate", method, path, {name: value}), paid, k
 
     def private(self, area: str) -> Call:
         """A sealed request for a page."""
@@ -299,7 +300,7 @@ class Callers:
         )
         piece = self.load("millicent")
         sent, _ = envelope.pay(self.purse("millicent"), piece, offer, at, path=path)
-        call = self._request("gate", "POST", published.PRIVATE_PATH, {}, sent.raw)
+        call = self.request("gate", "POST", published.PRIVATE_PATH, {}, sent.raw)
 
         def read(body: bytes) -> object:
             status, headers, page = sent.read(body)
@@ -328,7 +329,7 @@ class Callers:
         """What became of a payment, asked by whoever can show it."""
         paid, k = self.bought(scheme)
         question = codec.canonical({"k": k, "payload": paid.payload})
-        return self._request("gate", "POST", published.OUTCOME_PATH, {}, question)
+        return self.request("gate", "POST", published.OUTCOME_PATH, {}, question)
 
     # --- claims ---------------------------------------------------------------------------------
 

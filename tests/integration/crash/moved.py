@@ -97,9 +97,10 @@ def _is_joined(db: apsw.Connection) -> bool:
 
 def inner(call: Call, answer: Message) -> tuple[int, bytes]:
     """Status and body, of a sealed answer what is in it."""
-    if call.read is bytes or answer.status != 200:
+    said = call.read(answer.body) if answer.status == 200 else answer.body
+    if not isinstance(said, tuple):
         return answer.status, answer.body
-    status, _, body = cast(tuple[int, object, bytes], call.read(answer.body))
+    status, _, body = cast(tuple[int, object, bytes], said)
     return status, body
 
 

@@ -20,7 +20,9 @@ class Call(NamedTuple):
     """broker or gate."""
     request: bytes
     read: Callable[[bytes], object] = bytes
-    """What the body of an answer says to whom it is for: a sealed one is another each time."""
+    """What the body of an answer says to whom it is for, without what is another each time; a
+    sealed one says status, headers and body.
+    """
 
 
 class Place(Protocol):

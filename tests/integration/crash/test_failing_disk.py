@@ -16,6 +16,7 @@ from farthing.errors import Refusal
 from farthing.lab.bad_disk import Fault
 from farthing.stores import database
 from tests.integration.crash.calls import Callers
+from tests.integration.crash.coins import coin_kinds
 from tests.integration.crash.deeds import Deed, Deeds
 from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
 from tests.integration.crash.middle import Message
@@ -122,7 +123,7 @@ def kinds_of(village: Village, callers: Callers) -> list[tuple[str, Kind]]:
     """Every kind of request, with each party whose disk it may touch."""
     abroad = Abroad(callers, village.neighbour_url, village.deposit_token)
     village.call("/peers", abroad.peer)
-    at_broker = with_neighbour(broker_kinds(callers), abroad)
+    at_broker = with_neighbour(broker_kinds(callers), abroad) | coin_kinds(callers)
     found = [("broker", kind) for kinds in at_broker.values() for kind in kinds]
     found += [("gate", kind) for kinds in gate_kinds(callers).values() for kind in kinds]
     found += [("broker", kind) for kind in gate_kinds(callers)["GET page"] if "now" in kind.name]

@@ -16,11 +16,13 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from farthing.broker.app import Broker, asgi_app
+from farthing.broker.cashu.routes import PREFIX, Routes
 from farthing.broker.fast import Fast
 from farthing.vendor import endpoints
 from farthing.vendor.app import Vendor
 from farthing.wire import published
 from tests.integration.crash.calls import Callers
+from tests.integration.crash.coins import coin_kinds
 from tests.integration.crash.fleet import Fleet
 from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
 from tests.integration.crash.middle import Cut, Message, Middle, ask, ask_in_vain
@@ -156,9 +158,20 @@ def broker_routes(folder: Path) -> set[str]:
         for route in rest.routes:
             if isinstance(route, HTTPRoute) and not route.path.startswith("/schema"):
                 found |= {f"{m} {route.path_format}" for m in route.methods if m != "OPTIONS"}
+        found |= coin_routes(fast._cashu)
     finally:
         broker.close()
     return found
+
+
+def coin_routes(cashu: Routes) -> set[str]:
+    """Those of every unit's mint, which are alike."""
+    found: set[str] = set()
+    for unit in cashu._units.values():
+        found |= {f"GET {path}" for path in unit.gets}
+        found |= {f"GET {path}/{{name}}" for path in unit.gets_of}
+        found |= {f"POST {path}" for path in (*unit.posts, *unit.of_accounts)}
+    return {route.replace(" ", f" {PREFIX}{{unit}}/") for route in found}
 
 
 def gate_doors(folder: Path) -> set[str]:
@@ -185,8 +198,9 @@ def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None
         middles = {party: stack.enter_context(Middle(callers.port(party))) for party in STORES}
         neighbour = stack.enter_context(Neighbour(fleet, callers))
         table = with_neighbour(broker_kinds(callers), neighbour) | gate_kinds(callers)
+        table |= coin_kinds(callers)
         routed = broker_routes(tmp_path / "another") | gate_doors(tmp_path / "gate")
-        assert set(table) == routed, "a new route needs its row in calls.py"
+        assert set(table) == routed, "a new route needs its row in kinds.py or coins.py"
         kinds = in_turn(in_order(table))
         sent = [one for kind in kinds for one in try_kind(fleet, callers, middles, kind)]
         held = books(fleet)

@@ -7,7 +7,7 @@ ever seen between unspent and spent: whoever is cut off asks again with the same
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import apsw
@@ -57,6 +57,11 @@ class Counter:
             self._cached = (names, made)
         return self._cached[1]
 
+    @property
+    def secrets(self) -> Iterator[bytes]:
+        """What quotes of this mint may have been made with, the newest first."""
+        return (key.secret for key in self.books.ring.known(KEYSET_KEY))
+
     def asked(self, what: str, raw: bytes) -> Asked:
         """This request, as a repeat of its bytes will find it."""
         digest = hashlib.sha256(raw).digest()
@@ -78,11 +83,6 @@ class Counter:
             return found
 
         return await books.committer.do(command, atomic=True)
-
-    async def keep(self, record: Put) -> None:
-        """Write one record."""
-        applied = Applied(records=(record,))
-        await self.books.committer.do(lambda db: facts.write(db, SCHEME, applied))
 
     def records(
         self, connection: apsw.Connection, coins: Sequence[Shown], outputs: Sequence[Signed]

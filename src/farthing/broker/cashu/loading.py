@@ -8,8 +8,6 @@
 A quote that is paid is worth money to whoever knows it, so it is outstanding from then on.
 """
 
-from collections.abc import Iterator
-
 import apsw
 import msgspec
 
@@ -71,12 +69,8 @@ class Loading:
         named = quote.named
         load = counter.books.committer.read(lambda db: quotes.find_load(db, counter.unit, named.id))
         if load is None:  # what was paid is good whatever has become of the keys since
-            named.require(self._secrets(), counter.unit)
+            named.require(counter.secrets, counter.unit)
         return quote, load
-
-    def _secrets(self) -> Iterator[bytes]:
-        """What quotes of this mint may have been made with, the newest first."""
-        return (key.secret for key in self._counter.books.ring.known(KEYSET_KEY))
 
     async def pay(self, party_id: str, name: str) -> bytes:
         """An account pays a quote, by its public name; once, whoever asks again.
@@ -91,7 +85,7 @@ class Loading:
                 if load.payer != party_id:
                     raise Replayed("quote_paid", "another account has paid this")
                 return load
-            named.require(self._secrets(), counter.unit)
+            named.require(counter.secrets, counter.unit)
             if named.expires_at_s < counter.now_s():
                 raise Expired("quote_expired", "ask for a new quote")
             paid = Load(amount=named.amount, payer=party_id)
@@ -109,7 +103,8 @@ class Loading:
 
         paid = await counter.books.committer.do(work, atomic=True)
         return msgspec.json.encode(
-            {"amount": paid.amount, "unit": counter.unit, "state": paid.state}
+            # What this call has done; the coins may have been signed since.
+            {"amount": paid.amount, "unit": counter.unit, "state": "PAID"}
         )
 
     async def mint(self, raw: bytes) -> bytes:

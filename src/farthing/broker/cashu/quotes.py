@@ -1,8 +1,8 @@
-"""Loads that are paid, quotes of payouts and payout codes as records, and their names.
+"""Loads and quotes of payouts that are paid, and payout codes, as records, and their names.
 
-A load's quote says itself what it is for (`terms.py`), so that only a paid one has a record, under
-the hash that is also in the address at which an account pays it. Its unit is part of its name,
-since an amount is worth something in its own unit only.
+A quote says itself what it is for (`terms.py`), so that only a paid one has a record; a load's is
+under the hash that is also in the address at which an account pays it. Its unit is part of its
+name, since an amount is worth something in its own unit only.
 
     cashu/load/<unit>/<id>    cashu/melt/<unit>/<quote's hash>    cashu/payout/<unit>/<hash>
 """
@@ -15,13 +15,11 @@ import msgspec
 
 from farthing import codec
 from farthing.broker import facts
-from farthing.broker.cashu.terms import unknown
 from farthing.errors import Unknown
 from farthing.marks import Keys, Put
 
 LOAD_S = 86_400  # how long a quote can be paid
 CODE_S = 30 * 86_400  # how long a payout code is taken
-QUOTE_BYTES = 10  # of randomness beside the time, as UUIDs of version 7 have it
 
 _MELT_TAG = "farthing/cashu/melt/1"
 
@@ -53,7 +51,7 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Melt(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish to pay coins out."""
+    """Coins that are to be paid out, or were."""
 
     payment_hash: bytes
     expires_at_s: int
@@ -62,15 +60,6 @@ class Melt(msgspec.Struct, frozen=True, kw_only=True):
 
 Kept = Load | Code | Melt
 T = TypeVar("T", Load, Code, Melt)
-
-
-def new_quote(now_s: int, entropy: bytes) -> str:
-    """A UUID of version 7 whose other bits are all random."""
-    raw = bytearray((now_s * 1000).to_bytes(6, "big") + entropy[:QUOTE_BYTES])
-    raw[6] = 0x70 | raw[6] & 0x0F
-    raw[8] = 0x80 | raw[8] & 0x3F
-    text = raw.hex()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def load_key(unit: str, load_id: bytes) -> bytes:
@@ -98,12 +87,9 @@ def find_load(connection: apsw.Connection, unit: str, load_id: bytes) -> Load | 
     return _find(connection, load_key(unit, load_id), Load)
 
 
-def find_melt(connection: apsw.Connection, unit: str, quote: str) -> Melt:
-    """A payout's quote; `Unknown`."""
-    found = _find(connection, melt_key(unit, quote), Melt)
-    if found is None:
-        raise unknown()
-    return found
+def find_melt(connection: apsw.Connection, unit: str, quote: str) -> Melt | None:
+    """A payout's quote; None for one that nobody has paid."""
+    return _find(connection, melt_key(unit, quote), Melt)
 
 
 def find_code(connection: apsw.Connection, unit: str, payment_hash: bytes) -> Code:

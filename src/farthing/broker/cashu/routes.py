@@ -39,6 +39,8 @@ _PREFLIGHT: problems.Headers = (
 Get = Callable[[], bytes]
 GetOne = Callable[[str], bytes]
 Post = Callable[[bytes], Awaitable[bytes]]
+OfAccount = Callable[[str, str, Scope, Receive], Awaitable[bytes]]
+"""By the caller's party and what stands in the address after the route's name."""
 
 
 class _Payout(
@@ -75,6 +77,18 @@ class _Unit:
             "v1/checkstate": self.spending.states,
             "v1/restore": self.spending.restore,
         }
+        self.of_accounts: dict[str, OfAccount] = {
+            "loads": self._pay,
+            "payouts": self._code,
+        }
+
+    async def _pay(self, party_id: str, name: str, scope: Scope, receive: Receive) -> bytes:
+        return await self.loading.pay(party_id, name)
+
+    async def _code(self, party_id: str, name: str, scope: Scope, receive: Receive) -> bytes:
+        key = key_of(header_of(scope, b"idempotency-key"))
+        wanted = _PAYOUT.read(await read_body(receive, BODY_BYTES_MAX))
+        return await self.spending.code(party_id, wanted.amount, key)
 
 
 class Routes:
@@ -121,14 +135,11 @@ class Routes:
 
     async def _account(self, mint: _Unit, path: str, scope: Scope, receive: Receive) -> bytes:
         what, _, name = path.partition("/")
-        if scope["method"] != "POST" or what not in {"loads", "payouts"}:
+        deed = mint.of_accounts.get(what)
+        if scope["method"] != "POST" or deed is None:
             raise _no_route()
         caller = authorize(self._engine, bearer(header_of(scope, b"authorization")), "pay")
-        if what == "loads":
-            return await mint.loading.pay(caller.party, name)
-        key = key_of(header_of(scope, b"idempotency-key"))
-        wanted = _PAYOUT.read(await read_body(receive, BODY_BYTES_MAX))
-        return await mint.spending.code(caller.party, wanted.amount, key)
+        return await deed(caller.party, name, scope, receive)
 
 
 def _no_route() -> Unknown:

@@ -11,6 +11,7 @@ broker, so a melt is one transaction and never pending; from the account the mon
 all money does.
 """
 
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -21,14 +22,14 @@ import msgspec
 from farthing import codec
 from farthing.broker import facts, store
 from farthing.broker.answers import KEPT_S
-from farthing.broker.cashu import quotes
+from farthing.broker.cashu import quotes, terms
 from farthing.broker.cashu.counter import Counter
-from farthing.broker.cashu.quotes import CODE_S, LOAD_S, QUOTE_BYTES, Code, Melt
+from farthing.broker.cashu.quotes import CODE_S, LOAD_S, Code, Melt
 from farthing.errors import Expired, OutOfRange, Replayed, Reused, TooLarge, Unknown, Unsupported
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.coin.blind.checking import key_of
 from farthing.schemes.coin.cashu import payout_code, transactions
-from farthing.schemes.coin.cashu.keysets import unit_micro
+from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, unit_micro
 from farthing.schemes.coin.cashu.messages import (
     INPUTS_MAX,
     MeltAsked,
@@ -56,7 +57,12 @@ class Spending:
 
     async def swap(self, raw: bytes) -> bytes:
         """New coins for old ones of the same sum; any refusal."""
-        counter, message = self._counter, read(raw, Spend)
+        counter = self._counter
+        asked, message = counter.asked("swap", raw), read(raw, Spend)
+        # First of all: what was answered is, whatever has become of keysets and locks since.
+        found = counter.books.stored(asked)
+        if found is not None:
+            return found
 
         def check() -> tuple[Spent, Made]:
             keysets = counter.keysets
@@ -66,7 +72,6 @@ class Spending:
             transactions.require_balanced(spent.amount, sum(one.amount for one in message.outputs))
             return spent, transactions.sign_outputs(keysets, message.outputs)
 
-        asked = counter.asked("swap", raw)
         spent, made = await counter.work(len(message.inputs) + len(message.outputs), check)
 
         def work(connection: apsw.Connection) -> object:
@@ -84,16 +89,12 @@ class Spending:
             raise OutOfRange("amount_outside_limits", f"1 to {largest} at a time")
         now_s = counter.now_s()
         secret = counter.books.ring.current(PAYOUT_KEY).secret
-        preimage = hmac.digest(
-            secret, codec.enc(_PREIMAGE_TAG, counter.unit, party_id, key), "sha256"
-        )
+        said = codec.enc(_PREIMAGE_TAG, counter.unit, party_id, key)
+        preimage = hmac.digest(secret, said, "sha256")
         payment_hash = hashlib.sha256(preimage).digest()
 
         def work(connection: apsw.Connection) -> Code:
-            try:
-                known = quotes.find_code(connection, counter.unit, payment_hash)
-            except Unknown:
-                known = None
+            known = self._known(connection, said)
             if known is not None:
                 if known.amount != amount:
                     raise Reused("idempotency_conflict", "this key was used for another amount")
@@ -130,8 +131,20 @@ class Spending:
             }
         )
 
+    def _known(self, connection: apsw.Connection, said: bytes) -> Code | None:
+        """The code that was made of this, with the present key or with one before."""
+        for key in self._counter.books.ring.known(PAYOUT_KEY):
+            preimage = hmac.digest(key.secret, said, "sha256")
+            with contextlib.suppress(Unknown):
+                payment_hash = hashlib.sha256(preimage).digest()
+                return quotes.find_code(connection, self._counter.unit, payment_hash)
+        return None
+
     async def melt_quote(self, raw: bytes) -> bytes:
-        """A quote for a payout code; `Unknown` for anything else."""
+        """A quote for a payout code; `Unknown` for anything else.
+
+        Each call makes another, since it shows its caller that it has paid. Writes nothing.
+        """
         counter, asked = self._counter, read(raw, MeltQuoteAsked)
         if asked.unit != counter.unit:
             raise Unsupported("unit_unsupported", f"this mint's unit is {counter.unit}")
@@ -143,21 +156,27 @@ class Spending:
         if code.request != asked.request:
             raise Unknown("payout_unknown", "this mint pays out to its own payout codes only")
         _require_open(code, now_s)
-        name = quotes.new_quote(now_s, counter.books.entropy(QUOTE_BYTES))
-        melt = Melt(payment_hash=payment_hash, expires_at_s=now_s + LOAD_S)
-        key = quotes.melt_key(counter.unit, name)
-        await counter.keep(quotes.put(key, melt, melt.expires_at_s))
-        return msgspec.json.encode(self._shown(name, melt, code))
+        quote = terms.PayoutQuote(
+            nonce=counter.books.entropy(terms.NONCE_BYTES),
+            payment_hash=payment_hash,
+            expires_at_s=now_s + LOAD_S,
+        ).made(counter.books.ring.current(KEYSET_KEY).secret, counter.unit)
+        melt = Melt(payment_hash=payment_hash, expires_at_s=quote.expires_at_s)
+        return msgspec.json.encode(self._shown(quote.text, melt, code))
+
+    def _find(self, connection: apsw.Connection, quote: str) -> tuple[Melt, Code]:
+        """A quote of this mint as it stands, and its code; `Unknown`."""
+        unit = self._counter.unit
+        melt = quotes.find_melt(connection, unit, quote)
+        if melt is None:
+            said = terms.read_payout_quote(quote)
+            said.require(self._counter.secrets, unit)
+            melt = Melt(payment_hash=said.payment_hash, expires_at_s=said.expires_at_s)
+        return melt, quotes.find_code(connection, unit, melt.payment_hash)
 
     def melt_state(self, quote: str) -> bytes:
         """The quote as it stands; `Unknown`. Writes nothing."""
-
-        def work(connection: apsw.Connection) -> tuple[Melt, Code]:
-            melt = quotes.find_melt(connection, unit, quote)
-            return melt, quotes.find_code(connection, unit, melt.payment_hash)
-
-        unit = self._counter.unit
-        melt, code = self._counter.books.committer.read(work)
+        melt, code = self._counter.books.committer.read(lambda db: self._find(db, quote))
         return msgspec.json.encode(self._shown(quote, melt, code))
 
     async def melt(self, raw: bytes) -> bytes:
@@ -169,8 +188,7 @@ class Spending:
             return found
 
         def look(connection: apsw.Connection) -> tuple[Melt, Code]:
-            melt = quotes.find_melt(connection, unit, message.quote)
-            code = quotes.find_code(connection, unit, melt.payment_hash)
+            melt, code = self._find(connection, message.quote)
             if melt.expires_at_s < counter.now_s():
                 raise Expired("quote_expired", "ask for a new quote")
             _require_open(code, counter.now_s())
@@ -194,7 +212,8 @@ class Spending:
             changed = counter.records(connection, spent.coins, made.outputs)
             melt = msgspec.structs.replace(melt, state="PAID")
             code = msgspec.structs.replace(code, is_paid=True)
-            until_s = counter.now_s() + KEPT_S
+            # As long as its code: the quote would say of itself that nobody has paid it.
+            until_s = code.expires_at_s + KEPT_S
             flow = Flow(
                 source=End(kind="outstanding", id=unit),
                 target=End(kind=code.role, id=code.party),
@@ -203,9 +222,7 @@ class Spending:
             records = (
                 *changed,
                 quotes.put(quotes.melt_key(unit, message.quote), melt, until_s),
-                quotes.put(
-                    quotes.code_key(unit, melt.payment_hash), code, code.expires_at_s + KEPT_S
-                ),
+                quotes.put(quotes.code_key(unit, melt.payment_hash), code, until_s),
             )
             applied = Applied(flows=(flow,), records=records)
             kind = "redeem" if code.role == "vendor" else "take_back"

@@ -1,6 +1,6 @@
-"""What a load's quote says of itself, so that an unpaid one is kept by nobody but its wallet.
+"""What a quote says of itself, so that an unpaid one is kept by nobody but its wallet.
 
-::
+Of a load::
 
     quote = 01 ‖ nonce(11) ‖ amount(8) ‖ end(4) [‖ public key(33)] ‖ mac(15)
     name  = SHA-256(enc(tag, all of that but the mac))[:16] ‖ amount(8) ‖ end(4) ‖ mac(15)
@@ -10,6 +10,13 @@ both in base64url. The quote is a bearer secret; its name stands in the address 
 pays, and tells whoever pays, or reads the database, nothing that gets the coins signed. Anybody may
 ask for quotes, so asking for one writes nothing. A quote's 39 or 72 bytes are spelled alike with
 padding and without, and it begins with a letter. Source: ours; NUT-04 wants it to be unguessable.
+
+Of a payout, which names its code::
+
+    quote = 02 ‖ nonce(11) ‖ payment hash(32) ‖ end(4) ‖ mac(15)
+    mac   = MAC(a keyset's secret, enc(tag, unit, nonce, payment hash, end))
+
+Whoever has paid a quote is shown by it what proves that, so each wallet has one of its own.
 """
 
 import hashlib
@@ -27,12 +34,15 @@ from farthing.errors import Malformed, Unknown
 NONCE_BYTES = 11
 MAC_BYTES = 15
 ID_BYTES = 16
+HASH_BYTES = 32
 
 _ID_TAG = "farthing/cashu/load/2"
 _MAC_TAG = "farthing/cashu/quote/2"
-_VERSION = b"\x01"
+_PAYOUT_TAG = "farthing/cashu/payout-quote/1"
+_VERSION, _PAYOUT_VERSION = b"\x01", b"\x02"
 _TERMS = struct.Struct(">QI")
 _SAID_BYTES = len(_VERSION) + NONCE_BYTES + _TERMS.size
+_PAYOUT = struct.Struct(f">c{NONCE_BYTES}s{HASH_BYTES}sI{MAC_BYTES}s")
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +98,37 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
         return self.said[_SAID_BYTES:]
 
 
+class PayoutQuote(msgspec.Struct, frozen=True, kw_only=True):
+    """A quote of a payout, as its wallet knows it. Its repr shows when it ends only."""
+
+    nonce: bytes
+    payment_hash: bytes
+    """Of the code that it pays."""
+    expires_at_s: int
+    mac: bytes = b""
+
+    def __repr__(self) -> str:
+        """When it ends only."""
+        return f"PayoutQuote({self.expires_at_s})"
+
+    @property
+    def text(self) -> str:
+        """As its wallet has it."""
+        said = (self.nonce, self.payment_hash, self.expires_at_s, self.mac)
+        return codec.b64u(_PAYOUT.pack(_PAYOUT_VERSION, *said))
+
+    def made(self, secret: bytes, unit: str) -> "PayoutQuote":
+        """The same with the MAC that makes it this mint's."""
+        return msgspec.structs.replace(self, mac=_payout_mac(secret, unit, self))
+
+    def require(self, secrets: Iterable[bytes], unit: str) -> None:
+        """`Unknown` unless one of these secrets has made it for this unit."""
+        for secret in secrets:
+            if hmac.compare_digest(self.mac, _payout_mac(secret, unit, self)):
+                return
+        raise unknown()
+
+
 def make(
     secret: bytes, unit: str, *, nonce: bytes, amount: int, expires_at_s: int, pubkey: bytes
 ) -> Quote:
@@ -115,6 +156,17 @@ def read_name(text: str) -> Named:
     return Named(id=raw[:ID_BYTES], amount=amount, expires_at_s=expires_at_s, mac=raw[-MAC_BYTES:])
 
 
+def read_payout_quote(text: str) -> PayoutQuote:
+    """A payout's quote that a wallet shows, whoever made it; `Unknown` for what is none."""
+    raw = _raw(text)
+    if len(raw) != _PAYOUT.size or raw[:1] != _PAYOUT_VERSION:
+        raise unknown()
+    _, nonce, payment_hash, expires_at_s, said_mac = _PAYOUT.unpack(raw)
+    return PayoutQuote(
+        nonce=nonce, payment_hash=payment_hash, expires_at_s=expires_at_s, mac=said_mac
+    )
+
+
 def unknown() -> Unknown:
     """What is said of a quote that this mint has not made."""
     return Unknown("quote_unknown", "this mint has no such quote or payout code")
@@ -130,3 +182,8 @@ def _raw(text: str) -> bytes:
 def _mac(secret: bytes, unit: str, named: Named) -> bytes:
     said = codec.enc(named.id, named.amount, named.expires_at_s)
     return mac(ID_BYTES, secret, _MAC_TAG, unit, said)[:MAC_BYTES]
+
+
+def _payout_mac(secret: bytes, unit: str, quote: PayoutQuote) -> bytes:
+    said = codec.enc(quote.nonce, quote.payment_hash, quote.expires_at_s)
+    return mac(ID_BYTES, secret, _PAYOUT_TAG, unit, said)[:MAC_BYTES]

@@ -62,8 +62,35 @@ def test_a_flipped_bit_anywhere_makes_it_unknown(pubkey: bytes) -> None:
             terms.read_name(codec.b64u(raw)).require([SECRET], "eur")
 
 
+def payout() -> terms.PayoutQuote:
+    nonce = b"\xff" * terms.NONCE_BYTES
+    bare = terms.PayoutQuote(nonce=nonce, payment_hash=b"h" * 32, expires_at_s=END_S)
+    return bare.made(SECRET, "eur")
+
+
+def test_a_payouts_quote_is_read_as_it_was_made() -> None:
+    quote = payout()
+    assert terms.read_payout_quote(quote.text) == quote
+    quote.require([OTHER, SECRET], "eur")
+    assert base64.urlsafe_b64decode(quote.text) == codec.unb64u(quote.text)
+    assert quote.text[0].isalpha()
+    assert quote.text not in repr(quote)
+
+
+def test_only_its_own_mint_knows_a_payouts_quote_and_only_as_it_was() -> None:
+    quote = payout()
+    for secrets, unit in (([], "eur"), ([OLDER, OTHER], "eur"), ([SECRET], "microeur")):
+        with pytest.raises(Unknown, match="quote_unknown"):
+            quote.require(secrets, unit)
+    for raw in flips.bit_flips(codec.unb64u(quote.text)):
+        with pytest.raises(Unknown, match="quote_unknown"):
+            terms.read_payout_quote(codec.b64u(raw)).require([SECRET], "eur")
+    with pytest.raises(Unknown, match="quote_unknown"):
+        terms.read_quote(quote.text)
+
+
 @pytest.mark.parametrize("text", ["", "x", "A" * 51, "A" * 53, "é" * 52, "\ud800" * 52, "A" * 4096])
 def test_what_is_no_quote_is_unknown(text: str) -> None:
-    for read in (terms.read_quote, terms.read_name):
+    for read in (terms.read_quote, terms.read_name, terms.read_payout_quote):
         with pytest.raises(Unknown, match="quote_unknown"):
             read(text)
