@@ -9,6 +9,8 @@ from farthing import codec
 from farthing.lab.conformance.payer import Payer
 from farthing.lab.conformance.stage import Play
 from farthing.schemes import attestations, registry, streams
+from farthing.schemes.contract import At, Json, Purse
+from farthing.wallet import bearing
 from farthing.wallet.address import Address, new_address, read_address, seal, unseal
 from farthing.wallet.handing import Wanted, hand_over, receive
 from farthing.wallet.listening import Sieve
@@ -32,6 +34,8 @@ EVENTS = (
     b"event: news\rdata: 3\r\rid: 4\n\nevent: payment-receipt\ndata: {}\n\n",
 )
 PARTS = 20  # they come cut anywhere
+PARTS_MICRO = (1_024, 12_345)  # one coin, and many
+ENTROPY_BYTES = 512
 
 
 def parsers() -> list[Parser]:
@@ -52,6 +56,11 @@ def parsers() -> list[Parser]:
             Parser(f"{name}.handed", _receiving(name), partial(_messages, name))
             for name in names()
             if registry.by_name(name).purse.shares
+        ),
+        Parser("wallet.bearing.admit", _admitted, _tokens),
+        *(
+            Parser(f"{name}.borne", _claiming(name), partial(_in_tokens, name))
+            for name in _parting()
         ),
         Parser("schemes.attestations.verify", _proven, lambda: _proofs()[0]),
         Parser("schemes.attestations.keys", _proven_by, lambda: _proofs()[1]),
@@ -132,6 +141,76 @@ def _receiving(scheme: str) -> Any:
         return payer.run_alone(receive(payer.guide(), payer.store.file, token)).instrument
 
     return read
+
+
+# --- what is for whoever has it -----------------------------------------------------------------
+
+
+class Bearing(NamedTuple):
+    """A wallet to which tokens for whoever has them were given, and what it hears then."""
+
+    payer: Payer
+    tokens: tuple[str, ...]
+    at: At
+    answer: Json
+    """The broker's, to the first question."""
+
+
+def _parting() -> tuple[str, ...]:
+    return tuple(name for name in names() if registry.by_name(name).purse.parts)
+
+
+@cache
+def _bearing(scheme: str) -> Bearing:
+    stage = opened(Play(scheme, SEED))
+    giver, payer = stage.payer, stage.admit("finder", 0)
+    tokens = tuple(
+        giver.run_alone(bearing.send(giver.guide(), giver.store.file, giver.bank.id, micro)).token
+        for micro in PARTS_MICRO
+    )
+    at = At(now_s=stage.room.now_s, entropy=stage.room.entropy(ENTROPY_BYTES), serials=(1,))
+    borne, purse = _read_token(payer, tokens[0])
+    asked = purse.claim(borne.value, at)
+    answer = stage.bank.operate(scheme, asked.operation, asked.message, payer.id, "fuzz")
+    return Bearing(payer, tokens, at, msgspec.json.decode(answer)["answer"])
+
+
+def _read_token(payer: Payer, token: str) -> tuple[bearing.Borne, Purse]:
+    guide = payer.guide()
+    borne = bearing.read(token, guide.brokers)
+    return borne, guide.purse(borne.scheme, borne.broker.id)
+
+
+def _in_tokens(scheme: str) -> tuple[bytes, ...]:
+    """What is in the text where the wallet has written that, else the text of the scheme's own."""
+    tokens = _bearing(scheme).tokens
+    if registry.by_name(scheme).purse.bearer_prefixes:
+        return tuple(token.encode() for token in tokens)
+    return tuple(codec.unb64u(token.removeprefix(bearing.TOKEN_PREFIX)) for token in tokens)
+
+
+def _claiming(scheme: str) -> Any:
+    """As `bearing.claim` does, until the broker would be asked to exchange what is in a token."""
+    has_texts = bool(registry.by_name(scheme).purse.bearer_prefixes)
+
+    def read(raw: bytes) -> Any:
+        heard = _bearing(scheme)
+        token = text(raw) if has_texts else bearing.TOKEN_PREFIX + codec.b64u(raw)
+        borne, purse = _read_token(heard.payer, token)
+        asked = purse.claim(borne.value, heard.at)
+        return purse.receive(asked, heard.answer, heard.at)
+
+    return read
+
+
+def _tokens() -> tuple[bytes, ...]:
+    return tuple(token.encode() for name in _parting() for token in _bearing(name).tokens)
+
+
+def _admitted(raw: bytes) -> Any:
+    """The broker behind a token, of which the wallet may not have heard."""
+    payer = _bearing(_parting()[0]).payer
+    return bearing.admit(payer.store.file, text(raw))
 
 
 # --- streams ------------------------------------------------------------------------------------
