@@ -13,7 +13,7 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Expired, Forged, Unavailable, Unfit, WrongPayer, WrongVendor
+from farthing.errors import Expired, Forged, Unfit, WrongPayer, WrongVendor
 from farthing.ids import require_name
 from farthing.schemes.contract import Ring, Traits
 from farthing.schemes.losses import Loss
@@ -123,13 +123,17 @@ class Coin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             self.worth_micro,
         )
 
-    def verify(self, ring: Ring, broker_id: str, currency: str) -> None:
-        """`Forged` unless this broker's key signed it; `Unavailable` for a key not known yet."""
+    def require_of(self, broker_id: str, currency: str) -> None:
+        """`Forged` for a coin of another broker, or of another currency."""
         if (self.broker, self.currency) != (broker_id, currency):
             raise Forged("coin_of_another_broker", f"pay with coins of {broker_id}")
+
+    def verify(self, ring: Ring, broker_id: str, currency: str) -> None:
+        """`Forged` unless this broker's key signed it, of which this ring has all."""
+        self.require_of(broker_id, currency)
         key = ring.find(COIN_KEY, self.key_id)
         if key is None:
-            raise Unavailable("coin_key_unknown", "the broker's keys are asked for; try again")
+            raise Forged("coin_key_unknown", "no key of the broker has this name")
         signing.verify(key.public, self.signed(), codec.unb64u(self.sig, size_bytes=64))
 
     def require_vendor(self, vendor_id: str, now_s: int) -> None:

@@ -8,10 +8,18 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import signing
-from farthing.errors import Expired, OutOfRange, Underpaid, Unsupported, WrongVendor
+from farthing.errors import (
+    Expired,
+    OutOfRange,
+    Unavailable,
+    Underpaid,
+    Unsupported,
+    WrongVendor,
+)
 from farthing.marks import Claim, Memory, Once
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.coin.netcash.coin import (
+    COIN_KEY,
     DISPUTE_S,
     GRACE_S,
     PAYS_S,
@@ -77,6 +85,9 @@ class NetcashTill(Till):
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
         if coin.worth_micro > offer.price_micro:
             raise OutOfRange("coin_above_price", "exchange for a coin of the price")
+        coin.require_of(setting.broker_id, setting.currency)
+        if setting.ring.find(COIN_KEY, coin.key_id) is None:
+            raise Unavailable("coin_key_unknown", "the broker's keys are asked for; try again")
         coin.verify(setting.ring, setting.broker_id, setting.currency)
         sig = codec.unb64u(payment.sig, size_bytes=signing.SIGNATURE_BYTES)
         statement = payment_statement(coin, binding.target, binding.body_digest)

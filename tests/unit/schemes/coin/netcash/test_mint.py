@@ -21,6 +21,7 @@ from farthing.schemes.coin.netcash.mint import RECEIPT_KEY
 from farthing.schemes.contract import Instrument, Json
 from tests.kit.flips import bit_flips
 from tests.kit.netcash import (
+    BEARER,
     COIN_MICRO,
     PRICE_MICRO,
     Scene,
@@ -95,6 +96,21 @@ def test_none_of_an_orders_coins_is_consumed_where_one_is_taken() -> None:
     message = order([want(COIN_MICRO + 500)], second, first)
     refuse(scene, Replayed, "coin_already_taken", "issue", message, payer_account())
     scene.run("take_back", returning(second), payer_account())
+
+
+@pytest.mark.parametrize("key_id", ["2", ""])
+def test_a_coin_under_a_key_that_the_broker_never_had_is_forged(key_id: str) -> None:
+    """It knows its own keys, so nobody is told to come again."""
+    scene = Scene()
+    coin = msgspec.structs.replace(coin_of(whole_of(scene)), key_id=key_id)
+    sig = codec.b64u(signing.sign(signing_key(COIN_KEY, "2").secret, coin.signed()))
+    named = msgspec.to_builtins(msgspec.structs.replace(coin, sig=sig))
+    message = {"broker": coin.broker, "coins": [{"coin": named, "sig": ""}]}
+    wanted = order([want(coin.worth_micro)]) | {"coins": message["coins"]}
+    refuse(scene, Forged, "coin_key_unknown", "take_back", message, payer_account())
+    refuse(scene, Forged, "coin_key_unknown", "issue", wanted, BEARER)
+    refuse(scene, Forged, "coin_key_unknown", "redeem", named, vendor_account())
+    refuse(scene, Forged, "coin_key_unknown", "status", {"coin": named}, BEARER)
 
 
 def test_a_serial_that_is_unknown_is_forged_whoever_signed_it() -> None:

@@ -89,7 +89,7 @@ def test_a_vendor_without_the_brokers_key_asks_for_it() -> None:
     scene = Scene()
     vendor = Vendor(NETCASH, Ring(), scene.clock)
     paid = scene.payer.pay(scene.bound(), vendor.offer(PRICE_MICRO))
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="coin_key_unknown"):
         vendor.serve(paid.payload, vendor.offer(PRICE_MICRO))
 
 
