@@ -6,7 +6,7 @@ from farthing import codec, marks
 from farthing.crypto import signing
 from farthing.schemes.chain.ecoupon import ECOUPON
 from farthing.schemes.chain.ecoupon.commitment import FAMILY
-from farthing.schemes.chain.ecoupon.purse import Coupons
+from farthing.schemes.chain.ecoupon.coupons import Coupons
 from farthing.schemes.chain.ecoupon.session import SESSION_KEY
 from farthing.schemes.contract import Account, Instrument, Json, Key, Portion, Shared
 from tests.kit.canaries import canary

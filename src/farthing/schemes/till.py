@@ -22,6 +22,8 @@ class Till:
     tabled = b""  # prefix of records that the gate also writes into `authorizations.db`
     trusted_micro = 0
     """What it lets a payer have on one promise that the broker has not acknowledged."""
+    unproved_micro = 0
+    """What it delivers to one payer before it knows who sent those payments; 0: nothing."""
     streams = False  # whether it pays for what is sold while it runs
     is_private = False
     """Whether it takes sealed requests: then `unseal` and `seal_answer` work, and a payment whose

@@ -13,6 +13,7 @@ from farthing import codec, marks
 from farthing.broker.app import LIST_LIFE_S
 from farthing.errors import OriginFailed, Refusal, Undecided
 from farthing.lab.conformance.bank import Bank
+from farthing.lab.conformance.cases import Inapplicable
 from farthing.lab.conformance.line import Died, Line
 from farthing.lab.conformance.room import Ring, Room
 from farthing.marks import Moment
@@ -89,6 +90,11 @@ class Shop:
     def till(self) -> Till:
         """The scheme's, of this gate."""
         return self.gate.tills[self.scheme]
+
+    def require_proved(self) -> None:
+        """`Inapplicable` where payments are proved later, before which they are soon too old."""
+        if self.till.unproved_micro:
+            raise Inapplicable("with these options a payment is proved after its page is out")
 
     def grant(self) -> None:
         """Register with the broker as `farthing vendor init` does, for its own scheme."""

@@ -42,6 +42,7 @@ def tampered(play: Play, what: str) -> None:
     """A payment in which anything is changed is refused, and the right one is taken after it."""
     which, _, way = what.partition(" payment, ")
     with play.stage() as stage:
+        stage.shop.require_proved()
         if which == "later":
             stage.buy("before")
         had_micro = stage.shop.charged_micro()

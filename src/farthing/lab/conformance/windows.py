@@ -55,6 +55,7 @@ def _made(stage: Stage) -> tuple[Made, int]:
 def expiry(play: Play, which: str) -> None:
     """An instrument is taken until its end and the skew of clocks, and not a second longer."""
     with play.stage() as stage:
+        stage.shop.require_proved()
         if which == "later payment":
             stage.buy("before")
         made, expires_at_s = _made(stage)
@@ -131,6 +132,7 @@ def last_second(play: Play) -> None:
 def challenge_expiry(play: Play) -> None:
     """An offer is paid in its last second and not after it, by the clock that made it."""
     with play.stage() as stage:
+        stage.shop.require_proved()
         hand = Hand(stage)
         made = hand.pay(stage.page(), hand.instrument())
         name, _ = credential_of(made.request)

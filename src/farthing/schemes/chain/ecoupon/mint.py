@@ -24,8 +24,8 @@ from farthing.schemes.chain.ecoupon.commitment import (
     Link,
     revoked_name,
 )
+from farthing.schemes.chain.ecoupon.payment import LINKS_MAX
 from farthing.schemes.chain.ecoupon.session import verify_roots
-from farthing.schemes.chain.ecoupon.till import LINKS_MAX
 from farthing.schemes.chain.ecoupon.traits import TRAITS
 from farthing.schemes.contract import Account, Applied, At, Checked, Json, Operation, Returned
 from farthing.schemes.revocations import listing

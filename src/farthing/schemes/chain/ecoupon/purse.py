@@ -16,9 +16,17 @@ from farthing.crypto.mac import mac
 from farthing.errors import Denied, Expired, Forged, OutOfRange, Unsupported, WrongPayer
 from farthing.schemes.chain.credit.purse import CreditPurse, Part, require_present, unit_of
 from farthing.schemes.chain.ecoupon.commitment import FAMILY, SEGMENTS_MAX, Commitment, Link
+from farthing.schemes.chain.ecoupon.coupons import UNITS_MAX, WORD, Coupons, Given
 from farthing.schemes.chain.ecoupon.delegation import HOPS_MAX, Delegation, Reduced, reduce
-from farthing.schemes.chain.ecoupon.session import Start, begin_mac, payment_mac, session_key
-from farthing.schemes.chain.ecoupon.till import LINKS_MAX
+from farthing.schemes.chain.ecoupon.demand import Times, asked_in
+from farthing.schemes.chain.ecoupon.payment import LINKS_MAX
+from farthing.schemes.chain.ecoupon.session import (
+    Start,
+    begin_mac,
+    payment_digest,
+    payment_mac,
+    session_key,
+)
 from farthing.schemes.chain.ecoupon.traits import TRAITS
 from farthing.schemes.contract import (
     Asked,
@@ -32,95 +40,8 @@ from farthing.schemes.contract import (
     Shared,
 )
 
-UNITS_MAX = 4096  # of a new commitment: 64 segments of 64 words, as the paper has them
 LENGTH_MIN = 16  # words of a segment: shorter ones would be started more often than paid with
-WORD = chain.WORD_BYTES
 WORD_TAG = "farthing/ecoupon/word/1"  # the last word of each segment, from one seed
-
-
-class Coupons(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """What one wallet has of a commitment."""
-
-    commitment: Commitment
-    ephemeral: str = ""
-    """Of the session at the vendor, base64url; empty before the first payment."""
-    first: int = 0
-    """The segment that is paid with next."""
-    free: int = 0
-    """Segments from here on are not started."""
-    hops: tuple[Delegation, ...] = ()
-    index: int = 0
-    """The highest index of that segment that was paid with and taken."""
-    leaves: str
-    """All of the tree, base64url."""
-    secret: str
-    """Of the holder's key, base64url."""
-    session: str = ""
-    """The session key, base64url."""
-    top: int
-    """The index of the last word of the last segment; those of the others are the length."""
-    vendor_key: str = ""
-    """Whom the session is with."""
-    words: str
-    """The last word of each segment from `first` on, base64url."""
-
-    @property
-    def last(self) -> int:
-        """The last segment; below `first` where nothing is left."""
-        return self.first + len(self.words) * 3 // 4 // WORD - 1
-
-    @property
-    def units(self) -> int:
-        """How many words are left."""
-        if self.last < self.first:
-            return 0
-        return (self.last - self.first) * self.commitment.length + self.top - self.index
-
-    def word(self, segment: int) -> bytes:
-        """The last word of a segment."""
-        at = (segment - self.first) * WORD
-        return codec.unb64u(self.words)[at : at + WORD]
-
-    def end(self, segment: int) -> int:
-        """The index of the last word of a segment."""
-        return self.top if segment == self.last else self.commitment.length
-
-    def moved(self, segment: int, index: int) -> "Coupons":
-        """After this word was paid with."""
-        if index == self.end(segment):
-            segment, index = segment + 1, 0
-        words = codec.unb64u(self.words)[(segment - self.first) * WORD :]
-        return msgspec.structs.replace(
-            self, first=segment, index=index, words=codec.b64u(words), free=max(segment, self.free)
-        )
-
-    def __repr__(self) -> str:
-        """Vendor and place only."""
-        return f"Coupons({self.commitment.vendor}, {self.first}.{self.index})"
-
-
-class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A grant: the names are those of `Coupons`."""
-
-    commitment: Commitment
-    hops: tuple[Delegation, ...]
-    leaves: str
-    top: int
-    words: str
-
-    def __post_init__(self) -> None:
-        """`Denied` for more hops than a vendor takes, `OutOfRange` for more words than we make."""
-        if self.commitment.segments * self.commitment.length > UNITS_MAX:
-            told = f"a commitment has at most {UNITS_MAX} words: ask for a shorter one"
-            raise OutOfRange("commitment_too_long", told)
-        if not 1 <= len(self.hops) <= HOPS_MAX:
-            raise Denied("delegation_too_deep", f"at most {HOPS_MAX} hand it on, one to the next")
-
-    def __repr__(self) -> str:
-        """Vendor only: words are worth money."""
-        return f"Given({self.commitment.vendor})"
 
 
 _COUPONS, _GIVEN = codec.Reader(Coupons), codec.Reader(Given)
@@ -200,15 +121,19 @@ class EcouponPurse(CreditPurse):
             raise Expired("delegation_expired", "ask who handed it over for more")
         links = _links(coupons, offer.price_micro)
         payload: dict[str, Json] = {"commitment": commitment.id}
-        session = coupons.session
         if links[-1][0] >= coupons.free:
             coupons, start = _started(coupons, links[-1][0], offer, at)
             payload["commitment"] = msgspec.to_builtins(commitment)
             payload["start"] = msgspec.to_builtins(start)
             if coupons.hops:
                 payload["hops"] = msgspec.to_builtins(coupons.hops)
-            session = coupons.session
-        code = payment_mac(begin_mac(codec.unb64u(session), commitment.id), binding, links)
+        if coupons.tesla is not None:
+            digest = payment_digest(commitment.id, binding, links)
+            code, shown = coupons.keys.prove(coupons.tesla, coupons.session, digest, at.now_s)
+            payload["tesla"] = msgspec.to_builtins(shown)
+        else:
+            begun = begin_mac(codec.unb64u(coupons.session), commitment.id)
+            code = payment_mac(begun, binding, links)
         payload |= {"links": [list(link) for link in links], "mac": codec.b64u(code)}
         after = self._instrument(coupons.moved(*links[-1][:2]))
         return Paid(payload=payload, spent=instrument, after=after)
@@ -326,22 +251,12 @@ def _started(coupons: Coupons, last: int, offer: Offer, at: At) -> tuple[Coupons
 
     Where it is ours, about as many segments as were started before, so that starts are few and
     most of what is not spent can still be handed on. Under the session that there is, or a new one
-    where the vendor has another key by now.
+    where the vendor has another key by now, or asks for another way to authenticate.
     """
-    commitment, vendor_key = coupons.commitment, offer.terms.get("vendorKey")
-    if not isinstance(vendor_key, str):
-        raise OutOfRange("offer_without_key", "the offer does not say whom a session is with")
-    first = coupons.free
-    if vendor_key != coupons.vendor_key:
-        ephemeral = at.entropy[: agreement.KEY_BYTES]
-        public, first = agreement.public_of(ephemeral), coupons.first
-        theirs = codec.unb64u(vendor_key, size_bytes=agreement.KEY_BYTES)
-        coupons = msgspec.structs.replace(
-            coupons,
-            ephemeral=codec.b64u(public),
-            session=codec.b64u(session_key(ephemeral, theirs, public, commitment.id)),
-            vendor_key=vendor_key,
-        )
+    commitment, before = coupons.commitment, coupons.session
+    times = asked_in(offer)
+    coupons = _agreed(coupons, offer, at) if times is None else _keyed(coupons, times, at)
+    first = coupons.free if coupons.session == before else coupons.first
     last = coupons.last if coupons.hops else min(coupons.last, max(last, 2 * first))
     roots = [
         _root(commitment, segment, coupons.word(segment), coupons.end(segment))
@@ -354,11 +269,43 @@ def _started(coupons: Coupons, last: int, offer: Offer, at: At) -> tuple[Coupons
         roots=tuple(codec.b64u(root) for root in roots),
         segments=(first, last),
         sig="",
-        vendor_key=vendor_key,
+        tesla=coupons.tesla,
+        vendor_key=coupons.vendor_key,
     )
     sig = signing.sign(codec.unb64u(coupons.secret), unsigned.signed(commitment.id))
     start = msgspec.structs.replace(unsigned, sig=codec.b64u(sig))
     return msgspec.structs.replace(coupons, free=last + 1), start
+
+
+def _agreed(coupons: Coupons, offer: Offer, at: At) -> Coupons:
+    """With a key that the vendor shares; a new one where the vendor has another by now."""
+    vendor_key = offer.terms.get("vendorKey")
+    if not isinstance(vendor_key, str):
+        raise OutOfRange("offer_without_key", "the offer does not say whom a session is with")
+    if vendor_key == coupons.vendor_key:
+        return coupons
+    ephemeral = at.entropy[: agreement.KEY_BYTES]
+    public = agreement.public_of(ephemeral)
+    theirs = codec.unb64u(vendor_key, size_bytes=agreement.KEY_BYTES)
+    return msgspec.structs.replace(
+        coupons,
+        ephemeral=codec.b64u(public),
+        session=codec.b64u(session_key(ephemeral, theirs, public, coupons.commitment.id)),
+        tesla=None,
+        vendor_key=vendor_key,
+    )
+
+
+def _keyed(coupons: Coupons, times: Times, at: At) -> Coupons:
+    """With a chain of keys; a new one where the vendor asks for other times by now."""
+    now = coupons.tesla
+    if now is not None and now.times == times:
+        return coupons
+    keyed = coupons.keys.start(times, at.now_s)
+    session = codec.b64u(coupons.keys.session(keyed))
+    return msgspec.structs.replace(
+        coupons, ephemeral="", session=session, tesla=keyed, vendor_key=""
+    )
 
 
 def _leaves(coupons: Coupons) -> Sequence[bytes]:

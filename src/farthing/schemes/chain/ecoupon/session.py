@@ -16,26 +16,37 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import agreement, chain, merkle, signing
-from farthing.errors import Unfit
+from farthing.crypto.mac import require_equal
+from farthing.errors import Forged, Unfit
 from farthing.schemes.chain.counters import CHAINS_CACHED, Kept, pack
 from farthing.schemes.chain.ecoupon.commitment import SEGMENTS_MAX, Commitment, Link
+from farthing.schemes.chain.ecoupon.tesla import Keyed, Shown
 from farthing.schemes.contract import Binding
 
 START_TAG = "farthing/ecoupon/start/1"
 PAYMENT_TAG = "farthing/ecoupon/payment/1"
 SESSION_KEY = "farthing/ecoupon/session/1"  # purpose of the vendor's X25519 key, tag of the session
 MAC_BYTES = 16
+DIGEST_BYTES = 32
 TARGETS_CACHED = 4_096  # requests whose encoding is remembered
+NO_KEY = bytes(16)  # what follows the name of a session under TESLA; no shared key ends so
 PROOF_MAX = 12  # two siblings a height: those of any run of 64 leaves
 
 _MORE = struct.Struct(">32s2sQ")  # session, first and last segment of the start, unit
 _LINK = struct.Struct(">IQIQI")  # segment and index after their lengths, and the length of a word
 
 
-class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """A holder begins with a run of segments."""
+class Start(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename="camel",
+):
+    """A holder begins with a run of segments: with a key in common, or a chain of its own."""
 
-    ephemeral: str
+    ephemeral: str = ""
     """X25519, base64url."""
     proof: tuple[str, ...]
     """Siblings that lead from the roots to the commitment's, base64url."""
@@ -45,11 +56,15 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The first and the last."""
     sig: str
     """The holder's, base64url."""
-    vendor_key: str
+    tesla: Keyed | None = None
+    """Where the offer asks for TESLA: instead of the two keys."""
+    vendor_key: str = ""
     """The vendor's X25519 key that this is for, base64url."""
 
     def __post_init__(self) -> None:
-        """`Unfit` for segments out of range, or other roots than theirs."""
+        """`Unfit` for segments out of range, other roots than theirs, or two ways at once."""
+        if not bool(self.ephemeral) == bool(self.vendor_key) == (self.tesla is None):
+            raise Unfit("start_of_two_kinds", "a start has two keys, or a chain of keys")
         first, last = self.segments
         if not 0 <= first <= last < SEGMENTS_MAX:
             raise Unfit("segments_out_of_range", f"segments are 0 to {SEGMENTS_MAX - 1}")
@@ -58,6 +73,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def signed(self, commitment_id: str) -> bytes:
         """The bytes under `sig`."""
+        if self.tesla is not None:  # one field more than there are otherwise
+            return codec.enc(START_TAG, commitment_id, *self.segments, *self.tesla.fields)
         return codec.enc(START_TAG, commitment_id, *self.segments, self.ephemeral, self.vendor_key)
 
     def verify(self, commitment: Commitment, holder: bytes) -> None:
@@ -98,6 +115,12 @@ def payment_mac(begun: blake2b, binding: Binding, links: Sequence[Link]) -> byte
     return code.digest()
 
 
+def payment_digest(commitment_id: str, binding: Binding, links: Sequence[Link]) -> bytes:
+    """Of the bytes that the MAC is over, 32 bytes: what is authenticated under TESLA."""
+    head = codec.enc(PAYMENT_TAG, commitment_id)
+    return payment_mac(blake2b(head, digest_size=DIGEST_BYTES), binding, links)
+
+
 def begin_mac(session: bytes, commitment_id: str) -> blake2b:
     """What begins every MAC of a session."""
     head = codec.enc(PAYMENT_TAG, commitment_id)
@@ -121,14 +144,45 @@ class Bound(Kept):
         self.session, self.span, self.unit_micro = _MORE.unpack(raw[-_MORE.size :])
         self._begun: blake2b | None = None
 
-    def begun(self, commitment_id: str) -> blake2b:
-        """What begins every MAC of its session; a session is of one commitment."""
-        if self._begun is None:
-            self._begun = begin_mac(self.session, commitment_id)
-        return self._begun
+    def verify_mac(
+        self,
+        commitment_id: str,
+        binding: Binding,
+        links: Sequence[Link],
+        text: str,
+        shown: Shown | None,
+    ) -> None:
+        """`Forged` unless `text` is the MAC of a payment, of the one commitment of the session."""
+        begun = self._begun
+        if begun is None:
+            begun = self._begun = begin_mac(self.session, commitment_id)
+        found = payment_mac(begun, binding, links)
+        require_equal("payment_mac_wrong", codec.unb64u(text, MAC_BYTES), found)
 
 
-bound_of = lru_cache(maxsize=CHAINS_CACHED)(Bound)
+class Unkeyed(Bound):
+    """The same under TESLA: nobody here knows a key yet."""
+
+    __slots__ = ()
+
+    def verify_mac(
+        self,
+        commitment_id: str,
+        binding: Binding,
+        links: Sequence[Link],
+        text: str,
+        shown: Shown | None,
+    ) -> None:
+        """`Forged` for a payment that no key will prove; the till keeps the others."""
+        if shown is None:
+            raise Forged("session_without_key", "pay with a key of the chain it began with")
+
+
+@lru_cache(maxsize=CHAINS_CACHED)
+def bound_of(raw: bytes) -> Bound:
+    """`Bound` of a record from `WORD_BYTES` on; made once a segment."""
+    bound = Bound(raw)
+    return Unkeyed(raw) if bound.session.endswith(NO_KEY) else bound
 
 
 def bind(

@@ -14,73 +14,33 @@ import msgspec
 
 from farthing import codec
 from farthing.crypto import agreement, chain
-from farthing.crypto.mac import require_equal
-from farthing.errors import Closed, Forged, Replayed, Revoked, Underpaid, Unfit, WrongPayer
+from farthing.errors import Closed, Forged, Replayed, Revoked, Underpaid, WrongPayer
 from farthing.marks import Advance, Claim, Keys, Memory, Put
 from farthing.schemes.chain.counters import CHAINS_CACHED, WORD_BYTES, require_step, verify_next
-from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
+from farthing.schemes.chain.ecoupon import tesla
 from farthing.schemes.chain.ecoupon.commitment import (
     FAMILY,
-    SEGMENTS_MAX,
     Commitment,
-    Link,
     counter_id,
 )
-from farthing.schemes.chain.ecoupon.delegation import HOPS_MAX, Delegation, reduce
+from farthing.schemes.chain.ecoupon.delegation import reduce
+from farthing.schemes.chain.ecoupon.demand import demand_of
+from farthing.schemes.chain.ecoupon.payment import Payment
 from farthing.schemes.chain.ecoupon.session import (
     MAC_BYTES,
+    NO_KEY,
     SESSION_KEY,
     Bound,
     Start,
     bind,
     bound_of,
-    payment_mac,
+    payment_digest,
     session_key,
 )
 from farthing.schemes.chain.ecoupon.traits import TRAITS
 from farthing.schemes.chain.times import SKEW_S
-from farthing.schemes.contract import At, Binding, Json, Offer, Taken
-
-LINKS_MAX = 4  # segments under one payment: a purse with shorter ones opens a longer commitment
-
-
-class Payment(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """`commitment`: the object where a holder starts, its id (base64url of 16 bytes) later."""
-
-    commitment: Commitment | str
-    hops: tuple[Delegation, ...] = ()
-    """From the payer to who starts."""
-    links: tuple[Link, ...]
-    mac: str
-    """Under the session key, base64url."""
-    start: Start | None = None
-
-    def __post_init__(self) -> None:
-        """`Unfit` for no links, too many, or half a start."""
-        if isinstance(self.commitment, str):
-            if len(self.commitment) != ID_CHARS:
-                told = f"an id is {ID_CHARS} characters of base64url"
-                raise Unfit("commitment_id_malformed", told)
-            if self.start is not None or self.hops:
-                raise Unfit("start_incomplete", "a start comes with the commitment itself")
-        elif self.start is None:
-            raise Unfit("start_incomplete", "a commitment comes with a start")
-        if len(self.hops) > HOPS_MAX:
-            raise Unfit("hop_count_out_of_range", f"at most {HOPS_MAX} delegations in a row")
-        if not 1 <= len(self.links) <= LINKS_MAX:
-            raise Unfit("link_count_out_of_range", f"a payment has 1 to {LINKS_MAX} links")
-        last = -1
-        for segment, index, _ in self.links:
-            if not (last < segment < SEGMENTS_MAX and 0 <= index <= chain.LENGTH_MAX):
-                raise Unfit("link_out_of_range", "segments rise, indices are those of a chain")
-            last = segment
-
-    def __repr__(self) -> str:
-        """Segments and indices only: a word is worth money."""
-        return f"Payment({[link[:2] for link in self.links]})"
+from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken
 
 
 class EcouponTill(CreditTill):
@@ -91,8 +51,21 @@ class EcouponTill(CreditTill):
     sealing = (SESSION_KEY,)
     payments = codec.Reader(Payment)
 
+    def __init__(self, setting: Setting) -> None:
+        """`Misconfigured` for options out of range."""
+        super().__init__(setting)
+        self.demand = demand_of(setting.options)
+        self.unproved_micro = self.demand.unverified_micro_max if self.demand.is_asked else 0
+
+    def offer(self, price_micro: int, at: At) -> Offer:
+        """`OutOfRange` besides for a price above what may be unproved."""
+        self.demand.require_price(price_micro)
+        return super().offer(price_micro, at)
+
     def terms(self, at: At) -> dict[str, Json]:
-        """The vendor's half of every session."""
+        """The vendor's half of every session; with TESLA, when keys are shown."""
+        if self.demand.is_asked:
+            return self.demand.terms
         secret = self.setting.ring.current(SESSION_KEY).secret
         return {"vendorKey": codec.b64u(agreement.public_of(secret))}
 
@@ -103,6 +76,10 @@ class EcouponTill(CreditTill):
     def recall(self, payment: Payment) -> Keys:
         """The counter of every segment and the hot list; at a start what the commitment takes."""
         commitment = payment.commitment
+        if payment.tesla is not None:
+            keys = self.recall(msgspec.structs.replace(payment, tesla=None))
+            counters = (*keys.counters, tesla.mark_id(payment.tesla.session))
+            return msgspec.structs.replace(keys, counters=counters)
         if isinstance(commitment, str):
             links = payment.links
             if len(links) == 1:  # as nearly all payments have
@@ -128,17 +105,19 @@ class EcouponTill(CreditTill):
     def take(
         self, payment: Payment, offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
-        """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `WrongPayer`, `Forged`."""
+        """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `WrongPayer`, `Forged`, `Late`."""
         commitment = payment.commitment
+        marks: list[Advance] = []
+        records: tuple[Put, ...] = ()
         if isinstance(commitment, str):
             commitment_id, started = commitment, _NONE
         else:
             commitment_id, started = commitment.id, self._start(payment, commitment, memory, at)
-        value_micro, places, steps = 0, "", 0
-        marks: list[Advance] = []
+            marks = self._rest(payment, commitment, started, memory)
+            records = _records(payment, commitment)
+        value_micro, places, steps, session = 0, "", 0, b""
         claims: list[Claim] = []
         bound: Bound | None = None
-        session = b""
         for segment, index, text in payment.links:
             mark_id = counter_id(commitment_id, segment)
             place = memory.counters.get(mark_id)
@@ -151,20 +130,18 @@ class EcouponTill(CreditTill):
             if memory.records and _revoked_key(commitment_id, segment) in memory.records:
                 raise Revoked("segment_revoked", "its payer has withdrawn this segment")
             bound = bound_of(record[WORD_BYTES:])
-            last = place.to - 1 if place is not None else 0
+            over, last = (place.to, place.to - 1) if place is not None else (0, 0)
             steps = require_step(bound, index, last, at.now_s, SKEW_S, STEPS_MAX, steps)
             if not session:
                 session = bound.session
-                found = payment_mac(bound.begun(commitment_id), binding, payment.links)
-                mac = codec.unb64u(payment.mac, size_bytes=MAC_BYTES)
-                require_equal("payment_mac_wrong", mac, found)
+                mac, shown = payment.mac, payment.tesla
+                bound.verify_mac(commitment_id, binding, payment.links, mac, shown)
             elif session != bound.session:
                 raise Forged("segment_of_another_session", "one session for all of a payment")
             word = verify_next(bound, record, last, index, text)
             unit_micro = bound.unit_micro
             places += f",{segment}.{index}"
             value_micro += unit_micro * (index - last)
-            over = place.to if place is not None else 0
             marks.append(_advance(mark_id, over, index + 1, word + bound.raw, bound.until_s))
             claims.append(
                 Claim(
@@ -179,10 +156,8 @@ class EcouponTill(CreditTill):
         assert bound is not None, "a payment has a link"
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
-        records: tuple[Put, ...] = ()
-        if not isinstance(commitment, str):
-            marks += self._rest(payment, commitment, started, memory)
-            records = _records(payment, commitment)
+        if payment.tesla is not None:
+            marks.append(self._unproved(payment, bound, value_micro, binding, memory, at))
         return Taken(
             value_micro=value_micro,
             reference=f"{FAMILY.short}:{commitment_id}:{places[1:]}",
@@ -216,7 +191,8 @@ class EcouponTill(CreditTill):
         reduced.require_valid(at.now_s)
         reduced.require_segments(*start.segments)
         start.verify(commitment, reduced.subject)
-        session = self._session(start, commitment.id)
+        self.demand.require_met(None if start.tesla is None else start.tesla.times)
+        session = self._session(start, commitment.id, reduced.subject)
         found: dict[int, bytes] = {}
         for segment in range(start.segments[0], start.segments[1] + 1):
             record = bind(
@@ -235,8 +211,42 @@ class EcouponTill(CreditTill):
             found[segment] = record
         return found
 
-    def _session(self, start: Start, commitment_id: str) -> bytes:
-        """The key that the holder shares with us; `Forged` for a key that is not ours."""
+    def _unproved(
+        self,
+        payment: Payment,
+        bound: Bound,
+        value_micro: int,
+        binding: Binding,
+        memory: Memory,
+        at: At,
+    ) -> Advance:
+        """Keep what proves a payment under TESLA once its key is shown; as `tesla.Known`."""
+        shown, commitment = payment.tesla, payment.commitment
+        assert shown is not None, "the caller has looked"
+        if codec.unb64u(shown.session) + NO_KEY != bound.session:
+            raise Forged("payment_of_another_session", "name the session of these segments")
+        place = memory.counters.get(tesla.mark_id(shown.session))
+        commitment_id = commitment if isinstance(commitment, str) else commitment.id
+        if place is not None:
+            known = tesla.Known.read(place.link)
+        elif payment.start is not None and payment.start.tesla is not None:
+            known = tesla.begin(payment.start.tesla, commitment_id)
+        else:
+            raise Closed("commitment_unknown", "send the commitment and a start")
+        known.require_safe(shown.interval, at.now_s)
+        code = codec.unb64u(payment.mac, size_bytes=MAC_BYTES)
+        digest = payment_digest(commitment_id, binding, payment.links)
+        now = tesla.Pending(shown.interval, code, digest, value_micro)
+        known = known.after(shown, now, self.demand.unverified_micro_max)
+        return tesla.advance(shown.session, place, known, bound.until_s)
+
+    def _session(self, start: Start, commitment_id: str, holder: bytes) -> bytes:
+        """The key that the holder shares with us; `Forged` for a key that is not ours.
+
+        With TESLA there is none: the session's name, and no key.
+        """
+        if start.tesla is not None:
+            return start.tesla.name(commitment_id, holder) + NO_KEY
         ephemeral = codec.unb64u(start.ephemeral, size_bytes=agreement.KEY_BYTES)
         for key in self.setting.ring.live(SESSION_KEY):
             if start.vendor_key == codec.b64u(agreement.public_of(key.secret)):
