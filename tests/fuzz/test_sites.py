@@ -43,6 +43,7 @@ EXCUSED = {
     "cli/broker.py keys": OWN_ROW,
     "cli/showroom.py Showroom._vendor": DEMO,
     "ledger/transfers.py read": OWN_ENTRY,
+    "schemes/chain/agent/mint.py AgentMint.account_in": OWN_RECORD,
     "schemes/chain/agent/mint.py AgentMint.lapse": OWN_RECORD,
     "schemes/chain/agent/mint.py AgentMint.put_back": OWN_RECORD,
     "schemes/chain/agent/mint.py _give_back": OWN_RECORD,
