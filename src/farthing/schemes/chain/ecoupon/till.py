@@ -130,7 +130,8 @@ class EcouponTill(CreditTill):
             if memory.records and _revoked_key(commitment_id, segment) in memory.records:
                 raise Revoked("segment_revoked", "its payer has withdrawn this segment")
             bound = bound_of(record[WORD_BYTES:])
-            over, last = (place.to, place.to - 1) if place is not None else (0, 0)
+            over = place.to if place is not None else 0
+            last = over - 1 if over else 0
             steps = require_step(bound, index, last, at.now_s, SKEW_S, STEPS_MAX, steps)
             if not session:
                 session = bound.session
