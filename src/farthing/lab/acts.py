@@ -153,7 +153,7 @@ def vouch(world: "World", luck: random.Random) -> None:
         "payoutTo": IBAN,
         "props": luck.choice(VOUCHED),
     }
-    world.begin(None, "vouch", world.order(f"/accounts/{payer.name}", contract))
+    world.begin(None, "vouch", world.obeyed(f"/accounts/{payer.name}", contract))
 
 
 def pay_peer(world: "World", luck: random.Random) -> None:
@@ -164,8 +164,8 @@ def pay_peer(world: "World", luck: random.Random) -> None:
 
 async def _paid_peer(world: "World", other: BrokerParty, amount_micro: int) -> None:
     sent = {"amountMicro": amount_micro, "reference": f"peer-{world.ground.trace.events}"}
-    await world.order(f"/peers/{other.name}/payments", sent)
-    await world.order("/topup", sent | {"payer": world.broker.name}, at=other)
+    await world.obeyed(f"/peers/{other.name}/payments", sent)
+    await world.obeyed("/topup", sent | {"payer": world.broker.name}, at=other)
 
 
 ACTS: dict[Act, int] = {

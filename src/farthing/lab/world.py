@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from farthing import errors
 from farthing.errors import Refusal
 from farthing.lab.acts import ACTS, Act
 from farthing.lab.faults import DOWN_S, JUMP_S, NIGHT_S, NIGHTS_S, PARTED_S, ROUGH, Chances
@@ -135,6 +136,20 @@ class World:
         self._keys += 1
         return await order(at or self.broker, path, body, f"world-{self._keys}", who, scope)
 
+    async def obeyed(
+        self,
+        path: str,
+        body: Json,
+        who: str = "operator",
+        scope: str = "admin",
+        at: BrokerParty | None = None,
+    ) -> Any:
+        """As `order`; the refusal with which it is answered."""
+        answer = await self.order(path, body, who, scope, at)
+        if "refusal" in answer:
+            raise errors.by_name(answer["refusal"], answer["code"], answer["detail"])
+        return answer
+
     async def top_up(self, payer: PayerParty, amount_micro: int) -> str:
         """Book money for a payer."""
         reference = f"RF{self._keys}"
@@ -144,13 +159,11 @@ class World:
         return reference
 
     async def pay_out(self, party: Party, amount_micro: int, states: Sequence[str]) -> str:
-        """Have a party's money sent to its bank; its last state, or why there was none."""
+        """Have a party's money sent to its bank; its last state. Refusals as of the broker."""
         home, account = self.broker, accounts.payer(party.name)
         if isinstance(party, VendorParty):
             home, account = party.home, accounts.vendor(party.name)
-        made = await self.order("/payout", {"amountMicro": amount_micro}, party.name, "pay", home)
-        if "payout" not in made:
-            return str(made["code"])
+        made = await self.obeyed("/payout", {"amountMicro": amount_micro}, party.name, "pay", home)
         self.paid_out[account] += made["amountMicro"]
         state = "planned"
         for step in states:
