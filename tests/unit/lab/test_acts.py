@@ -29,8 +29,8 @@ async def do(world: World, act: acts.Act, times: int = 20) -> None:
 
 
 REFUSED: dict[acts.Act, set[str]] = {
-    # Chains of credit are worth nothing to return, and lottery tickets for a while.
-    acts.give_back: {"chain_ends_by_itself", "ticket_not_over"},
+    # Credit is worth nothing to return, what is prepaid comes by itself, lottery tickets wait.
+    acts.give_back: {"chain_ends_by_itself", "rest_comes_back", "ticket_not_over"},
     # Many sweeps of one vendor at one moment.
     acts.clear: {"batch_in_flight"},
     # What the scheme cannot give back, and what luck has drawn twice.

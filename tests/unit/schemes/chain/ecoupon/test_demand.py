@@ -3,6 +3,7 @@ import pytest
 
 from farthing.errors import Misconfigured, OutOfRange
 from farthing.schemes.chain.ecoupon import ECOUPON
+from farthing.schemes.chain.ecoupon.demand import DELAY_MAX, UNVERIFIED_MICRO_MAX
 from farthing.schemes.contract import Json
 from tests.kit.ecoupon import Scene, vendor_ring
 from tests.kit.parties import Vendor, setting_of
@@ -14,6 +15,13 @@ def test_a_page_that_could_never_be_paid_is_not_offered() -> None:
     with pytest.raises(OutOfRange, match="price_above_unverified_max"):
         scene.vendor.offer(1_000 + 100)
     Scene(unverified_micro_max=1_000).vendor.offer(1_000 + 100)
+
+
+def test_two_cents_may_be_unproved_where_nothing_is_said() -> None:
+    vendor = Scene(authentication="tesla").vendor
+    assert vendor.offer(UNVERIFIED_MICRO_MAX).price_micro == UNVERIFIED_MICRO_MAX == 20_000
+    with pytest.raises(OutOfRange, match="price_above_unverified_max"):
+        vendor.offer(UNVERIFIED_MICRO_MAX + 100)
 
 
 @pytest.mark.parametrize("theirs", ["mac", "tesla"])
@@ -45,7 +53,7 @@ def test_a_start_with_other_times_is_refused() -> None:
         {"intervalS": "60", "delay": 6},
         {"intervalS": 59, "delay": 6},
         {"intervalS": 601, "delay": 6},
-        {"intervalS": 60, "delay": 17},
+        {"intervalS": 60, "delay": DELAY_MAX + 1},
         {"intervalS": 60, "delay": 4},
         {"intervalS": 600, "delay": 1},
     ],
