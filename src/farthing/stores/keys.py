@@ -152,8 +152,16 @@ class KeyRing:
             ) from None
 
     def find(self, purpose: str, key_id: str) -> Key | None:
-        """The key of `purpose` with this id; None if it is absent or revoked."""
+        """The key of `purpose` with this id; None if it is absent or revoked.
+
+        Of one that is not here the file is asked: another process may have made it a moment ago,
+        and what is paid with it since is good.
+        """
         entry = self._by_name.get((purpose, key_id))
+        if entry is None:
+            with contextlib.suppress(Misconfigured):  # whoever refreshes hears of it
+                self.refresh()
+            entry = self._by_name.get((purpose, key_id))
         if entry is None:
             self.missed.add(purpose)
             return None
@@ -258,13 +266,15 @@ class KeyRing:
             self._adopt(sealed, _write(self._path, msgspec.msgpack.encode(sealed)))
 
     def _adopt(self, sealed: _Sealed, stamp: _Stamp) -> None:
-        self._entries = _unseal(sealed, self._sealing_key, self._path.name)
-        self._by_name = {(e.key.purpose, e.key.id): e for e in self._entries}
-        self._live: dict[str, tuple[Key, ...]] = {}
-        for entry in self._entries:
+        entries = _unseal(sealed, self._sealing_key, self._path.name)
+        live: dict[str, tuple[Key, ...]] = {}
+        for entry in entries:
             if entry.key.secret and not entry.revoked:
-                older = self._live.get(entry.key.purpose, ())
-                self._live[entry.key.purpose] = (entry.key, *older)[:LIVE_MAX]
+                older = live.get(entry.key.purpose, ())
+                live[entry.key.purpose] = (entry.key, *older)[:LIVE_MAX]
+        self._entries = entries
+        self._by_name = {(e.key.purpose, e.key.id): e for e in entries}
+        self._live = live  # whole: other threads look into it
         self._sealing: _Sealing = sealed.sealing
         self._salt = sealed.salt
         self._generation = sealed.generation

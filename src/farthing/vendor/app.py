@@ -125,6 +125,7 @@ class Vendor:
 
     def _adopt(self, options: Options) -> None:
         """Serve under these options, with the table of numbers where a scheme gives such."""
+        self._generation = self.ring.generation
         self.gate, self.doors, self.private = self._opened(options)
         prefix = next((till.tabled for till in self.gate.tills.values() if till.authorizes), b"")
         if prefix and self._authorizing is None:
@@ -143,9 +144,8 @@ class Vendor:
         if at - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = at
-        has_new_keys = False
         try:
-            has_new_keys = self.ring.refresh()
+            self.ring.refresh()
         except Refusal as wrong:  # the old keys go on until the file is in order
             _log.error("keys left as they were: %s", wrong)
         found = self.price_file.refresh()
@@ -153,6 +153,7 @@ class Vendor:
             _log.error("prices left as they were: %s", self.price_file.trouble.detail)
         options = self.price_file.prices.options
         # Tills keep what they derive from keys: with other keys they begin anew.
+        has_new_keys = self.ring.generation != self._generation
         if has_new_keys or (found == "new" and options != self.gate.setting.options):
             self._adopt(options)
 

@@ -232,13 +232,29 @@ def test_another_process_sees_a_change_when_it_refreshes(path: Path) -> None:
     assert not two.refresh()
     key = make_secret_key("challenge", entropy(1))
     one.add(key)
-    assert two.find("challenge", key.id) is None
+    with pytest.raises(Misconfigured, match="key_missing"):
+        two.current("challenge")
     assert two.refresh()
     assert two.current("challenge") == key
     assert not two.refresh()
     two.revoke("challenge", key.id)
     assert one.refresh()
     assert one.is_revoked("challenge", key.id)
+
+
+def test_a_key_that_another_process_has_just_made_is_found(path: Path) -> None:
+    """What it has minted with it may be paid here before anybody looks at the file."""
+    one = KeyRing.create(path)
+    two, generation = KeyRing.open(path), one.generation
+    key = make_secret_key("challenge", entropy(1))
+    one.add(key)
+    assert two.find("challenge", key.id) == key
+    assert two.generation == generation + 1
+    assert two.missed == set()
+    path.write_bytes(b"no ring")
+    assert two.find("challenge", "another") is None, "the keys at hand go on"
+    assert two.missed == {"challenge"}
+    assert two.find("challenge", key.id) == key
 
 
 def test_no_change_of_two_processes_is_lost(path: Path) -> None:

@@ -1,6 +1,7 @@
 """One vendor's process: its doors, free and sold paths, whom it trusts, its prices."""
 
 import asyncio
+import secrets
 from pathlib import Path
 
 import msgspec
@@ -8,9 +9,10 @@ import pytest
 
 from farthing import codec
 from farthing.errors import Misconfigured
-from farthing.schemes.mac.millicent.scrip import PAYER_RANGE
+from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES, PAYER_RANGE
 from farthing.stores.keys import KeyRing
 from farthing.vendor import app as apps
+from farthing.vendor import minting
 from farthing.vendor.app import Vendor
 from farthing.vendor.endpoints import BODY_BYTES_MAX
 from farthing.vendor.founding import LOOK_EVERY_S
@@ -297,6 +299,24 @@ def test_a_scheme_that_cannot_express_a_price_is_not_offered_there(folder: Folde
             offers = (await opened.get("/odd")).headers.get_list("www-authenticate")
         assert len(offers) == 1
         assert 'method="millicent"' in offers[0]
+
+    with_site(folder, talk)
+
+
+def test_what_another_process_minted_in_a_new_series_pays_at_once(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before this one has looked for new keys: else the payer sets good scrip aside."""
+    monkeypatch.setattr(apps, "LOOK_EVERY_S", 3_600.0)
+
+    async def talk(site: Site) -> None:
+        async with site.client() as opened:
+            challenge = (await opened.get("/sold/page")).headers["www-authenticate"]
+            other = KeyRing.open(folder.path / "ring")
+            made = minting.rotate(other, LICENSED_SERIES, secrets.token_bytes(32))
+            folder.keys = (made, *(k for k in folder.keys if k.purpose != LICENSED_SERIES))
+            name, value = folder.pay(challenge, "/sold/page")
+            assert (await opened.get("/sold/page", headers={name: value})).status_code == 200
 
     with_site(folder, talk)
 
