@@ -54,12 +54,21 @@ def open_matters(world: "World") -> list[str]:
 
 
 def _open_to_honest(
-    world: "World", payers: Iterable["PayerParty"], vendors: Iterable["VendorParty"]
+    world: "World",
+    payers: Iterable["PayerParty"],
+    vendors: Iterable["VendorParty"],
+    crooks: Collection[str],
 ) -> list[str]:
-    """As `open_matters`, of who is honest; not what a gate holds: who cheats may never end it."""
+    """As `open_matters`, of who is honest; not what a gate holds: who cheats may never end it.
+
+    Nor a second half for who does not take it: the vendor that withheld its page.
+    """
+    names = ", ".join(f"'{name}'" for name in sorted(crooks))
+    halves = f" AND NOT (operation = 'release' AND vendor IN ({names}))"
+    at_wallet = OPEN_AT_WALLET | {"open asks": OPEN_AT_WALLET["open asks"] + halves}
     found: list[str] = []
     for payer in payers:
-        found += _open(payer.name, payer.connection, OPEN_AT_WALLET)
+        found += _open(payer.name, payer.connection, at_wallet)
     for vendor in vendors:
         found += _open(vendor.name, vendor.connection, CLAIMS)
     for broker in world.brokers:
@@ -102,7 +111,7 @@ def require_honest_sums(world: "World", crooks: Collection[str]) -> None:
     """
     payers = [payer for payer in world.payers if payer.name not in crooks]
     vendors = [vendor for vendor in world.vendors if vendor.name not in crooks]
-    for matter in _open_to_honest(world, payers, vendors):
+    for matter in _open_to_honest(world, payers, vendors, crooks):
         world.ground.checks.find(f"frozen: {matter}")
     bought = _bought(world, payers)
     for broker in world.brokers:
