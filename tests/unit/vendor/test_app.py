@@ -314,7 +314,7 @@ def test_what_another_process_minted_in_a_new_series_pays_at_once(
             challenge = (await opened.get("/sold/page")).headers["www-authenticate"]
             other = KeyRing.open(folder.path / "ring")
             made = minting.rotate(other, LICENSED_SERIES, secrets.token_bytes(32))
-            folder.keys = (made, *(k for k in folder.keys if k.purpose != LICENSED_SERIES))
+            folder.keys = [made, *(k for k in folder.keys if k.purpose != LICENSED_SERIES)]
             name, value = folder.pay(challenge, "/sold/page")
             assert (await opened.get("/sold/page", headers={name: value})).status_code == 200
 
