@@ -17,6 +17,7 @@ INFLATED = 12  # claims made up from true ones
 LATE_S = 40 * DAY_S  # later than every scheme takes a claim
 NOT_YOURS = frozenset({"Forged", "Unknown", "WrongVendor"})
 """What the broker says to who asks for another vendor's money."""
+TOO_LATE = frozenset({"Late"})  # where another trick let the time pass in between
 PAYS = frozenset({b"authorization", b"payment-authorization", b"payment-signature"})
 
 
@@ -126,7 +127,7 @@ class _Meddler:
 
     def _require_refused(self, url: str, said: dict[str, Any]) -> None:
         refusal = said.get("extra", {}).get("refusal", said.get("errorReason"))
-        if said.get("success") or refusal not in NOT_YOURS:
+        if said.get("success") or refusal not in NOT_YOURS | TOO_LATE:
             find = self._stage.world.ground.checks.find
             find(f"{url} of another vendor: {'granted' if said.get('success') else refusal}")
 
