@@ -19,6 +19,7 @@
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -27,6 +28,7 @@ from farthing import codec
 from farthing.crypto.mac import require_equal
 from farthing.errors import Closed, Mismatch, OutOfRange, Unfit, Unknown
 from farthing.marks import Keys, Memory, Put
+from farthing.schemes.chain.counters import CHAINS_CACHED
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import RESERVING
 from farthing.schemes.chain.sticks.mint import StickMint
@@ -128,7 +130,8 @@ class Disclosed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     order: Order
 
 
-_DISCLOSED, _OPENING = codec.Reader(Disclosed), codec.Reader(Opening)
+_DISCLOSED = codec.Reader(Disclosed)
+_opening_of = lru_cache(maxsize=CHAINS_CACHED)(codec.Reader(Opening).read)
 
 
 class OpenedOrder(Opened[Order], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -213,7 +216,7 @@ class IkpTill(StickTill):
         keys, order = super().recall(payment), payment.commitment
         if not isinstance(order, str):
             return keys
-        return Keys(counters=keys.counters, records=(*keys.records, opening_key(order)))
+        return Keys(counters=keys.counters, records=(opening_key(order),))
 
     def take(self, payment: Any, offer: Offer, binding: Binding, memory: Memory, at: At) -> Taken:
         """As a stick; `Mismatch` for an order of something else, `Forged` for another opening.
@@ -247,6 +250,7 @@ class IkpTill(StickTill):
         return {"opening": found[b"opening"], "order": found[b"commitment"]}
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
 def opening_key(order_id: str) -> bytes:
     """Where a gate keeps what opens the hash of an order, for as long as its marks."""
     return f"{FAMILY.tag}/opening/{order_id}".encode()
@@ -257,7 +261,7 @@ def _kept_opening(order_id: str, memory: Memory) -> Opening:
     found = memory.records.get(opening_key(order_id))
     if found is None:
         raise Closed("order_forgotten", "open another order")
-    return _OPENING.read(found)
+    return _opening_of(found)
 
 
 def _require_described(opening: Opening, offer: Offer) -> None:
