@@ -136,16 +136,9 @@ class World:
         self._keys += 1
         return await order(at or self.broker, path, body, f"world-{self._keys}", who, scope)
 
-    async def obeyed(
-        self,
-        path: str,
-        body: Json,
-        who: str = "operator",
-        scope: str = "admin",
-        at: BrokerParty | None = None,
-    ) -> Any:
+    async def obeyed(self, path: str, body: Json, **whose: Any) -> Any:
         """As `order`; the refusal with which it is answered."""
-        answer = await self.order(path, body, who, scope, at)
+        answer = await self.order(path, body, **whose)
         if "refusal" in answer:
             raise errors.by_name(answer["refusal"], answer["code"], answer["detail"])
         return answer
@@ -163,7 +156,9 @@ class World:
         home, account = self.broker, accounts.payer(party.name)
         if isinstance(party, VendorParty):
             home, account = party.home, accounts.vendor(party.name)
-        made = await self.obeyed("/payout", {"amountMicro": amount_micro}, party.name, "pay", home)
+        made = await self.obeyed(
+            "/payout", {"amountMicro": amount_micro}, who=party.name, scope="pay", at=home
+        )
         self.paid_out[account] += made["amountMicro"]
         state = "planned"
         for step in states:

@@ -237,10 +237,11 @@ class Stage:
         for vendor in self.world.vendors:
             sold_micro = sum(checks.sold[vendor.name].values())
             over_micro = paid[vendor.name] - sold_micro
+            broker_micro = over_micro
             if vendor.name in self.crooks or cheats:  # what it was paid and never confirmed its
                 # payers bear, as they are measured below, or who cheats and never asks again
-                over_micro = min(over_micro, paid[vendor.name] - self.asked[vendor.url])
-            found.append(measured(traits, "broker", "vendor", over_micro, Stakes()))
+                broker_micro = min(over_micro, paid[vendor.name] - self.asked[vendor.url])
+            found.append(measured(traits, "broker", "vendor", broker_micro, Stakes()))
             if vendor.name not in self.crooks:
                 free_micro = sum(self.out[vendor.name].values()) - sold_micro
                 lost_micro = max(free_micro, 0) + max(-over_micro, 0)
