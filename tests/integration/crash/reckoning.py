@@ -90,18 +90,20 @@ def clear(fleet: Fleet) -> None:
     whose reader was killed is confirmed when its origin has answered.
     """
     deadline_s = time.monotonic() + FINISH_S
-    while not _is_clear(fleet):
-        assert time.monotonic() < deadline_s, "clearing does not come through"
+    while left := _uncleared(fleet):
+        assert time.monotonic() < deadline_s, f"clearing does not come through: {left}"
         time.sleep(0.1)
 
 
-def _is_clear(fleet: Fleet) -> bool:
+def _uncleared(fleet: Fleet) -> str:
+    """What stands in the way; empty once all is cleared."""
     try:
         swept = _json(fleet.vendor("clear", "--json"))
-    except Misconfigured:
-        return False
+    except Misconfigured as problem:
+        return str(problem)
     assert not any(one["refused"] for one in swept), swept
-    return all(line["pending_micro"] == 0 for line in _json(fleet.vendor("report", "--json")))
+    pending = [line for line in _json(fleet.vendor("report", "--json")) if line["pending_micro"]]
+    return f"{swept} left {pending} pending" if pending else ""
 
 
 def _json(raw: bytes) -> Any:
