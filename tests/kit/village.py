@@ -31,10 +31,11 @@ from farthing.vendor.edge import Edge as VendorEdge
 from farthing.vendor.founding import Config, licence_of, new_keys
 from farthing.vendor.lists import BROKER_ROOT_KEY, fetch_keys
 from tests.integration.crash.calls import BROKER_ID
-from tests.integration.crash.fleet import COMMISSION_E4, PRICES, VENDOR, page
+from tests.integration.crash.fleet import COMMISSION_E4, VENDOR
 from tests.integration.crash.middle import Message
 from tests.integration.crash.neighbour import NAME, furnish
 from tests.integration.crash.place import Call, newest_claims
+from tests.integration.crash.wares import PRICES, page
 
 T = TypeVar("T")
 PORTS = {"broker": 1, NAME: 2, "gate": 3}

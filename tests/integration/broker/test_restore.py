@@ -23,8 +23,9 @@ from farthing.errors import Misconfigured
 from farthing.schemes import registry
 from farthing.schemes.mac.millicent.orders import LICENCE_PREFIX
 from farthing.wallet.app import Wallet, open_wallet
-from tests.integration.crash.fleet import PASSPHRASE, PRICE_MICRO, VENDOR, Fleet, environment
+from tests.integration.crash.fleet import PASSPHRASE, VENDOR, Fleet, environment
 from tests.integration.crash.reckoning import audit
+from tests.integration.crash.wares import PRICE_MICRO
 
 KILLED_AFTER_S = (0.4, 0.6, 0.8)  # from the imports on to the end of a restore
 

@@ -20,8 +20,9 @@ from farthing.errors import Refusal
 from farthing.schemes import registry
 from farthing.wallet.app import Wallet, open_wallet
 from farthing.wire import mpp
-from tests.integration.crash.fleet import COVERED, HELD_AREAS, PAGES, PASSPHRASE, PLANS
+from tests.integration.crash.fleet import PASSPHRASE
 from tests.integration.crash.sizes import size
+from tests.integration.crash.wares import COVERED, HELD_AREAS, PAGES, PLANS
 
 PAUSE_S = 0.1  # after a failure, before the same page is asked for again
 AT_ONCE = 8

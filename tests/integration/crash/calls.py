@@ -27,9 +27,10 @@ from farthing.vendor import endpoints
 from farthing.wallet.seed import SeedRing
 from farthing.wire import mpp, published, x402, x402_entry
 from farthing.wire.offers import Received, target_of
-from tests.integration.crash.fleet import PRICE_MICRO, VENDOR
+from tests.integration.crash.fleet import VENDOR
 from tests.integration.crash.middle import Message
 from tests.integration.crash.place import Call, Place
+from tests.integration.crash.wares import PRICE_MICRO
 from tests.kit import envelope
 
 BROKER_ID = "crash-broker"

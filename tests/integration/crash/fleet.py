@@ -26,13 +26,12 @@ from farthing.wallet.policy import Limits
 from farthing.wallet.vault import Cost
 from tests.integration.crash.middle import Message, ask
 from tests.integration.crash.place import newest_claims
+from tests.integration.crash.wares import AREAS, COVERED, PAGES, PLANS, PRICES, page
 
 VENDOR = "shop"
 PASSPHRASE = "correct horse"
 CHEAP = Cost(memory_kib=64, iterations=1, lanes=1)
 WORKERS = 2
-PAGES = 12
-PRICE_MICRO = 200
 COMMISSION_E4 = 500
 TOPUP_MICRO = 100_000_000  # an hour's pages of the quickest buyer, several times
 CREDIT_MICRO = 100_000_000
@@ -41,59 +40,6 @@ STOP_S = 15.0  # likewise for one that should end
 POLL_S = 0.01
 QUIET = "quiet"  # what `gate_server` looks for
 HERE = Path(__file__).parent
-PRICES = """\
-accept = ["millicent", "payword"]
-
-[millicent]
-protocol = "private"
-
-[[route]]
-path = "/pages/*"
-price = "200u"
-origin_timeout_s = 1
-
-[[route]]
-path = "/sure/*"
-price = "200u"
-hold = false
-origin_timeout_s = 1
-
-[[route]]
-path = "/kept/*"
-price = "200u"
-replay_body = true
-origin_timeout_s = 1
-
-[[route]]
-path = "/now/*"
-price = "200u"
-clearing = "before"
-origin_timeout_s = 1
-
-[[route]]
-path = "/soon/*"
-price = "200u"
-clearing = "during"
-origin_timeout_s = 1
-
-[[route]]
-path = "/plans/*"
-price = "9000u"
-accept = ["millicent"]
-subscription.plan = "month"
-subscription.days = 30
-subscription.paths = ["/read/*"]
-origin_timeout_s = 1
-
-[[route]]
-path = "/read/*"
-price = "200u"
-accept = ["millicent"]
-origin_timeout_s = 1
-"""
-AREAS = ("pages", "now", "soon", "sure", "kept")
-PLANS, COVERED = "plans", "read"  # a subscription is sold in one, for the other
-HELD_AREAS = AREAS[:3]  # whose pages cost nothing where the site fails; one for each moment
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -383,8 +329,3 @@ class Fleet:
             wallet.set_limits(Limits(per_site_day_micro=10**9, per_day_micro=10**9))
         self.buyers.append(buyer)
         return buyer
-
-
-def page(area: str, number: int) -> str:
-    """What the origin serves."""
-    return f"<!doctype html><title>{area} {number}</title>" + f"<p>Page {number}.</p>" * 40

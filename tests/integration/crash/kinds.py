@@ -11,9 +11,9 @@ from farthing.schemes.contract import Dialect
 from farthing.vendor import endpoints
 from farthing.wire import published
 from tests.integration.crash.calls import Callers
-from tests.integration.crash.fleet import AREAS
 from tests.integration.crash.newcomers import Newcomers
 from tests.integration.crash.place import Call
+from tests.integration.crash.wares import AREAS
 
 
 class Kind(NamedTuple):

@@ -13,14 +13,8 @@ from farthing.cli import servers
 from farthing.errors import Misconfigured
 from farthing.wallet.app import open_wallet
 from farthing.wallet.book import Entry, Holding
-from tests.integration.crash.fleet import (
-    PASSPHRASE,
-    PRICE_MICRO,
-    VENDOR,
-    Buyer,
-    Fleet,
-    page,
-)
+from tests.integration.crash.fleet import PASSPHRASE, VENDOR, Buyer, Fleet
+from tests.integration.crash.wares import PRICE_MICRO, page
 
 # A wallet believes "no such payment came" a minute after it paid. Its clock goes that far ahead,
 # which a gate's tolerance for clocks allows, since nothing is under way any more.

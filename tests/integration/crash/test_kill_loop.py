@@ -16,7 +16,7 @@ import apsw
 import httpx
 import pytest
 
-from tests.integration.crash.fleet import PRICE_MICRO, TOPUP_MICRO, Buyer, Fleet, Party
+from tests.integration.crash.fleet import TOPUP_MICRO, Buyer, Fleet, Party
 from tests.integration.crash.reckoning import (
     clear,
     finish_wallet,
@@ -24,6 +24,7 @@ from tests.integration.crash.reckoning import (
     require_acknowledged,
 )
 from tests.integration.crash.sizes import Size, seed, size
+from tests.integration.crash.wares import PRICE_MICRO
 
 RESTART_S = 2.0
 TELLER_PAUSE_S = 0.1

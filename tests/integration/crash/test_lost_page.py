@@ -18,9 +18,10 @@ from farthing.schemes import registry
 from farthing.vendor.app import Vendor
 from farthing.vendor.broker_client import BrokerClient
 from farthing.wallet.app import Wallet, open_wallet
-from tests.integration.crash.fleet import PASSPHRASE, TOPUP_MICRO, VENDOR, Buyer, Fleet, page
+from tests.integration.crash.fleet import PASSPHRASE, TOPUP_MICRO, VENDOR, Buyer, Fleet
 from tests.integration.crash.middle import Cut, Middle
 from tests.integration.crash.reckoning import clear, finish_wallet, reckon
+from tests.integration.crash.wares import page
 from tests.kit.turns import marks_of
 
 ANSWERS_MAX = 3  # of one party in one purchase: the offer, the page, and the vendor's keys

@@ -12,8 +12,9 @@ from x402.schemas import PaymentPayload, PaymentRequirements
 
 from farthing.schemes.contract import Json
 from tests.integration.crash.calls import Callers
-from tests.integration.crash.fleet import PRICE_MICRO, VENDOR, Fleet
+from tests.integration.crash.fleet import VENDOR, Fleet
 from tests.integration.crash.reckoning import audit
+from tests.integration.crash.wares import PRICE_MICRO
 
 BOTH = pytest.mark.parametrize("scheme", ["millicent", "payword"])
 SIDE_BY_SIDE = 8
