@@ -213,7 +213,7 @@ class Fleet:
         )
         self.broker = Party(
             "broker",
-            servers.python("-m", "farthing.cli", "broker", "serve", "--port", str(broker_port)),
+            servers.python(str(HERE / "broker_server.py"), "--port", str(broker_port)),
             self.broker_url + "/health",
             folder,
             workers=1,

@@ -19,7 +19,7 @@ from tests.integration.crash.wares import PRICE_MICRO, page
 # A wallet believes "no such payment came" a minute after it paid. Its clock goes that far ahead,
 # which a gate's tolerance for clocks allows, since nothing is under way any more.
 LATER_S = 61
-FINISH_S = 10.0  # leases end after three seconds, and an unanswered ask is sent again at once
+FINISH_S = 20.0  # leases end after three seconds, and reservations after ten
 ALL = 10**9  # lines
 
 
@@ -81,7 +81,8 @@ def clear(fleet: Fleet) -> None:
     """The vendor clears until nothing is pending; no claim is refused for good.
 
     Once may not do: another sweep can be under way, a gate's own or that of one killed, and a page
-    whose reader was killed is confirmed when its origin has answered.
+    whose reader was killed is confirmed when its origin has answered. What a gate had reserved when
+    it was killed is refused for now, until the reservation has ended.
     """
     deadline_s = time.monotonic() + FINISH_S
     while left := _uncleared(fleet):
