@@ -9,6 +9,7 @@ import contextlib
 import os
 import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -98,6 +99,17 @@ class Turns:
         """Counts up whenever what was known of the file may be wrong: another connection has
         written, or a transaction of ours was undone."""
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[apsw.Connection]:
+        """For what no transaction may hold; what goes wrong is said as of one."""
+        self._turn.acquire()
+        try:
+            yield self._connection
+        except BaseException as wrong:
+            self._end_badly(wrong)
+            raise
+        self._turn.release()
+
     def __enter__(self) -> apsw.Connection:
         self._turn.acquire()
         try:
@@ -166,6 +178,15 @@ class File:
     def write(self) -> "Turns":
         """One transaction, durable when the block ends, undone if it raises. `Busy`, `Broken`."""
         return self.turns
+
+    def shrink(self) -> None:
+        """Write the file anew without what is free in it. `Busy`, `Broken`; either changes nothing.
+
+        It takes as much disk again meanwhile. What was deleted is not left in it.
+        """
+        with self.turns.alone() as db:
+            db.execute("VACUUM")
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Every row of a query, inside a transaction."""
