@@ -10,8 +10,7 @@ import msgspec
 from farthing import codec
 from farthing.broker import courier
 from farthing.broker.web import problem_of
-from farthing.cli import calling
-from farthing.cli import wallet as cli_wallet
+from farthing.cli import calling, fetching
 from farthing.errors import Denied, Forged, Malformed, Refusal, Unavailable
 from farthing.lab.conformance.hand import Hand
 from farthing.lab.conformance.room import START_S
@@ -196,7 +195,7 @@ def _at_the_broker() -> list[Parser]:
             given('{"id":"ann"}', "[]", '"text"'),
         ),
         Parser("cli.calling.read_answer-refused", _refused, given(PROBLEM)),
-        Parser("cli.wallet.refused", _shown, given(PROBLEM)),
+        Parser("cli.fetching.refused", _shown, given(PROBLEM)),
     ]
 
 
@@ -257,7 +256,7 @@ def _shown(raw: bytes) -> Any:
         payment_bytes=0,
         purchase_id="",
     )
-    told = cli_wallet._refused(page, io.BytesIO(raw))
+    told = fetching._refused(page, io.BytesIO(raw))
     assert told.isprintable(), told
     return told
 

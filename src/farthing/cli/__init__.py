@@ -3,9 +3,9 @@
 - `demo.py` runs everything at once: its parties are in `showroom.py`, what must not work in
   `attempts.py`; `broker.py`, `vendor.py`, `wallet.py` are the three roles, `broker_cards.py`,
   `broker_changes.py`, `broker_payouts.py`, `broker_peer.py` and `bookkeeping.py` more of the
-  operator's commands, who speaks to a broker by `calling.py`; `handing.py`, `reissuing.py`,
-  `wallet_cashu.py`, `seeding.py`, `stocking.py`, `coins.py`, `key_lists.py`, `budgeting.py`,
-  `returning.py` and `forgetting.py` more of the wallet's.
+  operator's commands, who speaks to a broker by `calling.py`; `fetching.py`, `handing.py`,
+  `reissuing.py`, `wallet_cashu.py`, `seeding.py`, `stocking.py`, `coins.py`, `key_lists.py`,
+  `budgeting.py`, `returning.py` and `forgetting.py` more of the wallet's.
   `broker_disputes.py`, `vendor_disputes.py` and `wallet_disputes.py` are what each does in a
   dispute, `proofs.py` a payer's proof in words.
 - `lab.py` and `simulate.py` try the schemes that `naming.py` reads; `stopping.py` ends long work

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from farthing import money
-from farthing.cli import output
-from farthing.cli.wallet import AsJson, Data, Passphrase, approve, unlocked
-from farthing.cli.wallet import app as wallet_app
+from farthing.cli import fetching, output
+from farthing.cli.wallet import AsJson, Data, Passphrase, unlocked
 from farthing.errors import Misconfigured, Unknown
 from farthing.money import show_micro
 from farthing.stores import drafts
@@ -22,7 +21,7 @@ from farthing.wallet.grants import Grant, Grants
 UNITS_S = {"m": 60, "h": 3600}
 LASTS_S_MAX = 86_400  # a day: what is handed over is of one day
 TOKEN_BYTES_MAX = 64 * 1024
-GROUP = wallet_app  # with the commands below
+GROUP = fetching.GROUP  # with the commands below
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="File for the token, as in phone.purse.")]
 
@@ -63,7 +62,7 @@ def delegate(
     Example: farthing wallet delegate http://127.0.0.1:8402/articles/x 1c --to fa1... -o agent.purse
     """
     with unlocked(data, passphrase) as wallet, output.private_files(out):
-        driver = wallet.driver(wallet.limits(), approve)
+        driver = wallet.driver(wallet.limits(), fetching.approve)
         file = driver.store.file
         currency = next((broker.currency for broker in wallet.brokers() if broker.account), "")
         typed = money.parse_amount(amount)
@@ -97,7 +96,7 @@ def send(
     Example: farthing wallet send 1c --scheme cashu -o cashu.token
     """
     with unlocked(data, passphrase) as wallet, output.private_files(out):
-        driver = wallet.driver(wallet.limits(), approve)
+        driver = wallet.driver(wallet.limits(), fetching.approve)
         held = [broker for broker in wallet.brokers() if broker.account]
         if not held:
             raise Misconfigured("broker_missing", "this wallet has no account to send from")

@@ -1,40 +1,26 @@
 """`farthing wallet`: load money, read pages, see what was paid, give back the rest."""
 
 import contextlib
-import shutil
-import sys
 from collections.abc import Iterator
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated, cast
+from typing import Annotated
 
 import httpx
 import msgspec
 import typer
 
-from farthing import codec
-from farthing.cli import output, stopping
-from farthing.errors import Malformed, Refusal, Unfunded, by_name
+from farthing.cli import output
+from farthing.errors import Refusal, Unfunded
 from farthing.money import show_micro
 from farthing.schemes import registry
 from farthing.wallet import account
 from farthing.wallet import app as wallets
 from farthing.wallet.book import Book, Holding
-from farthing.wallet.commands import Broker, Question
-from farthing.wallet.driver import Problem
-from farthing.wallet.listening import Heard
-from farthing.wallet.messages import JSON_BYTES_MAX
-from farthing.wallet.page import Page
+from farthing.wallet.commands import Broker
 
 app = typer.Typer(help="A wallet: pay for pages, within budgets.", no_args_is_help=True)
 
-SPOOLED_BYTES = 1024 * 1024  # of a page in memory before it is shown; more waits in a file
-MAY_BE_PAID = (
-    "interrupted: it may be paid; the same command fetches it for that payment, and farthing wallet"
-    " recover says what became of it"
-)
 REFUND_DAYS = 30  # vendors keep an outcome at least as long
 
 Data = Annotated[
@@ -219,120 +205,6 @@ def _is_billed(wallet: wallets.Wallet, held: Holding) -> bool:
         if (one.broker_id, one.instrument.vendor_id) == (held.broker_id, held.vendor_id)
     ]
     return not pieces or any(purse.is_billed(piece) for piece in pieces)
-
-
-def approve(question: Question) -> bool:
-    """The payer's word, on a terminal; without one: no."""
-    if not sys.stdin.isatty():
-        return False
-    price = show_micro(question.price_micro, question.currency)
-    reason = question.reason.replace("_", " ")
-    return typer.confirm(f"{question.site} asks {price} ({reason}). Pay?", err=True)
-
-
-@app.command()
-def get(
-    url: Annotated[str, typer.Argument(help="What to fetch.")],
-    passphrase: Passphrase,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write to.")] = None,
-    method: Annotated[str, typer.Option(help="The request's method.")] = "GET",
-    private: Annotated[
-        bool,
-        typer.Option("--private", help="Sealed whole, so that nobody sees what is bought."),
-    ] = False,
-    stream: Annotated[
-        bool, typer.Option("--stream", help="What is paid while it runs; Ctrl-C ends it.")
-    ] = False,
-    most: Annotated[
-        str, typer.Option(help="What a stream may cost in all, as in 2c; a site's day else.")
-    ] = "",
-    data: Data = None,
-) -> None:
-    """Fetch a page or a stream, paying for it within the budgets.
-
-    Example: farthing wallet get http://127.0.0.1:8402/articles/change.html -o page.html
-
-    Example: farthing wallet get http://127.0.0.1:8402/articles/change.html --private
-
-    Example: farthing wallet get http://127.0.0.1:8402/radio --stream --most 2c > radio.ogg
-    """
-    if stream or most:
-        if private or method != "GET" or not stream:
-            raise typer.BadParameter("a stream is a GET in the open; --most goes with --stream")
-        _listen(url, out, most, data, passphrase)
-        return
-    with stopping.told(lambda: [MAY_BE_PAID]), unlocked(data, passphrase) as wallet:
-        if out is None:
-            with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as spool:  # whole before any is shown
-                file = cast(IO[bytes], spool)
-                page = wallet.get(url, file, method=method, ask=approve, private=private)
-                file.seek(0)
-                refused = _refused(page, file)
-                if not refused:
-                    shutil.copyfileobj(file, sys.stdout.buffer)
-                    with contextlib.suppress(OSError):  # said at the end: what it cost comes first
-                        sys.stdout.buffer.flush()
-        else:
-            with output.opened(out) as file:
-                page = wallet.get(url, file, method=method, ask=approve, private=private)
-                file.seek(0)
-                refused = _refused(page, file)
-    paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
-    if page.status >= HTTPStatus.BAD_REQUEST and not page.paid_micro:
-        paid = f"nothing paid{refused}"
-    by = f" by {page.scheme}" if page.scheme else ""
-    if page.scheme and not page.paid_micro:
-        by = " by subscription"
-    how = " in private" if private else ""
-    if isinstance(page.released, dict) and "authorization" in page.released:
-        how += f", authorization {page.released['authorization']}"
-    output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
-    if page.status >= HTTPStatus.BAD_REQUEST:
-        raise typer.Exit(1)
-
-
-def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase: str) -> None:
-    """A stream into the file or stdout as it comes; exit 1 where it did not come whole."""
-    heard = Heard()
-    with contextlib.ExitStack() as opened:
-        wallet = opened.enter_context(unlocked(data, passphrase))
-        file = sys.stdout.buffer if out is None else opened.enter_context(output.opened(out))
-        shown = opened.enter_context(output.watching("stream"))
-
-        def look(now: Heard) -> None:
-            nonlocal heard
-            heard = now
-            file.flush()
-            paid = show_micro(now.paid_micro, now.currency)
-            shown(f"{now.received_bytes} bytes, paid {paid}")
-
-        with contextlib.suppress(KeyboardInterrupt):  # the way to end a stream that has no end
-            heard = wallet.listen(url, file, most=most, ask=approve, progress=look)
-        file.flush()
-    paid = f"paid {show_micro(heard.paid_micro, heard.currency)}" if heard.paid_micro else "free"
-    by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.vouchers} vouchers"
-    why = f": {heard.refused}: {heard.why}" if heard.refused else ""
-    ended = "" if heard.ended == "whole" else f"; {heard.ended}{why}"
-    output.errors.print(
-        f"{heard.status}, {paid}{by if heard.scheme else ''}{ended}", markup=False, soft_wrap=True
-    )
-    if heard.status >= HTTPStatus.BAD_REQUEST or heard.ended == "broken" or heard.refused:
-        raise typer.Exit(1)
-
-
-def _refused(page: Page, file: IO[bytes]) -> str:
-    """What the gate says where it refuses: `: code: detail`; empty for a page of the site's own."""
-    kinds = [value for name, value in page.headers if name.lower() == "content-type"]
-    if kinds != ["application/problem+json"]:
-        return ""
-    try:
-        problem = codec.read_open(file.read(JSON_BYTES_MAX), Problem)
-    except Malformed:
-        return ""
-    finally:
-        file.seek(0)
-    told = by_name("", problem.code, problem.detail)  # fit to be shown
-    return f": {told.code}: {told.detail}"
 
 
 @app.command()

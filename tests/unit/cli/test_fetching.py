@@ -1,0 +1,159 @@
+"""`farthing wallet get`: what is asked, what is shown, and what is said of it."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO
+
+import pytest
+from typer.testing import CliRunner
+
+from farthing.cli import fetching, wallet
+from farthing.errors import BadRequest, Misconfigured, Refusal
+from farthing.wallet import app as wallets
+from farthing.wallet.listening import Heard
+from tests.unit.wallet.world import PASSPHRASE
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def folder(wallet_folder: Path) -> Path:
+    return wallet_folder
+
+
+def run(folder: Path, *arguments: str, phrase: str = PASSPHRASE) -> BaseException | None:
+    environment = {wallets.PASSPHRASE_VARIABLE: phrase}
+    done = RUNNER.invoke(wallet.app, [*arguments, "--data", str(folder)], env=environment)
+    return done.exception
+
+
+def test_a_site_that_does_not_answer_is_said(folder: Path) -> None:
+    assert isinstance(run(folder, "get", "http://127.0.0.1:9/"), Refusal)
+
+
+@pytest.mark.parametrize("more", [(), ("--stream",), ("--private",)])
+@pytest.mark.parametrize("url", ["127.0.0.1:8402/x", "localhost:8402/x"])
+def test_an_address_without_its_scheme_is_said(
+    folder: Path, url: str, more: tuple[str, ...]
+) -> None:
+    wrong = run(folder, "get", url, *more)
+    assert isinstance(wrong, BadRequest)
+    assert "begins with https:// or http://" in wrong.detail
+
+
+@pytest.mark.parametrize("more", [(), ("--stream",)])
+@pytest.mark.parametrize("name", ["none/page", ""])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_asked(
+    folder: Path, name: str, more: tuple[str, ...]
+) -> None:
+    wrong = run(folder, "get", "http://127.0.0.1:9/", "-o", str(folder / name), *more)
+    assert isinstance(wrong, Misconfigured)
+    assert wrong.code == "file_not_writable"
+
+
+class Radio:
+    """A wallet to which a stream comes as far as it may be paid."""
+
+    def __enter__(self) -> "Radio":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def listen(self, url: str, out: IO[bytes], **_: object) -> Heard:
+        out.write(b"music")
+        return Heard(
+            status=200,
+            paid_micro=200,
+            currency="eur",
+            scheme="tick",
+            ended="unpaid",
+            refused="above_most",
+            why="a tick costs too much",
+        )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_is_interrupted_is_told_that_it_may_be_paid(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    class Slow(Radio):
+        def get(self, *_: object, **__: object) -> None:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(fetching, "unlocked", lambda *_: Slow())
+    command = ["get", "http://127.0.0.1:9/", "--passphrase", PASSPHRASE]
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    try:
+        done = RUNNER.invoke(wallet.app, command)
+    finally:
+        signal.signal(signal.SIGINT, kept)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert "it may be paid" in done.stderr
+    assert "farthing wallet recover" in done.stderr
+
+
+def test_a_stream_that_is_not_paid_to_its_end_says_why_and_ends_with_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "unlocked", lambda *_: Radio())
+    asked = ["--stream", "--most", "0.02c", "--passphrase", PASSPHRASE]
+    command = ["get", "http://127.0.0.1:9/", *asked]
+    done = RUNNER.invoke(wallet.app, command)
+    assert (done.exit_code, done.stdout) == (1, "music")
+    assert done.stderr.endswith("; unpaid: above_most: a tick costs too much\n")
+
+
+PROBLEM = b'{"code":"property_missing","detail":"for students only","status":403}'
+
+
+@contextlib.contextmanager
+def refusing(kind: str, body: bytes) -> Iterator[str]:
+    """A site that answers everything 403; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(403)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/a"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "shown", "said"),
+    [
+        ("application/problem+json", PROBLEM, "", ": property_missing: for students only"),
+        ("application/problem+json", b"{", "{", ""),
+        ("text/plain", b"no", "no", ""),
+    ],
+)
+def test_a_refusal_is_said_in_words(
+    folder: Path, kind: str, body: bytes, shown: str, said: str
+) -> None:
+    environment = {wallets.PASSPHRASE_VARIABLE: PASSPHRASE}
+    with refusing(kind, body) as url:
+        done = RUNNER.invoke(wallet.app, ["get", url, "--data", str(folder)], env=environment)
+        file = folder / "page"
+        RUNNER.invoke(
+            wallet.app, ["get", url, "--data", str(folder), "-o", str(file)], env=environment
+        )
+    assert (done.exit_code, done.stdout) == (1, shown)
+    assert " ".join(done.stderr.split()) == f"403, nothing paid{said}"
+    assert file.read_bytes() == body
