@@ -91,7 +91,8 @@ def hidden(prompt: str, otherwise: str) -> str:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
         if not sys.stdin.isatty():
-            line = sys.stdin.readline().rstrip("\r\n")
+            # Its bytes, not its text, which is read ahead: what follows is somebody else's.
+            line = sys.stdin.buffer.readline().decode(errors="surrogateescape").rstrip("\r\n")
             if line:
                 return line
             missing = f"{prompt.replace(' ', '_')}_missing"

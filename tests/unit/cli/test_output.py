@@ -82,9 +82,10 @@ def test_without_a_terminal_it_is_said_what_to_set(monkeypatch: pytest.MonkeyPat
         raise OSError(6, "No such device or address")
 
     monkeypatch.setattr(os, "open", no_terminal)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("piped\n"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"piped\nand what follows")))
     monkeypatch.delenv(output.TOKEN_VARIABLE, raising=False)
     assert output.hidden("passphrase", "set IT") == "piped"
+    assert sys.stdin.buffer.read() == b"and what follows", "whoever else reads loses nothing"
     with pytest.raises(Misconfigured, match=r"passphrase_missing.*set IT"):
         output.hidden("passphrase", "set IT")
     with pytest.raises(Misconfigured, match=r"vendor_token_missing.*--token-file"):
