@@ -1,12 +1,14 @@
 """`farthing wallet get`: fetch a page or a stream, and pay for it."""
 
 import contextlib
+import os
 import shutil
 import sys
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated, cast
+from typing import IO, Annotated, Any, cast
 
 import typer
 
@@ -14,7 +16,7 @@ from farthing import codec
 from farthing.cli import output, stopping
 from farthing.cli.wallet import Data, Passphrase, unlocked
 from farthing.cli.wallet import app as wallet_app
-from farthing.errors import Malformed, by_name
+from farthing.errors import Malformed, Misconfigured, by_name
 from farthing.money import show_micro
 from farthing.wallet.commands import Question
 from farthing.wallet.driver import Problem
@@ -25,6 +27,8 @@ from farthing.wallet.page import Page
 GROUP = wallet_app  # with the command below
 
 SPOOLED_BYTES = 1024 * 1024  # of a page in memory before it is shown; more waits in a file
+CONTENT_TYPE = "content-type"
+FORM = "application/x-www-form-urlencoded"  # as every other client says of such a body
 MAY_BE_PAID = (
     "interrupted: it may be paid; the same command fetches it for that payment, and farthing wallet"
     " recover says what became of it"
@@ -44,10 +48,20 @@ def get(
     url: Annotated[str, typer.Argument(help="What to fetch.")],
     passphrase: Passphrase,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write to.")] = None,
-    method: Annotated[str, typer.Option(help="The request's method.")] = "GET",
+    method: Annotated[
+        str,
+        typer.Option("--method", "-X", help="The request's method; POST with a body, else GET."),
+    ] = "",
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", "-H", help="One of the request's, as in 'Accept: text/csv'."),
+    ] = None,
+    body: Annotated[
+        str | None,
+        typer.Option("--body", "-d", help="What to send: text, @FILE, or @- for standard input."),
+    ] = None,
     private: Annotated[
-        bool,
-        typer.Option("--private", help="Sealed whole, so that nobody sees what is bought."),
+        bool, typer.Option("--private", help="Sealed whole, so that nobody sees what is bought.")
     ] = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="What is paid while it runs; Ctrl-C ends it.")
@@ -59,22 +73,35 @@ def get(
 ) -> None:
     """Fetch a page or a stream, paying for it within the budgets.
 
+    A body is sent byte for byte, as a form unless a Content-Type says otherwise.
+
     Example: farthing wallet get http://127.0.0.1:8402/articles/change.html -o page.html
+
+    Example: farthing wallet get http://127.0.0.1:8402/translate -d @text.json
+    -H 'Content-Type: application/json'
 
     Example: farthing wallet get http://127.0.0.1:8402/articles/change.html --private
 
     Example: farthing wallet get http://127.0.0.1:8402/radio --stream --most 2c > radio.ogg
     """
     if stream or most:
-        if private or method != "GET" or not stream:
-            raise typer.BadParameter("a stream is a GET in the open; --most goes with --stream")
+        is_plain = method in {"", "GET"} and not header and body is None
+        if private or not is_plain or not stream:
+            raise typer.BadParameter(
+                "a stream is a GET in the open, without headers and body; --most goes with --stream"
+            )
         _listen(url, out, most, data, passphrase)
         return
+    asked: dict[str, Any] = {
+        "method": method or ("GET" if body is None else "POST"),
+        "headers": headers_of(header or [], is_form=body is not None),
+        "body": b"" if body is None else body_of(body),
+    }
     with stopping.told(lambda: [MAY_BE_PAID]), unlocked(data, passphrase) as wallet:
         if out is None:
             with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as spool:  # whole before any is shown
                 file = cast(IO[bytes], spool)
-                page = wallet.get(url, file, method=method, ask=approve, private=private)
+                page = wallet.get(url, file, **asked, ask=approve, private=private)
                 file.seek(0)
                 refused = _refused(page, file)
                 if not refused:
@@ -83,9 +110,14 @@ def get(
                         sys.stdout.buffer.flush()
         else:
             with output.opened(out) as file:
-                page = wallet.get(url, file, method=method, ask=approve, private=private)
+                page = wallet.get(url, file, **asked, ask=approve, private=private)
                 file.seek(0)
                 refused = _refused(page, file)
+    _say(page, refused, private=private)
+
+
+def _say(page: Page, refused: str, *, private: bool) -> None:
+    """What it came to, on stderr; exit 1 where the page did not come."""
     paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
     if page.status >= HTTPStatus.BAD_REQUEST and not page.paid_micro:
         paid = f"nothing paid{refused}"
@@ -98,6 +130,31 @@ def get(
     output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
     if page.status >= HTTPStatus.BAD_REQUEST:
         raise typer.Exit(1)
+
+
+def headers_of(lines: Sequence[str], *, is_form: bool) -> tuple[tuple[str, str], ...]:
+    """The headers in `Name: value` each, that of a form added where it is one; `BadParameter`."""
+    pairs = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise typer.BadParameter("write it as in 'Accept: text/csv'", param_hint="--header")
+        pairs.append((name.strip(), value.strip()))
+    if is_form and not any(name.lower() == CONTENT_TYPE for name, _ in pairs):
+        pairs.append((CONTENT_TYPE, FORM))
+    return tuple(pairs)
+
+
+def body_of(text: str) -> bytes:
+    """What is named: the text itself, a file's bytes, or those of standard input."""
+    if text == "@-":
+        return sys.stdin.buffer.read()
+    if not text.startswith("@"):
+        return os.fsencode(text)  # as it was typed, whatever the encoding
+    try:
+        return Path(text[1:]).read_bytes()
+    except OSError as wrong:
+        raise Misconfigured("body_unreadable", f"{text[1:]}: {wrong.strerror or wrong}") from None
 
 
 def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase: str) -> None:

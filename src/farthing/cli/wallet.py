@@ -252,7 +252,7 @@ def history(
         [
             (
                 output.clock(line.created_at_s),
-                line.url,
+                line.url if line.method == "GET" else f"{line.method} {line.url}",
                 line.scheme,
                 "refunded" if line.refunded else line.state,
                 show_micro(line.price_micro, line.currency),

@@ -229,7 +229,7 @@ class Wallet:
         out: IO[bytes],
         *,
         method: str = "GET",
-        headers: Mapping[str, str] | None = None,
+        headers: page.Named = (),
         body: bytes = b"",
         limits: Limits | None = None,
         ask: Asker | None = None,
@@ -238,9 +238,9 @@ class Wallet:
     ) -> Page:
         """Fetch `url` into `out`, paying if that is what it takes.
 
-        Refusals of the budgets, brokers and site; `Unavailable` where the site does not answer.
-        A page that breaks off is fetched again with the same payment; `out` must be seekable.
-        `Forged` for a page that was altered on its way: `out` is empty, and the change is kept.
+        Refusals of the budgets, brokers and site; `BadRequest` for what cannot be sent;
+        `Unavailable` where the site does not answer. A page that breaks off is fetched again with
+        the same payment; `out` must be seekable. `Forged` for one that was altered: `out` is empty.
 
         `private`: under a seal, so that nobody on the way learns what is bought; `Unsupported`
         where the vendor does not sell it so, `BadRequest` for headers that are not sent so.
@@ -249,7 +249,7 @@ class Wallet:
         any crash. `Busy` while it is under way; `Denied` where it came to nothing.
         """
         driver = self.driver(limits or self._book.limits(), ask)
-        request = Request(method=method, url=url, headers=tuple((headers or {}).items()), body=body)
+        request = page.asking(method, url, headers, body)
         if private and once:
             raise BadRequest("once_in_private", "what is bought once is bought in the open")
         if private:

@@ -1,5 +1,7 @@
 """One page for a payer: fetched into a file, and what was paid for it."""
 
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import IO
 
@@ -7,6 +9,7 @@ import httpx
 import msgspec
 
 from farthing import codec
+from farthing.errors import BadRequest
 from farthing.schemes.contract import Json
 from farthing.wallet.choice import malformed_url, unreachable
 from farthing.wallet.commands import Request, Response
@@ -16,6 +19,12 @@ from farthing.wallet.line import Line
 from farthing.wallet.private import fetch_private
 from farthing.wallet.reply import checking
 from farthing.wallet.settling import Verdict, is_delivered, receipt_in
+
+Named = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Headers of a request; as pairs, where one is to be sent twice."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_VALUE = re.compile(r"[\t -~]*")  # visible ASCII and blanks; the rest means something else to each
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +41,17 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     purchase_id: str
     released: Json = None
     """What was bought beside the page, as its receipt has it: an authorization number."""
+
+
+def asking(method: str, url: str, headers: Named = (), body: bytes = b"") -> Request:
+    """A request that can be sent; `BadRequest` for a method or a header that cannot be."""
+    if not _TOKEN.fullmatch(method):
+        raise BadRequest("method_malformed", "a method is one word, as in POST")
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    for name, value in pairs:
+        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise BadRequest("header_malformed", "a header is as in Accept-Language: en, in ASCII")
+    return Request(method=method.upper(), url=url, headers=tuple(pairs), body=body)
 
 
 def in_the_open(

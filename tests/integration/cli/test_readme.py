@@ -23,6 +23,7 @@ PORTS = {
     "serve --data north": 8400,
     "--port 8500": 8500,
     "http.server": 8000,
+    "api.py &": 8000,
     "vendor serve": 8402,
 }
 START_S = 20.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from farthing.cli import fetching, wallet
@@ -157,3 +158,45 @@ def test_a_refusal_is_said_in_words(
     assert (done.exit_code, done.stdout) == (1, shown)
     assert " ".join(done.stderr.split()) == f"403, nothing paid{said}"
     assert file.read_bytes() == body
+
+
+def test_headers_are_as_typed_and_a_body_is_a_form_unless_it_is_said() -> None:
+    read = fetching.headers_of
+    assert read(["Accept: text/csv", "X-A:1", "x-a: b:c"], is_form=False) == (
+        ("Accept", "text/csv"),
+        ("X-A", "1"),
+        ("x-a", "b:c"),
+    )
+    assert read(["Content-Type: application/json"], is_form=True) == (
+        ("Content-Type", "application/json"),
+    )
+    assert read([], is_form=True) == (("content-type", fetching.FORM),)
+    with pytest.raises(typer.BadParameter, match="Accept: text/csv"):
+        read(["Accept"], is_form=False)
+
+
+def test_a_body_that_cannot_be_read_is_said_before_anything_is_asked(folder: Path) -> None:
+    wrong = run(folder, "get", "http://127.0.0.1:9/", "-d", f"@{folder / 'none'}")
+    assert isinstance(wrong, Misconfigured)
+    assert wrong.code == "body_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("-X", "PO ST"), "method_malformed"),
+        (("-H", "X A: 1"), "header_malformed"),
+        (("-H", "X-A: é"), "header_malformed"),
+        (("-H", "X-A: 1\nX-B: 2"), "header_malformed"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused(folder: Path, more: tuple[str, str], code: str) -> None:
+    wrong = run(folder, "get", "http://127.0.0.1:9/", *more)
+    assert isinstance(wrong, BadRequest)
+    assert wrong.code == code
+
+
+@pytest.mark.parametrize("more", [("-d", "a"), ("-H", "A: b"), ("-X", "POST"), ("--private",)])
+def test_a_stream_is_a_plain_get(folder: Path, more: tuple[str, ...]) -> None:
+    command = ["get", "http://127.0.0.1:9/", "--stream", *more, "--passphrase", PASSPHRASE]
+    assert RUNNER.invoke(wallet.app, [*command, "--data", str(folder)]).exit_code == 2

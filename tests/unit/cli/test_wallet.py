@@ -12,7 +12,7 @@ from farthing.schemes.chain.words.purse import WordPurse
 from farthing.schemes.contract import Instrument
 from farthing.wallet import app as wallets
 from farthing.wallet.account import Balance
-from farthing.wallet.book import Book, Holding
+from farthing.wallet.book import Book, Entry, Holding
 from farthing.wallet.commands import Broker
 from farthing.wallet.grants import Grants
 from tests.unit.wallet.world import PASSPHRASE
@@ -174,3 +174,20 @@ def test_a_balance_is_spelt_one_way(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert shown["accounts"][1]["owed_micro"] == 2_000_000
     names = {name for part in ("accounts", "holdings") for one in shown[part] for name in one}
     assert {name for name in names if name != name.lower()} == set()
+
+
+def test_a_purchase_that_is_no_get_says_so_in_the_history(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Entry(
+        id="w_1", created_at_s=0, state="done", method="POST", url="http://a/x", scheme="payword",
+        broker_id="b", vendor_id="v", price_micro=200, currency="eur", reference="", refunded=False,
+    )  # fmt: skip  # - one purchase
+
+    class Bought(Purse):
+        def history(self, _: int) -> tuple[Entry, ...]:
+            return (line,)
+
+    monkeypatch.setattr(wallet, "unlocked", lambda *_: Bought())
+    done = RUNNER.invoke(wallet.app, ["history", "--passphrase", PASSPHRASE])
+    assert "POST http://a/x" in done.stdout

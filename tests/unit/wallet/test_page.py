@@ -77,6 +77,20 @@ def wallet(tmp_path: Path, net: Net) -> Iterator[Wallet]:
 
 
 @pytest.mark.parametrize("private", [False, True])
+def test_a_method_is_sent_in_capitals_whatever_it_was_typed_in(
+    wallet: Wallet, net: Net, *, private: bool
+) -> None:
+    page = wallet.get(SITE + "/a", io.BytesIO(), method="post", body=b"a", private=private)
+    assert (page.status, page.paid_micro) == (200, PRICE_MICRO)
+    assert wallet.history()[0].method == "POST"
+
+
+def test_a_header_may_be_sent_twice(wallet: Wallet, net: Net) -> None:
+    wallet.get(SITE + "/a", io.BytesIO(), headers=[("X-A", "1"), ("X-A", "2")])
+    assert net.sent[0].headers.get_list("x-a") == net.sent[-1].headers.get_list("x-a") == ["1", "2"]
+
+
+@pytest.mark.parametrize("private", [False, True])
 def test_a_page_comes_with_what_was_paid(wallet: Wallet, net: Net, *, private: bool) -> None:
     out = io.BytesIO()
     page = wallet.get(SITE + "/a", out, private=private)
