@@ -109,25 +109,25 @@ def fetch(guide: Guide, request: Request, *, once: str = "") -> Flow[Fetched]:
     for _ in range(PAYMENTS_MAX):
         if not isinstance(answer, Response) or answer.status != 402:
             return fetched
-        asked = msgspec.structs.replace(request, url=answer.url)
+        request = answer.answers(request)
         at = yield from look()
-        is_payable = payable_to(guide, asked, at.now_s)
+        is_payable = payable_to(guide, request, at.now_s)
         offers = read_offers(answer, at.now_s, is_payable)
         if not offers:
             return fetched
-        wanting = asking_for(guide, asked, offers)
+        wanting = asking_for(guide, request, offers)
         if wanting is not None:
-            request = msgspec.structs.replace(request, headers=wanting.headers)
+            request = wanting
             answer = yield SendRequest(request=request, leg="first")
             fetched = Fetched(answer=answer)
             if not isinstance(answer, Response) or answer.status != 402:
                 return fetched
-            asked = msgspec.structs.replace(request, url=answer.url)
+            request = answer.answers(request)
             offers = read_offers(answer, at.now_s, is_payable)
         guide = yield from learn(guide, offers)
-        choices = choose(guide, asked, offers, at.now_s)
-        purchase = yield from obtain(guide, asked, choices, is_repeatable=is_in_the_open, once=once)
-        answer, verdict = yield from send(guide, purchase, asked)
+        choices = choose(guide, request, offers, at.now_s)
+        purchase = yield from obtain(guide, request, choices, is_repeatable=is_open, once=once)
+        answer, verdict = yield from send(guide, purchase, request)
         fetched = Fetched(answer=answer, purchase=purchase, verdict=verdict)
         if verdict is not Verdict.ANEW:
             return fetched
@@ -136,7 +136,7 @@ def fetch(guide: Guide, request: Request, *, once: str = "") -> Flow[Fetched]:
     return fetched
 
 
-def is_in_the_open(purchase: Purchase) -> bool:
+def is_open(purchase: Purchase) -> bool:
     """Whether its bytes go to the page's own address; those of the others go under a seal."""
     return purchase.received.dialect != "private"
 

@@ -15,11 +15,13 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import httpx
+import msgspec
 
 from farthing.errors import Denied, Refusal
 from farthing.wallet.commands import Command, Purchase, Request, SendRequest, Wait
 from farthing.wallet.driver import Driver, Session, drive, has_json, heard
 from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.messages import Headers
 from farthing.wallet.reply import checking
 from farthing.wallet.settling import is_delivered
 from farthing.wire.replies import Checking
@@ -78,7 +80,7 @@ class _Steps:
         self._driver = driver
         self._session = session
         self._last: httpx.Response | None = None
-        self._base = request
+        self._base = self._sent = request
         self._flow = fetch(driver.guide, _seen(request))
         self.command: Command | None = next(self._flow)
 
@@ -90,25 +92,30 @@ class _Steps:
     def outgoing(self, guard: Callable[[httpx.Request], Any]) -> httpx.Request:
         """The httpx request for the command."""
         assert isinstance(self.command, SendRequest), "is_own was asked before"
-        if self.command.leg == "first":
-            return self._base
-        paid = httpx.Request(
-            self._base.method,
-            self._base.url,
-            headers=list(self.command.request.headers),
-            stream=self._base.stream,
-            extensions=dict(self._base.extensions),
-        )
-        paid.extensions["trace"] = guard(paid)
-        return paid
+        self._sent, is_paid = self._base, self.command.leg == "paid"
+        if is_paid or self.command.request.headers != _headers_in(self._base):
+            self._sent = httpx.Request(
+                self._base.method,
+                self._base.url,
+                headers=[_as_bytes(pair) for pair in self.command.request.headers],
+                stream=self._base.stream,
+                extensions=dict(self._base.extensions),
+            )
+        if is_paid:
+            self._sent.extensions["trace"] = guard(self._sent)
+        return self._sent
 
     def hear(self, response: httpx.Response) -> None:
         """Go on with an answer to the payer's own request."""
         assert isinstance(self.command, SendRequest), "is_own was asked before"
-        if self.command.leg == "first":
-            self._base = response.request  # another address after a redirect
         self._last = response
-        self.take(heard(response, response.content if has_json(response) else b""))
+        answer = heard(response, response.content if has_json(response) else b"")
+        if self.command.leg == "first":
+            self._base = response.request
+            if response.request is not self._sent:  # redirected; what it says elsewhere is httpx's
+                response.request.read()  # of bytes that are here, whichever the client is
+                answer = msgspec.structs.replace(answer, redirected=_seen(response.request))
+        self.take(answer)
 
     def run(self, answer: Callable[[Command], Any]) -> None:
         """Have the command carried out, and go on; what refuses it is thrown into the flow."""
@@ -205,9 +212,20 @@ def _seen(request: httpx.Request) -> Request:
     return Request(
         method=request.method,
         url=str(request.url),
-        headers=tuple(request.headers.multi_items()),
+        headers=_headers_in(request),
         body=request.content,
     )
+
+
+def _headers_in(request: httpx.Request) -> Headers:
+    """Every byte is one character, as in `heard`: httpx guesses an encoding, and sends ASCII."""
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
+    )
+
+
+def _as_bytes(pair: tuple[str, str]) -> tuple[bytes, bytes]:
+    return pair[0].encode("latin-1"), pair[1].encode("latin-1")
 
 
 def _check(paid: httpx.Request, event: str, info: dict[str, Any]) -> None:

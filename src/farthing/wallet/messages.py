@@ -45,10 +45,16 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     """Of JSON answers to a payment or an enquiry, at most `JSON_BYTES_MAX`; of a page that was
     bought in private; else empty."""
+    redirected: Request | None = None
+    """The request that it answers, where redirects have made it another than was sent."""
 
     def __repr__(self) -> str:
         """The status only."""
         return f"Response({self.status})"
+
+    def answers(self, request: Request) -> Request:
+        """The request that it answers: `request`, or what redirects have made of it."""
+        return self.redirected or msgspec.structs.replace(request, url=self.url)
 
     def values(self, name: str) -> tuple[str, ...]:
         """Every value of a header, in order; `name` in lower case."""

@@ -18,7 +18,7 @@ from farthing.wallet.choice import Guide, Place, choose, place_of
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
 from farthing.wallet.envelope import require_sealable
 from farthing.wallet.errand import Flow, look
-from farthing.wallet.flow import PAYMENTS_MAX, Fetched, is_in_the_open, obtain
+from farthing.wallet.flow import PAYMENTS_MAX, Fetched, is_open, obtain
 from farthing.wallet.peering import learn
 from farthing.wallet.settling import FRESH, Verdict, send
 from farthing.wire import published
@@ -48,7 +48,7 @@ def fetch_private(guide: Guide, request: Request) -> Flow[Fetched]:
 
 
 def _is_private(purchase: Purchase) -> bool:
-    return not is_in_the_open(purchase)
+    return not is_open(purchase)
 
 
 def _offers(request: Request, *, fresh: bool) -> Flow[tuple[Received, ...]]:

@@ -5,11 +5,12 @@ import io
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import anyio
 import httpx
 import msgspec
 import pytest
@@ -39,13 +40,24 @@ price = "{PRICE_MICRO}u"
 class Api(BaseHTTPRequestHandler):
     """Says what it was sent; at `/api/slow` once it may."""
 
+    protocol_version = "HTTP/1.1"
     heard: ClassVar[list[tuple[str, str, bytes]]] = []
     """Method, content type and body of what was served."""
     has_come: ClassVar[threading.Event] = threading.Event()
     may_go_on: ClassVar[threading.Event] = threading.Event()
 
+    def _body(self) -> bytes:
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", "0")))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
     def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        body = self._body()
         kind = self.headers.get("content-type", "")
         self.heard.append((self.command, kind, body))
         if self.path == "/api/slow":
@@ -216,6 +228,29 @@ def test_an_answer_that_was_lost_comes_again_and_the_api_works_once(
     )
     assert [body for _, _, body in Api.heard] == [b"one"]
     assert stage.states()[before:] == ["done"]
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_program_posts_what_a_generator_gives(stage: Stage, kind: str) -> None:
+    url, whole = stage.room.gate_url + "/api/x", b"a=1"
+
+    async def parts() -> AsyncIterator[bytes]:
+        for part in (b"a=", b"1"):
+            yield part
+
+    async def post(wallet: Wallet) -> httpx.Response:
+        async with httpx.AsyncClient(auth=wallet.auth()) as client:
+            return await client.post(url, content=parts())
+
+    with stage.wallet() as wallet:
+        if kind == "sync":
+            with httpx.Client(auth=wallet.auth()) as client:
+                answer = client.post(url, content=iter([b"a=", b"1"]))
+        else:
+            answer = anyio.run(post, wallet)
+        assert wallet.history(1)[0].state == "done"
+    assert (answer.status_code, answer.text) == (200, said(whole))
+    assert [(method, body) for method, _, body in Api.heard] == [("POST", whole)]
 
 
 def test_above_a_budget_nothing_is_sent_to_the_api(stage: Stage) -> None:

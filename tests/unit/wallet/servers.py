@@ -1,18 +1,22 @@
 """The far side on real sockets: a site and a broker on 127.0.0.1, each in a thread."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from farthing import codec
 from farthing.errors import Denied, Refusal, row_of
+from farthing.wallet.app import Wallet, init
 from farthing.wallet.commands import Failed, Request, Response
 from farthing.wallet.peering import KEYS_PATH
 from tests.unit.wallet.farside import BROKER, CURRENCY, PAGE, Bank, Site
+from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 TOKEN, ADMIN = "tok-alice", "tok-admin"
 PEER = "south"  # a broker that this one buys of
@@ -30,13 +34,22 @@ def served(handle_at: Callable[[str], Handle]) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Quiet."""
 
+        def _body(self) -> bytes:
+            if self.headers.get("transfer-encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("content-length", "0")))
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+
         def _answer(self) -> None:
-            length = int(self.headers.get("content-length", "0"))
             request = Request(
                 method=self.command,
                 url=origin + self.path,
                 headers=tuple(self.headers.items()),
-                body=self.rfile.read(length),
+                body=self._body(),
             )
             answer = handle(request)
             if isinstance(answer, Failed):
@@ -134,3 +147,31 @@ def site_at(clock: Callable[[], int], found: list[Site]) -> Callable[[str], Hand
         return found[-1].handle
 
     return make
+
+
+class Town:
+    """A site, a broker and a wallet that has an account there."""
+
+    def __init__(self, site: Site, api: BankApi, wallet: Wallet) -> None:
+        self.site = site
+        self.api = api
+        self.wallet = wallet
+
+
+@contextmanager
+def town_in(folder: Path) -> Iterator[Town]:
+    """All of it served, on the clock of this machine; the wallet is in the folder."""
+    sites: list[Site] = []
+    api = BankApi(Bank(now_s))
+    with (
+        served(site_at(now_s, sites)),
+        served(lambda _: api.handle) as broker,
+        init(folder / "wallet.db", PASSPHRASE, cost=CHEAP) as wallet,
+    ):
+        wallet.add_broker(broker, "alice", TOKEN, broker_id=BROKER, currency=CURRENCY)
+        yield Town(sites[0], api, wallet)
+
+
+def now_s() -> int:
+    """Unix seconds."""
+    return int(time.time())

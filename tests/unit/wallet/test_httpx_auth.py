@@ -7,40 +7,26 @@ from typing import Any
 
 import anyio
 import httpx
+import msgspec
 import pytest
 
-from farthing.errors import Denied, Forged, Overlimit
-from farthing.wallet.app import Wallet, init
+from farthing.errors import Forged, Overlimit
+from farthing.schemes import registry
+from farthing.wallet.app import open_wallet
 from farthing.wallet.commands import Failed, Request, Response
-from tests.unit.wallet.farside import BROKER, CURRENCY, PAGE, Bank, Site
-from tests.unit.wallet.servers import TOKEN, BankApi, served, site_at
-from tests.unit.wallet.world import CHEAP, PASSPHRASE
+from tests.unit.wallet.farside import PAGE
+from tests.unit.wallet.servers import TOKEN, Town, served, town_in
+from tests.unit.wallet.world import PASSPHRASE
 
 
 def now_s() -> int:
     return int(time.time())
 
 
-class Town:
-    """A site, a broker and a wallet that has an account there."""
-
-    def __init__(self, site: Site, api: BankApi, wallet: Wallet) -> None:
-        self.site = site
-        self.api = api
-        self.wallet = wallet
-
-
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
-    sites: list[Site] = []
-    api = BankApi(Bank(now_s))
-    with (
-        served(site_at(now_s, sites)),
-        served(lambda _: api.handle) as broker,
-        init(tmp_path / "wallet.db", PASSPHRASE, cost=CHEAP) as wallet,
-    ):
-        wallet.add_broker(broker, "alice", TOKEN, broker_id=BROKER, currency=CURRENCY)
-        yield Town(sites[0], api, wallet)
+    with town_in(tmp_path) as opened:
+        yield opened
 
 
 def test_a_client_pays_for_pages_without_being_told(town: Town) -> None:
@@ -262,66 +248,48 @@ def test_a_cancelled_request_is_taken_up_by_the_same_request(town: Town) -> None
     assert town.api.bank.sold_micro == held_micro + charged_micro
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_paid_request_is_never_redirected(tmp_path: Path, kind: str) -> None:
-    """A site that answers a payment with a redirect does not get it carried to another place."""
-    stolen: list[Request] = []
-    sites: list[Site] = []
+def test_a_site_that_offers_other_schemes_hears_which_are_spent(town: Town) -> None:
+    seen: list[str] = []
+    handle = town.site.handle
 
-    def thief(request: Request) -> Response | Failed:
-        stolen.append(request)
-        return Response(status=200, url=request.url)
+    def other(request: Request) -> Response | Failed:
+        headers = {name.lower(): value for name, value in request.headers}
+        seen.append(headers.get("accept-payment", ""))
+        answer = handle(request)
+        if isinstance(answer, Failed) or seen[-1]:
+            return answer
+        others = tuple(
+            (name, value.replace('method="millicent"', 'method="payword"'))
+            for name, value in answer.headers
+            if name != "payment-required"
+        )
+        return msgspec.structs.replace(answer, headers=others)
 
-    with served(lambda _: thief) as elsewhere:
-
-        def redirecting(origin: str) -> Any:
-            site = site_at(now_s, sites)(origin)
-
-            def handle(request: Request) -> Response | Failed:
-                if any(name.lower() == "authorization" for name, _ in request.headers):
-                    where = (("location", elsewhere + "/a"),)
-                    return Response(status=307, url=request.url, headers=where)
-                return site(request)
-
-            return handle
-
-        api = BankApi(Bank(now_s))
-        with (
-            served(redirecting) as origin,
-            served(lambda _: api.handle) as broker,
-            init(tmp_path / "wallet.db", PASSPHRASE, cost=CHEAP) as wallet,
-        ):
-            wallet.add_broker(broker, "alice", TOKEN, broker_id=BROKER, currency=CURRENCY)
-            with pytest.raises(Denied, match="redirect_with_payment"):
-                _get_following(kind, origin, wallet)
-    assert stolen == []
-
-
-def _get_following(kind: str, origin: str, wallet: Wallet) -> None:
-    if kind == "sync":
-        with httpx.Client(auth=wallet.auth(), follow_redirects=True) as client:
-            client.get(origin + "/a")
-        return
-
-    async def get() -> None:
-        async with httpx.AsyncClient(auth=wallet.auth(), follow_redirects=True) as client:
-            await client.get(origin + "/a")
-
-    anyio.run(get)
-
-
-def test_a_page_behind_a_redirect_is_paid_where_it_is(town: Town) -> None:
-    def moved(_: str) -> Any:
-        where = (("location", town.site.origin + "/a"),)
-        return lambda request: Response(status=302, url=request.url, headers=where)
-
+    only = {"millicent": registry.by_name("millicent")}
     with (
-        served(moved) as origin,
-        httpx.Client(auth=town.wallet.auth(), follow_redirects=True) as client,
+        served(lambda _: other) as origin,
+        open_wallet(town.wallet.path, PASSPHRASE, schemes=only) as wallet,
+        httpx.Client(auth=wallet.auth()) as client,
     ):
-        answer = client.get(origin + "/old")
-    assert (answer.status_code, str(answer.url)) == (200, town.site.origin + "/a")
-    assert town.site.charges == [("/a", 200)]
+        town.site.origin, town.site.realm = origin, origin.partition("//")[2]
+        assert client.get(origin + "/a").status_code == 200
+    assert [bool(wish) for wish in seen] == [False, True, True]
+    assert "millicent" in seen[1]
+
+
+def test_a_header_in_any_letters_is_sent_as_it_is(town: Town) -> None:
+    seen: list[str] = []
+    handle = town.site.handle
+
+    def spy(request: Request) -> Response | Failed:
+        seen.append(dict(request.headers)["X-Name"])
+        return handle(request)
+
+    with served(lambda _: spy) as origin, httpx.Client(auth=town.wallet.auth()) as client:
+        town.site.origin, town.site.realm = origin, origin.partition("//")[2]
+        answer = client.get(origin + "/a", headers=[(b"X-Name", "Zoë".encode())])
+    assert answer.status_code == 200
+    assert seen == ["Zoë".encode().decode("latin-1")] * 2
 
 
 def test_no_secret_of_the_account_reaches_the_site(town: Town) -> None:
