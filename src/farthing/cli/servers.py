@@ -18,12 +18,14 @@ from typing import Annotated, Any
 import httpx
 import typer
 from granian import Granian
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 
 from farthing.errors import Misconfigured
 
 START_TIMEOUT_S = 20.0  # a server that is not up by then will not be
 STOP_TIMEOUT_S = 5.0
+HEAD_TIMEOUT_S = 10  # for a request's head: clients leave a silent connection after 5 s themselves
 COLLECT_AT = (20_000, 50, 100)  # a full collection stops every request: some 20 ms of the slowest
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -68,6 +70,9 @@ def serve(target: str, *, host: str, port: int, workers: int) -> None:
     """Serve an ASGI factory until stopped.
 
     A worker that is killed is started again; a server that is killed takes its workers along.
+    A connection on which no whole head comes for `HEAD_TIMEOUT_S` is closed, before the first
+    request and between two. HTTP/1.1 only: while granian waits to be told which version it is to
+    speak, no time-out runs, and a worker has room for 1024 connections.
     """
     require_free(host, port)
     Granian(
@@ -75,6 +80,8 @@ def serve(target: str, *, host: str, port: int, workers: int) -> None:
         address=host,
         port=port,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_TIMEOUT_S * 1000),
         loop=Loops.uvloop,
         workers=workers,
         log_access=False,

@@ -16,6 +16,7 @@ import pytest
 
 from farthing.cli import servers
 from farthing.errors import Misconfigured
+from farthing.wallet import courier
 
 
 def test_a_taken_port_is_refused_with_what_to_do() -> None:
@@ -70,6 +71,8 @@ def test_run_once_raises_the_last_line_of_a_failure() -> None:
 SITE = """
 async def site(scope, receive, send):
     if scope["type"] == "http":
+        while (await receive()).get("more_body"):
+            pass
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -80,11 +83,11 @@ WAIT_S = 10.0
 
 
 @contextlib.contextmanager
-def serving(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """`serve` with one worker, in a process of its own."""
+def serving(folder: Path, port: int, first: str = "pass") -> Iterator[subprocess.Popen[bytes]]:
+    """`serve` with one worker, in a process of its own, after what is to be done `first`."""
     (folder / "small_site.py").write_text(SITE)
-    call = f"serve('small_site:make', host='127.0.0.1', port={port}, workers=1)"
-    command = servers.python("-c", f"from farthing.cli.servers import serve; {call}")
+    call = f"servers.serve('small_site:make', host='127.0.0.1', port={port}, workers=1)"
+    command = servers.python("-c", f"from farthing.cli import servers; {first}; {call}")
     env = {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
     url = f"http://127.0.0.1:{port}"
     with servers.running(command, url=url, log=folder / "log", env=env) as child:
@@ -104,6 +107,64 @@ def test_a_worker_collects_seldom_and_never_what_it_has_loaded() -> None:
     )
     printed = servers.run_once(servers.python("-c", code), env={})
     assert printed.decode().split() == [*map(str, servers.COLLECT_AT), "True"]
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+WHOLE = HEAD + b"Content-Length: %d\r\n\r\n"
+SLOW_BODY = b"x" * 16  # byte by byte it takes longer than a head may
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"", b""),
+        (b"PRI * HTTP/2.0\r\n\r\n", b""),
+        (HEAD, b""),
+        (HEAD, b"X-A: b\r\n"),
+        (WHOLE % 0, b""),
+        (WHOLE % 0 + HEAD, b""),
+    ],
+    ids=["silent", "other version", "half a head", "line by line", "idle", "half of the second"],
+)
+def test_a_connection_without_a_whole_head_is_closed(
+    tmp_path: Path, first: bytes, then: bytes
+) -> None:
+    port = servers.free_port()
+    with (
+        serving(tmp_path, port, "servers.HEAD_TIMEOUT_S = 1"),
+        socket.create_connection(("127.0.0.1", port)) as line,
+    ):
+        line.sendall(first)
+        line.settimeout(0.2)
+        ends_s, heard = time.monotonic() + WAIT_S, b"open"
+        while heard and time.monotonic() < ends_s:
+            try:
+                heard = line.recv(1024)
+            except TimeoutError:
+                with contextlib.suppress(OSError):
+                    line.sendall(then)
+            except ConnectionError:
+                heard = b""
+    assert heard == b"", "the server has closed it"
+
+
+def test_a_body_that_comes_slowly_is_waited_for(tmp_path: Path) -> None:
+    port = servers.free_port()
+    with (
+        serving(tmp_path, port, "servers.HEAD_TIMEOUT_S = 1"),
+        socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as line,
+    ):
+        line.sendall(WHOLE % len(SLOW_BODY))
+        for at in range(len(SLOW_BODY)):
+            line.sendall(SLOW_BODY[at : at + 1])
+            time.sleep(0.1)
+        assert line.recv(1024).startswith(b"HTTP/1.1 204")
+
+
+def test_a_silent_connection_outlives_those_of_clients_that_pay() -> None:
+    """What is sent just as a server closes it is lost."""
+    assert courier.IDLE_S < servers.HEAD_TIMEOUT_S
+    assert (httpx.Limits().keepalive_expiry or 0) < servers.HEAD_TIMEOUT_S
 
 
 @pytest.mark.serial
