@@ -379,12 +379,11 @@ def asgi_app(broker: Broker) -> App:
     from farthing.broker import api, peer_api
     from farthing.broker.fast import HOT, Fast
 
-    root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
     rest = api.build(
         broker.engine, broker, partial(_ticking, broker), more=peer_api.ROUTES, hot=HOT
     )
     # Litestar spells the same messages out as typed dictionaries.
-    return Fast(broker.engine, cast(App, rest), root_public=root_public)
+    return Fast(broker.engine, cast(App, rest), ring=broker.ring)
 
 
 def served_app() -> App:

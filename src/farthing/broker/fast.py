@@ -6,7 +6,7 @@ never was a payment, and is a problem like everywhere. Source: the wire format, 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from farthing.broker.plain import (
     read_body,
     respond,
 )
+from farthing.broker.purposes import ROOT_KEY
 from farthing.broker.reservations import AtEnd
 from farthing.broker.settling import (
     AlreadyCaptured,
@@ -44,7 +45,7 @@ from farthing.errors import (
     WrongVendor,
     row_of,
 )
-from farthing.schemes.contract import Account, Json, Mint
+from farthing.schemes.contract import Account, Json, Mint, Ring
 from farthing.wire import x402, x402_entry, x402_response
 
 ANSWER_WITHIN_S = 5  # a stock client waits 90 s, a gate's payer does not
@@ -122,9 +123,10 @@ HOT = {
 class Fast:
     """The ASGI application of the broker: its hot routes, and the rest behind them."""
 
-    def __init__(self, engine: Engine, rest: App, *, root_public: str) -> None:
-        """`rest` takes every other path; `root_public` is shown in `/supported`."""
+    def __init__(self, engine: Engine, rest: App, *, ring: Ring) -> None:
+        """`rest` takes every other path; what `ring` signs with is shown in `/supported`."""
         self._engine = engine
+        self._ring = ring
         self._rest = rest
         self._counts = metrics.Counts()
         self._cashu = Routes(engine)
@@ -135,7 +137,6 @@ class Fast:
             (mint.traits.wire, mint.traits.variant): name
             for name, mint in engine.books.mints.items()
         }
-        self._supported = codec.canonical(self._kinds(root_public))
         self._routes: dict[str, Callable[[bytes, str], Awaitable[bytes]]] = {
             "/transfer": self._transfer,
             "/verify": self._verify,
@@ -151,7 +152,7 @@ class Fast:
             return
         path = scope["path"]
         if path == "/supported" and scope["method"] == "GET":
-            await respond(send, 200, self._supported)
+            await respond(send, 200, codec.canonical(self._supported()))
             return
         is_scrape = path == "/metrics" and scope["method"] == "GET"
         if path.startswith(PREFIX):
@@ -330,8 +331,12 @@ class Fast:
             }
         )
 
-    def _kinds(self, root_public: str) -> Json:
-        identity = self._engine.books.identity
+    def _supported(self) -> Json:
+        """Every scheme with the keys of its own, and all keys that the broker signs with.
+
+        Each that still verifies, newest first, as of now: keys change while the broker runs.
+        """
+        identity, mints = self._engine.books.identity, self._engine.books.mints.values()
 
         def kind(mint: Mint) -> Json:
             extra: dict[str, Json] = {
@@ -342,6 +347,8 @@ class Fast:
             }
             if mint.traits.variant:
                 extra["terms"] = {"variant": mint.traits.variant}
+            if keys := self._signers(mint.signing):
+                extra["keys"] = keys
             return {
                 "x402Version": x402.VERSION,
                 "scheme": x402_entry.SCHEME,
@@ -349,11 +356,19 @@ class Fast:
                 "extra": extra,
             }
 
+        purposes = (ROOT_KEY, *(purpose for mint in mints for purpose in mint.signing))
         return {
-            "kinds": [kind(mint) for mint in self._engine.books.mints.values()],
+            "kinds": [kind(mint) for mint in mints],
             "extensions": [x402.IDENTIFIER],
-            "signers": {"farthing:*": [f"ed25519:{root_public}"]},
+            "signers": {"farthing:*": self._signers(purposes)},
         }
+
+    def _signers(self, purposes: Sequence[str]) -> list[Json]:
+        return [
+            f"ed25519:{codec.b64u(key.public)}"
+            for purpose in purposes
+            for key in self._ring.known(purpose)
+        ]
 
 
 def _reason(refusal: Refusal) -> str:

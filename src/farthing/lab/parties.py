@@ -12,13 +12,12 @@ from typing import Any, ClassVar, cast
 
 import apsw
 
-from farthing import codec, marks
+from farthing import marks
 from farthing.broker import api, peer_api, store
 from farthing.broker.app import Broker, keep_house
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge as BrokerEdge
 from farthing.broker.fast import HOT, Fast
-from farthing.broker.purposes import ROOT_KEY
 from farthing.errors import Refusal
 from farthing.lab.disk import InlineWriter, Seen
 from farthing.lab.goods import Options, Page
@@ -192,8 +191,7 @@ class BrokerParty(Party):
             self._router = self._routers.pop() if self._routers else _router()
         self._router.state.engine = broker.engine
         self._router.state.documents = broker
-        root_public = codec.b64u(broker.ring.current(ROOT_KEY).public)
-        self.serve(Fast(broker.engine, self._router, root_public=root_public))
+        self.serve(Fast(broker.engine, self._router, ring=broker.ring))
         self.ground.loop.spawn(self.life, keep_house(broker))
 
     def _lose(self) -> None:

@@ -60,8 +60,12 @@ def test_verify_and_settle_pay_the_vendor_once(fleet: Fleet, callers: Callers, s
 
     async def talk() -> None:
         client = facilitator(fleet)
-        kinds = {kind.extra["method"]: kind for kind in client.get_supported().kinds if kind.extra}
+        supported = client.get_supported()
+        kinds = {kind.extra["method"]: kind for kind in supported.kinds if kind.extra}
         assert kinds[scheme].network == "farthing:crash-broker"
+        keys = (kinds[scheme].extra or {}).get("keys", [])
+        assert bool(keys) is (scheme == "payword")
+        assert {*keys} <= {*supported.signers["farthing:*"]}
         before_micro = earned_micro(fleet)
         verified = await client.verify(*offered)
         assert verified.is_valid, verified.invalid_reason

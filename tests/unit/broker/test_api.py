@@ -59,7 +59,7 @@ def over_http(path: Path, talk: Talk) -> None:
     async def run() -> None:
         async with open_desk(path / "broker.db") as desk:
             rest = api.build(desk.engine, Nothing(), hot=HOT)
-            fast = Fast(desk.engine, cast(App, rest), root_public="root")
+            fast = Fast(desk.engine, cast(App, rest), ring=desk.ring)
             transport = httpx.ASGITransport(fast)
             async with httpx.AsyncClient(transport=transport, base_url="http://b.test") as client:
                 callers = Callers(client)

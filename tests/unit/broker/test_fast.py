@@ -1,8 +1,12 @@
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from farthing.broker.app import Broker, asgi_app
+from farthing.schemes.chain.payword import FAMILY
 from tests.unit.broker.test_api import Callers, over_http
 
 NETWORK = "farthing:test-broker"
@@ -41,9 +45,41 @@ def test_supported_names_every_scheme(tmp_path: Path) -> None:
         methods = [kind["extra"]["method"] for kind in answer["kinds"]]
         assert methods == ["coupon", "tab", "cheque", "pot"]
         assert answer["kinds"][0]["network"] == NETWORK
-        assert answer["signers"] == {"farthing:*": ["ed25519:root"]}
+        assert answer["kinds"][0]["extra"] == {
+            "method": "coupon",
+            "decimals": 6,
+            "displayCurrency": "EUR",
+            "broker": "https://b.example",
+        }
 
     over_http(tmp_path, talk)
+
+
+def test_supported_shows_the_keys_that_sign_now_and_those_before(tmp_path: Path) -> None:
+    Broker.init(tmp_path / "b", broker_id="b", currency="eur", url="https://b.test")
+    broker = Broker.open(tmp_path / "b")
+
+    async def shown() -> tuple[dict[str, Any], list[str]]:
+        transport: Any = httpx.ASGITransport(asgi_app(broker))
+        async with httpx.AsyncClient(transport=transport, base_url="https://b.test") as client:
+            supported = (await client.get("/supported")).json()
+            document = (await client.get("/.well-known/farthing-keys")).json()
+        return supported, [f"ed25519:{key['public']}" for key in document["keys"]]
+
+    def keys_of(supported: dict[str, Any]) -> dict[str, list[str]]:
+        kinds = [kind["extra"] for kind in supported["kinds"]]
+        return {extra["method"]: extra["keys"] for extra in kinds if "keys" in extra}
+
+    before, published = asyncio.run(shown())
+    assert before["signers"] == {"farthing:*": published}
+    assert "millicent" not in keys_of(before), "it knows no public key"
+    (first,) = keys_of(before)["payword"]
+    assert sorted(key for keys in keys_of(before).values() for key in keys) == sorted(published[1:])
+    broker.ring.rotate(FAMILY.certificate_key, bytes(range(32)))
+    after, published = asyncio.run(shown())
+    assert after["signers"] == {"farthing:*": published}
+    assert keys_of(after)["payword"][1:] == [first]
+    broker.close()
 
 
 def test_verify_then_settle_as_a_stock_client_does(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ class Bank:
     async def _opened(self) -> None:
         self._broker = Broker.open(self._folder, edge=self._edge, courier=self.courier)
         self.engine, self.books = self._broker.engine, self._broker.engine.books
-        self._facilitator = Fast(self.engine, _nothing, root_public="")
+        self._facilitator = Fast(self.engine, _nothing, ring=self._broker.ring)
 
     @property
     def _edge(self) -> Edge:
