@@ -11,7 +11,8 @@
 - `lab.py` and `simulate.py` try the schemes that `naming.py` reads; `stopping.py` ends long work
   at a signal.
 - `servers.py` and `gate_worker.py` run what serves.
-- `output.py` prints figures as tables or, with `--json`, as one object.
+- `output.py` prints figures as tables or, with `--json`, as one object; `hints.py` has commands in
+  what is said be commands that work as they stand.
 - Exit codes: 0 done, 1 refused (the refusal's code on stderr), 2 bad usage.
 - `--data DIR` or `FARTHING_DATA` says where files live.
 """
@@ -25,6 +26,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from farthing import __version__
+from farthing.cli import hints
 from farthing.errors import Refusal
 
 
@@ -108,7 +110,8 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # a disk may say only now that it is full
     except Refusal as refusal:
-        sys.stderr.write(f"farthing: {refusal.code}: {refusal.detail}\n")
+        detail = hints.as_typed(refusal.detail, sys.argv[1:])
+        sys.stderr.write(f"farthing: {refusal.code}: {detail}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

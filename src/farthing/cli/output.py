@@ -14,14 +14,29 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from farthing.cli import hints
 from farthing.errors import Misconfigured
 
 TOKEN_VARIABLE = "FARTHING_TOKEN"  # noqa: S105 - the name of a variable
 
 PIPE_COLUMNS = 120  # of a table that goes into a file or a pipe; a terminal has its own width
 
-console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-errors = Console(stderr=True, highlight=False, emoji=False)
+
+class _Console(Console):
+    """Says commands as whoever reads them can type them."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As rich prints it."""
+        told = (
+            hints.as_typed(one, sys.argv[1:]) if isinstance(one, str) else one for one in objects
+        )
+        super().print(*told, **how)
+
+
+console = _Console(
+    highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS
+)
+errors = _Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:

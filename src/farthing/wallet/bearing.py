@@ -243,5 +243,7 @@ def read(token: str, brokers: Mapping[str, Broker]) -> Borne:
         if issuer.startswith(f"{broker.url}/"):
             home = Home(currency=broker.currency, id=broker.id, url=broker.url)
             return Borne(broker=home, scheme=purse.traits.name, value=token)
-    told = f"{issuer[:200]} is no mint of a broker of this wallet: farthing wallet init --broker"
-    raise Unknown("broker_unknown", told)
+    told = f"{issuer[:200]} is no mint of a broker of this wallet: make one that has an account"
+    raise Unknown(
+        "broker_unknown", f"{told} there, with farthing wallet init --data NEW --broker URL"
+    )

@@ -131,7 +131,7 @@ class Book:
                 raise Unknown(
                     "broker_without_account",
                     "this wallet has no account at a broker: make one that has with farthing"
-                    " wallet init --broker",
+                    " wallet init --data NEW --broker URL",
                 )
             known = ", ".join(brokers)
             raise Unknown("broker_unknown", f"name one of this wallet's brokers ({known})")

@@ -63,7 +63,9 @@ def put_seed(file: File, seed: bytes) -> None:
     """The seed of a new wallet; `Misconfigured` where something was made of another one."""
     with file.write() as db:
         if db.execute("SELECT EXISTS (SELECT 1 FROM instruments)").get:
-            raise Misconfigured("wallet_in_use", "restore into a new wallet: farthing wallet init")
+            raise Misconfigured(
+                "wallet_in_use", "restore into a new wallet: farthing wallet init --data NEW"
+            )
         db.execute(_PUT, (file.vault.seal(seed, *_PLACE),))
 
 

@@ -176,7 +176,9 @@ def test_who_has_no_account_is_told_so_before_a_broker_is_asked(town: Town) -> N
         Broker(id=BROKER, url=town.broker, account="", token="", currency=CURRENCY)
     )
     for act in (town.wallet.topup, town.wallet.load):
-        with pytest.raises(Unknown, match=r"broker_without_account.*farthing wallet init --broker"):
+        with pytest.raises(
+            Unknown, match=r"broker_without_account.*farthing wallet init --data NEW --broker URL"
+        ):
             act("5c")
 
 

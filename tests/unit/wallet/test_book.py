@@ -34,7 +34,7 @@ def test_the_only_broker_need_not_be_named(book: Book) -> None:
 
 
 def test_without_a_broker_the_refusal_says_how_to_add_one(book: Book) -> None:
-    with pytest.raises(Unknown, match="farthing wallet init --broker"):
+    with pytest.raises(Unknown, match="farthing wallet init --data NEW --broker URL"):
         book.broker()
 
 
