@@ -14,6 +14,7 @@ PROCESS_EDGE: Exemptions = {
     "src/farthing/lab/conformance/runner.py": "a scheme may raise anything: that is what was found",
     "src/farthing/stores/database.py": "a work's failure belongs to its waiter; others wait too",
     "src/farthing/vendor/asgi.py": "an application behind the gate may raise anything",
+    "src/farthing/wsgi.py": "likewise: what it raises is told to the gate, in another thread",
     "src/farthing/wallet/file.py": "a transaction is undone whatever ends it, and it is re-raised",
 }
 
