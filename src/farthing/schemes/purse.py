@@ -70,6 +70,10 @@ class Purse:
         """Whether its payer pays for this once it is spent, and not before."""
         return self.traits.credit
 
+    def least_micro(self, offer: Offer) -> int:
+        """The least need that `ask` may be given so that it pays this offer: its price."""
+        return offer.price_micro
+
     def ask(self, need: Need, at: At) -> Asked:
         """The message that gets spending power for `need`."""
         raise NotImplementedError

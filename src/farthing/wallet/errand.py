@@ -139,7 +139,8 @@ def _amounts(guide: Guide, choice: Choice) -> tuple[int, ...]:
         most_micro, cap = guide.policy.limits.per_site_day_micro, guide.policy.cap
         most_micro = most_micro if cap is None else min(most_micro, cap.micro)
         wanted = [max(price_micro, min(amount_micro, most_micro)) for amount_micro in wanted]
-    return tuple(dict.fromkeys(wanted))
+    least_micro = guide.purse(wish.scheme, wish.broker_id).least_micro(choice.received.offer)
+    return tuple(dict.fromkeys([*wanted, least_micro]))
 
 
 def _load_one(

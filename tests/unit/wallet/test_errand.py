@@ -11,7 +11,10 @@ from farthing.wallet.book import Book
 from farthing.wallet.commands import Answered, Ask, AskMint, Failed, FinishAsk, OpenAsk, Refused
 from farthing.wallet.errand import ID_BYTES, MESSAGES_MAX, SENDS_MAX, give_back
 from farthing.wallet.flow import recover
+from farthing.wallet.policy import Limits
+from farthing.wallet.settling import Verdict
 from tests.unit.wallet.farside import Bank
+from tests.unit.wallet.gate_town import town
 from tests.unit.wallet.world import World
 
 
@@ -56,6 +59,16 @@ def test_a_refused_ask_is_closed(world: World) -> None:
     assert world.said.count("AskMint") == 2
     world.crash()
     assert world.run(recover(world.guide())).asks_open == 0
+
+
+def test_credit_that_bears_a_price_just_once_is_asked_for_in_the_end(tmp_path: Path) -> None:
+    world = town(tmp_path / "payword", "payword")
+    world.site.open("payword", price_micro=900_000, more="[payword]\nunit_micro = 1000\n")
+    world.limits = Limits(per_payment_micro=10**6, per_site_day_micro=10**6, per_day_micro=10**6)
+    assert world.fetch("/a").verdict is Verdict.DONE
+    asked = [ask.asked.message["limitMicro"] for ask in world.bank.asked]
+    assert asked == [10 * 8 * 900_000, 8 * 900_000, 900_000]
+    assert world.site.earned_micro() == 900_000
 
 
 def test_a_wrong_token_leaves_the_ask_open(world: World) -> None:

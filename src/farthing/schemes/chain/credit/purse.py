@@ -4,6 +4,7 @@ Two kinds of instrument: a certificate (for any vendor) and what was opened with
 credit (for one vendor and day). The first payment to a vendor makes the second out of the first.
 """
 
+from contextlib import suppress
 from typing import ClassVar
 
 import msgspec
@@ -94,6 +95,12 @@ class CreditPurse(Purse):
         """The payer's key behind something opened, base64url."""
         raise NotImplementedError
 
+    def least_micro(self, offer: Offer) -> int:
+        """A slot's part of the price, where all of them may pay it."""
+        if self.prepays and is_prepaid(offer):
+            return offer.price_micro
+        return -(-offer.price_micro // SLOTS)
+
     def ask(self, need: Need, at: At) -> Asked:
         """A certificate for a fresh key, with the need as the credit of each slot.
 
@@ -139,10 +146,11 @@ class CreditPurse(Purse):
         )
 
     def open(self, instrument: Instrument, offer: Offer, at: At) -> tuple[Instrument, Instrument]:
-        """Something for one vendor and day, in the next slot of the credit; `OutOfRange`.
+        """Something for one vendor and day, in the next slots of the credit; `OutOfRange`.
 
-        Also where the clock went back to an earlier day: only one day's slots are remembered, and
-        what is committed twice is paid once.
+        In one slot, or in as many as the price asks for. Also `OutOfRange` where the clock went
+        back to an earlier day: only one day's slots are remembered, and what is committed twice is
+        paid once.
         """
         card = _CARD.read(instrument.body)
         day = at.now_s // DAY_S
@@ -159,23 +167,34 @@ class CreditPurse(Purse):
         slot = used.get(offer.vendor_id, 0)
         if slot == SLOTS:
             raise OutOfRange("credit_all_committed", "today's credit at this vendor is in use")
-        # What is prepaid is for one chain, and is all in it.
-        slots = (0, SLOTS) if certificate.vendor else (slot, 1)
-        used[offer.vendor_id] = sum(slots)
         part = Part(
             certificate=certificate,
             day=day,
             secret=codec.unb64u(card.secret, size_bytes=KEY_BYTES),
-            slots=slots,
+            slots=(slot, 1),
             vendor_id=offer.vendor_id,
         )
-        opened = self.begin(part, offer, at)
+        opened, used[offer.vendor_id] = self._begin(part, offer, at)
         card = msgspec.structs.replace(card, day=day, used=used)
         left_micro = 0 if certificate.vendor else instrument.worth_micro
         general = msgspec.structs.replace(
             instrument, body=codec.canonical(card), worth_micro=left_micro
         )
         return general, opened
+
+    def _begin(self, part: Part, offer: Offer, at: At) -> tuple[Instrument, int]:
+        """What begins in the fewest slots from `part` on, and the first that is free after it.
+
+        What is prepaid is for one chain, and is all in it.
+        """
+        first = part.slots[0]
+        least = SLOTS if part.certificate.vendor else 1
+        for count in range(least, SLOTS - first):
+            with suppress(OutOfRange):  # more of them may do
+                wider = msgspec.structs.replace(part, slots=(first, count))
+                return self.begin(wider, offer, at), first + count
+        all_of_them = msgspec.structs.replace(part, slots=(first, SLOTS - first))
+        return self.begin(all_of_them, offer, at), SLOTS
 
     def conclude(self, paid: Paid, conclusion: Conclusion, at: At) -> Concluded:
         """What was opened at its new place if the payment was taken, else as it was.

@@ -55,6 +55,33 @@ def test_chains_at_one_vendor_and_day_take_the_slots_in_turn() -> None:
     assert opened_of(scene.open()).commitment.slots == (0, 1)
 
 
+def test_a_dear_page_takes_as_many_slots_as_it_asks_for_and_the_rest_stays() -> None:
+    scene = Scene()
+    scene.certificate = scene.certify(slot_micro=500)
+    vendor = Vendor(PAYWORD, public_ring(), scene.clock, unit_micro=100)
+    dear = scene.open(vendor, price_micro=1_100)
+    commitments = [opened_of(one).commitment for one in (dear, scene.open(), scene.open())]
+    assert [one.slots for one in commitments] == [(0, 3), (3, 1), (4, 1)]
+    assert all(one.worth_micro <= one.share_micro for one in commitments)
+    with pytest.raises(OutOfRange, match="credit_below_price"):
+        scene.open(vendor, price_micro=1_600)
+    last = scene.open(vendor, price_micro=1_500)
+    with pytest.raises(OutOfRange, match="credit_all_committed"):
+        scene.open()
+    for opened, price_micro in ((dear, 1_100), (last, 1_500)):
+        scene.payer.spend(scene.vendor, opened, price_micro)
+    assert scene.clear() == 2_600
+
+
+def test_the_least_that_pays_a_price_is_a_slots_part_of_it() -> None:
+    scene = Scene()
+    for price_micro in (800, 900):
+        offer = scene.vendor.offer(price_micro)
+        need = Need(amount_micro=scene.payer.purse.least_micro(offer), currency="eur", offer=offer)
+        limit_micro = scene.payer.purse.ask(need, scene.clock.at()).message["limitMicro"]
+        assert price_micro <= limit_micro < price_micro + SLOTS
+
+
 def test_a_clock_that_goes_back_a_day_commits_no_slot_twice() -> None:
     scene = Scene()
     first = scene.open()

@@ -99,6 +99,13 @@ def promised(instrument: Instrument, **changes: Any) -> Opening:
     return changed.sign(codec.unb64u(opened.secret))
 
 
+def test_no_part_of_a_price_is_prepaid() -> None:
+    scene = Scene()
+    assert scene.payer.purse.least_micro(scene.offer(8)) == 8 * UNIT_MICRO
+    on_credit = Scene(opening="credit")
+    assert on_credit.payer.purse.least_micro(on_credit.offer(8)) == UNIT_MICRO
+
+
 def test_what_is_prepaid_is_not_billed_and_needs_no_return() -> None:
     scene = Scene()
     for prepaid in (scene.prepay(), scene.open()):

@@ -51,7 +51,7 @@ def test_credit_is_cut_into_segments_that_pay_the_price(
 
 def test_a_price_above_the_credit_opens_nothing() -> None:
     with pytest.raises(OutOfRange, match="credit_below_price"):
-        Scene(slot_micro=500).open(600)
+        Scene(slot_micro=500).open(4_100)
 
 
 def test_a_payment_is_exact_or_is_not_made() -> None:

@@ -32,11 +32,13 @@ def test_an_authorised_stick_is_worth_a_price_above_the_credit() -> None:
     scene = Scene()
     price_micro = 2 * SLOT_MICRO // 100 * 100
     scene.vendor.till.unit_micro = 1000  # type: ignore[attr-defined]  # - a dearer vendor
-    assert stick_of(scene, scene.open(price_micro=price_micro)).worth_micro == price_micro
+    stick = stick_of(scene, scene.open(price_micro=price_micro))
+    assert (stick.worth_micro, stick.slots) == (price_micro, (0, 1))
     credit = Scene(auth="offline")
     credit.vendor.till.unit_micro = 1000  # type: ignore[attr-defined]  # - likewise
+    assert stick_of(credit, credit.open(price_micro=price_micro)).slots == (0, 2)
     with pytest.raises(OutOfRange, match="credit_below_price"):
-        credit.open(price_micro=price_micro)
+        credit.open(price_micro=7 * SLOT_MICRO)
 
 
 def test_no_stick_is_longer_than_a_chain() -> None:

@@ -45,10 +45,10 @@ def test_a_chain_is_as_long_as_the_credit_has_room_for_its_prizes() -> None:
     commitment = opened_of(stage.open()).commitment
     assert commitment.length == 32
     assert commitment.worth_micro == 400 * wins_max(32, 4) <= 12_000
-    poor = scene(slot_micro=300)
+    poor = scene(slot_micro=40)
     with pytest.raises(OutOfRange, match="credit_below_price"):
         poor.open()
-    short = scene(slot_micro=5_000)
+    short = scene(slot_micro=2_000)
     with pytest.raises(OutOfRange, match="credit_below_price"):
         short.open(price_micro=25_600)
 

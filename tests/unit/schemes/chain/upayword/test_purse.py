@@ -89,7 +89,7 @@ def test_a_first_page_that_is_dear_has_a_first_chain_as_long() -> None:
     poor = scene()
     poor.certificate = poor.certify(1_000)
     with pytest.raises(OutOfRange, match="credit_below_price"):
-        poor.open(price_micro=1_100)
+        poor.open(price_micro=8_100)
 
 
 def test_words_are_as_short_as_the_vendor_says() -> None:

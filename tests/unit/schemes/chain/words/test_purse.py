@@ -36,12 +36,14 @@ def test_a_word_may_be_worth_a_single_micro_unit() -> None:
     assert scene.open(vendor, price_micro=7).worth_micro >= 7
 
 
-def test_a_price_above_the_credit_of_a_slot_opens_nothing() -> None:
+def test_a_price_above_the_credit_of_all_slots_opens_nothing() -> None:
     scene = Scene()
     scene.certificate = scene.certify(slot_micro=500)
     with pytest.raises(OutOfRange, match="credit_below_price"):
-        scene.open(price_micro=600)
+        scene.open(price_micro=SLOTS * 500 + 100)
     assert scene.open(price_micro=500).worth_micro == 500
+    with pytest.raises(OutOfRange, match="credit_below_price"):
+        scene.open(price_micro=SLOTS * 500)
 
 
 def test_a_wallet_never_pays_more_than_the_price() -> None:
