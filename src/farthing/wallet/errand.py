@@ -92,17 +92,15 @@ def load(
     """Ask mints, in the order of `choices`, until one gives an instrument.
 
     `amounts`: what to ask for, in this order, where it is not what some pages cost. False if
-    somebody else is asking and we are `patient`. The first mint's refusal if none gives.
+    somebody else is asking and we are `patient`. If none gives, why the first gives not the least.
     """
-    refusal: Refusal | None = None
-    tried: set[str] = set()
+    refusals: dict[str, Refusal] = {}
     for choice in choices:
         wish = choice.wish
-        if wish.scheme in tried:
+        if wish.scheme in refusals:
             continue
-        tried.add(wish.scheme)
         if not guide.brokers[guide.brokers[wish.broker_id].home].account:
-            refusal = refusal or Unfunded(
+            refusals[wish.scheme] = Unfunded(
                 "broker_without_account",
                 f"nothing in this wallet pays it, and it has no account at {wish.broker_id} to"
                 " load from: what it was given may be spent, begun, ended or withdrawn",
@@ -112,12 +110,12 @@ def load(
             try:
                 return (yield from _load_one(guide, choice, site, amount_micro, patient=patient))
             except (Unfunded, Overlimit, OutOfRange, Underpaid, PeerFailed) as refused:
-                refusal = refusal or refused  # less may still be had
+                refusals[wish.scheme] = refused  # less may still be had
             except Refusal as refused:
-                refusal = refusal or refused
+                refusals[wish.scheme] = refused
                 break
-    assert refusal is not None, "there is at least one choice"
-    raise in_words(guide, choices[0].wish, refusal)
+    first = choices[0].wish
+    raise in_words(guide, first, refusals[first.scheme])
 
 
 def _amounts(guide: Guide, choice: Choice) -> tuple[int, ...]:

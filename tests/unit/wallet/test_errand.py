@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from farthing import ids
-from farthing.errors import Broken, Denied, Forged, Unavailable, Unfunded
+from farthing.errors import Broken, Denied, Forged, Overlimit, Unavailable, Unfunded
 from farthing.schemes.contract import Asked, At
 from farthing.schemes.mac.millicent.purse import MillicentPurse
 from farthing.wallet.book import Book
@@ -69,6 +69,15 @@ def test_credit_that_bears_a_price_just_once_is_asked_for_in_the_end(tmp_path: P
     asked = [ask.asked.message["limitMicro"] for ask in world.bank.asked]
     assert asked == [10 * 8 * 900_000, 8 * 900_000, 900_000]
     assert world.site.earned_micro() == 900_000
+
+
+def test_a_refusal_says_why_not_even_the_least_is_given(tmp_path: Path) -> None:
+    world = town(tmp_path / "payword", "payword")
+    world.site.open("payword", price_micro=900_000, more="[payword]\nunit_micro = 1000\n")
+    world.limits = Limits(per_payment_micro=10**6, per_site_day_micro=10**7, per_day_micro=10**7)
+    world.fetch("/a")
+    with pytest.raises(Overlimit, match="credit_all_certified"):
+        world.fetch("/b")
 
 
 def test_a_wrong_token_leaves_the_ask_open(world: World) -> None:
