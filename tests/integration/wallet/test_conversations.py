@@ -13,6 +13,7 @@ import pytest
 
 from farthing import codec
 from farthing.wallet.flow import recover
+from farthing.wallet.policy import Limits
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict
 from tests.kit.turns import marks_of
 from tests.unit.wallet.gate_town import (
@@ -25,6 +26,8 @@ from tests.unit.wallet.gate_town import (
 from tests.unit.wallet.world import PASSPHRASE, get
 
 FAULTS: list[list[str]] = [[], ["lost"], ["reply_lost"], ["reply_lost"] * 3, ["origin_fails"]]
+DEAR_MICRO = (12_300, 412_300)  # ten of them in a part of the credit; two in all of it
+DEAR_LIMITS = Limits(per_payment_micro=10**6, per_site_day_micro=10**6, per_day_micro=10**6)
 WAYS_IN_TURN = [pytest.param(way, marks=marks_of(number, of=2)) for number, way in enumerate(WAYS)]
 
 
@@ -87,6 +90,34 @@ def test_killed_at_any_command_nothing_stays_frozen_or_is_lost(
         assert world.held_micro("offered") == 0, count
         assert world.site.earned_micro() in {PRICE_MICRO, 2 * PRICE_MICRO}, count
         require_conserved(world, scheme)
+    pytest.fail("the flow does not end")
+
+
+@pytest.mark.parametrize("price_micro", DEAR_MICRO)
+@pytest.mark.parametrize("faults", FAULTS, ids=lambda faults: "-".join(faults) or "none")
+def test_a_page_on_several_chains_is_charged_once_whenever_the_wallet_is_killed(
+    tmp_path: Path, faults: list[str], price_micro: int
+) -> None:
+    for count in range(1, STEPS_MAX):
+        world = town(tmp_path / str(count), "payword")
+        world.site.open("payword", price_micro=price_micro)
+        world.limits = DEAR_LIMITS
+        world.site.faults = list(faults)
+        if not world.run_until(world.flow(world.guide(), get("/a")), count):
+            return
+        world.crash()
+        world.site.faults = []
+        if count % 2:
+            world.run(recover(world.guide()))
+        for number, path in enumerate(("/a", "/b"), 1):
+            made = world.fetch(path)
+            assert made.verdict is Verdict.DONE, count
+            assert made.purchase is not None
+            assert len(made.purchase.paid.payload["links"]) > 1
+            assert world.site.earned_micro() == number * price_micro, count
+            assert world.held_micro("offered") == 0, count
+        if price_micro < max(DEAR_MICRO):  # else nothing is left of a commitment
+            require_conserved(world, "payword")
     pytest.fail("the flow does not end")
 
 

@@ -323,7 +323,12 @@ def require_conserved(world: World, scheme: str) -> None:
         return
     bodies = [msgspec.json.decode(each.instrument.body) for each in held_in(world)]
     spent_micro = sum(
-        body["index"] * body["commitment"]["chains"][0][0] for body in bodies if "index" in body
+        value * index
+        for body in bodies
+        if "index" in body
+        for (value, _, _), index in zip(
+            body["commitment"]["chains"], (body["index"], *body["above"]), strict=True
+        )
     )
     assert spent_micro == earned_micro
 

@@ -24,8 +24,8 @@ from farthing.wallet.commands import Response
 from farthing.wallet.flow import Fetched
 from farthing.wallet.settling import Verdict
 
-PRICES_MICRO = (1, 100, 200, 700, 12_300, 100_000)
-"""What pages cost, as far as the scheme can say it: up to a tenth of a unit of currency."""
+PRICES_MICRO = (1, 100, 200, 700, 12_300, 100_000, 512_300)
+"""What pages cost, as far as the scheme can say it: up to half a unit of currency."""
 PRICE_MICRO = 200  # of the page that most cases buy
 FUNDS_MICRO = 50_000_000
 CREDIT_MICRO = 50_000_000

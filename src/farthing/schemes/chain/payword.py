@@ -1,15 +1,18 @@
 """PayWord: credit, one signature per vendor and day, one hash per payment.
 
 - Source: Rivest & Shamir, "PayWord and MicroMint: two simple micropayment schemes", 1996.
-- It is what `chain/credit` and `chain/words` do, with nothing of its own.
-- Departures: Ed25519 for RSA; a salted, indexed link; several denominations under one commitment.
+- It is what `chain/credit` and `chain/words` do, and alone of them with several denominations.
+- A commitment has up to four chains, of the unit and of 10, 100 and 1,000 of it (100, 10,000 and
+  1,000,000 above 100,000 units): half a unit of currency is five links, and any price is exact.
+- Departures: Ed25519 for RSA; a salted, indexed link; which denominations there are (the source
+  names two) follows from the price at hand (`words/denominations.py`).
 - Trust: the broker bears a payer's credit up to the limit for each vendor and day, V above it.
 """
 
 from farthing import codec
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import LOSSES
-from farthing.schemes.chain.words.commitment import Commitment
+from farthing.schemes.chain.words.commitment import CHAINS_MAX, Commitment
 from farthing.schemes.chain.words.mint import ClaimMessage, WordMint
 from farthing.schemes.chain.words.purse import Opened, WordPurse
 from farthing.schemes.chain.words.till import Payment, WordTill
@@ -55,6 +58,7 @@ class PaywordPurse(WordPurse):
     family = FAMILY
     commitment = PaywordCommitment
     chains = codec.Reader(Opened[PaywordCommitment])
+    denominations = CHAINS_MAX
 
 
 class PaywordTill(WordTill):
@@ -63,6 +67,7 @@ class PaywordTill(WordTill):
     traits = TRAITS
     family = FAMILY
     payments = codec.Reader(Payment[PaywordCommitment])
+    denominations = CHAINS_MAX
 
 
 PAYWORD = Scheme(
@@ -70,5 +75,5 @@ PAYWORD = Scheme(
     mint=PaywordMint,
     purse=PaywordPurse,
     till=PaywordTill,
-    options={"unit_micro": (200, 20)},
+    options={"unit_micro": (200, 1, 20)},
 )

@@ -138,9 +138,6 @@ class TickPurse(WordPurse):
             action = "voucher" if binding.stream else "open"
         payload = paid.payload | {"action": action, "stream": binding.stream}
         payment = msgspec.convert(payload, TickPayment)
-        steps_max, unit_micro = offer.terms.get("maxSteps"), payment.links[0][0]
-        if type(steps_max) is not int or offer.price_micro > steps_max * unit_micro:
-            raise OutOfRange("too_many_ticks", "pay fewer ticks at once")
         k = "" if action == "pay" else name_of(payment)
         return msgspec.structs.replace(paid, payload=payload, k=k)
 

@@ -22,6 +22,7 @@ KEYS = (
 TOYS = {
     "round-trip[12300]": "a message with more coins than JSON has members",
     "round-trip[100000]": "likewise",
+    "round-trip[512300]": "likewise",
     "wrong-vendor": "its coins are whose who shows them first, whatever vendor they were paid to",
 }
 """What the thin eCash cannot do, being thin."""

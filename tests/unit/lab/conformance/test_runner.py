@@ -34,9 +34,10 @@ def test_a_case_is_tried_with_each_value_of_each_option_too() -> None:
     assert [job.name for job in jobs] == [
         "beginning",
         "beginning @unit_micro=200",
+        "beginning @unit_micro=1",
         "beginning @unit_micro=20",
     ]
-    assert runner.run_job(jobs[2]).case == "beginning @unit_micro=20"
+    assert runner.run_job(jobs[3]).case == "beginning @unit_micro=20"
 
 
 def test_several_workers_find_what_one_finds() -> None:

@@ -142,7 +142,12 @@ def test_a_purse_pays_no_more_at_once_than_the_vendor_takes() -> None:
     hand = Hand(slot_micro=400_000)
     purse, at = hand.scene.payer.purse, hand.scene.clock.at()
     assert isinstance(purse, TickPurse)
-    for price_micro, terms in ((100_100, {"unitMicro": 100, "maxSteps": 1000}), (100, {})):
-        offer = msgspec.structs.replace(hand.offer(), price_micro=price_micro, terms=terms)
-        with pytest.raises(OutOfRange, match="too_many_ticks"):
+    terms = {"unitMicro": 100, "maxSteps": 1000}
+    for price_micro, changed, code in (
+        (100_100, terms, "too_many_links"),
+        (100, terms | {"maxSteps": 0}, "offer_without_steps"),
+        (100, {}, "offer_without_steps"),
+    ):
+        offer = msgspec.structs.replace(hand.offer(), price_micro=price_micro, terms=changed)
+        with pytest.raises(OutOfRange, match=code):
             purse.pay(hand.instrument, offer, binding_of(), at)

@@ -52,10 +52,15 @@ class CreditTill(ChainTill):
             raise Misconfigured("opening_unknown", told, option=OPENING)
         self.opening = opening
 
+    @property
+    def units_max(self) -> int:
+        """Of a price: as many as one payment has links."""
+        return STEPS_MAX
+
     def offer(self, price_micro: int, at: At) -> Offer:
-        """`OutOfRange` unless the price is a multiple of the unit and within one jump."""
+        """`OutOfRange` unless the price is a multiple of the unit and within one payment."""
         unit = self.unit_micro
-        require_price(price_micro, unit, STEPS_MAX)
+        require_price(price_micro, unit, self.units_max)
         ends_at_s = (at.now_s // DAY_S + 1) * DAY_S
         return Offer(
             scheme=self.traits.name,

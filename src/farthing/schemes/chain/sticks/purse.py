@@ -16,14 +16,14 @@ _SERIAL_AT = 32  # of the entropy; what is before it makes seed and salt
 class StickPurse(WordPurse):
     """A member gives what `WordPurse` asks for."""
 
-    def length(self, part: Part, unit_micro: int, offer: Offer) -> int:
+    def lengths(self, part: Part, unit_micro: int, offer: Offer) -> dict[int, int]:
         """Off-line within the credit; on-line at least the price, which is then reserved."""
         if auth_of(offer) == "offline":
-            return super().length(part, unit_micro, offer)
+            return super().lengths(part, unit_micro, offer)
         least = -(-offer.price_micro // unit_micro)
         if least > LENGTH_MAX:
             raise OutOfRange("price_above_chain", f"a chain has at most {LENGTH_MAX} links")
-        return max(least, min(CHAIN_LENGTH, part.worth_micro // unit_micro))
+        return {unit_micro: max(least, min(CHAIN_LENGTH, part.worth_micro // unit_micro))}
 
     def fields(self, offer: Offer, at: At) -> dict[str, Json]:
         """What a stick has beside its chains."""

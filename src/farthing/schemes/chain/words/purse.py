@@ -1,5 +1,7 @@
-"""The payer's side of words: a chain a vendor and day, then words of it."""
+"""The payer's side of words: a commitment a vendor and day, then words of its chains."""
 
+import hashlib
+from collections.abc import Collection
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -9,9 +11,11 @@ from farthing.crypto import chain
 from farthing.errors import OutOfRange
 from farthing.schemes.chain.credit.purse import CreditPurse, Part, require_present, unit_of
 from farthing.schemes.chain.words.commitment import Commitment
+from farthing.schemes.chain.words.denominations import fewest_links, lengths_for
 from farthing.schemes.contract import At, Binding, Instrument, Json, Offer, Paid
 
-CHAIN_LENGTH = 1000  # words of a new chain, fewer where the credit limit says so
+CHAIN_LENGTH = 1000  # words of a new commitment, fewer where the credit limit says so
+SEED_TAG = "farthing/words/seed/1"
 
 C = TypeVar("C", bound=Commitment)
 
@@ -21,10 +25,23 @@ class Opened(msgspec.Struct, Generic[C], frozen=True, kw_only=True, forbid_unkno
 
     commitment: C
     index: int
-    """The highest index that was paid with and taken; 0: the vendor has not seen it yet."""
+    """The highest of the first chain that was paid with and taken."""
+    above: tuple[int, ...] = ()
+    """Likewise of each other chain. All 0: the vendor has not seen the commitment yet."""
     secret: str
     seed: str
-    """The last word of the chain, base64url."""
+    """The last word of the only chain, or what those of several follow from: base64url."""
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The index of each chain."""
+        return (self.index, *self.above)
+
+    @property
+    def left(self) -> list[tuple[int, int]]:
+        """What a link of each chain is worth, and how many there are left."""
+        found = zip(self.commitment.chains, self.places, strict=True)
+        return [(value, length - index) for (value, length, _), index in found]
 
     def __repr__(self) -> str:
         """Vendor and index only."""
@@ -38,6 +55,7 @@ class WordPurse(CreditPurse):
     """Reads its `Opened`."""
     commitment: ClassVar[type[Commitment]]
     length_max: ClassVar[int] = CHAIN_LENGTH
+    denominations: ClassVar[int] = 1  # chains of a commitment, at most
 
     def commit(
         self, part: Part, chains: tuple[tuple[int, int, str], ...], salt: str, offer: Offer, at: At
@@ -58,23 +76,36 @@ class WordPurse(CreditPurse):
         """What a member's commitment has beside its chains."""
         return {}
 
-    def length(self, part: Part, unit_micro: int, offer: Offer) -> int:
-        """Words of a new chain: as many as this part of the credit bears; `OutOfRange`."""
-        length = min(self.length_max, part.worth_micro // unit_micro)
-        if length * unit_micro < offer.price_micro:
+    def lengths(self, part: Part, unit_micro: int, offer: Offer) -> dict[int, int]:
+        """Words of each new chain by their worth: as this part of the credit bears; `OutOfRange`.
+
+        A single chain may be longer than one payment takes, several are not.
+        """
+        price, rest = divmod(offer.price_micro, unit_micro)
+        if rest or price <= 0:
+            raise OutOfRange("price_not_in_units", "the vendor's unit does not divide its price")
+        units = part.worth_micro // unit_micro
+        if units < price:
             raise OutOfRange("credit_below_price", "ask the broker for more credit")
-        return length
+        links_max = self.length_max
+        if self.denominations > 1:
+            links_max = min(links_max, steps_of(offer))
+        found = lengths_for(units, price, links_max=links_max, kinds_max=self.denominations)
+        return {unit_micro * value: length for value, length in found.items()}
 
     def begin(self, part: Part, offer: Offer, at: At) -> Instrument:
-        """A chain within this part of the credit; `OutOfRange` where that is below the price."""
-        unit_micro = unit_of(offer)
-        length = self.length(part, unit_micro, offer)
+        """Chains within this part of the credit; `OutOfRange` where that is below the price."""
+        lengths = self.lengths(part, unit_of(offer), offer)
         seed, salt = at.entropy[:16], at.entropy[16:32]
-        root = codec.b64u(chain.root_of(salt, seed, length))
-        unsigned = self.commit(part, ((unit_micro, length, root),), codec.b64u(salt), offer, at)
+        chains = tuple(
+            (value, length, codec.b64u(chain.root_of(salt, _last(seed, value, lengths), length)))
+            for value, length in lengths.items()
+        )
+        unsigned = self.commit(part, chains, codec.b64u(salt), offer, at)
         opened: Opened[Commitment] = Opened(
             commitment=unsigned.sign(part.secret),
             index=0,
+            above=(0,) * (len(chains) - 1),
             secret=codec.b64u(part.secret),
             seed=codec.b64u(seed),
         )
@@ -101,13 +132,12 @@ class WordPurse(CreditPurse):
 
     def _instrument(self, opened: Opened[Commitment]) -> Instrument:
         commitment = opened.commitment
-        unit_micro, length, _ = commitment.chains[0]
         return Instrument(
             id=f"{self.family.short}:{commitment.id}",
             scheme=self.traits.name,
             vendor_id=commitment.vendor,
             currency=commitment.certificate.currency,
-            worth_micro=unit_micro * (length - opened.index),
+            worth_micro=sum([value * links for value, links in opened.left]),
             expires_at_s=commitment.ends_at_s,
             body=codec.canonical(opened),
         )
@@ -115,26 +145,54 @@ class WordPurse(CreditPurse):
     def pay(
         self, instrument: Instrument, offer: Offer, binding: Binding, at: At, answer: Json = None
     ) -> Paid:
-        """The next word, for exactly the price.
+        """The next word of as many chains as it takes, for exactly the price.
 
-        `OutOfRange` past the chain's end; `Expired` and `NotYetValid` for a chain of another day.
+        `OutOfRange` past their ends, or for more links than the vendor takes at once; `Expired` and
+        `NotYetValid` for chains of another day.
         """
         opened: Opened[Commitment] = self.chains.read(instrument.body)
-        commitment = opened.commitment
+        commitment, places = opened.commitment, opened.places
         require_present(commitment, at.now_s)
-        unit_micro, length, _ = commitment.chains[0]
-        steps, rest = divmod(offer.price_micro, unit_micro)
-        if rest:
-            raise OutOfRange("price_not_in_units", "open a chain in the vendor's present unit")
-        index = opened.index + steps
-        if index > length:
-            raise OutOfRange("chain_used_up", "open another chain")
-        key = chain.link_key(codec.unb64u(commitment.salt))
-        word = chain.word_of(key, codec.unb64u(opened.seed), length, index)
-        first = opened.index == 0
+        counts = fewest_links(offer.price_micro, opened.left)
+        if sum(counts) > steps_of(offer):
+            raise OutOfRange("too_many_links", "pay less at once")
+        moved = [index + count for index, count in zip(places, counts, strict=True)]
         payload = {
-            "commitment": msgspec.to_builtins(commitment) if first else commitment.id,
-            "links": [[unit_micro, index, codec.b64u(word)]],
+            "commitment": commitment.id if any(places) else msgspec.to_builtins(commitment),
+            "links": _links(opened, moved),
         }
-        after = self._instrument(msgspec.structs.replace(opened, index=index))
+        after = msgspec.structs.replace(
+            instrument,
+            body=codec.canonical(
+                msgspec.structs.replace(opened, index=moved[0], above=tuple(moved[1:]))
+            ),
+            worth_micro=instrument.worth_micro - offer.price_micro,
+        )
         return Paid(payload=payload, spent=instrument, after=after)
+
+
+def steps_of(offer: Offer) -> int:
+    """How many links its vendor takes in one payment; `OutOfRange` unless the offer says so."""
+    steps_max = offer.terms.get("maxSteps")
+    if type(steps_max) is not int or steps_max <= 0:
+        raise OutOfRange("offer_without_steps", "the offer does not say how many links it takes")
+    return steps_max
+
+
+def _last(seed: bytes, value: int, chains: Collection[object]) -> bytes:
+    """The last word of the chain with this value; of several each tells nothing of the others."""
+    if len(chains) == 1:
+        return seed
+    return hashlib.sha256(codec.enc(SEED_TAG, seed, value)).digest()[: chain.WORD_BYTES]
+
+
+def _links(opened: Opened[Commitment], moved: list[int]) -> list[Json]:
+    """The word at its new place, of every chain that moves."""
+    commitment, seed = opened.commitment, codec.unb64u(opened.seed)
+    key = chain.link_key(codec.unb64u(commitment.salt))
+    links: list[Json] = []
+    for (value, length, _), index, to in zip(commitment.chains, opened.places, moved, strict=True):
+        if to > index:
+            last = _last(seed, value, commitment.chains)
+            links.append([value, to, codec.b64u(chain.word_of(key, last, length, to))])
+    return links

@@ -67,11 +67,19 @@ class WordTill(CreditTill):
 
     payments: ClassVar[codec.Reader[Any]]
     """Reads its `Payment`."""
+    denominations: ClassVar[int] = 1  # chains that its payers may open with a commitment
 
     def __init__(self, setting: Setting) -> None:
         """`Misconfigured` for a unit that is not an amount."""
         super().__init__(setting)
         self._prefix = self.family.tag.encode()
+
+    @property
+    def units_max(self) -> int:
+        """Of a price: as many as one payment has links, unless links may be worth more."""
+        if self.denominations == 1:
+            return super().units_max
+        return PAYMENT_MICRO_MAX // self.unit_micro
 
     def read(self, payload: bytes) -> Payment[Commitment]:
         """The payment; `Malformed`, `Unfit`."""

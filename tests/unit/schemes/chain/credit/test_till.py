@@ -14,9 +14,14 @@ from farthing.errors import (
     Unavailable,
     WrongVendor,
 )
+from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.credit.till import STEPS_MAX
+from farthing.schemes.chain.ikp import IKP
+from farthing.schemes.chain.netcard import NETCARD
 from farthing.schemes.chain.payword import FAMILY, PAYWORD
-from farthing.schemes.contract import Json
+from farthing.schemes.chain.tick import TICK
+from farthing.schemes.chain.upayword import UPAYWORD
+from farthing.schemes.contract import Json, Scheme
 from tests.kit.canaries import canary
 from tests.kit.parties import DAY_S, Vendor, binding_of
 from tests.kit.payword import SLOT_MICRO, TODAY, Hand, Scene, public_ring
@@ -86,10 +91,20 @@ def test_a_price_that_words_cannot_pay_is_not_offered(price_micro: int) -> None:
         Scene().vendor.offer(price_micro)
 
 
-def test_a_price_above_one_payment_is_told_from_one_that_is_not_in_units() -> None:
+@pytest.mark.parametrize("scheme", [NETCARD, IKP, TICK, UPAYWORD], ids=lambda one: one.traits.name)
+def test_a_price_above_one_payment_is_told_from_one_that_is_not_in_units(scheme: Scheme) -> None:
+    vendor = Vendor(scheme, public_ring(), Scene().clock)
     with pytest.raises(OutOfRange, match="price_above_payment") as found:
-        Scene().vendor.offer(100 * STEPS_MAX + 50)
+        vendor.offer(100 * STEPS_MAX + 50)
     assert "at most 1000 times unit_micro, 100000 micro-units" in found.value.detail
+    assert vendor.offer(100 * STEPS_MAX).price_micro == 100 * STEPS_MAX
+
+
+def test_links_of_several_values_pay_all_that_a_payment_may_be() -> None:
+    vendor = Scene().vendor
+    assert vendor.offer(PAYMENT_MICRO_MAX).price_micro == PAYMENT_MICRO_MAX
+    with pytest.raises(OutOfRange, match="price_above_payment"):
+        vendor.offer(PAYMENT_MICRO_MAX + 100)
 
 
 def test_the_offer_says_what_the_wallet_needs() -> None:
