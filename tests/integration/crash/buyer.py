@@ -1,8 +1,9 @@
-"""Buys one page after the other until told to stop: FOLDER GATE STOP [SCHEME… | eight | plan].
+"""Buys one page after the other until told to stop: FOLDER GATE STOP HOW.
 
-A line in FOLDER/progress is a page that the payer has got. With `eight` it asks for eight pages at
-once through httpx, and after a kill goes on with other pages; else it goes on with the same one.
-With `plan` it subscribes first, and reads what its plan covers.
+How is a list of schemes, or `each` before one, `eight` or `plan`. A line in FOLDER/progress is a
+page that the payer has got. With `eight` it asks for eight pages at once through httpx, and after a
+kill goes on with other pages; else it goes on with the same one. With `each` the schemes take
+turns, a page each; with `plan` it subscribes first, and reads what its plan covers.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import hashlib
 import io
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import httpx
@@ -22,10 +23,11 @@ from farthing.wallet.app import Wallet, open_wallet
 from farthing.wire import mpp
 from tests.integration.crash.fleet import PASSPHRASE
 from tests.integration.crash.sizes import size
-from tests.integration.crash.wares import COVERED, HELD_AREAS, PAGES, PLANS
+from tests.integration.crash.wares import COVERED, HELD_AREAS, PAGES, PLANS, own_areas
 
 PAUSE_S = 0.1  # after a failure, before the same page is asked for again
 AT_ONCE = 8
+WAYS = ("each", "eight", "plan")
 PRIVATE_EVERY = 3  # of the pages of who has MilliCent, the first of so many is bought in private
 TIMEOUT_S = 10.0
 
@@ -62,11 +64,9 @@ class Diary:
         return True
 
 
-def url_of(gate: str, folder: Path, number: int, *, plan: bool = False) -> str:
+def url_of(gate: str, folder: Path, number: int, areas: Sequence[str] = HELD_AREAS) -> str:
     """Each number is a page of its own to the gate; the origin does not look at the query."""
-    area = HELD_AREAS[number % len(HELD_AREAS)]
-    if plan:
-        area = COVERED if number else PLANS
+    area = areas[number % len(areas)]
     return f"{gate}/{area}/{number % PAGES}.html?{folder.name}={number}"
 
 
@@ -85,13 +85,19 @@ def buy(wallet: Wallet, diary: Diary, url: str, number: int, *, private: bool) -
 
 
 def buy_in_turn(
-    wallet: Wallet, folder: Path, gate: str, stop: Path, names: list[str], *, plan: bool
+    wallet: Wallet, folder: Path, gate: str, stop: Path, how: str, names: list[str]
 ) -> None:
+    """One page after the other; `how`: each, plan or ""."""
     diary = Diary(folder)
     number = diary.count("progress")
     while not stop.exists():
-        private = "millicent" in names and number % PRIVATE_EVERY == 0
-        url = url_of(gate, folder, number, plan=plan)
+        private = how != "each" and "millicent" in names and number % PRIVATE_EVERY == 0
+        areas: Sequence[str] = HELD_AREAS
+        if how == "each":
+            areas = own_areas(names)
+        elif how == "plan":
+            areas = [COVERED if number else PLANS]
+        url = url_of(gate, folder, number, areas)
         if buy(wallet, diary, url, number, private=private):
             number += 1
             time.sleep(size().pause_s)
@@ -126,9 +132,9 @@ async def buy_eight(wallet: Wallet, folder: Path, gate: str, stop: Path) -> None
 
 def main() -> None:
     folder, gate, stop, names = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4:]
-    at_once, plan = names == ["eight"], names == ["plan"]
-    names = ["millicent"] if plan else names
-    schemes = None if at_once else {name: registry.by_name(name) for name in names}
+    how = names.pop(0) if names[0] in WAYS else ""
+    names = ["millicent"] if how == "plan" else names
+    schemes = {name: registry.by_name(name) for name in names} or None
     with open_wallet(folder / "wallet.db", PASSPHRASE, schemes=schemes) as wallet:
         try:
             found = wallet.recover()
@@ -136,10 +142,10 @@ def main() -> None:
             Diary(folder).failed(f"recover: {type(refusal).__name__} {refusal.code}")
         else:
             Diary(folder).write("recovered", found)
-        if at_once:
+        if how == "eight":
             asyncio.run(buy_eight(wallet, folder, gate, stop))
         else:
-            buy_in_turn(wallet, folder, gate, stop, names, plan=plan)
+            buy_in_turn(wallet, folder, gate, stop, how, names)
 
 
 if __name__ == "__main__":

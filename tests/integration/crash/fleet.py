@@ -26,7 +26,7 @@ from farthing.wallet.policy import Limits
 from farthing.wallet.vault import Cost
 from tests.integration.crash.middle import Message, ask
 from tests.integration.crash.place import newest_claims
-from tests.integration.crash.wares import AREAS, COVERED, PAGES, PLANS, PRICES, page
+from tests.integration.crash.wares import EVERY_AREA, PAGES, page, prices_of
 
 VENDOR = "shop"
 PASSPHRASE = "correct horse"
@@ -190,9 +190,13 @@ class Buyer:
 class Fleet:
     """All parties. `broker_via` and `gate_via` are where others reach them, if not directly."""
 
-    def __init__(self, folder: Path, *, quiet: bool = False) -> None:
-        """`quiet`: the gate clears, forgets and fetches nothing by itself once it has begun."""
+    def __init__(self, folder: Path, *, quiet: bool = False, number: int = 0) -> None:
+        """`quiet`: the gate clears, forgets and fetches nothing by itself once it has begun.
+
+        `number`: as of `prices_of`.
+        """
         self.folder = folder
+        self._prices = prices_of(number)
         self._quiet = quiet
         self.buyers: list[Buyer] = []
         self.tokens: dict[str, dict[str, str]] = {}
@@ -228,7 +232,7 @@ class Fleet:
             folder,
             workers=WORKERS,
         )
-        for area in (*AREAS, PLANS, COVERED):
+        for area in EVERY_AREA:
             (site / area).mkdir(parents=True)
             for number in range(PAGES):
                 (site / area / f"{number}.html").write_text(page(area, number))
@@ -259,7 +263,7 @@ class Fleet:
         vendor = {"id": VENDOR, "role": "vendor", "commissionE4": COMMISSION_E4}
         self.tokens[VENDOR] = self.call("/accounts", vendor)["tokens"]
         (self.folder / "gate").mkdir()
-        (self.folder / "gate" / "prices.toml").write_text(PRICES)
+        (self.folder / "gate" / "prices.toml").write_text(self._prices)
         if self._quiet:
             (self.folder / "gate" / QUIET).touch()
         self.vendor("init", VENDOR, "--broker", self.broker_url)

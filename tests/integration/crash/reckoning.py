@@ -3,17 +3,22 @@
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import apsw
 import msgspec
 
 from farthing.cli import servers
 from farthing.errors import Misconfigured
+from farthing.lab.recount import debts_of
+from farthing.ledger import accounts
+from farthing.schemes import registry
+from farthing.vendor.booking import read_kept, read_outcome
 from farthing.wallet.app import open_wallet
 from farthing.wallet.book import Entry, Holding
-from tests.integration.crash.fleet import PASSPHRASE, VENDOR, Buyer, Fleet
+from tests.integration.crash.fleet import COMMISSION_E4, PASSPHRASE, VENDOR, Buyer, Fleet
 from tests.integration.crash.wares import PRICE_MICRO, page
 
 # A wallet believes "no such payment came" a minute after it paid. Its clock goes that far ahead,
@@ -105,44 +110,94 @@ def _json(raw: bytes) -> Any:
     return msgspec.json.decode(raw)
 
 
-def reckon(
-    fleet: Fleet, purses: dict[str, Purse], topped_up_micro: int, *, refunded_micro: int = 0
-) -> str:
-    """All sums; a line that says what was found. `refunded_micro`: of MilliCent pages."""
-    spent = Counter[str]()
-    held: Counter[str] = Counter()
-    for purse in purses.values():
+class Sums(NamedTuple):
+    """What wallets say, by scheme in micro-units."""
+
+    spent: Counter[str]
+    refunded: Counter[str]
+    held: Counter[str]
+    """Of what was paid for when it was bought."""
+
+
+def _add_up(purses: Iterable[Purse]) -> Sums:
+    sums = Sums(Counter(), Counter(), Counter())
+    for purse in purses:
         for (scheme, state), micro in purse.states.items():
-            spent[scheme] += micro if state == "done" else 0
+            sums.spent[scheme] += micro if state == "done" else 0
+        for entry in purse.history:
+            sums.refunded[entry.scheme] += entry.price_micro if entry.refunded else 0
         for holding in purse.holdings:
-            held[holding.scheme] += holding.worth_micro
+            is_billed = registry.by_name(holding.scheme).traits.credit
+            sums.held[holding.scheme] += 0 if is_billed else holding.worth_micro
+    return sums
+
+
+def reckon(
+    fleet: Fleet,
+    purses: Mapping[str, Purse],
+    topped_up_micro: Mapping[str, int],
+    *,
+    refunded_micro: int = 0,
+) -> str:
+    """All sums, of every scheme that was paid with; a line that says what was found.
+
+    `topped_up_micro`: by wallet. `refunded_micro`: what the vendor gave back.
+    """
+    sums = _add_up(purses.values())
+    assert sums.refunded.total() == refunded_micro, "what is given back is fetched, once"
     references = [e.reference for p in purses.values() for e in p.history if e.state == "done"]
     assert len(references) == len(set(references)), "two purchases share a receipt"
-    report = {line["scheme"]: line for line in _json(fleet.vendor("report", "--json"))}
-    kept = spent - Counter({"millicent": refunded_micro})
-    earned = {scheme: line["earned_micro"] for scheme, line in report.items()}
-    assert earned == {scheme: micro for scheme, micro in kept.items() if micro}
+    earned = _earned(fleet, sums)
     found = audit(fleet)
     assert found["findings"] == []
     assert found["ledgerSumMicro"] == 0
-    scrip = found["schemes"]["millicent"]
-    assert scrip["outstandingMicro"] == held["millicent"], "scrip is lost, or made of nothing"
-    assert scrip["redeemedMicro"] == spent["millicent"], "what is given back is issued anew"
-    vendor = fleet.call(f"/balance?account={VENDOR}")["vendorMicro"]
-    commission = found["balances"].get("income/commission", 0)
-    total_micro = sum(kept.values())
-    assert vendor + commission == total_micro, "the vendor is paid what was spent"
-    assert commission == total_micro * 500 // 10_000
-    left_micro = 0
-    for name in purses:
-        account = fleet.call(f"/balance?account={name}")
-        left_micro += account["payerMicro"]
-        assert account["owedMicro"] == 0
-    assert topped_up_micro == left_micro + held["millicent"] + total_micro
-    assert not [name for name in found["balances"] if name.startswith("liability/hold/")]
-    _require_marks(fleet, len(references))
-    back = f", {refunded_micro // PRICE_MICRO} refunds" if refunded_micro else ""
-    return f"{len(references)} pages{back}, {dict(spent)}, held {dict(held)}"
+    for scheme, money in found["schemes"].items():
+        if not registry.by_name(scheme).traits.credit:
+            assert money["outstandingMicro"] == sums.held[scheme], f"{scheme} is lost, or made"
+            assert money["redeemedMicro"] == sums.spent[scheme], f"{scheme}: paid, not redeemed"
+    balances = Counter(found["balances"])
+    commission_micro = balances["income/commission"]
+    assert balances[accounts.vendor(VENDOR)] + commission_micro == earned.total(), "not paid"
+    assert commission_micro == earned.total() * COMMISSION_E4 // 10_000
+    assert not [name for name in balances if name.startswith("liability/hold/")]
+    gained_micro = earned.total() - (sums.spent - sums.refunded).total()  # by draws
+    _require_payers(balances, purses, topped_up_micro, gained_micro)
+    _require_marks(fleet, set(references), sums.spent)
+    back = f", {sums.refunded.total() // PRICE_MICRO} refunds" if refunded_micro else ""
+    return f"{len(references)} pages{back}, {dict(sums.spent)}, held {dict(sums.held)}"
+
+
+def _earned(fleet: Fleet, sums: Sums) -> Counter[str]:
+    """What the vendor has to claim: what was spent, but for schemes that draw what it comes to."""
+    lines = {
+        line["scheme"]: line["earned_micro"] for line in _json(fleet.vendor("report", "--json"))
+    }
+    earned = Counter({scheme: micro for scheme, micro in lines.items() if micro})
+    assert earned.keys() <= sums.spent.keys(), "it earned what nobody has spent"
+    kept = sums.spent - sums.refunded
+    for scheme in sums.spent:
+        if not registry.by_name(scheme).traits.drawn:
+            assert earned[scheme] == kept[scheme], f"{scheme}: what was spent is what was earned"
+    return earned
+
+
+def _require_payers(
+    balances: Counter[str],
+    purses: Mapping[str, Purse],
+    topped_up_micro: Mapping[str, int],
+    gained_micro: int,
+) -> None:
+    """Every payer has what came in for it less what it spent, by `gained_micro` less by draws."""
+    lost = Counter[str]()
+    for name, purse in purses.items():
+        spent, refunded, held = (sums.total() for sums in _add_up([purse]))
+        credit, receivable, *apart = debts_of(name, registry.all_schemes())
+        has_micro = balances[accounts.payer(name)] + sum(balances[each] for each in apart)
+        has_micro -= balances[credit] + balances[receivable]
+        lost[name] = topped_up_micro[name] - (spent - refunded) - held - has_micro
+        if not any(registry.by_name(scheme).traits.drawn for scheme, _ in purse.states):
+            assert not lost[name], f"{name} has lost {lost[name]}"
+    assert sum(lost.values()) == gained_micro, lost
 
 
 def audit(fleet: Fleet) -> Any:
@@ -150,15 +205,25 @@ def audit(fleet: Fleet) -> Any:
     return _json(servers.run_once(command, env={"FARTHING_DATA": str(fleet.folder / "broker")}))
 
 
-def _require_marks(fleet: Fleet, pages: int) -> None:
-    """As many payments are confirmed as pages were paid, and no hold is within its lease."""
+def _require_marks(fleet: Fleet, references: set[str], spent: Counter[str]) -> None:
+    """What is confirmed is what was paid, each at its price, and no hold is within its lease."""
     db = apsw.Connection(str(fleet.folder / "gate" / "marks.db"))
     # What has a slash in its name is no payment: a list that was fetched, scrip that was burned.
-    paid = "SELECT COUNT(*) FROM payments WHERE state = 2 AND INSTR(k, '/') = 0"
-    confirmed = db.execute(paid).get
+    confirmed = db.execute(
+        "SELECT kept, outcome FROM payments WHERE state = 2 AND INSTR(k, '/') = 0"
+    ).fetchall()
     held = db.execute(
         "SELECT COUNT(*) FROM payments WHERE state = 1 AND lease_until_s > ?", (int(time.time()),)
     ).get
     db.close()
-    assert confirmed == pages
+    named: set[str] = set()
+    taken: Counter[str] = Counter()
+    for kept, outcome in confirmed:
+        scheme = read_kept(cast(bytes, kept)).scheme
+        receipt = read_outcome(cast(bytes, outcome)).receipt
+        if receipt.amount_micro or not registry.by_name(scheme).purse.releases:
+            named.add(receipt.reference)  # and no second half of a payment
+        taken[scheme] += receipt.amount_micro
+    assert named == references, "the gate took what no wallet paid, or a wallet paid another"
+    assert taken == spent
     assert held == 0

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,10 +25,12 @@ from tests.integration.crash.reckoning import (
 )
 from tests.integration.crash.sizes import Size, seed, size
 from tests.integration.crash.wares import PRICE_MICRO
+from tests.kit.turns import schemes_in_turn
 
 RESTART_S = 2.0
 TELLER_PAUSE_S = 0.1
 TELLER_MICRO = 1_000
+TELLS = "ann"  # whose top-ups it books
 WARM_S = 30.0  # until every wallet has bought its first page
 KILL_AFTER_S = (0.05, 0.8)
 CLEAR_STARTS_S = 0.3  # what a command needs before it does anything
@@ -39,9 +41,16 @@ BUYERS = {
     "ida": ("eight",),
     "sue": ("plan",),
 }
+EACH = 3  # schemes of one wallet that buys with each of them
 REFUNDED = ("ann", "ben", "ida")  # whose pages are given back now and then
 REFUND_PAUSE_S = 0.3
 REFUND_KILLED = 1 / 3  # of the refunds, how many are killed on their way
+
+
+def buyers(schemes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """`BUYERS`, and wallets that buy with these schemes, each with some of them."""
+    parts = [schemes[at : at + EACH] for at in range(0, len(schemes), EACH)]
+    return BUYERS | {f"max-{number}": ("each", *part) for number, part in enumerate(parts)}
 
 
 class Teller(threading.Thread):
@@ -59,7 +68,7 @@ class Teller(threading.Thread):
             number += 1
             while True:
                 with contextlib.suppress(httpx.HTTPError):
-                    self._fleet.top_up("ann", TELLER_MICRO, f"RF-teller-{number}")
+                    self._fleet.top_up(TELLS, TELLER_MICRO, f"RF-teller-{number}")
                     break
                 time.sleep(TELLER_PAUSE_S)
             self.booked_micro += TELLER_MICRO
@@ -244,8 +253,8 @@ def wait_until_all_have_bought(fleet: Fleet) -> None:
 @pytest.mark.timeout(2 * 3_600)  # the long suite's; the loop itself ends by its size
 def test_whatever_is_killed_nothing_is_lost_paid_twice_or_frozen(tmp_path: Path) -> None:
     number, scale = seed(), size()
-    with Fleet(tmp_path) as fleet:
-        for name, arguments in BUYERS.items():
+    with Fleet(tmp_path, number=number) as fleet:
+        for name, arguments in buyers(schemes_in_turn()).items():
             fleet.add_buyer(name, *arguments).start()
         wait_until_all_have_bought(fleet)
         dice = random.Random(number)
@@ -265,7 +274,8 @@ def test_whatever_is_killed_nothing_is_lost_paid_twice_or_frozen(tmp_path: Path)
             require_acknowledged(buyer, purses[buyer.name])
         clear(fleet)
         fates = killer.in_flight.classify()
-        topped_up_micro = len(BUYERS) * TOPUP_MICRO + teller.booked_micro
+        topped_up_micro = Counter(dict.fromkeys(purses, TOPUP_MICRO))
+        topped_up_micro[TELLS] += teller.booked_micro
         refunded_micro = len(refunder.references) * PRICE_MICRO
         found = reckon(fleet, purses, topped_up_micro, refunded_micro=refunded_micro)
     fastest_s, *_, slowest_s = sorted(killer.restarts_s)

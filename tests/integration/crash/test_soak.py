@@ -30,7 +30,8 @@ from tests.integration.crash.reckoning import (
     require_acknowledged,
 )
 from tests.integration.crash.sizes import size
-from tests.integration.crash.test_kill_loop import BUYERS, wait_until_all_have_bought
+from tests.integration.crash.test_kill_loop import buyers, wait_until_all_have_bought
+from tests.kit.turns import schemes_in_turn
 
 SAMPLE_S = 0.5
 ROTATED = ("challenge", "receipt", "change")  # one after the other, again and again
@@ -112,7 +113,7 @@ def soak(fleet: Fleet, until_s: float) -> list[float]:
 @pytest.mark.timeout(2 * 3_600)  # the long suite's
 def test_servers_under_load_grow_no_memory_no_handles_and_no_logs(tmp_path: Path) -> None:
     with Fleet(tmp_path) as fleet:
-        for name, arguments in BUYERS.items():
+        for name, arguments in buyers(schemes_in_turn()).items():
             fleet.add_buyer(name, *arguments).start()
         wait_until_all_have_bought(fleet)
         probe = fleet.add_buyer(PROBE)
@@ -129,7 +130,7 @@ def test_servers_under_load_grow_no_memory_no_handles_and_no_logs(tmp_path: Path
         for buyer in others:
             require_acknowledged(buyer, purses[buyer.name])
         clear(fleet)
-        found = reckon(fleet, purses, len(fleet.buyers) * TOPUP_MICRO)
+        found = reckon(fleet, purses, dict.fromkeys(purses, TOPUP_MICRO))
     slow_s = [statistics.quantiles(quarter(took_s, number), n=100)[-1] for number in range(4)]
     print(f"{len(took_s)} timed, 99 of 100 in {slow_s} s; {found}")  # noqa: T201 - the figures
     for name, memory_kib in sampler.memory_kib.items():
