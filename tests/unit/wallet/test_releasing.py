@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
+from farthing.errors import Broken
 from farthing.lab.conformance.line import Died
 from farthing.lab.conformance.shop import failing
 from farthing.lab.conformance.stage import DAY_S, Play, Stage
@@ -73,6 +74,23 @@ def test_whatever_a_crash_leaves_is_released_by_the_next_process(
     assert releases(stage) == [("done", "")]
     stage.shop.clear()
     assert stage.earned_micro == stage.price_micro
+
+
+@pytest.mark.parametrize("command", ["TakeRelease", "FinishRelease"])
+def test_a_page_whose_wallet_cannot_write_its_second_half_has_come_all_the_same(
+    stage: Stage, command: str
+) -> None:
+    def fail(who: str, what: str) -> None:
+        if who == stage.payer.id and stage.payer.got and what == command:
+            stage.line.before = lambda who, what: None
+            raise Broken("wallet_unwritable", "the disk is full")
+
+    stage.line.before = fail
+    stage.buy()
+    assert releases(stage) == [("open", "")]
+    stage.payer.restart()
+    assert recovered(stage).releases_sent == 1
+    assert releases(stage) == [("done", "")]
 
 
 def test_a_crash_is_overtaken_by_the_next_page_of_the_same_ticket(stage: Stage) -> None:
