@@ -7,6 +7,7 @@ ends, so that the next flow may finish it. The clock is passed in; entropy comes
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import httpx
@@ -120,7 +121,8 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         if self._taken:
-            self._driver.store.let_go(tuple(self._taken))
+            with suppress(Refusal):  # the lease lets go of it then; what was done is done
+                self._driver.store.let_go(tuple(self._taken))
 
     def deliver(self, purchase: Purchase) -> None:
         """The payer has what was paid for; `after` is what is still owed for it."""
