@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from farthing.auditing import audit
-from farthing.broker.app import Broker, asgi_app
+from farthing.broker.app import LIST_LIFE_S, Broker, asgi_app
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge as BrokerEdge
 from farthing.broker.journal import balances
@@ -28,14 +28,14 @@ from farthing.vendor.app import Vendor
 from farthing.vendor.asgi import App, Receive, Scope, Send
 from farthing.vendor.broker_client import BrokerClient, problem_of
 from farthing.vendor.edge import Edge as VendorEdge
-from farthing.vendor.founding import Config, licence_of, new_keys
+from farthing.vendor.founding import Config, grants_of, new_keys
 from farthing.vendor.lists import BROKER_ROOT_KEY, fetch_keys
 from tests.integration.crash.calls import BROKER_ID
 from tests.integration.crash.fleet import COMMISSION_E4, VENDOR
 from tests.integration.crash.middle import Message
 from tests.integration.crash.neighbour import NAME, furnish
 from tests.integration.crash.place import Call, newest_claims
-from tests.integration.crash.wares import PRICES, page
+from tests.integration.crash.wares import page, prices_of
 
 T = TypeVar("T")
 PORTS = {"broker": 1, NAME: 2, "gate": 3}
@@ -71,6 +71,7 @@ class Village:
         self.tokens: dict[str, dict[str, str]] = {}
         self.admins: dict[str, str] = {}
         self.later_s = 0
+        self._fetched_s = 0  # of `later_s`, when the gate last fetched the broker's lists
         self._keys = 0
         self._loop = asyncio.new_event_loop()
 
@@ -200,9 +201,16 @@ class Village:
     def now_s(self) -> int:
         return int(time.time()) + self.later_s
 
+    def pass_time(self, by_s: int) -> None:
+        """Every clock goes on; the gate has the broker's lists as of then."""
+        self.later_s += by_s
+        if self.later_s >= self._fetched_s + LIST_LIFE_S:
+            self._fetched_s = self.later_s
+            self.run(self.vendor.fetch_lists())
+
     def end_overdue(self) -> None:
         """Let every reservation end by time alone, at both brokers."""
-        self.later_s += RESERVED_S
+        self.pass_time(RESERVED_S)
         for broker in self.brokers.values():
             while self.run(broker.engine.tick()):
                 pass
@@ -230,7 +238,8 @@ class Village:
         ring = KeyRing.create(data / "ring")
         for key in (*keys, *new_keys(bytes(range(224)), VENDOR, int(time.time()))):
             ring.add(key)
-        await broker.post("/grant/millicent", licence_of(ring), "licence")
+        for scheme, grant in grants_of(ring):
+            await broker.post(f"/grant/{scheme}", grant, f"licence-{scheme}")
         await broker.close()
         config = Config(
             vendor_id=VENDOR,
@@ -241,7 +250,7 @@ class Village:
         )
         (data / "vendor.json").write_bytes(msgspec.json.encode(config))
         (data / "token").write_text(token)
-        (data / "prices.toml").write_text(PRICES)
+        (data / "prices.toml").write_text(prices_of())
 
 
 async def _gate_site(scope: Scope, receive: Receive, send: Send) -> None:

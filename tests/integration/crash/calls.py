@@ -170,11 +170,15 @@ class Callers:
 
     def new_payer(self, funds_micro: int, credit_micro: int = 0) -> str:
         """The token of an account with so much money."""
+        return self.new_account(funds_micro, credit_micro)[1]
+
+    def new_account(self, funds_micro: int, credit_micro: int) -> tuple[str, str]:
+        """Name and token of an account with so much money and credit."""
         name = f"n{secrets.token_hex(6)}"
         body = {"id": name, "creditLimitMicro": credit_micro, "payoutTo": "DE00 1234"}
         token: str = self._fleet.call("/accounts", body)["tokens"]["pay"]
         self._fleet.top_up(name, funds_micro, f"RF-{name}")
-        return token
+        return name, token
 
     def load(self, scheme: str) -> Instrument:
         purse, asked = self.purse(scheme), self._asked(scheme)
@@ -344,6 +348,11 @@ class Callers:
 
     def facilitator(self, scheme: str, **more: Json) -> dict[str, Json]:
         """The facilitator's message about a fresh payment, on a chain of its own."""
+        self.begin_anew()
+        return self.shown(scheme, self.claims(scheme)[0], **more)
+
+    def shown(self, scheme: str, payload: Json, **more: Json) -> dict[str, Json]:
+        """The facilitator's message about a payment."""
         wanted: dict[str, Json] = {
             "scheme": x402_entry.SCHEME,
             "network": ids.network(BROKER_ID),
@@ -351,10 +360,8 @@ class Callers:
             "amount": str(PRICE_MICRO),
             "payTo": VENDOR,
             "maxTimeoutSeconds": 300,
-            "extra": {"method": scheme},
+            "extra": {"method": registry.wire_name(scheme)[0]},
         }
-        self.begin_anew()
-        payload = self.claims(scheme)[0]
         return {
             "x402Version": x402.VERSION,
             "paymentPayload": {
@@ -377,7 +384,11 @@ class Callers:
 
     def reserved(self, scheme: str) -> dict[str, Json]:
         """What names a new reservation."""
-        reserved = self.done(self.reserve(scheme))
+        return self.hold(self.facilitator(scheme, reserve={"atEnd": "void"}))
+
+    def hold(self, message: Json) -> dict[str, Json]:
+        """What names the reservation that a facilitator's message asks for."""
+        reserved = self.done(self.of_vendor("/settle", message))
         return {"transaction": reserved["transaction"], "reservation": 1}
 
     def step(self, path: str, scheme: str) -> Call:

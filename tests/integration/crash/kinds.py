@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from farthing.schemes import registry
 from farthing.schemes.contract import Dialect
 from farthing.vendor import endpoints
 from farthing.wire import published
 from tests.integration.crash.calls import Callers
+from tests.integration.crash.errands import EARLY, Errands, can_clear_before
 from tests.integration.crash.newcomers import Newcomers
 from tests.integration.crash.place import Call
 from tests.integration.crash.wares import AREAS
@@ -75,6 +77,37 @@ def broker_kinds(callers: Callers) -> dict[str, list[Kind]]:
         ],
         "GET /health": [read("health", partial(callers.get, "broker", "/health"))],
     }
+
+
+def scheme_kinds(callers: Callers, errands: Errands, scheme: str) -> list[tuple[str, Kind]]:
+    """What is asked about one scheme, by wallets and the vendor, with whose disk each may touch."""
+    found: list[tuple[str, Kind]] = []
+    for tried in errands.all(scheme):
+        kind = Kind(tried.name, partial(errands.make, tried), moves=tried.moves)
+        found.append((tried.to, kind))
+        if tried.to == "gate" and tried.errand.name == EARLY:
+            found.append(("broker", kind))
+
+    def redeem() -> Call:
+        return callers.of_vendor(f"/redeem/{scheme}", {"claims": errands.claims(scheme)})
+
+    def shown(path: str) -> Call:
+        return callers.of_vendor(path, callers.shown(scheme, errands.payload(scheme)))
+
+    def step(path: str) -> Call:
+        message = callers.shown(scheme, errands.payload(scheme), reserve={"atEnd": "void"})
+        return callers.of_vendor(path, callers.hold(message))
+
+    if registry.by_name(scheme).traits.moments != ("before",):
+        found.append(("broker", Kind(f"{scheme}, redeem", redeem)))
+    if can_clear_before(scheme):
+        found += [
+            ("broker", Kind(f"{scheme}, verify", partial(shown, "/verify"), moves=False)),
+            ("broker", Kind(f"{scheme}, settle", partial(shown, "/settle"))),
+            ("broker", Kind(f"{scheme}, capture", partial(step, "/capture"))),
+            ("broker", Kind(f"{scheme}, void", partial(step, "/void"))),
+        ]
+    return found
 
 
 def gate_kinds(callers: Callers) -> dict[str, list[Kind]]:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from farthing import marks
@@ -28,6 +29,7 @@ class Call(NamedTuple):
 class Place(Protocol):
     """Where broker and gate are."""
 
+    folder: Path
     tokens: dict[str, dict[str, str]]
 
     @property

@@ -22,7 +22,7 @@ class Size(NamedTuple):
     rounds: int = 8
     """Of each race."""
     every: int = 1
-    """Of so many kinds of requests, one loses its answer."""
+    """Of so many kinds of requests, one loses its answer, or of one scheme's meets failures."""
     soak_s: float = 45.0
     """How long servers are watched under load."""
     mint_kills: int = 500

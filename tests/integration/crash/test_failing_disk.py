@@ -18,7 +18,8 @@ from farthing.stores import database
 from tests.integration.crash.calls import Callers
 from tests.integration.crash.coins import coin_kinds
 from tests.integration.crash.deeds import Deed, Deeds
-from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
+from tests.integration.crash.errands import Errands
+from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds, scheme_kinds
 from tests.integration.crash.middle import Message
 from tests.integration.crash.moved import (
     Moved,
@@ -33,11 +34,16 @@ from tests.integration.crash.neighbour import NAME, Abroad, with_neighbour
 from tests.integration.crash.place import Call
 from tests.integration.crash.sizes import seed, size
 from tests.integration.crash.test_lost_reply import lasting
+from tests.integration.crash.wares import NAMES
+from tests.kit.turns import marks_of
 from tests.kit.village import Village
 
 STEPS_MAX = 400  # of one request: more would be a loop
 LEASE_OVER_S = 40  # a hold that a failure left behind ends by itself half a minute later
 SHARDS = 4  # tests, which run side by side
+EACH_SCHEME = [
+    pytest.param(name, marks=marks_of(number, of=len(NAMES))) for number, name in enumerate(NAMES)
+]
 WARM = 2  # the first of a kind may open an account that the others find
 
 
@@ -146,6 +152,24 @@ def test_a_request_that_meets_a_failing_disk_is_done_once_when_it_is_made_again(
             fault = faults[(turn + number // SHARDS + which) % len(faults)]
             runs[fault.value] += trial.run(fault, turn)
     assert runs.total() > SHARDS
+    print(f"{runs.total()} failures: {dict(runs)}")  # noqa: T201 - the figures
+
+
+@pytest.mark.parametrize("scheme", EACH_SCHEME)
+@pytest.mark.timeout(900)  # the full suite's
+def test_what_is_asked_about_a_scheme_is_done_once_however_the_disk_fails(
+    village: Village, scheme: str
+) -> None:
+    turn, faults, callers = seed(), list(Fault), Callers(village)
+    kinds = scheme_kinds(callers, Errands(village, callers, lambda: books(village)), scheme)
+    runs: Counter[str] = Counter()
+    for number, (party, kind) in enumerate(kinds):
+        if number % size().every != turn % size().every:
+            continue
+        trial = Trial(village, callers, party, kind)
+        for which in range(size().faults):
+            runs[kind.name] += trial.run(faults[(turn + number + which) % len(faults)], turn)
+    assert runs
     print(f"{runs.total()} failures: {dict(runs)}")  # noqa: T201 - the figures
 
 

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import apsw
 import httpx
@@ -20,40 +19,28 @@ import pytest
 from farthing import marks
 from farthing.errors import Broken, Refusal
 from farthing.lab.bad_disk import Disk, Fault
+from farthing.ledger import accounts
 from farthing.schemes import registry
+from farthing.schemes.contract import At
 from farthing.wallet.app import Wallet, init, open_wallet
+from farthing.wallet.book import Book, Held
+from farthing.wallet.choice import Guide
+from farthing.wallet.driver import ENTROPY_BYTES
 from farthing.wallet.policy import Limits
 from tests.integration.crash.calls import PAYER, Callers
 from tests.integration.crash.fleet import CHEAP, PASSPHRASE
+from tests.integration.crash.line import Line
 from tests.integration.crash.sizes import seed, size
 from tests.kit.turns import schemes_in_turn
-from tests.kit.village import PORTS, Village
+from tests.kit.village import Village
 
 STEPS_MAX = 600  # of one operation: more would be a loop
 LATER_S = 125  # a lease of what a failure left behind is over
 HISTORY_MAX = 10_000
 LOG_PAGES = 1_000  # SQLite's own, where the wallet says nothing
-NAMES = {port: name for name, port in PORTS.items()}
-SCHEMES = schemes_in_turn(("millicent", "payword"))  # what its gate takes
+SCHEMES = schemes_in_turn()
 
 Act = Callable[[Wallet], object]
-
-
-class _Mail(httpx.BaseTransport):
-    """Between the wallet and the village."""
-
-    def __init__(self, village: Village) -> None:
-        self._village = village
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        body = request.read()
-        lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
-        lines += [b"%s: %s" % pair for pair in request.headers.raw]
-        port = urlsplit(str(request.url)).port or 0
-        (answer,) = self._village.ask(NAMES[port], b"\r\n".join([*lines, b"", b""]) + body)
-        told = [line.split(b": ", 1) for line in answer.head.split(b"\r\n")[1:] if line]
-        headers = [(name, value) for name, value in told]
-        return httpx.Response(answer.status, headers=headers, content=answer.body)
 
 
 class Deed(NamedTuple):
@@ -81,18 +68,23 @@ def loaded(payer: "Payer") -> Act:
     return lambda wallet: wallet.load("0.3c")
 
 
-def returned(payer: "Payer") -> Act:
+def returned(area: str = "pages") -> Callable[["Payer"], Act]:
     """Of what a page left over."""
-    fetched("pages")(payer)(payer.wallet)
 
-    def give_back(wallet: Wallet) -> None:
-        wallet.recover()
-        returned = wallet.give_back()  # of other schemes the wallet has no purse here
-        codes = [one.refused for one in returned if one.refused and one.scheme == "millicent"]
-        if codes:
-            raise Broken(codes[0])
+    def prepare(payer: "Payer") -> Act:
+        fetched(area)(payer)(payer.wallet)
 
-    return give_back
+        def give_back(wallet: Wallet) -> None:
+            wallet.recover()
+            wallet.give_back()
+            purses = wallet.driver(LIMITS).guide
+            left = [held for held in payer.held() if payer.may_return(purses, held)]
+            if left:
+                raise Broken("not_returned", str(left))
+
+        return give_back
+
+    return prepare
 
 
 def refunded(payer: "Payer") -> Act:
@@ -108,14 +100,19 @@ def resettled(_: "Payer") -> Act:
 
 LIMITS = Limits(per_site_day_micro=10**9, per_day_micro=10**9)
 DEEDS = (
-    *(Deed(f"{area} {one}", (one,), fetched(area)) for area in ("pages", "now") for one in SCHEMES),
+    *(
+        Deed(f"{when} {one}", (one,), fetched(f"{when}-{one}"))
+        for when in ("late", "early")
+        for one in SCHEMES
+    ),
+    *(Deed(f"return {one}", (one,), returned(f"late-{one}")) for one in SCHEMES),
     Deed("in private", ("millicent",), fetched("pages", private=True)),
-    Deed("return", ("millicent",), returned),
+    Deed("return", ("millicent",), returned()),
     Deed("refund", ("millicent",), refunded),
     Deed("budgets", SCHEMES, resettled),
     Deed("load", ("millicent",), loaded),
     Deed("a page of what was loaded", ("millicent",), fetched("pages")),
-    Deed("return what was loaded", ("millicent",), returned),
+    Deed("return what was loaded", ("millicent",), returned()),
 )
 
 
@@ -128,20 +125,20 @@ class Payer:
         self.disk = Disk(folder)
         self.urls: list[str] = []
         self._numbers = itertools.count()
-        self._schemes: tuple[str, ...] = SCHEMES
+        self.schemes: tuple[str, ...] = SCHEMES
 
     def begin(self, token: str) -> None:
         options = {"client": self._client(), "clock": self.village.now_s}
         with init(self.path, PASSPHRASE, cost=CHEAP, **options) as wallet:
             wallet.add_broker(self.village.broker_url, PAYER, token, currency="eur")
             wallet.set_limits(LIMITS)
-        self.open(self._schemes)
+        self.open(self.schemes)
 
     def _client(self) -> httpx.Client:
-        return httpx.Client(transport=_Mail(self.village))
+        return httpx.Client(transport=Line(self.village))
 
     def open(self, schemes: tuple[str, ...]) -> None:
-        self._schemes = schemes
+        self.schemes = schemes
         self.wallet = open_wallet(
             self.path,
             PASSPHRASE,
@@ -158,7 +155,21 @@ class Payer:
         assert db.pragma("integrity_check") == "ok"
         db.wal_checkpoint()
         db.close()
-        self.open(self._schemes)
+        self.open(self.schemes)
+
+    def held(self) -> list[Held]:
+        """What it could give back, of the schemes that it has now."""
+        held = Book(self.wallet.driver(LIMITS).store.file).held()
+        return [one for one in held if one.instrument.scheme in self.schemes]
+
+    def may_return(self, guide: Guide, held: Held) -> bool:
+        """Whether its purse has nothing against that."""
+        at = At(now_s=self.village.now_s(), entropy=bytes(ENTROPY_BYTES))
+        try:
+            guide.purse(held.instrument.scheme, held.broker_id).give_back(held.instrument, at)
+        except Refusal:
+            return False
+        return True
 
     def new_url(self, area: str) -> str:
         self.urls.append(f"{self.village.gate_url}/{area}/1.html?{next(self._numbers)}")
@@ -170,6 +181,8 @@ class Payer:
 
     def require_whole(self, told: str) -> None:
         """Nothing open, nothing paid twice, no money lost or made."""
+        if any(registry.by_name(scheme).purse.releases for scheme in self.schemes):
+            self.village.pass_time(LATER_S)  # a second half is left to who began to send it
         found = self.wallet.recover()
         assert (found.undecided, found.asks_open) == (0, 0), told
         history = self.wallet.history(HISTORY_MAX)
@@ -178,20 +191,31 @@ class Payer:
         assert sorted(done) == sorted(self.urls), told
         holdings = self.wallet.holdings()
         assert {holding.state for holding in holdings} <= {"ready"}, told
-        held_micro = sum(each.worth_micro for each in holdings if each.scheme == "millicent")
-        totals = {each.scheme: each for each in self.tally()}
-        pending_micro = totals["millicent"].pending_micro if "millicent" in totals else 0
-        assert self.outstanding_micro() == held_micro + pending_micro, told
-        spent = Counter[str]()
+        held, spent = Counter[str](), Counter[str]()
+        for each in holdings:
+            held[each.scheme] += each.worth_micro
         for entry in history:
             spent[entry.scheme] += entry.price_micro if entry.state == "done" else 0
-        earned_micro = totals["payword"].earned_micro if "payword" in totals else 0
-        assert earned_micro == spent["payword"], told
+        for scheme in {*held, *spent}:
+            self._require_kept(scheme, held[scheme], spent[scheme], told)
 
-    def outstanding_micro(self) -> int:
-        """What the broker took for scrip that is out."""
-        balances = self.village.balances()
-        return -sum(micro for name, micro in balances.items() if "outstanding/millicent" in name)
+    def _require_kept(self, scheme: str, held_micro: int, spent_micro: int, told: str) -> None:
+        """What is out is what the wallet holds and the vendor has not claimed yet."""
+        known = registry.by_name(scheme)
+        totals = {each.scheme: each for each in self.tally()}
+        earned_micro = totals[scheme].earned_micro if scheme in totals else 0
+        pending_micro = totals[scheme].pending_micro if scheme in totals else 0
+        if not known.purse.refunds and not known.traits.drawn:
+            assert earned_micro == spent_micro, told
+        if not known.traits.credit:
+            coming_micro = self.outstanding_micro(scheme) - held_micro - pending_micro
+            assert coming_micro >= 0, f"{told}: {-coming_micro} of {scheme} are made of nothing"
+            assert known.purse.returns_after_s or not coming_micro, told
+
+    def outstanding_micro(self, scheme: str) -> int:
+        """What the broker took for what is out."""
+        balances, kind = self.village.balances(), accounts.outstanding(scheme)
+        return -sum(micro for name, micro in balances.items() if name.startswith(kind))
 
     def tally(self) -> tuple[marks.Total, ...]:
         totals: tuple[marks.Total, ...] = self.village.run(
@@ -231,7 +255,7 @@ def fails(payer: Payer, deed: Deed, fault: Fault, at: int) -> bool:
         payer.reboot()
     payer.disk.disarm()
     if failed:
-        payer.village.later_s += LATER_S
+        payer.village.pass_time(LATER_S)
         act(payer.wallet)
     payer.require_whole(told)
     return fired
