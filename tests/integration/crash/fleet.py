@@ -38,7 +38,7 @@ CREDIT_MICRO = 100_000_000
 UP_S = 20.0  # a party that does not answer by then will not
 STOP_S = 15.0  # likewise for one that should end
 POLL_S = 0.01
-QUIET = "quiet"  # what `gate_server` looks for
+QUIET = "quiet"  # what `gate_server` and `broker_server` look for
 HERE = Path(__file__).parent
 
 
@@ -258,6 +258,8 @@ class Fleet:
         self.admin_token = brokers.Broker.init(
             self.folder / "broker", broker_id="crash-broker", currency="eur", url=self.broker_url
         )
+        if self._quiet:
+            (self.folder / "broker" / QUIET).touch()
         self.origin.start()
         self.broker.start()
         vendor = {"id": VENDOR, "role": "vendor", "commissionE4": COMMISSION_E4}

@@ -23,12 +23,14 @@ from farthing.vendor.app import Vendor
 from farthing.wire import published
 from tests.integration.crash.calls import Callers
 from tests.integration.crash.coins import coin_kinds
+from tests.integration.crash.errands import Errands
 from tests.integration.crash.fleet import Fleet
-from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds
+from tests.integration.crash.kinds import Kind, broker_kinds, gate_kinds, scheme_kinds
 from tests.integration.crash.middle import Cut, Message, Middle, ask, ask_in_vain
 from tests.integration.crash.neighbour import Neighbour, with_neighbour
 from tests.integration.crash.place import Call
 from tests.integration.crash.sizes import seed, size
+from tests.kit.turns import schemes_in_turn
 
 STORES = {"broker": Path("broker/broker.db"), "gate": Path("gate/marks.db")}
 # Not the books: an index brought up to date by whoever reads it, and blocks of serials that a
@@ -140,6 +142,12 @@ def in_order(table: dict[str, list[Kind]]) -> list[Kind]:
     return [kind for route in routes for kind in table[route]]
 
 
+def of_schemes(callers: Callers, errands: Errands) -> list[Kind]:
+    """What is asked about each scheme whose turn it is, by its wallets and its vendor."""
+    asked = [scheme_kinds(callers, errands, scheme) for scheme in schemes_in_turn()]
+    return list({kind.name: kind for found in asked for _, kind in found}.values())
+
+
 def in_turn(kinds: list[Kind]) -> list[Kind]:
     """Those whose turn it is."""
     turn, every = seed(), size().every
@@ -201,7 +209,8 @@ def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None
         table |= coin_kinds(callers)
         routed = broker_routes(tmp_path / "another") | gate_doors(tmp_path / "gate")
         assert set(table) == routed, "a new route needs its row in kinds.py or coins.py"
-        kinds = in_turn(in_order(table))
+        errands = Errands(fleet, callers, lambda: books(fleet))
+        kinds = in_turn([*of_schemes(callers, errands), *in_order(table)])
         sent = [one for kind in kinds for one in try_kind(fleet, callers, middles, kind)]
         held = books(fleet)
         for party in (fleet.broker, fleet.gate):
