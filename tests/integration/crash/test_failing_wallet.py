@@ -76,11 +76,12 @@ def returned(area: str = "pages") -> Callable[["Payer"], Act]:
 
         def give_back(wallet: Wallet) -> None:
             wallet.recover()
-            wallet.give_back()
-            purses = wallet.driver(LIMITS).guide
-            left = [held for held in payer.held() if payer.may_return(purses, held)]
-            if left:
-                raise Broken("not_returned", str(left))
+            guide = wallet.driver(LIMITS).guide
+            due = {one.instrument.id for one in payer.held() if payer.may_return(guide, one)}
+            returned = wallet.give_back()
+            codes = [one.refused for one in returned if one.refused and one.instrument_id in due]
+            if codes:
+                raise Broken(codes[0])
 
         return give_back
 
