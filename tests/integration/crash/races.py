@@ -1,23 +1,25 @@
 """Requests that race for one thing, by what may win: the table of the race matrix.
 
 Each race says how many of its requests can be done, and with which codes the others are refused.
-Where schemes are concerned it is made for every one whose turn it is, and for every two of them.
+Those of MilliCent and PayWord are written by hand, in every way that pages are sold; those of the
+other schemes are what wallets ask, and the vendor of the broker.
 """
 
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from farthing.schemes.contract import Dialect
+from farthing.schemes import registry
+from farthing.schemes.contract import Dialect, Json
 from tests.integration.crash.calls import CREDIT_MICRO, LOAD_MICRO, PAYER, Callers
+from tests.integration.crash.errands import Errands, can_clear_before
 from tests.integration.crash.fleet import VENDOR
 from tests.integration.crash.place import Call
-from tests.kit.turns import schemes_in_turn
 
 AT_ONCE = 32
-SCHEMES = schemes_in_turn(("millicent", "payword"))  # what its gate takes
+SCHEMES = ("millicent", "payword")
 WAYS: tuple[tuple[Dialect, str], ...] = (("mpp", "pages"), ("x402", "now"), ("mpp", "sure"))
 BUSY = frozenset(
     {
@@ -29,8 +31,10 @@ BUSY = frozenset(
     }
 )
 REPLAYED = frozenset({"instrument_already_spent", "chain_index_not_above_last"})
+SPENT = REPLAYED | {"coin_spent", "coin_already_taken"}
 SHORT = frozenset({"balance_too_low", "credit_all_certified"})
 FUNDS_MICRO = 3 * LOAD_MICRO  # of an account that cannot pay for all that is asked of it
+ORDERS_MICRO = 30_000  # likewise, where the coins of an order are a cent
 BALANCE_MICRO = 50_000
 MOST_MICRO = 30_000  # of which the balance covers one
 
@@ -44,6 +48,8 @@ class Race(NamedTuple):
     """How many are done; None where others may be too, without moving more."""
     codes: frozenset[str]
     """With which the others are refused; busy is allowed to all."""
+    is_costly: bool = False
+    """Whether each of its requests takes a wallet: then it is made once."""
 
 
 class Races:
@@ -86,6 +92,59 @@ class Races:
             Race("revoke and settle", self._revoke_and_settle, None, frozenset({"revoked"})),
         ]
 
+    def of_schemes(self, errands: Errands, schemes: Sequence[str]) -> list[Race]:
+        """Of wallets, and of what a vendor shows the broker."""
+        found: list[Race] = []
+        for scheme in schemes:
+            spends = partial(self._spends, errands, scheme)
+            found += [
+                Race(f"{scheme}: one wallet's copies", spends, 1, SPENT, is_costly=True),
+                Race(
+                    f"{scheme}: one wallet's payment",
+                    partial(self._same, errands, scheme),
+                    None,
+                    BUSY,
+                ),
+            ]
+            if registry.by_name(scheme).traits.moments != ("before",):
+                claim = partial(self._claim, errands, scheme)
+                found.append(Race(f"{scheme}: one wallet's claim", claim, None, BUSY))
+            if can_clear_before(scheme):
+                end = partial(self._ends, errands, scheme)
+                found.append(Race(f"{scheme}: capture and void", end, None, frozenset()))
+        return found
+
+    def of_accounts(self, errands: Errands, schemes: Sequence[str], turn: int) -> list[Race]:
+        """Orders of one account, of each scheme and another, which follows from the turn."""
+        found: list[Race] = []
+        for number, one in enumerate(schemes):
+            other = schemes[(number + turn) % len(schemes)]
+            orders = partial(self._orders, errands, one, other)
+            found.append(
+                Race(f"{one} and {other}: one wallet", orders, None, SHORT, is_costly=True)
+            )
+        return found
+
+    def _spends(self, errands: Errands, scheme: str) -> list[Call]:
+        return errands.spends(scheme, AT_ONCE)
+
+    def _same(self, errands: Errands, scheme: str) -> list[Call]:
+        return self._copies(errands.page(scheme))
+
+    def _claim(self, errands: Errands, scheme: str) -> list[Call]:
+        body: Json = {"claims": errands.claims(scheme)}
+        return [self._callers.of_vendor(f"/redeem/{scheme}", body) for _ in range(AT_ONCE)]
+
+    def _ends(self, errands: Errands, scheme: str) -> list[Call]:
+        payload = errands.payload(scheme)
+        shown = self._callers.shown(scheme, payload, reserve={"atEnd": "void"})
+        return self._either(self._callers.hold(shown))
+
+    def _orders(self, errands: Errands, one: str, other: str) -> list[Call]:
+        account = self._callers.new_account(ORDERS_MICRO, CREDIT_MICRO)
+        both = [errands.orders(scheme, account, AT_ONCE // 2) for scheme in (one, other)]
+        return [call for pair in zip(*both, strict=True) for call in pair]
+
     def _copies(self, call: Call) -> list[Call]:
         return [call] * AT_ONCE
 
@@ -104,7 +163,9 @@ class Races:
         ]
 
     def _end(self, scheme: str) -> list[Call]:
-        body = self._callers.reserved(scheme)
+        return self._either(self._callers.reserved(scheme))
+
+    def _either(self, body: Json) -> list[Call]:
         half = range(AT_ONCE // 2)
         return [self._callers.of_vendor(path, body) for _ in half for path in ("/capture", "/void")]
 
