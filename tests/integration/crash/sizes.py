@@ -17,6 +17,8 @@ class Size(NamedTuple):
     """Between two pages of a wallet, so that its history stays short enough to be read whole."""
     faults: int = 4
     """Of the ways in which a disk fails, how many each request meets."""
+    scheme_faults: int = 1
+    """Likewise, of what is asked about one scheme."""
     stride: int = 1
     """Of so many steps at which it may fail, one does."""
     rounds: int = 8
@@ -48,6 +50,7 @@ SIZES = {
         kills=1_000,
         kill_s=3_600.0,
         pause_s=0.2,
+        scheme_faults=4,
         soak_s=3_600.0,
         inputs=20_000,
         mint_kills=10_000,

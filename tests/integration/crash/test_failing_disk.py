@@ -167,7 +167,7 @@ def test_what_is_asked_about_a_scheme_is_done_once_however_the_disk_fails(
         if number % size().every != turn % size().every:
             continue
         trial = Trial(village, callers, party, kind)
-        for which in range(size().faults):
+        for which in range(size().scheme_faults):
             runs[kind.name] += trial.run(faults[(turn + number + which) % len(faults)], turn)
     assert runs
     print(f"{runs.total()} failures: {dict(runs)}")  # noqa: T201 - the figures
