@@ -39,6 +39,13 @@ def marks_of(number: int, of: int) -> list[pytest.MarkDecorator]:
     return [] if is_due(number, of) else [pytest.mark.full]
 
 
+NAMES = [scheme.traits.name for scheme in registry.all_schemes()]
+EACH_SCHEME = [
+    pytest.param(name, marks=marks_of(number, of=len(NAMES))) for number, name in enumerate(NAMES)
+]
+"""For a test of one scheme a commit, and of all in larger suites."""
+
+
 def in_turn(number: int, of: int) -> Callable[[Test], Test]:
     """A test with these marks."""
 

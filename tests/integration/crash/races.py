@@ -96,22 +96,21 @@ class Races:
         """Of wallets, and of what a vendor shows the broker."""
         found: list[Race] = []
         for scheme in schemes:
-            spends = partial(self._spends, errands, scheme)
+            spends, same = (partial(do, errands, scheme) for do in (self._spends, self._same))
             found += [
                 Race(f"{scheme}: one wallet's copies", spends, 1, SPENT, is_costly=True),
-                Race(
-                    f"{scheme}: one wallet's payment",
-                    partial(self._same, errands, scheme),
-                    None,
-                    BUSY,
-                ),
+                Race(f"{scheme}: one wallet's payment", same, None, BUSY, is_costly=True),
             ]
             if registry.by_name(scheme).traits.moments != ("before",):
                 claim = partial(self._claim, errands, scheme)
-                found.append(Race(f"{scheme}: one wallet's claim", claim, None, BUSY))
+                found.append(
+                    Race(f"{scheme}: one wallet's claim", claim, None, BUSY, is_costly=True)
+                )
             if can_clear_before(scheme):
                 end = partial(self._ends, errands, scheme)
-                found.append(Race(f"{scheme}: capture and void", end, None, frozenset()))
+                found.append(
+                    Race(f"{scheme}: capture and void", end, None, frozenset(), is_costly=True)
+                )
         return found
 
     def of_accounts(self, errands: Errands, schemes: Sequence[str], turn: int) -> list[Race]:

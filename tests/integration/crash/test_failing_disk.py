@@ -34,16 +34,12 @@ from tests.integration.crash.neighbour import NAME, Abroad, with_neighbour
 from tests.integration.crash.place import Call
 from tests.integration.crash.sizes import seed, size
 from tests.integration.crash.test_lost_reply import lasting
-from tests.integration.crash.wares import NAMES
-from tests.kit.turns import marks_of
+from tests.kit.turns import EACH_SCHEME
 from tests.kit.village import Village
 
 STEPS_MAX = 400  # of one request: more would be a loop
 LEASE_OVER_S = 40  # a hold that a failure left behind ends by itself half a minute later
 SHARDS = 4  # tests, which run side by side
-EACH_SCHEME = [
-    pytest.param(name, marks=marks_of(number, of=len(NAMES))) for number, name in enumerate(NAMES)
-]
 WARM = 2  # the first of a kind may open an account that the others find
 
 

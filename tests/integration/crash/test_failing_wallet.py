@@ -8,7 +8,7 @@ import contextlib
 import io
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,14 +31,14 @@ from tests.integration.crash.calls import PAYER, Callers
 from tests.integration.crash.fleet import CHEAP, PASSPHRASE
 from tests.integration.crash.line import Line
 from tests.integration.crash.sizes import seed, size
-from tests.kit.turns import schemes_in_turn
+from tests.kit.turns import EACH_SCHEME
 from tests.kit.village import Village
 
 STEPS_MAX = 600  # of one operation: more would be a loop
 LATER_S = 125  # a lease of what a failure left behind is over
 HISTORY_MAX = 10_000
 LOG_PAGES = 1_000  # SQLite's own, where the wallet says nothing
-SCHEMES = schemes_in_turn()
+SCHEMES = ("millicent", "payword")
 
 Act = Callable[[Wallet], object]
 
@@ -101,12 +101,7 @@ def resettled(_: "Payer") -> Act:
 
 LIMITS = Limits(per_site_day_micro=10**9, per_day_micro=10**9)
 DEEDS = (
-    *(
-        Deed(f"{when} {one}", (one,), fetched(f"{when}-{one}"))
-        for when in ("late", "early")
-        for one in SCHEMES
-    ),
-    *(Deed(f"return {one}", (one,), returned(f"late-{one}")) for one in SCHEMES),
+    *(Deed(f"{area} {one}", (one,), fetched(area)) for area in ("pages", "now") for one in SCHEMES),
     Deed("in private", ("millicent",), fetched("pages", private=True)),
     Deed("return", ("millicent",), returned()),
     Deed("refund", ("millicent",), refunded),
@@ -115,6 +110,12 @@ DEEDS = (
     Deed("a page of what was loaded", ("millicent",), fetched("pages")),
     Deed("return what was loaded", ("millicent",), returned()),
 )
+
+
+def deeds_of(scheme: str) -> tuple[Deed, ...]:
+    """With pages that are sold for one scheme alone."""
+    pages = [Deed(when, (scheme,), fetched(f"{when}-{scheme}")) for when in ("late", "early")]
+    return (*pages, Deed("return", (scheme,), returned(f"late-{scheme}")))
 
 
 class Payer:
@@ -262,16 +263,16 @@ def fails(payer: Payer, deed: Deed, fault: Fault, at: int) -> bool:
     return fired
 
 
-@pytest.mark.timeout(900)  # the full suite's
-def test_a_wallet_on_a_failing_disk_loses_nothing_and_pays_once(payer: Payer) -> None:
+def fail_again_and_again(payer: Payer, deeds: Sequence[Deed], count: int) -> None:
+    """Each deed fails in so many of the ways, at each step."""
     turn, faults = seed(), list(Fault)
     runs: Counter[str] = Counter()
     stride = size().stride
-    for number, deed in enumerate(DEEDS):
+    for number, deed in enumerate(deeds):
         payer.disk.disarm()
         payer.wallet.close()
         payer.open(deed.schemes)
-        for which in range(size().faults):
+        for which in range(count):
             fault = faults[(turn + number + which) % len(faults)]
             at = 1 + turn % stride
             while fails(payer, deed, fault, at):
@@ -280,3 +281,14 @@ def test_a_wallet_on_a_failing_disk_loses_nothing_and_pays_once(payer: Payer) ->
                 assert at < STEPS_MAX, f"{deed.name} has no end"
     payer.village.require_sound()
     print(f"{runs.total()} failures: {dict(runs)}")  # noqa: T201 - the figures
+
+
+@pytest.mark.timeout(900)  # the full suite's
+def test_a_wallet_on_a_failing_disk_loses_nothing_and_pays_once(payer: Payer) -> None:
+    fail_again_and_again(payer, DEEDS, size().faults)
+
+
+@pytest.mark.parametrize("scheme", EACH_SCHEME)
+@pytest.mark.timeout(900)  # the long suite's
+def test_a_wallet_of_any_scheme_loses_nothing_and_pays_once(payer: Payer, scheme: str) -> None:
+    fail_again_and_again(payer, deeds_of(scheme), size().scheme_faults)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import apsw
 import msgspec
+import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
@@ -200,6 +201,7 @@ def gate_doors(folder: Path) -> set[str]:
     return doors
 
 
+@pytest.mark.timeout(1_800)  # the full suite's
 def test_a_lost_answer_is_given_again_and_has_one_effect(tmp_path: Path) -> None:
     with Fleet(tmp_path, quiet=True) as fleet, ExitStack() as stack:
         callers = Callers(fleet)
