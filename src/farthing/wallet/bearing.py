@@ -240,7 +240,7 @@ def read(token: str, brokers: Mapping[str, Broker]) -> Borne:
         return codec.read_open(codec.unb64u(token.removeprefix(TOKEN_PREFIX)), Borne)
     issuer = purse.issuer_of(token)
     for broker in brokers.values():
-        if issuer.startswith(f"{broker.url}/"):
+        if not broker.via and issuer.startswith(f"{broker.url}/"):  # others share its address
             home = Home(currency=broker.currency, id=broker.id, url=broker.url)
             return Borne(broker=home, scheme=purse.traits.name, value=token)
     told = f"{issuer[:200]} is no mint of a broker of this wallet: make one that has an account"

@@ -28,6 +28,7 @@ from farthing.wallet.book import Book
 from farthing.wallet.commands import AskMint, Command, Failed
 from farthing.wallet.driver import Session
 from farthing.wallet.grants import Grant
+from farthing.wallet.peering import reachable
 
 AMOUNT_MICRO = 1_024  # which the coins of a pocket make after a page of 200
 
@@ -150,5 +151,8 @@ def test_a_schemes_own_text_names_its_mint_and_another_brokers_is_not_known() ->
         assert admit(bob.store.file, token).id == bob.bank.id
         with pytest.raises(Unknown, match="broker_unknown"):
             read(token, {})
+        peered = reachable(known, {"abroad": bob.bank.id})  # at the same address, and listed first
+        assert next(iter(peered)) == "abroad"
+        assert read(token, peered).broker.id == bob.bank.id
         with pytest.raises(Unsupported, match="part_unsupported"):
             ann.run_alone(send(ann.guide(), ann.store.file, ann.bank.id, AMOUNT_MICRO, "ecash"))
