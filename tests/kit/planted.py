@@ -21,8 +21,11 @@ from farthing.broker.settling import Settling
 from farthing.crypto import chain
 from farthing.errors import Undecided
 from farthing.schemes.chain.counters import WORD_BYTES, kept_of
+from farthing.schemes.chain.ecoupon import till as ecoupon
 from farthing.schemes.chain.payword import PaywordTill
 from farthing.schemes.chain.words.till import WordTill
+from farthing.schemes.coin.blind.mint import BlindMint
+from farthing.schemes.coin.blind.purse import BlindPurse
 from farthing.stores import sqlite
 from farthing.stores import sqlite_tables as tables
 from farthing.vendor import clearing as sweeping
@@ -182,6 +185,39 @@ def claim_paid_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(facts, "_mark", lambda *_: None)
 
 
+def coin_exchanged_twice(patch: pytest.MonkeyPatch) -> None:
+    """The broker does not write down which coins it has exchanged for others."""
+    changed = BlindMint.changed
+
+    def forgetful(*arguments: Any, **ends: Any) -> dict[str, Any]:
+        found: dict[str, Any] = changed(*arguments, **ends)
+        if not ends:  # neither bought nor paid with
+            found["records"] = tuple(put for put in found["records"] if b"/spent/" not in put.key)
+        return found
+
+    patch.setattr(BlindMint, "changed", forgetful)
+
+
+def handed_over_and_kept(patch: pytest.MonkeyPatch) -> None:
+    """A wallet that has written coins for somebody else keeps them as well."""
+    part = BlindPurse.part
+
+    def keep(purse: Any, instrument: Any, amount_micro: int) -> Any:
+        return msgspec.structs.replace(part(purse, instrument, amount_micro), left=instrument)
+
+    patch.setattr(BlindPurse, "part", keep)
+
+
+def start_of_a_delegate_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """The gate does not keep what it would show the broker of a purse that was handed over."""
+    kept = ecoupon._records
+
+    def forgetful(payment: Any, commitment: Any) -> tuple[marks.Put, ...]:
+        return () if payment.hops else kept(payment, commitment)
+
+    patch.setattr(ecoupon, "_records", forgetful)
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -199,5 +235,14 @@ PLANTED: dict[str, Plant] = {
         marks_forgotten_too_early,
         claim_taken_for_paid,
         claim_paid_twice,
+        coin_exchanged_twice,
+        handed_over_and_kept,
+        start_of_a_delegate_forgotten,
     )
 }
+ONLY = {
+    "coin_exchanged_twice": "ecash",
+    "handed_over_and_kept": "cashu",
+    "start_of_a_delegate_forgotten": "ecoupon",
+}
+"""Faults of one scheme, for worlds of that."""

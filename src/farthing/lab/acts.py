@@ -5,16 +5,17 @@ must never happen is for the invariants to say.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from farthing.broker.purposes import ROTATING
 from farthing.errors import Refusal
+from farthing.lab import handing
 from farthing.lab.genesis import CREDIT_MICRO, IBAN
 from farthing.lab.goods import VOUCHED
 from farthing.lab.parties import BrokerParty, VendorParty
 from farthing.lab.payer import PayerParty
-from farthing.schemes.contract import Json
+from farthing.schemes.contract import Json, Scheme
 from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
 from farthing.vendor.founding import grant_anew
@@ -181,5 +182,19 @@ ACTS: dict[Act, int] = {
     top_up: 1,
     vouch: 1,
     pay_peer: 1,
+    handing.give: 5,
+    handing.take: 8,
 }
 """With how often each is drawn."""
+FOR: dict[Act, Callable[[Scheme], bool]] = {
+    handing.give: handing.is_handed_on,
+    handing.take: handing.is_handed_on,
+}
+"""What some schemes only are for."""
+
+
+def acts_of(schemes: Sequence[Scheme]) -> dict[Act, int]:
+    """What can be done in a world of these schemes, with how often each is drawn."""
+    return {
+        act: weight for act, weight in ACTS.items() if act not in FOR or any(map(FOR[act], schemes))
+    }

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from farthing.errors import Refusal
+from farthing.lab import handing
 from farthing.lab.recount import open_matters, require_sums
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ async def finish(world: "World") -> None:
     await asyncio.sleep(PAUSE_S)
     for matter in open_matters(world):
         world.ground.checks.find(f"frozen: {matter}")
+    handing.count(world)
     require_sums(world)
 
 
@@ -50,6 +52,7 @@ async def rest(world: "World") -> None:
         for payer in world.payers:
             world.begin(payer, "fetch refunds", payer.recover(days=DAYS_ASKED))
         await world.settle()
+    await handing.hand_out(world)
 
 
 async def _right(world: "World") -> None:

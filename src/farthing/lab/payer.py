@@ -5,6 +5,7 @@ or takes time: a simulated payer may wait while others go on.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import apsw
@@ -22,6 +23,7 @@ from farthing.schemes.contract import At
 from farthing.wallet import errand
 from farthing.wallet.app import Wallet
 from farthing.wallet.book import Book, Held
+from farthing.wallet.choice import Guide
 from farthing.wallet.commands import (
     AskMint,
     Command,
@@ -88,12 +90,13 @@ class PayerParty(Party):
         """Of its wallet's file."""
         return self.folder / "wallet.db"
 
-    def found(self, account: Account) -> None:
-        """Make its wallet, with an account."""
+    def found(self, account: Account | None) -> None:
+        """Make its wallet, with an account; None: for what others hand over."""
         made = create(self.path, PASSPHRASE, CHEAP)
         put_seed(made, self.ground.entropy(SEED_BYTES))
         book = Book(made)
-        book.put_broker(account)
+        if account is not None:
+            book.put_broker(account)
         book.set_limits(LIMITS)
         made.close()
 
@@ -151,29 +154,38 @@ class PayerParty(Party):
         assert self._wallet is not None, "likewise"
         floats = {account.id: amount_micro for account in self._wallet.brokers()}
         self.book.set_floats(floats if amount_micro else {})
+        self.look_again()
+
+    def look_again(self) -> None:
+        """See what the file says of brokers by now."""
+        assert self._wallet is not None, "it is up"
         self.driver = self._wallet.driver(LIMITS)
 
     async def load(self, amount_micro: int) -> int:
         """Buy what pays for orders, and use it from now on; refusals as of the mint."""
         self.set_float(amount_micro)
-        driver = self._driver("")
-        (broker_id,) = driver.guide.floats
-        with driver.session() as session:
-            flow = errand.load_float(driver.guide, broker_id, amount_micro)
-            return await Line(self).carry(flow, session)
+
+        def flow(guide: Guide) -> Flow[int]:
+            (broker_id,) = guide.floats
+            return errand.load_float(guide, broker_id, amount_micro)
+
+        return await self.do(flow)
 
     async def recover(self, *, days: int = 0) -> Recovered:
         """Finish what was left undone."""
-        driver = self._driver("")
-        with driver.session() as session:
-            return await Line(self).carry(recover(driver.guide, days=days), session)
+        return await self.do(lambda guide: recover(guide, days=days))
 
     async def give_back(self, held: Held) -> bool:
         """Return one instrument; refusals as of the mint."""
-        driver = self._driver("")
+        return await self.do(
+            lambda guide: errand.give_back(guide, held.broker_id, held.site, held.instrument)
+        )
+
+    async def do(self, flow: Callable[[Guide], Flow[T]], *, scheme: str = "") -> T:
+        """Any flow of its wallet, with one scheme or with all; refusals as of the flow."""
+        driver = self._driver(scheme)
         with driver.session() as session:
-            flow = errand.give_back(driver.guide, held.broker_id, held.site, held.instrument)
-            return await Line(self).carry(flow, session)
+            return await Line(self).carry(flow(driver.guide), session)
 
     def may_return(self, held: Held) -> bool:
         """Whether an instrument has not ended, and its purse has nothing against returning it."""

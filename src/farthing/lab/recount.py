@@ -127,7 +127,7 @@ def _bought(world: "World", payers: Iterable["PayerParty"]) -> dict[str, dict[st
     """What wallets say that they have paid, by vendor and K."""
     bought: dict[str, dict[str, int]] = defaultdict(dict)
     for payer in payers:
-        for purchase in _done(payer):
+        for purchase in done_by(payer):
             if purchase.k in bought[purchase.vendor_id]:
                 find = world.ground.checks.find
                 find(f"{purchase.vendor_id} was paid {purchase.k} by two wallets")
@@ -153,7 +153,8 @@ def _forgotten_until_s(world: "World", party: "Party") -> int:
     return world.ground.wall_s() + (JUMP_S if party.was_wrong else 0)
 
 
-def _done(payer: "PayerParty") -> list[Purchase]:
+def done_by(payer: "PayerParty") -> list[Purchase]:
+    """What its wallet says that it has paid."""
     rows = Rows(payer.file)
     found = payer.connection.execute("SELECT id, sealed FROM purchases WHERE state = 'done'")
     return [
@@ -266,9 +267,9 @@ def _lost_micro(world: "World", payer: "PayerParty") -> int:
     balances = checks.books[world.broker.name]
     spent_micro = sum(
         purchase.price_micro + checks.drawn[purchase.vendor_id].get(purchase.k, 0)
-        for purchase in _done(payer)
+        for purchase in done_by(payer)
     )
-    returned_micro = sum(p.price_micro for p in _done(payer) if p.refund)
+    returned_micro = sum(p.price_micro for p in done_by(payer) if p.refund)
     held_micro = sum(
         held.instrument.worth_micro
         for held in payer.held()
@@ -276,7 +277,8 @@ def _lost_micro(world: "World", payer: "PayerParty") -> int:
     )
     has_micro = -balances[accounts.payer(payer.name)]
     owes_micro = sum(balances[name] for name in debts_of(payer.name, world.schemes))
-    came_in_micro = world.topped_up[payer.name] - checks.paid_out[accounts.payer(payer.name)]
+    came_in_micro = world.topped_up[payer.name] + world.came_micro[payer.name]
+    came_in_micro -= checks.paid_out[accounts.payer(payer.name)]
     expected_micro = came_in_micro - spent_micro + returned_micro - held_micro
     late_micro = sum(checks.came_back.values())
     if has_micro - owes_micro > expected_micro + min(late_micro, held_micro):

@@ -112,10 +112,9 @@ def _stormed(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
 
 def _cheated(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
     """One world of one scheme, and some tricks in it; a step is the place of one of them."""
-    names = asked.schemes or [scheme.traits.name for scheme in registry.all_schemes()]
-    drawn = tricks.drawn(seed)
+    scheme = _cheated_scheme(seed, asked)
+    drawn = tricks.drawn(scheme, seed)
     taken = range(len(drawn)) if steps is None else [n for n in steps if n < len(drawn)]
-    scheme = names[seed // CHEATED_EVERY % len(names)]
     played = tricks.play(scheme, seed, [drawn[number] for number in taken])
     return Result(
         seed=seed,
@@ -128,6 +127,12 @@ def _cheated(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
         lines=played.lines[-TOLD_LINES:] if played.findings else (),
         losses=played.losses,
     )
+
+
+def _cheated_scheme(seed: int, asked: Asked) -> str:
+    """The one scheme of a world in which somebody cheats."""
+    names = asked.schemes or [scheme.traits.name for scheme in registry.all_schemes()]
+    return names[seed // CHEATED_EVERY % len(names)]
 
 
 @cache
@@ -196,7 +201,7 @@ def shortest(
 def steps_of(seed: int, asked: Asked) -> int:
     """How many steps a world has: for one under faults it has to be run."""
     if seed % CHEATED_EVERY == 0:
-        return len(tricks.drawn(seed))
+        return len(tricks.drawn(_cheated_scheme(seed, asked), seed))
     return len(run(seed, asked).steps)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from farthing import errors
 from farthing.errors import Refusal
-from farthing.lab.acts import ACTS, Act
+from farthing.lab.acts import Act, acts_of
 from farthing.lab.faults import DOWN_S, JUMP_S, NIGHT_S, NIGHTS_S, PARTED_S, ROUGH, Chances
 from farthing.lab.genesis import PAYERS, TOPUP_MICRO, founded, is_peered, order
 from farthing.lab.ground import Ground
@@ -81,6 +81,12 @@ class World:
         """With how many a run is over."""
         self.topped_up: dict[str, int] = {payer.name: TOPUP_MICRO for payer in self.payers}
         """What came in for each payer, in micro-units."""
+        self.came_micro: dict[str, int] = defaultdict(int)
+        """What came to each payer from others, less what went to them."""
+        self.taken: set[str] = set()
+        """Tokens for whoever has them that their takers have."""
+        self.owners: dict[tuple[str, str], str] = {}
+        """Who is billed for a payer's instrument that was handed over to it."""
         self.paid_out: dict[str, int] = defaultdict(int)
         """What each account was told that went to its bank, less what the bank sent back."""
         self.ground.died = self._died
@@ -188,14 +194,17 @@ class World:
             trace.note("done", name, what, str(done))
 
     async def act(
-        self, steps: Iterable[int], chances: Chances = ROUGH, acts: Acts = ACTS
+        self, steps: Iterable[int], chances: Chances = ROUGH, acts: Acts | None = None
     ) -> tuple[int, ...]:
         """Take steps, in this weather, until there were `payments_max` payments; those taken.
+
+        `acts`: what comes to anybody's mind; by default all that these schemes are for.
 
         What a step is follows from the seed and its number: it is the same whichever others there
         are, so that a failing run can be told by a few of its steps.
         """
         self.ground.faults.chances = chances
+        acts = acts_of(self.schemes) if acts is None else acts
         choices, weights = list(acts), list(acts.values())
         taken: list[int] = []
         for number in steps:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from farthing.errors import Refusal
-from farthing.lab import acts
+from farthing.lab import acts, handing
 from farthing.lab.faults import CALM
 from farthing.lab.world import World
+from farthing.schemes import registry
 
 
 def notes(world: World, kind: str) -> list[str]:
@@ -33,8 +34,8 @@ REFUSED: dict[acts.Act, set[str]] = {
     acts.give_back: {"chain_ends_by_itself", "rest_comes_back", "ticket_not_over"},
     # Many sweeps of one vendor at one moment.
     acts.clear: {"batch_in_flight"},
-    # What the scheme cannot give back, and what luck has drawn twice.
-    acts.refund: {"refund_unsupported", "already_refunded"},
+    # What the scheme cannot give back, what cost nothing, and what luck has drawn twice.
+    acts.refund: {"refund_unsupported", "already_refunded", "nothing_charged"},
     # Two licences at one moment, whose keys would have one name.
     acts.rotate_vendor: {"key_id_taken"},
     # Few payers have so much on their account, and few vendors have earned it.
@@ -46,7 +47,7 @@ REFUSED: dict[acts.Act, set[str]] = {
 @pytest.mark.parametrize("act", acts.ACTS)
 def test_every_act_is_carried_out(act: acts.Act) -> None:
     with World(7, lines_max=None) as world:  # one with two brokers
-        world.run(world.act(range(30), CALM, {acts.buy: 1}))
+        world.run(world.act(range(30), CALM, {acts.buy: 4, handing.give: 1}))
         world.run(world.settle())  # what was begun before is none of its doing
         done, refused = carried_out(world), len(notes(world, "refused"))
         world.run(do(world, act))
@@ -55,6 +56,13 @@ def test_every_act_is_carried_out(act: acts.Act) -> None:
         assert codes <= REFUSED.get(act, set())
         assert world.ground.checks.findings == []
         assert world.ground.loop.faults == []
+
+
+def test_what_a_scheme_is_not_for_is_not_drawn() -> None:
+    millicent, ecoupon = registry.by_name("millicent"), registry.by_name("ecoupon")
+    assert acts.acts_of([millicent]).keys() == acts.ACTS.keys() - acts.FOR.keys()
+    assert handing.give in acts.acts_of([millicent, ecoupon])
+    assert acts.acts_of(registry.all_schemes()) == acts.ACTS
 
 
 def test_who_asks_for_more_than_there_is_is_refused_and_nothing_else_is() -> None:
@@ -73,7 +81,17 @@ def test_money_goes_to_banks_and_comes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "act", [acts.buy, acts.give_back, acts.recover, acts.clear, acts.refund, acts.rotate_vendor]
+    "act",
+    [
+        acts.buy,
+        acts.give_back,
+        acts.recover,
+        acts.clear,
+        acts.refund,
+        acts.rotate_vendor,
+        handing.give,
+        handing.take,
+    ],
 )
 def test_who_is_down_does_nothing(act: Callable[[World, random.Random], None]) -> None:
     with World(5, lines_max=None) as world:

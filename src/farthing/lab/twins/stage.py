@@ -28,6 +28,7 @@ TRIES = 6  # of an honest payer, for one page
 LAPSING_S = 6.0  # in which the broker looks at what is due
 CLEARING_S = 200.0  # until every claim was shown three times
 DAY_S = 86_400
+AGENT = "agent"  # what names of those without an account begin with
 SETTLING = ("/settle", "/capture", "/void")  # what a gate asks the broker for one payment
 
 
@@ -85,6 +86,9 @@ class Stage:
         self.stakes: dict[str, Stakes] = defaultdict(Stakes)
         """What an honest payer had at stake with vendors who cheat."""
         self.twins: list[PayerParty] = []
+        """Wallets of who cheats, beside those that the world has."""
+        self.lent_micro: dict[str, int] = defaultdict(int)
+        """What each honest payer lets others spend in its name."""
         self._missing: list[tuple[PayerParty, str, int]] = []
         self.asked: dict[str, int] = defaultdict(int)
         """Prices of the pages that were asked for, by the vendor's address."""
@@ -176,6 +180,16 @@ class Stage:
         self.crooks |= {payer.name, name}
         return twin
 
+    def agent(self) -> PayerParty:
+        """Somebody without an account, who has what others hand over, and cheats."""
+        agent = PayerParty(self.world.ground, f"{AGENT}{len(self.twins)}")
+        agent.folder.mkdir()
+        agent.found(None)
+        agent.start()
+        self.twins.append(agent)
+        self.crooks.add(agent.name)
+        return agent
+
     # --- the end --------------------------------------------------------------------------------
 
     async def settle(self) -> None:
@@ -230,8 +244,8 @@ class Stage:
         """What honest parties lost, by a trick of the payers' or of the vendors'."""
         traits, checks = self.scheme.traits, self.world.ground.checks
         balances, paid = checks.books[BROKER], checks.earned
-        payers = [payer.name for payer in self.world.payers]
-        cheats = [name for name in payers if name in self.crooks]
+        roots = {name.partition("-")[0] for name in self.crooks}
+        cheats = sorted(roots - {vendor.name for vendor in self.world.vendors})
         found = []
         vendors_lost_micro = 0
         for vendor in self.world.vendors:
@@ -252,16 +266,19 @@ class Stage:
                     unacknowledged_micro=self._trusted_micro(vendor),
                 )
                 found.append(measured(traits, "vendor", cause, lost_micro, stakes))
+        honest_gain_micro = 0
         for payer in self.honest:
             names = accounts.payer(payer.name), *debts_of(payer.name, [self.scheme])
             spent_micro = TOPUP_MICRO + sum(balances[name] for name in names)
-            lost_micro = spent_micro - self.got[payer.name]
+            lost_micro = spent_micro - self.got[payer.name] - self._spent_for(payer.name)
+            honest_gain_micro += max(-lost_micro, 0)
             cause = "vendor" if by == "vendor" else "nobody"
             found.append(measured(traits, "payer", cause, lost_micro, self.stakes[payer.name]))
         if cheats:
-            # What payers got without paying is lost by vendors, as it is measured above, or by the
-            # broker.
-            lost_micro = self._gain_micro(cheats, balances, paid) - vendors_lost_micro
+            # What payers got without paying, and what they have given of that to the honest, is
+            # lost by vendors, as it is measured above, or by the broker.
+            gain_micro = self._gain_micro(cheats, balances, paid) + honest_gain_micro
+            lost_micro = gain_micro - vendors_lost_micro
             stakes = Stakes(limit_micro=self._limits_micro())
             found.append(measured(traits, "broker", "payer", lost_micro, stakes))
         return found
@@ -274,10 +291,16 @@ class Stage:
     def _gain_micro(self, cheats: list[str], balances: dict[str, int], paid: dict[str, int]) -> int:
         """What payers who cheat have got without paying, alone or together with a vendor."""
         own_micro = sum(-balances[accounts.payer(name)] - TOPUP_MICRO for name in cheats)
+        own_micro += TOPUP_MICRO * sum(name.startswith(AGENT) for name in cheats)  # have none
         goods_micro = sum(self.gone[name] for name in cheats) + sum(
-            self.gone[twin.name] for twin in self.twins
+            self.gone[twin.name] for twin in self.twins if twin.name not in cheats
         )
-        return own_micro + goods_micro + sum(paid[name] for name in self.crooks)
+        given_micro = sum(self._spent_for(payer.name) for payer in self.honest)
+        return own_micro + goods_micro - given_micro + sum(paid[name] for name in self.crooks)
+
+    def _spent_for(self, owner: str) -> int:
+        """What others had for what an honest payer let them spend in its name."""
+        return min(self.lent_micro[owner], self._gone_to(AGENT))
 
     def certified_micro(self, payer: str) -> int:
         """What was certified to a payer and its twins, until now."""

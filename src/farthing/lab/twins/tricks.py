@@ -9,10 +9,13 @@ import msgspec
 from farthing.errors import Unsupported
 from farthing.lab.bounds import Measured
 from farthing.lab.faults import CALM, Chances
+from farthing.lab.handing import count_lent, is_handed_on
 from farthing.lab.recount import require_honest_sums
-from farthing.lab.twins import payers, tappers, vendors
+from farthing.lab.twins import givers, payers, tappers, vendors
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
+from farthing.schemes import registry
+from farthing.schemes.contract import Scheme
 from farthing.schemes.losses import Cause
 
 BAD = Chances(lost=0.02, repeated=0.03, slow=0.01)  # nobody restarts who dies, so nobody does
@@ -25,6 +28,12 @@ class Trick(msgspec.Struct, frozen=True, kw_only=True):
     by: Cause
     """Who cheats; a payer and a vendor together count as a payer, whose scheme bears it."""
     play: Callable[[Stage], Awaitable[None]]
+    is_for: Callable[[Scheme], bool]
+    """Which schemes it can be played with."""
+
+
+def _anything(scheme: Scheme) -> bool:
+    return True
 
 
 BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
@@ -39,6 +48,9 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         payers.forge,
         tappers.forget_together,
         tappers.claim_together,
+        givers.hand_on_twice,
+        givers.hand_on_and_spend,
+        givers.overspend_a_part,
     ),
     "vendor": (
         vendors.claim_twice,
@@ -50,8 +62,14 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
     ),
     "nobody": (tappers.copy_and_race, tappers.copy_and_repeat),
 }
+FOR: Mapping[Callable[[Stage], Awaitable[None]], Callable[[Scheme], bool]] = {
+    givers.hand_on_twice: is_handed_on,
+    givers.hand_on_and_spend: is_handed_on,
+    givers.overspend_a_part: lambda scheme: scheme.purse.shares,
+}
+"""What some schemes only are for."""
 TRICKS: Mapping[str, Trick] = {
-    act.__name__.replace("_", "-"): Trick(by=by, play=act)
+    act.__name__.replace("_", "-"): Trick(by=by, play=act, is_for=FOR.get(act, _anything))
     for by, acts in BY.items()
     for act in acts
 }
@@ -76,17 +94,18 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     """The last of the course."""
 
 
-def drawn(seed: int) -> tuple[str, ...]:
+def drawn(scheme: str, seed: int) -> tuple[str, ...]:
     """The tricks of a seed: some of one kind of cheat, each at most once."""
-    luck = random.Random(f"tricks {seed}")
-    by = luck.choice(list(TRICKS.values())).by
-    names = [name for name, trick in TRICKS.items() if trick.by == by]
+    luck, cheated = random.Random(f"tricks {seed}"), registry.by_name(scheme)
+    able = {name: trick for name, trick in TRICKS.items() if trick.is_for(cheated)}
+    by = luck.choice(list(able.values())).by
+    names = [name for name, trick in able.items() if trick.by == by]
     return tuple(luck.sample(names, min(luck.randint(1, TRICKS_MAX), len(names))))
 
 
 def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
     """Some tricks in a world of one scheme, those of the seed by default; `Unsupported`."""
-    tricks = drawn(seed) if tricks is None else tricks
+    tricks = drawn(scheme, seed) if tricks is None else tricks
     for name in tricks:
         if name not in TRICKS:
             known = ", ".join(TRICKS)
@@ -105,6 +124,7 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
             await stage.settle()
 
         world.run(act())
+        count_lent(world, stage.honest)
         require_honest_sums(world, stage.crooks)
         losses = stage.losses(by)
         stage.close()
