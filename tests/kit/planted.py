@@ -20,6 +20,7 @@ from farthing.broker.people import PayOut, People
 from farthing.broker.settling import Settling
 from farthing.crypto import chain
 from farthing.errors import Undecided
+from farthing.schemes.chain.agent.issued import Issued
 from farthing.schemes.chain.counters import WORD_BYTES, kept_of
 from farthing.schemes.chain.ecoupon import till as ecoupon
 from farthing.schemes.chain.payword import PaywordTill
@@ -32,6 +33,7 @@ from farthing.vendor import clearing as sweeping
 from farthing.vendor import refunding
 from farthing.vendor.commands import AskBroker
 from farthing.vendor.driver import Exchange
+from farthing.wallet import restoring
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 YEAR_S = 365 * 86_400
@@ -218,6 +220,16 @@ def start_of_a_delegate_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ecoupon, "_records", forgetful)
 
 
+def reissued_and_not_written_down(patch: pytest.MonkeyPatch) -> None:
+    """The broker does not write down how much of a certificate it has given back."""
+    patch.setattr(Issued, "returned", lambda kept, amount_micro: kept)
+
+
+def nothing_searched_for(patch: pytest.MonkeyPatch) -> None:
+    """A wallet that is made again of its seed looks at none of its numbers."""
+    patch.setattr(restoring, "UNUSED_MAX", 0)
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -238,11 +250,15 @@ PLANTED: dict[str, Plant] = {
         coin_exchanged_twice,
         handed_over_and_kept,
         start_of_a_delegate_forgotten,
+        reissued_and_not_written_down,
+        nothing_searched_for,
     )
 }
 ONLY = {
     "coin_exchanged_twice": "ecash",
     "handed_over_and_kept": "cashu",
     "start_of_a_delegate_forgotten": "ecoupon",
+    "reissued_and_not_written_down": "agent",
+    "nothing_searched_for": "ecash",
 }
 """Faults of one scheme, for worlds of that."""

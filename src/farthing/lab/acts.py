@@ -90,8 +90,9 @@ def refund(world: "World", luck: random.Random) -> None:
     """A vendor gives back one of its payments."""
     party = luck.choice(world.vendors)
     sold = world.ground.checks.sold[party.name]
-    if party.vendor is not None and sold:
-        world.begin(party, "refund", party.vendor.refund(luck.choice(list(sold))))
+    known = [k for k in sold if k not in world.lost]  # for which somebody asks
+    if party.vendor is not None and known:
+        world.begin(party, "refund", party.vendor.refund(luck.choice(known)))
 
 
 def rotate_vendor(world: "World", luck: random.Random) -> None:

@@ -32,6 +32,8 @@ class Chances(msgspec.Struct, frozen=True, kw_only=True):
     """At a step: a party's clock, by up to a day, for up to `PARTED_S`."""
     night: float = 0.0
     """At a step: everybody's clock leaps by up to `NIGHT_S`."""
+    loss: float = 0.0
+    """At a step, where anything comes back: somebody loses a wallet; see `losing.py`."""
     month: float = 0.0
     """At a step: everybody finishes, in fair weather, and then weeks pass: see `months.py`."""
 
@@ -48,8 +50,11 @@ ROUGH = Chances(
     jumped=0.01,
     night=0.003,
     month=0.005,
+    loss=0.01,
 )
-HARD = Chances(lost=0.03, repeated=0.03, killed_before=0.03, killed_after=0.02, month=0.005)
+HARD = Chances(
+    lost=0.03, repeated=0.03, killed_before=0.03, killed_after=0.02, month=0.005, loss=0.01
+)
 WEATHERS = MappingProxyType({"rough": ROUGH, "hard": HARD})
 """By name: of everything something, or messages and commits that fail much more often."""
 PARTED_S = 4.0  # of virtual time, in which two hundred steps are taken

@@ -122,7 +122,8 @@ async def handed_over(giver: PayerParty, scheme: str, wanted: Wanted) -> Grant:
 async def taken(world: "World", number: int, grant_id: str) -> str:
     """What payer `number` has handed over is its taker's; refusals as of broker and purse."""
     giver, taker = world.payers[number], _after(world, number)
-    grant = Grants(giver.file).find(grant_id)
+    found = (Grants(file).find(grant_id) for file in giver.files)
+    grant = next((one for one in found if one is not None), None)
     assert grant is not None, "it is listed"
     if not bearing.is_token(grant.token):
         got = await opened(taker, grant.token)
@@ -164,7 +165,7 @@ async def hand_out(world: "World") -> None:
 
 def given_by(giver: PayerParty) -> tuple[Given, ...]:
     """All that a payer has handed over, as its file has it."""
-    return Grants(giver.file).listed()
+    return tuple(one for file in giver.files for one in Grants(file).listed())
 
 
 def count(world: "World") -> None:

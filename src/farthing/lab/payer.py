@@ -53,7 +53,7 @@ from farthing.wallet.flow import Fetched, Recovered, fetch, recover
 from farthing.wallet.policy import Limits
 from farthing.wallet.private import fetch_private
 from farthing.wallet.reply import checking
-from farthing.wallet.seed import SEED_BYTES, put_seed
+from farthing.wallet.seed import SEED_BYTES, put_seed, seed_of
 from farthing.wallet.settling import is_delivered
 from farthing.wallet.vault import Cost
 
@@ -84,18 +84,22 @@ class PayerParty(Party):
         self._file: File | None = None
         self._wallet: Wallet | None = None
         self.published: dict[str, tuple[int, Sent]] = {}
+        self.lost: list[File] = []
+        """Files of the wallets that it has lost, for the world's own eyes."""
+        self.has_regained = True
+        """Whether it has all that comes back of those."""
 
     @property
     def path(self) -> Any:
         """Of its wallet's file."""
         return self.folder / "wallet.db"
 
-    def found(self, account: Account | None) -> None:
-        """Make its wallet, with an account; None: for what others hand over."""
+    def found(self, *accounts: Account, seed: bytes = b"") -> None:
+        """Make its wallet, with these accounts; without, for what others hand over."""
         made = create(self.path, PASSPHRASE, CHEAP)
-        put_seed(made, self.ground.entropy(SEED_BYTES))
+        put_seed(made, seed or self.ground.entropy(SEED_BYTES))
         book = Book(made)
-        if account is not None:
+        for account in accounts:
             book.put_broker(account)
         book.set_limits(LIMITS)
         made.close()
@@ -113,6 +117,22 @@ class PayerParty(Party):
         if self._file is not None:
             self._file.close()
         self._file = self.book = self.driver = self._wallet = None
+
+    def lose(self) -> None:
+        """Its wallet is gone: a new one has the same accounts and seed, and nothing else."""
+        accounts, seed = Book(self.file).brokers().values(), seed_of(self.file)
+        self.kill("its wallet is lost")
+        gone = self.folder.rename(self.folder.with_name(f"{self.name}-lost{len(self.lost)}"))
+        self.lost.append(open_file(gone / self.path.name, PASSPHRASE))
+        self.has_regained = False
+        self.folder.mkdir()
+        self.found(*(account for account in accounts if account.account), seed=seed)
+        self.start()
+
+    @property
+    def files(self) -> list[File]:
+        """That of its wallet, and of those that it has lost."""
+        return [*self.lost, self.file]
 
     # --- what a payer does ----------------------------------------------------------------------
 

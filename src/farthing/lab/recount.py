@@ -16,7 +16,9 @@ from farthing.lab.genesis import DEPOSIT_MICRO
 from farthing.ledger import accounts
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
+from farthing.wallet.book import Book
 from farthing.wallet.commands import Purchase
+from farthing.wallet.file import File
 from farthing.wallet.rows import Rows
 
 if TYPE_CHECKING:
@@ -154,13 +156,23 @@ def _forgotten_until_s(world: "World", party: "Party") -> int:
 
 
 def done_by(payer: "PayerParty") -> list[Purchase]:
-    """What its wallet says that it has paid."""
-    rows = Rows(payer.file)
-    found = payer.connection.execute("SELECT id, sealed FROM purchases WHERE state = 'done'")
+    """What its wallets say that it has paid, those that it has lost among them."""
+    query = "SELECT id, sealed FROM purchases WHERE state = 'done'"
     return [
-        rows.unseal(Purchase, "purchases", str(row_id), cast(bytes, sealed))
-        for row_id, sealed in found.fetchall()
+        Rows(file).unseal(Purchase, "purchases", str(row_id), cast(bytes, sealed))
+        for file in payer.files
+        for row_id, sealed in file.connection.execute(query).fetchall()
     ]
+
+
+def comes_back(scheme: Scheme) -> bool:
+    """Whether what a lost wallet held comes back."""
+    return scheme.purse.numbers or scheme.purse.reissues
+
+
+def _holding(payer: "PayerParty", scheme: Scheme) -> list[File]:
+    """The files that say what a payer holds; lost ones do of what does not come back."""
+    return [payer.file] if comes_back(scheme) else payer.files
 
 
 def _compare(world: "World", party: "VendorParty", bought: dict[str, int]) -> None:
@@ -223,14 +235,14 @@ def _twice_micro(world: "World", broker: "BrokerParty", scheme: Scheme) -> int:
         return 0
     name, checks = scheme.traits.name, world.ground.checks
     held_micro = expired_held_micro = 0
-    for payer in world.payers:
-        for worth, expires_at_s in payer.connection.execute(
+    for file in [file for payer in world.payers for file in _holding(payer, scheme)]:
+        for worth, expires_at_s in file.connection.execute(
             "SELECT worth_micro, expires_at_s FROM instruments WHERE scheme = ? AND broker = ?"
             " AND state <> 'spent'",
             (name, broker.name),
         ):
             held_micro += int(worth)
-            expired_held_micro += int(worth) if int(expires_at_s) < payer.now_s() else 0
+            expired_held_micro += int(worth) if int(expires_at_s) < world.ground.wall_s() else 0
     prefix = accounts.outstanding(name)
     owed_micro = -sum(
         micro for account, micro in checks.books[broker.name].items() if account.startswith(prefix)
@@ -272,8 +284,10 @@ def _lost_micro(world: "World", payer: "PayerParty") -> int:
     returned_micro = sum(p.price_micro for p in done_by(payer) if p.refund)
     held_micro = sum(
         held.instrument.worth_micro
-        for held in payer.held()
-        if not registry.by_name(held.instrument.scheme).traits.credit  # which is paid later
+        for file in payer.files
+        for held in Book(file).held()
+        if file in _holding(payer, scheme := registry.by_name(held.instrument.scheme))
+        and not scheme.traits.credit  # which is paid later
     )
     has_micro = -balances[accounts.payer(payer.name)]
     owes_micro = sum(balances[name] for name in debts_of(payer.name, world.schemes))

@@ -20,9 +20,11 @@ from farthing.lab.faults import DOWN_S, JUMP_S, NIGHT_S, NIGHTS_S, PARTED_S, ROU
 from farthing.lab.genesis import PAYERS, TOPUP_MICRO, founded, is_peered, order
 from farthing.lab.ground import Ground
 from farthing.lab.loop import Process
+from farthing.lab.losing import lose
 from farthing.lab.months import pass_weeks
 from farthing.lab.parties import BrokerParty, Party, VendorParty
 from farthing.lab.payer import PayerParty
+from farthing.lab.recount import comes_back
 from farthing.lab.scratch import new_folder
 from farthing.ledger import accounts
 from farthing.schemes import registry
@@ -85,6 +87,8 @@ class World:
         """What came to each payer from others, less what went to them."""
         self.taken: set[str] = set()
         """Tokens for whoever has them that their takers have."""
+        self.lost: set[str] = set()
+        """K of what was bought with wallets that were lost."""
         self.owners: dict[tuple[str, str], str] = {}
         """Who is billed for a payer's instrument that was handed over to it."""
         self.paid_out: dict[str, int] = defaultdict(int)
@@ -205,6 +209,7 @@ class World:
         """
         self.ground.faults.chances = chances
         acts = acts_of(self.schemes) if acts is None else acts
+        can_regain = any(map(comes_back, self.schemes))
         choices, weights = list(acts), list(acts.values())
         taken: list[int] = []
         for number in steps:
@@ -216,6 +221,8 @@ class World:
                 await pass_weeks(self, luck)
                 self.ground.faults.chances = chances
                 self._nights_s = 0
+            if can_regain and luck.random() < chances.loss:
+                await lose(self, luck)
             (act,) = luck.choices(choices, weights)
             act(self, luck)
             taken.append(number)
@@ -280,5 +287,7 @@ class World:
         for party in self.parties:
             party.kill("the end")
         self._people.kill()
+        for file in [file for payer in self.payers for file in payer.lost]:
+            file.close()
         await asyncio.sleep(0.001)
         self._people.bury()

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from farthing.errors import Refusal
 from farthing.lab.genesis import BROKER
+from farthing.lab.losing import regain
 from farthing.lab.network import Message
 from farthing.lab.payer import PayerParty
 from farthing.lab.twins.forging import elsewhere, flipped, under
@@ -16,6 +17,7 @@ FORGERIES = 12  # of the messages of one payer, in one trick
 CREDIT_PAGES = 16  # that a credit is worth: two certificates of eight, the least of a wallet's
 TRIED_PAGES = 5 * CREDIT_PAGES // 2  # more than what is certified, for two days
 REFUSED_MAX = 3  # one after the other: then nothing comes any more, whatever the weather
+CUT_S = 60  # more than what is bought meanwhile takes
 PAGES = 3  # bought with each copy of a wallet
 
 
@@ -51,6 +53,27 @@ async def restore_an_old_file(stage: Stage) -> None:
     old.rename(payer.folder)
     payer.start()
     await stage.shop(payer, vendor, PAGES)
+    await give_back(payer)
+
+
+async def lose_and_spend(stage: Stage) -> None:
+    """Say that a wallet is lost, get back what it held, and spend it all the same; then once more.
+
+    Vendors that cannot reach the broker meanwhile have no new list.
+    """
+    payer, (vendor, cut) = stage.world.payers[0], stage.world.vendors[1:3]
+    ground = stage.world.ground
+    await asyncio.gather(stage.shop(payer, vendor, 1), stage.shop(payer, cut, 1))
+    old, older = stage.twin_of(payer), stage.twin_of(payer)
+    ground.faults.part(cut.name, BROKER, ground.loop.time() + CUT_S)
+    payer.lose()
+    with suppress(Refusal):
+        await regain(payer)
+    await asyncio.gather(stage.shop(old, cut, PAGES), stage.shop(old, vendor, PAGES))
+    for again in (older, payer):
+        with suppress(Refusal):
+            await regain(again)
+    await asyncio.gather(stage.shop(older, vendor, PAGES), give_back(old))
     await give_back(payer)
 
 

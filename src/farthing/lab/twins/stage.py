@@ -184,7 +184,7 @@ class Stage:
         """Somebody without an account, who has what others hand over, and cheats."""
         agent = PayerParty(self.world.ground, f"{AGENT}{len(self.twins)}")
         agent.folder.mkdir()
-        agent.found(None)
+        agent.found()
         agent.start()
         self.twins.append(agent)
         self.crooks.add(agent.name)

@@ -10,7 +10,7 @@ from farthing.errors import Unsupported
 from farthing.lab.bounds import Measured
 from farthing.lab.faults import CALM, Chances
 from farthing.lab.handing import count_lent, is_handed_on
-from farthing.lab.recount import require_honest_sums
+from farthing.lab.recount import comes_back, require_honest_sums
 from farthing.lab.twins import givers, payers, tappers, vendors
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
@@ -51,6 +51,7 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         givers.hand_on_twice,
         givers.hand_on_and_spend,
         givers.overspend_a_part,
+        payers.lose_and_spend,
     ),
     "vendor": (
         vendors.claim_twice,
@@ -65,6 +66,7 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
 FOR: Mapping[Callable[[Stage], Awaitable[None]], Callable[[Scheme], bool]] = {
     givers.hand_on_twice: is_handed_on,
     givers.hand_on_and_spend: is_handed_on,
+    payers.lose_and_spend: comes_back,
     givers.overspend_a_part: lambda scheme: scheme.purse.shares,
 }
 """What some schemes only are for."""
