@@ -93,10 +93,10 @@ class Faults:
         """As `network.Weather`."""
         luck, chances = self._luck, self.chances
         travel_s = luck.random() * 2 * TRAVEL_S
-        if chances is CALM:
-            return travel_s
         if self._apart and self._apart.get(frozenset({source, target}), 0.0) > self._time_s():
             return None
+        if chances is CALM:
+            return travel_s
         draw = luck.random()
         if draw < chances.lost:
             return None

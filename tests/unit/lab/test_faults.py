@@ -32,6 +32,15 @@ def test_chances_are_met_about_as_often_as_they_say() -> None:
         assert 200 < sum(happens() for _ in range(1_000)) < 400
 
 
+def test_who_is_parted_in_calm_weather_hears_nothing_either() -> None:
+    calm = Faults(random.Random(1), lambda: 10.0)
+    calm.part("a", "b", 20.0)
+    assert calm.travel_s("b", "a") is None
+    assert calm.travel_s("b", "c") is not None
+    calm.calm()
+    assert calm.travel_s("b", "a") is not None
+
+
 def test_who_is_parted_hears_nothing_until_it_is_over() -> None:
     rough = faults(Chances(repeated=0.1))
     rough.part("a", "b", 20.0)

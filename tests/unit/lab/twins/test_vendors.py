@@ -49,6 +49,18 @@ def test_claims_that_come_too_late_are_never_more_than_was_sold(scheme: str) -> 
         stage.close()
 
 
+def test_what_is_claimed_too_late_is_not_paid() -> None:
+    with World(13, ["payword"], luck=False) as world:
+        stage = Stage(world, random.Random(3))
+        for payer in stage.honest:  # for whatever moment of clearing the pages have
+            world.run(stage.shop(payer, world.vendors[0], 1))
+        world.run(vendors.claim_late(stage))
+        world.run(stage.settle())
+        checks, name = world.ground.checks, world.vendors[0].name
+        assert 0 < checks.earned[name] < sum(checks.sold[name].values())
+        stage.close()
+
+
 @pytest.mark.parametrize("scheme", ["payword", "ecash"])
 def test_nobody_captures_voids_or_settles_what_another_is_paid(scheme: str) -> None:
     with World(13, [scheme], luck=False) as world:
