@@ -30,7 +30,7 @@ from farthing.schemes.coin.blind.purse import BlindPurse
 from farthing.stores import sqlite
 from farthing.stores import sqlite_tables as tables
 from farthing.vendor import clearing as sweeping
-from farthing.vendor import refunding
+from farthing.vendor import lists, refunding
 from farthing.vendor.commands import AskBroker
 from farthing.vendor.driver import Exchange
 from farthing.wallet import restoring
@@ -230,6 +230,16 @@ def nothing_searched_for(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(restoring, "UNUSED_MAX", 0)
 
 
+def list_not_written_down(patch: pytest.MonkeyPatch) -> None:
+    """A gate fetches which list there is, and none of the names on it."""
+    put = marks.Put
+
+    def forgetful(*, key: bytes, **fields: Any) -> marks.Put:
+        return put(key=b"lost/" + key if b"/revoked/" in key else key, **fields)
+
+    patch.setattr(lists, "marks", SimpleNamespace(**vars(marks) | {"Put": forgetful}))
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -252,6 +262,7 @@ PLANTED: dict[str, Plant] = {
         start_of_a_delegate_forgotten,
         reissued_and_not_written_down,
         nothing_searched_for,
+        list_not_written_down,
     )
 }
 ONLY = {
@@ -260,5 +271,6 @@ ONLY = {
     "start_of_a_delegate_forgotten": "ecoupon",
     "reissued_and_not_written_down": "agent",
     "nothing_searched_for": "ecash",
+    "list_not_written_down": "payword",
 }
 """Faults of one scheme, for worlds of that."""

@@ -185,11 +185,13 @@ ACTS: dict[Act, int] = {
     pay_peer: 1,
     handing.give: 5,
     handing.take: 8,
+    handing.take_away: 1,
 }
 """With how often each is drawn."""
 FOR: dict[Act, Callable[[Scheme], bool]] = {
     handing.give: handing.is_handed_on,
     handing.take: handing.is_handed_on,
+    handing.take_away: lambda scheme: scheme.purse.shares,
 }
 """What some schemes only are for."""
 

@@ -20,7 +20,7 @@ from farthing.wallet.address import NONCE_BYTES, new_address
 from farthing.wallet.choice import Guide
 from farthing.wallet.errand import Flow
 from farthing.wallet.grants import Given, Grant, Grants
-from farthing.wallet.handing import Wanted, hand_over, receive
+from farthing.wallet.handing import Wanted, hand_over, receive, withdraw
 
 if TYPE_CHECKING:
     from farthing.lab.world import World
@@ -133,6 +133,20 @@ async def taken(world: "World", number: int, grant_id: str) -> str:
     came_micro = await claimed(taker, grant.token)
     world.taken.add(grant_id)
     return str(came_micro)
+
+
+def take_away(world: "World", luck: random.Random) -> None:
+    """A payer ends a purse that it has handed over, before its time."""
+    owner = luck.choice(world.payers)
+    given = [one for one in given_by(owner) if one.vendor_id] if owner.is_up else []
+    if given:
+        world.begin(owner, "withdraw", withdrawn(owner, luck.choice(given).id))
+
+
+async def withdrawn(owner: PayerParty, grant_id: str) -> Grant:
+    """A purse is ended at the broker; refusals as of the flow."""
+    file = owner.file
+    return await owner.do(lambda guide: withdraw(guide, file, grant_id))
 
 
 async def opened(taker: PayerParty, token: str) -> Instrument:

@@ -34,6 +34,8 @@ REFUSED: dict[acts.Act, set[str]] = {
     acts.give_back: {"chain_ends_by_itself", "rest_comes_back", "ticket_not_over"},
     # Many sweeps of one vendor at one moment.
     acts.clear: {"batch_in_flight"},
+    # What was handed to who hands it over, and what is over.
+    handing.take_away: {"grant_not_yours"},
     # What the scheme cannot give back, what cost nothing, and what luck has drawn twice.
     acts.refund: {"refund_unsupported", "already_refunded", "nothing_charged"},
     # Two licences at one moment, whose keys would have one name.
@@ -91,6 +93,7 @@ def test_money_goes_to_banks_and_comes_back() -> None:
         acts.rotate_vendor,
         handing.give,
         handing.take,
+        handing.take_away,
     ],
 )
 def test_who_is_down_does_nothing(act: Callable[[World, random.Random], None]) -> None:

@@ -16,6 +16,7 @@ from farthing.lab.twins.payers import give_back
 from farthing.lab.twins.stage import Stage
 from farthing.wallet.address import NONCE_BYTES, new_address
 from farthing.wallet.bearing import is_token
+from farthing.wallet.grants import Grant
 from farthing.wallet.handing import Wanted
 
 PAGES = 3  # that are worth what is handed over
@@ -27,11 +28,11 @@ async def hand_on_twice(stage: Stage) -> None:
     giver, vendor = stage.world.payers[0], stage.luck.choice(stage.world.vendors[1:])
     await stage.shop(giver, vendor, 1)
     twin, (one, other) = stage.twin_of(giver), stage.luck.sample(stage.honest, 2)
-    token = again = await hand(stage, giver, one, vendor)
-    if not is_token(token):  # then it is sealed to who shall have it, and a copy hands it over
+    grant = again = await hand(stage, giver, one, vendor)
+    if stage.scheme.purse.shares:  # then it is sealed to who shall have it, and a copy does it too
         again = await hand(stage, twin, other, vendor)
     await asyncio.gather(
-        take_and_shop(stage, giver, one, vendor, token),
+        take_and_shop(stage, giver, one, vendor, grant),
         take_and_shop(stage, giver, other, vendor, again),
     )
 
@@ -41,13 +42,13 @@ async def hand_on_and_spend(stage: Stage) -> None:
     giver, vendor = stage.world.payers[0], stage.luck.choice(stage.world.vendors[1:])
     await stage.shop(giver, vendor, 1)
     twin, taker = stage.twin_of(giver), stage.luck.choice(stage.honest)
-    token = await hand(stage, giver, taker, vendor)
+    grant = await hand(stage, giver, taker, vendor)
 
     async def spend() -> None:
         await _shop(stage, twin, vendor, PAGES)
         await give_back(twin)
 
-    await asyncio.gather(take_and_shop(stage, giver, taker, vendor, token), spend())
+    await asyncio.gather(take_and_shop(stage, giver, taker, vendor, grant), spend())
     await give_back(giver)
 
 
@@ -55,11 +56,11 @@ async def overspend_a_part(stage: Stage) -> None:
     """Two copies of who was handed a purse spend all of it, and hand it on as well."""
     owner, vendor = stage.luck.choice(stage.honest), stage.luck.choice(stage.world.vendors[1:])
     agent, friend = stage.agent(), stage.agent()
-    token = await hand(stage, owner, agent, vendor, passes_on=True)
-    if not token:
+    grant = await hand(stage, owner, agent, vendor, passes_on=True)
+    if grant is None:
         return
-    stage.lent_micro[owner.name] += PAGES * cheapest(vendor).price_micro
-    await _open(agent, token)
+    stage.lent_micro[owner.name] += grant.amount_micro
+    await _open(agent, grant)
     twin = stage.twin_of(agent)
     handed = await hand(stage, twin, friend, vendor)
     await _open(friend, handed)
@@ -73,13 +74,13 @@ async def hand(
     vendor: VendorParty,
     *,
     passes_on: bool = False,
-) -> str:
-    """Some pages' worth from one to the other: the token; empty where it did not come to that."""
+) -> Grant | None:
+    """Some pages' worth from one to the other; None where it did not come to that."""
     page = cheapest(vendor)
     amount_micro = PAGES * page.price_micro
     with suppress(Refusal):
         if stage.scheme.purse.parts:
-            return (await written(giver, stage.scheme.traits.name, amount_micro)).token
+            return await written(giver, stage.scheme.traits.name, amount_micro)
         wanted = Wanted(
             url=f"{vendor.url}{page.path}/0",
             amount_micro=amount_micro,
@@ -87,8 +88,8 @@ async def hand(
             lasts_s=LASTS_S,
             passes_on=passes_on,
         )
-        return (await handed_over(giver, stage.scheme.traits.name, wanted)).token
-    return ""
+        return await handed_over(giver, stage.scheme.traits.name, wanted)
+    return None
 
 
 def cheapest(vendor: VendorParty) -> Page:
@@ -105,23 +106,20 @@ async def _shop(stage: Stage, payer: PayerParty, vendor: VendorParty, count: int
 
 
 async def take_and_shop(
-    stage: Stage, giver: PayerParty, taker: PayerParty, vendor: VendorParty, token: str
+    stage: Stage, giver: PayerParty, taker: PayerParty, vendor: VendorParty, grant: Grant | None
 ) -> None:
-    """Have somebody honest take what there is in a token, and buy more than that is worth."""
-    if token and is_token(token):
-        stage.world.came_micro[taker.name] += (
-            PAGES * cheapest(vendor).price_micro
-        )  # or less, if others had it
-        with suppress(Refusal):
-            await claimed(taker, token)
-    elif token:
-        with suppress(Refusal):
-            got = await opened(taker, token)
+    """Have somebody honest take what it is handed, and buy more than that is worth."""
+    with suppress(Refusal):
+        if grant is not None and is_token(grant.token):
+            stage.world.came_micro[taker.name] += grant.amount_micro  # or less, if others had it
+            await claimed(taker, grant.token)
+        elif grant is not None:
+            got = await opened(taker, grant.token)
             stage.world.owners[taker.name, got.id] = giver.name
     await _shop(stage, taker, vendor, PAGES + 1)
 
 
-async def _open(taker: PayerParty, token: str) -> None:
-    if token:
+async def _open(taker: PayerParty, grant: Grant | None) -> None:
+    if grant is not None:
         with suppress(Refusal):
-            await opened(taker, token)
+            await opened(taker, grant.token)

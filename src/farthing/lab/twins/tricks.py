@@ -11,7 +11,7 @@ from farthing.lab.bounds import Measured
 from farthing.lab.faults import CALM, Chances
 from farthing.lab.handing import count_lent, is_handed_on
 from farthing.lab.recount import comes_back, require_honest_sums
-from farthing.lab.twins import givers, payers, tappers, vendors
+from farthing.lab.twins import givers, payers, revokers, tappers, vendors
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
@@ -52,6 +52,8 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         givers.hand_on_and_spend,
         givers.overspend_a_part,
         payers.lose_and_spend,
+        revokers.revoke_and_spend,
+        revokers.spend_what_was_withdrawn,
     ),
     "vendor": (
         vendors.claim_twice,
@@ -68,6 +70,8 @@ FOR: Mapping[Callable[[Stage], Awaitable[None]], Callable[[Scheme], bool]] = {
     givers.hand_on_and_spend: is_handed_on,
     payers.lose_and_spend: comes_back,
     givers.overspend_a_part: lambda scheme: scheme.purse.shares,
+    revokers.revoke_and_spend: lambda scheme: bool(scheme.mint.published),
+    revokers.spend_what_was_withdrawn: lambda scheme: scheme.purse.shares,
 }
 """What some schemes only are for."""
 TRICKS: Mapping[str, Trick] = {
