@@ -5,6 +5,7 @@ or takes time: a simulated payer may wait while others go on.
 """
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -96,7 +97,8 @@ class PayerParty(Party):
 
     def found(self, *accounts: Account, seed: bytes = b"") -> None:
         """Make its wallet, with these accounts; without, for what others hand over."""
-        made = create(self.path, PASSPHRASE, CHEAP)
+        luck = random.Random(f"vault of {self.name} {len(self.lost)}")
+        made = create(self.path, PASSPHRASE, CHEAP, luck.randbytes)
         put_seed(made, seed or self.ground.entropy(SEED_BYTES))
         book = Book(made)
         for account in accounts:

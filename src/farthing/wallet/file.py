@@ -7,6 +7,7 @@ and a file of another version is refused, never guessed at.
 
 import contextlib
 import os
+import secrets
 import stat
 import threading
 from collections.abc import Iterator
@@ -193,12 +194,14 @@ class File:
         return self.connection.execute(sql, values).fetchall()
 
 
-def create(path: Path, passphrase: str, cost: Cost) -> File:
+def create(
+    path: Path, passphrase: str, cost: Cost, entropy: vault.Entropy = secrets.token_bytes
+) -> File:
     """A new wallet file; `Misconfigured` if one is there or the folder cannot be written.
 
     It is there whole or not at all. `Broken` if the disk fails.
     """
-    lock, opened = vault.create(passphrase, cost)
+    lock, opened = vault.create(passphrase, cost, entropy)
     if path.exists():
         raise Misconfigured(
             "wallet_exists", f"there is a wallet at {path} already; open it or name another"

@@ -8,6 +8,7 @@ sealed is bound to its place (table, column, row): two cells cannot be exchanged
 """
 
 import secrets
+from collections.abc import Callable
 from hashlib import blake2b
 
 import msgspec
@@ -29,6 +30,8 @@ LANES = 4  # likewise
 MEMORY_KIB_MAX = 1_048_576  # a tampered file may not ask for more than 1 GiB
 ITERATIONS_MAX = 64  # nor for more than some seconds
 LANES_MAX = 16  # nor for more threads than a desktop has
+Entropy = Callable[[int], bytes]
+"""So many random bytes."""
 _KEY_CONTEXT = b"farthing/wallet/key/1"
 
 
@@ -115,10 +118,12 @@ def _key_of(passphrase: str, cost: Cost, salt: bytes) -> bytes:
     ).derive(passphrase.encode())
 
 
-def create(passphrase: str, cost: Cost) -> tuple[Lock, Vault]:
+def create(
+    passphrase: str, cost: Cost, entropy: Entropy = secrets.token_bytes
+) -> tuple[Lock, Vault]:
     """A fresh data key, and the lock that `passphrase` opens; `Denied` for an empty one."""
-    salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
-    data_key = secrets.token_bytes(KEY_BYTES)
+    salt, nonce = entropy(SALT_BYTES), entropy(NONCE_BYTES)
+    data_key = entropy(KEY_BYTES)
     key = _key_of(passphrase, cost, salt)
     sealed = ChaCha20Poly1305(key).encrypt(nonce, data_key, _KEY_CONTEXT)
     return Lock(cost=cost, salt=salt, nonce=nonce, sealed_key=sealed), Vault(data_key)

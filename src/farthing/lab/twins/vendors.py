@@ -119,7 +119,7 @@ class _Meddler:
         """Send what another vendor asks of the broker as one's own: as it is, and for oneself."""
         token = f"Bearer {self._token}"
         name, own = f'"{self._victim}"'.encode(), f'"{self._name}"'.encode()
-        for body in {message.body, message.body.replace(name, own)}:
+        for body in dict.fromkeys((message.body, message.body.replace(name, own))):
             stolen = msgspec.structs.replace(message, body=body)
             reply = await self._stage.send(self._name, under(stolen, authorization=token))
             if reply is not None:

@@ -1,5 +1,9 @@
 """Whatever trick is played, nobody honest loses more than the scheme says; a seed repeats it."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from farthing.errors import Unsupported
@@ -58,6 +62,30 @@ def test_one_seed_is_one_course_of_tricks() -> None:
     one, again, other = (play("millicent", seed) for seed in (3, 3, 4))
     assert one.trace_hash == again.trace_hash != other.trace_hash
     assert one.tricks == drawn("millicent", 3)
+
+
+COURSE = """
+import sys
+from farthing.lab.twins.tricks import play
+print(play(sys.argv[1], 3, [sys.argv[2]]).trace_hash)
+"""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "trick"), [("millicent", "meddle"), ("ecoupon", "overspend-a-part")]
+)
+def test_one_seed_is_one_course_in_every_process(scheme: str, trick: str) -> None:
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", COURSE, scheme, trick],
+            env=os.environ | {"PYTHONHASHSEED": str(number)},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for number in (1, 2)
+    ]
+    assert said[0] == said[1] != ""
 
 
 def test_every_trick_is_drawn_and_those_of_one_world_are_of_one_kind() -> None:
