@@ -107,7 +107,7 @@ async def written(giver: PayerParty, scheme: str, amount_micro: int) -> Grant:
     file = giver.file
 
     def flow(guide: Guide) -> Flow[Grant]:
-        (broker_id,) = [broker.id for broker in guide.brokers.values() if broker.account]
+        (broker_id,) = [each.id for each in guide.brokers.values() if each.account and not each.via]
         return bearing.send(guide, file, broker_id, amount_micro, scheme)
 
     return await giver.do(flow)

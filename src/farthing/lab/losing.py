@@ -30,7 +30,11 @@ async def lose(world: "World", luck: random.Random) -> None:
     """A payer loses its wallet, gets back what it held, and goes on with that."""
     chances = world.ground.faults.chances
     await rest(world)
-    payer = luck.choice(world.payers)
+    fresh = [payer for payer in world.payers if _is_fresh(payer)]
+    if not fresh:
+        world.ground.faults.chances = chances
+        return
+    payer = luck.choice(fresh)
     payer.lose()
     world.lost |= {purchase.k for purchase in done_by(payer)}
     world.ground.faults.chances = chances
@@ -45,6 +49,11 @@ async def lose(world: "World", luck: random.Random) -> None:
             return
         await asyncio.sleep(PAUSE_S)
     world.ground.checks.find(f"{payer.name} does not get back what its lost wallet held")
+
+
+def _is_fresh(payer: PayerParty) -> bool:
+    """Whether nothing in its wallet has ended: that comes back to nobody."""
+    return all(held.instrument.expires_at_s > payer.now_s() for held in payer.held())
 
 
 async def regain(payer: PayerParty) -> str:
