@@ -88,3 +88,10 @@ def test_who_dies_while_something_is_handed_over_loses_nothing(scheme: str) -> N
             world.run(asyncio.sleep(2))
         world.run(finish(world))
         assert world.ground.checks.findings == []
+
+
+def test_who_buys_of_another_brokers_vendor_writes_tokens_of_its_own() -> None:
+    with World(3, ["millicent", "ecash"]) as world:
+        payer, abroad = world.payers[0], world.vendors[-1]
+        world.run(payer.buy(f"{abroad.url}{abroad.pages[0].path}/1"))
+        assert world.run(handing.written(payer, "ecash", 1_000)).amount_micro == 1_000
