@@ -8,7 +8,7 @@ from farthing.cli import budgeting, output
 from farthing.cli.wallet import AsJson, Data, Passphrase, unlocked
 from farthing.money import show_micro
 from farthing.schemes import registry
-from farthing.wallet.app import Returned
+from farthing.wallet.returning import Returned
 
 BY_ITSELF = frozenset(  # nothing is to be done for it
     {"chain_ends_by_itself", "rest_comes_back", "ticket_not_over"}

@@ -20,9 +20,9 @@ from farthing.errors import BadRequest, Misconfigured, Refusal, Unavailable
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
 from farthing.wallet import account as account_of
-from farthing.wallet import errand, file, listening, page, seed
+from farthing.wallet import errand, file, listening, page, returning, seed
 from farthing.wallet.account import Balance, TopUp
-from farthing.wallet.book import Book, Entry, Held, Holding
+from farthing.wallet.book import Book, Entry, Holding
 from farthing.wallet.cashier import Cashier
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Question, Request
@@ -34,7 +34,7 @@ from farthing.wallet.listening import Heard
 from farthing.wallet.page import Page
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy, read_cap, read_limits
-from farthing.wallet.stocks import Stocks
+from farthing.wallet.returning import Returned
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
 
@@ -46,20 +46,6 @@ LOAD_MICRO = 2_000  # ten pages at 0.02 cent: what is lost with a vendor that di
 REFERENCE_BYTES = 6  # of a top-up: short enough to type into a bank form
 
 Asker = Callable[[Question], bool]
-
-
-class Returned(msgspec.Struct, frozen=True, kw_only=True):
-    """What `give_back` did with one instrument."""
-
-    instrument_id: str
-    scheme: str
-    vendor_id: str
-    currency: str
-    worth_micro: int
-    refused: str
-    """The code of the refusal, empty where it was given back."""
-    why: str = ""
-    """What the refusal says to do."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,31 +283,7 @@ class Wallet:
         where everything is returned the wallet buys of its account afterwards. Stocks of it end.
         """
         driver = self.driver(self._book.limits())
-        done = self._give_back(driver, scheme, vendor_id, own=False)
-        if not scheme:
-            self._book.end_floats(vendor_id)
-        if not vendor_id:
-            Stocks(self._store.file).end(scheme)
-        return (*done, *self._give_back(driver, scheme, vendor_id, own=True))
-
-    def _give_back(
-        self, driver: Driver, scheme: str, vendor_id: str, *, own: bool
-    ) -> list[Returned]:
-        """`own`: of brokers, which come last, because other scrip may become theirs.
-
-        What had expired and is renewed by that is given back in its new form.
-        """
-        done: list[Returned] = []
-        for held in self._book.held(scheme, vendor_id):
-            one = held.instrument
-            if (one.vendor_id == held.broker_id) is not own:
-                continue
-            known = {each.instrument.id for each in self._book.held(one.scheme, one.vendor_id)}
-            gone = _give_back_one(driver, held)
-            now = () if gone.refused else self._book.held(one.scheme, one.vendor_id)
-            renewed = [new for new in now if new.instrument.id not in known]
-            done += [_give_back_one(driver, new) for new in renewed] or [gone]
-        return done
+        return returning.give_back(driver, self._book, scheme=scheme, vendor_id=vendor_id)
 
     def holdings(self) -> tuple[Holding, ...]:
         """Unspent instruments, summed by broker, scheme, vendor and state."""
@@ -330,26 +292,6 @@ class Wallet:
     def history(self, count: int = 100) -> tuple[Entry, ...]:
         """The last purchases, newest first."""
         return self._book.history(count)
-
-
-def _give_back_one(driver: Driver, held: Held) -> Returned:
-    code, why, instrument = "", "", held.instrument
-    with driver.session() as session:
-        flow = errand.give_back(driver.guide, held.broker_id, held.site, instrument)
-        try:
-            if not drive(flow, session.answer):
-                code, why = "instrument_in_use", "a payment has it: see farthing wallet recover"
-        except Refusal as refusal:
-            code, why = refusal.code, refusal.detail
-    return Returned(
-        instrument_id=instrument.id,
-        scheme=instrument.scheme,
-        vendor_id=instrument.vendor_id,
-        currency=instrument.currency,
-        worth_micro=instrument.worth_micro,
-        refused=code,
-        why=why,
-    )
 
 
 def _amount_in(typed: str, broker: Broker) -> int:

@@ -8,7 +8,8 @@ from typer.testing import CliRunner, Result
 from farthing.cli import build, returning
 from farthing.errors import Denied
 from farthing.wallet import app as wallets
-from farthing.wallet.app import Returned, Wallet
+from farthing.wallet.app import Wallet
+from farthing.wallet.returning import Returned
 from tests.unit.wallet.world import PASSPHRASE
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 import farthing.wallet
 from farthing.errors import Denied, Misconfigured, Overlimit, Unavailable, Unknown
-from farthing.wallet import app
+from farthing.wallet import returning
 from farthing.wallet.app import PASSPHRASE_VARIABLE, PATH_VARIABLE, Wallet, default_path, init
 from farthing.wallet.app import open_wallet as reopen
 from farthing.wallet.commands import Broker, Question
@@ -153,7 +153,7 @@ def test_what_is_renewed_by_its_return_is_returned(
         return True
 
     monkeypatch.setattr(town.wallet._book, "held", lambda *_: tuple(shown))
-    monkeypatch.setattr(app, "drive", renew_then_take)
+    monkeypatch.setattr(returning, "drive", renew_then_take)
     (returned,) = town.wallet.give_back()
     assert given == [expired.instrument.id, "fresh"]
     assert (returned.instrument_id, returned.worth_micro, returned.refused) == ("fresh", 1_700, "")

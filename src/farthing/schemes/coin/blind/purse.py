@@ -115,7 +115,8 @@ class BlindPurse(Purse, Generic[K]):
             case "return":
                 if errand.pocket is None:
                     return ()
-                return self.give_back(self._instrument(errand.pocket), at)
+                left, (good, _) = self._instrument(errand.pocket), self._parted(errand.pocket, at)
+                return self.give_back(left, at) if good else (left,)
             case other:
                 raise AssertionError(f"no purse sends {other!r}")
 
@@ -365,13 +366,15 @@ class BlindPurse(Purse, Generic[K]):
         )
 
     def give_back(self, instrument: Instrument, at: At) -> Asked:
-        """All coins, in as many messages as they need; `Expired` where none is good any more."""
+        """All coins, in as many messages as they need; `Expired` where none is good any more.
+
+        Those that are not stay in the pocket.
+        """
         pocket = self.readers.pockets.read(instrument.body)
-        ends_at_s = self.coinage.ends_at_s
-        held = [one for one in pocket.coins if at.now_s <= ends_at_s(one.slot.period)]
-        if not held:
+        good, over = self._parted(pocket, at)
+        if not good:
             raise Expired("coins_over", "their grace is over too: they are worth nothing any more")
-        now, later = tuple(held[: values.COUNT_MAX]), tuple(held[values.COUNT_MAX :])
+        now, later = good[: values.COUNT_MAX], good[values.COUNT_MAX :] + over
         box = boxes.Box(
             header=return_header(self.coinage.name, self.setting.broker_id),
             answer_key=bytes(boxes.KEY_BYTES),  # nothing is signed in return
@@ -382,6 +385,13 @@ class BlindPurse(Purse, Generic[K]):
         rest = msgspec.structs.replace(pocket, coins=later) if later else None
         kept = Errand(step="return", pocket=rest)
         return Asked(operation="take_back", message={"coins": texts}, kept=codec.canonical(kept))
+
+    def _parted(self, pocket: Pocket[K], at: At) -> tuple[tuple[Held, ...], tuple[Held, ...]]:
+        """Its coins that the broker takes back yet, and the others."""
+        parts: tuple[list[Held], list[Held]] = ([], [])
+        for one in pocket.coins:
+            parts[at.now_s > self.coinage.ends_at_s(one.slot.period)].append(one)
+        return tuple(parts[0]), tuple(parts[1])
 
 
 def _some(instrument: Instrument | None) -> tuple[Instrument, ...]:

@@ -8,6 +8,7 @@ import pytest
 from farthing import codec
 from farthing.errors import (
     Conflict,
+    Expired,
     Forged,
     Malformed,
     OutOfRange,
@@ -222,6 +223,22 @@ def test_a_full_pocket_is_returned_in_several_messages(scene: Scene) -> None:
         asked, count = found, count + 1
     assert found == ()
     assert count == -(-len(coins) * 5 // 60)
+
+
+def test_coins_that_nobody_takes_any_more_stay_where_the_others_are_returned() -> None:
+    scene = Scene()
+    older = pocket_of(scene.withdraw(3))
+    scene.pass_time(400 * DAY_S)
+    newer = pocket_of(scene.withdraw(5))
+    mixed = msgspec.structs.replace(newer, coins=older.coins + newer.coins)
+    asked = scene.payer.purse.give_back(mixed.instrument(scene.coinage, "eur"), scene.clock.at())
+    found = scene.payer.purse.receive(asked, {"returnedMicro": 5}, scene.clock.at())
+    assert isinstance(found, tuple)
+    (left,) = found
+    assert pocket_of(left).coins == older.coins
+    assert (left.id, left.worth_micro) == (mixed.instrument(scene.coinage, "eur").id, 3)
+    with pytest.raises(Expired, match="coins_over"):
+        scene.payer.purse.give_back(left, scene.clock.at())
 
 
 def test_nothing_of_the_seed_is_in_a_message_or_an_instrument(scene: Scene) -> None:
