@@ -23,7 +23,7 @@ from farthing.wire.offers import Received
 REALM, PATH = "news.example", "/articles/on-small-coins.html"
 PRICES = '[[route]]\npath = "/**"\nprice = "200u"\naccept = ["{scheme}"]\n'
 SCRIP_BYTES_MAX, WORD_BYTES_MAX = 300, 150
-CHAIN_LENGTH = 500  # payments at two words each: the indices of a wallet's full chain
+CHAIN_LENGTH = 400  # payments at two words each: indices of three digits, as most have
 
 Named = Iterator[tuple[str, Json, int | None]]
 """(what it is, the payload, the most bytes it may have)"""
