@@ -19,7 +19,13 @@ from tests.kit.planted import ONLY, PLANTED
 
 SEEDS_MAX = 1_000
 ASKED = Asked(payments=25, weather="hard")
-FIRST = {"change_given_twice": 7, "marks_forgotten_too_early": 4, "payout_made_twice": 42}
+FIRST = {
+    "change_given_twice": 7,
+    "coin_exchanged_twice": 23,
+    "marks_forgotten_too_early": 4,
+    "payout_made_twice": 218,
+    "refund_given_twice": 47,
+}
 FIRST_HERE = FIRST if os.environ.get(SUITE_VARIABLE, "ci") == "ci" else {}
 STEPS_FEW = 2  # what a fault may need: something that is done, and done again
 SHRUNK = ("off_by_one_in_a_claim", "marks_forgotten_too_early")  # an honest world, and a cheat's
