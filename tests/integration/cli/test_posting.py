@@ -20,6 +20,7 @@ from farthing.cli.showroom import Showroom
 from farthing.errors import Unavailable
 from farthing.wallet.app import Wallet, open_wallet
 from tests.integration.crash.fleet import environment
+from tests.unit.wallet.servers import read_body
 
 PRICE_MICRO = 200
 WAIT_S = 20
@@ -46,18 +47,8 @@ class Api(BaseHTTPRequestHandler):
     has_come: ClassVar[threading.Event] = threading.Event()
     may_go_on: ClassVar[threading.Event] = threading.Event()
 
-    def _body(self) -> bytes:
-        if self.headers.get("transfer-encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("content-length", "0")))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
     def _answer(self) -> None:
-        body = self._body()
+        body = read_body(self)
         kind = self.headers.get("content-type", "")
         self.heard.append((self.command, kind, body))
         if self.path == "/api/slow":

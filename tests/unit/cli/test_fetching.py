@@ -16,6 +16,7 @@ from farthing.cli import fetching, wallet
 from farthing.errors import BadRequest, Misconfigured, Refusal
 from farthing.wallet import app as wallets
 from farthing.wallet.listening import Heard
+from tests.unit.cli.test_wallet import run
 from tests.unit.wallet.world import PASSPHRASE
 
 RUNNER = CliRunner()
@@ -24,12 +25,6 @@ RUNNER = CliRunner()
 @pytest.fixture
 def folder(wallet_folder: Path) -> Path:
     return wallet_folder
-
-
-def run(folder: Path, *arguments: str, phrase: str = PASSPHRASE) -> BaseException | None:
-    environment = {wallets.PASSPHRASE_VARIABLE: phrase}
-    done = RUNNER.invoke(wallet.app, [*arguments, "--data", str(folder)], env=environment)
-    return done.exception
 
 
 def test_a_site_that_does_not_answer_is_said(folder: Path) -> None:

@@ -23,6 +23,18 @@ PEER = "south"  # a broker that this one buys of
 Handle = Callable[[Request], Response | Failed]
 
 
+def read_body(asked: BaseHTTPRequestHandler) -> bytes:
+    """Of a request, chunked or not."""
+    if asked.headers.get("transfer-encoding") != "chunked":
+        return asked.rfile.read(int(asked.headers.get("content-length", "0")))
+    body = b""
+    while size := int(asked.rfile.readline(), 16):
+        body += asked.rfile.read(size)
+        asked.rfile.readline()
+    asked.rfile.readline()
+    return body
+
+
 @contextmanager
 def served(handle_at: Callable[[str], Handle]) -> Iterator[str]:
     """The origin of a server that answers with `handle_at(origin)`."""
@@ -34,22 +46,12 @@ def served(handle_at: Callable[[str], Handle]) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Quiet."""
 
-        def _body(self) -> bytes:
-            if self.headers.get("transfer-encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("content-length", "0")))
-            body = b""
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return body
-
         def _answer(self) -> None:
             request = Request(
                 method=self.command,
                 url=origin + self.path,
                 headers=tuple(self.headers.items()),
-                body=self._body(),
+                body=read_body(self),
             )
             answer = handle(request)
             if isinstance(answer, Failed):
