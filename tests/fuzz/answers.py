@@ -18,7 +18,7 @@ from farthing.vendor import broker_client, clearing, reserving
 from farthing.wallet import account, choice, driver, peering, refunds, reissuing, reply, settling
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Request, Response
-from farthing.wallet.flow import Fetched
+from farthing.wallet.fetching import Fetched
 from farthing.wallet.page import Page
 from farthing.wire import receipts
 from tests.fuzz.heard import bought, fresh, names, said

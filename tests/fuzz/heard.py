@@ -18,7 +18,7 @@ from farthing.lab.conformance.stage import Play, Stage
 from farthing.marks import Moment
 from farthing.schemes import registry
 from farthing.schemes.contract import Dialect
-from farthing.wallet.flow import Fetched
+from farthing.wallet.fetching import Fetched
 from farthing.wallet.settling import outcome_request
 
 SEED = "fuzz"  # keys and nonces follow from it, so that kept inputs stay what they are

@@ -49,8 +49,9 @@ from farthing.wallet.driver import (
     with_peer,
 )
 from farthing.wallet.errand import Flow
+from farthing.wallet.fetching import Fetched, fetch
 from farthing.wallet.file import File, create, open_file
-from farthing.wallet.flow import Fetched, Recovered, fetch, recover
+from farthing.wallet.flow import Recovered, recover
 from farthing.wallet.policy import Limits
 from farthing.wallet.private import fetch_private
 from farthing.wallet.reply import checking

@@ -1,8 +1,9 @@
-"""The wallet's flow: fetch a page, and pay for it if that is what it takes.
+"""The wallet's flow of a purchase: from offers that can be paid to one that is written.
 
-    unpaid request -> 402 -> offers that can be paid -> budgets -> an instrument, loaded if need be
-    -> the mint asked first, where it must be (`asking.py`) -> purchase written -> paid request
-    -> answer read (`settling.py`) -> purchase settled -> [page read -> second half: `releasing.py`]
+    budgets -> an instrument, loaded if need be -> the mint asked first, where it must be
+    (`asking.py`) -> purchase written
+
+What comes before and after it is `fetching.py` for a page, `streams.py` for a stream.
 
 A generator of commands (`commands.py`); no I/O, no clock, no randomness. Dropped at any command it
 leaves a file from which `recover`, or the next `fetch`, goes on: an unanswered ask is sent again
@@ -21,12 +22,7 @@ from farthing.wallet.asking import asked_first, first_of
 from farthing.wallet.choice import (
     Choice,
     Guide,
-    asking_for,
-    choose,
-    is_paid,
-    payable_to,
     place_of,
-    read_offers,
 )
 from farthing.wallet.commands import (
     Abandoned,
@@ -40,9 +36,6 @@ from farthing.wallet.commands import (
     Release,
     Request,
     Reserve,
-    Response,
-    SendRequest,
-    Sent,
     Spent,
     Unsettled,
     Wait,
@@ -50,17 +43,15 @@ from farthing.wallet.commands import (
 )
 from farthing.wallet.envelope import enclose
 from farthing.wallet.errand import ID_BYTES, Flow, finish, load, look, run
-from farthing.wallet.peering import learn
 from farthing.wallet.policy import ABOVE_MOST, question_of
 from farthing.wallet.refunds import collect
 from farthing.wallet.releasing import hand_over, send_release
-from farthing.wallet.settling import Verdict, look_up, revisit, send
+from farthing.wallet.settling import Verdict, look_up, revisit
 from farthing.wire import mpp, sealed, x402
 from farthing.wire.offers import target_of
 
-__all__ = ["Command", "Fetched", "Recovered", "fetch", "recover"]
+__all__ = ["Command", "Recovered", "recover"]
 
-PAYMENTS_MAX = 2  # for one request: the payment, and one anew where nothing was charged
 LOADS_MAX = 4  # for one payment: what was loaded may be taken by others, each time by another
 TURNS_MAX = 256  # of one reservation: five seconds of waits, questions, settled purchases
 SEAL_BYTES = 32  # entropy that sealing a request may use: the end of the payment's
@@ -69,14 +60,6 @@ POLL_MS = 20  # a payment on a fast site takes about as long
 PATIENCE_MS = 200  # how long to wait for another flow's instrument before one more is opened
 OPEN_FROM = 256  # bytes of the entropy of one look: the first half pays, the second half opens
 PAYMENT_ID_PREFIX = "w"  # of x402 payment identifiers: 24 characters, 16 to 128 are legal
-
-
-class Fetched(msgspec.Struct, frozen=True, kw_only=True):
-    """The last answer, and what was paid for it."""
-
-    answer: Sent
-    purchase: Purchase | None = None
-    verdict: Verdict | None = None
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,52 +76,6 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     releases_open: int = 0
     refunded: int = 0
     """Purchases whose price a vendor has given back."""
-
-
-def fetch(guide: Guide, request: Request, *, once: str = "") -> Flow[Fetched]:
-    """Send `request`, paying if it is answered 402.
-
-    A request that carries a payment already goes through untouched. `Denied`, `Overlimit`,
-    `Unfunded`, `Unsupported` and whatever a mint says, all before anything is paid. `once`: what
-    it is bought for, for which nothing but one purchase is ever made (`Reserve.once`).
-    """
-    answer: Sent = yield SendRequest(request=request, leg="first")
-    fetched = Fetched(answer=answer)
-    if is_paid(request):
-        return fetched
-    for _ in range(PAYMENTS_MAX):
-        if not isinstance(answer, Response) or answer.status != 402:
-            return fetched
-        request = answer.answers(request)
-        at = yield from look()
-        is_payable = payable_to(guide, request, at.now_s)
-        offers = read_offers(answer, at.now_s, is_payable)
-        if not offers:
-            return fetched
-        wanting = asking_for(guide, request, offers)
-        if wanting is not None:
-            request = wanting
-            answer = yield SendRequest(request=request, leg="first")
-            fetched = Fetched(answer=answer)
-            if not isinstance(answer, Response) or answer.status != 402:
-                return fetched
-            request = answer.answers(request)
-            offers = read_offers(answer, at.now_s, is_payable)
-        guide = yield from learn(guide, offers)
-        choices = choose(guide, request, offers, at.now_s)
-        purchase = yield from obtain(guide, request, choices, is_repeatable=is_open, once=once)
-        answer, verdict = yield from send(guide, purchase, request)
-        fetched = Fetched(answer=answer, purchase=purchase, verdict=verdict)
-        if verdict is not Verdict.ANEW:
-            return fetched
-        if not isinstance(answer, Response) or answer.status != 402:
-            answer = yield SendRequest(request=request, leg="first")
-    return fetched
-
-
-def is_open(purchase: Purchase) -> bool:
-    """Whether its bytes go to the page's own address; those of the others go under a seal."""
-    return purchase.received.dialect != "private"
 
 
 def obtain(

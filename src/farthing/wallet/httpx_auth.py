@@ -20,7 +20,7 @@ import msgspec
 from farthing.errors import Denied, Refusal
 from farthing.wallet.commands import Command, Purchase, Request, SendRequest, Wait
 from farthing.wallet.driver import Driver, Session, drive, has_json, heard
-from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.fetching import Fetched, fetch
 from farthing.wallet.messages import Headers
 from farthing.wallet.reply import checking
 from farthing.wallet.settling import is_delivered

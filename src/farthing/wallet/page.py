@@ -14,7 +14,7 @@ from farthing.schemes.contract import Json
 from farthing.wallet.choice import malformed_url, unreachable
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
-from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.fetching import Fetched, fetch
 from farthing.wallet.line import Line
 from farthing.wallet.private import fetch_private
 from farthing.wallet.reply import checking

@@ -18,7 +18,8 @@ from farthing.wallet.choice import Guide, Place, choose, place_of
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
 from farthing.wallet.envelope import require_sealable
 from farthing.wallet.errand import Flow, look
-from farthing.wallet.flow import PAYMENTS_MAX, Fetched, is_open, obtain
+from farthing.wallet.fetching import PAYMENTS_MAX, Fetched, is_open
+from farthing.wallet.flow import obtain
 from farthing.wallet.peering import learn
 from farthing.wallet.settling import FRESH, Verdict, send
 from farthing.wire import published

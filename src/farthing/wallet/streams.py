@@ -51,7 +51,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_stream(guide: Guide, request: Request, cap: Cap | None = None) -> Flow[Opened]:
-    """Ask for a stream, and pay its first tick. Refusals as of `flow.fetch`.
+    """Ask for a stream, and pay its first tick. Refusals as of `fetching.fetch`.
 
     `Unsupported` for a page that has one price; `Overlimit` for a tick that costs more than `cap`.
     """

@@ -12,7 +12,8 @@ from farthing.errors import Replayed, Unfunded
 from farthing.wallet.book import Book, Held
 from farthing.wallet.commands import Ask, AskMint, Refused
 from farthing.wallet.errand import give_back, load_float
-from farthing.wallet.flow import fetch, recover
+from farthing.wallet.fetching import fetch
+from farthing.wallet.flow import recover
 from farthing.wallet.settling import Verdict
 from tests.unit.wallet.farside import BROKER, VENDOR
 from tests.unit.wallet.gate_town import (

@@ -16,7 +16,8 @@ from farthing.wallet.book import Book
 from farthing.wallet.commands import Answered, Ask, Failed, Refused, Request, Response, Sent
 from farthing.wallet.driver import OPERATION_PATHS, read_mint
 from farthing.wallet.errand import give_back, load_float
-from farthing.wallet.flow import fetch, recover
+from farthing.wallet.fetching import fetch
+from farthing.wallet.flow import recover
 from farthing.wallet.settling import Verdict
 from tests.kit.brokers import ALICE_MICRO, NORTH, SOUTH, Brokers
 from tests.unit.wallet.farside import VENDOR

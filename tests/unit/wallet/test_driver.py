@@ -22,7 +22,7 @@ from farthing.wallet.commands import (
 )
 from farthing.wallet.driver import ENTROPY_BYTES, Driver, drive, heard, read_mint
 from farthing.wallet.errand import Flow, look
-from farthing.wallet.flow import fetch
+from farthing.wallet.fetching import fetch
 from farthing.wallet.messages import JSON_BYTES_MAX
 from tests.kit.shop import Buyer, Shop
 from tests.unit.wallet.servers import served

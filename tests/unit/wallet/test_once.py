@@ -6,7 +6,7 @@ import pytest
 
 from farthing.errors import Busy, Denied
 from farthing.wallet.commands import SendRequest
-from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.fetching import Fetched, fetch
 from farthing.wallet.settling import Verdict
 from tests.unit.wallet.world import World, get
 

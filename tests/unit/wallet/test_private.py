@@ -18,7 +18,8 @@ from farthing.errors import (
     Unsupported,
 )
 from farthing.wallet.commands import Failed, Request, Response, Sent
-from farthing.wallet.flow import fetch, recover
+from farthing.wallet.fetching import fetch
+from farthing.wallet.flow import recover
 from farthing.wallet.policy import Limits
 from farthing.wallet.private import fetch_private
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict

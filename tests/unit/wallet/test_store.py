@@ -21,8 +21,8 @@ from farthing.wallet.commands import (
     Unsettled,
     Wish,
 )
+from farthing.wallet.fetching import fetch
 from farthing.wallet.file import open_file
-from farthing.wallet.flow import fetch
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.rows import AT_ONCE, LEASE_S, Rows
 from farthing.wallet.store import REPEAT_S, Store

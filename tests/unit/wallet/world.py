@@ -26,8 +26,8 @@ from farthing.wallet.commands import (
 )
 from farthing.wallet.driver import drive
 from farthing.wallet.errand import Flow
+from farthing.wallet.fetching import Fetched, fetch
 from farthing.wallet.file import create, open_file
-from farthing.wallet.flow import Fetched, fetch
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.settling import Verdict

@@ -38,7 +38,7 @@ from farthing.wallet.commands import (
     Wish,
 )
 from farthing.wallet.errand import Flow, load, look, run
-from farthing.wallet.flow import Fetched, fetch
+from farthing.wallet.fetching import Fetched, fetch
 from farthing.wallet.private import fetch_private
 from farthing.wallet.settling import is_delivered
 from farthing.wire import mpp, x402

@@ -37,8 +37,9 @@ from farthing.wallet.commands import (
 )
 from farthing.wallet.driver import OPERATION_PATHS, Driver, Session, drive, read_mint
 from farthing.wallet.errand import Flow, give_back, look_for
+from farthing.wallet.fetching import Fetched, fetch
 from farthing.wallet.file import FILE_MODE, create, open_file
-from farthing.wallet.flow import Fetched, Recovered, fetch, recover
+from farthing.wallet.flow import Recovered, recover
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.private import fetch_private

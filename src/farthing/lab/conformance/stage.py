@@ -21,7 +21,7 @@ from farthing.schemes import registry
 from farthing.schemes.contract import Asked, Dialect, Json, Key, Scheme, Setting, Traits
 from farthing.vendor import founding
 from farthing.wallet.commands import Response
-from farthing.wallet.flow import Fetched
+from farthing.wallet.fetching import Fetched
 from farthing.wallet.settling import Verdict
 
 PRICES_MICRO = (1, 100, 200, 700, 12_300, 100_000, 512_300)
