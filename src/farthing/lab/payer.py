@@ -148,7 +148,12 @@ class PayerParty(Party):
             guide = msgspec.structs.replace(guide, schemes=schemes)
         driver = self.driver
         return Driver(
-            guide, driver.store, driver.client, clock=driver.clock, entropy=driver.entropy
+            guide,
+            driver.store,
+            driver.client,
+            clock=driver.clock,
+            entropy=driver.entropy,
+            known=driver.known,
         )
 
     async def buy(self, url: str, *, scheme: str = "", private: bool = False) -> Fetched:

@@ -26,6 +26,7 @@ from farthing.vendor import (
     clearing,
     endpoints,
     founding,
+    free,
     lists,
     metrics,
     minting,
@@ -304,6 +305,7 @@ class Vendor:
         if is_ours and await self._serve_door(app, scope, receive, send):
             return
         if priced is None:
+            send = await free.told(self.gate, self.exchange, scope, send)
             await app(origin_scope(scope), receive, bodies.impatient(send))
             return
         request = request_of(scope)

@@ -40,10 +40,10 @@ from farthing.vendor.booking import (
     spared,
     take_of,
 )
-from farthing.vendor.commands import GateCommand, Look, Request, Walk, expect
+from farthing.vendor.commands import Answer, GateCommand, Look, Request, Walk, expect
 from farthing.vendor.delivery import Delivery
 from farthing.vendor.offering import CHALLENGE_KEY, HOST, Offering
-from farthing.vendor.payments import Outcome, Paying, payment_digest, target_hash
+from farthing.vendor.payments import NOT_CHARGED, Outcome, Paying, payment_digest, target_hash
 from farthing.vendor.prices import Priced
 from farthing.wire import dialects, mpp
 from farthing.wire.offers import Credential, Receipt, target_of
@@ -82,6 +82,15 @@ class Gate(Offering):
         if receipt is not None:
             return (yield from self._delivery.serve_taken(paying, receipt))
         return (yield from self._delivery.serve_held(paying, expect(marks.Held, held)))
+
+    def serve_free(self, request: Request) -> Walk:
+        """What is said beside a free page to whoever sent a payment for it: nothing was charged.
+
+        Nothing is said where it may have been, because it had a price when the payment came first.
+        """
+        known = yield from self._known(request)
+        is_charged = known is not None and known.state != "released"
+        return Answer(status=200, headers=() if is_charged else NOT_CHARGED, body=None)
 
     def _credential(
         self, request: Request, priced: Priced, at: At

@@ -30,6 +30,7 @@ from farthing.wallet.courier import goes_direct, new_client
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.flow import Recovered, recover
 from farthing.wallet.httpx_auth import FarthingAuth
+from farthing.wallet.known import Known
 from farthing.wallet.listening import Heard
 from farthing.wallet.page import Page
 from farthing.wallet.peering import reachable
@@ -82,7 +83,9 @@ class Wallet:
         self._schemes = schemes
         self._client = client or new_client()
         self._clock = clock or (lambda: int(time.time()))
-        self._driver = partial(Driver, entropy=entropy, published={}, is_direct=goes_direct(client))
+        self._driver = partial(
+            Driver, entropy=entropy, published={}, known=Known(), is_direct=goes_direct(client)
+        )
 
     def __enter__(self) -> Self:
         return self

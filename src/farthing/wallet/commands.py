@@ -12,6 +12,7 @@ import msgspec
 
 from farthing.errors import Refusal
 from farthing.schemes.contract import Asked, Instrument, Json, Paid
+from farthing.wallet.known import Recall, Remember
 from farthing.wallet.messages import Failed, Headers, Request, Response, Sent
 from farthing.wire.offers import Received
 
@@ -71,8 +72,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     """Header name and value, as sent; empty in private."""
     payload_hash: bytes
     paid: Paid
-    refund: str = ""
-    """The instrument that the vendor gave back for it; empty without."""
+    refund: str = ""  # the instrument that the vendor gave back for it; or empty
     opened_from: Instrument | None = None
     """The general instrument, as it is now, if what was spent was opened out of one just then."""
     envelope: bytes = b""
@@ -397,4 +397,4 @@ AskCommand = OpenAsk | FindMeans | FinishAsk
 ReleaseCommand = TakeRelease | FinishRelease | RecallReleased | RecallDone | KeepRefund
 OwnCommand = FindHeld | KeepPeer | TakeNumber
 StoreCommand = Reserve | Settle | ReleaseCommand | AskCommand | Abandoned | TakeOver | OwnCommand
-Command = Look | SendRequest | AskMint | AskPayer | Wait | StoreCommand
+Command = Look | SendRequest | AskMint | AskPayer | Wait | Recall | Remember | StoreCommand

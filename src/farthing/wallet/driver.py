@@ -40,6 +40,7 @@ from farthing.wallet.commands import (
     Wait,
 )
 from farthing.wallet.errand import Flow
+from farthing.wallet.known import Known, Recall, Remember
 from farthing.wallet.messages import JSON_BYTES_MAX, SEALED_BYTES_MAX
 from farthing.wallet.peering import reachable
 from farthing.wallet.releasing import hand_over
@@ -87,11 +88,13 @@ class Driver:
         ask: Callable[[Question], bool] | None = None,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
         published: Published | None = None,
+        known: Known | None = None,
         is_direct: bool = False,
     ) -> None:
         """`client` must not follow redirects; `clock` gives unix seconds; `ask` asks the payer.
 
-        `published`: what vendors publish, as other drivers of this wallet have read it.
+        `published`: what vendors publish, as other drivers of this wallet have read it; `known`:
+        how they sell their pages, likewise.
         `is_direct`: see `courier.goes_direct`.
         """
         self.entropy = entropy
@@ -102,6 +105,7 @@ class Driver:
         self.ask = ask
         self.is_direct = is_direct
         self.published: Published = {} if published is None else published
+        self.known = Known() if known is None else known
 
     def session(self) -> "Session":
         """For one flow."""
@@ -160,6 +164,8 @@ class Session:
                 return self.enquire(request, SEALED_BYTES_MAX)
             case SendRequest(request=request):
                 return self.enquire(request)
+            case Recall() | Remember():
+                return driver.known.do(command, driver.clock())
             case KeepPeer():
                 driver.store.do(command)
                 driver.guide = with_peer(driver.guide, command)

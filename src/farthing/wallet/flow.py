@@ -86,11 +86,13 @@ def obtain(
     is_repeatable: Callable[[Purchase], bool],
     stream: str | None = None,
     once: str = "",
+    asks: bool = True,
 ) -> Flow[Purchase]:
     """A purchase that is written and ready to be sent: a new one, or the one left undecided.
 
     `is_repeatable` says whether whoever sends it can send the bytes of the one left undecided.
     `stream`: empty to open one, else K of the opening of the one that this pays; None for a page.
+    `asks`: whether the payer is asked about what is above a budget; else it is refused.
     """
     site = place_of(request.url).site
     approved: frozenset[Question] = frozenset()
@@ -123,7 +125,8 @@ def obtain(
                 skip |= {purchase.id}
             case OverBudget(wish=wish, refusal=refusal):
                 question = question_of(wish, site, refusal.code)
-                if refusal.code == ABOVE_MOST or not (yield AskPayer(question=question)):
+                may_ask = asks and refusal.code != ABOVE_MOST
+                if not (may_ask and (yield AskPayer(question=question))):
                     raise refusal
                 approved |= {question}
             case Nothing(coming=coming):

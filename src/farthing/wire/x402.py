@@ -35,6 +35,7 @@ from farthing.wire.offers import (
 )
 from farthing.wire.shapes import (
     digest_of,
+    digest_text,
     variant_of,
 )
 from farthing.wire.x402_entry import (
@@ -221,6 +222,24 @@ def read_required(value: str, *, now_s: int) -> tuple[Received, ...]:
             continue
         found.append(msgspec.structs.replace(received, realm=realm))
     return tuple(found)
+
+
+def readdressed(received: Received, target: str, body_digest: bytes) -> Received:
+    """The same offer for another request of the site, as its gate would make it now.
+
+    Without the seal, which is for the request that it was made for: the gate has to find the offer
+    among its own. It binds the other body if it bound one.
+    """
+    accepted: dict[str, Json] = received.echo["accepted"]
+    extra = {name: said for name, said in accepted["extra"].items() if name != "seal"}
+    digest = body_digest if received.body_digest else b""
+    extra |= {"target": target} | ({"digest": digest_text(digest)} if digest else {})
+    return msgspec.structs.replace(
+        received,
+        target=target,
+        body_digest=digest,
+        echo={**received.echo, "accepted": {**accepted, "extra": extra}},
+    )
 
 
 def read_entry(entry: dict[str, Json], *, now_s: int) -> Received:

@@ -21,6 +21,7 @@ from farthing.errors import (
     Undecided,
     Unfunded,
     Unknown,
+    Unsolicited,
 )
 from farthing.marks import NOTHING
 from farthing.schemes.contract import At, Binding, Key, Setting
@@ -105,8 +106,12 @@ class Site:
         price_micro: int = 200,
         dialects_off: str = "",
         origin: str = SITE,
+        binds: bool = False,
     ) -> None:
         self._clock = clock
+        self._binds = binds
+        self.free: set[str] = set()
+        """Paths that cost nothing."""
         self.origin = origin
         self.realm = origin.partition("//")[2]
         self._turn = threading.Lock()
@@ -135,6 +140,9 @@ class Site:
             return self._outcome(request)
         headers = tuple((name.lower().encode(), value.encode()) for name, value in request.headers)
         paid = any(name in {b"authorization", b"payment-signature"} for name, _ in headers)
+        if path in self.free:
+            said = (("payment-outcome", "released"),) if paid else ()
+            return Response(status=200, url=request.url, headers=said)
         fault = self.faults.pop(0) if paid and self.faults else ""
         if fault == "lost":
             return Failed(reason="ConnectError")
@@ -149,6 +157,7 @@ class Site:
             url=request.url,
             target=target_of(request.method, path),
             expires_at_s=at.now_s + 300,
+            body_digest=request.body_digest if self._binds else b"",
         )
 
     def _refuse(self, request: Request, path: str, refusal: Refusal) -> Response:
@@ -174,6 +183,8 @@ class Site:
                 target=target_of(request.method, path),
                 tender=lambda: self._tender(request, path),
             )
+            if self._binds and credential.body_digest != request.body_digest:
+                raise Unsolicited("challenge_for_another_body", "made for another body")
             return self._pay(request, path, credential, fault)
         except Refusal as refusal:
             return self._refuse(request, path, refusal)
@@ -209,6 +220,7 @@ class Site:
             host=self.realm,
             path_query=path,
             target=target_of(request.method, path),
+            body_digest=credential.body_digest,
         )
         at = At(now_s=self._clock(), serials=(len(self._spent),))
         taken = self.till.take(payment, credential.offer, binding, NOTHING, at)

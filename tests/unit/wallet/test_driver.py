@@ -23,10 +23,12 @@ from farthing.wallet.commands import (
 from farthing.wallet.driver import ENTROPY_BYTES, Driver, drive, heard, read_mint
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.fetching import fetch
+from farthing.wallet.known import Recall, Remember
 from farthing.wallet.messages import JSON_BYTES_MAX
+from farthing.wire.offers import CHALLENGE_LIFE_S
 from tests.kit.shop import Buyer, Shop
 from tests.unit.wallet.servers import served
-from tests.unit.wallet.world import World, get
+from tests.unit.wallet.world import World, get, purchase_on
 
 
 @pytest.fixture
@@ -102,6 +104,18 @@ def test_a_key_document_is_read_once_in_five_minutes(world: World, driver: Drive
         world.now_ms += 300_000
         session.answer(command)
         assert len(seen) == 2
+
+
+def test_how_pages_are_sold_is_known_to_every_session_until_it_ends(
+    world: World, driver: Driver
+) -> None:
+    request, received = get("/a"), purchase_on(world).received
+    with driver.session() as session:
+        session.answer(Remember(request=request, received=received))
+    with driver.session() as session:
+        assert session.answer(Recall(request=get("/b"))) == received
+        world.now_ms += 1_000 * CHALLENGE_LIFE_S
+        assert session.answer(Recall(request=get("/b"))) is None
 
 
 def test_a_dead_address_is_a_failure_and_no_exception(driver: Driver) -> None:

@@ -28,6 +28,7 @@ from farthing.wallet.driver import drive
 from farthing.wallet.errand import Flow
 from farthing.wallet.fetching import Fetched, fetch
 from farthing.wallet.file import create, open_file
+from farthing.wallet.known import Known, Recall, Remember
 from farthing.wallet.peering import reachable
 from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.settling import Verdict
@@ -61,6 +62,7 @@ class World:
         self.floats: dict[str, int] = {}
         self.home = BROKER
         """Where alice has her account."""
+        self.known = Known()
         self._turn = threading.Lock()
         self._draws = 0
         self.reopen()
@@ -71,6 +73,7 @@ class World:
     def reopen(self) -> None:
         """As another process would: nothing of the last one is left but its file."""
         self.store = Store(open_file(self.path, PASSPHRASE))
+        self.known = Known()
 
     def crash(self) -> None:
         """The process dies: its connection is gone, and its rows belong to a dead process."""
@@ -124,6 +127,8 @@ class World:
                     return self.site.handle(request)
                 case AskMint(ask=ask):
                     return self.bank.handle(ask)
+                case Recall() | Remember():
+                    return self.known.do(command, self.now_s())
                 case AskPayer():
                     return bool(self.approves)
                 case Wait(delay_ms=delay_ms):

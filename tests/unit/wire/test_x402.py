@@ -315,6 +315,25 @@ def test_offer_of_yesterday_still_matches_today() -> None:
     assert taken(accepting_extra(redeemByS=OFFER.redeem_by_s - 86_400)) is OFFER
 
 
+@given(TENDERS, st.binary(min_size=32, max_size=32))
+def test_an_offer_readdressed_is_what_the_gate_offers_there(tender: Tender, digest: bytes) -> None:
+    tender = msgspec.structs.replace(tender, target="GET /this/page")
+    found = received(x402.required(tender, error="payment_required", key=KEY))
+    target = "GET /another/page"
+    other = x402.readdressed(found, target, digest)
+    digest = digest if tender.body_digest else b""
+    assert (other.target, other.body_digest) == (target, digest)
+    there = msgspec.structs.replace(tender, target=target, body_digest=digest)
+    made = x402.payment(other, {"some": "payload"}, "w_7f3a0c1e5b9d2246")
+    assert taken(made, there) == tender.offers[0]
+    # No seal vouches for it: where it is not offered it is no promise of an earlier price.
+    dearer = msgspec.structs.replace(tender.offers[0], price_micro=tender.offers[0].price_micro ^ 1)
+    with pytest.raises(Unsolicited):
+        taken(made, msgspec.structs.replace(there, offers=(dearer,)))
+    with pytest.raises(Unsolicited):
+        taken(made, tender)
+
+
 def test_the_offer_accepted_is_found_among_several() -> None:
     others = (
         msgspec.structs.replace(OFFER, scheme="millicent", terms={"protocol": "signed"}),
