@@ -17,6 +17,7 @@ import msgspec
 from farthing.errors import Refusal
 from farthing.lab.conformance.cases import Violated
 from farthing.lab.conformance.stage import Stage
+from farthing.schemes.contract import Traits
 
 MINT, PURSE, TILL = "mint", "purse", "till"
 PURE = {
@@ -109,7 +110,7 @@ def recorded(stage: Stage) -> Iterator[list[Call]]:
     mints, tills = stage.bank.books.mints, stage.shop.gate.tills
     mints[name] = Recording(MINT, mints[name], calls)  # type: ignore[index]  # - a dictionary
     tills[name] = Recording(TILL, tills[name], calls)  # type: ignore[index]  # - likewise a dict
-    stage.payer.known = _Known(_Purses(scheme, calls))
+    stage.payer.known = _Known(scheme.traits, _Purses(scheme, calls))
     yield calls
 
 
@@ -127,8 +128,8 @@ class _Purses:
 class _Known:
     """As much of a scheme as a wallet asks for."""
 
-    def __init__(self, purse: _Purses) -> None:
-        self.purse = purse
+    def __init__(self, traits: Traits, purse: _Purses) -> None:
+        self.traits, self.purse = traits, purse
 
 
 def repeated(call: Call) -> Any:
