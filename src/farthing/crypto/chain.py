@@ -24,7 +24,7 @@ LENGTH_MAX = 100_000  # links of one chain: a tenth of a second to build
 READY_MADE = 4096  # links whose encoding is made beforehand: chains are seldom longer
 BULK = 2_000  # links from which compiled code is worth its start
 LADDERS_CACHED = 64  # chains that one process spends from at a time; 80 kB each of the longest
-RUNG = 64  # links between two words that are kept: what a payment out of a known chain costs
+RUNG = 64  # links between two words that are kept of a whole chain
 LINK_TAG = "farthing/chain/link/1"
 
 _INDEX = b"\0\0\0\x04"
@@ -82,9 +82,24 @@ def root_of(salt: bytes, seed: bytes, length: int) -> bytes:
 
 
 def word_of(key: bytes, seed: bytes, length: int, index: int) -> bytes:
-    """The word at `index` of a chain of `length` links: at most `RUNG` hashes in a known chain."""
-    above = min(-(-index // RUNG) * RUNG, length)
-    return descend(key, _ladder(key, seed, length)[-(-index // RUNG)], above, index)
+    """The word at `index` of a chain of `length` links.
+
+    Of a known chain `RUNG` words are made at once, so that each is hashed once as it is spent.
+    """
+    if not index:
+        return _ladder(key, seed, length)[0]
+    rung, step = divmod(index - 1, RUNG)
+    return _words(key, seed, length, rung)[step]
+
+
+@lru_cache(maxsize=LADDERS_CACHED)
+def _words(key: bytes, seed: bytes, length: int, rung: int) -> tuple[bytes, ...]:
+    """The words above one that is kept, as far as the next that is, that one included."""
+    top = min((rung + 1) * RUNG, length)
+    words = [_ladder(key, seed, length)[rung + 1]]
+    for index in range(top, rung * RUNG + 1, -1):
+        words.append(before(key, words[-1], index))
+    return tuple(reversed(words))
 
 
 @lru_cache(maxsize=LADDERS_CACHED)
