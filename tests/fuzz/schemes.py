@@ -14,6 +14,7 @@ from farthing import codec
 from farthing.errors import Malformed, Refusal, Unsupported
 from farthing.lab.conformance.recording import MINT, PURSE, TILL, Call
 from farthing.lab.conformance.room import START_S
+from farthing.lab.conformance.stage import Stage
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes import conditions, registry, subscriptions
 from farthing.schemes.contract import (
@@ -27,7 +28,7 @@ from farthing.schemes.contract import (
     Till,
 )
 from farthing.vendor.endpoints import OPERATIONS
-from tests.fuzz.heard import conversations, names, resold
+from tests.fuzz.heard import conversations, fresh, names, resold
 from tests.fuzz.parser import Honest, Parser
 
 CONTEXTS = 3  # calls in whose place an input is tried
@@ -190,24 +191,26 @@ _ROLES: dict[Operation, Literal["payer", "vendor"]] = {"grant": "vendor", "redee
 
 
 def _mint(scheme: str, operation: Operation) -> Told:
-    def read(raw: bytes) -> Any:
-        message, stage = strictly(raw), conversations(scheme)[0].stage
-        mint = registry.by_name(scheme).mint(stage.bank.books.mints[scheme].setting)
-        role = _ROLES.get(operation, "payer")
-        who = stage.shop.id if role == "vendor" else stage.payer.id
-        mint.is_bearer(operation, message)
-        account = Account(id=who, role=role, credit_limit_micro=10**8)
-        checked = mint.check(operation, message, account, AT)
-        mint.series(checked)
-        return mint.recall(checked)
+    return lambda raw: _asked(conversations(scheme)[0].stage, operation, raw)
 
-    return read
+
+def _asked(stage: Stage, operation: Operation, raw: bytes) -> Any:
+    """The operation's message, as the broker of a stage takes it."""
+    message, scheme = strictly(raw), stage.scheme
+    mint = registry.by_name(scheme).mint(stage.bank.books.mints[scheme].setting)
+    role = _ROLES.get(operation, "payer")
+    who = stage.shop.id if role == "vendor" else stage.payer.id
+    mint.is_bearer(operation, message)
+    account = Account(id=who, role=role, credit_limit_micro=10**8)
+    checked = mint.check(operation, message, account, AT)
+    mint.series(checked)
+    return mint.recall(checked)
 
 
 def _takes(scheme: str, operation: Operation) -> bool:
-    """Whether its mint has this operation at all."""
+    """Whether its mint has this operation at all; no conversation is held to learn it."""
     try:
-        _mint(scheme, operation)(b"{}")
+        _asked(fresh(scheme), operation, b"{}")
     except Unsupported as refusal:
         return refusal.code != "operation_unsupported"
     except Refusal:
