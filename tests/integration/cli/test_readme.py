@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,9 +124,7 @@ def run_block(block: str, folder: Path, environment: dict[str, str]) -> None:
 @pytest.fixture
 def ports() -> Iterator[None]:
     """The docs' ports, for one test at a time on this machine."""
-    with (Path(tempfile.gettempdir()) / f"farthing-docs-ports-{os.getuid()}.lock").open(
-        "w"
-    ) as held:
+    with Path(f"/tmp/farthing-docs-ports-{os.getuid()}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
