@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import functools
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where httpx looks for others
 
 # The programs that tests start show what they print when a user would see it, not sooner.
 os.environ.pop("PYTHONUNBUFFERED", None)
+
+
+def pytest_collection_finish() -> None:
+    """No collection of garbage looks again and again at ten thousand tests."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

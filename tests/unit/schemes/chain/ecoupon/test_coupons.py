@@ -1,4 +1,5 @@
 from tests.kit.ecoupon import SLOT_MICRO, Scene, coupons_of
+from tests.kit.parties import NOW_S
 
 
 def test_what_is_left_is_counted_over_segments_of_which_the_last_is_cut() -> None:
@@ -21,8 +22,8 @@ def test_after_the_last_word_of_a_segment_the_next_one_begins() -> None:
 
 def test_its_keys_are_the_holders_own() -> None:
     mine, phone = (coupons_of(held) for held in Scene().hand(Scene().open(), 1600))
-    assert mine.keys.start((60, 6), 10**9) != phone.keys.start((60, 6), 10**9)
-    assert mine.keys.start((60, 6), 10**9) == mine.keys.start((60, 6), 10**9)
+    assert mine.keys.start((60, 6), NOW_S) != phone.keys.start((60, 6), NOW_S)
+    assert mine.keys.start((60, 6), NOW_S) == mine.keys.start((60, 6), NOW_S)
 
 
 def test_a_repr_shows_neither_words_nor_keys() -> None:
