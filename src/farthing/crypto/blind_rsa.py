@@ -134,9 +134,10 @@ def blind(key: PublicKey, prepared: bytes, salt: bytes, r: int) -> bytes:
     `salt` has the variant's size; `r` is in 1 … n - 1 and used for this message only.
     """
     m = int.from_bytes(encode(prepared, salt, key.n.bit_length() - 1))
-    if not 0 < r < key.n or gmpy2.gcd(m, key.n) != 1 or gmpy2.gcd(r, key.n) != 1:
+    blinded = m * gmpy2.powmod(r, E, key.n) % key.n
+    if not 0 < r < key.n or gmpy2.gcd(blinded, key.n) != 1:  # a prime of n that m or r has
         raise OutOfRange("blinding_unusable", "draw another one")
-    return int(m * gmpy2.powmod(r, E, key.n) % key.n).to_bytes(key.size_bytes)
+    return int(blinded).to_bytes(key.size_bytes)
 
 
 def blind_sign(secret: SecretKey, blinded: bytes) -> bytes:
