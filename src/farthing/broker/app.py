@@ -34,7 +34,7 @@ from farthing.broker.vault import Vault
 from farthing.crypto import signing
 from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
-from farthing.schemes.contract import Mint, Ring, Setting
+from farthing.schemes.contract import Key, Mint, Ring, Setting
 from farthing.stores import drafts
 from farthing.stores.database import Writer, refusal_of
 from farthing.stores.keys import KeyRing, make_secret_key, make_signing_key
@@ -73,12 +73,15 @@ def _load_mints(
 
 def _complete(ring: KeyRing, entropy: Callable[[int], bytes]) -> None:
     """Make the keys that the registered schemes need and the ring lacks."""
+    made: list[Key] = []
     for purposes, make in ((SIGNING, make_signing_key), (SEALING, make_secret_key)):
         for purpose in purposes:
             try:
                 ring.current(purpose)
             except Misconfigured:
-                ring.add(make(purpose, entropy(32)))
+                made.append(make(purpose, entropy(32)))
+    if made:
+        ring.add(*made)
 
 
 def _new_ring(data_dir: Path, passphrase: str | None) -> KeyRing:

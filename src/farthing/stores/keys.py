@@ -185,20 +185,18 @@ class KeyRing:
             return False
         return all((entry.key.purpose, entry.key.id) in self._by_name for entry in entries)
 
-    def add(self, key: Key) -> None:
-        """Add a key, which is current from now on if it has a secret half.
+    def add(self, *keys: Key) -> None:
+        """Add keys, each current from now on if it has a secret half; all of them or none.
 
-        `Misconfigured` if its id is taken in its purpose, or its secret is in the ring already:
-        one key, one purpose.
+        `Misconfigured` if an id is taken in its purpose, or a secret is in the ring already: one
+        key, one purpose.
         """
 
         def added(entries: tuple[_Entry, ...]) -> tuple[_Entry, ...]:
-            for entry in entries:
-                if (entry.key.purpose, entry.key.id) == (key.purpose, key.id):
-                    raise Misconfigured("key_id_taken", f"{key.purpose} has a key {key.id} already")
-                if key.secret and hmac.compare_digest(entry.key.secret, key.secret):
-                    raise Misconfigured("key_reused", "one key, one purpose: make another key")
-            return (*entries, _Entry(key=key))
+            for key in keys:
+                _require_new(key, entries)
+                entries = (*entries, _Entry(key=key))
+            return entries
 
         self._change(added)
 
@@ -279,6 +277,14 @@ class KeyRing:
         self._salt = sealed.salt
         self._generation = sealed.generation
         self._stamp = stamp
+
+
+def _require_new(key: Key, entries: tuple[_Entry, ...]) -> None:
+    for entry in entries:
+        if (entry.key.purpose, entry.key.id) == (key.purpose, key.id):
+            raise Misconfigured("key_id_taken", f"{key.purpose} has a key {key.id} already")
+        if key.secret and hmac.compare_digest(entry.key.secret, key.secret):
+            raise Misconfigured("key_reused", "one key, one purpose: make another key")
 
 
 def _head(sealing: _Sealing, salt: bytes, generation: int) -> bytes:

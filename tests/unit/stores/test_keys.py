@@ -89,6 +89,17 @@ def test_one_key_has_one_purpose_and_one_name(path: Path) -> None:
     assert ring.generation == 2
 
 
+def test_keys_are_added_together_or_not_at_all(path: Path) -> None:
+    ring = KeyRing.create(path)
+    added = [make_secret_key(purpose, entropy(n)) for n, purpose in enumerate(("a", "b"))]
+    with refused("key_reused"):
+        ring.add(*added, make_secret_key("c", entropy(0)))
+    assert not ring.known("a")
+    ring.add(*added)
+    assert [ring.current(key.purpose) for key in added] == added
+    assert ring.generation == 2, "one write for all"
+
+
 def test_rotation_makes_a_key_of_the_same_kind(path: Path) -> None:
     ring = KeyRing.create(path)
     ring.add(make_secret_key("challenge", entropy(1)))

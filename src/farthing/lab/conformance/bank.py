@@ -88,9 +88,8 @@ class Bank:
             url=self.url,
             edge=msgspec.structs.replace(self._edge, entropy=_KeyLuck(self.id)),
         )
-        ring = KeyRing.open(self._folder / RING)
-        for key in keys:
-            ring.add(key)
+        if keys:
+            KeyRing.open(self._folder / RING).add(*keys)
         await self._opened()
 
     async def _opened(self) -> None:
