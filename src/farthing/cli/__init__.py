@@ -10,7 +10,7 @@
   dispute, `proofs.py` a payer's proof in words.
 - `lab.py` and `simulate.py` try the schemes that `naming.py` reads; `stopping.py` ends long work
   at a signal.
-- `servers.py` and `gate_worker.py` run what serves.
+- `servers.py` and `gate_worker.py` run what serves; `loading.py` has code be there soon.
 - `output.py` prints figures as tables or, with `--json`, as one object; `hints.py` has commands in
   what is said be commands that work as they stand.
 - Exit codes: 0 done, 1 refused (the refusal's code on stderr), 2 bad usage.
@@ -27,6 +27,7 @@ import typer
 
 from farthing import __version__
 from farthing.cli import hints
+from farthing.cli.loading import loading
 from farthing.errors import Refusal
 
 
@@ -106,7 +107,9 @@ def main() -> None:
     """Run a command; a refusal becomes one line on stderr and exit code 1."""
     try:
         try:
-            build([name for name in sys.argv[1:2] if name in GROUPS] or GROUPS)()
+            with loading():
+                command = build([name for name in sys.argv[1:2] if name in GROUPS] or GROUPS)
+            command()
         finally:
             sys.stdout.flush()  # a disk may say only now that it is full
     except Refusal as refusal:

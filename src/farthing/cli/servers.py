@@ -17,10 +17,8 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
-from granian.http import HTTP1Settings
 
+from farthing.cli.loading import loading
 from farthing.errors import Misconfigured
 
 START_TIMEOUT_S = 20.0  # a server that is not up by then will not be
@@ -74,6 +72,11 @@ def serve(target: str, *, host: str, port: int, workers: int) -> None:
     request and between two. HTTP/1.1 only: while granian waits to be told which version it is to
     speak, no time-out runs, and a worker has room for 1024 connections.
     """
+    # Whoever only asks a server needs none.
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.http import HTTP1Settings
+
     require_free(host, port)
     Granian(
         target,
@@ -98,9 +101,9 @@ def load_in_worker(target: str) -> Any:
     if sys.platform == "linux":  # elsewhere the operator ends what is left behind
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     module, _, factory = target.partition(":")
-    loaded = getattr(importlib.import_module(module), factory)()
-    gc.collect()
-    gc.freeze()  # what is loaded stays: no collection looks at it again
+    with loading():
+        loaded = getattr(importlib.import_module(module), factory)()
+        gc.collect()
     gc.set_threshold(*COLLECT_AT)
     return loaded
 
