@@ -154,13 +154,14 @@ def stop(child: subprocess.Popen[bytes]) -> None:
 
 def _wait_until_up(child: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline_s = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if child.poll() is not None:
-            break
-        with contextlib.suppress(httpx.HTTPError):
-            httpx.get(url, timeout=1.0, trust_env=False)
-            return
-        time.sleep(0.03)
+    with httpx.Client(timeout=1.0, trust_env=False) as client:  # one: it takes 20 ms to make
+        while time.monotonic() < deadline_s:
+            if child.poll() is not None:
+                break
+            with contextlib.suppress(httpx.HTTPError):
+                client.get(url)
+                return
+            time.sleep(0.03)
     lines = log.read_text(errors="replace").strip().splitlines()[-3:]
     raise Misconfigured("server_did_not_start", " / ".join(lines) or "it printed nothing")
 
