@@ -12,7 +12,7 @@ from farthing.lab import runs
 from farthing.lab.runs import Asked
 from tests.integration.crash.sizes import SUITE_VARIABLE, seed
 
-PARTS = 10  # so that workers share them
+PARTS = 25  # so that workers share them to the end
 
 
 class Size(NamedTuple):

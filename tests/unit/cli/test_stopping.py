@@ -56,7 +56,7 @@ def read_until(terminal: int, shown: str) -> str:
 @pytest.mark.parametrize(
     ("name", "number", "code"),
     [
-        ("simulate", signal.SIGINT, 130),
+        pytest.param("simulate", signal.SIGINT, 130, marks=pytest.mark.full),
         ("conformance", signal.SIGINT, 130),
         ("simulate", signal.SIGTERM, 143),
     ],
