@@ -9,16 +9,19 @@ import secrets
 import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 import httpx
 import msgspec
+from litestar import Litestar
 
 from farthing.auditing import audit
-from farthing.broker.app import LIST_LIFE_S, Broker, asgi_app
+from farthing.broker import api, peer_api
+from farthing.broker.app import LIST_LIFE_S, Broker
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge as BrokerEdge
+from farthing.broker.fast import HOT, Fast
 from farthing.broker.journal import balances
 from farthing.lab.bad_disk import Disk
 from farthing.schemes.contract import At, Json
@@ -60,6 +63,9 @@ class _Exchange(httpx.AsyncBaseTransport):
 
 class Village:
     """All parties, opened; `later_s` is how far every clock is ahead."""
+
+    # Litestar's routing by party: it is dear to build, and the next village uses it again.
+    _routers: ClassVar[dict[str, Litestar]] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -116,7 +122,14 @@ class Village:
             courier=HttpCourier(_Exchange(self)),
             edge=BrokerEdge(now_s=self.now_s),
         )
-        self.brokers[name], self.apps[name] = broker, asgi_app(broker)
+        self.brokers[name], self.apps[name] = broker, self._routed(name, broker)
+
+    def _routed(self, name: str, broker: Broker) -> App:
+        if name not in self._routers:
+            self._routers[name] = api.build(broker.engine, broker, more=peer_api.ROUTES, hot=HOT)
+        router = self._routers[name]
+        router.state.engine, router.state.documents = broker.engine, broker
+        return Fast(broker.engine, cast(App, router), ring=broker.ring)
 
     def close(self, name: str) -> None:
         del self.apps[name]
