@@ -28,7 +28,7 @@ from farthing.schemes import registry
 from tests.kit.turns import in_turn
 
 SHORT_S = 0.1
-PARTS = 8  # that take seconds: a commit tries one of them
+PARTS = 10  # that take seconds: a commit tries one of them
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.serial
@@ -102,7 +102,7 @@ def test_bytes_are_within_the_targets() -> None:
     assert all(figure.met for figure in found if figure.target is not None)
 
 
-@in_turn(2, of=PARTS)
+@in_turn(8, of=PARTS)
 def test_ecash_measures_signatures_and_deposits() -> None:
     found = ecash.measure(SHORT_S, payments=2, batches=2)
     require_figures("ecash", found)
@@ -128,7 +128,7 @@ def test_command_prints_one_json_object() -> None:
     assert {"part", "name", "value", "unit", "target", "met"} <= set(shown["figures"][0])
 
 
-@in_turn(3, of=PARTS)
+@in_turn(9, of=PARTS)
 def test_streams_measure_paid_beside_unpaid() -> None:
     require_figures("streams", streams.measure(500_000, rounds=1))
 
