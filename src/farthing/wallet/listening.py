@@ -21,6 +21,7 @@ from farthing.schemes.streams import Meter, end_of_event, looked_through, part_o
 from farthing.wallet.choice import unreachable
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
+from farthing.wallet.dues import Dues
 from farthing.wallet.line import Line
 from farthing.wallet.paying import Paying
 from farthing.wallet.policy import Cap
@@ -78,67 +79,110 @@ def listen(
     Pays at most `cap` in all. Any refusal before anything is paid; afterwards it is named in what
     is returned. `Unavailable` where the site does not answer at all.
     """
-    heard = Heard()
-    asked = request.with_header("Accept-Encoding", "identity")
-    reopens = 0
-    while True:
-        before_bytes = heard.received_bytes
+    listening = Listening(request, cap)
+    while listening.next is not None:
         try:
-            again = _once(driver, client, asked, out, heard, cap, progress)
+            _once(driver, client, listening, out, progress)
         except Refusal as refusal:
-            if not heard.openings:
-                raise
-            if isinstance(refusal, Overlimit):
-                heard.ended = "unpaid"
-            _note_refusal(heard, refusal)
-            return heard
-        reopens = 0 if heard.received_bytes > before_bytes else reopens + 1
-        if again is None or reopens > REOPENS_MAX:
-            return heard
-        asked = again
+            listening.refuse(refusal)
+    return listening.heard
 
 
 def _once(
     driver: Driver,
     client: httpx.Client,
-    request: Request,
+    listening: "Listening",
     out: IO[bytes],
-    heard: Heard,
-    cap: Cap,
     progress: Progress,
-) -> Request | None:
-    """One connection; the request that goes on where it broke off, if it may."""
+) -> None:
+    """One connection."""
+    request = listening.begin()
     with driver.session() as session, Line(client, session, silence_s=SILENCE_S) as line:
-        opened = drive(open_stream(driver.guide, request, cap.less(heard.paid_micro)), line.answer)
-        answer = opened.answer
-        if not isinstance(answer, Response):
-            raise unreachable(request.url, answer.reason)
-        if heard.openings and not _goes_on(request, answer, heard.received_bytes):
-            return None  # at most a tick was paid for it, and the vendor has that
-        heard.status, heard.headers = answer.status, answer.headers
+        opened = drive(open_stream(driver.guide, request, listening.cap), line.answer)
+        if not listening.answered(opened):
+            return
         if opened.purchase is None:
-            heard.ended = "whole" if _copy(line.parts(), out, heard) else "broken"
-            return None
+            listening.heard.ended = (
+                "whole" if _copy(line.parts(), out, listening.heard) else "broken"
+            )
+            return
         session.deliver(opened.purchase)
-        heard.openings += 1
-        heard.currency, heard.scheme = opened.purchase.currency, opened.purchase.scheme
-        price_micro = opened.purchase.price_micro
-        heard.paid_micro += opened.paid_micro - price_micro  # for openings that came to nothing
-        left_micro = cap.micro - heard.paid_micro
-        paying = Paying(driver, request, opened, left_micro, _needed(opened), line.hang_up)
-        reading = _Reading(opened, paying, out, heard, progress)
+        left_micro = listening.opened(opened)
+        paying = Paying(driver, request, opened, left_micro, needed(opened), line.hang_up)
+        reading = Reading(opened, paying, out, listening.heard, progress)
         try:
             with paying:
-                heard.ended = reading.run(line)
+                listening.heard.ended = reading.run(line)
         finally:
             reading.note()  # after the last voucher, which pays what is owed at the end
-        refusal = paying.refusal
+        listening.closed(opened, paying.refusal)
+
+
+class Listening:
+    """One stream over all its connections: what is asked for next, and what came of it."""
+
+    def __init__(self, request: Request, cap: Cap) -> None:
+        """Pays at most `cap` in all."""
+        self.heard = Heard()
+        self.next: Request | None = request.with_header("Accept-Encoding", "identity")
+        """What is asked for next; None where nothing is."""
+        self._cap = cap
+        self._asked = self.next
+        self._before_bytes = 0
+        self._reopens = 0
+
+    @property
+    def cap(self) -> Cap:
+        """What may still be paid."""
+        return self._cap.less(self.heard.paid_micro)
+
+    def begin(self) -> Request:
+        """A connection begins, with this request; the last one, unless something is said."""
+        assert self.next is not None, "it goes on"
+        self._asked, self.next = self.next, None
+        self._before_bytes = self.heard.received_bytes
+        return self._asked
+
+    def answered(self, opened: Opened) -> bool:
+        """Whether what was answered is what was asked for; `Unavailable`."""
+        answer, heard = opened.answer, self.heard
+        if not isinstance(answer, Response):
+            raise unreachable(self._asked.url, answer.reason)
+        if heard.openings and not _goes_on(self._asked, answer, heard.received_bytes):
+            return False  # at most a tick was paid for it, and the vendor has that
+        heard.status, heard.headers = answer.status, answer.headers
+        return True
+
+    def opened(self, opened: Opened) -> int:
+        """A payment has opened it; what may be paid on this connection, that payment included."""
+        heard, purchase = self.heard, opened.purchase
+        assert purchase is not None, "it was paid for"
+        heard.openings += 1
+        heard.currency, heard.scheme = purchase.currency, purchase.scheme
+        heard.paid_micro += opened.paid_micro - purchase.price_micro  # openings come to nothing
+        return self.cap.micro
+
+    def closed(self, opened: Opened, refusal: Refusal | None) -> None:
+        """A connection that was paid for is over, and `heard` says how."""
+        heard, purchase, answer = self.heard, opened.purchase, opened.answer
+        assert purchase is not None, "it was paid for"
+        assert isinstance(answer, Response), "it was opened"
         if refusal is None and heard.ended == "unpaid":
-            refusal = cap.less(heard.paid_micro).refusal(price_micro, heard.currency)
+            refusal = self.cap.refusal(purchase.price_micro, heard.currency)
         _note_refusal(heard, refusal)
-    if heard.ended != "broken" or refusal is not None:
-        return None
-    return _rest_of(request, opened.meter, answer, heard.received_bytes)
+        if heard.ended != "broken" or refusal is not None:
+            return
+        self._reopens = 0 if heard.received_bytes > self._before_bytes else self._reopens + 1
+        if self._reopens <= REOPENS_MAX:
+            self.next = _rest_of(self._asked, opened.meter, answer, heard.received_bytes)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """It cannot be opened, or goes on no more; raises what came before anything was paid."""
+        if not self.heard.openings:
+            raise refusal
+        if isinstance(refusal, Overlimit):
+            self.heard.ended = "unpaid"
+        _note_refusal(self.heard, refusal)
 
 
 def _note_refusal(heard: Heard, refusal: Refusal | None) -> None:
@@ -146,7 +190,7 @@ def _note_refusal(heard: Heard, refusal: Refusal | None) -> None:
     heard.why = refusal.detail if refusal is not None else ""
 
 
-def _needed(opened: Opened) -> int:
+def needed(opened: Opened) -> int:
     """How many ticks a file of known length takes; a great many for all else."""
     answer, meter = opened.answer, opened.meter
     assert isinstance(answer, Response), "it was opened"
@@ -205,12 +249,19 @@ def _copy(parts: Iterator[bytes], out: IO[bytes], heard: Heard) -> bool:
     return True
 
 
-class _Reading:
+class Reading:
     """One connection's body."""
 
     def __init__(
-        self, opened: Opened, paying: Paying, out: IO[bytes], heard: Heard, progress: Progress
+        self,
+        opened: Opened,
+        paying: Dues,
+        out: IO[bytes],
+        heard: Heard,
+        progress: Progress = nothing,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`paying` is told what came; `clock_s` counts seconds."""
         meter, answer = opened.meter, opened.answer
         assert meter is not None, "a stream that is paid for"
         assert isinstance(answer, Response), "likewise"
@@ -220,6 +271,7 @@ class _Reading:
         self._heard = heard
         self._before = (heard.paid_micro, heard.ticks, heard.vouchers)
         self._progress = progress
+        self._clock_s = clock_s
         self._counter = meter.counter()
         has_events = answer.value("content-type").startswith("text/event-stream")
         self._sieve = Sieve() if has_events and meter.unit != "bytes" else None
@@ -228,20 +280,20 @@ class _Reading:
         """Until it ends, breaks off, or is not paid for any more."""
         try:
             for part in line.parts():
-                if self._take(part):
+                if self.take(part):
                     return "unpaid"
         except httpx.HTTPError:
             return "unpaid" if self._paying.ended else "broken"
         return "whole"
 
-    def _take(self, part: bytes) -> bool:
+    def take(self, part: bytes) -> bool:
         """Whether this part is the last that is paid for."""
         asked = False
         if self._sieve is not None:
             part, asked = self._sieve.pass_through(part)
         paying, meter = self._paying, self._meter
         ticks_max = paying.ticks_sent + meter.grace if meter.unit == "seconds" else UNCAPPED
-        self._counter.fit(part, ticks_max, time.monotonic())
+        self._counter.fit(part, ticks_max, self._clock_s())
         self._out.write(part)
         self._heard.received_bytes += len(part)
         paying.came(self._counter.ticks, self._counter.whole, asked=asked)

@@ -1,10 +1,5 @@
 """Paying for a stream while it is read: a thread of its own, so that reading never waits.
 
-The reader says how many ticks have begun; this pays for them and some ahead, in one voucher: one
-ahead at first, twice as many each time, and at most `grace`; and the next voucher when half of that
-is left. So the payer risks `grace` ticks, and so does the vendor, who goes on for as many while a
-voucher is on its way.
-
 One voucher is on its way at a time, by a second thread; the next is written meanwhile, out of
 another chain, where a stream is so fast that it is due by then. Two chains take turns so: each has
 one payment in doubt at most, whatever is lost or killed.
@@ -19,22 +14,20 @@ from typing import Any, Self
 import msgspec
 
 from farthing.errors import Refusal
-from farthing.schemes.streams import TICKS_MAX
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Command, Purchase, Request
 from farthing.wallet.courier import Courier
 from farthing.wallet.driver import Driver, drive
+from farthing.wallet.dues import Dues
 from farthing.wallet.errand import Flow
-from farthing.wallet.policy import Cap, Policy
+from farthing.wallet.policy import Cap
 from farthing.wallet.settling import release
 from farthing.wallet.streams import Opened, hand_in, write, write_beside
 
-AHEAD_BITS = 6  # 2^6 ticks: as many as a voucher pays
 Writing = Callable[[Guide, Request, Opened, int], Flow[Purchase] | Flow[Purchase | None]]
-PATIENCE = 2  # intervals without a tick after which a vendor that counts seconds is paid one ahead
 
 
-class Paying:
+class Paying(Dues):
     """Pays for one stream until it is left as a context manager, or something refuses."""
 
     def __init__(
@@ -51,38 +44,18 @@ class Paying:
         `needed`: ticks after which there is nothing left to pay for. `hang_up`, from another
         thread, ends the wait for a vendor that is not paid any more.
         """
+        super().__init__(driver.guide.policy, opened, most_micro, needed)
         self._hang_up = hang_up
-        meter = opened.meter
-        assert meter is not None, "a stream that is paid for"
-        assert opened.purchase is not None, "likewise"
         self._driver = driver
         policy = driver.guide.policy.within(Cap(micro=most_micro))
         self._guide = msgspec.structs.replace(driver.guide, policy=policy)
         self._courier = Courier(request.url) if driver.is_direct else None
         self._request = request
         self._opened = opened
-        self._grace = meter.grace
-        self._price_micro = opened.purchase.price_micro
-        self._wait_s = float(meter.count * PATIENCE) if meter.unit == "seconds" else None
-        self._needed = needed
-        self._ticks_max = most_micro // self._price_micro
-        self._each_max = _each_max(driver.guide.policy, self._price_micro)
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._begun = 1
-        self._whole = 0
-        self._asked = False
-        self._closed = False
-        self._under_way = 0
         self._has_another = True
         """Whether there may be a chain beside the one that a voucher on its way is of."""
-        self.ticks = 1
-        """Paid and taken."""
-        self.vouchers = 0
-        self.ended = False
-        """Whether nothing more will be paid."""
-        self.refusal: Refusal | None = None
-        """Why, unless the limit is reached."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -95,28 +68,12 @@ class Paying:
         self._thread.join()
         self._driver.store.flush()  # of the last voucher, how it ended
 
-    @property
-    def ticks_sent(self) -> int:
-        """Those of a voucher on its way included."""
-        return self.ticks + self._under_way
-
-    @property
-    def paid_micro(self) -> int:
-        """Micro-units that the vendor has taken."""
-        return self.ticks * self._price_micro
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all has come that was and will be paid."""
-        return self.ended and self._whole >= self.ticks
-
     def came(self, ticks: int, whole: int, *, asked: bool = False) -> None:
         """So many ticks have begun, and so many are over; `asked`: the vendor awaits a voucher."""
-        self._whole = whole
-        if ticks <= self._begun and not asked:
+        if not self._is_news(ticks, whole, asked=asked):
             return
         with self._changed:
-            self._begun, self._asked = max(ticks, self._begun), asked
+            self._note(ticks, asked=asked)
             if self._is_due():  # whoever pays is not woken for each part that comes
                 self._changed.notify()
 
@@ -131,8 +88,8 @@ class Paying:
                     on_its_way = line.submit(self._hand_in, written)
         if self._courier is not None:
             self._courier.close()
-        with self._changed:  # at the limit, refused, or closed with nothing owed
-            self.ended, self._under_way = True, 0
+        with self._changed:
+            self._end()
         if self.is_over and not self._closed:
             self._hang_up()
 
@@ -141,33 +98,7 @@ class Paying:
         with self._changed:
             while not self._changed.wait_for(self._is_due, self._wait_s):
                 self._asked = True  # it counts otherwise: within the grace that does no harm
-            count = 0 if self.refusal is not None else self._count()
-            self._asked = False
-            self._under_way += count
-            return count
-
-    def _is_due(self) -> bool:
-        if self._closed or self.refusal is not None:
-            return True
-        if self._under_way:  # beside it only a whole voucher is worth another chain
-            return self._count() == self._each_max
-        # Half of what is paid ahead is left while the next voucher is on its way.
-        due = self._ahead if self._asked else self._ahead // 2
-        return self.ticks < min(self._begun + due, self._needed)
-
-    @property
-    def _ahead(self) -> int:
-        """How many ticks may be paid ahead by now."""
-        return min(self._grace, 1 << min(self.vouchers, AHEAD_BITS))
-
-    def _wanted(self) -> int:
-        """How many ticks are to be paid in all, once more are due; at the end what is owed."""
-        return self._begun if self._closed else self._begun + self._ahead
-
-    def _count(self) -> int:
-        """How many ticks the next voucher pays; 0 at the payer's limit."""
-        wanted = min(self._wanted(), self._needed, self._ticks_max) - self.ticks_sent
-        return max(0, min(wanted, self._each_max))
+            return self._begin()
 
     def _write(self, count: int, on_its_way: Future[None] | None) -> Purchase | None:
         """A voucher of so many ticks, beside the one on its way or after it; None if refused."""
@@ -194,7 +125,7 @@ class Paying:
             self._refuse(refusal)
             return None
         with self._changed:
-            self._under_way -= count - written.price_micro // self._price_micro
+            self._under_way -= count - self._ticks_of(written)
         return written
 
     def _hand_in(self, voucher: Purchase) -> None:
@@ -213,19 +144,11 @@ class Paying:
         except Refusal as refusal:
             self._refuse(refusal)
             return
-        ticks = voucher.price_micro // self._price_micro
         with self._changed:
-            self.ticks += ticks
-            self._under_way -= ticks
-            self.vouchers += 1
+            self._taken(voucher)
             self._changed.notify()
 
     def _refuse(self, refusal: Refusal) -> None:
         with self._changed:
             self.refusal = self.refusal or refusal
             self._changed.notify()
-
-
-def _each_max(policy: Policy, price_micro: int) -> int:
-    """Ticks of one voucher within the budget of a payment; a dearer tick is asked about."""
-    return max(1, min(TICKS_MAX, policy.limits.per_payment_micro // price_micro))

@@ -201,4 +201,4 @@ def test_what_comes_after_a_break_begins_there() -> None:
 
 def test_a_file_of_known_length_needs_so_many_ticks() -> None:
     whole = answer(content_length="100")
-    assert listening._needed(Opened(answer=whole)) == listening.UNCAPPED, "nothing is paid for it"
+    assert listening.needed(Opened(answer=whole)) == listening.UNCAPPED, "nothing is paid for it"
