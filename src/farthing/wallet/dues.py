@@ -30,7 +30,7 @@ class Dues:
         self._needed = needed
         self._ticks_max = most_micro // self._price_micro
         self._each_max = _each_max(policy, self._price_micro)
-        self._begun = 1
+        self._begun = 0
         self._whole = 0
         self._asked = False
         self._closed = False

@@ -56,6 +56,18 @@ def test_ever_more_is_paid_ahead_and_never_more_than_the_grace(opened: Opened) -
     assert dues.paid_micro == dues.ticks * PRICE_MICRO
 
 
+def test_a_vendor_that_sends_nothing_and_asks_for_more_is_paid_no_more_than_the_grace(
+    opened: Opened,
+) -> None:
+    dues = counted(opened)
+    for _ in range(3 * GRACE):
+        dues.came(0, 0, asked=True)
+    assert dues.ticks == 1, "a tick is paid ahead as it is, and nothing has come"
+    for _ in range(3 * GRACE):
+        dues.came(1, 0, asked=True)
+    assert dues.ticks == 1 + GRACE
+
+
 def test_nothing_is_paid_above_the_limit_or_beyond_the_end(opened: Opened) -> None:
     capped, short = counted(opened, most=5), counted(opened, needed=7)
     for begun in range(2, 30):
