@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from farthing.broker.purposes import ROTATING
 from farthing.errors import Refusal
-from farthing.lab import handing
+from farthing.lab import handing, listening
 from farthing.lab.genesis import CREDIT_MICRO, IBAN
 from farthing.lab.goods import VOUCHED
 from farthing.lab.parties import BrokerParty, VendorParty
 from farthing.lab.payer import PayerParty
+from farthing.lab.shows import is_streamed
 from farthing.schemes.contract import Json, Scheme
 from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
@@ -182,6 +183,7 @@ ACTS: dict[Act, int] = {
     pay_out: 1,
     top_up: 1,
     vouch: 1,
+    listening.listen: 6,
     pay_peer: 1,
     handing.give: 5,
     handing.take: 8,
@@ -191,6 +193,7 @@ ACTS: dict[Act, int] = {
 FOR: dict[Act, Callable[[Scheme], bool]] = {
     handing.give: handing.is_handed_on,
     handing.take: handing.is_handed_on,
+    listening.listen: is_streamed,
     handing.take_away: lambda scheme: scheme.purse.shares,
 }
 """What some schemes only are for."""

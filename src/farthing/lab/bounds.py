@@ -73,10 +73,10 @@ def measured(traits: Traits, role: Role, by: Cause, lost_micro: int, stakes: Sta
 
 
 def worst(seen: Iterable[Measured]) -> tuple[Measured, ...]:
-    """The worst of each scheme, role and cause: what breaks its bound first, then the largest."""
-    found: dict[tuple[str, str, str], Measured] = {}
+    """The worst of each kind of loss: what breaks its bound first, then the largest."""
+    found: dict[tuple[str, str, str, str], Measured] = {}
     for one in seen:
-        key = (one.scheme, one.role, one.by)
+        key = (one.scheme, one.role, one.by, one.of)
         known = found.get(key)
         if known is None or _badness(one) > _badness(known):
             found[key] = one

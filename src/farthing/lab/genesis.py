@@ -20,6 +20,7 @@ from farthing.lab.network import Message, NoAnswer, NotReached
 from farthing.lab.parties import BrokerParty, VendorParty
 from farthing.lab.payer import PayerParty
 from farthing.lab.scratch import new_folder
+from farthing.lab.shows import Show, shows_of
 from farthing.schemes import registry
 from farthing.schemes.contract import Json, Scheme
 from farthing.stores.keys import KeyRing
@@ -57,6 +58,8 @@ class Founded(msgspec.Struct, frozen=True, kw_only=True):
     """How each vendor has set its schemes."""
     sold: dict[str, tuple[Page, ...]]
     """What each vendor sells."""
+    shows: dict[str, tuple[Show, ...]]
+    """What each vendor sells by the tick."""
 
 
 _founded: dict[tuple[bool, bool, tuple[str, ...]], Founded] = {}
@@ -121,6 +124,7 @@ class _Founding:
             homes={vendor.name: vendor.home.name for vendor in self._vendors},
             options={vendor.name: vendor.options for vendor in self._vendors},
             sold={vendor.name: vendor.sold for vendor in self._vendors},
+            shows={vendor.name: vendor.shows for vendor in self._vendors},
         )
 
     async def _open_account(
@@ -162,7 +166,8 @@ class _Founding:
             for scheme in schemes
             for page in sellable(scheme.traits.name, vendor.options, ring, CURRENCY)
         )
-        text = prices_of(vendor.sold, vendor.options)
+        vendor.shows = shows_of(schemes, number)
+        text = prices_of([*vendor.sold, *vendor.shows], vendor.options)
         (vendor.folder / "prices.toml").write_text(text)
         vendor.start()  # so that it has a store, and the broker's keys
         assert vendor.vendor is not None, "it was just founded"

@@ -5,6 +5,7 @@ And what only some tills can: subscriptions, and prices that depend on what is v
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -63,6 +64,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
             return ""
         half = self.price_micro // 2
         return SPECIAL[self.kind].format(scheme=self.scheme, path=self.path, half=half)
+
+
+class Route(Protocol):
+    """What `prices.toml` has a route of."""
+
+    @property
+    def route(self) -> str:
+        """The lines."""
 
 
 Options = Mapping[str, Mapping[str, Json]]
@@ -148,7 +157,7 @@ def _fits(gate: Gate, page: Page, currency: str) -> bool:
     return True
 
 
-def prices_of(pages: Sequence[Page], options: Options) -> str:
+def prices_of(pages: Sequence[Route], options: Options) -> str:
     """The `prices.toml` that sells them."""
     tables = [
         f"[{scheme}]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in set_.items())

@@ -5,6 +5,7 @@ commands as they are carried out. `recount.py` reads everything again at the end
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import apsw
@@ -12,6 +13,7 @@ import apsw
 from farthing import marks
 from farthing.broker import journal
 from farthing.errors import Refusal
+from farthing.lab.metered import Streams
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Entry, Posting, read
 from farthing.schemes import registry
@@ -25,8 +27,9 @@ ROWS_MAX = 10_000  # entries read after one commit: a batch has some hundreds
 class Invariants:
     """What is known of a world from the outside, and what was found wrong in it."""
 
-    def __init__(self) -> None:
-        """Of a world in which nothing has happened."""
+    def __init__(self, time_s: Callable[[], float] = float) -> None:
+        """Of a world in which nothing has happened; `time_s` is its virtual time."""
+        self.streams = Streams(self.find, time_s)
         self.findings: list[str] = []
         self.books: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         """Balances of each broker's accounts, added up from its journal."""
@@ -139,6 +142,7 @@ class Invariants:
         if k in self.sold[vendor_id]:
             self.find(f"{vendor_id} confirmed payment {k} twice")
         self.sold[vendor_id][k] = receipt.amount_micro
+        self.streams.paid(vendor_id, k, receipt.amount_micro, command.records)
         if registry.by_name(read_kept(hold.kept).scheme).traits.drawn:
             won_micro = sum(claim.value_micro for claim in command.claims)
             self.drawn[vendor_id][k] = won_micro - receipt.amount_micro

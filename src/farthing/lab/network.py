@@ -19,10 +19,12 @@ from farthing.lab.trace import Trace, brief
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Scope = MutableMapping[str, Any]
+Receive = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 App = Callable[[Scope, Any, Any], Coroutine[Any, Any, None]]
 
 REFUSED_S = 0.002  # how long it takes to learn that nobody listens
 URLS_KEPT = 4_096  # taken apart: a world has some hundreds
+SOURCE = "farthing.source"  # of a scope: who asks, where an answer comes in parts
 ADDRESS = ("192.0.2.1", 40_000)  # RFC 5737: of nobody
 
 
@@ -62,6 +64,29 @@ class Weather(Protocol):
         """Whether a request arrives twice."""
 
 
+class Asked(Protocol):
+    """Who waits for an answer that comes in parts: `connections.Connection`."""
+
+    def outlet(self, network: "Network", source: str, target: str) -> "Giving":
+        """The other end of it."""
+
+    def end(self, how: str) -> None:
+        """It broke, for this reason."""
+
+
+class Giving(Protocol):
+    """An answer that is given part by part."""
+
+    async def receive(self) -> dict[str, Any]:
+        """What comes after the request."""
+
+    async def send(self, event: MutableMapping[str, Any]) -> None:
+        """As ASGI has it."""
+
+    def close(self) -> None:
+        """The application is done with it."""
+
+
 class Site:
     """Where requests to one host go."""
 
@@ -72,6 +97,8 @@ class Site:
         self.app: App | None = None
         self.open: set[asyncio.Future[Reply]] = set()
         """Who waits for an answer of the present process."""
+        self.connections: dict[Asked, None] = {}
+        """Answers in parts that it gives, or waits for."""
 
     def listen(self, process: Process, app: App) -> None:
         """From now on `app` answers, in this process."""
@@ -83,6 +110,9 @@ class Site:
         for future in self.open:
             _fail(future, NoAnswer("the connection broke"))
         self.open.clear()
+        for connection in self.connections:
+            connection.end("the connection broke")
+        self.connections.clear()
 
 
 class Tap(Protocol):
@@ -101,8 +131,8 @@ class Network:
     def __init__(self, loop: VirtualLoop, weather: Weather, trace: Trace) -> None:
         """Between no sites yet."""
         self._loop = loop
-        self._weather = weather
-        self._trace = trace
+        self.weather = weather
+        self.trace = trace
         self._sites: dict[str, Site] = {}
         self.carried = 0
         """Requests that reached somebody."""
@@ -120,11 +150,11 @@ class Network:
         for tap in self.taps:
             tap.sent(source, site.name, message)
         future: asyncio.Future[Reply] = self._loop.create_future()
-        delay_s = self._weather.travel_s(source, site.name)
+        delay_s = self.weather.travel_s(source, site.name)
         if delay_s is not None:
             self._loop.outside(delay_s, self._arrive, source, site, message, future)
-            if self._weather.is_repeated():
-                later_s = self._weather.travel_s(source, site.name)
+            if self.weather.is_repeated():
+                later_s = self.weather.travel_s(source, site.name)
                 if later_s is not None:
                     self._loop.outside(later_s, self._arrive, source, site, message, future)
         timer = self._loop.call_later(timeout_s, _give_up, future)
@@ -141,11 +171,14 @@ class Network:
         if process is None or app is None:
             self._loop.outside(REFUSED_S, _fail, future, NotReached("nobody listens"))
             return
-        self.carried += 1
-        path = _place(message.url).path
-        self._trace.note("request", source, site.name, message.method, path, message.body)
+        self._arrived(source, site, message)
         site.open.add(future)
         self._loop.spawn(process, self._serve(source, site, app, message, future))
+
+    def _arrived(self, source: str, site: Site, message: Message) -> None:
+        self.carried += 1
+        path = _place(message.url).path
+        self.trace.note("request", source, site.name, message.method, path, message.body)
 
     async def _serve(
         self, source: str, site: Site, app: App, message: Message, future: asyncio.Future[Reply]
@@ -154,10 +187,41 @@ class Network:
         reply = await call(app, message)
         for tap in self.taps:
             tap.answered(source, site.name, message, reply)
-        self._trace.note("answer", site.name, source, str(reply.status), brief(reply.body), b"")
-        delay_s = self._weather.travel_s(site.name, source)
+        self.trace.note("answer", site.name, source, str(reply.status), brief(reply.body), b"")
+        delay_s = self.weather.travel_s(site.name, source)
         if delay_s is not None:
             self._loop.outside(delay_s, _deliver, future, reply)
+
+    def connect(self, own: Site, message: Message, asked: Asked) -> None:
+        """Ask for an answer in parts, in the name of whose site that is."""
+        site = self._sites[_place(message.url).netloc]
+        own.connections[asked] = None
+        for tap in self.taps:
+            tap.sent(own.name, site.name, message)
+        for again in (False, True):
+            if again and not self.weather.is_repeated():
+                return
+            delay_s = self.weather.travel_s(own.name, site.name)
+            if delay_s is not None:
+                self._loop.outside(delay_s, self._reach, own.name, site, message, asked)
+
+    def _reach(self, source: str, site: Site, message: Message, asked: Asked) -> None:
+        process, app = site.process, site.app
+        if process is None or app is None:
+            self._loop.outside(REFUSED_S, asked.end, "nobody listens")
+            return
+        self._arrived(source, site, message)
+        site.connections[asked] = None
+        self._loop.spawn(process, self._give(source, site, app, message, asked))
+
+    async def _give(
+        self, source: str, site: Site, app: App, message: Message, asked: Asked
+    ) -> None:
+        """One request, in the process of who answers it part by part."""
+        outlet = asked.outlet(self, source, site.name)
+        await app(scope_of(message, source), receiving(message, outlet.receive), outlet.send)
+        outlet.close()
+        site.connections.pop(asked, None)
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -199,8 +263,8 @@ def _deliver(future: asyncio.Future[Reply], reply: Reply) -> None:
         future.set_result(reply)
 
 
-async def call(app: App, message: Message) -> Reply:
-    """What an ASGI application answers to one request."""
+def scope_of(message: Message, source: str = "") -> Scope:
+    """One request as ASGI has it; `source` is for the world's own eyes."""
     place = _place(message.url)
     scope: Scope = {
         "type": "http",
@@ -216,9 +280,15 @@ async def call(app: App, message: Message) -> Reply:
         "client": ADDRESS,
         "server": (place.host, 443),
         "extensions": {},
+        SOURCE: source,
     }
     if message.body:
         scope["headers"].append((b"content-length", b"%d" % len(message.body)))
+    return scope
+
+
+def receiving(message: Message, later: Receive) -> Receive:
+    """The body of a request, and what comes after it."""
     unread = True
 
     async def receive() -> dict[str, Any]:
@@ -226,22 +296,35 @@ async def call(app: App, message: Message) -> Reply:
         if unread:
             unread = False
             return {"type": "http.request", "body": message.body, "more_body": False}
-        await asyncio.get_running_loop().create_future()  # it hangs up only when it is answered
-        raise AssertionError("nobody fulfils this")
+        return await later()
 
-    status, body = 0, bytearray()
-    headers: Headers = ()
+    return receive
+
+
+def head_of(event: MutableMapping[str, Any]) -> Reply:
+    """An answer as it begins."""
+    headers = tuple((bytes(name).lower(), bytes(value)) for name, value in event["headers"])
+    return Reply(status=event["status"], headers=headers)
+
+
+async def _nothing() -> dict[str, Any]:
+    await asyncio.get_running_loop().create_future()  # it hangs up only when it is answered
+    raise AssertionError("nobody fulfils this")
+
+
+async def call(app: App, message: Message) -> Reply:
+    """What an ASGI application answers to one request."""
+    head, body = Reply(status=0), bytearray()
 
     async def send(event: MutableMapping[str, Any]) -> None:
-        nonlocal status, headers
+        nonlocal head
         if event["type"] == "http.response.start":
-            status = event["status"]
-            headers = tuple((bytes(name).lower(), bytes(value)) for name, value in event["headers"])
+            head = head_of(event)
         elif event["type"] == "http.response.body":
             body.extend(event.get("body", b""))
 
-    await app(scope, receive, send)
-    return Reply(status=status, headers=headers, body=bytes(body))
+    await app(scope_of(message), receiving(message, _nothing), send)
+    return Reply(status=head.status, headers=head.headers, body=bytes(body))
 
 
 class Transport(httpx.AsyncBaseTransport):

@@ -23,7 +23,9 @@ from farthing.lab.disk import InlineWriter, Seen
 from farthing.lab.goods import Options, Page
 from farthing.lab.ground import Ground
 from farthing.lab.loop import PROCESS, Process
+from farthing.lab.metered import SERVING, Serving
 from farthing.lab.network import App, Message, Site, Transport
+from farthing.lab.shows import Show, send_show
 from farthing.schemes.contract import At
 from farthing.stores import sqlite_tables as tables
 from farthing.stores.sqlite import WRITES, SqliteMarks
@@ -246,6 +248,9 @@ class WatchedMarks(SqliteMarks):
         work = WRITES.get(type(command))
         if work is None:
             return await super().do(command)
+        serving = SERVING.get()
+        if serving is not None:
+            serving.writes(command)
 
         def noted(connection: apsw.Connection) -> Any:
             answer = work(connection, command)
@@ -274,6 +279,8 @@ class VendorParty(Party):
         """For its gate."""
         self.sold: tuple[Page, ...] = ()
         """What it sells."""
+        self.shows: tuple[Show, ...] = ()
+        """What it sells by the tick."""
         self.options: Options = {}
         """How it has set its schemes."""
         self.served = 0
@@ -322,7 +329,16 @@ class VendorParty(Party):
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         """One request at the gate."""
         assert self.vendor is not None, "who answers is up"
+        show = self._show_at(scope["path"]) if self.shows else None
+        if show is not None:
+            serving = Serving(self.ground.checks.streams, show, self.name, scope)
+            serving.begin()
+            send = serving.tap(send)
         await self.vendor.serve(self.page, scope, receive, send)
+
+    def _show_at(self, path: str) -> Show | None:
+        route = path.rpartition("/")[0]
+        return next((show for show in self.shows if show.path == route), None)
 
     def _lose(self) -> None:
         if self.vendor is not None:
@@ -342,6 +358,10 @@ class VendorParty(Party):
     async def page(self, scope: Any, receive: Any, send: Any) -> None:
         """The site behind the gate."""
         self.served += 1
+        show = self._show_at(scope["path"]) if self.shows else None
+        if show is not None:
+            await send_show(show, scope, send, self.ground.luck)
+            return
         body = b"page " + scope["path"].encode()
         headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -139,7 +139,7 @@ class PayerParty(Party):
 
     # --- what a payer does ----------------------------------------------------------------------
 
-    def _driver(self, scheme: str) -> Driver:
+    def driver_for(self, scheme: str) -> Driver:
         """For one scheme alone."""
         assert self.driver is not None, "it is up"
         guide = self.driver.guide
@@ -158,7 +158,7 @@ class PayerParty(Party):
 
     async def buy(self, url: str, *, scheme: str = "", private: bool = False) -> Fetched:
         """Fetch a page and pay for it, with one scheme or with any; refusals as of the flow."""
-        driver = self._driver(scheme)
+        driver = self.driver_for(scheme)
         request = Request(method="GET", url=url)
         flow = (fetch_private if private else fetch)(driver.guide, request)
         line = Line(self)
@@ -211,7 +211,7 @@ class PayerParty(Party):
 
     async def do(self, flow: Callable[[Guide], Flow[T]], *, scheme: str = "") -> T:
         """Any flow of its wallet, with one scheme or with all; refusals as of the flow."""
-        driver = self._driver(scheme)
+        driver = self.driver_for(scheme)
         with driver.session() as session:
             return await Line(self).carry(flow(driver.guide), session)
 
@@ -242,6 +242,18 @@ class PayerParty(Party):
         """Every instrument that may be given back."""
         assert self.book is not None, "it is up"
         return self.book.held()
+
+
+def message_of(request: Request) -> Message:
+    """What goes over the network."""
+    return Message(
+        method=request.method,
+        url=request.url,
+        headers=tuple(
+            (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers
+        ),
+        body=request.body,
+    )
 
 
 class Line:
@@ -279,7 +291,7 @@ class Line:
             case SendRequest(request=request, leg=leg):
                 return await self._send(request, whole=leg not in {"first", "paid"})
             case AskMint(ask=ask):
-                guide = self._payer._driver("").guide
+                guide = self._payer.driver_for("").guide
                 reply = await self._ask(mint_request(guide, ask), MINT_TIMEOUT_S)
                 if isinstance(reply, Failed):
                     return reply
@@ -323,16 +335,8 @@ class Line:
         )
 
     async def _ask(self, request: Request, timeout_s: float) -> Reply | Failed:
-        message = Message(
-            method=request.method,
-            url=request.url,
-            headers=tuple(
-                (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers
-            ),
-            body=request.body,
-        )
         payer = self._payer
         try:
-            return await payer.ground.network.ask(payer.name, message, timeout_s)
+            return await payer.ground.network.ask(payer.name, message_of(request), timeout_s)
         except (NotReached, NoAnswer) as wrong:
             return Failed(reason=type(wrong).__name__)

@@ -60,7 +60,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...] = ()
     """The end of the trace, of a run that failed."""
     losses: tuple[Measured, ...] = ()
-    """What honest parties lost, where somebody cheated."""
+    """What honest parties lost where somebody cheated, and on streams in any weather."""
     run_s: float = 0.0
     """Real processor time."""
 
@@ -107,6 +107,7 @@ def _stormed(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
             findings=findings,
             steps=taken,
             lines=lines,
+            losses=tuple(ground.checks.streams.losses()),
         )
 
 

@@ -11,6 +11,7 @@ NO_BODY = re.compile(r"(, body -)?( -)*$")  # "-" is the digest of nothing
 SENTENCES = {
     "request": "{0} asks {1}: {2} {3}, body {4}",
     "answer": "{0} answers {1}: {2}, body {3}",
+    "part": "{0} sends {1} a part, {2}",
     "up": "{0} starts",
     "killed": "{0} is killed: {1}",
     "refused": "{0} refuses to start: {1}",

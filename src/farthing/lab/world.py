@@ -70,6 +70,7 @@ class World:
         for vendor in self.vendors:
             vendor.options = beginning.options[vendor.name]
             vendor.sold = beginning.sold[vendor.name]
+            vendor.shows = beginning.shows[vendor.name]
         self.payers = [PayerParty(self.ground, f"payer{n}") for n in range(PAYERS)]
         self._by_name = {party.name: party for party in self.parties}
         self._under_way: set[asyncio.Task[None]] = set()

@@ -14,7 +14,7 @@ Role = Literal["payer", "vendor", "broker"]
 Cause = Literal["payer", "vendor", "broker", "peer", "thief", "nobody"]
 Amount = Literal[
     "nothing", "price", "held", "limit", "wallet", "float", "unclaimed", "quota", "deposit",
-    "certified", "unacknowledged", "unreleased", "outstanding", "prizes",
+    "certified", "unacknowledged", "unreleased", "outstanding", "prizes", "grace",
 ]  # fmt: skip  # - one a line would be long
 
 
@@ -50,6 +50,7 @@ AMOUNTS: Mapping[Amount, str] = MappingProxyType(
         " at most its own cap for each promise, here for each segment of a certificate",
         "unreleased": "the last page of a ticket, for which the payer is charged all the same",
         "outstanding": "what is out with payers",
+        "grace": "so many ticks of one stream as its grace says",
     }
 )
 

@@ -1,0 +1,349 @@
+"""A payer of a world reads a stream and pays for it while it runs: the wallet's own flows and sums.
+
+What production does in threads (`wallet/paying.py`) is done in tasks here: one reads, one decides
+what is due and writes it, one hands it in. What is counted, asked for next and due is the wallet's.
+"""
+
+import asyncio
+import io
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from farthing.errors import Refusal
+from farthing.lab.connections import Connection
+from farthing.lab.network import NoAnswer
+from farthing.lab.payer import LIMITS, Line, PayerParty, message_of
+from farthing.lab.shows import Show, file_of
+from farthing.wallet.commands import Command, Failed, Purchase, Request, Response, SendRequest, Sent
+from farthing.wallet.driver import TIMEOUT_S, Driver, Session
+from farthing.wallet.dues import Dues
+from farthing.wallet.listening import Ended, Heard, Listening, Reading, needed
+from farthing.wallet.paying import Writing
+from farthing.wallet.policy import Cap, Policy
+from farthing.wallet.settling import release
+from farthing.wallet.streams import Opened, hand_in, open_stream, write, write_beside
+
+if TYPE_CHECKING:
+    from farthing.lab.world import World
+
+LISTENED = 10  # addresses of one route
+SILENCE_S = 30.0  # after which a payer takes a stream for broken off
+STOPS = 0.2  # of those who listen, after a while
+STOPS_S = 6.0  # at most
+TICKS_MAX = (3, 20, 1_000)  # that somebody pays for at most
+EACH_MAX = (1, 4, 1_000_000)  # ticks that a budget allows for one payment
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants of a stream."""
+
+    url: str
+    show: Show
+    ticks_max: int = TICKS_MAX[-1]
+    each_max: int = EACH_MAX[-1]
+    stops_s: float | None = None
+    """When it has heard enough; None: at the end."""
+
+
+def listen(world: "World", luck: random.Random) -> None:
+    """A payer listens to a stream: to its end, for a while, or as long as its money lasts."""
+    payer, vendor = luck.choice(world.payers), luck.choice(world.vendors)
+    if not vendor.shows or not payer.is_up:
+        return
+    show = luck.choice(vendor.shows)
+    wanted = Wanted(
+        url=f"{vendor.url}{show.path}/{luck.randrange(LISTENED)}",
+        show=show,
+        ticks_max=luck.choice(TICKS_MAX),
+        each_max=luck.choice(EACH_MAX),
+        stops_s=luck.random() * STOPS_S if luck.random() < STOPS else None,
+    )
+    world.payments += 1
+    world.begin(payer, f"listen {wanted.url}", listened(world, payer, wanted))
+
+
+async def listened(world: "World", payer: PayerParty, wanted: Wanted) -> str:
+    """How listening ended; refusals as of the first opening."""
+    heard = await Listener(payer, wanted).run()
+    world.payments += heard.openings + heard.vouchers - 1
+    return f"{heard.ended} {heard.ticks} {heard.refused}"
+
+
+class Listener:
+    """One payer at one stream, over all its connections."""
+
+    def __init__(self, payer: PayerParty, wanted: Wanted) -> None:
+        """Nothing is asked for yet."""
+        self._payer = payer
+        self._wanted = wanted
+        self._loop = payer.ground.loop
+        request = Request(method="GET", url=wanted.url)
+        cap = Cap(micro=wanted.ticks_max * wanted.show.price_micro)
+        self._listening = Listening(request, cap)
+        self._out = io.BytesIO()
+        self._stops_s = None if wanted.stops_s is None else self._loop.time() + wanted.stops_s
+
+    async def run(self) -> Heard:
+        """As `wallet.listening.listen`."""
+        listening = self._listening
+        while listening.next is not None and not self._has_enough:
+            try:
+                await self._once(listening.begin())
+            except Refusal as refusal:
+                listening.refuse(refusal)
+        self._check()
+        return listening.heard
+
+    async def _once(self, request: Request) -> None:
+        driver, listening = self._driver(), self._listening
+        with driver.session() as session:
+            line = Opening(self._payer)
+            opened = await line.carry(open_stream(driver.guide, request, listening.cap), session)
+            if not listening.answered(opened):
+                line.hang_up()
+                return
+            if opened.purchase is None:
+                await line.drain()
+                return
+            session.deliver(opened.purchase)
+            left_micro = listening.opened(opened)
+            self._streams.wrote(opened.name, opened.purchase.price_micro)
+            paying = Paying(self._payer, driver, request, opened, left_micro, line.hang_up)
+            clock_s = self._loop.time
+            reading = Reading(opened, paying, self._out, listening.heard, clock_s=clock_s)
+            listening.heard.ended = await self._read(line, opened, paying, reading)
+            line.hang_up()
+            await paying.close()
+            reading.note()
+            listening.closed(opened, paying.refusal)
+
+    @property
+    def _streams(self) -> Any:
+        return self._payer.ground.checks.streams
+
+    def _driver(self) -> Driver:
+        """As the wallet's, with the budget of this payer."""
+        driver = self._payer.driver_for("")
+        each_micro = self._wanted.each_max * self._wanted.show.price_micro
+        policy = Policy(msgspec.structs.replace(LIMITS, per_payment_micro=each_micro))
+        driver.guide = msgspec.structs.replace(driver.guide, policy=policy)
+        return driver
+
+    async def _read(
+        self, line: "Opening", opened: Opened, paying: "Paying", reading: Reading
+    ) -> Ended:
+        """As `Reading.run`."""
+        paying.begin()
+        try:
+            while (part := await line.next_part()) is not None:
+                self._streams.came(opened.name, part)
+                if reading.take(part):
+                    return "unpaid"
+                if self._has_enough:
+                    return "broken"
+        except NoAnswer:
+            return "unpaid" if paying.ended else "broken"
+        return "whole"
+
+    @property
+    def _has_enough(self) -> bool:
+        return self._stops_s is not None and self._loop.time() >= self._stops_s
+
+    def _check(self) -> None:
+        """Whether what came is what the site has sent: whole, in order, nothing twice."""
+        show, got = self._wanted.show, self._out.getvalue()
+        url, find = self._wanted.url, self._payer.ground.checks.find
+        if show.meter.unit == "bytes":
+            path = url.partition(".example")[2]
+            if not file_of(path, show.meter).startswith(got):
+                find(f"{self._payer.name} got another file than {url}: {len(got)} bytes")
+        elif show.meter.unit == "messages" and b"event: payment-" in got:
+            find(f"{self._payer.name} got the gate's own events of {url}")
+
+
+class Opening(Line):
+    """The way of a flow that opens a stream: the last answer stays open."""
+
+    def __init__(self, payer: PayerParty) -> None:
+        """Of a payer."""
+        super().__init__(payer)
+        self._connection: Connection | None = None
+
+    async def _answer(self, command: Command, session: Session) -> Any:
+        if isinstance(command, SendRequest) and command.leg in {"first", "paid"}:
+            return await self._open(command.request)
+        return await super()._answer(command, session)
+
+    async def _open(self, request: Request) -> Sent:
+        self.hang_up()
+        ground = self._payer.ground
+        self._connection = Connection(ground.loop)
+        ground.network.connect(self._payer.site, message_of(request), self._connection)
+        timer = ground.loop.call_later(TIMEOUT_S, self._connection.end, "no answer in time")
+        try:
+            head = await self._connection.head
+        except NoAnswer as wrong:
+            return Failed(reason=type(wrong).__name__)
+        finally:
+            timer.cancel()
+        headers = tuple((name.decode(), value.decode("latin-1")) for name, value in head.headers)
+        kind = dict(headers).get("content-type", "")
+        body = b""
+        if kind.startswith("application/problem+json"):
+            try:
+                body = await self.rest()
+            except NoAnswer as wrong:
+                return Failed(reason=type(wrong).__name__)
+        return Response(status=head.status, url=request.url, headers=headers, body=body)
+
+    async def next_part(self) -> bytes | None:
+        """As of the connection."""
+        assert self._connection is not None, "it was opened"
+        return await self._connection.next_part(SILENCE_S)
+
+    async def rest(self) -> bytes:
+        """All that comes until the end."""
+        body = b""
+        while (part := await self.next_part()) is not None:
+            body += part
+        return body
+
+    async def drain(self) -> None:
+        """Read on until it ends or breaks off."""
+        with suppress(NoAnswer):
+            await self.rest()
+
+    def hang_up(self) -> None:
+        """Nobody reads on."""
+        if self._connection is not None:
+            self._connection.hang_up()
+
+
+class Paying(Dues):
+    """As `wallet.paying.Paying`, in a task."""
+
+    def __init__(
+        self,
+        payer: PayerParty,
+        driver: Driver,
+        request: Request,
+        opened: Opened,
+        most_micro: int,
+        hang_up: Any,
+    ) -> None:
+        """As there."""
+        super().__init__(driver.guide.policy, opened, most_micro, needed(opened))
+        self._payer = payer
+        self._loop = payer.ground.loop
+        self._driver = driver
+        policy = driver.guide.policy.within(Cap(micro=most_micro))
+        self._guide = msgspec.structs.replace(driver.guide, policy=policy)
+        self._request = request
+        self._opened = opened
+        self._hang_up = hang_up
+        self._has_another = True
+        self._wake: asyncio.Future[bool] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Pay from now on."""
+        self._task = self._loop.create_task(self._run())
+
+    async def close(self) -> None:
+        """Pay what is owed, and no more."""
+        self._closed = True
+        self._notify()
+        assert self._task is not None, "it was begun"
+        await self._task
+        self._driver.store.flush()
+
+    def came(self, ticks: int, whole: int, *, asked: bool = False) -> None:
+        """As `Dues.came`."""
+        if self._is_news(ticks, whole, asked=asked):
+            self._note(ticks, asked=asked)
+            if self._is_due():
+                self._notify()
+
+    def _notify(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(True)
+
+    async def _run(self) -> None:
+        on_its_way: asyncio.Task[None] | None = None
+        while count := await self._next():
+            written = await self._write(count, on_its_way)
+            if on_its_way is not None:
+                await on_its_way
+            if written is not None:
+                on_its_way = self._loop.create_task(self._hand_in(written))
+        if on_its_way is not None:
+            await on_its_way
+        self._end()
+        if self.is_over and not self._closed:
+            self._hang_up()
+
+    async def _next(self) -> int:
+        while not self._is_due():
+            self._wake = self._loop.create_future()
+            timer = None
+            if self._wait_s is not None:
+                timer = self._loop.call_later(self._wait_s, _is_late, self._wake)
+            if await self._wake:
+                if timer is not None:
+                    timer.cancel()
+            else:
+                self._asked = True
+        return self._begin()
+
+    async def _write(self, count: int, on_its_way: asyncio.Task[None] | None) -> Purchase | None:
+        if on_its_way is not None:
+            if self._has_another and not on_its_way.done():
+                beside = await self._drive(write_beside, count)
+                if beside is not None:
+                    return beside
+                self._has_another = False
+            await on_its_way
+        return await self._drive(write, count) if self.refusal is None else None
+
+    async def _drive(self, flow: Writing, count: int) -> Purchase | None:
+        try:
+            with self._driver.session() as session:
+                steps = flow(self._guide, self._request, self._opened, count)
+                written: Purchase | None = await Line(self._payer).carry(steps, session)
+                if written is None:
+                    return None
+                session.leave(written)
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return None
+        self._under_way -= count - self._ticks_of(written)
+        self._payer.ground.checks.streams.wrote(self._opened.name, written.price_micro)
+        return written
+
+    async def _hand_in(self, voucher: Purchase) -> None:
+        line = Line(self._payer)
+        try:
+            with self._driver.session() as session:
+                session.take(voucher)
+                if self.refusal is not None:
+                    await line.carry(release(self._driver.guide, voucher), session)
+                    return
+                await line.carry(hand_in(self._driver.guide, self._request, voucher), session)
+                session.deliver(voucher)
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return
+        self._taken(voucher)
+        self._notify()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.refusal = self.refusal or refusal
+        self._notify()
+
+
+def _is_late(wake: asyncio.Future[bool]) -> None:
+    if not wake.done():
+        wake.set_result(False)
