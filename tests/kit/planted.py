@@ -27,13 +27,15 @@ from farthing.schemes.chain.payword import PaywordTill
 from farthing.schemes.chain.words.till import WordTill
 from farthing.schemes.coin.blind.mint import BlindMint
 from farthing.schemes.coin.blind.purse import BlindPurse
+from farthing.schemes.contract import Taken
 from farthing.stores import sqlite
 from farthing.stores import sqlite_tables as tables
+from farthing.vendor import booking, delivery, lists, metering, refunding
 from farthing.vendor import clearing as sweeping
-from farthing.vendor import lists, refunding
 from farthing.vendor.commands import AskBroker
 from farthing.vendor.driver import Exchange
 from farthing.wallet import restoring
+from farthing.wallet.dues import Dues
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 YEAR_S = 365 * 86_400
@@ -240,6 +242,37 @@ def list_not_written_down(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lists, "marks", SimpleNamespace(**vars(marks) | {"Put": forgetful}))
 
 
+def voucher_counted_twice(patch: pytest.MonkeyPatch) -> None:
+    """The gate adds each voucher of a stream to what it has added it to already."""
+    counted = metering.counted
+
+    def twice(taken: Taken, name: str, memory: marks.Memory) -> Taken:
+        again = msgspec.structs.replace(taken, value_micro=2 * taken.value_micro)
+        records = counted(again if taken.delivered else taken, name, memory).records
+        return msgspec.structs.replace(taken, records=records)
+
+    patch.setattr(metering, "counted", twice)
+
+
+def stream_opened_again(patch: pytest.MonkeyPatch) -> None:
+    """The gate does not write down that a payment has opened a stream: a repeat has it again."""
+
+    def forgetful(paying: Any, *more: Any) -> marks.Confirm:
+        return booking.confirm_of(msgspec.structs.replace(paying, stream=None), *more)
+
+    patch.setattr(delivery, "confirm_of", forgetful)
+
+
+def paid_ahead_of_anything(patch: pytest.MonkeyPatch) -> None:
+    """A wallet takes what it has paid for what has come."""
+    note = Dues._note
+
+    def hopeful(dues: Dues, ticks: int, *, asked: bool) -> None:
+        note(dues, max(ticks, dues.ticks), asked=asked)
+
+    patch.setattr(Dues, "_note", hopeful)
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -263,6 +296,9 @@ PLANTED: dict[str, Plant] = {
         reissued_and_not_written_down,
         nothing_searched_for,
         list_not_written_down,
+        voucher_counted_twice,
+        stream_opened_again,
+        paid_ahead_of_anything,
     )
 }
 ONLY = {
@@ -272,5 +308,8 @@ ONLY = {
     "reissued_and_not_written_down": "agent",
     "nothing_searched_for": "ecash",
     "list_not_written_down": "payword",
+    "voucher_counted_twice": "tick",
+    "stream_opened_again": "tick",
+    "paid_ahead_of_anything": "tick",
 }
 """Faults of one scheme, for worlds of that."""

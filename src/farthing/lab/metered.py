@@ -6,6 +6,7 @@ leaves, what a payer gets as it arrives, what a gate has written as paid, paymen
 
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Any
 
 from farthing import marks
@@ -139,9 +140,12 @@ class Streams:
                         f" and was paid {stream.paid_micro}"
                     )
 
-    def passed(self, name: str, part: bytes) -> None:
-        """A gate passes a part on."""
-        stream = self.by_name[name]
+    def passed(self, name: str, part: bytes, vendor: str) -> None:
+        """A gate passes a part on, of a stream that this very request has opened."""
+        stream = self.by_name.get(name)
+        if stream is None:
+            self._find(f"{vendor} passed on {len(part)} bytes of a stream that was not paid for")
+            return
         stream.out.add(part, self._time_s())
         before_micro = stream.vendor_lost_micro
         stream.went_out()
@@ -210,10 +214,14 @@ class Serving:
 
     def tap(self, send: Any) -> Any:
         """What the gate sends goes past here."""
+        is_given = False
 
         async def tapped(event: MutableMapping[str, Any]) -> None:
-            if self._name and event["type"] == "http.response.body" and event.get("body"):
-                self._streams.passed(self._name, bytes(event["body"]))
+            nonlocal is_given
+            if event["type"] == "http.response.start":
+                is_given = event["status"] < HTTPStatus.MULTIPLE_CHOICES
+            elif is_given and (part := bytes(event.get("body", b""))):
+                self._streams.passed(self._name, part, self._vendor)
             await send(event)
 
         return tapped

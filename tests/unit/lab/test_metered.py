@@ -60,9 +60,9 @@ def test_seconds_run_between_parts_and_the_longest_silences_may_have_been_pauses
 
 def test_what_passes_beyond_the_grace_is_found_once_it_does() -> None:
     watch = Watch()
-    watch.streams.passed(NAME, bytes(10 * (1 + GRACE)))
+    watch.streams.passed(NAME, bytes(10 * (1 + GRACE)), "vendor0")
     assert watch.found == []
-    watch.streams.passed(NAME, b"x")
+    watch.streams.passed(NAME, b"x", "vendor0")
     assert watch.found == [f"vendor0 passed on 800 unpaid of {NAME}, its grace is 600"]
     (payer, vendor) = watch.streams.losses()
     assert (payer.role, vendor.role, vendor.of) == ("payer", "vendor", "grace")
@@ -121,7 +121,19 @@ def test_a_request_is_named_after_the_payment_that_opens_it_and_not_after_a_vouc
         put = marks.Put(key=b"stream/" + name.encode(), value=b"200", until_s=1)
         serving.writes(marks.Confirm(k=k, fence=1, outcome=b"", records=(put,)))
     assert list(watch.streams.by_name) == [NAME, "tick:b:1"]
-    event = {"type": "http.response.body", "body": b"abc"}
-    asyncio.run(serving.tap(send)(event))
-    assert sent == [event]
+    events: list[dict[str, Any]] = [
+        {"type": "http.response.start", "status": 200, "headers": []},
+        {"type": "http.response.body", "body": b"abc"},
+    ]
+
+    async def tap(serving: Serving) -> None:
+        tapped = serving.tap(send)
+        for event in events:
+            await tapped(event)
+
+    asyncio.run(tap(serving))
+    assert sent == events
     assert watch.streams.by_name["tick:b:1"].out.ticks() == 1
+    assert watch.found == []
+    asyncio.run(tap(Serving(watch.streams, show(), "vendor0", {SOURCE: "payer1"})))
+    assert watch.found == ["vendor0 passed on 3 bytes of a stream that was not paid for"]

@@ -30,6 +30,21 @@ def _respelt(value: bytes, luck: random.Random) -> bytes:
     return value[:at] + bytes([luck.choice(BASE64)]) + value[at + 1 :]
 
 
+def repaid(message: Message, name: str, other: str) -> Message:
+    """The message with another name in the place of one that what pays has in it."""
+    headers = tuple(
+        (key, _renamed(value, name.encode(), other.encode()) if key == b"authorization" else value)
+        for key, value in message.headers
+    )
+    return msgspec.structs.replace(message, headers=headers)
+
+
+def _renamed(value: bytes, name: bytes, other: bytes) -> bytes:
+    word, _, token = value.rpartition(b" ")
+    said = codec.unb64u(token.decode()).replace(name, other)
+    return word + b" " + codec.b64u(said).encode()
+
+
 def under(message: Message, **headers: str) -> Message:
     """The message with some headers of its own replaced; `_` in a name stands for `-`."""
     new = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}

@@ -132,8 +132,12 @@ class Stage:
     def address(self, vendor: VendorParty, page: Page | None = None) -> tuple[str, int]:
         """The address of a page that nobody has bought, and its price."""
         page = page or self.luck.choice(vendor.pages)
+        return self.fresh(f"{vendor.url}{page.path}"), page.price_micro
+
+    def fresh(self, route: str) -> str:
+        """An address on a route that nobody has asked for."""
         self._number += 1
-        return f"{vendor.url}{page.path}/{self._number}", page.price_micro
+        return f"{route}/{self._number}"
 
     async def buy(self, payer: PayerParty, url: str, price_micro: int, tries: int = TRIES) -> bool:
         """Have a payer fetch a page, again where it does not come; whether it came."""
@@ -242,6 +246,7 @@ class Stage:
 
     def losses(self, by: Cause) -> list[Measured]:
         """What honest parties lost, by a trick of the payers' or of the vendors'."""
+        self._count_streams()
         traits, checks = self.scheme.traits, self.world.ground.checks
         balances, paid = checks.books[BROKER], checks.earned
         roots = {name.partition("-")[0] for name in self.crooks}
@@ -281,7 +286,18 @@ class Stage:
             lost_micro = gain_micro - vendors_lost_micro
             stakes = Stakes(limit_micro=self._limits_micro())
             found.append(measured(traits, "broker", "payer", lost_micro, stakes))
-        return found
+        return [*found, *checks.streams.losses(self.crooks)]
+
+    def _count_streams(self) -> None:
+        """What was paid on streams was got: what of it was not is measured stream by stream."""
+        for name, stream in self.world.ground.checks.streams.by_name.items():
+            paid_micro = stream.paid_micro
+            self.asked[f"https://{stream.vendor}.example"] += paid_micro
+            self.out[stream.vendor][name] = paid_micro
+            self.got[stream.payer] += paid_micro
+            self.sellers[stream.payer].add(stream.vendor)
+            if stream.vendor not in self.crooks:
+                self.gone[stream.payer] += paid_micro
 
     def _trusted_micro(self, vendor: VendorParty) -> int:
         assert vendor.vendor is not None, "everybody is up at the end"

@@ -11,7 +11,8 @@ from farthing.lab.bounds import Measured
 from farthing.lab.faults import CALM, Chances
 from farthing.lab.handing import count_lent, is_handed_on
 from farthing.lab.recount import comes_back, require_honest_sums
-from farthing.lab.twins import givers, payers, revokers, tappers, vendors
+from farthing.lab.shows import is_streamed
+from farthing.lab.twins import givers, listeners, payers, revokers, tappers, vendors
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
@@ -54,6 +55,9 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         payers.lose_and_spend,
         revokers.revoke_and_spend,
         revokers.spend_what_was_withdrawn,
+        listeners.take_the_grace,
+        listeners.open_twice,
+        listeners.replay_vouchers,
     ),
     "vendor": (
         vendors.claim_twice,
@@ -62,6 +66,7 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         vendors.claim_late,
         vendors.meddle,
         vendors.withhold,
+        listeners.fall_silent,
     ),
     "nobody": (tappers.copy_and_race, tappers.copy_and_repeat),
 }
@@ -71,6 +76,10 @@ FOR: Mapping[Callable[[Stage], Awaitable[None]], Callable[[Scheme], bool]] = {
     payers.lose_and_spend: comes_back,
     givers.overspend_a_part: lambda scheme: scheme.purse.shares,
     revokers.revoke_and_spend: lambda scheme: bool(scheme.mint.published),
+    listeners.take_the_grace: is_streamed,
+    listeners.open_twice: is_streamed,
+    listeners.replay_vouchers: is_streamed,
+    listeners.fall_silent: is_streamed,
     revokers.spend_what_was_withdrawn: lambda scheme: scheme.purse.shares,
 }
 """What some schemes only are for."""

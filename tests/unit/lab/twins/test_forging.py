@@ -5,8 +5,9 @@ import random
 import msgspec
 import pytest
 
+from farthing import codec
 from farthing.lab.network import Message
-from farthing.lab.twins.forging import elsewhere, flipped, inflated, under
+from farthing.lab.twins.forging import elsewhere, flipped, inflated, repaid, under
 
 PAID = (b"authorization", b"Payment eyJhIjoxfQ"), (b"accept", b"text/plain")
 MESSAGE = Message(method="GET", url="https://shop.example/a/1", headers=PAID)
@@ -38,6 +39,18 @@ def test_headers_and_addresses_are_replaced() -> None:
     }
     assert elsewhere(MESSAGE, "other.example").url == "https://other.example/a/1"
     assert elsewhere(MESSAGE, "other.example", "/b").url == "https://other.example/b"
+
+
+def test_a_name_in_what_pays_is_replaced_by_another() -> None:
+    token = codec.b64u(b'{"payload":{"stream":"tick:a:1"}}')
+    voucher = under(MESSAGE, authorization=f"Payment {token}")
+    word, _, said = dict(repaid(voucher, "tick:a:1", "tick:b:9").headers)[
+        b"authorization"
+    ].partition(b" ")
+    assert (word, codec.unb64u(said.decode())) == (
+        b"Payment",
+        b'{"payload":{"stream":"tick:b:9"}}',
+    )
 
 
 def test_a_number_grows_or_a_text_comes_from_elsewhere() -> None:
