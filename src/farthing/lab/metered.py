@@ -75,26 +75,22 @@ class Watched:
         self.wrote_micro = 0
         """That its payer has written, be it taken or not."""
         self.out, self.came = Tally(show.meter), Tally(show.meter)
-        self.vendor_lost_micro = 0
-        """The most that ever was out and not paid."""
-        self.payer_lost_micro = 0
-        """The most that ever was paid, or written, and had not come."""
+        self.is_found = False
+        """Whether somebody has lost too much on it."""
 
     @property
     def bound_micro(self) -> int:
         """The grace."""
         return self.show.meter.grace * self.show.price_micro
 
-    def went_out(self) -> None:
-        """Something was passed on."""
-        out_micro = self.out.ticks(self.payments) * self.show.price_micro
-        self.vendor_lost_micro = max(self.vendor_lost_micro, out_micro - self.paid_micro)
+    @property
+    def unpaid_micro(self) -> int:
+        """What is out by now, and not paid."""
+        return self.out.ticks(self.payments) * self.show.price_micro - self.paid_micro
 
-    def was_paid(self) -> None:
-        """Something was paid, or written."""
-        paid_micro = max(self.paid_micro, self.wrote_micro)
-        came_micro = self.came.ticks() * self.show.price_micro
-        self.payer_lost_micro = max(self.payer_lost_micro, paid_micro - came_micro)
+    def ahead_micro(self, paid_micro: int) -> int:
+        """How much of that has not come by now."""
+        return paid_micro - self.came.ticks() * self.show.price_micro
 
     def lost(self, role: Role, by: Cause, micro: int) -> Measured:
         """A loss beside what either side may lose."""
@@ -103,7 +99,7 @@ class Watched:
             role=role,
             by=by,
             of="grace",
-            worst_micro=micro,
+            worst_micro=max(micro, 0),
             bound_micro=self.bound_micro,
         )
 
@@ -147,13 +143,7 @@ class Streams:
             self._find(f"{vendor} passed on {len(part)} bytes of a stream that was not paid for")
             return
         stream.out.add(part, self._time_s())
-        before_micro = stream.vendor_lost_micro
-        stream.went_out()
-        if stream.bound_micro < stream.vendor_lost_micro != before_micro:
-            self._find(
-                f"{stream.vendor} passed on {stream.vendor_lost_micro} unpaid of {name},"
-                f" its grace is {stream.bound_micro}"
-            )
+        self._require(stream, f"{vendor} passed on", stream.unpaid_micro, f"unpaid of {name}")
 
     # --- at the payer ---------------------------------------------------------------------------
 
@@ -164,12 +154,13 @@ class Streams:
             self._find(f"{name} was opened, and its gate has no such payment")
             return
         stream.wrote_micro += micro
-        stream.was_paid()
-        if stream.payer_lost_micro > stream.bound_micro:
-            self._find(
-                f"{stream.payer} paid {stream.payer_lost_micro} ahead on {name},"
-                f" its grace is {stream.bound_micro}"
-            )
+        ahead_micro = stream.ahead_micro(stream.wrote_micro)
+        self._require(stream, f"{stream.payer} paid", ahead_micro, f"ahead on {name}")
+
+    def _require(self, stream: Watched, who: str, lost_micro: int, what: str) -> None:
+        if lost_micro > stream.bound_micro and not stream.is_found:
+            stream.is_found = True
+            self._find(f"{who} {lost_micro} {what}, its grace is {stream.bound_micro}")
 
     def came(self, name: str, part: bytes) -> None:
         """A part has come."""
@@ -178,16 +169,15 @@ class Streams:
     # --- what it cost ---------------------------------------------------------------------------
 
     def losses(self, crooks: Collection[str] = ()) -> list[Measured]:
-        """What each stream cost who is honest, at its worst."""
+        """What each stream has cost who is honest."""
         found = []
         for stream in self.by_name.values():
-            stream.was_paid()
             payer_by: Cause = "vendor" if stream.vendor in crooks else "nobody"
             vendor_by: Cause = "payer" if stream.payer in crooks else "nobody"
             if stream.payer not in crooks:
-                found.append(stream.lost("payer", payer_by, stream.payer_lost_micro))
+                found.append(stream.lost("payer", payer_by, stream.ahead_micro(stream.paid_micro)))
             if stream.vendor not in crooks:
-                found.append(stream.lost("vendor", vendor_by, stream.vendor_lost_micro))
+                found.append(stream.lost("vendor", vendor_by, stream.unpaid_micro))
         return found
 
 
@@ -206,11 +196,12 @@ class Serving:
 
     def writes(self, command: marks.Command) -> None:
         """Its gate is about to write this."""
-        if isinstance(command, marks.Confirm):
+        if isinstance(command, marks.Confirm | marks.Take):
+            k = command.hold.k if isinstance(command, marks.Take) else command.k
             for record in command.records:
-                if isinstance(record, marks.Put) and record.key == PREFIX + command.k.encode():
-                    self._name = command.k
-                    self._streams.opens(command.k, self._show, self._vendor, self._source)
+                if isinstance(record, marks.Put) and record.key == PREFIX + k.encode():
+                    self._name = k
+                    self._streams.opens(k, self._show, self._vendor, self._source)
 
     def tap(self, send: Any) -> Any:
         """What the gate sends goes past here."""

@@ -1,5 +1,6 @@
 """A payer of a world listens: to the end, for a while, after a break, as long as money lasts."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from typing import Any
@@ -101,6 +102,24 @@ def test_what_a_dead_gate_was_paid_is_kept(scene: Callable[[Unit], Scene]) -> No
     at.world.ground.loop.outside(1.0, lambda: at.vendor.is_up or at.vendor.start())
     assert at.listen().ended == "broken"
     at.finish()
+
+
+def test_who_dies_while_it_listens_settles_its_voucher_and_the_gate_ends_the_stream(
+    scene: Callable[[Unit], Scene],
+) -> None:
+    at = scene("seconds")
+    loop, wanted = at.world.ground.loop, Wanted(url=at.url, show=at.show)
+    for _ in range(3):
+        at.world.begin(at.payer, "listen", Listener(at.payer, wanted).run())
+        loop.outside(1.5, at.payer.kill, "by this test")
+        at.world.run(at.world.settle())
+        loop.outside(0.0, lambda: at.payer.is_up or at.payer.start())
+        at.world.run(asyncio.sleep(1.0))
+    at.finish()
+    streams = at.world.ground.checks.streams
+    assert len(streams.by_name) == 3
+    assert not at.vendor.site.connections, "both ends of each are gone"
+    assert all(one.is_within for one in streams.losses())
 
 
 def test_in_any_weather_nobody_loses_more_than_the_grace() -> None:
