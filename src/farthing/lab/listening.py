@@ -21,10 +21,19 @@ from farthing.wallet.commands import Command, Failed, Purchase, Request, Respons
 from farthing.wallet.driver import TIMEOUT_S, Driver, Session
 from farthing.wallet.dues import Dues
 from farthing.wallet.listening import Ended, Heard, Listening, Reading, needed
-from farthing.wallet.paying import Writing
 from farthing.wallet.policy import Cap, Policy
 from farthing.wallet.settling import release
-from farthing.wallet.streams import Opened, hand_in, open_stream, write, write_beside
+from farthing.wallet.streams import Opened, hand_in, open_stream
+from farthing.wallet.turns import (
+    Due,
+    HandIn,
+    IsUnderWay,
+    Settled,
+    Turn,
+    Write,
+    Writing,
+    take_turns,
+)
 
 if TYPE_CHECKING:
     from farthing.lab.world import World
@@ -244,7 +253,7 @@ class Paying(Dues):
         self._request = request
         self._opened = opened
         self._hang_up = hang_up
-        self._has_another = True
+        self._last: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[bool] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -272,18 +281,32 @@ class Paying(Dues):
             self._wake.set_result(True)
 
     async def _run(self) -> None:
-        on_its_way: asyncio.Task[None] | None = None
-        while count := await self._next():
-            written = await self._write(count, on_its_way)
-            if on_its_way is not None:
-                await on_its_way
-            if written is not None:
-                on_its_way = self._loop.create_task(self._hand_in(written))
-        if on_its_way is not None:
-            await on_its_way
+        turns, answer = take_turns(self), None
+        with suppress(StopIteration):
+            while True:
+                answer = await self._take(turns.send(answer))
+        await self._settled()
         self._end()
         if self.is_over and not self._closed:
             self._hang_up()
+
+    async def _take(self, turn: Turn) -> Any:
+        match turn:
+            case Due():
+                return await self._next()
+            case IsUnderWay():
+                return self._last is not None and not self._last.done()
+            case Settled():
+                return await self._settled()
+            case Write(flow=flow, count=count):
+                return await self._drive(flow, count)
+            case HandIn(voucher=voucher):
+                self._last = self._loop.create_task(self._hand_in(voucher))
+                return None
+
+    async def _settled(self) -> None:
+        if self._last is not None:
+            await self._last
 
     async def _next(self) -> int:
         while not self._is_due():
@@ -297,16 +320,6 @@ class Paying(Dues):
             else:
                 self._asked = True
         return self._begin()
-
-    async def _write(self, count: int, on_its_way: asyncio.Task[None] | None) -> Purchase | None:
-        if on_its_way is not None:
-            if self._has_another and not on_its_way.done():
-                beside = await self._drive(write_beside, count)
-                if beside is not None:
-                    return beside
-                self._has_another = False
-            await on_its_way
-        return await self._drive(write, count) if self.refusal is None else None
 
     async def _drive(self, flow: Writing, count: int) -> Purchase | None:
         try:

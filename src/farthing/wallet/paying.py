@@ -1,30 +1,35 @@
 """Paying for a stream while it is read: a thread of its own, so that reading never waits.
 
-One voucher is on its way at a time, by a second thread; the next is written meanwhile, out of
-another chain, where a stream is so fast that it is due by then. Two chains take turns so: each has
-one payment in doubt at most, whatever is lost or killed.
+Vouchers are handed in by a second thread, while the next one is written: see `turns.py`.
 """
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
 import msgspec
 
 from farthing.errors import Refusal
-from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Command, Purchase, Request
 from farthing.wallet.courier import Courier
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.dues import Dues
-from farthing.wallet.errand import Flow
 from farthing.wallet.policy import Cap
 from farthing.wallet.settling import release
-from farthing.wallet.streams import Opened, hand_in, write, write_beside
-
-Writing = Callable[[Guide, Request, Opened, int], Flow[Purchase] | Flow[Purchase | None]]
+from farthing.wallet.streams import Opened, hand_in
+from farthing.wallet.turns import (
+    Due,
+    HandIn,
+    IsUnderWay,
+    Settled,
+    Turn,
+    Write,
+    Writing,
+    take_turns,
+)
 
 
 class Paying(Dues):
@@ -54,8 +59,8 @@ class Paying(Dues):
         self._opened = opened
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._has_another = True
-        """Whether there may be a chain beside the one that a voucher on its way is of."""
+        self._last: Future[None] = Future()
+        """The voucher that is on its way, or was last."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -79,13 +84,10 @@ class Paying(Dues):
 
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=1) as line:
-            on_its_way: Future[None] | None = None
-            while count := self._next():
-                written = self._write(count, on_its_way)
-                if on_its_way is not None:
-                    on_its_way.result()
-                if written is not None:
-                    on_its_way = line.submit(self._hand_in, written)
+            turns, answer = take_turns(self), None
+            with suppress(StopIteration):
+                while True:
+                    answer = self._take(turns.send(answer), line)
         if self._courier is not None:
             self._courier.close()
         with self._changed:
@@ -93,23 +95,26 @@ class Paying(Dues):
         if self.is_over and not self._closed:
             self._hang_up()
 
+    def _take(self, turn: Turn, line: ThreadPoolExecutor) -> Any:
+        match turn:
+            case Due():
+                return self._next()
+            case IsUnderWay():
+                return not self._last.done()
+            case Settled():
+                return self._last.result()
+            case Write(flow=flow, count=count):
+                return self._drive(flow, count)
+            case HandIn(voucher=voucher):
+                self._last = line.submit(self._hand_in, voucher)
+                return None
+
     def _next(self) -> int:
         """How many ticks the next voucher pays, once it is due; 0 where none will be."""
         with self._changed:
             while not self._changed.wait_for(self._is_due, self._wait_s):
                 self._asked = True  # it counts otherwise: within the grace that does no harm
             return self._begin()
-
-    def _write(self, count: int, on_its_way: Future[None] | None) -> Purchase | None:
-        """A voucher of so many ticks, beside the one on its way or after it; None if refused."""
-        if on_its_way is not None:
-            if self._has_another and not on_its_way.done():
-                beside = self._drive(write_beside, count)
-                if beside is not None:
-                    return beside
-                self._has_another = False  # it is looked for once: each time is a commit
-            on_its_way.result()
-        return self._drive(write, count) if self.refusal is None else None
 
     def _drive(self, flow: Writing, count: int) -> Purchase | None:
         """What the flow writes; None where it refuses, or has nothing at hand."""

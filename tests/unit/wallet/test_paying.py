@@ -9,6 +9,7 @@ import pytest
 
 from farthing.errors import Unavailable
 from farthing.wallet import paying as module
+from farthing.wallet import turns
 from farthing.wallet.commands import Purchase, Request, SendRequest
 from farthing.wallet.paying import Paying
 from farthing.wallet.policy import Limits
@@ -242,7 +243,7 @@ def test_a_wallet_without_another_chain_looks_for_one_once(
         looked.append(ticks)
         yield from ()
 
-    monkeypatch.setattr(module, "write_beside", nothing)
+    monkeypatch.setattr(turns, "write_beside", nothing)
     desk.limit_to(4)
     with paying_on(desk, needed=16) as paying:
         paying.came(16, 15)
