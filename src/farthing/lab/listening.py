@@ -90,8 +90,9 @@ class Listener:
         self._wanted = wanted
         self._loop = payer.ground.loop
         request = Request(method="GET", url=wanted.url)
-        cap = Cap(micro=wanted.ticks_max * wanted.show.price_micro)
-        self._listening = Listening(request, cap)
+        self._most_micro = wanted.ticks_max * wanted.show.price_micro
+        self._listening = Listening(request, Cap(micro=self._most_micro))
+        self._names: list[str] = []
         self._out = io.BytesIO()
         self._stops_s = None if wanted.stops_s is None else self._loop.time() + wanted.stops_s
 
@@ -119,6 +120,7 @@ class Listener:
                 return
             session.deliver(opened.purchase)
             left_micro = listening.opened(opened)
+            self._names.append(opened.name)
             self._streams.wrote(opened.name, opened.purchase.price_micro)
             paying = Paying(self._payer, driver, request, opened, left_micro, line.hang_up)
             clock_s = self._loop.time
@@ -162,9 +164,12 @@ class Listener:
         return self._stops_s is not None and self._loop.time() >= self._stops_s
 
     def _check(self) -> None:
-        """Whether what came is what the site has sent: whole, in order, nothing twice."""
+        """Whether what came is what the site has sent, and cost no more than it might."""
         show, got = self._wanted.show, self._out.getvalue()
         url, find = self._wanted.url, self._payer.ground.checks.find
+        wrote_micro = sum(self._streams.by_name[name].wrote_micro for name in self._names)
+        if wrote_micro > self._most_micro:
+            find(f"{self._payer.name} paid {wrote_micro} for {url}, at most {self._most_micro}")
         if show.meter.unit == "bytes":
             path = url.partition(".example")[2]
             if not file_of(path, show.meter).startswith(got):

@@ -15,6 +15,7 @@ from farthing.lab.liveness import finish
 from farthing.lab.shows import Show
 from farthing.lab.world import World
 from farthing.schemes.streams import MOST, Unit
+from farthing.wallet.dues import Dues
 from farthing.wallet.listening import Heard
 
 UNITS: tuple[Unit, ...] = tuple(MOST)
@@ -138,6 +139,15 @@ def test_who_sells_nothing_by_the_tick_is_not_listened_to() -> None:
     with World(1, ["payword"]) as world:
         listening.listen(world, random.Random(1))
         assert world.payments == 0
+
+
+def test_more_than_its_payer_allows_is_found(
+    scene: Callable[[Unit], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = scene("bytes")
+    monkeypatch.setattr(Dues, "_count", lambda dues: 1)
+    at.listen(ticks_max=3)
+    assert any("at most 600" in found for found in at.world.ground.checks.findings)
 
 
 def test_another_file_than_the_sites_is_found(
