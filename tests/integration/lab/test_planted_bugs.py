@@ -1,7 +1,7 @@
 """A fault that is planted in the product is found by simulated worlds, and told by a few steps.
 
-`FIRST` is the seed at which a search from 1 has found it: CI begins there, `--full` and `--long` at
-1. Where the product changes so that it is found elsewhere, the search goes on.
+`FIRST` is a seed whose world has found it: CI begins there, `--full` and `--long` at 1.
+Where the product changes so that it is found elsewhere, the search goes on.
 """
 
 import os
