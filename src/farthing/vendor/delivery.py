@@ -162,7 +162,7 @@ class Delivery:
         dialect, method = paying.credential.dialect, paying.request.method
         answer = paid(receipt, origin, dialect, replier, method=method)
         if paying.stream is None:
-            return answer
+            return _told(paying, answer)
         closing = partial(closing_of, self._offering.setting, receipt)
         stream = msgspec.structs.replace(paying.stream, closing=closing)
         return msgspec.structs.replace(answer, stream=stream)
@@ -200,12 +200,7 @@ class Delivery:
             replier = paying.till.replier(paying.payment)
             dialect, method = paying.credential.dialect, paying.request.method
             answer = paid(receipt, NO_PAGE, dialect, replier, method=method)
-            name = paying.till.stream_of(paying.payment)
-            if not name:
-                return answer
-            key = metering.key_of(name)
-            paid_micro = metering.written_micro(paying.taken, key)
-            return msgspec.structs.replace(answer, voucher_for=key, stream_paid_micro=paid_micro)
+            return _told(paying, answer)
         return (
             yield from self._serve_paid(
                 paying.request,
@@ -265,6 +260,15 @@ class Delivery:
         over = Denied("repeat_window_over", "paid for, and the time to fetch it again is over")
         headers = dialects.receipt_headers(receipt, dialect)
         return self._offering.refuse(request, over, at, value_moved=True, extra=headers)
+
+
+def _told(paying: Paying, answer: Answer) -> Answer:
+    """The answer to a voucher, with what whoever passes its stream on wants to hear."""
+    if not paying.voucher_for:
+        return answer
+    return msgspec.structs.replace(
+        answer, voucher_for=paying.voucher_for, stream_paid_micro=paying.stream_paid_micro
+    )
 
 
 def _origin(paying: Paying) -> Generator[GateCommand, object, OriginAnswered]:

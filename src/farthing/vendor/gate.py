@@ -29,7 +29,7 @@ from farthing.errors import (
     Unsupported,
 )
 from farthing.schemes import registry, streams
-from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken, Till
+from farthing.schemes.contract import At, Binding, Json, Setting, Taken, Till
 from farthing.vendor import idempotency, metering, resolving
 from farthing.vendor.booking import (
     RECEIPT_KEY,
@@ -199,8 +199,6 @@ class Gate(Offering):
             owner=request.sealed.owner if request.sealed is not None else b"",
         )
         taken = till.take(payment, offer, binding, memory, at)
-        if stream:
-            taken = metering.counted(taken, stream, found)
         if request.sealed is not None:
             require_price(request.sealed.amount_micro, taken.value_micro)
         payload_hash = hashlib.sha256(credential.payload).digest()
@@ -212,7 +210,7 @@ class Gate(Offering):
         is_due = taken.claims or taken.moment == "before"
         if is_due and "before" in (priced.route.clearing, taken.moment):
             endorsed = yield from _endorsed(till, payment, taken, credential, at)
-        return Paying(
+        paying = Paying(
             request=request,
             priced=priced,
             credential=credential,
@@ -224,8 +222,8 @@ class Gate(Offering):
             payload_hash=payload_hash,
             endorsed=endorsed,
             at=at,
-            stream=_opened(taken, stream, offer, priced),
         )
+        return _on_stream(paying, stream, found) if stream else paying
 
     def _look_up(self, request: Request, priced: Priced, refusal: Refusal, at: At) -> Walk:
         """The answer to a refused payment: its outcome, if this very payment came before."""
@@ -291,11 +289,20 @@ def _endorsed(
     return codec.read_json(credential.payload) if endorsed is None else endorsed
 
 
-def _opened(taken: Taken, name: str, offer: Offer, priced: Priced) -> metering.Stream | None:
-    """What the first payment of a stream opens."""
-    if not name or taken.delivered:
-        return None
-    return metering.opened(name, offer, streams.meter_in(offer), priced.route.pause_s)
+def _on_stream(paying: Paying, name: str, found: marks.Memory) -> Paying:
+    """The first payment of a stream, or another one, with what the stream gets by it; `Closed`."""
+    taken = metering.counted(paying.taken, name, found)
+    if not taken.delivered:
+        meter, pause_s = streams.meter_in(paying.offer), paying.priced.route.pause_s
+        stream = metering.opened(name, paying.offer, meter, pause_s)
+        return msgspec.structs.replace(paying, taken=taken, stream=stream)
+    key = metering.key_of(name)
+    return msgspec.structs.replace(
+        paying,
+        taken=taken,
+        voucher_for=key,
+        stream_paid_micro=metering.paid_micro(found, key) + taken.value_micro,
+    )
 
 
 def _unfit(wrong: Malformed) -> Malformed:

@@ -29,7 +29,7 @@ from farthing.errors import (
     Unsolicited,
     Unsupported,
 )
-from farthing.marks import Keys, Memory, Put
+from farthing.marks import Add, Keys, Memory
 from farthing.schemes.contract import Dialect, Offer, Taken, Till
 from farthing.schemes.streams import BYTES_MAX, Meter, Unit
 
@@ -128,25 +128,12 @@ def paid_micro(memory: Memory, key: bytes) -> int:
 
 
 def counted(taken: Taken, name: str, memory: Memory) -> Taken:
-    """A payment with what its stream has got by it; `Closed` for one that nobody opened.
-
-    Vouchers of one chain take turns by its counter, so none is forgotten here; a payer who pays
-    one stream out of two chains at the same time may lose the lesser one.
-    """
+    """A payment with what its stream gets by it; `Closed` for one that nobody opened."""
     key = key_of(name)
-    before_micro = paid_micro(memory, key) if taken.delivered else 0
-    if taken.delivered and not before_micro:
+    if taken.delivered and not paid_micro(memory, key):
         raise Closed("stream_unknown", "no such stream goes on here; open one")
-    total = str(before_micro + taken.value_micro).encode()
-    put = Put(key=key, value=total, until_s=taken.until_s)
-    return msgspec.structs.replace(taken, records=(*taken.records, put))
-
-
-def written_micro(taken: Taken, key: bytes) -> int:
-    """What a payment has written as paid on its stream, itself included."""
-    return next(
-        int(each.value) for each in taken.records if isinstance(each, Put) and each.key == key
-    )
+    add = Add(key=key, amount=taken.value_micro, until_s=taken.until_s)
+    return msgspec.structs.replace(taken, records=(*taken.records, add))
 
 
 def name_of(till: Till, payment: Any, offer: Offer, dialect: Dialect, *, metered: bool) -> str:

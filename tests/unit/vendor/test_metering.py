@@ -127,6 +127,23 @@ def test_two_streams_and_a_page_of_one_chain_are_paid_apart() -> None:
     assert shop.earned_micro() == 8 * PRICE_MICRO
 
 
+def test_vouchers_of_several_chains_at_once_are_all_counted() -> None:
+    reader = Reader()
+    opened = reader.open()
+    assert opened.stream is not None
+    walkings = []
+    for ticks in (1, 2, 4, 8):
+        reader.instrument = reader.buyer.instrument()
+        walkings.append(reader.shop.start(reader.pay(ticks).header))
+    for walking in walkings:
+        walking.until(marks.Take)
+    answers = [walking.go() for walking in reversed(walkings)]
+    assert [answer.status for answer in answers if answer is not None] == [200] * 4
+    assert reader.paid_micro == 16 * PRICE_MICRO == reader.shop.earned_micro()
+    told = [answer.stream_paid_micro for answer in answers if answer is not None]
+    assert max(told) <= reader.paid_micro, "nothing is passed on that was not paid"
+
+
 def test_a_voucher_for_a_stream_that_nobody_opened_is_gone_and_costs_nothing() -> None:
     reader = Reader()
     reader.open()
