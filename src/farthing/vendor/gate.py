@@ -28,7 +28,7 @@ from farthing.errors import (
     Unsolicited,
     Unsupported,
 )
-from farthing.schemes import registry, streams
+from farthing.schemes import registry
 from farthing.schemes.contract import At, Binding, Json, Setting, Taken, Till
 from farthing.vendor import idempotency, metering, resolving
 from farthing.vendor.booking import (
@@ -45,6 +45,7 @@ from farthing.vendor.delivery import Delivery
 from farthing.vendor.offering import CHALLENGE_KEY, HOST, Offering
 from farthing.vendor.payments import Outcome, Paying, payment_digest, target_hash
 from farthing.vendor.prices import Priced
+from farthing.vendor.topping import Topping, on_stream
 from farthing.wire import dialects, mpp
 from farthing.wire.offers import Credential, Receipt, target_of
 from farthing.wire.sealed import matched, require_price
@@ -63,6 +64,7 @@ class Gate(Offering):
         super().__init__(setting, schemes=schemes, realm=realm)
         self._delivery = Delivery(self)
         self.resolving = resolving.Resolving(self, partial(self._verify, begun=True))
+        self.topping = Topping(self, self.serve)
 
     def serve(self, request: Request, priced: Priced) -> Walk:
         """Serve one request to a priced route; returns the answer."""
@@ -177,8 +179,7 @@ class Gate(Offering):
         payment = till.read(credential.payload)
         if own := till.own_k(payment):
             credential = msgspec.structs.replace(credential, k=own)
-        metered = priced.meter is not None
-        stream = metering.name_of(till, payment, offer, credential.dialect, metered=metered)
+        stream = priced.tops_up or metering.name_of(till, payment, credential, priced.meter)
         keys = till.recall(payment)
         if stream:
             keys = metering.with_stream(keys, stream)
@@ -199,6 +200,8 @@ class Gate(Offering):
             owner=request.sealed.owner if request.sealed is not None else b"",
         )
         taken = till.take(payment, offer, binding, memory, at)
+        if priced.tops_up:  # no page: what it pays for is out, or comes by another request
+            taken = msgspec.structs.replace(taken, delivered=True)
         if request.sealed is not None:
             require_price(request.sealed.amount_micro, taken.value_micro)
         payload_hash = hashlib.sha256(credential.payload).digest()
@@ -223,7 +226,7 @@ class Gate(Offering):
             endorsed=endorsed,
             at=at,
         )
-        return _on_stream(paying, stream, found) if stream else paying
+        return on_stream(paying, stream, found, begun=begun) if stream else paying
 
     def _look_up(self, request: Request, priced: Priced, refusal: Refusal, at: At) -> Walk:
         """The answer to a refused payment: its outcome, if this very payment came before."""
@@ -287,22 +290,6 @@ def _endorsed(
     found = expect(marks.Memory, (yield marks.Read(keys=archive)))
     endorsed = till.endorse(payment, taken, found, at)
     return codec.read_json(credential.payload) if endorsed is None else endorsed
-
-
-def _on_stream(paying: Paying, name: str, found: marks.Memory) -> Paying:
-    """The first payment of a stream, or another one, with what the stream gets by it; `Closed`."""
-    taken = metering.counted(paying.taken, name, found)
-    if not taken.delivered:
-        meter, pause_s = streams.meter_in(paying.offer), paying.priced.route.pause_s
-        stream = metering.opened(name, paying.offer, meter, pause_s)
-        return msgspec.structs.replace(paying, taken=taken, stream=stream)
-    key = metering.key_of(name)
-    return msgspec.structs.replace(
-        paying,
-        taken=taken,
-        voucher_for=key,
-        stream_paid_micro=metering.paid_micro(found, key) + taken.value_micro,
-    )
 
 
 def _unfit(wrong: Malformed) -> Malformed:

@@ -8,10 +8,11 @@
     per = "1s"          # or "16kB", or "1 message" of an event stream
     grace = 3           # ticks that run unpaid before the stream pauses
 
-The first payment opens a stream and pays its first tick; vouchers pay the next ones, under the same
-challenge or another one for the same page. What was paid on a stream is one record in the store,
-named after the K of its opening and written with each payment: so every process of the gate takes
-vouchers for a stream that another one serves.
+The first payment opens a stream and pays its first tick, or the fewest that its scheme can express.
+Ticks go on with vouchers, under the same challenge or another one for the same page; with every
+scheme more is paid at an address of the stream's own (`topping.py`). What was paid on a stream is
+one sum in the store, named after the K of its opening and written with each payment: so every
+process of the gate takes payments for a stream that another one serves.
 """
 
 import re
@@ -29,9 +30,11 @@ from farthing.errors import (
     Unsolicited,
     Unsupported,
 )
-from farthing.marks import Add, Keys, Memory
-from farthing.schemes.contract import Dialect, Offer, Taken, Till
+from farthing.marks import Add, Fact, Keys, Memory, Put
+from farthing.schemes import streams
+from farthing.schemes.contract import Offer, Taken, Till
 from farthing.schemes.streams import BYTES_MAX, Meter, Unit
+from farthing.wire.offers import Credential
 
 GRACE = 3  # ticks: what either side may lose where the vendor says nothing else
 PAUSE_S = 60  # an unpaid stream is closed after so long
@@ -127,40 +130,56 @@ def paid_micro(memory: Memory, key: bytes) -> int:
     return int(memory.records.get(key, b"0"))
 
 
-def counted(taken: Taken, name: str, memory: Memory) -> Taken:
-    """A payment with what its stream gets by it; `Closed` for one that nobody opened."""
-    key = key_of(name)
-    if taken.delivered and not paid_micro(memory, key):
-        raise Closed("stream_unknown", "no such stream goes on here; open one")
-    add = Add(key=key, amount=taken.value_micro, until_s=taken.until_s)
-    return msgspec.structs.replace(taken, records=(*taken.records, add))
+def unknown() -> Closed:
+    """Refuses to take anything for a stream that nobody opened."""
+    return Closed("stream_unknown", "no such stream goes on here; open one")
 
 
-def name_of(till: Till, payment: Any, offer: Offer, dialect: Dialect, *, metered: bool) -> str:
+def counted(taken: Taken, name: str, until_s: int = 0) -> Taken:
+    """A payment with what its stream gets by it, which is kept until then at least.
+
+    What opens a stream begins its sum, whatever another of that name had once.
+    """
+    key, until_s = key_of(name), max(taken.until_s, until_s)
+    fact: Fact = Put(key=key, value=b"%d" % taken.value_micro, until_s=until_s)
+    if taken.delivered:
+        fact = Add(key=key, amount=taken.value_micro, until_s=until_s)
+    return msgspec.structs.replace(taken, records=(*taken.records, fact))
+
+
+def name_of(till: Till, payment: Any, credential: Credential, meter: Meter | None) -> str:
     """K of the opening of the stream that a payment pays; empty where it buys a page.
 
     `Unsolicited` for an offer from before the route became a stream, or a page again.
     """
-    if (offer.intent == "session") is not metered:
+    offer = credential.offer
+    assert offer is not None, "it answers an offer"
+    if streams.is_metered(offer) is not (meter is not None):
         raise Unsolicited("challenge_for_another_target", "this is sold otherwise now; ask again")
-    if not metered:
+    if meter is None:
         return ""
-    if dialect != "mpp":
-        raise Unsupported("session_not_in_dialect", "streams are paid in MPP: its `session` intent")
+    if credential.dialect == "private":
+        raise Unsupported("stream_in_private", "what is sealed goes out whole, no stream does")
+    if offer.intent == "charge":
+        return credential.k
+    if credential.dialect != "mpp":
+        raise Unsupported("session_not_in_dialect", "vouchers are for MPP: its `session` intent")
     name = till.stream_of(payment)
     if not name:
         raise Unfit("action_missing", "say whether this opens a stream or is a voucher for one")
     return name
 
 
-def opened(name: str, offer: Offer, meter: Meter, pause_s: int) -> Stream:
+def opened(name: str, offer: Offer, pause_s: int) -> Stream:
     """The stream that a payment for `offer` opens."""
-    return Stream(name=name, meter=meter, price_micro=offer.price_micro, pause_s=pause_s)
+    meter = streams.meter_in(offer)
+    tick_micro = offer.price_micro // meter.ticks
+    return Stream(name=name, meter=meter, price_micro=tick_micro, pause_s=pause_s)
 
 
-def require_metered(stream: Stream, headers: Iterable[tuple[bytes, bytes]]) -> None:
+def require_metered(meter: Meter, headers: Iterable[tuple[bytes, bytes]]) -> None:
     """`OriginFailed` for an answer that cannot be counted as the route says."""
-    if stream.meter.unit != "messages":
+    if meter.unit != "messages":
         return
     found = dict(headers)
     if not found.get(b"content-type", b"").startswith(EVENT_STREAM):

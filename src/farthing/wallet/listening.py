@@ -120,6 +120,7 @@ def _once(
             heard.ended = "whole" if _copy(line.parts(), out, heard) else "broken"
             return None
         session.deliver(opened.purchase)
+        drive(session.after(opened.purchase), session.answer)
         heard.openings += 1
         heard.currency, heard.scheme = opened.purchase.currency, opened.purchase.scheme
         price_micro = opened.purchase.price_micro

@@ -3,7 +3,7 @@
 The reader says how many ticks have begun; this pays for them and some ahead, in one voucher: one
 ahead at first, twice as many each time, and at most `grace`; and the next voucher when half of that
 is left. So the payer risks `grace` ticks, and so does the vendor, who goes on for as many while a
-voucher is on its way.
+voucher is on its way. Where one payment pays for several ticks at least, it is whole steps of them.
 
 One voucher is on its way at a time, by a second thread; the next is written meanwhile, out of
 another chain, where a stream is so fast that it is due by then. Two chains take turns so: each has
@@ -62,11 +62,12 @@ class Paying:
         self._request = request
         self._opened = opened
         self._grace = meter.grace
-        self._price_micro = opened.purchase.price_micro
+        self._step = meter.ticks
+        self._price_micro = opened.purchase.price_micro // meter.ticks
         self._wait_s = float(meter.count * PATIENCE) if meter.unit == "seconds" else None
         self._needed = needed
         self._ticks_max = most_micro // self._price_micro
-        self._each_max = _each_max(driver.guide.policy, self._price_micro)
+        self._each_max = _each_max(driver.guide.policy, self._price_micro, meter.ticks)
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._begun = 1
@@ -74,9 +75,9 @@ class Paying:
         self._asked = False
         self._closed = False
         self._under_way = 0
-        self._has_another = True
+        self._has_another = opened.has_vouchers
         """Whether there may be a chain beside the one that a voucher on its way is of."""
-        self.ticks = 1
+        self.ticks = meter.ticks
         """Paid and taken."""
         self.vouchers = 0
         self.ended = False
@@ -166,8 +167,10 @@ class Paying:
 
     def _count(self) -> int:
         """How many ticks the next voucher pays; 0 at the payer's limit."""
-        wanted = min(self._wanted(), self._needed, self._ticks_max) - self.ticks_sent
-        return max(0, min(wanted, self._each_max))
+        wanted = min(self._wanted(), self._needed) - self.ticks_sent
+        steps = -(-max(0, min(wanted, self._each_max)) // self._step)
+        affordable = (self._ticks_max - self.ticks_sent) // self._step
+        return max(0, min(steps, affordable)) * self._step
 
     def _write(self, count: int, on_its_way: Future[None] | None) -> Purchase | None:
         """A voucher of so many ticks, beside the one on its way or after it; None if refused."""
@@ -210,6 +213,7 @@ class Paying:
                     answer = partial(self._courier.answer, answer)
                 drive(hand_in(driver.guide, self._request, voucher), answer)
                 session.deliver(voucher)
+                drive(session.after(voucher), session.answer)
         except Refusal as refusal:
             self._refuse(refusal)
             return
@@ -226,6 +230,6 @@ class Paying:
             self._changed.notify()
 
 
-def _each_max(policy: Policy, price_micro: int) -> int:
-    """Ticks of one voucher within the budget of a payment; a dearer tick is asked about."""
-    return max(1, min(TICKS_MAX, policy.limits.per_payment_micro // price_micro))
+def _each_max(policy: Policy, price_micro: int, step: int) -> int:
+    """Ticks of one payment within its budget, in whole steps; a dearer step is asked about."""
+    return max(1, min(TICKS_MAX, policy.limits.per_payment_micro // price_micro) // step) * step

@@ -13,9 +13,11 @@ from farthing.errors import Overlimit, TooLarge
 from farthing.schemes.chain.credit.pledge import SLOTS
 from farthing.schemes.streams import EVENT_BYTES_MAX, Meter
 from farthing.wallet import listening
-from farthing.wallet.commands import Request, Response
+from farthing.wallet.commands import Purchase, Request, Response
+from farthing.wallet.errand import Flow
 from farthing.wallet.listening import Sieve
 from farthing.wallet.policy import ABOVE_MOST, Cap, Limits
+from farthing.wallet.releasing import hand_over
 from farthing.wallet.streams import Opened
 from tests.unit.wallet.gate_town import PRICE_MICRO, town
 from tests.unit.wallet.world import World
@@ -76,6 +78,9 @@ class Desk:
         self.guide = world.guide()
         self.answer, self.deliver = world.answer, world.store.deliver
         self.store = world.store
+
+    def after(self, purchase: Purchase) -> Flow[bool | None]:
+        return hand_over(self.guide, purchase)
 
     def session(self) -> AbstractContextManager["Desk"]:
         return nullcontext(self)
