@@ -213,7 +213,8 @@ class Paying:
                     answer = partial(self._courier.answer, answer)
                 drive(hand_in(driver.guide, self._request, voucher), answer)
                 session.deliver(voucher)
-                drive(session.after(voucher), session.answer)
+                if not self._opened.has_vouchers:  # which have no second half
+                    drive(session.after(voucher), session.answer)
         except Refusal as refusal:
             self._refuse(refusal)
             return
