@@ -10,7 +10,7 @@ from farthing import marks
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.contract import Dialect
 from farthing.vendor import metering, topping
-from farthing.vendor.booking import OUTCOME_KEPT_S_MIN
+from farthing.vendor.booking import OUTCOME_KEPT_S_MIN, read_outcome
 from farthing.vendor.commands import Answer, AskOrigin, OriginAnswered, Request, Walk
 from farthing.wire import mpp, published
 from tests.kit.folder import Folder
@@ -294,9 +294,13 @@ def early(scheme: str) -> tuple[Reader, Facilitator]:
 def test_what_the_broker_pays_before_opens_a_stream_and_tops_it_up(scheme: str) -> None:
     reader, broker = early(scheme)
     assert reader.open().stream is not None
-    answer = reader.send(reader.top_up(4), 4)
+    payment = reader.top_up(4)
+    answer = reader.send(payment, 4)
     assert (answer.status, answer.body) == (200, b"")
     assert answer.stream_paid_micro == 5 * PRICE_MICRO
+    found = reader.shop.find(payment.k)
+    assert found is not None
+    assert not read_outcome(found.outcome).stored, "there is no page to keep"
     assert reader.paid_micro == 5 * PRICE_MICRO == broker.paid_micro
 
 

@@ -86,9 +86,11 @@ class Desk:
         return nullcontext(self)
 
 
-def heard_of(world: World, bodies: list[bytes], most_micro: int = 10**6) -> listening.Heard:
+def heard_of(
+    world: World, bodies: list[bytes], most_micro: int = 10**6, way: str = "tick"
+) -> listening.Heard:
     """What comes of a stream that breaks off after each of these, and then always at once."""
-    world.site.open("tick", more=STREAM)
+    world.site.open(way, more=STREAM)
     world.limits = LIMITS
     coming = list(bodies)
 
@@ -143,6 +145,14 @@ def test_no_more_is_loaded_for_a_stream_than_it_may_cost(tmp_path: Path) -> None
     heard_of(world, [], most_micro=2 * PRICE_MICRO)
     (ask,) = [ask for ask in world.bank.asked if ask.asked.operation == "issue"]
     assert ask.asked.message["limitMicro"] == SLOTS * 2 * PRICE_MICRO
+
+
+def test_no_more_scrip_is_loaded_for_a_stream_than_it_may_cost(tmp_path: Path) -> None:
+    world = town(tmp_path, "millicent")
+    heard = heard_of(world, [b"x"], most_micro=2 * PRICE_MICRO, way="millicent")
+    assert (heard.scheme, heard.openings) == ("millicent", 2)
+    asked = [ask.amount_micro for ask in world.bank.asked if ask.asked.operation == "issue"]
+    assert asked == [2 * PRICE_MICRO]
 
 
 def test_an_opening_whose_answer_was_lost_counts(tmp_path: Path) -> None:
