@@ -49,6 +49,7 @@ class Heard(msgspec.Struct, kw_only=True):
     ticks: int = 0
     """Paid."""
     vouchers: int = 0
+    """Payments after those that opened it, top-ups among them."""
     openings: int = 0
     ended: Ended = "broken"
     refused: str = ""
