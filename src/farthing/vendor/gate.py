@@ -179,7 +179,7 @@ class Gate(Offering):
         payment = till.read(credential.payload)
         if own := till.own_k(payment):
             credential = msgspec.structs.replace(credential, k=own)
-        stream = priced.tops_up or metering.name_of(till, payment, credential, priced.meter)
+        stream = metering.name_of(till, payment, credential, priced.meter, priced.tops_up)
         keys = till.recall(payment)
         if stream:
             keys = metering.with_stream(keys, stream)
@@ -200,7 +200,7 @@ class Gate(Offering):
             owner=request.sealed.owner if request.sealed is not None else b"",
         )
         taken = till.take(payment, offer, binding, memory, at)
-        if priced.tops_up:  # no page: what it pays for is out, or comes by another request
+        if priced.tops_up is not None:  # what it pays for is out, or comes by another request
             taken = msgspec.structs.replace(taken, delivered=True)
         if request.sealed is not None:
             require_price(request.sealed.amount_micro, taken.value_micro)

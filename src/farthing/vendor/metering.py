@@ -72,6 +72,15 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
         return paid_micro(memory, self.key) // self.price_micro
 
 
+class TopUp(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sold at a stream's own address."""
+
+    name: str
+    """K of the opening."""
+    sold: bytes
+    """How the stream is sold, as its opening wrote it."""
+
+
 def read(per: str, grace: int | None) -> Meter | None:
     """What `per` and `grace` of a route say; None for a page. `Misconfigured`."""
     if not per:
@@ -147,7 +156,9 @@ def counted(taken: Taken, name: str, until_s: int = 0) -> Taken:
     return msgspec.structs.replace(taken, records=(*taken.records, fact))
 
 
-def name_of(till: Till, payment: Any, credential: Credential, meter: Meter | None) -> str:
+def name_of(
+    till: Till, payment: Any, credential: Credential, meter: Meter | None, top_up: TopUp | None
+) -> str:
     """K of the opening of the stream that a payment pays; empty where it buys a page.
 
     `Unsolicited` for an offer from before the route became a stream, or a page again.
@@ -157,7 +168,7 @@ def name_of(till: Till, payment: Any, credential: Credential, meter: Meter | Non
     if streams.is_metered(offer) is not (meter is not None):
         raise Unsolicited("challenge_for_another_target", "this is sold otherwise now; ask again")
     if meter is None:
-        return ""
+        return top_up.name if top_up is not None else ""
     if credential.dialect == "private":
         raise Unsupported("stream_in_private", "what is sealed goes out whole, no stream does")
     if offer.intent == "charge":

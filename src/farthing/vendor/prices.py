@@ -104,8 +104,8 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     """The subscription that buying it begins."""
     meter: Meter | None = None
     """What the price is for; None: for the page."""
-    tops_up: str = ""
-    """K of the opening of the stream that this pays on, where it is no page of the site's."""
+    tops_up: metering.TopUp | None = None
+    """The stream that this pays on, where it is no page of the site's."""
 
     @property
     def is_conditional(self) -> bool:

@@ -41,7 +41,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     credential: Credential
     request: Request
     route: Route
-    tops_up: str = ""
+    tops_up: metering.TopUp | None = None
     at_s: int
 
     def __repr__(self) -> str:

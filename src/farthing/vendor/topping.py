@@ -15,7 +15,7 @@ import msgspec
 
 from farthing import marks
 from farthing.errors import BadRequest, Misconfigured, OutOfRange, Refusal
-from farthing.schemes.contract import At
+from farthing.schemes.contract import At, Taken
 from farthing.vendor import metering
 from farthing.vendor.booking import OUTCOME_KEPT_S_MIN
 from farthing.vendor.commands import GateCommand, Look, Request, Walk, expect
@@ -52,13 +52,14 @@ def on_stream(paying: Paying, name: str, found: marks.Memory, *, begun: bool) ->
         return paying
     until_s = paying.at.now_s + OUTCOME_KEPT_S_MIN
     counted = metering.counted(taken, name, until_s)
+    priced = paying.priced
     if not taken.delivered:
-        stream = metering.opened(name, paying.offer, paying.priced.route.pause_s)
-        priced = paying.priced
+        stream = metering.opened(name, paying.offer, priced.route.pause_s)
         sold = Sold(route=priced.route, tick_micro=stream.price_micro, accept=priced.accept)
-        put = marks.Put(key=PREFIX + name.encode(), value=_ENCODE(sold), until_s=until_s)
-        counted = msgspec.structs.replace(counted, records=(*counted.records, put))
+        counted = _kept(counted, name, _ENCODE(sold), until_s)
         return msgspec.structs.replace(paying, taken=counted, stream=stream)
+    if priced.tops_up is not None:  # so that it can be topped up as long as it goes on
+        counted = _kept(counted, name, priced.tops_up.sold, until_s)
     before_micro = metering.paid_micro(found, key)
     if not before_micro and not begun:
         raise metering.unknown()
@@ -68,6 +69,11 @@ def on_stream(paying: Paying, name: str, found: marks.Memory, *, begun: bool) ->
         voucher_for=key,
         stream_paid_micro=before_micro + taken.value_micro,
     )
+
+
+def _kept(taken: Taken, name: str, sold: bytes, until_s: int) -> Taken:
+    put = marks.Put(key=PREFIX + name.encode(), value=sold, until_s=until_s)
+    return msgspec.structs.replace(taken, records=(*taken.records, put))
 
 
 class Topping:
@@ -104,7 +110,7 @@ class Topping:
             price_micro=sold.tick_micro * int(asked.group(1)),
             accept=sold.accept,
             matches=paths.glob(route.path),
-            tops_up=name,
+            tops_up=metering.TopUp(name=name, sold=found.records[key]),
         )
         accept = tuple(scheme for scheme in sold.accept if self._can_express(scheme, priced))
         if not accept:

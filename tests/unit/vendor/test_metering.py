@@ -14,6 +14,7 @@ from farthing.vendor.commands import Answer, OriginAnswered
 from farthing.vendor.prices import read
 from farthing.wire import receipts
 from farthing.wire.offers import CHALLENGE_LIFE_S
+from farthing.wire.x402_entry import requirements
 from tests.kit.shop import (
     KNOWN,
     PAGE,
@@ -21,6 +22,7 @@ from tests.kit.shop import (
     Payment,
     Shop,
     answering,
+    asking,
     code_of,
     is_released,
     receipt_in,
@@ -292,6 +294,28 @@ def test_an_offer_sells_the_fewest_ticks_that_its_scheme_expresses() -> None:
         "grace": 3,
         "ticks": 5,
     }
+    stream = metering.opened("k", offers["payword"], 60)
+    assert stream.price_micro == PRICE_MICRO
+
+
+def test_what_one_payment_buys_is_64_ticks_at_most() -> None:
+    for unit_micro, accept in ((64, ("payword", "millicent")), (65, ("millicent",))):
+        units = f'accept = ["payword", "millicent"]\n[payword]\nunit_micro = {unit_micro}\n'
+        route = STREAM.partition("\n")[2].replace(f"{PRICE_MICRO}u", "1u")
+        assert Shop(units + route).book.routes[0].accept == accept
+
+
+def test_vouchers_do_not_go_by_x402() -> None:
+    reader = Reader()
+    [single] = received_in(reader.shop.get(), "x402")
+    request, at = asking(), reader.shop.clock.at()
+    tender = reader.shop.gate.tender(request, reader.shop.book.routes[0], at)
+    entry = requirements(tender, tender.offers[1])
+    reader.received = msgspec.structs.replace(
+        single, offer=tender.offers[1], echo={**single.echo, "accepted": entry}
+    )
+    answer = reader.shop.get(reader.pay(stream="").header)
+    assert (answer.status, code_of(answer)) == (400, "session_not_in_dialect")
 
 
 def test_a_scheme_that_expresses_no_few_ticks_is_not_taken_for_a_stream() -> None:

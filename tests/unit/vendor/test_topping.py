@@ -10,16 +10,14 @@ from farthing import marks
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.contract import Dialect
 from farthing.vendor import metering, topping
-from farthing.vendor.booking import OUTCOME_KEPT_S_MIN, read_outcome
-from farthing.vendor.commands import Answer, AskOrigin, OriginAnswered, Request, Walk
+from farthing.vendor.booking import OUTCOME_KEPT_S_MIN
+from farthing.vendor.commands import OriginAnswered
 from farthing.wire import mpp, published
-from tests.kit.folder import Folder
+from tests.kit.folder import DAY_S, Folder
 from tests.kit.shop import (
     DIALECTS,
-    PATH,
     SCHEMES,
     Buyer,
-    Payment,
     Shop,
     answering,
     code_of,
@@ -29,73 +27,10 @@ from tests.kit.shop import (
     value_of,
 )
 from tests.kit.site import Site, with_site
-from tests.unit.vendor.test_reserving import Facilitator
+from tests.kit.streams import PRICE_MICRO, STREAM, Reader
 
-PRICE_MICRO = 100
-HOLD_S = 60
-COMMANDS_MAX = 30  # more than any walk here has
-STREAM = f"""accept = ["millicent", "payword", "tick"]
-[millicent]
-protocol = "private"
-[payword]
-unit_micro = {PRICE_MICRO}
-[[route]]
-path = "/articles/*"
-price = "{PRICE_MICRO}u"
-per = "1kB"
-description = "The radio"
-"""
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
-
-
-class Early(Shop):
-    """Has the broker pay before anything goes out; of the prices file no stream can ask so."""
-
-    def walk(self, request: Request) -> Walk:
-        for index, priced in enumerate(self.book.routes):
-            if priced.meter is not None and priced.route.clearing is None:
-                route = msgspec.structs.replace(priced.route, clearing="before")
-                early = msgspec.structs.replace(priced, route=route)
-                routes = list(self.book.routes)
-                routes[index] = early
-                self.book.routes = tuple(routes)
-        return super().walk(request)
-
-
-class Reader:
-    """A payer with one stream, and a purse for each scheme."""
-
-    def __init__(self, scheme: str, dialect: Dialect = "mpp", shop: Shop | None = None) -> None:
-        self.shop, self.scheme, self.dialect = shop or Shop(STREAM), scheme, dialect
-        self.buyers: dict[str, Buyer] = {}
-        self.opening = self.pay(PATH, "GET")
-        self.name = self.opening.k
-
-    def pay(
-        self, path: str, method: str, scheme: str = "", dialect: Dialect | None = None
-    ) -> Payment:
-        scheme = scheme or self.scheme
-        buyer = self.buyers.setdefault(scheme, Buyer(self.shop, scheme))
-        return buyer.pay(dialect or self.dialect, path=path, method=method)
-
-    def open(self) -> Answer:
-        return self.shop.get(self.opening.header)
-
-    def top_up(self, ticks: int, scheme: str = "", dialect: Dialect | None = None) -> Payment:
-        return self.pay(self.path(ticks), "POST", scheme, dialect)
-
-    def send(self, payment: Payment, ticks: int) -> Answer:
-        return self.shop.get(payment.header, path=self.path(ticks), method="POST")
-
-    def path(self, ticks: int) -> str:
-        return published.top_up_path(self.name, ticks)
-
-    @property
-    def paid_micro(self) -> int:
-        key = metering.key_of(self.name)
-        memory = self.shop.store.do_now(marks.Read(keys=marks.Keys(records=(key,))))
-        return metering.paid_micro(memory, key)
 
 
 def write(shop: Shop, *facts: marks.Fact) -> None:
@@ -158,6 +93,19 @@ def test_the_price_of_a_stream_stays_as_it_was_opened() -> None:
     reader.shop.restart(prices=STREAM.replace('price = "100u"', 'price = "300u"'))
     assert reader.send(reader.top_up(2), 2).status == 200
     assert reader.paid_micro == 3 * PRICE_MICRO
+
+
+def test_a_stream_is_known_for_a_month_after_its_last_payment() -> None:
+    reader = Reader("payword")
+    reader.open()
+    now_s = reader.shop.clock.now_s
+    for days in (29, 58):
+        reader.shop.clock.now_s = now_s + days * DAY_S
+        reader.shop.store.do_now(marks.Forget(now_s=reader.shop.clock.now_s, count=100))
+        reader.buyers.clear()
+        if days == 29:
+            assert reader.send(reader.top_up(1, "millicent"), 1).status == 200
+    assert reader.shop.get(path=reader.path(1), method="POST").status == 402
 
 
 def test_several_top_ups_at_once_are_all_counted() -> None:
@@ -279,90 +227,6 @@ def test_a_site_that_fails_opens_nothing_and_costs_nothing() -> None:
     assert (answer.status, answer.stream, is_released(answer)) == (500, None, True)
     assert not value_of(answer, b"link")
     assert reader.paid_micro == reader.shop.earned_micro() == 0
-
-
-# --- cleared before anything goes out -------------------------------------------------------------
-
-
-def early(scheme: str) -> tuple[Reader, Facilitator]:
-    shop, broker = Early(STREAM), Facilitator()
-    shop.broker = broker
-    return Reader(scheme, shop=shop), broker
-
-
-@every_scheme
-def test_what_the_broker_pays_before_opens_a_stream_and_tops_it_up(scheme: str) -> None:
-    reader, broker = early(scheme)
-    assert reader.open().stream is not None
-    payment = reader.top_up(4)
-    answer = reader.send(payment, 4)
-    assert (answer.status, answer.body) == (200, b"")
-    assert answer.stream_paid_micro == 5 * PRICE_MICRO
-    found = reader.shop.find(payment.k)
-    assert found is not None
-    assert not read_outcome(found.outcome).stored, "there is no page to keep"
-    assert reader.paid_micro == 5 * PRICE_MICRO == broker.paid_micro
-
-
-@every_scheme
-def test_killed_at_any_command_a_top_up_is_paid_and_counted_or_neither(scheme: str) -> None:
-    for commands in range(1, COMMANDS_MAX):
-        for ask in ("outcome", "again"):
-            reader, broker = early(scheme)
-            reader.open()
-            payment = reader.top_up(4)
-            walking = reader.shop.start(payment.header, path=reader.path(4), method="POST")
-            ended = walking.go(commands) is not None
-            walking.drop()
-            reader.shop.restart()
-            if ended:
-                return
-            reader.shop.clock.now_s += HOLD_S
-            if ask == "outcome":
-                reader.shop.outcome({"k": payment.k, "payload": payment.payload})
-            else:
-                assert reader.send(payment, 4).status == 200
-            assert reader.paid_micro == broker.paid_micro, commands
-            assert "reserved" not in broker.state.values(), "nothing stays frozen"
-
-
-@every_scheme
-def test_killed_at_any_command_an_opening_opens_one_stream_or_says_that_it_was_paid(
-    scheme: str,
-) -> None:
-    for commands in range(1, COMMANDS_MAX):
-        for ask in ("outcome", "again"):
-            reader, broker = early(scheme)
-            walking = reader.shop.start(reader.opening.header)
-            ended = walking.go(commands) is not None
-            walking.drop()
-            reader.shop.restart()
-            if ended:
-                return
-            reader.shop.clock.now_s += HOLD_S
-            if ask == "outcome":
-                question = {"k": reader.opening.k, "payload": reader.opening.payload}
-                reader.shop.outcome(question)
-            else:
-                answer = reader.open()
-                assert answer.stream is not None or code_of(answer) == "stream_opened_before"
-            assert reader.paid_micro == broker.paid_micro, commands
-            assert "reserved" not in broker.state.values(), "nothing stays frozen"
-
-
-def test_a_stream_that_was_paid_before_a_crash_is_passed_on_as_far_as_it_is_paid() -> None:
-    reader, broker = early("millicent")
-    walking = reader.shop.start(reader.opening.header)
-    walking.until(AskOrigin)
-    walking.go(1)
-    while broker.paid_micro == 0:
-        walking.go(1)
-    walking.drop()
-    reader.shop.restart()
-    reader.shop.clock.now_s += HOLD_S
-    answer = reader.open()
-    assert answer.stream is not None
-    assert answer.charged_micro == PRICE_MICRO == answer.stream.price_micro
 
 
 # --- in a process ---------------------------------------------------------------------------------
