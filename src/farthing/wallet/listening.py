@@ -118,6 +118,7 @@ def _once(
             return None  # at most a tick was paid for it, and the vendor has that
         heard.status, heard.headers = answer.status, answer.headers
         if opened.purchase is None:
+            heard.paid_micro += opened.paid_micro
             heard.ended = "whole" if _copy(line.parts(), out, heard) else "broken"
             return None
         session.deliver(opened.purchase)

@@ -27,7 +27,7 @@ from farthing.wallet.driver import Driver, drive
 from farthing.wallet.errand import Flow
 from farthing.wallet.policy import Cap, Policy
 from farthing.wallet.settling import release
-from farthing.wallet.streams import Opened, hand_in, write, write_beside
+from farthing.wallet.streams import NOT_TAKEN, Opened, hand_in, write, write_beside
 
 AHEAD_BITS = 6  # 2^6 ticks: as many as a voucher pays
 Writing = Callable[[Guide, Request, Opened, int], Flow[Purchase] | Flow[Purchase | None]]
@@ -75,6 +75,7 @@ class Paying:
         self._asked = False
         self._closed = False
         self._under_way = 0
+        self._pays_anew = False
         self._has_another = opened.has_vouchers
         """Whether there may be a chain beside the one that a voucher on its way is of."""
         self.ticks = meter.ticks
@@ -216,14 +217,27 @@ class Paying:
                 if not self._opened.has_vouchers:  # which have no second half
                     drive(session.after(voucher), session.answer)
         except Refusal as refusal:
-            self._refuse(refusal)
-            return
+            if not self._may_pay_anew(refusal):
+                self._refuse(refusal)
+                return
+            self._end(voucher, taken=False)
+        else:
+            self._end(voucher, taken=True)
+
+    def _end(self, voucher: Purchase, *, taken: bool) -> None:
         ticks = voucher.price_micro // self._price_micro
+        self._pays_anew = not taken
         with self._changed:
-            self.ticks += ticks
             self._under_way -= ticks
-            self.vouchers += 1
+            if taken:
+                self.ticks += ticks
+                self.vouchers += 1
             self._changed.notify()
+
+    def _may_pay_anew(self, refusal: Refusal) -> bool:
+        """Whether a top-up for which nothing was charged is paid once more, as a page is."""
+        is_top_up = not self._opened.has_vouchers
+        return is_top_up and refusal.code == NOT_TAKEN and not self._pays_anew
 
     def _refuse(self, refusal: Refusal) -> None:
         with self._changed:

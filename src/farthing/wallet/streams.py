@@ -30,6 +30,7 @@ from farthing.wallet.settling import Verdict, send
 from farthing.wire import published
 
 TRIES_MAX = 3  # of one opening: a lost reply, and a payment to be made anew
+NOT_TAKEN = "voucher_not_taken"
 FRESH_S = 30  # a challenge that is over sooner is not used any more
 
 
@@ -70,11 +71,11 @@ def open_stream(guide: Guide, request: Request, cap: Cap | None = None) -> Flow[
     for _ in range(TRIES_MAX):
         answer: Sent = yield SendRequest(request=request, leg="first")
         if not isinstance(answer, Response) or answer.status != 402:
-            return Opened(answer=answer)
+            return Opened(answer=answer, paid_micro=paid_micro)
         asked = msgspec.structs.replace(request, url=answer.url)
         asked, answer = yield from _named(guide, asked, answer, "first")
         if not isinstance(answer, Response) or answer.status != 402:
-            return Opened(answer=answer)
+            return Opened(answer=answer, paid_micro=paid_micro)
         guide, choices = yield from _choices(guide, asked, answer)
         left = cap.less(paid_micro) if cap is not None else None
         within = msgspec.structs.replace(guide, policy=guide.policy.within(left))
@@ -88,7 +89,7 @@ def open_stream(guide: Guide, request: Request, cap: Cap | None = None) -> Flow[
         if verdict is Verdict.UNDECIDED:
             raise Undecided("stream_undecided", "the site does not say whether it was paid")
         if isinstance(answer, Response) and answer.status not in {402, 403, 409, 410}:
-            return Opened(answer=answer)  # the site itself failed, and took nothing
+            return Opened(answer=answer, paid_micro=paid_micro)  # the site itself failed
     assert paid_for is not None, "at least one payment is tried"
     raise Unavailable("stream_not_opened", "the site takes no payment for this stream now")
 
@@ -142,7 +143,7 @@ def hand_in(guide: Guide, request: Request, purchase: Purchase) -> Flow[None]:
     if verdict is Verdict.UNDECIDED:
         raise Undecided("voucher_undecided", "the site does not say whether it took a payment")
     if verdict is not Verdict.DONE:
-        raise Unavailable("voucher_not_taken", "the site takes no more payment for this stream")
+        raise Unavailable(NOT_TAKEN, "the site takes no more payment for this stream")
 
 
 def _current(guide: Guide, request: Request, opened: Opened) -> Flow[Choice]:

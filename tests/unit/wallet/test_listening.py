@@ -169,6 +169,13 @@ def test_an_opening_whose_answer_was_lost_counts(tmp_path: Path) -> None:
 TAGGED = answer(accept_ranges="bytes", etag='"a"')
 
 
+def test_an_opening_that_came_to_nothing_counts(tmp_path: Path) -> None:
+    world = town(tmp_path, "tick")
+    world.site.faults = ["reply_lost", "", "origin_fails"]
+    heard = heard_of(world, [])
+    assert (heard.openings, heard.paid_micro) == (0, PRICE_MICRO)
+
+
 def test_a_file_is_asked_for_from_where_it_broke_off_and_a_live_stream_as_it_is() -> None:
     rest = listening._rest_of(ASKED, BYTES, TAGGED, 40)
     assert rest is not None

@@ -39,6 +39,8 @@ class Desk:
         self.gate_is_open.set()
         self.paid = threading.Condition()
         self.fails = False
+        self.fails_left = 0
+        """How many more times, where that has an end."""
         self.store = world.store
         self.left = threading.Event()
         self.hang_up = self.left.set
@@ -93,6 +95,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     def seen(guide: Any, request: Request, voucher: Purchase) -> Any:
         assert desk.gate_is_open.wait(WAIT_S)
         if desk.fails:
+            desk.fails_left -= 1
+            desk.fails = desk.fails_left != 0
             raise Unavailable("voucher_not_taken")
         yield from hand_in(guide, request, voucher)
         with desk.paid:
@@ -286,6 +290,21 @@ def test_a_whole_top_up_waits_for_the_one_on_its_way(desk: Desk) -> None:
         assert len(desk.written) == 1
         desk.gate_is_open.set()
     assert (paying.ticks, desk.counts) == (33, [2, 30])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_top_up_that_is_not_taken_is_paid_anew_once(desk: Desk, times: int) -> None:
+    with topped(desk, needed=8) as paying:
+        desk.fails, desk.fails_left = True, times
+        paying.came(4, 3)
+        if times == 1:
+            desk.wait_for(1)
+            paying.came(8, 7)
+    if times == 1:
+        assert (paying.ticks, paying.refusal) == (8, None)
+    else:
+        assert paying.refusal is not None
+        assert (paying.refusal.code, paying.ticks) == ("voucher_not_taken", 1)
 
 
 def test_where_the_fewest_ticks_are_several_whole_steps_are_paid(desk: Desk) -> None:

@@ -109,6 +109,13 @@ def test_a_site_that_fails_is_not_paid_and_says_so(world: World) -> None:
     assert world.site.earned_micro() == 0
 
 
+def test_what_was_paid_before_a_site_failed_is_told(world: World) -> None:
+    world.site.faults = ["reply_lost", "", "origin_fails"]
+    found = world.run(open_stream(world.guide(), get("/radio")))
+    assert (found.purchase, found.paid_micro) == (None, PRICE_MICRO)
+    assert world.site.earned_micro() == PRICE_MICRO
+
+
 def test_a_challenge_that_is_over_is_replaced_and_the_price_of_the_stream_stays(
     world: World,
 ) -> None:
