@@ -23,6 +23,7 @@ from farthing.wallet.app import Wallet, open_wallet
 from farthing.wallet.listening import Heard
 from farthing.wallet.policy import Limits
 from farthing.wallet.settling import ABSENT_FINAL_S
+from tests.kit.turns import marks_of
 
 KILLS = 2
 TICK_BYTES, GRACE = 1000, 8
@@ -38,6 +39,15 @@ price = "1u"
 per = "1kB"
 grace = {GRACE}
 """
+
+
+WAYS = {
+    "credit": ("tick", TICKS.replace("OPENING", "credit")),
+    "scrip": ("millicent", ""),
+    "prepaid": ("tick", TICKS.replace("OPENING", "prepaid")),
+    "coins": ("ecash", ""),
+}
+"""Schemes, and their options."""
 
 
 class Radio(BaseHTTPRequestHandler):
@@ -93,11 +103,9 @@ def ticks_in(data: Path) -> int:
 @pytest.mark.parametrize(
     ("scheme", "options"),
     [
-        ("tick", TICKS.replace("OPENING", "credit")),
-        ("tick", TICKS.replace("OPENING", "prepaid")),
-        ("millicent", ""),
+        pytest.param(*way, marks=marks_of(number, of=2), id=name)
+        for number, (name, way) in enumerate(WAYS.items())
     ],
-    ids=["credit", "prepaid", "topped up"],
 )
 def test_a_gate_killed_under_a_stream_costs_either_side_the_grace_at_most(
     tmp_path: Path, radio: str, scheme: str, options: str
