@@ -224,7 +224,7 @@ def _vouchers(count: int) -> Callable[[], Callable[[], int]]:
             found: Memory = store.do_now(Read(keys=keys))
             memory = metering.without_stream(found, name)
             taken = till.take(payment, offer, request, memory, at)
-            taken = metering.counted(taken, name, found)
+            taken = metering.counted(taken, name)
             hold = Hold(
                 k=k,
                 digest=digest,

@@ -1,7 +1,7 @@
 """What a vendor and a broker remember, and the life of one payment at the gate.
 
 - Three kinds of fact, written together in one transaction: `Once` (was this id seen?), `Advance`
-  (is this counter where I think it is?), `Put`/`Delete` of a record by key.
+  (is this counter where I think it is?), `Put`/`Delete` of a record by key, `Add` to a sum.
 - A payment *holds* its marks while the origin works: a fence number and a lease. `confirm` under an
   old fence fails; another payment on a held mark is `Busy`, on a confirmed one `Replayed`.
 - `TABLE` is the whole life of a payment; stores ask `decide_hold` and `decide_mark`, which read it.
@@ -62,8 +62,17 @@ class Delete(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
     once: bool = False
 
 
+class Add(Quiet, frozen=True, kw_only=True, tag=True, gc=False):
+    """Add to a sum, which is a record of decimal digits and begins at 0; none is lost in a race."""
+
+    key: bytes
+    amount: int
+    until_s: int
+
+
 Mark = Once | Advance
 Record = Put | Delete
+Fact = Record | Add
 
 
 class Keys(Quiet, frozen=True, kw_only=True, gc=False):
@@ -182,7 +191,7 @@ class Confirm(Quiet, frozen=True, kw_only=True, gc=False):
     k: str
     fence: int
     outcome: bytes
-    records: tuple[Record, ...] = ()
+    records: tuple[Fact, ...] = ()
     claims: tuple[Claim, ...] = ()
 
 
@@ -191,7 +200,7 @@ class Take(Quiet, frozen=True, kw_only=True, gc=False):
 
     hold: Hold
     outcome: bytes
-    records: tuple[Record, ...] = ()
+    records: tuple[Fact, ...] = ()
     claims: tuple[Claim, ...] = ()
 
 

@@ -153,6 +153,7 @@ EXCUSED = {
     "vendor/driver.py Exchange.read": OTHERS,
     "vendor/gate.py _endorsed": "reads once more a payload that its row `till.take` feeds",
     "vendor/refunding.py _find": OWN_ROW,
+    "vendor/topping.py Topping._priced": OWN_ROW,
     "vendor/refunding.py find_charged": OWN_ROW,
     "vendor/refunding.py is_waiting": OWN_ROW,
     "vendor/refunding.py refund": OWN_ROW,

@@ -229,7 +229,7 @@ class Vendor:
         offer = msgspec.structs.replace(tender.offer, sealed=b"")
         taken = self.till.take(payment, offer, binding_of(tender.k), memory, at)
         if self.stream:
-            taken = metering.counted(taken, self.stream, found)
+            taken = metering.counted(taken, self.stream)
         return taken, self._hold(taken, k, digest)
 
     def _message(self, payment: object, payload: Json, taken: Taken, at: At) -> Json:

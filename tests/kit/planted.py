@@ -246,9 +246,9 @@ def voucher_counted_twice(patch: pytest.MonkeyPatch) -> None:
     """The gate adds each voucher of a stream to what it has added it to already."""
     counted = metering.counted
 
-    def twice(taken: Taken, name: str, memory: marks.Memory) -> Taken:
+    def twice(taken: Taken, name: str, until_s: int) -> Taken:
         again = msgspec.structs.replace(taken, value_micro=2 * taken.value_micro)
-        records = counted(again if taken.delivered else taken, name, memory).records
+        records = counted(again if taken.delivered else taken, name, until_s).records
         return msgspec.structs.replace(taken, records=records)
 
     patch.setattr(metering, "counted", twice)

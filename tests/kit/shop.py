@@ -26,7 +26,7 @@ from farthing.vendor.endpoints import Doors
 from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
 from farthing.vendor.prices import Options, Verify, anything, read
 from farthing.vendor.private import Private
-from farthing.wire import mpp, x402, x402_response
+from farthing.wire import mpp, published, x402, x402_response
 from farthing.wire.offers import Receipt, Received, target_of
 from tests.kit import envelope, millicent, payword
 from tests.kit.canaries import canary
@@ -127,6 +127,8 @@ class Shop:
         if value is not None:
             return self._unsealed(value.decode(), request)
         priced = self.book.find(request.method, request.path)
+        if request.path.startswith(published.STREAMS_PATH):
+            return self.gate.topping.serve(request)
         assert priced is not None, "a priced path"
         return self.gate.serve(request, priced)
 
@@ -181,8 +183,7 @@ class Shop:
         return found
 
     def claims(self, scheme: str) -> list[marks.Claim]:
-        rows = self.store.do_now(marks.Pending(scheme=scheme, count=1000))
-        return [claim for _, claim in rows]
+        return [claim for _, claim in self.store.do_now(marks.Pending(scheme=scheme, count=1000))]
 
     def earned_micro(self) -> int:
         """What the outbox holds, of every scheme."""

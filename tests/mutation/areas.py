@@ -67,6 +67,8 @@ AREAS = {
             "vendor/payments.py",
             "vendor/prices.py",
             "vendor/idempotency.py",
+            "vendor/metering.py",
+            "vendor/topping.py",
             "vendor/reductions.py",
             "vendor/lists.py",
             "vendor/plans.py",

@@ -176,7 +176,7 @@ def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase
             heard = wallet.listen(url, file, most=most, ask=approve, progress=look)
         file.flush()
     paid = f"paid {show_micro(heard.paid_micro, heard.currency)}" if heard.paid_micro else "free"
-    by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.vouchers} vouchers"
+    by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.openings + heard.vouchers} payments"
     why = f": {heard.refused}: {heard.why}" if heard.refused else ""
     ended = "" if heard.ended == "whole" else f"; {heard.ended}{why}"
     output.errors.print(

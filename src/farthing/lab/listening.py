@@ -117,6 +117,7 @@ class Listener:
                 return
             if opened.purchase is None:
                 await line.drain()
+                listening.unpaid(opened, whole=True)
                 return
             session.deliver(opened.purchase)
             left_micro = listening.opened(opened)

@@ -71,6 +71,8 @@ class Watched:
         self.vendor, self.payer = vendor, source
         self.paid_micro = 0
         """That the gate has taken."""
+        self.written_micro = 0
+        """That it has written down as paid."""
         self.payments = 0
         self.wrote_micro = 0
         """That its payer has written, be it taken or not."""
@@ -119,20 +121,24 @@ class Streams:
         """A payment is about to open a stream."""
         self.by_name.setdefault(name, Watched(show, vendor, source))
 
-    def paid(self, vendor: str, k: str, micro: int, records: Iterable[marks.Record]) -> None:
+    def paid(self, vendor: str, k: str, micro: int, facts: Iterable[marks.Fact]) -> None:
         """A gate has taken a payment."""
-        for record in records:
-            if isinstance(record, marks.Put) and record.key.startswith(PREFIX):
-                name = record.key.removeprefix(PREFIX).decode()
+        for fact in facts:
+            if isinstance(fact, marks.Put | marks.Add) and fact.key.startswith(PREFIX):
+                name = fact.key.removeprefix(PREFIX).decode()
                 stream = self.by_name.get(name)
                 if stream is None or stream.vendor != vendor:
                     self._find(f"{vendor} was paid {k} for {name}, which nobody has opened there")
                     continue
                 stream.paid_micro += micro
                 stream.payments += 1
-                if int(record.value) != stream.paid_micro:
+                if isinstance(fact, marks.Put):
+                    stream.written_micro = int(fact.value)
+                else:
+                    stream.written_micro += fact.amount
+                if stream.written_micro != stream.paid_micro:
                     self._find(
-                        f"{vendor} wrote {int(record.value)} as paid on {name},"
+                        f"{vendor} wrote {stream.written_micro} as paid on {name},"
                         f" and was paid {stream.paid_micro}"
                     )
 

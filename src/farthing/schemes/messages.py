@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from farthing.marks import Claim, Mark, Moment, Record
+from farthing.marks import Claim, Fact, Mark, Moment, Record
 from farthing.schemes.flows import Flow
 from farthing.schemes.setting import Account, Json, Key
 
@@ -263,7 +263,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     marks: tuple[Mark, ...]
     until_s: int
     """How long marks and outcome are kept."""
-    records: tuple[Record, ...] = ()
+    records: tuple[Fact, ...] = ()
     """Written with the confirm."""
     claims: tuple[Claim, ...] = ()
     kept: bytes = b""

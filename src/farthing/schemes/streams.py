@@ -1,8 +1,9 @@
 """What an offer's terms say of a stream, and how both sides count what has run.
 
-In the terms `stream` is an object: a tick is `count` seconds, bytes or messages and costs the
-offer's price; the vendor goes on for `grace` ticks that are not paid yet, and a wallet pays at most
-`grace` ticks ahead of what has come. Gate and wallet count alike, each what passes it:
+In the terms `stream` is an object: a tick is `count` seconds, bytes or messages; the offer's price
+buys `ticks` of them, one if it does not say; the vendor goes on for `grace` ticks that are not paid
+yet, and a wallet pays at most `grace` ticks ahead of what has come, or one payment where that buys
+more. Gate and wallet count alike, each what passes it:
 
 - bytes: those of the body;
 - messages: events with data of an event stream, whole ones;
@@ -33,7 +34,9 @@ Unit = Literal["seconds", "bytes", "messages"]
 MOST: dict[Unit, int] = {"seconds": SECONDS_MAX, "bytes": BYTES_MAX, "messages": MESSAGES_MAX}
 
 
-class Meter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Meter(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What one tick buys, and how many may be open either way."""
 
     unit: Unit
@@ -41,6 +44,8 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Seconds, bytes or messages of one tick."""
     grace: int
     """Ticks."""
+    ticks: int = 1
+    """That the price buys: the least that the scheme of the offer can express."""
 
     def __post_init__(self) -> None:
         """`OutOfRange`."""
@@ -48,6 +53,8 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise OutOfRange("tick_out_of_range", f"a tick is 1 to {MOST[self.unit]} {self.unit}")
         if not 1 <= self.grace <= TICKS_MAX:
             raise OutOfRange("grace_out_of_range", f"a grace is 1 to {TICKS_MAX} ticks")
+        if not 1 <= self.ticks <= TICKS_MAX:
+            raise OutOfRange("ticks_out_of_range", f"a price buys 1 to {TICKS_MAX} ticks")
 
     def counter(self) -> "Counter":
         """For one stream."""
@@ -63,9 +70,22 @@ def terms_of(meter: Meter) -> dict[str, Json]:
     return {STREAM: msgspec.to_builtins(meter)}
 
 
+def is_metered(offer: Offer) -> bool:
+    """Whether it opens a stream, or pays on in a `session`; a page's offer has no such terms."""
+    return STREAM in offer.terms
+
+
 def meter_in(offer: Offer) -> Meter:
-    """What the terms of a session say; `Malformed`, `OutOfRange`."""
-    return _METERS.convert(offer.terms.get(STREAM))
+    """What the terms of such an offer say; `Malformed`; `OutOfRange`, for a broken tick too."""
+    meter = _METERS.convert(offer.terms.get(STREAM))
+    if offer.price_micro % meter.ticks:
+        raise OutOfRange("tick_price_broken", "the price is not that of whole ticks")
+    return meter
+
+
+def tick_micro(offer: Offer) -> int:
+    """What one tick costs by an offer that is metered."""
+    return offer.price_micro // meter_in(offer).ticks
 
 
 class Counter(Protocol):

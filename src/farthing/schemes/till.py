@@ -24,7 +24,7 @@ class Till:
     """What it lets a payer have on one promise that the broker has not acknowledged."""
     unproved_micro = 0
     """What it delivers to one payer before it knows who sent those payments; 0: nothing."""
-    streams = False  # whether it pays for what is sold while it runs
+    streams = False  # whether it takes vouchers; else an opening and top-ups pay for streams
     is_private = False
     """Whether it takes sealed requests: then `unseal` and `seal_answer` work, and a payment whose
     `Binding.owner` is set came in one."""

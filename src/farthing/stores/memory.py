@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from farthing.marks import (
     RELEASED_KEPT_S,
     Acknowledge,
+    Add,
     Advance,
     Claim,
     Command,
@@ -223,6 +224,10 @@ class MemoryMarks:
             if isinstance(record, Put):
                 _, kept_until_s = self._records.get(record.key, (b"", 0))
                 self._records[record.key] = (record.value, max(kept_until_s, record.until_s))
+            elif isinstance(record, Add):
+                value, kept_until_s = self._records.get(record.key, (b"0", 0))
+                total = b"%d" % (int(value) + record.amount)
+                self._records[record.key] = (total, max(kept_until_s, record.until_s))
             else:
                 self._records.pop(record.key, None)
         for claim in done.claims:

@@ -16,6 +16,7 @@ import apsw
 from farthing.marks import (
     RELEASED_KEPT_S,
     Acknowledge,
+    Add,
     Claim,
     Command,
     Confirm,
@@ -278,6 +279,8 @@ def _write_facts(connection: apsw.Connection, done: Confirm | Take, until_s: int
     for record in done.records:
         if isinstance(record, Put):
             connection.execute(sql.PUT, (record.key, record.value, record.until_s))
+        elif isinstance(record, Add):
+            connection.execute(sql.ADD, (record.key, b"%d" % record.amount, record.until_s))
         else:
             connection.execute(sql.DELETE_RECORD, (record.key,))
     for claim in done.claims:

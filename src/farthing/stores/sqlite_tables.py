@@ -114,6 +114,10 @@ DELETE_UNUSED = "DELETE FROM counters WHERE id = ? AND place IS NULL"
 PUT = """
 INSERT INTO records (key, value, until_s) VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, until_s = max(until_s, excluded.until_s)"""
+ADD = PUT.replace(
+    "value = excluded.value",
+    "value = CAST(CAST(value AS INTEGER) + CAST(excluded.value AS INTEGER) AS BLOB)",
+)
 CLAIM = """
 INSERT INTO outbox (scheme, key, ord, value_micro, body, moment, until_s, acked_ord)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, CASE ?6 WHEN 'before' THEN ?3 ELSE 0 END)

@@ -318,6 +318,11 @@ class Vendor:
                 return
             request = msgspec.structs.replace(request, body_digest=digest)
         walk = self.gate.serve(request, priced)
+        await self._sell(walk, app, scope, receive, send)
+
+    async def _sell(
+        self, walk: Walk, app: AsgiApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         await Serving(app, scope, receive, send, bells=self._bells).run(self.exchange(walk))
         if self.ring.missed:
             self._miss_keys()
@@ -330,6 +335,10 @@ class Vendor:
 
     async def _serve_door(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer at one of our own doors; False where there is none."""
+        if scope["path"].startswith(published.STREAMS_PATH) and scope["method"] == "POST":
+            walk = self.gate.topping.serve(request_of(scope))
+            await self._sell(walk, app, scope, receive, send)
+            return True
         opened: Opened | None = None
         answer: Answer | None = None
         try:

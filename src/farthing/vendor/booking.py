@@ -91,6 +91,7 @@ def confirm_of(
 ) -> marks.Confirm:
     """The confirm of a hold, with the origin's answer where it is kept."""
     keep = paying.priced.route.replay_body or paying.request.method not in REPEATABLE
+    keep = keep and not paying.taken.delivered  # whose repeat is answered with the receipt alone
     small = origin.body is not None and len(origin.body) <= STORED_BODY_BYTES_MAX
     stored: tuple[marks.Put, ...] = ()
     if keep and small:

@@ -107,7 +107,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     voucher_for: bytes = b""
     """The record of the stream that it paid on; empty where it paid on none."""
     stream_paid_micro: int = 0
-    """What was paid on that stream by now, this voucher included."""
+    """At least so much is paid on that stream by now, this voucher included."""
 
 
 class Aborted(Exception):  # noqa: N818 - a signal from the driver, not an error

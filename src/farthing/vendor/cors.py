@@ -26,7 +26,7 @@ ALLOWED_HEADERS = (
 )
 EXPOSED_HEADERS = (
     b"PAYMENT-REQUIRED, PAYMENT-RESPONSE, WWW-Authenticate, Payment-Receipt, X-Cashu, Retry-After,"
-    b" Payment-Outcome, Farthing-Reply, Farthing-Change"
+    b" Payment-Outcome, Farthing-Reply, Farthing-Change, Link"
 )
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:]{2,39}\])(?::[0-9]{1,5})?")
 _METHOD = re.compile(rb"[A-Z]{1,16}")

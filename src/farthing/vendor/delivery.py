@@ -55,7 +55,7 @@ from farthing.vendor.payments import (
 )
 from farthing.vendor.prices import Priced
 from farthing.vendor.reserving import Reserved
-from farthing.wire import dialects
+from farthing.wire import dialects, published
 from farthing.wire.offers import Receipt
 
 NOBODY = Answer(status=500, headers=(), body=b"")  # stands where a receipt says it all
@@ -161,11 +161,17 @@ class Delivery:
         replier = paying.till.replier(paying.payment)
         dialect, method = paying.credential.dialect, paying.request.method
         answer = paid(receipt, origin, dialect, replier, method=method)
-        if paying.stream is None:
+        return self._opened(paying, receipt, _told(paying, answer))
+
+    def _opened(self, paying: Paying, receipt: Receipt, answer: Answer) -> Answer:
+        """The answer with the stream that the payment opens, and where more is paid on it."""
+        if paying.stream is None or not 200 <= answer.status < 300:
             return answer
         closing = partial(closing_of, self._offering.setting, receipt)
         stream = msgspec.structs.replace(paying.stream, closing=closing)
-        return msgspec.structs.replace(answer, stream=stream)
+        link = b'<%s>; rel="payment"' % published.top_up_path(stream.name).encode()
+        headers = (*answer.headers, (b"link", link))
+        return msgspec.structs.replace(answer, headers=headers, stream=stream)
 
     def _settle(
         self, paying: Paying, fence: int, origin: OriginAnswered, reserved: Reserved | None
@@ -200,22 +206,16 @@ class Delivery:
             replier = paying.till.replier(paying.payment)
             dialect, method = paying.credential.dialect, paying.request.method
             answer = paid(receipt, NO_PAGE, dialect, replier, method=method)
-            name = paying.till.stream_of(paying.payment)
-            if not name:
-                return answer
-            key = metering.key_of(name)
-            paid_micro = metering.written_micro(paying.taken, key)
-            return msgspec.structs.replace(answer, voucher_for=key, stream_paid_micro=paid_micro)
-        return (
-            yield from self._serve_paid(
-                paying.request,
-                paying.priced,
-                receipt,
-                paying.at,
-                paying.credential.dialect,
-                paying.till.replier(paying.payment),
-            )
+            return _told(paying, answer)
+        answer = yield from self._serve_paid(
+            paying.request,
+            paying.priced,
+            receipt,
+            paying.at,
+            paying.credential.dialect,
+            paying.till.replier(paying.payment),
         )
+        return self._opened(paying, receipt, answer)
 
     def _serve_paid(
         self,
@@ -231,6 +231,8 @@ class Delivery:
         try:
             asked = ask_origin(priced, receipt, receipt.currency, replay=replay)
             origin = expect(OriginAnswered, (yield asked))
+            if priced.meter is not None and 200 <= origin.status < 300:
+                metering.require_metered(priced.meter, origin.headers)
         except (OriginFailed, TooLarge) as failed:
             headers = dialects.receipt_headers(receipt, dialect)
             return self._offering.refuse(request, failed, at, value_moved=True, extra=headers)
@@ -267,6 +269,15 @@ class Delivery:
         return self._offering.refuse(request, over, at, value_moved=True, extra=headers)
 
 
+def _told(paying: Paying, answer: Answer) -> Answer:
+    """The answer to a voucher, with what whoever passes its stream on wants to hear."""
+    if not paying.voucher_for:
+        return answer
+    return msgspec.structs.replace(
+        answer, voucher_for=paying.voucher_for, stream_paid_micro=paying.stream_paid_micro
+    )
+
+
 def _origin(paying: Paying) -> Generator[GateCommand, object, OriginAnswered]:
     """What the site answers; nobody asks it for what is out already."""
     if paying.taken.delivered:
@@ -274,5 +285,5 @@ def _origin(paying: Paying) -> Generator[GateCommand, object, OriginAnswered]:
     asked = ask_origin(paying.priced, paying.taken, paying.offer.currency)
     origin = expect(OriginAnswered, (yield asked))
     if paying.stream is not None and 200 <= origin.status < 300:
-        metering.require_metered(paying.stream, origin.headers)
+        metering.require_metered(paying.stream.meter, origin.headers)
     return origin

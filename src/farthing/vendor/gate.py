@@ -28,8 +28,8 @@ from farthing.errors import (
     Unsolicited,
     Unsupported,
 )
-from farthing.schemes import registry, streams
-from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken, Till
+from farthing.schemes import registry
+from farthing.schemes.contract import At, Binding, Json, Setting, Taken, Till
 from farthing.vendor import idempotency, metering, resolving
 from farthing.vendor.booking import (
     RECEIPT_KEY,
@@ -45,6 +45,7 @@ from farthing.vendor.delivery import Delivery
 from farthing.vendor.offering import CHALLENGE_KEY, HOST, Offering
 from farthing.vendor.payments import NOT_CHARGED, Outcome, Paying, payment_digest, target_hash
 from farthing.vendor.prices import Priced
+from farthing.vendor.topping import Topping, on_stream
 from farthing.wire import dialects, mpp
 from farthing.wire.offers import Credential, Receipt, target_of
 from farthing.wire.sealed import matched, require_price
@@ -63,6 +64,7 @@ class Gate(Offering):
         super().__init__(setting, schemes=schemes, realm=realm)
         self._delivery = Delivery(self)
         self.resolving = resolving.Resolving(self, partial(self._verify, begun=True))
+        self.topping = Topping(self, self.serve)
 
     def serve(self, request: Request, priced: Priced) -> Walk:
         """Serve one request to a priced route; returns the answer."""
@@ -186,8 +188,7 @@ class Gate(Offering):
         payment = till.read(credential.payload)
         if own := till.own_k(payment):
             credential = msgspec.structs.replace(credential, k=own)
-        metered = priced.meter is not None
-        stream = metering.name_of(till, payment, offer, credential.dialect, metered=metered)
+        stream = metering.name_of(till, payment, credential, priced.meter, priced.tops_up)
         keys = till.recall(payment)
         if stream:
             keys = metering.with_stream(keys, stream)
@@ -208,8 +209,8 @@ class Gate(Offering):
             owner=request.sealed.owner if request.sealed is not None else b"",
         )
         taken = till.take(payment, offer, binding, memory, at)
-        if stream:
-            taken = metering.counted(taken, stream, found)
+        if priced.tops_up is not None:  # what it pays for is out, or comes by another request
+            taken = msgspec.structs.replace(taken, delivered=True)
         if request.sealed is not None:
             require_price(request.sealed.amount_micro, taken.value_micro)
         payload_hash = hashlib.sha256(credential.payload).digest()
@@ -221,7 +222,7 @@ class Gate(Offering):
         is_due = taken.claims or taken.moment == "before"
         if is_due and "before" in (priced.route.clearing, taken.moment):
             endorsed = yield from _endorsed(till, payment, taken, credential, at)
-        return Paying(
+        paying = Paying(
             request=request,
             priced=priced,
             credential=credential,
@@ -233,8 +234,8 @@ class Gate(Offering):
             payload_hash=payload_hash,
             endorsed=endorsed,
             at=at,
-            stream=_opened(taken, stream, offer, priced),
         )
+        return on_stream(paying, stream, found, begun=begun) if stream else paying
 
     def _look_up(self, request: Request, priced: Priced, refusal: Refusal, at: At) -> Walk:
         """The answer to a refused payment: its outcome, if this very payment came before."""
@@ -298,13 +299,6 @@ def _endorsed(
     found = expect(marks.Memory, (yield marks.Read(keys=archive)))
     endorsed = till.endorse(payment, taken, found, at)
     return codec.read_json(credential.payload) if endorsed is None else endorsed
-
-
-def _opened(taken: Taken, name: str, offer: Offer, priced: Priced) -> metering.Stream | None:
-    """What the first payment of a stream opens."""
-    if not name or taken.delivered:
-        return None
-    return metering.opened(name, offer, streams.meter_in(offer), priced.route.pause_s)
 
 
 def _unfit(wrong: Malformed) -> Malformed:

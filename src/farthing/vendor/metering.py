@@ -8,10 +8,11 @@
     per = "1s"          # or "16kB", or "1 message" of an event stream
     grace = 3           # ticks that run unpaid before the stream pauses
 
-The first payment opens a stream and pays its first tick; vouchers pay the next ones, under the same
-challenge or another one for the same page. What was paid on a stream is one record in the store,
-named after the K of its opening and written with each payment: so every process of the gate takes
-vouchers for a stream that another one serves.
+The first payment opens a stream and pays its first tick, or the fewest that its scheme can express.
+Ticks go on with vouchers, under the same challenge or another one for the same page; with every
+scheme more is paid at an address of the stream's own (`topping.py`). What was paid on a stream is
+one sum in the store, named after the K of its opening and written with each payment: so every
+process of the gate takes payments for a stream that another one serves.
 """
 
 import re
@@ -29,9 +30,11 @@ from farthing.errors import (
     Unsolicited,
     Unsupported,
 )
-from farthing.marks import Keys, Memory, Put
-from farthing.schemes.contract import Dialect, Offer, Taken, Till
+from farthing.marks import Add, Fact, Keys, Memory, Put
+from farthing.schemes import streams
+from farthing.schemes.contract import Offer, Taken, Till
 from farthing.schemes.streams import BYTES_MAX, Meter, Unit
+from farthing.wire.offers import Credential
 
 GRACE = 3  # ticks: what either side may lose where the vendor says nothing else
 PAUSE_S = 60  # an unpaid stream is closed after so long
@@ -67,6 +70,15 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     def ticks_paid(self, memory: Memory) -> int:
         """How many, as far as the store knows."""
         return paid_micro(memory, self.key) // self.price_micro
+
+
+class TopUp(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sold at a stream's own address."""
+
+    name: str
+    """K of the opening."""
+    sold: bytes
+    """How the stream is sold, as its opening wrote it."""
 
 
 def read(per: str, grace: int | None) -> Meter | None:
@@ -127,53 +139,58 @@ def paid_micro(memory: Memory, key: bytes) -> int:
     return int(memory.records.get(key, b"0"))
 
 
-def counted(taken: Taken, name: str, memory: Memory) -> Taken:
-    """A payment with what its stream has got by it; `Closed` for one that nobody opened.
+def unknown() -> Closed:
+    """Refuses to take anything for a stream that nobody opened."""
+    return Closed("stream_unknown", "no such stream goes on here; open one")
 
-    Vouchers of one chain take turns by its counter, so none is forgotten here; a payer who pays
-    one stream out of two chains at the same time may lose the lesser one.
+
+def counted(taken: Taken, name: str, until_s: int = 0) -> Taken:
+    """A payment with what its stream gets by it, which is kept until then at least.
+
+    What opens a stream begins its sum, whatever another of that name had once.
     """
-    key = key_of(name)
-    before_micro = paid_micro(memory, key) if taken.delivered else 0
-    if taken.delivered and not before_micro:
-        raise Closed("stream_unknown", "no such stream goes on here; open one")
-    total = str(before_micro + taken.value_micro).encode()
-    put = Put(key=key, value=total, until_s=taken.until_s)
-    return msgspec.structs.replace(taken, records=(*taken.records, put))
+    key, until_s = key_of(name), max(taken.until_s, until_s)
+    fact: Fact = Put(key=key, value=b"%d" % taken.value_micro, until_s=until_s)
+    if taken.delivered:
+        fact = Add(key=key, amount=taken.value_micro, until_s=until_s)
+    return msgspec.structs.replace(taken, records=(*taken.records, fact))
 
 
-def written_micro(taken: Taken, key: bytes) -> int:
-    """What a payment has written as paid on its stream, itself included."""
-    return next(
-        int(each.value) for each in taken.records if isinstance(each, Put) and each.key == key
-    )
-
-
-def name_of(till: Till, payment: Any, offer: Offer, dialect: Dialect, *, metered: bool) -> str:
+def name_of(
+    till: Till, payment: Any, credential: Credential, meter: Meter | None, top_up: TopUp | None
+) -> str:
     """K of the opening of the stream that a payment pays; empty where it buys a page.
 
     `Unsolicited` for an offer from before the route became a stream, or a page again.
     """
-    if (offer.intent == "session") is not metered:
+    offer = credential.offer
+    assert offer is not None, "it answers an offer"
+    if streams.is_metered(offer) is not (meter is not None):
         raise Unsolicited("challenge_for_another_target", "this is sold otherwise now; ask again")
-    if not metered:
-        return ""
-    if dialect != "mpp":
-        raise Unsupported("session_not_in_dialect", "streams are paid in MPP: its `session` intent")
+    if meter is None:
+        return top_up.name if top_up is not None else ""
+    if credential.dialect == "private":
+        raise Unsupported("stream_in_private", "what is sealed goes out whole, no stream does")
+    if offer.intent == "charge":
+        return credential.k
+    if credential.dialect != "mpp":
+        raise Unsupported("session_not_in_dialect", "vouchers are for MPP: its `session` intent")
     name = till.stream_of(payment)
     if not name:
         raise Unfit("action_missing", "say whether this opens a stream or is a voucher for one")
     return name
 
 
-def opened(name: str, offer: Offer, meter: Meter, pause_s: int) -> Stream:
+def opened(name: str, offer: Offer, pause_s: int) -> Stream:
     """The stream that a payment for `offer` opens."""
-    return Stream(name=name, meter=meter, price_micro=offer.price_micro, pause_s=pause_s)
+    meter = streams.meter_in(offer)
+    tick_micro = offer.price_micro // meter.ticks
+    return Stream(name=name, meter=meter, price_micro=tick_micro, pause_s=pause_s)
 
 
-def require_metered(stream: Stream, headers: Iterable[tuple[bytes, bytes]]) -> None:
+def require_metered(meter: Meter, headers: Iterable[tuple[bytes, bytes]]) -> None:
     """`OriginFailed` for an answer that cannot be counted as the route says."""
-    if stream.meter.unit != "messages":
+    if meter.unit != "messages":
         return
     found = dict(headers)
     if not found.get(b"content-type", b"").startswith(EVENT_STREAM):

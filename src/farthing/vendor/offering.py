@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 
 import msgspec
 
@@ -18,6 +20,7 @@ from farthing.wire.offers import CHALLENGE_LIFE_S, Tender, target_of
 
 URL_CHARS_MAX = 1024  # of the 7 KiB that all offers of a 402 have together
 CHALLENGE_KEY = "farthing/wire/challenge/1"
+LEAST_CACHED = 1024  # scheme and price of a tick: what a 402 for a stream asks each time
 HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")  # names, addresses, a port; no bar, no space
 
 
@@ -36,6 +39,7 @@ class Offering:
         self.tills: Mapping[str, Till] = {
             name: registry.by_name(name).till(setting_for(setting, name)) for name in schemes
         }
+        self._least_ticks = lru_cache(maxsize=LEAST_CACHED)(self._find_least_ticks)
 
     def realm_of(self, request: Request) -> str:
         """The public host that challenges name."""
@@ -47,9 +51,9 @@ class Offering:
         `Misconfigured` unless its payments can be cleared when the route wants them.
         """
         till, route = self.tills[scheme], priced.route
-        till.offer(priced.price_micro, At(now_s=0))
-        if priced.meter is not None and not till.streams:
-            raise OutOfRange("streams_not_paid", "it pays for pages, not for streams")
+        if priced.meter is not None and (till.traits.sealed or till.authorizes):
+            raise OutOfRange("streams_not_paid", "what it pays for is there as a whole, no stream")
+        till.offer(priced.price_micro * self._ticks(scheme, priced), At(now_s=0))
         if till.traits.props:
             for _, reduced_micro in priced.reduced:
                 till.offer(reduced_micro, At(now_s=0))
@@ -83,9 +87,29 @@ class Offering:
             description=priced.route.description,
         )
 
+    def _ticks(self, name: str, priced: Priced) -> int:
+        """How many ticks an offer sells; 1 for a page, which has one price."""
+        if priced.meter is None or self.tills[name].streams:
+            return 1
+        return self._least_ticks(name, priced.price_micro)
+
+    def _find_least_ticks(self, name: str, tick_micro: int) -> int:
+        """The fewest whose price a scheme can express; `OutOfRange` for more than a voucher pays.
+
+        One as a rule. Where units are larger than a tick, so many as make one.
+        """
+        for ticks in range(1, streams.TICKS_MAX + 1):
+            with suppress(OutOfRange):
+                self.tills[name].offer(tick_micro * ticks, At(now_s=0))
+                return ticks
+        raise OutOfRange(
+            "ticks_not_payable", f"it expresses the price of no 1 to {streams.TICKS_MAX} ticks"
+        )
+
     def _offer(self, name: str, priced: Priced, at: At) -> Offer:
         till, route = self.tills[name], priced.route
-        offer = till.offer(priced.price_micro, at)
+        ticks = self._ticks(name, priced)
+        offer = till.offer(priced.price_micro * ticks, at)
         offer = msgspec.structs.replace(
             offer, description=route.description, external_id=route.external_id
         )
@@ -96,8 +120,10 @@ class Offering:
             terms = subscriptions.terms_of(priced.plans, priced.sold)
             offer = msgspec.structs.replace(offer, terms=offer.terms | terms)
         if priced.meter is not None:
-            terms = offer.terms | streams.terms_of(priced.meter)
-            offer = msgspec.structs.replace(offer, intent="session", terms=terms)
+            meter = msgspec.structs.replace(priced.meter, ticks=ticks)
+            intent = "session" if till.streams else "charge"
+            terms = offer.terms | streams.terms_of(meter)
+            offer = msgspec.structs.replace(offer, intent=intent, terms=terms)
         if earlier(route.clearing or "batch", till.traits.latest) == "before":
             return msgspec.structs.replace(offer, settlement="final", redeem_by_s=0)
         return offer

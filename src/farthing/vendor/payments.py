@@ -91,6 +91,10 @@ class Paying(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of a payment with `endorsed`: itself, sealed, for its hold."""
     stream: Stream | None = None
     """What it opens."""
+    voucher_for: bytes = b""
+    """The record of the stream that it pays on; empty where it pays on none."""
+    stream_paid_micro: int = 0
+    """At least so much is paid on that stream by now, this payment included."""
 
     def __repr__(self) -> str:
         """The payment's name only."""

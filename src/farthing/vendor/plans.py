@@ -34,6 +34,9 @@ class _Route(Protocol):
     def path(self) -> str: ...
 
     @property
+    def per(self) -> str: ...
+
+    @property
     def subscription(self) -> Sold | None: ...
 
 
@@ -50,6 +53,7 @@ def sold(found: Sold | None) -> Plan | None:
 def covering(routes: Sequence[_Route], spot: Spot) -> tuple[tuple[str, ...], ...]:
     """For each route the plans that cover it, the one it sells included; `Misconfigured`."""
     known = {route.path for route in routes}
+    streams = {route.path for route in routes if route.per}
     paths: dict[str, set[str]] = {}
     for index, route in enumerate(routes):
         if (found := route.subscription) is None:
@@ -62,6 +66,9 @@ def covering(routes: Sequence[_Route], spot: Spot) -> tuple[tuple[str, ...], ...
             if path not in known:
                 reason = f"no route has the path {path!r}"
                 raise spot.wrong("plan_path_unknown", index, "subscription", reason)
+            if path in streams:
+                reason = f"{path!r} is a stream, which is paid tick by tick, whoever subscribes"
+                raise spot.wrong("plan_covers_stream", index, "subscription", reason)
         # Its own page too: who is subscribed does not pay for it twice.
         paths[found.plan] = {*found.paths, route.path}
     covers = tuple(

@@ -104,6 +104,8 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     """The subscription that buying it begins."""
     meter: Meter | None = None
     """What the price is for; None: for the page."""
+    tops_up: metering.TopUp | None = None
+    """The stream that this pays on, where it is no page of the site's."""
 
     @property
     def is_conditional(self) -> bool:

@@ -19,7 +19,7 @@ from farthing.crypto import sealing
 from farthing.crypto.mac import mac
 from farthing.errors import Broken, Busy, Refusal, Unavailable, Undecided
 from farthing.schemes.contract import At, Key
-from farthing.vendor import idempotency, reserving
+from farthing.vendor import idempotency, metering, reserving
 from farthing.vendor.booking import confirm_of, numbered, read_kept, read_outcome, receipt_of
 from farthing.vendor.commands import GateCommand, OriginAnswered, Request, expect
 from farthing.vendor.offering import CHALLENGE_KEY, Offering
@@ -41,6 +41,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     credential: Credential
     request: Request
     route: Route
+    tops_up: metering.TopUp | None = None
     at_s: int
 
     def __repr__(self) -> str:
@@ -60,6 +61,7 @@ def sealed(paying: Paying, key: Key) -> Paying:
             headers=tuple(pair for pair in paying.request.headers if pair[0] == idempotency.HEADER),
         ),
         route=paying.priced.route,
+        tops_up=paying.priced.tops_up,
         at_s=paying.at.now_s,
     )
     plain = msgspec.msgpack.encode(begun)
@@ -145,6 +147,8 @@ class Resolving:
             price_micro=offer.price_micro,
             accept=(kept.scheme,),
             matches=paths.glob(begun.route.path),
+            meter=metering.read(begun.route.per, begun.route.grace),
+            tops_up=begun.tops_up,
         )
         then = At(now_s=begun.at_s, entropy=at.entropy)
         try:

@@ -52,7 +52,7 @@ class Cashier:
         driver, offer = self._driver, received.offer
         with driver.session() as session:
             guide = drive(learn(driver.guide, (received,)), session.answer)
-            choice = require_payable(guide, received, driver.clock())
+            choice = require_payable(guide, received, driver.clock(), wanted="either")
             request = request_of(received)
             self._settle(session, offer.broker_id, offer.vendor_id)
             made = drive(_pay(driver.guide, request, choice), session.answer)

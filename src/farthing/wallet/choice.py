@@ -30,7 +30,7 @@ from farthing.errors import (
 )
 from farthing.money import PAYMENT_MICRO_MAX, show_micro
 from farthing.schemes import conditions, streams
-from farthing.schemes.contract import Purse, Ring, Scheme, Setting
+from farthing.schemes.contract import Offer, Purse, Ring, Scheme, Setting
 from farthing.wallet.commands import Broker, Request, Response, Wish
 from farthing.wallet.messages import HEADERS_BYTES_MAX
 from farthing.wallet.policy import Policy
@@ -41,7 +41,8 @@ NOT_SPENT = "scheme_not_spent_here"
 ACCEPT = "accept-payment"
 PAYMENT_SCHEME = "payment "  # the auth scheme of MPP credentials, RFC 9110 section 11.1
 PLACES_CACHED = 1024  # addresses taken apart: a payment asks four times for its own
-Intent = Literal["charge", "session"]
+Wanted = Literal["page", "stream", "either"]
+"""What an offer is to buy; either: whatever one ordinary payment buys."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -188,7 +189,7 @@ def payable_to(guide: Guide, request: Request, now_s: int) -> Callable[[Received
     def is_payable(received: Received) -> bool:
         try:
             place = place_of(request.url)
-            _require_usable(guide, request, place, received, now_s, "charge")
+            _require_usable(guide, request, place, received, now_s, "page")
         except Refusal:
             return False
         return True
@@ -215,12 +216,12 @@ def choose(
     offers: tuple[Received, ...],
     now_s: int,
     *,
-    intent: Intent = "charge",
+    wanted: Wanted = "page",
 ) -> tuple[Choice, ...]:
     """The offers that can be paid, best first; a refusal where there is none.
 
     It is the first of an offer in a scheme that this wallet spends, if there is such an offer.
-    `intent`: whether a page is wanted, or a stream that is paid while it runs.
+    `wanted`: whether it is a page, or a stream that is paid while it runs.
     """
     place = place_of(request.url)
     guide.policy.require_site(place.host)
@@ -229,7 +230,7 @@ def choose(
     refusal: Refusal | None = None
     for received in offers:
         try:
-            usable.append(_require_usable(guide, request, place, received, now_s, intent))
+            usable.append(_require_usable(guide, request, place, received, now_s, wanted))
         except Refusal as refused:
             if refusal is None or refusal.code == NOT_SPENT:
                 refusal = refused
@@ -239,21 +240,19 @@ def choose(
     return tuple(usable)
 
 
-def _require_intent(received: Received, intent: Intent) -> None:
+def _require_kind(offer: Offer, wanted: Wanted) -> None:
     """`Unsupported` for a stream where a page is wanted, and the reverse; `Malformed`."""
-    offer = received.offer
-    if offer.intent == "session":
-        streams.meter_in(offer)
-        if intent == "charge":
-            raise Unsupported(
-                "page_is_a_stream", "it is paid while it runs: fetch it with --stream"
-            )
-    elif intent == "session":
-        raise Unsupported("page_is_no_stream", "it has one price: fetch it without --stream")
+    if offer.intent == "charge" and not streams.is_metered(offer):
+        if wanted == "stream":
+            raise Unsupported("page_is_no_stream", "it has one price: fetch it without --stream")
+        return
+    streams.meter_in(offer)
+    if wanted == "page" or (wanted == "either" and offer.intent == "session"):
+        raise Unsupported("page_is_a_stream", "it is paid while it runs: fetch it with --stream")
 
 
 def _require_usable(
-    guide: Guide, request: Request, place: Place, received: Received, now_s: int, intent: Intent
+    guide: Guide, request: Request, place: Place, received: Received, now_s: int, wanted: Wanted
 ) -> Choice:
     """The choice; `Unsupported`, `Mismatch`, `Expired`, `OutOfRange`, `Unfunded`."""
     if received.realm not in {place.host, place.authority}:
@@ -266,18 +265,18 @@ def _require_usable(
         raise Unsupported(
             "authorization_in_use", "the site's own login and the payment need one header"
         )
-    return require_payable(guide, received, now_s, intent=intent)
+    return require_payable(guide, received, now_s, wanted=wanted)
 
 
 def require_payable(
-    guide: Guide, received: Received, now_s: int, *, intent: Intent = "charge"
+    guide: Guide, received: Received, now_s: int, *, wanted: Wanted = "page"
 ) -> Choice:
     """The choice, whatever the request; `Unsupported`, `Expired`, `OutOfRange`, `Unfunded`.
 
     `Denied` in a currency that is not to be paid in.
     """
     offer = received.offer
-    _require_intent(received, intent)
+    _require_kind(offer, wanted)
     if offer.scheme not in guide.schemes:
         raise Unsupported(NOT_SPENT, f"this wallet does not spend {offer.scheme}")
     if received.expires_at_s <= now_s:

@@ -1,4 +1,4 @@
-"""Vouchers of one stream to its site, one after the other, over a connection of their own.
+"""Payments of one stream to its site, one after the other, over a connection of their own.
 
 A fast stream takes a voucher every few milliseconds, and httpx's client takes most of the time of
 sending one: it is made for requests that are each different. This is the standard library's
@@ -8,7 +8,7 @@ wallets that have no proxy and no client of their caller's: those keep what they
 
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLContext
@@ -26,12 +26,12 @@ AGENT = f"python-httpx/{httpx.__version__}"  # as the wallet's other requests sa
 
 
 class Courier:
-    """For one address and one thread at a time; its connection is made when it is wanted."""
+    """For one site and one thread at a time; its connection is made when it is wanted."""
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S, idle_s: float = IDLE_S) -> None:
         """`timeout_s`: of each wait for the site; `idle_s`: a connection silent so long is left."""
         self._url = httpx.URL(url)
-        self._target = self._url.raw_path.decode("ascii")
+        self._target_of = lru_cache(maxsize=1)(_target_of)
         self._timeout_s = timeout_s
         self._idle_s = idle_s
         self._line: HTTPConnection | None = None
@@ -49,7 +49,8 @@ class Courier:
         headers = {"accept": "*/*", "user-agent": AGENT}
         headers |= {name.lower(): value for name, value in request.headers}
         try:
-            line.request(request.method, self._target, request.body or None, headers)
+            target = self._target_of(request.url)
+            line.request(request.method, target, request.body or None, headers)
             with line.getresponse() as answer:
                 said = _heard(answer, request.url)
                 if not answer.isclosed():  # the rest of a long body would come next
@@ -77,6 +78,11 @@ class Courier:
             else:
                 self._line = HTTPConnection(host, port, timeout=self._timeout_s)
         return self._line
+
+
+def _target_of(url: str) -> str:
+    """What the request line says: vouchers go to one address, each top-up to one of its own."""
+    return httpx.URL(url).raw_path.decode("ascii")
 
 
 def _heard(answer: HTTPResponse, url: str) -> Response:

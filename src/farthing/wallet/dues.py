@@ -3,14 +3,15 @@
 The reader says how many ticks have begun; what is due is those and some ahead, in one voucher: one
 ahead at first, twice as many each time, and at most `grace`; and the next voucher when half of that
 is left. So the payer risks `grace` ticks, and so does the vendor, who goes on for as many while a
-voucher is on its way. Who pays, and by what threads, is for `paying.py`.
+voucher is on its way. Where one payment pays for several ticks at least, it is whole steps of them.
+Who pays, and by what threads, is for `paying.py`.
 """
 
 from farthing.errors import Refusal
 from farthing.schemes.streams import TICKS_MAX
 from farthing.wallet.commands import Purchase
 from farthing.wallet.policy import Policy
-from farthing.wallet.streams import Opened
+from farthing.wallet.streams import NOT_TAKEN, Opened
 
 AHEAD_BITS = 6  # 2^6 ticks: as many as a voucher pays
 PATIENCE = 2  # intervals without a tick after which a vendor that counts seconds is paid one ahead
@@ -25,17 +26,21 @@ class Dues:
         assert meter is not None, "a stream that is paid for"
         assert opened.purchase is not None, "likewise"
         self._grace = meter.grace
-        self._price_micro = opened.purchase.price_micro
+        self._step = meter.ticks
+        self._price_micro = opened.purchase.price_micro // meter.ticks
         self._wait_s = float(meter.count * PATIENCE) if meter.unit == "seconds" else None
         self._needed = needed
         self._ticks_max = most_micro // self._price_micro
-        self._each_max = _each_max(policy, self._price_micro)
+        self._each_max = _each_max(policy, self._price_micro, meter.ticks)
         self._begun = 0
         self._whole = 0
         self._asked = False
         self._closed = False
         self._under_way = 0
-        self.ticks = 1
+        self._pays_anew = False
+        self.has_vouchers = opened.has_vouchers
+        """Whether vouchers pay on, of which another chain may have one; else it is topped up."""
+        self.ticks = meter.ticks
         """Paid and taken."""
         self.vouchers = 0
         self.ended = False
@@ -91,8 +96,10 @@ class Dues:
 
     def _count(self) -> int:
         """How many ticks the next voucher pays; 0 at the payer's limit."""
-        wanted = min(self._wanted(), self._needed, self._ticks_max) - self.ticks_sent
-        return max(0, min(wanted, self._each_max))
+        wanted = min(self._wanted(), self._needed) - self.ticks_sent
+        steps = -(-max(0, min(wanted, self._each_max)) // self._step)
+        affordable = (self._ticks_max - self.ticks_sent) // self._step
+        return max(0, min(steps, affordable)) * self._step
 
     def _begin(self) -> int:
         """How many ticks the voucher pays that is written now; 0 where none will be."""
@@ -110,12 +117,22 @@ class Dues:
         self.ticks += ticks
         self._under_way -= ticks
         self.vouchers += 1
+        self._pays_anew = False
+
+    def _not_taken(self, voucher: Purchase) -> None:
+        """Nothing was charged, and it is paid anew."""
+        self._under_way -= self._ticks_of(voucher)
+        self._pays_anew = True
+
+    def _may_pay_anew(self, refusal: Refusal) -> bool:
+        """Whether a top-up for which nothing was charged is paid once more, as a page is."""
+        return not self.has_vouchers and refusal.code == NOT_TAKEN and not self._pays_anew
 
     def _end(self) -> None:
         """At the limit, refused, or closed with nothing owed."""
         self.ended, self._under_way = True, 0
 
 
-def _each_max(policy: Policy, price_micro: int) -> int:
-    """Ticks of one voucher within the budget of a payment; a dearer tick is asked about."""
-    return max(1, min(TICKS_MAX, policy.limits.per_payment_micro // price_micro))
+def _each_max(policy: Policy, price_micro: int, step: int) -> int:
+    """Ticks of one payment within its budget, in whole steps; a dearer step is asked about."""
+    return max(1, min(TICKS_MAX, policy.limits.per_payment_micro // price_micro) // step) * step

@@ -132,11 +132,11 @@ def _amounts(guide: Guide, choice: Choice) -> tuple[int, ...]:
     if subscriptions.sold_by(choice.received.offer) is not None:
         return (price_micro + guide.load_micro, price_micro + 1)
     wanted = [max(price_micro * LOAD_PRICES, guide.load_micro), price_micro]
+    bounds_micro = [guide.policy.cap.micro] if guide.policy.cap is not None else []
     if choice.received.offer.intent == "session":
         wanted = [*(price_micro * ticks for ticks in LOAD_TICKS), *wanted]
-        most_micro, cap = guide.policy.limits.per_site_day_micro, guide.policy.cap
-        most_micro = most_micro if cap is None else min(most_micro, cap.micro)
-        wanted = [max(price_micro, min(amount_micro, most_micro)) for amount_micro in wanted]
+        bounds_micro.append(guide.policy.limits.per_site_day_micro)
+    wanted = [max(price_micro, min([amount_micro, *bounds_micro])) for amount_micro in wanted]
     least_micro = guide.purse(wish.scheme, wish.broker_id).least_micro(choice.received.offer)
     return tuple(dict.fromkeys([*wanted, least_micro]))
 

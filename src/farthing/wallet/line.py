@@ -111,7 +111,9 @@ class Line:
 
     def parts(self) -> Iterator[bytes]:
         """The body as it comes; httpx's own error where it breaks off."""
-        if self._last is not None:
+        if self._last is not None and self._last.is_stream_consumed:
+            yield self._last.content  # a refusal, which the flow has read
+        elif self._last is not None:
             self._is_reading = True
             try:
                 yield from self._last.iter_raw()

@@ -50,6 +50,7 @@ class Heard(msgspec.Struct, kw_only=True):
     ticks: int = 0
     """Paid."""
     vouchers: int = 0
+    """Payments after those that opened it, top-ups among them."""
     openings: int = 0
     ended: Ended = "broken"
     refused: str = ""
@@ -102,11 +103,10 @@ def _once(
         if not listening.answered(opened):
             return
         if opened.purchase is None:
-            listening.heard.ended = (
-                "whole" if _copy(line.parts(), out, listening.heard) else "broken"
-            )
+            listening.unpaid(opened, whole=_copy(line.parts(), out, listening.heard))
             return
         session.deliver(opened.purchase)
+        drive(session.after(opened.purchase), session.answer)
         left_micro = listening.opened(opened)
         paying = Paying(driver, request, opened, left_micro, needed(opened), line.hang_up)
         reading = Reading(opened, paying, out, listening.heard, progress)
@@ -161,6 +161,11 @@ class Listening:
         heard.currency, heard.scheme = purchase.currency, purchase.scheme
         heard.paid_micro += opened.paid_micro - purchase.price_micro  # openings come to nothing
         return self.cap.micro
+
+    def unpaid(self, opened: Opened, *, whole: bool) -> None:
+        """Nothing is paid for what came; what earlier openings cost is paid all the same."""
+        self.heard.paid_micro += opened.paid_micro
+        self.heard.ended = "whole" if whole else "broken"
 
     def closed(self, opened: Opened, refusal: Refusal | None) -> None:
         """A connection that was paid for is over, and `heard` says how."""

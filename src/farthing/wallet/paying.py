@@ -146,11 +146,22 @@ class Paying(Dues):
                     answer = partial(self._courier.answer, answer)
                 drive(hand_in(driver.guide, self._request, voucher), answer)
                 session.deliver(voucher)
+                if not self.has_vouchers:  # which have no second half
+                    drive(session.after(voucher), session.answer)
         except Refusal as refusal:
-            self._refuse(refusal)
-            return
+            if not self._may_pay_anew(refusal):
+                self._refuse(refusal)
+                return
+            self._ended(voucher, taken=False)
+        else:
+            self._ended(voucher, taken=True)
+
+    def _ended(self, voucher: Purchase, *, taken: bool) -> None:
         with self._changed:
-            self._taken(voucher)
+            if taken:
+                self._taken(voucher)
+            else:
+                self._not_taken(voucher)
             self._changed.notify()
 
     def _refuse(self, refusal: Refusal) -> None:

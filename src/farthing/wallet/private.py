@@ -59,6 +59,8 @@ def _offers(request: Request, *, fresh: bool) -> Flow[tuple[Received, ...]]:
     route = listed.find(request.method, unquote(place.path_query.partition("?")[0]))
     if route is None:
         raise Unsupported("page_is_free", "this page is free: fetch it in the open")
+    if route.per:
+        raise Unsupported("private_unsupported", "a stream is not sold in private")
     names = [name for name in route.accept if name in listed.private]
     if not names:
         raise Unsupported("private_unsupported", f"{place.host} does not sell this in private")

@@ -1,10 +1,14 @@
-"""The wallet's flows of a stream: one payment opens it, vouchers pay on.
+"""The wallet's flows of a stream: one payment opens it, vouchers and top-ups pay on.
 
-A voucher is a purchase like any other: written before it is sent, within the budgets, settled by
-its receipt. It goes to the stream's own address, under the challenge that opened it while that
-lasts, and then under a fresh one. No payment opens a stream twice, so what opened it counts as
-delivered at once; what breaks off is opened anew, with the next tick.
+Either is a purchase like any other: written before it is sent, within the budgets, settled by its
+receipt. A voucher goes to the page's own address, under the challenge that opened the stream while
+that lasts, and then under a fresh one. What was opened by a scheme without vouchers is paid on by
+top-ups: so many ticks are asked for at the stream's address, and bought as a page is. No payment
+opens a stream twice, so what opened it counts as delivered at once; what breaks off is opened anew,
+with the next tick.
 """
+
+from typing import Literal
 
 import msgspec
 
@@ -15,16 +19,18 @@ from farthing.errors import (
     Unfunded,
     Unsupported,
 )
-from farthing.schemes.streams import Meter, meter_in
-from farthing.wallet.choice import Choice, Guide, choose, read_offers
+from farthing.schemes.streams import Meter, meter_in, tick_micro
+from farthing.wallet.choice import Choice, Guide, Wanted, asking_for, choose, read_offers
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import obtain, reservation
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import Cap
 from farthing.wallet.settling import Verdict, send
+from farthing.wire import published
 
 TRIES_MAX = 3  # of one opening: a lost reply, and a payment to be made anew
+NOT_TAKEN = "voucher_not_taken"
 FRESH_S = 30  # a challenge that is over sooner is not used any more
 
 
@@ -49,6 +55,11 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         """What a tick is."""
         return meter_in(self.choice.received.offer) if self.choice is not None else None
 
+    @property
+    def has_vouchers(self) -> bool:
+        """Whether it is paid on by them; else by top-ups."""
+        return self.choice is not None and self.choice.received.offer.intent == "session"
+
 
 def open_stream(guide: Guide, request: Request, cap: Cap | None = None) -> Flow[Opened]:
     """Ask for a stream, and pay its first tick. Refusals as of `fetching.fetch`.
@@ -60,8 +71,11 @@ def open_stream(guide: Guide, request: Request, cap: Cap | None = None) -> Flow[
     for _ in range(TRIES_MAX):
         answer: Sent = yield SendRequest(request=request, leg="first")
         if not isinstance(answer, Response) or answer.status != 402:
-            return Opened(answer=answer)
+            return Opened(answer=answer, paid_micro=paid_micro)
         asked = msgspec.structs.replace(request, url=answer.url)
+        asked, answer = yield from _named(guide, asked, answer, "first")
+        if not isinstance(answer, Response) or answer.status != 402:
+            return Opened(answer=answer, paid_micro=paid_micro)
         guide, choices = yield from _choices(guide, asked, answer)
         left = cap.less(paid_micro) if cap is not None else None
         within = msgspec.structs.replace(guide, policy=guide.policy.within(left))
@@ -75,7 +89,7 @@ def open_stream(guide: Guide, request: Request, cap: Cap | None = None) -> Flow[
         if verdict is Verdict.UNDECIDED:
             raise Undecided("stream_undecided", "the site does not say whether it was paid")
         if isinstance(answer, Response) and answer.status not in {402, 403, 409, 410}:
-            return Opened(answer=answer)  # the site itself failed, and took nothing
+            return Opened(answer=answer, paid_micro=paid_micro)  # the site itself failed
     assert paid_for is not None, "at least one payment is tried"
     raise Unavailable("stream_not_opened", "the site takes no payment for this stream now")
 
@@ -88,11 +102,13 @@ def pay_on(guide: Guide, request: Request, opened: Opened, ticks: int) -> Flow[P
 
 
 def write(guide: Guide, request: Request, opened: Opened, ticks: int) -> Flow[Purchase]:
-    """A voucher for so many ticks, or for one where so many cannot be paid at once.
+    """A payment for so many ticks, or for the fewest where so many cannot be paid at once.
 
     Any refusal of budgets, mints and purses; `Unavailable`, `Unsupported` where the stream is not
     offered any more.
     """
+    if not opened.has_vouchers:
+        return (yield from _write_top_up(guide, opened, ticks))
     choice = yield from _current(guide, request, opened)
     try:
         return (yield from _voucher(guide, request, opened, _for_ticks(choice, ticks)))
@@ -108,8 +124,11 @@ def write_beside(
     """As `write`, while another voucher is on its way: out of another chain.
 
     None where the wallet has no other at hand, or anything else is in the way: whoever waits for
-    the first may go on with its chain. So no two payments in doubt ever share a chain.
+    the first may go on with its chain. So no two payments in doubt ever share a chain. None for a
+    top-up, too.
     """
+    if not opened.has_vouchers:
+        return None
     choice = _for_ticks((yield from _current(guide, request, opened)), ticks)
     at = yield from look()
     got = yield reservation(guide, request, (choice,), at, stream=opened.name)
@@ -117,12 +136,14 @@ def write_beside(
 
 
 def hand_in(guide: Guide, request: Request, purchase: Purchase) -> Flow[None]:
-    """Have a voucher taken; `Undecided`, `Unavailable` where the vendor does not take it."""
+    """Have a payment taken; `Undecided`, `Unavailable` where the vendor does not take it."""
+    if purchase.url != request.url:  # a top-up
+        request = Request(method=purchase.method, url=purchase.url)
     _, verdict = yield from send(guide, purchase, request, later=True)
     if verdict is Verdict.UNDECIDED:
         raise Undecided("voucher_undecided", "the site does not say whether it took a payment")
     if verdict is not Verdict.DONE:
-        raise Unavailable("voucher_not_taken", "the site takes no more payment for this stream")
+        raise Unavailable(NOT_TAKEN, "the site takes no more payment for this stream")
 
 
 def _current(guide: Guide, request: Request, opened: Opened) -> Flow[Choice]:
@@ -134,8 +155,65 @@ def _current(guide: Guide, request: Request, opened: Opened) -> Flow[Choice]:
     return opened.choice
 
 
+def _write_top_up(guide: Guide, opened: Opened, ticks: int) -> Flow[Purchase]:
+    """As `write`, of a stream that is topped up."""
+    assert opened.meter is not None, "a stream that is paid for"
+    fewest = opened.meter.ticks
+    try:
+        return (yield from _top_up(guide, opened, ticks))
+    except (Unfunded, OutOfRange, Unsupported, Unavailable):
+        if ticks <= fewest:
+            raise
+    return (yield from _top_up(guide, opened, fewest))
+
+
+def _top_up(guide: Guide, opened: Opened, ticks: int) -> Flow[Purchase]:
+    """A purchase of so many ticks, at the price of those that opened the stream."""
+    assert opened.purchase is not None, "a stream that is paid for"
+    assert opened.choice is not None, "likewise"
+    url = opened.purchase.site + published.top_up_path(opened.name, ticks)
+    request = Request(method="POST", url=url)
+    request, answer = yield from _named(guide, request, (yield from _asked(request)), "outcome")
+    if not isinstance(answer, Response) or answer.status != 402:
+        raise _not_offered()
+    guide, choices = yield from _choices(guide, request, answer, "page")
+    due_micro = tick_micro(opened.choice.received.offer) * ticks
+    choices = tuple(choice for choice in choices if choice.wish.price_micro == due_micro)
+    if not choices:
+        raise _sold_otherwise()
+    return (yield from obtain(guide, request, choices, is_repeatable=_never, stream=""))
+
+
+def _asked(request: Request) -> Flow[Response]:
+    """The 402 for this request; `Unavailable`."""
+    answer: Sent = yield SendRequest(request=request, leg="outcome")
+    if not isinstance(answer, Response) or answer.status != 402:
+        raise _not_offered()
+    return answer
+
+
+def _named(
+    guide: Guide, request: Request, answer: Response, leg: Literal["first", "outcome"]
+) -> Flow[tuple[Request, Sent]]:
+    """The request with the wallet's schemes named in it, and its answer, where that is needed."""
+    at = yield from look()
+    wanting = asking_for(guide, request, read_offers(answer, at.now_s))
+    if wanting is None:
+        return request, answer
+    again: Sent = yield SendRequest(request=wanting, leg=leg)
+    return wanting, again
+
+
+def _not_offered() -> Unavailable:
+    return Unavailable("stream_not_offered", "the site does not offer this stream any more")
+
+
+def _sold_otherwise() -> Unsupported:
+    return Unsupported("stream_sold_otherwise", "the site sells this stream in another way now")
+
+
 def _choices(
-    guide: Guide, request: Request, answer: Response
+    guide: Guide, request: Request, answer: Response, wanted: Wanted = "stream"
 ) -> Flow[tuple[Guide, tuple[Choice, ...]]]:
     """How the stream may be paid, and the guide that knows whoever is paid."""
     at = yield from look()
@@ -143,14 +221,12 @@ def _choices(
     if not offers:
         raise Unsupported("offer_unreadable", "the site asks for a payment in no way known here")
     guide = yield from learn(guide, offers)
-    return guide, choose(guide, request, offers, at.now_s, intent="session")
+    return guide, choose(guide, request, offers, at.now_s, wanted=wanted)
 
 
 def _afresh(guide: Guide, request: Request, before: Choice) -> Flow[Choice]:
     """The same way to pay under a challenge that lasts; the stream's own price stays."""
-    answer: Sent = yield SendRequest(request=request, leg="outcome")
-    if not isinstance(answer, Response) or answer.status != 402:
-        raise Unavailable("stream_not_offered", "the site does not offer this stream any more")
+    answer = yield from _asked(request)
     way = (before.wish.scheme, before.wish.broker_id, before.wish.vendor_id)
     _, choices = yield from _choices(guide, request, answer)
     for choice in choices:
@@ -160,7 +236,7 @@ def _afresh(guide: Guide, request: Request, before: Choice) -> Flow[Choice]:
             )
             received = msgspec.structs.replace(choice.received, offer=offer)
             return msgspec.structs.replace(before, received=received)
-    raise Unsupported("stream_sold_otherwise", "the site sells this stream in another way now")
+    raise _sold_otherwise()
 
 
 def _voucher(guide: Guide, request: Request, opened: Opened, choice: Choice) -> Flow[Purchase]:

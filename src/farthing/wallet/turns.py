@@ -49,7 +49,7 @@ Turn = Due | IsUnderWay | Settled | Write | HandIn
 
 def take_turns(dues: Dues) -> Generator[Turn, Any, None]:
     """Every voucher until none is due any more; the last one may still be on its way."""
-    is_any, has_another = False, True
+    is_any, has_another = False, dues.has_vouchers
     while count := (yield Due()):
         written: Purchase | None = None
         if is_any and has_another and (yield IsUnderWay()):

@@ -131,7 +131,7 @@ def _offer_headers(
         some = msgspec.structs.replace(tender, offers=offers[:count])
         values = [(b"www-authenticate", value.encode()) for value in challenges[:count]]
         charges = tuple(offer for offer in some.offers if offer.intent == "charge")
-        if charges:  # x402 has no word for a stream
+        if charges:  # x402 has no word for vouchers
             single = msgspec.structs.replace(some, offers=charges)
             required = x402.required(single, error=error, key=key)
             values.append((b"payment-required", required.encode()))

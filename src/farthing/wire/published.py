@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -31,10 +32,16 @@ KEYS_PATH = WELL_KNOWN + "-keys"
 PRICES_PATH = WELL_KNOWN + "-prices"
 OUTCOME_PATH = WELL_KNOWN + "/outcome"
 PRIVATE_PATH = WELL_KNOWN + "/private"
+STREAMS_PATH = WELL_KNOWN + "/streams/"
 PUBLIC_KEY_BYTES = 32  # Ed25519
 ROUTES_MAX = 1000  # a longer list is a mistake, and matching is linear in it
 DOCUMENTS_KEPT = 16  # as they were read: a wallet asks for them before each private purchase
 EVERY = "*"  # as a method: all but OPTIONS
+
+
+def top_up_path(name: str, ticks: int = 0) -> str:
+    """Where more is paid on a stream, by the K of its opening: for so many ticks, if it is said."""
+    return STREAMS_PATH + quote(name, safe=":") + (f"?ticks={ticks}" if ticks else "")
 
 
 class _PublicKey(msgspec.Struct, frozen=True, kw_only=True):

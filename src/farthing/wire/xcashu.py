@@ -37,7 +37,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 def payable(offers: Sequence[Offer]) -> Offer | None:
-    """Of these offers the one that a token pays: never a stream's."""
+    """Of these offers the one that a token pays, which may open a stream."""
     for offer in offers:
         if offer.scheme == SCHEME and offer.intent == "charge":
             return offer

@@ -20,7 +20,8 @@ import msgspec
 from farthing.errors import Refusal
 from farthing.schemes import registry
 from farthing.wallet.app import Wallet, open_wallet
-from farthing.wire import mpp
+from farthing.wallet.messages import Response
+from farthing.wallet.settling import receipt_in
 from tests.integration.crash.fleet import PASSPHRASE
 from tests.integration.crash.sizes import size
 from tests.integration.crash.wares import COVERED, HELD_AREAS, PAGES, PLANS, own_areas
@@ -54,11 +55,12 @@ class Diary:
 
     def got(self, number: int, headers: Iterable[tuple[str, str]], body: bytes) -> bool:
         """A page; False where it came without a receipt."""
-        receipts = [value for name, value in headers if name.lower() == "payment-receipt"]
-        if not receipts:
+        named = tuple((name.lower(), value) for name, value in headers)
+        receipt = receipt_in(Response(status=200, url="", headers=named))
+        if receipt is None:
             self.failed("page_without_receipt")
             return False
-        reference = mpp.read_receipt(receipts[0]).reference
+        reference = receipt.reference
         digest = hashlib.sha256(body).hexdigest()
         self.write("progress", {"number": number, "reference": reference, "sha256": digest})
         return True

@@ -6,6 +6,7 @@ from farthing.errors import Busy, HoldLost, Replayed
 from farthing.marks import (
     RELEASED_KEPT_S,
     Acknowledge,
+    Add,
     Confirm,
     Delete,
     Find,
@@ -74,6 +75,22 @@ def test_records_are_put_read_and_deleted_at_the_confirm(bench: Bench) -> None:
     bench.do(Confirm(k="q", fence=held.fence, outcome=b"", records=gone))
     found = bench.do(Read(keys=Keys(prefixes=(b"a",)))).records
     assert found == {b"ab": b"new", b"ac": b"vac"}
+
+
+def test_sums_have_all_that_was_added_by_whoever_was_first(bench: Bench) -> None:
+    def added(amount: int, until_s: int = UNTIL_S) -> tuple[Add, ...]:
+        return (Add(key=b"sum", amount=amount, until_s=until_s), Add(key=b"o", amount=1, until_s=0))
+
+    held = {k: bench.do(hold(k)) for k in "pq"}
+    bench.do(Take(hold=hold("r"), outcome=b"", records=added(2**40)))
+    for number, k in enumerate("qp", start=1):
+        confirm = Confirm(k=k, fence=held[k].fence, outcome=b"", records=added(number, 0))
+        bench.do(confirm)
+    bench.refuses(Confirm(k="p", fence=0, outcome=b"", records=added(1)), HoldLost)
+    read = Read(keys=Keys(records=(b"sum", b"o")))
+    assert bench.do(read).records == {b"sum": b"%d" % (2**40 + 3), b"o": b"3"}
+    bench.do(Forget(now_s=UNTIL_S, count=10))
+    assert bench.do(read).records == {b"sum": b"%d" % (2**40 + 3)}, "its end never shrinks"
 
 
 def test_a_lost_confirm_writes_no_record_and_no_claim(bench: Bench) -> None:

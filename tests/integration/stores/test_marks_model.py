@@ -11,11 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from farthing.errors import Refusal
 from farthing.marks import (
     Acknowledge,
+    Add,
     Advance,
     Claim,
     Command,
     Confirm,
     Delete,
+    Fact,
     Find,
     Forget,
     Held,
@@ -27,7 +29,6 @@ from farthing.marks import (
     Pending,
     Put,
     Read,
-    Record,
     Release,
     Stale,
     Take,
@@ -38,11 +39,13 @@ from farthing.stores.sqlite import SqliteMarks
 
 START_S = 1_800_000_000
 NAMES = (b"a", b"ab", b"\xff")
+SUMS = (b"s", b"as")
 PAYMENTS = ("p", "q", "r", "s")
 SCHEME = "payword"
 ALL = 1_000  # more than there is of anything
 
 ids = st.sampled_from(NAMES)
+sums = st.sampled_from(SUMS)
 ends = st.integers(START_S, START_S + 400)
 onces = st.builds(Once, id=ids, until_s=ends)
 advances = st.builds(
@@ -54,8 +57,10 @@ advances = st.builds(
     until_s=ends,
 )
 marks: st.SearchStrategy[list[Mark]] = st.lists(onces | advances, max_size=3)
-records: st.SearchStrategy[list[Record]] = st.lists(
-    st.builds(Put, key=ids, value=st.binary(max_size=2), until_s=ends) | st.builds(Delete, key=ids),
+records: st.SearchStrategy[list[Fact]] = st.lists(
+    st.builds(Put, key=ids, value=st.binary(max_size=2), until_s=ends)
+    | st.builds(Delete, key=ids | sums)
+    | st.builds(Add, key=sums, amount=st.integers(0, 2**50), until_s=ends),
     max_size=2,
 )
 claims = st.lists(
@@ -113,7 +118,7 @@ class Stores(RuleBasedStateMachine):
 
     @rule(k=payments, marks=marks, until_s=ends, records=records, claims=claims)
     def take(
-        self, k: str, marks: list[Mark], until_s: int, records: list[Record], claims: list[Claim]
+        self, k: str, marks: list[Mark], until_s: int, records: list[Fact], claims: list[Claim]
     ) -> None:
         hold = self.hold_of(k, marks, until_s)
         self.both(Take(hold=hold, outcome=b"t", records=tuple(records), claims=tuple(claims)))
@@ -121,7 +126,7 @@ class Stores(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(data=st.data(), late=st.integers(0, 3), records=records, claims=claims)
     def confirm(
-        self, data: st.DataObject, late: int, records: list[Record], claims: list[Claim]
+        self, data: st.DataObject, late: int, records: list[Fact], claims: list[Claim]
     ) -> None:
         k = data.draw(st.sampled_from(sorted(self.held)))
         command = Confirm(
@@ -162,7 +167,9 @@ class Stores(RuleBasedStateMachine):
 
     @invariant()
     def both_remember_the_same(self) -> None:
-        self.both(Read(keys=Keys(counters=NAMES, records=NAMES, prefixes=(b"a", b"\xff"))))
+        self.both(
+            Read(keys=Keys(counters=NAMES, records=(*NAMES, *SUMS), prefixes=(b"a", b"\xff")))
+        )
         for k in PAYMENTS:
             self.both(Find(k=k))
         self.both(Tally())

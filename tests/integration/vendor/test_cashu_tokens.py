@@ -13,7 +13,7 @@ from farthing.schemes.coin.cashu.at_gate import CHANGE_KEY
 from farthing.schemes.coin.cashu.keysets import KEYSET_KEY, SHORT_ID_CHARS, MintKeys
 from farthing.schemes.contract import Json, Key
 from farthing.vendor.commands import Answer, AskOrigin
-from farthing.wire import receipts, xcashu
+from farthing.wire import published, receipts, xcashu
 from farthing.wire.offers import CREDENTIAL_BYTES_MAX
 from tests.kit import cashu
 from tests.kit.blind import broker_keys
@@ -129,6 +129,21 @@ def test_a_token_pays_what_the_402_asks_for() -> None:
     assert (receipt.wire_name, receipt.amount_micro) == ("cashu", PRICE_MICRO)
     assert (receipt.settlement, receipt.change) == ("final", None)
     assert broker.said == ["settle", "capture"]
+
+
+def test_a_token_opens_a_stream_and_another_one_tops_it_up() -> None:
+    shop, broker = opened(PRICES + 'per = "1kB"\n')
+    answer = pay(shop, token_of(PRICE_MICRO + 56))
+    assert answer.stream is not None
+    assert (answer.charged_micro, changed(answer)) == (PRICE_MICRO, [(56, UNIT)])
+    path = published.top_up_path(answer.stream.name, 3)
+    assert value_of(shop.get(path=path, method="POST"), b"x-cashu")
+    token = token_of(3 * PRICE_MICRO)
+    for _ in range(2):
+        answer = shop.get(("X-Cashu", token), path=path, method="POST")
+        assert (answer.status, answer.body) == (200, b"")
+        assert receipt_in(answer) is not None
+    assert broker.paid_micro == 4 * PRICE_MICRO
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from farthing.wallet.app import Wallet, open_wallet
 from farthing.wallet.listening import Heard
 from farthing.wallet.policy import Limits
 from farthing.wallet.settling import ABSENT_FINAL_S
+from tests.kit.turns import marks_of
 
 KILLS = 2
 TICK_BYTES, GRACE = 1000, 8
@@ -30,17 +31,23 @@ PART = b"x" * 700  # no part ends where a tick does
 RICH = Limits(per_payment_micro=10**6, per_site_day_micro=10**7, per_day_micro=10**7)
 WAIT_S = 20
 PAUSE_S = 0.0005  # between two parts: the payer is slower than the site, and the gate pauses
-PRICES = f"""accept = ["tick"]
-[tick]
-unit_micro = 1
-opening = "OPENING"
-
+TICKS = '[tick]\nunit_micro = 1\nopening = "OPENING"\n'
+PRICES = f"""
 [[route]]
 path = "/radio"
 price = "1u"
 per = "1kB"
 grace = {GRACE}
 """
+
+
+WAYS = {
+    "credit": ("tick", TICKS.replace("OPENING", "credit")),
+    "scrip": ("millicent", ""),
+    "prepaid": ("tick", TICKS.replace("OPENING", "prepaid")),
+    "coins": ("ecash", ""),
+}
+"""Schemes, and their options."""
 
 
 class Radio(BaseHTTPRequestHandler):
@@ -93,18 +100,24 @@ def ticks_in(data: Path) -> int:
         store.close()
 
 
-@pytest.mark.parametrize("opening", ["credit", "prepaid"])
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        pytest.param(*way, marks=marks_of(number, of=2), id=name)
+        for number, (name, way) in enumerate(WAYS.items())
+    ],
+)
 def test_a_gate_killed_under_a_stream_costs_either_side_the_grace_at_most(
-    tmp_path: Path, radio: str, opening: str
+    tmp_path: Path, radio: str, scheme: str, options: str
 ) -> None:
     seed = random.randrange(2**32)
     dice = random.Random(seed)
     data = tmp_path / "vendor"
     with (
-        Showroom(tmp_path, ["tick"], radio, quiet=True) as room,
-        room.open_wallet(tmp_path / "wallet.db", "tick") as wallet,
+        Showroom(tmp_path, [scheme], radio, quiet=True) as room,
+        room.open_wallet(tmp_path / "wallet.db", scheme) as wallet,
     ):
-        (data / "prices.toml").write_text(PRICES.replace("OPENING", opening))
+        (data / "prices.toml").write_text(f'accept = ["{scheme}"]\n{options}{PRICES}')
         restart(room)  # a running gate would look at its prices in a second
         for number in range(KILLS):
             paid_before = ticks_in(data)
@@ -124,7 +137,7 @@ def test_a_gate_killed_under_a_stream_costs_either_side_the_grace_at_most(
             assert taken - heard.received_bytes // TICK_BYTES <= GRACE + 1, seed
             assert begun - taken <= GRACE, seed
         wallet.close()
-        chosen = {"tick": registry.by_name("tick")}
+        chosen = {scheme: registry.by_name(scheme)}
         late = partial(open_wallet, clock=lambda: int(time.time()) + ABSENT_FINAL_S)
         with late(tmp_path / "wallet.db", room.passphrase, schemes=chosen) as after:
             assert after.recover().undecided == 0, seed

@@ -67,6 +67,9 @@ class Radio:
             paid_micro=200,
             currency="eur",
             scheme="tick",
+            ticks=5,
+            openings=1,
+            vouchers=2,
             ended="unpaid",
             refused="above_most",
             why="a tick costs too much",
@@ -102,6 +105,7 @@ def test_a_stream_that_is_not_paid_to_its_end_says_why_and_ends_with_1(
     done = RUNNER.invoke(wallet.app, command)
     assert (done.exit_code, done.stdout) == (1, "music")
     assert done.stderr.endswith("; unpaid: above_most: a tick costs too much\n")
+    assert " by tick, 5 ticks in 3 payments; " in done.stderr
 
 
 PROBLEM = b'{"code":"property_missing","detail":"for students only","status":403}'

@@ -27,14 +27,16 @@ class Watch:
         self.now_s = 0.0
         self.streams = Streams(self.found.append, lambda: self.now_s)
         self.streams.opens(NAME, show(unit), "vendor0", "payer0")
-        self.total_micro = 0
+        self.is_open = False
         self.pay(1)
 
     def pay(self, ticks: int, written: int = 0) -> None:
-        self.total_micro += ticks * PRICE_MICRO
-        value = str(written or self.total_micro).encode()
-        put = marks.Put(key=b"stream/" + NAME.encode(), value=value, until_s=1)
-        self.streams.paid("vendor0", "k", ticks * PRICE_MICRO, [put])
+        key, amount = b"stream/" + NAME.encode(), written or ticks * PRICE_MICRO
+        fact: marks.Fact = marks.Add(key=key, amount=amount, until_s=1)
+        if not self.is_open:
+            fact = marks.Put(key=key, value=b"%d" % amount, until_s=1)
+        self.is_open = True
+        self.streams.paid("vendor0", "k", ticks * PRICE_MICRO, [fact])
 
 
 def test_bytes_and_events_are_counted_however_they_are_cut_and_the_gates_own_are_not() -> None:
@@ -83,7 +85,7 @@ def test_a_gate_that_writes_another_sum_than_it_was_paid_is_found() -> None:
     watch = Watch()
     watch.pay(2)
     assert watch.found == []
-    watch.pay(1, written=10 * PRICE_MICRO)
+    watch.pay(1, written=7 * PRICE_MICRO)
     assert watch.found == [f"vendor0 wrote 2000 as paid on {NAME}, and was paid 800"]
 
 
@@ -118,8 +120,11 @@ def test_a_request_is_named_after_the_payment_that_opens_it_and_not_after_a_vouc
         sent.append(event)
 
     for k, name in (("tick:b:2", NAME), ("tick:b:1", "tick:b:1")):
-        put = marks.Put(key=b"stream/" + name.encode(), value=b"200", until_s=1)
-        serving.writes(marks.Confirm(k=k, fence=1, outcome=b"", records=(put,)))
+        key = b"stream/" + name.encode()
+        fact: marks.Fact = marks.Put(key=key, value=b"200", until_s=1)
+        if k != name:
+            fact = marks.Add(key=key, amount=200, until_s=1)
+        serving.writes(marks.Confirm(k=k, fence=1, outcome=b"", records=(fact,)))
     assert list(watch.streams.by_name) == [NAME, "tick:b:1"]
     events: list[dict[str, Any]] = [
         {"type": "http.response.start", "status": 200, "headers": []},

@@ -22,8 +22,26 @@ def test_the_terms_say_what_the_meter_is() -> None:
         meter_in(OFFER)
 
 
+def test_a_price_may_buy_several_ticks_and_only_whole_ones() -> None:
+    meter = msgspec.structs.replace(BYTES, ticks=4)
+    assert terms_of(meter)["stream"] == terms_of(BYTES)["stream"] | {"ticks": 4}
+    offer = msgspec.structs.replace(OFFER, terms=terms_of(meter), price_micro=400)
+    assert (streams.is_metered(offer), streams.tick_micro(offer)) == (True, 100)
+    assert not streams.is_metered(OFFER)
+    with pytest.raises(OutOfRange, match="tick_price_broken"):
+        meter_in(msgspec.structs.replace(offer, price_micro=401))
+
+
 @pytest.mark.parametrize(
-    "changes", [{"count": 0}, {"count": 2**30 + 1}, {"grace": 0}, {"grace": 65}]
+    "changes",
+    [
+        {"count": 0},
+        {"count": 2**30 + 1},
+        {"grace": 0},
+        {"grace": 65},
+        {"ticks": 0},
+        {"ticks": 65},
+    ],
 )
 def test_a_meter_has_limits(changes: dict[str, int]) -> None:
     with pytest.raises(OutOfRange):

@@ -1,26 +1,28 @@
 """Streams at the gate: what opens one, what vouchers add, and what is refused."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import pytest
 
 from farthing import marks
-from farthing.errors import Misconfigured
+from farthing.errors import Misconfigured, OutOfRange
 from farthing.schemes.contract import Instrument
 from farthing.vendor import metering
 from farthing.vendor.commands import Answer, OriginAnswered
 from farthing.vendor.prices import read
 from farthing.wire import receipts
 from farthing.wire.offers import CHALLENGE_LIFE_S
+from farthing.wire.x402_entry import requirements
 from tests.kit.shop import (
     KNOWN,
     PAGE,
-    PATH,
     Buyer,
     Payment,
     Shop,
     answering,
+    asking,
     code_of,
     is_released,
     receipt_in,
@@ -72,12 +74,25 @@ class Reader:
         return metering.paid_micro(memory, key)
 
 
-def test_a_stream_is_offered_in_mpp_only_and_says_what_a_tick_is() -> None:
-    answer = Shop(STREAM).get()
+def test_vouchers_are_offered_in_mpp_only_and_say_what_a_tick_is() -> None:
+    answer = Shop(STREAM.replace('"millicent", ', "")).get()
     [received] = received_in(answer, "mpp")
     assert received.offer.intent == "session"
     assert received.offer.terms["stream"] == {"unit": "seconds", "count": 1, "grace": 3}
     assert not value_of(answer, b"payment-required")
+
+
+def test_other_schemes_open_a_stream_with_a_charge_in_both_dialects() -> None:
+    answer = Shop(STREAM).get()
+    offers = {one.offer.scheme: one.offer for one in received_in(answer, "mpp")}
+    assert {name: offer.intent for name, offer in offers.items()} == {
+        "millicent": "charge",
+        "tick": "session",
+    }
+    [single] = received_in(answer, "x402")
+    assert single.offer.scheme == "millicent"
+    assert single.offer.terms["stream"] == offers["tick"].terms["stream"]
+    assert single.offer.price_micro == PRICE_MICRO
 
 
 def test_the_first_payment_opens_a_stream_and_vouchers_pay_on() -> None:
@@ -127,6 +142,23 @@ def test_two_streams_and_a_page_of_one_chain_are_paid_apart() -> None:
     assert shop.earned_micro() == 8 * PRICE_MICRO
 
 
+def test_vouchers_of_several_chains_at_once_are_all_counted() -> None:
+    reader = Reader()
+    opened = reader.open()
+    assert opened.stream is not None
+    walkings = []
+    for ticks in (1, 2, 4, 8):
+        reader.instrument = reader.buyer.instrument()
+        walkings.append(reader.shop.start(reader.pay(ticks).header))
+    for walking in walkings:
+        walking.until(marks.Take)
+    answers = [walking.go() for walking in reversed(walkings)]
+    assert [answer.status for answer in answers if answer is not None] == [200] * 4
+    assert reader.paid_micro == 16 * PRICE_MICRO == reader.shop.earned_micro()
+    told = [answer.stream_paid_micro for answer in answers if answer is not None]
+    assert max(told) <= reader.paid_micro, "nothing is passed on that was not paid"
+
+
 def test_a_voucher_for_a_stream_that_nobody_opened_is_gone_and_costs_nothing() -> None:
     reader = Reader()
     reader.open()
@@ -143,7 +175,7 @@ def test_vouchers_go_under_a_fresh_challenge_once_the_first_is_over() -> None:
     reader.shop.clock.now_s += CHALLENGE_LIFE_S
     kept = reader.instrument
     assert code_of(reader.shop.get(reader.pay().header)) == "challenge_expired"
-    [reader.received] = received_in(reader.shop.get(), "mpp")
+    *_, reader.received = received_in(reader.shop.get(), "mpp")
     reader.instrument = kept
     assert reader.shop.get(reader.pay().header).status == 200
 
@@ -248,10 +280,66 @@ def test_what_no_stream_can_have_is_refused_with_its_line(line: str, code: str) 
     assert caught.value.code == code
 
 
-def test_a_scheme_that_pays_for_pages_only_does_not_pay_for_streams() -> None:
-    shop = Shop(STREAM)
-    assert shop.book.routes[0].accept == ("tick",)
+def test_an_offer_sells_the_fewest_ticks_that_its_scheme_expresses() -> None:
+    units = "[payword]\nunit_micro = 500\n"
+    shop = Shop('accept = ["millicent", "payword"]\n' + units + STREAM.partition("\n")[2])
+    offers = {one.offer.scheme: one.offer for one in received_in(shop.get(), "mpp")}
+    assert {name: offer.price_micro for name, offer in offers.items()} == {
+        "millicent": PRICE_MICRO,
+        "payword": 5 * PRICE_MICRO,
+    }
+    assert offers["payword"].terms["stream"] == {
+        "unit": "seconds",
+        "count": 1,
+        "grace": 3,
+        "ticks": 5,
+    }
+    stream = metering.opened("k", offers["payword"], 60)
+    assert stream.price_micro == PRICE_MICRO
+
+
+def test_what_one_payment_buys_is_64_ticks_at_most() -> None:
+    for unit_micro, accept in ((64, ("payword", "millicent")), (65, ("millicent",))):
+        units = f'accept = ["payword", "millicent"]\n[payword]\nunit_micro = {unit_micro}\n'
+        route = STREAM.partition("\n")[2].replace(f"{PRICE_MICRO}u", "1u")
+        assert Shop(units + route).book.routes[0].accept == accept
+
+
+def test_vouchers_do_not_go_by_x402() -> None:
+    reader = Reader()
+    [single] = received_in(reader.shop.get(), "x402")
+    request, at = asking(), reader.shop.clock.at()
+    tender = reader.shop.gate.tender(request, reader.shop.book.routes[0], at)
+    entry = requirements(tender, tender.offers[1])
+    reader.received = msgspec.structs.replace(
+        single, offer=tender.offers[1], echo={**single.echo, "accepted": entry}
+    )
+    answer = reader.shop.get(reader.pay(stream="").header)
+    assert (answer.status, code_of(answer)) == (400, "session_not_in_dialect")
+
+
+def test_a_scheme_that_expresses_no_few_ticks_is_not_taken_for_a_stream() -> None:
+    units = STREAM.replace("tick", "payword") + "[payword]\nunit_micro = 100000\n"
+    assert Shop(units).book.routes[0].accept == ("millicent",)
     with pytest.raises(Misconfigured) as caught:
-        Shop(STREAM.replace(', "tick"', ""))
+        Shop(units.replace('"millicent", ', ""))
     assert caught.value.code == "price_not_payable"
-    assert shop.book.find("GET", PATH) is not None
+
+
+@pytest.mark.parametrize("traits", ["sealed", "authorizes"])
+def test_what_is_sold_as_a_whole_pays_for_no_stream(traits: str) -> None:
+    shop = Shop(STREAM)
+    till: Any = shop.gate.tills["millicent"]
+    if traits == "sealed":
+        till.traits = msgspec.structs.replace(till.traits, sealed=True)
+    else:
+        till.authorizes = True
+    with pytest.raises(OutOfRange, match="streams_not_paid"):
+        shop.gate.verify_route("millicent", shop.book.routes[0])
+
+
+def test_a_plan_covers_no_stream() -> None:
+    plan = 'subscription = {plan = "radio", days = 30, paths = ["/articles/*"]}\n'
+    with pytest.raises(Misconfigured, match="line") as caught:
+        Shop(STREAM + f'[[route]]\npath = "/plan"\nprice = "900u"\n{plan}')
+    assert caught.value.code == "plan_covers_stream"

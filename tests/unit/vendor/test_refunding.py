@@ -15,10 +15,11 @@ from farthing.stores.sqlite import SqliteMarks
 from farthing.vendor import clearing, refunding
 from farthing.vendor.commands import AskOrigin
 from farthing.vendor.refunding import Refunded
-from farthing.wire import receipts, x402
+from farthing.wire import published, receipts, x402
 from tests.kit.parties import DAY_S
 from tests.kit.shop import (
     PRICE_MICRO,
+    ROUTE,
     Buyer,
     Payment,
     Shop,
@@ -115,6 +116,25 @@ def test_the_payer_sees_it_when_the_broker_has_taken_the_claim(store: marks.Mark
     again = sale.buyer.pay(instrument=piece)
     assert sale.shop.get(again.header).status == 200
     assert sale.clear().paid_micro == PRICE_MICRO
+
+
+def test_what_a_stream_was_topped_up_with_is_given_back_as_the_price_of_a_page(
+    store: marks.Marks,
+) -> None:
+    sale = Sale(store)
+    shop, buyer = sale.shop, sale.buyer
+    shop.restart(prices=ROUTE + 'per = "1kB"\n')
+    opening = buyer.pay()
+    assert shop.get(opening.header).stream is not None
+    path = published.top_up_path(opening.k, 3)
+    sale.payment = buyer.pay(path=path, method="POST")
+    assert shop.get(sale.payment.header, path=path, method="POST").status == 200
+    assert sale.refund().amount_micro == 3 * PRICE_MICRO
+    sale.clear()
+    piece = buyer.purse.accept_refund(sale.payment.paid, sale.seen())
+    assert piece.worth_micro == 3 * PRICE_MICRO
+    assert shop.get(sale.payment.header, path=path, method="POST").status == 200, "as before"
+    assert shop.earned_micro() == 2 * PRICE_MICRO, "the page and the opening"
 
 
 def test_the_page_stays_the_payers(store: marks.Marks) -> None:

@@ -39,7 +39,13 @@ from farthing.vendor.private import Private
 from farthing.wallet.book import Book
 from farthing.wallet.commands import Answered, Ask, Failed, Refused, Request, Response, Sent
 from farthing.wallet.private import fetch_private
-from farthing.wire.published import KEYS_PATH, OUTCOME_PATH, PRICES_PATH, PRIVATE_PATH
+from farthing.wire.published import (
+    KEYS_PATH,
+    OUTCOME_PATH,
+    PRICES_PATH,
+    PRIVATE_PATH,
+    STREAMS_PATH,
+)
 from tests.unit.wallet.farside import BROKER, CURRENCY, SITE, VENDOR, KeysOf
 from tests.unit.wallet.world import World
 
@@ -145,18 +151,22 @@ class GateSite:
         self._fault = self.faults.pop(0) if is_paid and self.faults else ""
         if self._fault == "lost":
             return Failed(reason="ConnectError")
-        priced = self.prices.find(request.method, path)
+        plain = path.partition("?")[0]
+        priced = self.prices.find(request.method, plain)
         assert priced is not None
         asked = GateRequest(
             method=request.method,
             scheme="https",
             host="news.example",
-            path=path,
+            path=plain,
             path_query=path,
             headers=tuple((n.lower().encode(), v.encode()) for n, v in request.headers),
             body_digest=request.body_digest if priced.route.bind_body else b"",
         )
-        answer = self._answer(request, self._walk(self.gate.serve(asked, priced)))
+        walk = self.gate.serve(asked, priced)
+        if plain.startswith(STREAMS_PATH):
+            walk = self.gate.topping.serve(asked)
+        answer = self._answer(request, self._walk(walk))
         return Failed(reason="ReadError") if self._fault == "reply_lost" else answer
 
     def _handle_sealed(self, request: Request) -> Sent:

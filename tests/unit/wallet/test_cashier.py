@@ -11,6 +11,7 @@ from farthing.errors import Denied, Expired, Mismatch, Unfunded, Unsupported
 from farthing.schemes.chain.payword import PAYWORD
 from farthing.schemes.contract import Setting
 from farthing.schemes.mac.millicent.till import MillicentTill
+from farthing.schemes.streams import Meter, terms_of
 from farthing.wallet.app import open_wallet
 from farthing.wallet.cashier import Cashier, request_of
 from farthing.wallet.commands import Purchase
@@ -252,3 +253,16 @@ def test_long_target_is_paid_under_its_hash(town: Town, cashier: Cashier) -> Non
     assert town.pay(path, *made.credential) == 200
     assert cashier.settle() == 0
     assert town.states() == ["done"]
+
+
+def test_what_one_payment_buys_of_a_stream_is_paid_and_what_goes_on_is_not(
+    town: Town, cashier: Cashier
+) -> None:
+    received = offered(town)
+    terms = received.offer.terms | terms_of(Meter(unit="bytes", count=1000, grace=3))
+    opening = msgspec.structs.replace(received.offer, terms=terms)
+    session = msgspec.structs.replace(opening, intent="session")
+    with pytest.raises(Unsupported, match="page_is_a_stream"):
+        cashier.pay(msgspec.structs.replace(received, offer=session))
+    made = cashier.pay(msgspec.structs.replace(received, offer=opening))
+    assert made.price_micro == received.offer.price_micro

@@ -162,6 +162,8 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         ({}, {"scheme": "payword"}, Unsupported, "scheme_not_spent_here"),
         ({}, {"intent": "session"}, Malformed, "payload_malformed"),
         ({}, {"intent": "session", "terms": STREAM}, Unsupported, "page_is_a_stream"),
+        ({}, {"terms": STREAM}, Unsupported, "page_is_a_stream"),
+        ({}, {"terms": {"stream": {}}}, Malformed, "payload_malformed"),
     ],
 )
 def test_an_offer_that_is_not_as_it_should_be_is_not_paid(

@@ -104,6 +104,17 @@ def test_vouchers_go_over_one_connection_as_the_wallets_other_requests(
         assert client.headers["user-agent"] == AGENT
 
 
+def test_each_payment_goes_to_its_own_address_of_the_site(site: Site, courier: Courier) -> None:
+    site.answers = [OK, OK]
+    for ticks in (1, 2):
+        url = f"{site.origin}/streams/a:b?ticks={ticks}"
+        courier.send(Request(method="POST", url=url, headers=PAID))
+    assert site.lines == 1
+    lines = [head.partition(b" HTTP")[0] for head in site.heads]
+    assert lines == [b"POST /streams/a:b?ticks=1", b"POST /streams/a:b?ticks=2"]
+    assert all(b"content-length: 0\r\n" in head.lower() for head in site.heads)
+
+
 def test_only_what_is_paid_goes_this_way(site: Site, courier: Courier) -> None:
     site.answers = [OK]
     paid = SendRequest(request=voucher(site), leg="paid")

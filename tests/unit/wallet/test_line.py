@@ -111,6 +111,12 @@ def test_a_refusals_body_is_read_and_kept_for_the_payer(line: Line, script: Scri
     assert out.getvalue() == b"{}"
 
 
+def test_a_refusal_that_was_read_comes_part_by_part_too(line: Line, script: Script) -> None:
+    script.answers = [PROBLEM]
+    line.answer(SendRequest(request=Request(method="GET", url=script.origin), leg="first"))
+    assert b"".join(line.parts()) == b"{}"
+
+
 def test_no_answer_is_a_failure(line: Line, script: Script) -> None:
     script.answers = [b""]
     assert isinstance(ask(line, script), Failed)

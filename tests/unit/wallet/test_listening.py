@@ -13,9 +13,11 @@ from farthing.errors import Overlimit, TooLarge
 from farthing.schemes.chain.credit.pledge import SLOTS
 from farthing.schemes.streams import EVENT_BYTES_MAX, Meter
 from farthing.wallet import listening
-from farthing.wallet.commands import Request, Response
+from farthing.wallet.commands import Purchase, Request, Response
+from farthing.wallet.errand import Flow
 from farthing.wallet.listening import Sieve
 from farthing.wallet.policy import ABOVE_MOST, Cap, Limits
+from farthing.wallet.releasing import hand_over
 from farthing.wallet.streams import Opened
 from tests.unit.wallet.gate_town import PRICE_MICRO, town
 from tests.unit.wallet.world import World
@@ -77,13 +79,18 @@ class Desk:
         self.answer, self.deliver = world.answer, world.store.deliver
         self.store = world.store
 
+    def after(self, purchase: Purchase) -> Flow[bool | None]:
+        return hand_over(self.guide, purchase)
+
     def session(self) -> AbstractContextManager["Desk"]:
         return nullcontext(self)
 
 
-def heard_of(world: World, bodies: list[bytes], most_micro: int = 10**6) -> listening.Heard:
+def heard_of(
+    world: World, bodies: list[bytes], most_micro: int = 10**6, way: str = "tick"
+) -> listening.Heard:
     """What comes of a stream that breaks off after each of these, and then always at once."""
-    world.site.open("tick", more=STREAM)
+    world.site.open(way, more=STREAM)
     world.limits = LIMITS
     coming = list(bodies)
 
@@ -140,6 +147,14 @@ def test_no_more_is_loaded_for_a_stream_than_it_may_cost(tmp_path: Path) -> None
     assert ask.asked.message["limitMicro"] == SLOTS * 2 * PRICE_MICRO
 
 
+def test_no_more_scrip_is_loaded_for_a_stream_than_it_may_cost(tmp_path: Path) -> None:
+    world = town(tmp_path, "millicent")
+    heard = heard_of(world, [b"x"], most_micro=2 * PRICE_MICRO, way="millicent")
+    assert (heard.scheme, heard.openings) == ("millicent", 2)
+    asked = [ask.amount_micro for ask in world.bank.asked if ask.asked.operation == "issue"]
+    assert asked == [2 * PRICE_MICRO]
+
+
 def test_an_opening_whose_answer_was_lost_counts(tmp_path: Path) -> None:
     world = town(tmp_path, "tick")
     world.site.faults = ["reply_lost"]
@@ -152,6 +167,13 @@ def test_an_opening_whose_answer_was_lost_counts(tmp_path: Path) -> None:
 
 
 TAGGED = answer(accept_ranges="bytes", etag='"a"')
+
+
+def test_an_opening_that_came_to_nothing_counts(tmp_path: Path) -> None:
+    world = town(tmp_path, "tick")
+    world.site.faults = ["reply_lost", "", "origin_fails"]
+    heard = heard_of(world, [])
+    assert (heard.openings, heard.paid_micro) == (0, PRICE_MICRO)
 
 
 def test_a_file_is_asked_for_from_where_it_broke_off_and_a_live_stream_as_it_is() -> None:

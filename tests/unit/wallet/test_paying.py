@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from farthing.errors import Unavailable
+from farthing.schemes import registry
 from farthing.wallet import paying as module
 from farthing.wallet import turns
 from farthing.wallet.commands import Purchase, Request, SendRequest
+from farthing.wallet.errand import Flow
 from farthing.wallet.paying import Paying
 from farthing.wallet.policy import Limits
+from farthing.wallet.releasing import hand_over
 from farthing.wallet.streams import hand_in, open_stream
 from tests.unit.wallet.gate_town import PRICE_MICRO, town
 from tests.unit.wallet.world import World, get
@@ -37,6 +40,8 @@ class Desk:
         self.gate_is_open.set()
         self.paid = threading.Condition()
         self.fails = False
+        self.fails_left = 0
+        """How many more times, where that has an end."""
         self.store = world.store
         self.left = threading.Event()
         self.hang_up = self.left.set
@@ -55,6 +60,9 @@ class Desk:
 
     def deliver(self, purchase: Purchase) -> None:
         self.world.store.deliver(purchase)
+
+    def after(self, purchase: Purchase) -> Flow[bool | None]:
+        return hand_over(self.guide, purchase)
 
     def leave(self, purchase: Purchase) -> None:
         with self.paid:
@@ -88,6 +96,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     def seen(guide: Any, request: Request, voucher: Purchase) -> Any:
         assert desk.gate_is_open.wait(WAIT_S)
         if desk.fails:
+            desk.fails_left -= 1
+            desk.fails = desk.fails_left != 0
             raise Unavailable("voucher_not_taken")
         yield from hand_in(guide, request, voucher)
         with desk.paid:
@@ -249,6 +259,64 @@ def test_a_wallet_without_another_chain_looks_for_one_once(
         paying.came(16, 15)
     assert (paying.ticks, desk.counts) == (16, [4, 4, 4, 3])
     assert len(looked) <= 1
+
+
+def topped(desk: Desk, more: str = "", **how: int) -> Paying:
+    """Paying on a stream that PayWord has opened."""
+    desk.world.schemes = {"payword": registry.by_name("payword")}
+    desk.world.site.open("payword", more=more + STREAM, price_micro=4 * PRICE_MICRO)
+    desk.guide = desk.world.guide()
+    return paying_on(desk, **how)
+
+
+def test_top_ups_follow_the_same_rules_one_after_the_other(desk: Desk) -> None:
+    with topped(desk) as paying:
+        paying.came(1, 1 - 1)
+        assert desk.counts == []
+        for number, begun in enumerate((2, 4, 7, 12, 21), start=1):
+            paying.came(begun, begun - 1)
+            desk.wait_for(number)
+    assert desk.counts == [2, 3, 5, 9, 9], "1, 2, 4, 8 and 8 ahead"
+    assert desk.world.site.earned_micro() == 29 * PRICE_MICRO == paying.paid_micro
+    assert (paying.ticks, paying.vouchers, paying.refusal) == (29, 5, None)
+
+
+def test_a_whole_top_up_waits_for_the_one_on_its_way(desk: Desk) -> None:
+    with topped(desk, needed=33) as paying:
+        desk.gate_is_open.clear()
+        paying.came(2, 1)
+        desk.wait_for(1, desk.written)
+        paying.came(33, 32)
+        time.sleep(0.05)  # for one that would be written too soon
+        assert len(desk.written) == 1
+        desk.gate_is_open.set()
+    assert (paying.ticks, desk.counts) == (33, [2, 30])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_top_up_that_is_not_taken_is_paid_anew_once(desk: Desk, times: int) -> None:
+    with topped(desk, needed=8) as paying:
+        desk.fails, desk.fails_left = True, times
+        paying.came(4, 3)
+        if times == 1:
+            desk.wait_for(1)
+            paying.came(8, 7)
+    if times == 1:
+        assert (paying.ticks, paying.refusal) == (8, None)
+    else:
+        assert paying.refusal is not None
+        assert (paying.refusal.code, paying.ticks) == ("voucher_not_taken", 1)
+
+
+def test_where_the_fewest_ticks_are_several_whole_steps_are_paid(desk: Desk) -> None:
+    units = f"[payword]\nunit_micro = {4 * PRICE_MICRO}\n"
+    with topped(desk, units, most_micro=15 * PRICE_MICRO) as paying:
+        assert paying.ticks == 4
+        paying.came(3, 2)
+        paying.came(6, 5)
+        desk.wait_for(1)
+        paying.came(40, 39)
+    assert (paying.ticks, desk.counts, paying.refusal) == (12, [4, 4], None)
 
 
 def test_vouchers_of_a_wallet_that_goes_direct_have_a_connection_of_their_own(

@@ -173,6 +173,14 @@ def test_what_is_not_sold_so_is_refused_and_not_fetched_in_the_open(
     assert PRIVATE_PATH not in world.site.paths
 
 
+def test_a_stream_is_not_bought_under_a_seal(world: World) -> None:
+    stream = f'[[route]]\npath = "/radio"\nprice = "{PRICE_MICRO}u"\nper = "1s"\n'
+    world.site.open("private", more=stream)
+    with pytest.raises(Unsupported, match="private_unsupported"):
+        world.fetch("/radio")
+    assert PRIVATE_PATH not in world.site.paths
+
+
 def test_a_list_that_is_not_the_vendors_is_refused(world: World) -> None:
     answer = world.site.handle(get(PRICES_PATH))
     forged = answer.body.replace(b'"amount":"200"', b'"amount":"100"')

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from farthing.errors import Overlimit, Unavailable, Unsupported
-from farthing.wallet.commands import Failed, Response
+from farthing.schemes import registry
+from farthing.stores.memory import MemoryMarks
+from farthing.wallet.commands import Failed, Request, Response, Sent
 from farthing.wallet.flow import recover
 from farthing.wallet.policy import Limits
 from farthing.wallet.streams import (
@@ -107,6 +109,13 @@ def test_a_site_that_fails_is_not_paid_and_says_so(world: World) -> None:
     assert world.site.earned_micro() == 0
 
 
+def test_what_was_paid_before_a_site_failed_is_told(world: World) -> None:
+    world.site.faults = ["reply_lost", "", "origin_fails"]
+    found = world.run(open_stream(world.guide(), get("/radio")))
+    assert (found.purchase, found.paid_micro) == (None, PRICE_MICRO)
+    assert world.site.earned_micro() == PRICE_MICRO
+
+
 def test_a_challenge_that_is_over_is_replaced_and_the_price_of_the_stream_stays(
     world: World,
 ) -> None:
@@ -193,3 +202,158 @@ def test_nothing_is_written_beside_a_voucher_without_another_chain_and_no_mint_i
         written.append(voucher)
     assert len({each.paid.spent.id for each in written}) == len(written) > 1
     assert "AskMint" not in world.said
+
+
+# --- opened and topped up by any other scheme ----------------------------------------------------
+
+TOPPED = ("millicent", "payword")
+every_way = pytest.mark.parametrize("way", TOPPED)
+
+
+def other(tmp_path: Path, way: str, more: str = STREAM) -> World:
+    world = town(tmp_path, way)
+    world.site.open(way, more=more, price_micro=4 * PRICE_MICRO)
+    world.limits = Limits(per_payment_micro=10**6, per_site_day_micro=10**6, per_day_micro=10**6)
+    return world
+
+
+@every_way
+def test_any_scheme_opens_a_stream_and_tops_it_up(tmp_path: Path, way: str) -> None:
+    world = other(tmp_path, way)
+    stream = opened(world)
+    assert stream.choice is not None
+    assert (stream.choice.wish.scheme, stream.has_vouchers) == (way, False)
+    assert [pay(world, stream, ticks) for ticks in (1, 3)] == [PRICE_MICRO, 3 * PRICE_MICRO]
+    assert world.site.earned_micro() == 5 * PRICE_MICRO
+    require_conserved(world, way)
+
+
+@every_way
+def test_a_page_and_a_stream_are_not_taken_for_each_other_by_any_scheme(
+    tmp_path: Path, way: str
+) -> None:
+    world = other(tmp_path, way)
+    with pytest.raises(Unsupported, match="page_is_a_stream"):
+        world.fetch("/radio")
+    with pytest.raises(Unsupported, match="page_is_no_stream"):
+        world.run(open_stream(world.guide(), get("/a")))
+    assert world.site.earned_micro() == 0
+
+
+@every_way
+@pytest.mark.parametrize("fault", ["lost", "reply_lost"])
+def test_a_top_up_that_is_lost_is_sent_again_and_pays_once(
+    tmp_path: Path, way: str, fault: str
+) -> None:
+    world = other(tmp_path, way)
+    stream = opened(world)
+    world.site.faults = [fault]
+    assert pay(world, stream, 2) == 2 * PRICE_MICRO
+    assert world.site.earned_micro() == 3 * PRICE_MICRO
+    require_conserved(world, way)
+
+
+@every_way
+def test_a_lost_answer_costs_one_opening_with_any_scheme(tmp_path: Path, way: str) -> None:
+    world = other(tmp_path, way)
+    world.site.faults = ["reply_lost"]
+    stream = opened(world)
+    assert stream.paid_micro == 2 * PRICE_MICRO == world.site.earned_micro()
+    require_conserved(world, way)
+
+
+@every_way
+def test_a_wallet_that_died_with_a_top_up_on_its_way_settles_it_later(
+    tmp_path: Path, way: str
+) -> None:
+    world = other(tmp_path, way)
+    stream = opened(world)
+    for count in range(1, 16):
+        flow = pay_on(world.guide(), get("/radio"), stream, 2)
+        if not world.run_until(flow, count):
+            break
+        world.crash()
+        world.now_ms += 61_000
+        world.run(recover(world.guide()))
+        require_conserved(world, way)
+    assert world.site.earned_micro() > PRICE_MICRO
+
+
+def test_an_opening_may_buy_several_ticks_and_then_every_top_up_does(tmp_path: Path) -> None:
+    units = f"[payword]\nunit_micro = {4 * PRICE_MICRO}\n"
+    world = other(tmp_path, "payword", units + STREAM)
+    stream = opened(world)
+    assert (stream.meter is not None and stream.meter.ticks, stream.paid_micro) == (
+        4,
+        4 * PRICE_MICRO,
+    )
+    assert pay(world, stream, 8) == 8 * PRICE_MICRO
+    assert pay(world, stream, 9) == 4 * PRICE_MICRO, "what it cannot pay is the fewest ticks"
+    assert world.site.earned_micro() == 16 * PRICE_MICRO
+
+
+def test_top_ups_are_within_the_budgets_and_at_the_price_of_the_opening(tmp_path: Path) -> None:
+    world = other(tmp_path, "millicent")
+    stream = opened(world)
+    world.limits = Limits(per_payment_micro=10**6, per_site_day_micro=4 * PRICE_MICRO)
+    assert pay(world, stream, 3) == 3 * PRICE_MICRO
+    with pytest.raises(Overlimit, match="above_budget_per_site_day"):
+        pay(world, stream, 1)
+    world.limits = Limits()
+    assert stream.choice is not None
+    offer = stream.choice.received.offer
+    cheaper = msgspec.structs.replace(offer, price_micro=offer.price_micro // 2)
+    received = msgspec.structs.replace(stream.choice.received, offer=cheaper)
+    choice = msgspec.structs.replace(stream.choice, received=received)
+    with pytest.raises(Unsupported, match="stream_sold_otherwise"):
+        pay(world, msgspec.structs.replace(stream, choice=choice), 1)
+
+
+def test_a_stream_that_its_vendor_has_forgotten_is_not_topped_up(tmp_path: Path) -> None:
+    world = other(tmp_path, "millicent")
+    stream = opened(world)
+    world.site.marks = MemoryMarks()
+    with pytest.raises(Unavailable, match="stream_not_offered"):
+        pay(world, stream, 2)
+
+
+def test_nothing_is_written_beside_a_top_up(tmp_path: Path) -> None:
+    world = other(tmp_path, "millicent")
+    stream = opened(world)
+    assert world.run(write_beside(world.guide(), get("/radio"), stream, 2)) is None
+
+
+def test_the_wallet_pays_with_what_it_would_pay_a_page_with(tmp_path: Path) -> None:
+    world = other(tmp_path, "tick", f'{STREAM}accept = ["tick", "payword"]\n')
+    world.schemes = {name: registry.by_name(name) for name in ("payword", "tick")}
+    stream = opened(world)
+    assert stream.choice is not None
+    assert (stream.choice.wish.scheme, stream.has_vouchers) == ("payword", False)
+    world.schemes = {name: registry.by_name(name) for name in ("tick", "payword")}
+    assert not opened(world).has_vouchers, "what is there already is spent first"
+    world.schemes = {"tick": registry.by_name("tick")}
+    assert opened(world).has_vouchers
+
+
+def test_a_wallet_whose_schemes_are_not_offered_at_first_names_them(tmp_path: Path) -> None:
+    world = other(tmp_path, "payword")
+    asked: list[str] = []
+    handle = world.site.handle
+
+    def shy(request: Request) -> Sent:
+        names = dict(request.headers).get("accept-payment", "")
+        asked.append(names)
+        answer: Sent = handle(request)
+        if isinstance(answer, Response) and answer.status == 402 and not names:
+            hidden = tuple(
+                (name, value.replace('method="payword"', 'method="millicent"'))
+                for name, value in answer.headers
+                if name != "payment-required"
+            )
+            return msgspec.structs.replace(answer, headers=hidden)
+        return answer
+
+    world.site.handle = shy
+    stream = opened(world)
+    assert pay(world, stream, 2) == 2 * PRICE_MICRO
+    assert any(names.startswith("payword/") for names in asked)

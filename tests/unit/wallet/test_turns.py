@@ -10,13 +10,14 @@ from farthing.wallet.streams import write_beside
 UNDER_WAY, SETTLED = True, False
 
 
-class Refused:
+class Standing:
     refusal: object = None
+    has_vouchers = True
 
 
 def played(*answers: Any, refused: bool = False) -> list[str]:
     """The turns that are taken, given what is answered to each."""
-    dues: Any = Refused()
+    dues: Any = Standing()
     dues.refusal = refused or None
     course = turns.take_turns(dues)
     taken: list[str] = []

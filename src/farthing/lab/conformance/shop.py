@@ -150,6 +150,8 @@ class Shop:
             return self.doors.outcome(self.line.carry("question", request.body))
         if path == published.PRIVATE_PATH:
             return self._unsealed(request, asking)
+        if path.startswith(published.STREAMS_PATH):
+            return self.gate.topping.serve(asking)
         if path.startswith(PREFIX):
             operation, _, scheme = path.removeprefix(PREFIX).partition("/")
             return self.doors.mint(scheme, operation, request.body)
