@@ -38,16 +38,19 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
 
 
-def fetch(guide: Guide, request: Request, *, once: str = "") -> Flow[Fetched]:
+def fetch(
+    guide: Guide, request: Request, *, once: str = "", redirects: bool = False
+) -> Flow[Fetched]:
     """Send `request`, paying if it is answered 402.
 
     A request that carries a payment already goes through untouched. `Denied`, `Overlimit`,
     `Unfunded`, `Unsupported` and whatever a mint says, all before anything is paid. `once`: what
-    it is bought for, for which nothing but one purchase is ever made (`Reserve.once`).
+    it is bought for, for which nothing but one purchase is ever made (`Reserve.once`). `redirects`:
+    whoever sends it may follow redirects, on which a payment never goes.
     """
     if is_paid(request):
         return Fetched(answer=(yield SendRequest(request=request, leg="first")))
-    ahead = yield from _pay_at_once(guide, request, once)
+    ahead = yield from _pay_at_once(guide, request, once, exact=redirects)
     if ahead is not None and ahead.verdict is not Verdict.ANEW:
         return ahead
     answer: Sent = yield from _asked(request, ahead.answer if ahead is not None else None)
@@ -92,13 +95,13 @@ def _asked(request: Request, refused: Sent | None) -> Flow[Sent]:
     return answer
 
 
-def _pay_at_once(guide: Guide, request: Request, once: str) -> Flow[Fetched | None]:
+def _pay_at_once(guide: Guide, request: Request, once: str, *, exact: bool) -> Flow[Fetched | None]:
     """Send the request with a payment, where it is known how such a page is sold.
 
     None where it is not, or where anything is in the way: then whoever sells it is asked first,
     and the payer with that offer before it.
     """
-    known: Received | None = yield Recall(request=request)
+    known: Received | None = yield Recall(request=request, exact=exact)
     if known is None:
         return None
     at = yield from look()

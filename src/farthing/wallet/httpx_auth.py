@@ -81,7 +81,7 @@ class _Steps:
         self._session = session
         self._last: httpx.Response | None = None
         self._base = self._sent = request
-        self._flow = fetch(driver.guide, _seen(request))
+        self._flow = fetch(driver.guide, _seen(request), redirects=True)
         self.command: Command | None = next(self._flow)
 
     @property

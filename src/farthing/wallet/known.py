@@ -22,7 +22,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 KINDS_MAX = 1_024  # that a wallet remembers, some two kilobytes each; the oldest are forgotten
-TRIED_MAX = 1_024  # addresses, likewise
+ADDRESSES_MAX = 1_024  # likewise
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +32,8 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     request: Request
+    exact: bool = False
+    """Whether this very address, its query apart, must have been sold: else it may redirect."""
 
 
 class Remember(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,8 @@ class Known:
         """The offer to try and until when, by kind; None: not to try any until then."""
         self._tried: dict[str, None] = {}
         """Addresses, in the order in which they were tried."""
+        self._sold: dict[tuple[str, str], None] = {}
+        """Methods and addresses without their query, likewise."""
         self._lock = threading.Lock()
 
     def do(self, command: Recall | Remember, now_s: int) -> Received | None:
@@ -64,9 +68,13 @@ class Known:
         if isinstance(command, Recall):
             if received is None or until_s <= now_s or url in self._tried:
                 return None
-            _put(self._tried, url, None, TRIED_MAX)
+            if command.exact and _sold(command.request) not in self._sold:
+                return None
+            _put(self._tried, url, None, ADDRESSES_MAX)
             return received
         self._tried.pop(url, None)
+        if command.received is not None:
+            _put(self._sold, _sold(command.request), None, ADDRESSES_MAX)
         if command.received is None:
             _put(self._kinds, kind, (None, now_s + CHALLENGE_LIFE_S), KINDS_MAX)
         elif received is not None or until_s <= now_s:
@@ -85,6 +93,15 @@ def _put(known: dict[K, V], key: K, value: V, count_max: int) -> None:
 
 def kind_of(request: Request) -> tuple[str, str]:
     """The method, and the address without what may differ."""
-    folder, _, name = request.url.partition("?")[0].rpartition("/")
+    folder, _, name = _bare(request.url).rpartition("/")
     _, dot, suffix = name.rpartition(".")
     return request.method, f"{folder}/*{dot}{suffix if dot else ''}"
+
+
+def _sold(request: Request) -> tuple[str, str]:
+    return request.method, _bare(request.url)
+
+
+def _bare(url: str) -> str:
+    """Without the query."""
+    return url.partition("?")[0]

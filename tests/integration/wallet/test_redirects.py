@@ -92,6 +92,31 @@ def test_a_page_behind_a_redirect_is_paid_where_it_is(town: Town) -> None:
     assert town.site.charges == [("/a", 200)]
 
 
+def test_what_redirects_is_asked_for_each_time_and_what_was_sold_is_paid_at_once(
+    town: Town,
+) -> None:
+    seen: list[str] = []
+
+    def handle(request: Request) -> Response | Failed:
+        seen.append(request.url.removeprefix(origin))
+        if request.url.endswith("/old"):
+            where = (("location", origin + "/a"),)
+            return Response(status=302, url=request.url, headers=where)
+        answer = town.site.handle(request)
+        assert isinstance(answer, Response)
+        return answer
+
+    with (
+        served(lambda _: handle) as origin,
+        httpx.Client(auth=town.wallet.auth(), follow_redirects=True) as client,
+    ):
+        town.site.origin, town.site.realm = origin, origin.partition("//")[2]
+        for path in ("/old", "/old", "/b", "/a"):
+            assert client.get(origin + path).status_code == 200
+    assert seen == ["/old", "/a", "/a"] * 2 + ["/b", "/b", "/a"]
+    assert [path for path, _ in town.site.charges] == ["/a", "/a", "/b", "/a"]
+
+
 @pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize(
     ("status", "method", "body"), [(303, "GET", b""), (302, "GET", b""), (307, "POST", b"a=1")]

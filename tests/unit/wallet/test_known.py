@@ -3,7 +3,7 @@
 import pytest
 
 from farthing.schemes.contract import Offer
-from farthing.wallet.known import KINDS_MAX, TRIED_MAX, Known, Recall, Remember, kind_of
+from farthing.wallet.known import ADDRESSES_MAX, KINDS_MAX, Known, Recall, Remember, kind_of
 from farthing.wallet.messages import Request
 from farthing.wire.offers import CHALLENGE_LIFE_S, Received
 
@@ -93,10 +93,18 @@ def test_an_address_that_was_tried_is_asked_about_until_something_was_heard_of_i
     assert recalled(known, "/a/2") is not None
 
 
+def test_where_redirects_are_followed_only_what_was_sold_itself_is_tried() -> None:
+    known = Known()
+    remember(known, "/a/1?page=1", received())
+    for path, is_tried in (("/a/2", False), ("/a/1?page=2", True), ("/a/1", True)):
+        found = known.do(Recall(request=asking(path), exact=True), NOW_S)
+        assert (found is not None) is is_tried, path
+
+
 def test_of_what_was_tried_the_oldest_is_forgotten() -> None:
     known = Known()
     remember(known, "/a/x", received())
-    for number in range(TRIED_MAX + 1):
+    for number in range(ADDRESSES_MAX + 1):
         assert recalled(known, f"/a/{number}") is not None
     assert recalled(known, "/a/1") is None
     assert recalled(known, "/a/0") is not None
