@@ -221,7 +221,8 @@ def choose(
     """The offers that can be paid, best first; a refusal where there is none.
 
     It is the first of an offer in a scheme that this wallet spends, if there is such an offer.
-    `wanted`: whether it is a page, or a stream that is paid while it runs.
+    `wanted`: whether it is a page, or a stream that is paid while it runs: there vouchers come
+    before what takes a purchase each time, whichever the payer prefers.
     """
     place = place_of(request.url)
     guide.policy.require_site(place.host)
@@ -236,7 +237,12 @@ def choose(
                 refusal = refused
     if not usable and refusal is not None:
         raise refusal
-    usable.sort(key=lambda choice: order.index(choice.wish.scheme))
+    usable.sort(
+        key=lambda choice: (
+            choice.received.offer.intent == "charge",
+            order.index(choice.wish.scheme),
+        )
+    )
     return tuple(usable)
 
 

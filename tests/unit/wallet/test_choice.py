@@ -16,6 +16,7 @@ from farthing.errors import (
     Unfunded,
     Unsupported,
 )
+from farthing.schemes.mac.millicent import MILLICENT
 from farthing.wallet.choice import (
     asking_for,
     choose,
@@ -247,6 +248,21 @@ def test_the_refusal_is_that_of_a_scheme_which_the_wallet_spends(world: World) -
             choose(world.guide(), get("/a"), offers, late_s)
     with pytest.raises(Unsupported, match="scheme_not_spent_here"):
         choose(world.guide(), get("/a"), (other,), late_s)
+
+
+def test_a_stream_is_paid_by_vouchers_where_it_can_be(world: World) -> None:
+    first = offers_of(world)[0]
+
+    def sold(scheme: str, intent: str) -> Received:
+        offer = msgspec.structs.replace(first.offer, scheme=scheme, intent=intent, terms=STREAM)
+        return msgspec.structs.replace(first, offer=offer)
+
+    offers = (sold("payword", "charge"), sold("tick", "session"), sold("millicent", "charge"))
+    guide = msgspec.structs.replace(
+        world.guide(), schemes=dict.fromkeys(("millicent", "payword", "tick"), MILLICENT)
+    )
+    chosen = choose(guide, get("/a"), offers, world.now_s(), wanted="stream")
+    assert [choice.wish.scheme for choice in chosen] == ["tick", "millicent", "payword"]
 
 
 def test_a_site_that_did_not_offer_it_hears_what_is_wanted_and_is_paid(world: World) -> None:

@@ -323,16 +323,17 @@ def test_nothing_is_written_beside_a_top_up(tmp_path: Path) -> None:
     assert world.run(write_beside(world.guide(), get("/radio"), stream, 2)) is None
 
 
-def test_the_wallet_pays_with_what_it_would_pay_a_page_with(tmp_path: Path) -> None:
+def test_what_a_wallet_holds_is_spent_first_and_else_ticks(tmp_path: Path) -> None:
     world = other(tmp_path, "tick", f'{STREAM}accept = ["tick", "payword"]\n')
+    world.schemes = {"payword": registry.by_name("payword")}
+    assert not opened(world).has_vouchers
+    world.schemes = {name: registry.by_name(name) for name in ("payword", "tick")}
+    assert not opened(world).has_vouchers, "what is there already is spent first"
+    world = other(tmp_path / "new", "tick", f'{STREAM}accept = ["payword", "tick"]\n')
     world.schemes = {name: registry.by_name(name) for name in ("payword", "tick")}
     stream = opened(world)
     assert stream.choice is not None
-    assert (stream.choice.wish.scheme, stream.has_vouchers) == ("payword", False)
-    world.schemes = {name: registry.by_name(name) for name in ("tick", "payword")}
-    assert not opened(world).has_vouchers, "what is there already is spent first"
-    world.schemes = {"tick": registry.by_name("tick")}
-    assert opened(world).has_vouchers
+    assert (stream.choice.wish.scheme, stream.has_vouchers) == ("tick", True)
 
 
 def test_a_wallet_whose_schemes_are_not_offered_at_first_names_them(tmp_path: Path) -> None:
