@@ -79,15 +79,15 @@ class Connection:
 
         None: what is lost, and all that would come after it.
         """
-        now_s = self._loop.time()
-        self._due_s = max(self._due_s, now_s + (BROKEN_S if delay_s is None else delay_s))
+        arrives_s = self._loop.time() + (BROKEN_S if delay_s is None else delay_s)
+        self._due_s = max(self._due_s, arrives_s)
         if self._is_lost:
             return
         if delay_s is None:
             self._is_lost = True
-            self._loop.outside(self._due_s - now_s, self.end, "the connection broke")
+            self._loop.outside_at(self._due_s, self.end, "the connection broke")
         else:
-            self._loop.outside(self._due_s - now_s, self._arrive, what)
+            self._loop.outside_at(self._due_s, self._arrive, what)
 
     def _arrive(self, what: Reply | bytes | None) -> None:
         if what is None:

@@ -188,7 +188,11 @@ class VirtualLoop:
 
     def outside(self, delay_s: float, callback: Callable[..., object], *args: Any) -> None:
         """Have the world itself do something later, whoever is dead by then."""
-        self.call_at(self._now_s + delay_s, callback, *args, context=self._outside)
+        self.outside_at(self._now_s + delay_s, callback, *args)
+
+    def outside_at(self, when_s: float, callback: Callable[..., object], *args: Any) -> None:
+        """As `outside`, at a virtual time: of several at one, in the order in which they come."""
+        self.call_at(when_s, callback, *args, context=self._outside)
 
     def run(self, until: asyncio.Future[T]) -> T:
         """Run until `until` is done; its result. `RuntimeError` where nothing is left to do."""

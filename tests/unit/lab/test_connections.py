@@ -1,6 +1,7 @@
 """Answers in parts: in order, each after a while, and broken between any two of them."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -73,6 +74,22 @@ class Town:
             parts.append(part)
             times.append(self.loop.time())
         return parts, times
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_of_parts_that_arrive_at_one_time_none_overtakes_another(number: int) -> None:
+    """A time that is reckoned from here and from there is not the same to the last bit."""
+    luck = random.Random(f"overtaking {number}")
+    loop = VirtualLoop()
+    connection = Connection(loop)
+
+    async def carry() -> list[bytes | None]:
+        for part in PARTS:
+            await asyncio.sleep(luck.random() / 4)
+            connection.carry(1.2 if part is PARTS[0] else 0.0, part)
+        return [await connection.next_part(SILENCE_S) for _ in PARTS]
+
+    assert loop.run(loop.create_task(carry())) == list(PARTS)
 
 
 def test_parts_arrive_in_their_order_and_after_those_before_them() -> None:
