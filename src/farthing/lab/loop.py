@@ -135,7 +135,10 @@ class VirtualLoop:
         self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> Call:
         """After some virtual seconds."""
-        return self.call_at(self._now_s + delay, callback, *args, context=context)
+        call = Call(callback, args, contextvars.copy_context() if context is None else context)
+        self._count += 1
+        heapq.heappush(self._timers, (self._now_s + delay, self._count, call))
+        return call
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future of this loop."""
@@ -192,19 +195,24 @@ class VirtualLoop:
 
     def outside_at(self, when_s: float, callback: Callable[..., object], *args: Any) -> None:
         """As `outside`, at a virtual time: of several at one, in the order in which they come."""
-        self.call_at(when_s, callback, *args, context=self._outside)
+        self._count += 1
+        call = Call(callback, args, self._outside)
+        heapq.heappush(self._timers, (when_s, self._count, call))
 
     def run(self, until: asyncio.Future[T]) -> T:
         """Run until `until` is done; its result. `RuntimeError` where nothing is left to do."""
         asyncio._set_running_loop(self._self)
+        ready, is_done = self._ready, until.done
         try:
             for _ in range(STEPS_MAX):
-                if until.done():
+                if is_done():
                     return until.result()
-                call = self._next()
+                call = ready.popleft() if ready else self._next_due()
+                if call.is_cancelled:
+                    continue
                 context = call.context
                 process = context.get(PROCESS)
-                if call.is_cancelled or not (process is None or process.is_alive):
+                if not (process is None or process.is_alive):
                     continue
                 try:
                     context.run(call.callback, *call.args)
@@ -216,10 +224,8 @@ class VirtualLoop:
             asyncio._set_running_loop(None)
         raise RuntimeError("the world does not come to an end")
 
-    def _next(self) -> Call:
-        """What is due next; the clock is there then."""
-        if self._ready:
-            return self._ready.popleft()
+    def _next_due(self) -> Call:
+        """What is due next, once nothing is due now; the clock is there then."""
         if not self._timers:
             raise RuntimeError("everybody waits, and nothing is under way")
         when, _, call = heapq.heappop(self._timers)
