@@ -183,6 +183,8 @@ class Hold(Quiet, frozen=True, kw_only=True, gc=False):
     lease_until_s: int
     until_s: int
     """How long the outcome is remembered."""
+    outcome: bytes = b""
+    """`BEGUN` where a broker is asked to pay it; on a resume the first one's is kept."""
 
 
 class Confirm(Quiet, frozen=True, kw_only=True, gc=False):
@@ -333,6 +335,10 @@ class Stale(Exception):  # noqa: N818 - a signal to read again, not an error
     """A counter moved since it was read: the till runs once more on the new memory."""
 
 
+class Unresolved(Stale):
+    """A broker may have paid the payment (K) that has a mark: how it ended is found out first."""
+
+
 def decide_hold(stored: Payment | None, hold: Hold) -> tuple[Step, State]:
     """What the table says of a payment that arrives; `Reused`, `Busy` as refusals."""
     if stored is None:
@@ -347,7 +353,7 @@ def decide_hold(stored: Payment | None, hold: Hold) -> tuple[Step, State]:
 
 
 def decide_mark(holder: Payment | None, *, now_s: int) -> Step:
-    """What the table says of a mark that another payment has; `Replayed`, `Busy` as refusals.
+    """What the table says of a mark that another payment has; `Replayed`, `Busy`; `Unresolved`.
 
     A holder that is forgotten or absent was confirmed once: the mark outlives it.
     """
@@ -357,6 +363,8 @@ def decide_mark(holder: Payment | None, *, now_s: int) -> Step:
     step, _ = TABLE.get((holder.state, "other in lease" if in_lease else "other"), LOST)
     if step == "busy":
         raise Busy("mark_held", "another payment with this instrument is being served")
+    if step == "take over" and holder.outcome == BEGUN:
+        raise Unresolved(holder.k)
     return step
 
 
@@ -366,6 +374,7 @@ def require_distinct(marks: tuple[Mark, ...]) -> None:
         raise Replayed("mark_repeated", "this payment spends one instrument twice")
 
 
+BEGUN = b"begun"  # instead of an outcome, of a hold that a broker may pay
 FENCES_PER_S = 2**20  # more holds of one payment in a second than any store takes
 
 

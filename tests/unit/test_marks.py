@@ -3,10 +3,12 @@
 from itertools import product
 from typing import get_args
 
+import msgspec
 import pytest
 
 from farthing.errors import Busy, HoldLost, Replayed, Reused
 from farthing.marks import (
+    BEGUN,
     LOST,
     TABLE,
     Advance,
@@ -19,6 +21,7 @@ from farthing.marks import (
     Stale,
     State,
     Step,
+    Unresolved,
     decide_hold,
     decide_mark,
     next_fence,
@@ -112,6 +115,14 @@ def test_a_mark_is_taken_over_after_the_lease_only() -> None:
     assert decide_mark(payment("held"), now_s=NOW_S) == "take over"
     with pytest.raises(Busy):
         decide_mark(payment("held", NOW_S + 1), now_s=NOW_S)
+
+
+def test_a_mark_whose_holder_a_broker_may_have_paid_is_asked_about_first() -> None:
+    begun = msgspec.structs.replace(payment("held"), outcome=BEGUN)
+    with pytest.raises(Unresolved, match=begun.k):
+        decide_mark(begun, now_s=NOW_S)
+    with pytest.raises(Busy):
+        decide_mark(msgspec.structs.replace(begun, lease_until_s=NOW_S + 1), now_s=NOW_S)
 
 
 @pytest.mark.parametrize("holder", [None, payment("confirmed")])

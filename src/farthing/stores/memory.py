@@ -143,7 +143,7 @@ class MemoryMarks:
             fence=fence,
             lease_until_s=hold.lease_until_s,
             kept=kept,
-            outcome=b"",
+            outcome=stored.outcome if stored is not None and resumed else hold.outcome,
             until_s=until_s,
         )
         return Held(fence=fence, kept=kept, resumed=resumed)

@@ -173,7 +173,7 @@ def _hold_untouched(connection: apsw.Connection, hold: Hold, taken: bytes) -> He
     """
     fence = next_fence(None, hold.now_s)
     times = (hold.lease_until_s, hold.until_s)
-    values = (hold.k, hold.digest, _HELD, fence, *times, taken, hold.kept, b"")
+    values = (hold.k, hold.digest, _HELD, fence, *times, taken, hold.kept, hold.outcome)
     if not _enter(connection, hold, values):
         return None
     return Held(fence=fence, kept=hold.kept, resumed=False)
@@ -219,12 +219,12 @@ def _hold_in_full(connection: apsw.Connection, hold: Hold, taken: bytes) -> Held
     for loser in _losers(connection, hold):
         _give_back(connection, loser)
     if found is None:
-        values = (hold.k, hold.digest, _HELD, fence, *times, taken, hold.kept, b"")
+        values = (hold.k, hold.digest, _HELD, fence, *times, taken, hold.kept, hold.outcome)
         connection.execute(sql.INSERT, values)
         row = connection.last_insert_rowid()
     else:
         row = found[0]
-        connection.execute(sql.HOLD_AGAIN, (fence, *times, taken, hold.kept, row))
+        connection.execute(sql.HOLD_AGAIN, (fence, *times, taken, hold.kept, hold.outcome, row))
     for mark in hold.marks:
         if isinstance(mark, Once):
             connection.execute(sql.INSERT_ONCE, (mark.id, row, mark.until_s))

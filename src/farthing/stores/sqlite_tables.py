@@ -90,7 +90,7 @@ INSERT OR IGNORE INTO payments
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 HOLD_AGAIN = """
 UPDATE payments SET state = 1, fence = ?, lease_until_s = ?, until_s = max(until_s, ?),
-    marks = ?, kept = ? WHERE row = ?"""
+    marks = ?, kept = ?, outcome = ? WHERE row = ?"""
 RESUME = """
 UPDATE payments SET fence = ?, lease_until_s = ?, until_s = max(until_s, ?) WHERE row = ?"""
 HELD = "SELECT row, marks, until_s FROM payments WHERE k = ? AND fence = ? AND state = 1"

@@ -52,6 +52,7 @@ def hold_of(paying: Paying) -> marks.Hold:
         now_s=now_s,
         lease_until_s=now_s + lease_s,
         until_s=max(taken.until_s, now_s + OUTCOME_KEPT_S_MIN),
+        outcome=marks.BEGUN if paying.begun else b"",
     )
 
 

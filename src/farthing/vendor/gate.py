@@ -24,6 +24,7 @@ from farthing.errors import (
     Refusal,
     Replayed,
     Reused,
+    Undecided,
     Unfit,
     Unsolicited,
     Unsupported,
@@ -152,8 +153,10 @@ class Gate(Offering):
                 command = take_of(paying, receipt)
             try:
                 held = yield command
-            except marks.Stale:
+            except marks.Stale as stale:
                 yield from spared(paying, numbered_at)
+                if isinstance(stale, marks.Unresolved):
+                    yield from self._resolve(str(stale), at)
                 continue
             except (Replayed, Busy, Reused) as wrong:
                 yield from spared(paying, numbered_at)
@@ -166,6 +169,18 @@ class Gate(Offering):
                 yield from spared(paying, numbered_at)
             return paying, receipt, held
         raise Busy("mark_contended", "other payments race for this mark; send it again")
+
+    def _resolve(self, k: str, at: At) -> Generator[GateCommand, object, None]:
+        """Find out how the payment ended that has a mark of another one.
+
+        `Undecided`, `Busy` where that cannot be said yet: the other one has to wait then.
+        """
+        known = yield marks.Find(k=k)
+        if isinstance(known, marks.Payment) and known.state == "held":
+            try:
+                yield from self.resolving.end(known, at)
+            except Undecided:
+                raise Busy("mark_held", "another payment with this instrument is open") from None
 
     def _verify(
         self,

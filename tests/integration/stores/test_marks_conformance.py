@@ -3,10 +3,12 @@
 import asyncio
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from farthing.errors import Busy, HoldLost, Refusal, Replayed, Reused
 from farthing.marks import (
+    BEGUN,
     LOST,
     TABLE,
     Command,
@@ -22,6 +24,7 @@ from farthing.marks import (
     State,
     Step,
     Take,
+    Unresolved,
 )
 from tests.integration.stores.mark_stores import (
     LATER_S,
@@ -164,6 +167,26 @@ def test_a_payment_that_is_taken_over_loses_all_its_marks(bench: Bench) -> None:
     bench.refuses(Confirm(k="p", fence=lost.fence, outcome=b"late"), HoldLost)
     assert isinstance(bench.do(hold("r", once(b"a"), advance(3, 6))), Held)
     assert isinstance(bench.do(hold("s", advance(0, 2, name=b"new"))), Held)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at first", "after a release"])
+def test_of_what_a_broker_may_have_paid_no_mark_is_taken_over(bench: Bench, *, again: bool) -> None:
+    begun = msgspec.structs.replace(hold("p", once(b"a"), advance(0, 1)), outcome=BEGUN)
+    if again:
+        fence = bench.do(hold("p", once(b"a"), advance(0, 1))).fence
+        bench.do(Release(k="p", fence=fence))
+    bench.do(begun)
+    for mark in (once(b"a"), advance(0, 2)):
+        other = hold("q", mark, now_s=LATER_S)
+        for command in (other, Take(hold=other, outcome=b"")):
+            before = bench.dump()
+            with pytest.raises(Unresolved, match="p"):
+                bench.do(command)
+            assert bench.dump() == before
+    resumed = bench.do(hold("p", now_s=LATER_S))
+    assert resumed.resumed
+    bench.do(Release(k="p", fence=resumed.fence))
+    assert isinstance(bench.do(hold("q", once(b"a"), advance(0, 2), now_s=LATER_S)), Held)
 
 
 def test_one_payment_takes_two_marks_over_from_the_same_holder(bench: Bench) -> None:
