@@ -73,11 +73,16 @@ class Bench:
         self._files = {str(path.resolve()) for path in paths}
         self._functions: dict[Key, list[FunctionType]] = defaultdict(list)
         self._caches: list[_lru_cache_wrapper[Any]] = []
+        gc.unfreeze()  # what pytest's own run has frozen is not among the objects
         for found in gc.get_objects():
             if isinstance(found, FunctionType) and found.__code__.co_filename in self._files:
                 self._functions[_key(found.__code__)].append(found)
             elif isinstance(found, _lru_cache_wrapper) and _is_ours(found):
                 self._caches.append(found)
+        if items and not self._functions:
+            raise RuntimeError(
+                "none of the functions to alter was found: every mutant would survive"
+            )
         gc.freeze()  # what a fork's collector does not touch, it need not copy
         self._passed: list[Passed] = []
 
