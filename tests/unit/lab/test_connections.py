@@ -12,22 +12,11 @@ from farthing.lab.loop import Process, VirtualLoop
 from farthing.lab.network import Message, Network, NoAnswer, Reply, Site
 from farthing.lab.trace import Trace
 from farthing.lab.traces import tell
+from tests.unit.lab.test_network import Sky
 
 ASKED = Message(method="GET", url="https://shop.example/radio")
 SILENCE_S = 30.0
 PARTS = (b"one", b"two", b"three")
-
-
-class Sky:
-    def __init__(self) -> None:
-        self.travels: list[float | None] = []
-        self.repeats = False
-
-    def travel_s(self, source: str, target: str) -> float | None:
-        return self.travels.pop(0) if self.travels else 1.0
-
-    def is_repeated(self) -> bool:
-        return self.repeats
 
 
 class Town:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,19 @@ def paying_on(desk: Desk, *, most_micro: int = A_LOT, needed: int = A_LOT) -> Pa
     return Paying(driver, get("/file"), opened, most_micro, needed, desk.hang_up)
 
 
-def test_nothing_is_paid_before_a_tick_is_owed_and_then_ever_more_ahead(desk: Desk) -> None:
-    with paying_on(desk) as paying:
+def topped(desk: Desk, more: str = "", **how: int) -> Paying:
+    """Paying on a stream that PayWord has opened."""
+    desk.world.schemes = {"payword": registry.by_name("payword")}
+    desk.world.site.open("payword", more=more + STREAM, price_micro=4 * PRICE_MICRO)
+    desk.guide = desk.world.guide()
+    return paying_on(desk, **how)
+
+
+@pytest.mark.parametrize("pays", [paying_on, topped])
+def test_nothing_is_paid_before_a_tick_is_owed_and_then_ever_more_ahead(
+    desk: Desk, pays: Callable[[Desk], Paying]
+) -> None:
+    with pays(desk) as paying:
         paying.came(1, 1 - 1)
         assert desk.counts == []
         for number, begun in enumerate((2, 4, 7, 12, 21), start=1):
@@ -259,26 +271,6 @@ def test_a_wallet_without_another_chain_looks_for_one_once(
         paying.came(16, 15)
     assert (paying.ticks, desk.counts) == (16, [4, 4, 4, 3])
     assert len(looked) <= 1
-
-
-def topped(desk: Desk, more: str = "", **how: int) -> Paying:
-    """Paying on a stream that PayWord has opened."""
-    desk.world.schemes = {"payword": registry.by_name("payword")}
-    desk.world.site.open("payword", more=more + STREAM, price_micro=4 * PRICE_MICRO)
-    desk.guide = desk.world.guide()
-    return paying_on(desk, **how)
-
-
-def test_top_ups_follow_the_same_rules_one_after_the_other(desk: Desk) -> None:
-    with topped(desk) as paying:
-        paying.came(1, 1 - 1)
-        assert desk.counts == []
-        for number, begun in enumerate((2, 4, 7, 12, 21), start=1):
-            paying.came(begun, begun - 1)
-            desk.wait_for(number)
-    assert desk.counts == [2, 3, 5, 9, 9], "1, 2, 4, 8 and 8 ahead"
-    assert desk.world.site.earned_micro() == 29 * PRICE_MICRO == paying.paid_micro
-    assert (paying.ticks, paying.vouchers, paying.refusal) == (29, 5, None)
 
 
 def test_a_whole_top_up_waits_for_the_one_on_its_way(desk: Desk) -> None:

@@ -25,6 +25,7 @@ from farthing.wire.offers import CHALLENGE_LIFE_S
 from tests.unit.wallet.gate_town import PRICE_MICRO, require_conserved, town
 from tests.unit.wallet.world import World, get
 
+COMMANDS_MAX = 30  # more than any flow here has
 STREAM = f'[[route]]\npath = "/radio"\nprice = "{PRICE_MICRO}u"\nper = "1s"\n'
 
 
@@ -153,16 +154,22 @@ def test_what_a_chain_cannot_pay_at_once_is_paid_tick_by_tick(world: World) -> N
     assert pay(world, stream, 2) == PRICE_MICRO
 
 
-def test_a_wallet_that_died_with_a_voucher_on_its_way_settles_it_later(world: World) -> None:
-    stream = opened(world)
-    for count in range(1, 12):
+def die_at_each_command(world: World, stream: Opened, scheme: str) -> None:
+    """Pay on, dying one command later each time, until it comes through."""
+    for count in range(1, COMMANDS_MAX):
         flow = pay_on(world.guide(), get("/radio"), stream, 2)
         if not world.run_until(flow, count):
-            break
+            return
         world.crash()
         world.now_ms += 61_000
         world.run(recover(world.guide()))
-        require_conserved(world, "tick")
+        require_conserved(world, scheme)
+    pytest.fail("the flow does not end")
+
+
+def test_a_wallet_that_died_with_a_voucher_on_its_way_settles_it_later(world: World) -> None:
+    stream = opened(world)
+    die_at_each_command(world, stream, "tick")
     assert world.site.earned_micro() > PRICE_MICRO
     assert opened(world).purchase is not None
 
@@ -268,14 +275,7 @@ def test_a_wallet_that_died_with_a_top_up_on_its_way_settles_it_later(
 ) -> None:
     world = other(tmp_path, way)
     stream = opened(world)
-    for count in range(1, 16):
-        flow = pay_on(world.guide(), get("/radio"), stream, 2)
-        if not world.run_until(flow, count):
-            break
-        world.crash()
-        world.now_ms += 61_000
-        world.run(recover(world.guide()))
-        require_conserved(world, way)
+    die_at_each_command(world, stream, way)
     assert world.site.earned_micro() > PRICE_MICRO
 
 
