@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from farthing.cli import key_lists, output
+from farthing.cli.naming import ALL, names_of
 from farthing.cli.wallet import AsJson, Data, Passphrase, unlocked
 from farthing.money import show_micro
 from farthing.wallet.policy import read_limits
@@ -22,6 +23,9 @@ def budget(
         list[str] | None,
         typer.Option(help="The only host that may be paid; once for each. any: every host."),
     ] = None,
+    scheme: Annotated[
+        str, typer.Option(help="By what it pays, the preferred first, as in ecash,millicent; all.")
+    ] = "",
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -30,6 +34,8 @@ def budget(
     Example: farthing wallet budget --per-payment 2c --per-day 1eur
 
     Example: farthing wallet budget --site news.example --site 127.0.0.1
+
+    Example: farthing wallet budget --scheme ecash,millicent
     """
     hosts = None if site is None else () if site == [ANY_SITE] else tuple(site)
     with unlocked(data, passphrase) as wallet:
@@ -42,6 +48,7 @@ def budget(
             max_per_site_day=per_site_day,
             max_per_day=per_day,
             sites=hosts,
+            schemes=names_of(scheme) if scheme else None,
         )
         if limits != before:
             wallet.set_limits(limits)
@@ -55,6 +62,7 @@ def budget(
     ):
         output.say(f"{what}: {show_micro(micro, currency)}")
     output.say(f"sites: {', '.join(limits.sites) or ANY_SITE}")
+    output.say(f"schemes: {', '.join(limits.schemes) or ALL}")
 
 
 GROUP.command()(budget)

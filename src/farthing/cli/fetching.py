@@ -14,15 +14,18 @@ import typer
 
 from farthing import codec
 from farthing.cli import output, stopping
+from farthing.cli.naming import names_of
 from farthing.cli.wallet import Data, Passphrase, unlocked
 from farthing.cli.wallet import app as wallet_app
 from farthing.errors import Malformed, Misconfigured, by_name
 from farthing.money import show_micro
+from farthing.wallet.app import Wallet
 from farthing.wallet.commands import Question
 from farthing.wallet.driver import Problem
 from farthing.wallet.listening import Heard
 from farthing.wallet.messages import JSON_BYTES_MAX
 from farthing.wallet.page import Page
+from farthing.wallet.policy import Limits, read_limits
 
 GROUP = wallet_app  # with the command below
 
@@ -69,6 +72,9 @@ def get(
     most: Annotated[
         str, typer.Option(help="What a stream may cost in all, as in 2c; a site's day else.")
     ] = "",
+    scheme: Annotated[
+        str, typer.Option(help="By what it is paid, this time: names as in ecash,millicent.")
+    ] = "",
     data: Data = None,
 ) -> None:
     """Fetch a page or a stream, paying for it within the budgets.
@@ -90,30 +96,36 @@ def get(
             raise typer.BadParameter(
                 "a stream is a GET in the open, without headers and body; --most goes with --stream"
             )
-        _listen(url, out, most, data, passphrase)
+        _listen(url, out, most, scheme, data, passphrase)
         return
     asked: dict[str, Any] = {
         "method": method or ("GET" if body is None else "POST"),
         "headers": headers_of(header or [], is_form=body is not None),
         "body": b"" if body is None else body_of(body),
+        "private": private,
     }
     with stopping.told(lambda: [MAY_BE_PAID]), unlocked(data, passphrase) as wallet:
         if out is None:
             with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as spool:  # whole before any is shown
                 file = cast(IO[bytes], spool)
-                page = wallet.get(url, file, **asked, ask=approve, private=private)
-                file.seek(0)
-                refused = _refused(page, file)
+                page, refused = _buy(wallet, url, file, scheme, asked)
                 if not refused:
                     shutil.copyfileobj(file, sys.stdout.buffer)
                     with contextlib.suppress(OSError):  # said at the end: what it cost comes first
                         sys.stdout.buffer.flush()
         else:
             with output.opened(out) as file:
-                page = wallet.get(url, file, **asked, ask=approve, private=private)
-                file.seek(0)
-                refused = _refused(page, file)
+                page, refused = _buy(wallet, url, file, scheme, asked)
     _say(page, refused, private=private)
+
+
+def _buy(
+    wallet: Wallet, url: str, file: IO[bytes], scheme: str, asked: dict[str, Any]
+) -> tuple[Page, str]:
+    """The page, in the file from its beginning; and what the gate says where it refuses."""
+    page = wallet.get(url, file, **asked, limits=_limits(wallet, scheme), ask=approve)
+    file.seek(0)
+    return page, _refused(page, file)
 
 
 def _say(page: Page, refused: str, *, private: bool) -> None:
@@ -157,7 +169,15 @@ def body_of(text: str) -> bytes:
         raise Misconfigured("body_unreadable", f"{text[1:]}: {wrong.strerror or wrong}") from None
 
 
-def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase: str) -> None:
+def _limits(wallet: Wallet, scheme: str) -> Limits:
+    """The wallet's own, with the schemes that were named."""
+    named = names_of(scheme) if scheme else None
+    return read_limits(wallet.limits(), currency="", schemes=named)
+
+
+def _listen(
+    url: str, out: Path | None, most: str, scheme: str, data: Path | None, passphrase: str
+) -> None:
     """A stream into the file or stdout as it comes; exit 1 where it did not come whole."""
     heard = Heard()
     with contextlib.ExitStack() as opened:
@@ -173,7 +193,8 @@ def _listen(url: str, out: Path | None, most: str, data: Path | None, passphrase
             shown(f"{now.received_bytes} bytes, paid {paid}")
 
         with contextlib.suppress(KeyboardInterrupt):  # the way to end a stream that has no end
-            heard = wallet.listen(url, file, most=most, ask=approve, progress=look)
+            limits = _limits(wallet, scheme)
+            heard = wallet.listen(url, file, most=most, limits=limits, ask=approve, progress=look)
         file.flush()
     paid = f"paid {show_micro(heard.paid_micro, heard.currency)}" if heard.paid_micro else "free"
     by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.openings + heard.vouchers} payments"

@@ -1,4 +1,4 @@
-"""How commands of the lab are told which schemes are meant."""
+"""How commands are told which schemes are meant."""
 
 from typing import Annotated
 

@@ -36,7 +36,7 @@ class Cashier:
     @property
     def schemes(self) -> tuple[str, ...]:
         """Registry names of what the wallet spends, the one the payer prefers first."""
-        return tuple(self._driver.guide.schemes)
+        return self._driver.guide.order
 
     @property
     def clock(self) -> Callable[[], int]:

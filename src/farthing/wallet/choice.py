@@ -47,10 +47,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Guide(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a flow works for: schemes in order, accounts, budgets."""
+    """Whom a flow works for: schemes, accounts, budgets."""
 
     schemes: Mapping[str, Scheme]
-    """By registry name, the one the payer prefers first."""
+    """By registry name, in the order in which they are paid by where the payer names none."""
     brokers: Mapping[str, Broker]
     """By broker id."""
     policy: Policy
@@ -60,6 +60,15 @@ class Guide(msgspec.Struct, frozen=True, kw_only=True):
     floats: Mapping[str, int] = {}
     """By broker id: how much of the broker's own scrip is bought at once, where orders to this
     broker are to be paid with it."""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """What new payments are made by, the one the payer prefers first.
+
+        What else there is of `schemes` in the wallet is still settled, given back and restored.
+        """
+        named = self.policy.limits.schemes
+        return tuple(name for name in named or self.schemes if name in self.schemes)
 
     def purse(self, scheme: str, broker_id: str) -> Purse:
         """The purse of a scheme at a broker; `Unsupported` for one that is not registered."""
@@ -204,9 +213,10 @@ def asking_for(guide: Guide, request: Request, offers: tuple[Received, ...]) -> 
     is not told before that: to whom nothing is owed need not know what a wallet holds.
     """
     has_asked = any(name.lower() == ACCEPT for name, _ in request.headers)
-    if has_asked or any(received.offer.scheme in guide.schemes for received in offers):
+    order = guide.order
+    if has_asked or any(received.offer.scheme in order for received in offers):
         return None
-    header = (ACCEPT, accept.wanted(tuple(guide.schemes)))
+    header = (ACCEPT, accept.wanted(order))
     return msgspec.structs.replace(request, headers=(*request.headers, header))
 
 
@@ -226,7 +236,7 @@ def choose(
     """
     place = place_of(request.url)
     guide.policy.require_site(place.host)
-    order = list(guide.schemes)
+    order = guide.order
     usable: list[Choice] = []
     refusal: Refusal | None = None
     for received in offers:
@@ -283,8 +293,11 @@ def require_payable(
     """
     offer = received.offer
     _require_kind(offer, wanted)
-    if offer.scheme not in guide.schemes:
-        raise Unsupported(NOT_SPENT, f"this wallet does not spend {offer.scheme}")
+    if offer.scheme not in guide.order:
+        raise Unsupported(
+            NOT_SPENT,
+            f"this wallet does not pay by {offer.scheme}: farthing wallet budget says by what",
+        )
     if received.expires_at_s <= now_s:
         raise Expired("offer_expired", "the offer had ended when it came; is the clock right?")
     if not 0 < offer.price_micro <= PAYMENT_MICRO_MAX:

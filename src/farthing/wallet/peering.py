@@ -42,7 +42,7 @@ def learn(guide: Guide, offers: Iterable[Received]) -> Flow[Guide]:
     wanted = dict.fromkeys(
         (each.offer.broker_id, each.offer.currency)
         for each in offers
-        if each.offer.broker_id not in guide.brokers and each.offer.scheme in guide.schemes
+        if each.offer.broker_id not in guide.brokers and each.offer.scheme in guide.order
     )
     for broker_id, currency in list(wanted)[:UNKNOWN_MAX]:
         for home in tuple(guide.brokers.values()):

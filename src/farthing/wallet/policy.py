@@ -1,4 +1,4 @@
-"""Budgets: what the wallet pays by itself, and what it asks its payer about.
+"""Budgets: what the wallet pays by itself, whom, by what, and what it asks its payer about.
 
 A payment within every budget is made. Above one it needs the payer's word on the terminal, and
 without a terminal it is refused. The word counts for one amount, asset, recipient and origin. What
@@ -14,6 +14,7 @@ import msgspec
 
 from farthing.errors import Denied, Misconfigured, Overlimit
 from farthing.money import MICRO_PER_CENT, parse_amount, show_micro
+from farthing.schemes import registry
 from farthing.wallet.commands import Question, Spent, Wish
 
 PER_PAYMENT_MICRO = MICRO_PER_CENT  # one cent: above it a page is no longer small change
@@ -39,6 +40,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Hosts, as in `news.example`; empty: every site."""
     currency: str | msgspec.UnsetType = msgspec.UNSET
     """The only one that is paid in; unset: any, since each account has its own."""
+    schemes: tuple[str, ...] = ()
+    """Registry names of what is paid by, the preferred first; empty: all, in their own order."""
 
 
 def _host(text: str) -> str:
@@ -82,8 +85,9 @@ def read_limits(
     max_per_site_day: str = "",
     max_per_day: str = "",
     sites: tuple[str, ...] | None = None,
+    schemes: tuple[str, ...] | None = None,
 ) -> Limits:
-    """`limits` with what was typed in their place; `OutOfRange`, `Misconfigured`."""
+    """`limits` with what was typed in their place; `OutOfRange`, `Misconfigured`, `Unsupported`."""
     typed = {
         "per_payment_micro": max_per_payment,
         "per_site_day_micro": max_per_site_day,
@@ -99,6 +103,8 @@ def read_limits(
         changes[name] = amount.micro
     if sites is not None:
         changes["sites"] = tuple(_host(site) for site in sites)
+    if schemes is not None:
+        changes["schemes"] = tuple(registry.by_name(name).traits.name for name in schemes)
     return msgspec.structs.replace(limits, **changes)
 
 

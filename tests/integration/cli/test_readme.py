@@ -1,4 +1,4 @@
-"""Console blocks of README and how-tos, run as they stand; `…` is what differs from run to run."""
+"""Console blocks of the docs, run as they stand; `…` is what differs from run to run."""
 
 import fcntl
 import os
@@ -31,15 +31,19 @@ HOW_TO_ROTATION = 4
 
 
 def blocks() -> dict[str, str]:
-    """Every console block, by page and number."""
+    """Every console block, by page and number; those of a tutorial are one, as they are read."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
-    return {
+    found = {
         f"{page.stem}-{number}": block
         for page in pages
-        for number, block in enumerate(
-            re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
-        )
+        for number, block in enumerate(blocks_of(page))
     }
+    tutorials = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
+    return found | {page.stem: "".join(blocks_of(page)) for page in tutorials}
+
+
+def blocks_of(page: Path) -> list[str]:
+    return re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
 
 
 def steps(block: str) -> list[tuple[str, list[str]]]:
@@ -64,7 +68,7 @@ def pattern(expected: list[str]) -> re.Pattern[str]:
             parts.append(r"(?:.*\n)*?")
             continue
         words = [re.escape(word).replace("…", ".*?") for word in line.split()]
-        parts.append(r"\s+".join(words) + r"[ \t]*\n" if words else r"[ \t]*\n")
+        parts.append(r"\s+".join(words) + r"[ \t\r]*\n" if words else r"[ \t\r]*\n")
     return re.compile("".join(parts))
 
 

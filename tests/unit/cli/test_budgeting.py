@@ -42,6 +42,16 @@ def test_budgets_are_shown_and_kept(folder: Path) -> None:
     assert shown(folder, "--site", "any", "--per-payment", "1c") == before
 
 
+def test_what_is_paid_by_is_kept_in_its_order(folder: Path) -> None:
+    before = shown(folder)
+    assert before["schemes"] == []
+    changed = shown(folder, "--scheme", "ecash,millicent")
+    assert changed == before | {"schemes": ["ecash", "millicent"]}
+    assert shown(folder, "--per-payment", "1c") == changed
+    assert "schemes: ecash, millicent" in run(folder).stdout
+    assert shown(folder, "--scheme", "all") == before
+
+
 def test_a_budget_that_is_none_changes_nothing(folder: Path) -> None:
     before = shown(folder)
     assert isinstance(run(folder, "--per-day", "1c", "--per-payment", "much").exception, Refusal)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 import typer
@@ -16,6 +16,8 @@ from farthing.cli import fetching, wallet
 from farthing.errors import BadRequest, Misconfigured, Refusal
 from farthing.wallet import app as wallets
 from farthing.wallet.listening import Heard
+from farthing.wallet.page import Page
+from farthing.wallet.policy import Limits
 from tests.unit.cli.test_wallet import run
 from tests.unit.wallet.world import PASSPHRASE
 
@@ -59,6 +61,10 @@ class Radio:
 
     def __exit__(self, *_: object) -> None:
         """Nothing to close."""
+
+    def limits(self) -> Limits:
+        """The usual ones."""
+        return Limits()
 
     def listen(self, url: str, out: IO[bytes], **_: object) -> Heard:
         out.write(b"music")
@@ -106,6 +112,43 @@ def test_a_stream_that_is_not_paid_to_its_end_says_why_and_ends_with_1(
     assert (done.exit_code, done.stdout) == (1, "music")
     assert done.stderr.endswith("; unpaid: above_most: a tick costs too much\n")
     assert " by tick, 5 ticks in 3 payments; " in done.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--stream",)])
+def test_what_is_to_be_paid_by_is_for_this_page_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    asked: list[Limits] = []
+
+    class Buyer(Radio):
+        def get(self, *_: object, limits: Limits, **__: object) -> Page:
+            asked.append(limits)
+            return Page(
+                status=200,
+                headers=(),
+                paid_micro=0,
+                currency="",
+                scheme="",
+                payment_bytes=0,
+                purchase_id="",
+            )
+
+        def listen(self, url: str, out: IO[bytes], **options: Any) -> Heard:
+            asked.append(options["limits"])
+            return super().listen(url, out)
+
+    monkeypatch.setattr(fetching, "unlocked", lambda *_: Buyer())
+    for named in ((), ("--scheme", "ecash,payword")):
+        command = ["get", "http://127.0.0.1:9/", "--passphrase", PASSPHRASE, *named, *more]
+        RUNNER.invoke(wallet.app, command)
+    assert [limits.schemes for limits in asked] == [(), ("ecash", "payword")]
+
+
+def test_a_scheme_that_is_none_is_bad_usage(folder: Path) -> None:
+    command = ["get", "http://127.0.0.1:9/", "--scheme", "gold", "--data", str(folder)]
+    done = RUNNER.invoke(wallet.app, [*command, "--passphrase", PASSPHRASE])
+    assert done.exit_code == 2
+    assert "known: millicent" in done.stderr
 
 
 PROBLEM = b'{"code":"property_missing","detail":"for students only","status":403}'

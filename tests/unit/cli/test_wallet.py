@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from farthing.cli import wallet
+from farthing.cli import fetching, wallet
 from farthing.errors import Denied, Misconfigured, Unavailable, Unfunded
 from farthing.schemes.chain.words.purse import WordPurse
 from farthing.schemes.contract import Instrument
@@ -15,6 +15,7 @@ from farthing.wallet.account import Balance
 from farthing.wallet.book import Book, Entry, Holding
 from farthing.wallet.commands import Broker
 from farthing.wallet.grants import Grants
+from farthing.wallet.policy import Limits
 from tests.unit.wallet.world import PASSPHRASE
 
 RUNNER = CliRunner()
@@ -27,7 +28,7 @@ def folder(wallet_folder: Path) -> Path:
 
 def run(folder: Path, *arguments: str, phrase: str = PASSPHRASE) -> BaseException | None:
     environment = {wallets.PASSPHRASE_VARIABLE: phrase}
-    done = RUNNER.invoke(wallet.app, [*arguments, "--data", str(folder)], env=environment)
+    done = RUNNER.invoke(fetching.GROUP, [*arguments, "--data", str(folder)], env=environment)
     return done.exception
 
 
@@ -74,6 +75,9 @@ class Purse:
 
     def __exit__(self, *_: object) -> None:
         """Nothing to close."""
+
+    def limits(self) -> Limits:
+        return Limits()
 
     def brokers(self) -> tuple[Broker, ...]:
         return tuple(

@@ -27,7 +27,7 @@ from farthing.wallet.choice import (
     site_of,
 )
 from farthing.wallet.commands import Request, Response
-from farthing.wallet.policy import Limits
+from farthing.wallet.policy import Limits, Policy
 from farthing.wire.offers import Received
 from tests.unit.wallet.farside import BROKER, SITE
 from tests.unit.wallet.world import World, get
@@ -263,6 +263,27 @@ def test_a_stream_is_paid_by_vouchers_where_it_can_be(world: World) -> None:
     )
     chosen = choose(guide, get("/a"), offers, world.now_s(), wanted="stream")
     assert [choice.wish.scheme for choice in chosen] == ["tick", "millicent", "payword"]
+
+
+def test_the_payer_says_by_what_and_in_which_order(world: World) -> None:
+    first = offers_of(world)[0]
+    names = ("millicent", "payword", "ecoupon")
+    offers = tuple(
+        msgspec.structs.replace(first, offer=msgspec.structs.replace(first.offer, scheme=name))
+        for name in names
+    )
+    guide = msgspec.structs.replace(world.guide(), schemes=dict.fromkeys(names, MILLICENT))
+
+    def paid_by(*named: str) -> list[str]:
+        limits = msgspec.structs.replace(guide.policy.limits, schemes=named)
+        asking = msgspec.structs.replace(guide, policy=Policy(limits))
+        return [one.wish.scheme for one in choose(asking, get("/a"), offers, world.now_s())]
+
+    assert paid_by() == list(names)
+    assert paid_by("ecoupon", "millicent") == ["ecoupon", "millicent"]
+    assert paid_by("ecoupon", "cashu") == ["ecoupon"], "this program has no other of them"
+    with pytest.raises(Unsupported, match="scheme_not_spent_here"):
+        paid_by("cashu")
 
 
 def test_a_site_that_did_not_offer_it_hears_what_is_wanted_and_is_paid(world: World) -> None:

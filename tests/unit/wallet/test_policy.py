@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from farthing.errors import Denied, Misconfigured, OutOfRange, Overlimit
+from farthing.errors import Denied, Misconfigured, OutOfRange, Overlimit, Unsupported
 from farthing.wallet.commands import Spent, Wish
 from farthing.wallet.policy import Limits, Policy, question_of, read_limits
 
@@ -33,6 +33,14 @@ def test_a_site_is_kept_as_its_host(typed: str, host: str) -> None:
 def test_a_site_that_is_no_host_is_refused(typed: str) -> None:
     with pytest.raises(Misconfigured, match="site_malformed"):
         read_limits(Limits(), currency="eur", sites=(typed,))
+
+
+def test_what_is_paid_by_is_what_there_is() -> None:
+    limits = read_limits(Limits(), currency="", schemes=("ecash", "payword"))
+    assert limits.schemes == ("ecash", "payword")
+    assert read_limits(limits, currency="", schemes=()).schemes == ()
+    with pytest.raises(Unsupported, match="scheme_unknown"):
+        read_limits(limits, currency="", schemes=("gold",))
 
 
 @pytest.mark.parametrize(
