@@ -1,4 +1,4 @@
-"""Makes `docs/reference/schemes/*.md`: `python -m tests.tidy.reference`.
+"""Makes `docs/reference/schemes/*.md` and `states.md`: `python -m tests.tidy.reference`.
 
 Traits and what can be lost come from the registry; the words on a scheme from its docstring; its
 messages, refusals and limits from the source of its package and of the engine that it configures;
@@ -13,6 +13,7 @@ import pkgutil
 import re
 import typing
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from farthing.lab.conformance.stage import Play
 from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
 from farthing.schemes.losses import CAUSES
+from tests.tidy import comparison, states
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference" / "schemes"
@@ -286,11 +288,12 @@ def limits(sources: list[Source]) -> list[str]:
     return table(("name", "value", "why"), sorted(set(rows)))
 
 
-def sizes(scheme: Scheme) -> list[str]:
+@lru_cache
+def sizes(name: str) -> tuple[tuple[str, ...], ...]:
     """Bytes of a payment and of the header that carries it, the first and the next one."""
     found: dict[str, list[str]] = {"first": [], "next": []}
     for dialect in ("mpp", "x402"):
-        with Play(scheme.traits.name, "sizes").stage(dialect=dialect) as stage:
+        with Play(name, "sizes").stage(dialect=dialect) as stage:
             hand = Hand(stage)
             instrument = hand.instrument()
             for which, row in found.items():
@@ -300,9 +303,7 @@ def sizes(scheme: Scheme) -> list[str]:
                 row += [f"{which} payment", payload] if not row else []
                 row.append(f"{len(value):,}")
                 instrument = made.paid.after or instrument
-    return table(
-        ("", "payload", "MPP header", "x402 header"), [tuple(row) for row in found.values()]
-    )
+    return tuple(tuple(row) for row in found.values())
 
 
 def page(scheme: Scheme) -> str:
@@ -323,7 +324,7 @@ def page(scheme: Scheme) -> str:
         "Bytes of a payment of 200 micro-units in the tests: the scheme's own payload in its",
         "canonical form, and the value of the header that carries it in each dialect.",
         "",
-        *sizes(scheme),
+        *table(("", "payload", "MPP header", "x402 header"), sizes(scheme.traits.name)),
         "## Messages and records",
         "",
         "Every JSON object that the scheme reads, with the names as they travel. A field that is",
@@ -355,8 +356,27 @@ def index() -> str:
         for scheme in registry.all_schemes()
     ]
     head = ("scheme", "name", "source", "the payer pays", "cleared at the latest")
-    note = f"<!-- Made by {COMMAND} of the registry; not edited by hand. -->"
-    return "\n".join(["# Schemes", "", note, "", *table(head, rows)]).rstrip() + "\n"
+    beside = [
+        comparison.row(scheme, *sizes(scheme.traits.name)[1][1:3])
+        for scheme in registry.all_schemes()
+    ]
+    lines = [
+        "# Schemes",
+        "",
+        f"<!-- Made by {COMMAND} of the registry; not edited by hand. -->",
+        "",
+        *table(head, rows),
+        "## Side by side",
+        "",
+        "Bytes are those of a payment after the first, of 200 micro-units. A vendor may have any",
+        "scheme cleared sooner than it must. How fast each till is stands in",
+        "[performance](../../explanation/performance.md), who learns what in",
+        "[privacy](../../explanation/privacy.md), and which to take in",
+        "[which scheme](../../explanation/which-scheme.md).",
+        "",
+        *table(comparison.HEAD, beside),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def pages() -> dict[str, str]:
@@ -369,6 +389,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    states.PATH.write_text(states.page(COMMAND), encoding="utf-8")
 
 
 if __name__ == "__main__":

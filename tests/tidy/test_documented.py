@@ -46,6 +46,15 @@ def test_links_in_the_docs_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_page_is_in_the_table_of_contents() -> None:
+    docs = ROOT / "docs"
+    listed = re.findall(r"\]\(([^)#]+)", (docs / "README.md").read_text())
+    found = {str(page.relative_to(docs)) for page in docs.rglob("*.md")}
+    of_a_list = {name for name in found if name.startswith(("decisions/", "reference/schemes/"))}
+    missing = found - of_a_list - set(listed) - {"README.md"}
+    assert not missing, "name it in docs/README.md"
+
+
 def test_files_that_the_docs_name_are_there() -> None:
     """Decisions are left out: they say what was, on their day."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

@@ -1,9 +1,11 @@
 """The reference pages of the schemes are what the registry and the source say."""
 
+import re
+
 import pytest
 
 from farthing.schemes import registry
-from tests.tidy import reference
+from tests.tidy import reference, states
 
 PAGES = reference.pages()
 
@@ -13,6 +15,19 @@ def test_a_page_is_not_stale(name: str) -> None:
     path = reference.FOLDER / name
     assert path.exists(), f"run {reference.COMMAND}"
     assert path.read_text(encoding="utf-8") == PAGES[name], f"run {reference.COMMAND}"
+
+
+def test_the_page_of_states_is_not_stale() -> None:
+    found = states.PATH.read_text(encoding="utf-8")
+    assert found == states.page(reference.COMMAND), f"run {reference.COMMAND}"
+
+
+def test_every_row_of_a_table_of_states_is_in_its_picture_and_in_words() -> None:
+    shown = states.page(reference.COMMAND)
+    for machine in states.MACHINES:
+        for (state, event), (step, following) in machine.table.items():
+            assert f"| {state} | {event} | {step} | {following} |" in shown
+            assert re.search(rf"    {state} --> {following}: .*\b{event} → {step}\b", shown)
 
 
 def test_there_is_a_page_for_each_scheme_and_for_nothing_else() -> None:
