@@ -114,7 +114,10 @@ def _seen(raw: bytes) -> Any:
         (b"x-forwarded-host", raw),
     ]
     scope = {"client": ("10.0.0.7", 1), "headers": headers, "scheme": "http"}
-    return Peers(("10.0.0.0/8",)).seen(scope)
+    peers = Peers(("10.0.0.0/8",))
+    found = peers.seen(scope)
+    peers.network_of(found)
+    return found
 
 
 # --- books --------------------------------------------------------------------------------------

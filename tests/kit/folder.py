@@ -51,6 +51,7 @@ class Folder:
         prices: str = PRICES,
         proxies: tuple[str, ...] = (),
         broker_url: str = "http://127.0.0.1:9",
+        attempts_per_s: int = 50,
     ) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -65,6 +66,7 @@ class Folder:
             broker_root="1",
             currency="eur",
             trusted_proxies=proxies,
+            attempts_per_s=attempts_per_s,
         )
         (path / "vendor.json").write_bytes(msgspec.json.encode(config))
         (path / "token").write_text("TEST-TOKEN-CANARY")

@@ -32,8 +32,8 @@ from farthing.vendor import (
     minting,
     refunding,
 )
-from farthing.vendor.asgi import App as AsgiApp
 from farthing.vendor.asgi import (
+    App,
     Receive,
     Scope,
     Send,
@@ -42,9 +42,10 @@ from farthing.vendor.asgi import (
     request_of,
     send_answer,
 )
+from farthing.vendor.attempts import Attempts
 from farthing.vendor.authorizations import FILE, Authorizing
-from farthing.vendor.commands import Answer, Request, Walk
-from farthing.vendor.driver import Exchange, Serials
+from farthing.vendor.commands import Answer, Walk
+from farthing.vendor.driver import FAULTS, Exchange, Serials
 from farthing.vendor.edge import REAL, Edge
 from farthing.vendor.endpoints import Doors, refuse
 from farthing.vendor.founding import LOOK_EVERY_S, read_config
@@ -85,18 +86,20 @@ class Vendor:
             raise Misconfigured(
                 "vendor_not_initialised", f"{wrong.filename}: run `farthing vendor init` first"
             ) from None
-        self.config = read_config(raw)
-        self._peers = Peers(self.config.trusted_proxies)
+        config = self.config = read_config(raw)
+        self._peers = Peers(config.trusted_proxies)
+        self._answers: dict[int, int] = {}
+        self._attempts = Attempts(config.attempts_per_s, self._peers, edge.ticks, self._answers)
         self.data = data
         self.ring = KeyRing.open(data / "ring")
         founding.complete(self.ring, edge.entropy)
         self.store = edge.open_store(data / "marks.db")
         self.setting = Setting(
-            broker_id=self.config.broker_id,
-            broker_url=self.config.broker_url,
-            currency=self.config.currency,
+            broker_id=config.broker_id,
+            broker_url=config.broker_url,
+            currency=config.currency,
             ring=self.ring,
-            vendor_id=self.config.vendor_id,
+            vendor_id=config.vendor_id,
         )
         self._schemes = [scheme.traits.name for scheme in registry.all_schemes()]
         self.price_file = PriceFile(
@@ -111,9 +114,7 @@ class Vendor:
         self.broker = edge.connect(self.config.broker_url, token.strip())
         self.serials = Serials(self.store)
         self._looked_at = 0.0
-        self._answers: dict[int, int] = {}
         self._bells = Bells()
-        self._folder = data
         self._due = asyncio.Event()
         self._outdated = asyncio.Event()
 
@@ -283,7 +284,7 @@ class Vendor:
             self._edge.look,
         )
 
-    async def serve(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request before `app`: our own doors, a free page, or a paid one."""
         self.look()
         try:
@@ -298,10 +299,12 @@ class Vendor:
             # Some sites send the page whatever the method is.
             if scope["method"] not in METHODS and priced is None and prices.sells(scope["path"]):
                 send = bodies.bodiless(send)
+            is_ours = scope["path"].startswith(published.WELL_KNOWN)
+            if is_ours or priced is not None:
+                self._attempts.require(scope)
         except Refusal as wrong:
             await send_answer(send, refuse(wrong), method=scope["method"])
             return
-        is_ours = scope["path"].startswith(published.WELL_KNOWN)
         if is_ours and await self._serve_door(app, scope, receive, send):
             return
         if priced is None:
@@ -320,10 +323,11 @@ class Vendor:
         walk = self.gate.serve(request, priced)
         await self._sell(walk, app, scope, receive, send)
 
-    async def _sell(
-        self, walk: Walk, app: AsgiApp, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        await Serving(app, scope, receive, send, bells=self._bells).run(self.exchange(walk))
+    async def _sell(self, walk: Walk, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self.exchange(walk)
+        await Serving(app, scope, receive, send, bells=self._bells).run(exchange)
+        if exchange.refused:
+            self._attempts.count(scope)
         if self.ring.missed:
             self._miss_keys()
 
@@ -333,7 +337,7 @@ class Vendor:
             self._outdated.set()
         self.ring.missed.clear()
 
-    async def _serve_door(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _serve_door(self, app: App, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer at one of our own doors; False where there is none."""
         if scope["path"].startswith(published.STREAMS_PATH) and scope["method"] == "POST":
             walk = self.gate.topping.serve(request_of(scope))
@@ -350,6 +354,8 @@ class Vendor:
                 answer = await self._door(scope, receive)
         except Refusal as wrong:
             answer = refuse(wrong)
+        if answer is not None and answer.status in FAULTS:
+            self._attempts.count(scope)
         if opened is not None:
             await self._serve_opened(opened, app, scope, receive, send)
         elif answer is not None:
@@ -357,22 +363,13 @@ class Vendor:
         return opened is not None or answer is not None
 
     async def _serve_opened(
-        self, opened: Opened, app: AsgiApp, scope: Scope, receive: Receive, send: Send
+        self, opened: Opened, app: App, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """One sealed request, answered sealed."""
         walk = self.private.serve(opened, request_of(scope), self.price_file.prices)
         inner, body = inner_scope(scope, opened.asked), inner_body(receive, opened.asked)
         serving = Serving(app, inner, body, send, bells=self._bells, whole=True)
         await serving.run(self.exchange(walk))
-
-    async def _metrics(self, request: Request) -> Answer | None:
-        """The gate's figures; None where the vendor has made no token for them."""
-        if not metrics.authorize(self._folder, request):
-            return None
-        require_private(request)
-        totals: tuple[marks.Total, ...] = await self.store.do(marks.Tally())
-        refused = self.price_file.trouble is not None
-        return metrics.page(self._answers, totals, prices_refused=refused)
 
     async def _door(self, scope: Scope, receive: Receive) -> Answer | None:
         """The answer of one of our own doors; None where there is none. Any refusal."""
@@ -383,7 +380,11 @@ class Vendor:
             if path == published.PRICES_PATH:
                 return self.doors.price_list(self.price_file.prices)
             if path == metrics.PATH:
-                return await self._metrics(request_of(scope))
+                answers, wrong = self._answers, self.price_file.trouble is not None
+                request = request_of(scope)
+                return await metrics.door(
+                    self.data, request, self.store, answers, prices_refused=wrong
+                )
         if not path.startswith(endpoints.PREFIX) or method != "POST":
             return None
         require_private(request_of(scope))

@@ -28,6 +28,7 @@ from farthing.vendor.commands import (
 
 ENTROPY_BYTES = 48  # 32 for the till and the challenge, the rest for a seal
 CLAIMING = (marks.Confirm, marks.Take)  # what may leave claims
+FAULTS = frozenset(range(400, 500)) - {409}  # of a payer's; 409: somebody else is being served
 SERIALS_LEASED = 1024  # a crash skips at most this many of 16.7 million
 
 
@@ -121,8 +122,11 @@ class Exchange:
         self._broker = broker
         self._report = report
         self._answers = {} if answers is None else answers
+        self._has_asked = False
         self.wanted: AskOrigin | None = None
         self.cancelled = False
+        self.refused = False
+        """Whether it was the gate that refused, and the origin was never asked."""
 
     async def start(self) -> Answer | None:
         """Run from the beginning."""
@@ -158,6 +162,7 @@ class Exchange:
                 command = walk.send(value) if wrong is None else walk.throw(wrong)
             except StopIteration as end:
                 answer: Answer = end.value
+                self.refused = not self._has_asked and answer.status in FAULTS
                 self._answers[answer.status] = self._answers.get(answer.status, 0) + 1
                 return answer
             value = wrong = None
@@ -171,6 +176,7 @@ class Exchange:
                 elif isinstance(command, AskOrigin):
                     if not self.cancelled:
                         self.wanted = command
+                        self._has_asked = True
                         return None
                     wrong = Aborted()
                 elif isinstance(command, SpareSerial):

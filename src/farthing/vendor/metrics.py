@@ -14,8 +14,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from farthing.errors import Denied
-from farthing.marks import Total
+from farthing.marks import Tally, Total
 from farthing.vendor.commands import Answer, Headers, Request
+from farthing.vendor.driver import MarkStore
+from farthing.vendor.gate import require_private
 from farthing.wire import published
 
 PATH = published.WELL_KNOWN + "-metrics"
@@ -42,6 +44,22 @@ def authorize(folder: Path, request: Request) -> bool:
     if kind.lower() != "bearer" or not hmac.compare_digest(hash_of(token), expected):
         raise Denied("token_unknown", "send the token that `farthing vendor metrics` made")
     return True
+
+
+async def door(
+    folder: Path,
+    request: Request,
+    store: MarkStore,
+    answers: dict[int, int],
+    *,
+    prices_refused: bool,
+) -> Answer | None:
+    """The gate's figures; None where the vendor has made no token for them. `Denied`."""
+    if not authorize(folder, request):
+        return None
+    require_private(request)
+    totals: tuple[Total, ...] = await store.do(Tally())
+    return page(answers, totals, prices_refused=prices_refused)
 
 
 class _Gate:

@@ -17,6 +17,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 PROXIES_MAX = 64  # configured addresses; more are a mistake, and each request looks at them
 HOPS_MAX = 16  # entries of one header that are looked at; longer lists are not ours
+NETWORK_BITS = 64  # of IPv6: who has one address of such a network has them all
 PAYERS_CACHED = 1024  # addresses that were read lately: connections bring several requests each
 SCHEMES = frozenset({"http", "https", "ws", "wss"})
 
@@ -52,6 +53,7 @@ class Peers:
             raise Misconfigured(
                 "trusted_proxy_malformed", f"trusted_proxies in vendor.json: {wrong}"
             ) from None
+        self._network_of = lru_cache(maxsize=PAYERS_CACHED)(self._find_network)
 
     def seen(self, scope: Scope) -> Scope:
         """`scope` as the payer's own connection would have given it; `BadRequest`."""
@@ -68,6 +70,22 @@ class Peers:
             rest = [pair for pair in scope["headers"] if pair[0] != b"host"]
             changed["headers"] = [(b"host", host.encode("latin-1")), *rest]
         return changed
+
+    def network_of(self, scope: Scope) -> str:
+        """Whose connection it is, as far as an address tells: of IPv6 a network of 64 bits.
+
+        Empty for this machine's own programs, and for a proxy of ours that names nobody.
+        """
+        client = scope.get("client")
+        return self._network_of(client[0]) if client and client[0] else ""
+
+    def _find_network(self, text: str) -> str:
+        address = _address(text)
+        if address.is_loopback or self._is_trusted(address):
+            return ""
+        if isinstance(address, ipaddress.IPv4Address):
+            return str(address)
+        return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False))
 
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._networks)

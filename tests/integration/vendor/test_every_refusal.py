@@ -16,6 +16,7 @@ from farthing import codec
 from farthing.cli import servers
 from farthing.schemes.contract import Instrument
 from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES, mint_scrip
+from farthing.vendor.attempts import BURST_S
 from farthing.vendor.gate import CHALLENGE_KEY
 from farthing.wire import mpp, x402, x402_entry
 from farthing.wire.offers import Received, Tender, target_of
@@ -50,6 +51,8 @@ accept = ["payword"]
 """
 )
 KEY = ("Idempotency-Key", "order-1")
+PROXY = ("127.0.0.1",)
+FAR = (("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https"))
 Headers = list[tuple[str, str]]
 
 
@@ -168,7 +171,9 @@ class Street:
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     path, broker = tmp_path_factory.mktemp("street"), MuteBroker()
-    folder = Folder(path / "vendor", prices=STREET, broker_url=broker.url)
+    folder = Folder(
+        path / "vendor", prices=STREET, proxies=PROXY, broker_url=broker.url, attempts_per_s=2
+    )
     port = servers.free_port()
     url = f"http://127.0.0.1:{port}"
     with Origin() as origin:
@@ -298,6 +303,12 @@ def flipped(name: str) -> Callable[[Street], httpx.Response]:
     return lambda street: street.with_payload(change)
 
 
+def flooding(street: Street) -> httpx.Response:
+    answers = [street.get("/sold/page", *FAR) for _ in range(4 * BURST_S)]
+    assert answers[0].status_code == 402
+    return answers[-1]
+
+
 def setting(**members: Any) -> Callable[[Any], None]:
     return lambda entry: entry.update(members)
 
@@ -357,6 +368,7 @@ PROVOKED: dict[str, Callable[[Street], httpx.Response]] = {
     "the broker does not say, where it pays first": silent,
     "an enquiry about a payment that never came": enquiry,
     "an enquiry with another's proof": anothers,
+    "too many requests that pay nothing, from one address": flooding,
 }
 
 
@@ -376,7 +388,7 @@ def test_the_gate_answers_as_its_reference_says(street: Street, row: Row) -> Non
     offers = mpp.read_challenges(answer.headers.get_list("www-authenticate"))
     assert bool(offers) == ("payment-required" in answer.headers) == (row.status == 402)
     assert ("retry-after" in answer.headers) == (
-        row.status in {409, 502, 503} and row.retry == "same"
+        row.status in {409, 429, 502, 503} and row.retry == "same"
     )
     if row.when.startswith("an x402"):
         told = msgspec.json.decode(codec.unb64(answer.headers["payment-response"]))

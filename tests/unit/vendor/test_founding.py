@@ -21,6 +21,7 @@ from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
 from farthing.vendor.app import Vendor
 from farthing.vendor.founding import (
+    ATTEMPTS_PER_S_MAX,
     CLEAR_EVERY_S_MAX,
     Wanted,
     found,
@@ -59,6 +60,18 @@ def test_a_gate_clears_within_half_a_day_and_each_minute_where_nothing_is_said()
     for every_s in (0, CLEAR_EVERY_S_MAX + 1):
         with pytest.raises(Misconfigured, match="clear_every_out_of_range"):
             read_config(codec.canonical(told | {"clear_every_s": every_s}))
+
+
+def test_how_many_attempts_an_address_has_is_within_reason() -> None:
+    told = {"vendor_id": "news", "broker_id": "b", "broker_url": "http://b.example"}
+    told |= {"broker_root": "1", "currency": "eur"}
+    for per_s in (0, 1, ATTEMPTS_PER_S_MAX):
+        assert (
+            read_config(codec.canonical(told | {"attempts_per_s": per_s})).attempts_per_s == per_s
+        )
+    for per_s in (-1, ATTEMPTS_PER_S_MAX + 1):
+        with pytest.raises(Misconfigured, match="attempts_out_of_range"):
+            read_config(codec.canonical(told | {"attempts_per_s": per_s}))
 
 
 def test_every_first_key_has_one_purpose_and_a_secret_of_its_own(tmp_path: Path) -> None:

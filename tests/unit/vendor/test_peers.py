@@ -41,6 +41,23 @@ def test_nobody_else_does(client: str | None) -> None:
     assert Peers(()).seen(scope) is scope
 
 
+@pytest.mark.parametrize(
+    ("client", "network"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db9:1:2:3:4:5:6", "2001:db9:1:2::/64"),
+        ("2001:db9:1:2:ffff::", "2001:db9:1:2::/64"),
+        ("127.0.0.1", ""),
+        ("::1", ""),
+        ("10.0.0.7", ""),  # a proxy of ours that names nobody
+        (None, ""),
+    ],
+)
+def test_an_address_is_counted_as_its_network(client: str | None, network: str) -> None:
+    assert Peers(TRUSTED).network_of(scope_of(client)) == network
+
+
 def test_a_proxy_that_says_http_makes_nothing_private() -> None:
     peers = Peers(["127.0.0.1"])
     said = FORWARDED | {"x-forwarded-proto": "http"}
