@@ -2,8 +2,12 @@
 
 Records (key, then JSON or text; `<tag>` is the member's)::
 
-    <tag>/serial/<pseudonym>/<serial>    id of the one stick that has it
-    <tag>/stick/<id>                     what is reserved for an on-line stick
+    <tag>/serial/<pseudonym>/<vendor>/<serial>   id of the one stick that has it
+    <tag>/stick/<id>                             what is reserved for an on-line stick
+
+A serial is one vendor's: that vendor has seen all that was paid with it, and refuses another stick
+that has it. Were it one for all vendors, a payer who used it twice would leave the second unpaid,
+who could not know (ours).
 
 The reserve (`credit/reserve.py`) is made by the first claim of a stick.
 """
@@ -41,7 +45,7 @@ class StickMint(WordMint):
         stick = claim.commitment
         own_id = stick.id.encode()
         if memory.records.get(stick.serial_key, own_id) != own_id:
-            raise Conflict("serial_used_twice", "another stick of this payer has this serial")
+            raise Conflict("serial_used_twice", "another stick for this vendor has this serial")
         serial = Put(key=stick.serial_key, value=own_id, until_s=stick.billed_until_s)
         if stick.auth == "offline":
             charged = super().charge(claim, account_id, due_micro, memory)

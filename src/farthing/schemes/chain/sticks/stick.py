@@ -22,7 +22,7 @@ class Stick(Commitment, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     auth: Auth
     """Whether its whole value is reserved at the broker, or is credit."""
     serial: str
-    """Its payer's number for it, used once: 16 bytes, base64url."""
+    """Its payer's number for it, used once at a vendor: 16 bytes, base64url."""
 
     def __post_init__(self) -> None:
         """`Malformed` for a serial of another size."""
@@ -45,8 +45,12 @@ class Stick(Commitment, frozen=True, kw_only=True, forbid_unknown_fields=True, r
 
     @property
     def serial_key(self) -> bytes:
-        """Where a gate and the broker keep which stick has this serial."""
-        return f"{self.family.tag}/serial/{self.certificate.payer}/{self.serial}".encode()
+        """Where a gate and the broker keep which stick for its vendor has this serial.
+
+        At another vendor it may be used again: whom a payer has paid with it no vendor can see.
+        """
+        payer = self.certificate.payer
+        return f"{self.family.tag}/serial/{payer}/{self.vendor}/{self.serial}".encode()
 
     def slot_marks(self) -> list[Once]:
         """At a gate: its slots and its serial are used up."""

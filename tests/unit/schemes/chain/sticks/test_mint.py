@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farthing.errors import Conflict, Late, Overlimit, Revoked
-from tests.kit.parties import vendor_account
+from tests.kit.parties import Vendor, vendor_account
 from tests.kit.sticks import SLOT_MICRO, Scene, claim_of, resigned, stick_of
 
 COINS = SLOT_MICRO // 100
@@ -81,6 +81,22 @@ def test_a_serial_clears_once(auth: str) -> None:
         scene.broker.redeem(claim_of(scene, forged, 9))
     assert scene.broker.snapshot() == before
     assert scene.broker.redeem(claim_of(scene, other, 1)) == 100
+
+
+@pytest.mark.parametrize("auth", ["offline", "online"])
+def test_a_serial_that_its_payer_uses_at_two_vendors_costs_neither_of_them_anything(
+    auth: str,
+) -> None:
+    scene = Scene(auth=auth)
+    daily = Vendor(scene.scheme, scene.ring, scene.clock, vendor_id="daily", auth=auth)
+    one, two = scene.open(), scene.open(daily)
+    two = resigned(scene, two, serial=stick_of(scene, one).serial)
+    for shop, stick in ((scene.vendor, one), (daily, two)):
+        offer = shop.offer(100)
+        shop.serve(scene.payer.pay(stick, offer).payload, offer)  # neither can see the other
+    assert scene.broker.redeem(claim_of(scene, one, 1)) == 100
+    scene.broker.run("redeem", claim_of(scene, two, 1), vendor_account(daily.id))
+    assert scene.broker.balances["vendor/daily"] == 100
 
 
 def test_one_on_credit_is_guaranteed_within_the_limit_and_reserves_nothing() -> None:
