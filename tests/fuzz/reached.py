@@ -68,9 +68,9 @@ def called(parsers: Iterable[Parser]) -> set[CodeType]:
         if event == "call":
             found.add(frame.f_code)
 
-    _forget()
-    for parser in parsers:
-        inputs = parser.honest()
+    made = [(parser, parser.honest()) for parser in parsers]
+    _forget()  # what making them has remembered would not be read again
+    for parser, inputs in made:
         before = sys.getprofile()
         sys.setprofile(note)
         try:
