@@ -1,13 +1,15 @@
-"""What was ordered and what was paid, where payer and vendor do not agree: for whoever decides."""
+"""What was ordered, paid or said twice, where people do not agree: for whoever decides."""
 
 from pathlib import Path
 from typing import Annotated
 
 import httpx
+import msgspec
 import typer
 
 from farthing import codec
 from farthing.broker import app as brokers
+from farthing.broker import conflicts as contradictions
 from farthing.broker import pseudonyms
 from farthing.cli import calling, output
 from farthing.cli.bookkeeping import AsJson, Data
@@ -66,6 +68,29 @@ def who(
         output.print_json(opened)
         return
     output.say(f"{opened.name}: {opened.account}, by {opened.scheme}")
+
+
+@app.command()
+def conflicts(
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
+    """Show which payers have spent the same twice, at two vendors, with what proves it.
+
+    `--json` has each `proof`: a file with it is what `farthing broker judge` takes.
+
+    Example: farthing broker conflicts
+    """
+    broker = brokers.Broker.open(data)
+    try:
+        found = contradictions.found(broker.engine.books)
+    finally:
+        broker.close()
+    if as_json:
+        output.print_json(msgspec.to_builtins(found))
+        return
+    rows = [(one.account, one.scheme, one.payer, ", ".join(one.vendors)) for one in found]
+    output.table("spent twice", ("account", "scheme", "payer", "at"), rows)
 
 
 @app.command("verify-proof")

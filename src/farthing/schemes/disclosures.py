@@ -1,4 +1,4 @@
-"""What payer or vendor show a third party of one purchase, whose description was hidden from it."""
+"""What a third party is shown: of one purchase what was hidden from it, or two statements."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from farthing.schemes.contract import Json
 
 
 class Disclosure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file of `farthing wallet disclose` or `farthing vendor disclose`."""
+    """A file of `farthing wallet disclose`, `vendor disclose`; a `proof` of `broker conflicts`."""
 
     scheme: str
     """Registry name."""

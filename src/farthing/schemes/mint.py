@@ -19,6 +19,9 @@ class Mint:
     """Prefix of the records that the broker publishes as a signed list: revocations, by name."""
     listed_s: ClassVar[int] = 60 * 86_400
     """How long a name stays on it: longer than what it names can still be claimed for."""
+    contradicted: ClassVar[bytes] = b""
+    """Prefix of the records that keep what `judge` takes: two statements of one payer that cannot
+    both be true. The operator reads them (`broker/conflicts.py`)."""
     signing: ClassVar[tuple[str, ...]] = ()
     """Purposes of the Ed25519 keys that the issuer's ring must hold and publish: of this scheme
     only, whatever it inherits. `registry.verify_purposes` holds it."""
@@ -87,7 +90,10 @@ class Mint:
         raise NotImplementedError
 
     def judge(self, disclosed: Json) -> Json:
-        """What a payer or a vendor has shown to be ordered, in plain fields; any refusal."""
+        """What was ordered, or who has said two things, in plain fields; any refusal.
+
+        Of what payer or vendor have shown, or of a record below `contradicted`.
+        """
         raise Unsupported("disclosure_unsupported", f"{self.traits.name} hides nothing to open")
 
     def resume(self, kept: bytes, outcome: Json | Refusal, at: At) -> Checked:

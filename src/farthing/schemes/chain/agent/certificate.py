@@ -176,13 +176,17 @@ class Opening(
 
     def signed(self) -> bytes:
         """The bytes under `sig`."""
-        serial = self.certificate.serial
-        return codec.enc(OPEN_TAG, serial, self.vendor, self.time_s, *self.segments)
+        return opening_of(self.certificate.serial, self.vendor, self.time_s, self.segments)
 
     def root_of(self, segment: int) -> bytes:
         """The root of one of its segments, 16 bytes."""
         text = self.roots[self.segments.index(segment)]
         return codec.unb64u(text, size_bytes=chain.WORD_BYTES)
+
+
+def opening_of(serial: str, vendor: str, time_s: int, segments: tuple[int, ...]) -> bytes:
+    """What a payer signs who opens these segments for this vendor."""
+    return codec.enc(OPEN_TAG, serial, vendor, time_s, *segments)
 
 
 Token = tuple[int, int, str]

@@ -35,7 +35,14 @@ from farthing.schemes.chain.agent.certificate import (
     leaves_of,
     roots_of,
 )
-from farthing.schemes.chain.agent.reports import Paying, Report, check_report, keys_of
+from farthing.schemes.chain.agent.reports import (
+    CONFLICT_PREFIX,
+    Paying,
+    Report,
+    check_report,
+    judged,
+    keys_of,
+)
 from farthing.schemes.chain.times import DISPUTE_S
 from farthing.schemes.contract import (
     Account,
@@ -126,6 +133,7 @@ class AgentMint(Mint):
 
     traits = TRAITS
     published = REVOKED_PREFIX
+    contradicted = CONFLICT_PREFIX
     signing = (CERTIFICATE_KEY,)
     shared = books.PREFIX
     given = (ORDER_PREFIX,)
@@ -219,6 +227,10 @@ class AgentMint(Mint):
             due=((sold.settles_at_s, books.issued_key(drawn.serial)),),
             answer={"certificate": msgspec.to_builtins(certificate), "seed": drawn.seed},
         )
+
+    def judge(self, disclosed: Json) -> Json:
+        """Whose segments were opened for two vendors; `Forged`, `Mismatch`."""
+        return judged(disclosed, self.setting)
 
     def pseudonym_key(self, name: str) -> bytes:
         """The certificate's own record: a vendor knows its payer by the serial."""

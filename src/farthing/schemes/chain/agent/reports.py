@@ -8,8 +8,8 @@ that is reported is paid, a second one for another vendor is `Conflict`.
 import msgspec
 
 from farthing import codec
-from farthing.crypto import chain
-from farthing.errors import Conflict, Late, OutOfRange, Revoked, Unfit, WrongVendor
+from farthing.crypto import chain, signing
+from farthing.errors import Conflict, Late, Mismatch, OutOfRange, Revoked, Unfit, WrongVendor
 from farthing.marks import Advance, Keys, Memory, Put
 from farthing.schemes.chain.agent import issued as books
 from farthing.schemes.chain.agent.certificate import (
@@ -19,6 +19,7 @@ from farthing.schemes.chain.agent.certificate import (
     Opening,
     Token,
     counter_id,
+    opening_of,
     require_vouched,
     salt_of,
     verify_certificate,
@@ -31,6 +32,7 @@ from farthing.schemes.contract import (
     At,
     End,
     Flow,
+    Json,
     Redeemed,
     Setting,
 )
@@ -77,7 +79,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return f"Report({[token[:2] for token in self.tokens]})"
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Evidence(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
     """One opening, as far as a third party needs it beside the certificate."""
 
     late: bool = False
@@ -88,7 +92,18 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     vendor: str
 
 
-_EVIDENCE = codec.Reader(Evidence)
+class Twice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One segment opened for two vendors: what proves it to whoever knows the broker's key."""
+
+    certificate: Certificate
+    first: Evidence
+    """The opening that was reported first, and is paid."""
+    second: Evidence
+
+
+CONFLICT_PREFIX = b"agent/conflict/"
+
+_EVIDENCE, _TWICE = codec.Reader(Evidence), codec.Reader(Twice)
 
 
 def opened_key(serial: str, segment: int) -> bytes:
@@ -217,8 +232,8 @@ class Paying:
     def _refuted(self, segment: int, first: Evidence) -> Refuted:
         """The payer has opened one segment for two vendors: the first reported one is paid."""
         second = _shown(self._report.opening_of(segment), late=False)
-        both = codec.canonical([self._certificate, first, second])
-        key = f"agent/conflict/{self._serial}/{segment}".encode()
+        both = codec.canonical(Twice(self._certificate, first, second))
+        key = CONFLICT_PREFIX + f"{self._serial}/{segment}".encode()
         records: list[Put] = [Put(key=key, value=both, until_s=self._kept.until_s)]
         due: tuple[tuple[int, bytes], ...] = ()
         if not self._kept.revoked_at_s:
@@ -230,6 +245,31 @@ class Paying:
             records=tuple(records),
             due=due,
         )
+
+
+def judged(shown: Json, setting: Setting) -> Json:
+    """Who has opened which segments for which two vendors.
+
+    `Forged` unless its payer has signed both openings, `Mismatch` where they agree.
+    """
+    found = _TWICE.convert(shown)
+    certificate, both = found.certificate, (found.first, found.second)
+    require_vouched(certificate, setting.broker_id, setting.currency)
+    verify_certificate(certificate, setting.ring)
+    public = codec.unb64u(certificate.public_key, size_bytes=32)
+    for each in both:
+        said = opening_of(certificate.serial, each.vendor, each.time_s, each.segments)
+        signing.verify(public, said, codec.unb64u(each.sig, size_bytes=signing.SIGNATURE_BYTES))
+    segments = sorted(set(found.first.segments) & set(found.second.segments))
+    if not segments or found.first.vendor == found.second.vendor:
+        raise Mismatch("openings_agree", "no segment is opened for two vendors here")
+    worth_micro = certificate.unit_micro * sum(map(certificate.tokens_in, segments))
+    return {
+        "payer": certificate.serial,
+        "segments": segments,
+        "vendors": [each.vendor for each in both],
+        "worthMicro": worth_micro,
+    }
 
 
 def _shown(opening: Opening, *, late: bool) -> Evidence:

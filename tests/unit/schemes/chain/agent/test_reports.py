@@ -4,7 +4,17 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Conflict, Forged, Late, OutOfRange, Refusal, Revoked, Unfit, WrongVendor
+from farthing.errors import (
+    Conflict,
+    Forged,
+    Late,
+    Mismatch,
+    OutOfRange,
+    Refusal,
+    Revoked,
+    Unfit,
+    WrongVendor,
+)
 from farthing.schemes.chain.agent.certificate import counter_id, revoked_key
 from farthing.schemes.chain.agent.issued import DELTA_S, LIST_S
 from farthing.schemes.chain.agent.reports import Report
@@ -20,7 +30,7 @@ from tests.kit.agent import (
     tokens_of,
 )
 from tests.kit.paper_tokens import Rule
-from tests.kit.parties import DAY_S
+from tests.kit.parties import DAY_S, on_the_wire
 
 
 def test_in_the_papers_format_a_vendor_is_paid_for_a_token_of_another() -> None:
@@ -128,6 +138,53 @@ def test_of_two_openings_the_first_reported_is_paid_and_the_second_is_proof() ->
     }
     scene.pass_time(DELTA_S + 120)
     assert scene.broker.balances["outstanding/"] == 0, "what is left comes back to the payer"
+
+
+def test_a_contradiction_is_judged_by_both_signatures_and_by_nothing_else() -> None:
+    scene = Scene()
+    instrument = scene.buy(40)
+    for name in ("news", "daily"):
+        scene.spend(instrument, name)
+    scene.clear("news")
+    with pytest.raises(Conflict):
+        scene.clear("daily")
+    serial = certificate_of(instrument).serial
+    shown: Json = codec.read_json(scene.broker.records[f"agent/conflict/{serial}/0".encode()])
+    mint = scene.broker.mint
+    segment = certificate_of(instrument).tokens_in(0)
+    assert mint.judge(shown) == {
+        "payer": serial,
+        "segments": [0],
+        "vendors": ["news", "daily"],
+        "worthMicro": segment * UNIT_MICRO,
+    }
+    certificate, one, other = shown
+    with pytest.raises(Mismatch, match="openings_agree"):
+        mint.judge([certificate, one, one])
+    changed: dict[str, Json] = {"segments": [1], "timeS": one["timeS"] + 1, "vendor": "weekly"}
+    for name, value in changed.items():
+        with pytest.raises(Forged, match="signature_wrong"):
+            mint.judge([certificate, one, other | {name: value}])
+    with pytest.raises(Forged):
+        mint.judge([certificate | {"length": certificate["length"] + 1}, one, other])
+
+
+def test_openings_of_other_segments_for_another_vendor_agree() -> None:
+    scene = Scene()
+    instrument = scene.buy(40)
+    first = scene.pay(instrument, "news")
+    second = scene.pay(scene.rolled(first), "daily")
+    certificate = msgspec.to_builtins(certificate_of(instrument))
+    both = [
+        {name: value for name, value in paid.payload["opening"].items() if name in _SHOWN}
+        for paid in (first, second)
+    ]
+    assert both[0]["segments"] != both[1]["segments"]
+    with pytest.raises(Mismatch, match="openings_agree"):
+        scene.broker.mint.judge(on_the_wire([certificate, *both]))
+
+
+_SHOWN = {"segments", "sig", "timeS", "vendor"}
 
 
 def test_reports_after_delta_are_late() -> None:
