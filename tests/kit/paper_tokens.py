@@ -6,7 +6,8 @@ what else it asks of a claim:
 
 - `paper`: nothing more, as in the paper.
 - `frozen`: nothing more, and what two vendors claim is paid to neither.
-- `macs` (F2): the payer's MAC over the payment, under a key that broker and payer share.
+- `macs` (F2): the payer's MAC over the payment, under a key that broker and payer share. A second
+  one over both is for the vendor, under a key that the payer has of the broker for this vendor.
 - `signed` (F3): the payer's signature over the payment.
 """
 
@@ -39,9 +40,20 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     token: bytes
     vendor: str
     proof: bytes = b""
+    vendor_tag: bytes = b""
 
     def said(self) -> bytes:
         return codec.enc("farthing/token/payment/1", self.start, self.end, self.vendor)
+
+    def tagged(self, shared: bytes) -> bytes:
+        """The vendor's tag, under what the payer shares with it."""
+        tag = codec.enc("farthing/token/vendor-tag/1", self.said(), self.proof)
+        return hmac.digest(shared, tag, "sha256")
+
+
+def shared_with(vendor: str) -> bytes:
+    """K_PV: the broker makes it of the vendor's key and gives it to the payer."""
+    return hmac.digest(canary("paper-vendor-" + vendor), b"serial", "sha256")
 
 
 class Payer:
@@ -56,7 +68,10 @@ class Payer:
         start, self.position = self.position, self.position + tokens
         token = hashed(self.seed, LENGTH - self.position)
         spent = Spent(start=start, end=self.position, token=token, vendor=vendor)
-        return msgspec.structs.replace(spent, proof=self.proof(spent))
+        spent = msgspec.structs.replace(spent, proof=self.proof(spent))
+        if self.rule != "macs":
+            return spent
+        return msgspec.structs.replace(spent, vendor_tag=spent.tagged(shared_with(vendor)))
 
     def proof(self, spent: Spent) -> bytes:
         match self.rule:
@@ -82,7 +97,24 @@ class Vendor:
             raise Forged("token_forged", "it does not hash to the root")
         if self.payer.rule in {"macs", "signed"} and spent.vendor != self.name:
             raise WrongVendor("payment_for_another_vendor", "the payer has named another vendor")
+        self._require_proof(spent)
         self.taken.append(spent)
+
+    def _require_proof(self, spent: Spent) -> None:
+        """What a vendor can check by itself: of F2 its own tag, and not the broker's."""
+        match self.payer.rule:
+            case "macs":
+                if not hmac.compare_digest(spent.tagged(shared_with(self.name)), spent.vendor_tag):
+                    raise Forged("vendor_tag_wrong", "its payer has not said so")
+            case "signed":
+                signing.verify(signing.public_of(self.payer.key), spent.said(), spent.proof)
+            case _:
+                pass
+
+    def relabelled(self, spent: Spent, vendor: str) -> Spent:
+        """What was paid here, as if it were for another: tagged with all that this vendor knows."""
+        told = msgspec.structs.replace(spent, vendor=vendor)
+        return msgspec.structs.replace(told, vendor_tag=told.tagged(shared_with(self.name)))
 
     def fraud(self) -> Spent:
         """A token below the last, which nobody paid here: one hash makes it."""

@@ -29,7 +29,7 @@ from tests.kit.agent import (
     signed,
     tokens_of,
 )
-from tests.kit.paper_tokens import Rule
+from tests.kit.paper_tokens import Rule, shared_with
 from tests.kit.parties import DAY_S, on_the_wire
 
 
@@ -65,6 +65,23 @@ def test_with_tags_or_signatures_no_vendor_spends_what_it_got(rule: Rule) -> Non
     three = paper_tokens.Vendor("V3", payer)
     with pytest.raises(WrongVendor):
         three.take(one.taken[-1])
+    with pytest.raises(Forged):
+        three.take(one.relabelled(one.taken[-1], "V3"))
+    three.take(payer.pay("V3"))
+
+
+@pytest.mark.parametrize("spoil", ["proof", "vendor_tag"])
+def test_with_tags_a_vendor_finds_its_own_spoiled_and_the_broker_the_other(spoil: str) -> None:
+    payer, broker, one, _ = paper_tokens.script("macs")
+    spent = msgspec.structs.replace(payer.pay("V1"), **{spoil: bytes(32)})
+    if spoil == "proof":  # a payer can tag both halves of a lie
+        spent = msgspec.structs.replace(spent, vendor_tag=spent.tagged(shared_with("V1")))
+        one.take(spent)
+        with pytest.raises(Forged, match="payer_tag_wrong"):
+            broker.claim("V1", spent)
+    else:
+        with pytest.raises(Forged, match="vendor_tag_wrong"):
+            one.take(spent)
 
 
 def test_in_the_papers_format_a_vendor_spends_what_it_got() -> None:
