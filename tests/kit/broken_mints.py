@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from farthing import codec
-from farthing.errors import Busy, Forged
+from farthing.errors import Busy, Conflict, Forged
 from farthing.marks import Memory, Put
 from farthing.schemes.chain.agent.mint import AgentMint
 from farthing.schemes.chain.fairchain.purse import FairPurse
@@ -222,3 +222,21 @@ class Credulous(IkpMint):
         except Forged:
             order = disclosed["order"]
             return {"description": disclosed["opening"]["description"], "vendor": order["vendor"]}
+
+
+class Jealous(IkpMint):
+    """Pays a serial at the first vendor that shows it, and at no other."""
+
+    def noted(self, claim: Any) -> tuple[bytes, ...]:
+        return (*super().noted(claim), self._key(claim))
+
+    def charge(self, claim: Any, account_id: str, due_micro: int, memory: Memory) -> Applied:
+        key, vendor = self._key(claim), claim.pledge.vendor.encode()
+        if memory.records.get(key, vendor) != vendor:
+            raise Conflict("serial_used_twice", "another vendor has it")
+        charged = super().charge(claim, account_id, due_micro, memory)
+        put = Put(key=key, value=vendor, until_s=2**40)
+        return replace(charged, records=(*charged.records, put))
+
+    def _key(self, claim: Any) -> bytes:
+        return f"ikp/jealous/{claim.pledge.serial}".encode()

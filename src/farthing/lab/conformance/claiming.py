@@ -3,13 +3,17 @@
 from itertools import chain, permutations
 from typing import Any
 
+import msgspec
+
 from farthing.errors import Misconfigured
 from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
 from farthing.lab.conformance.line import Died
 from farthing.lab.conformance.repeating import require_claims
+from farthing.lab.conformance.room import ENTROPY_BYTES
 from farthing.lab.conformance.shop import failing
 from farthing.lab.conformance.stage import DAY_S, Play, Stage
 from farthing.marks import Moment
+from farthing.schemes.contract import At, Instrument, Offer, Purse
 
 PAGES = 3
 SKEW_S = 120  # clocks of honest parties differ by less
@@ -66,6 +70,29 @@ def claim_twice_in_a_batch(play: Play) -> None:
         paid_micro = sum(result.get("paidMicro", 0) for result in results)
         require_equal(paid_micro, PAGES * stage.price_micro, "the batch pays each once")
         require_equal(stage.earned_micro, PAGES * stage.price_micro, "so do the books")
+
+
+@CASES.add()
+def same_luck_at_two_vendors(play: Play) -> None:
+    """A payer who draws the same numbers for two vendors leaves neither of them unpaid."""
+    with play.stage() as stage:
+        stage.require_exact()
+        purse = stage.payer.known.purse
+        if purse.open is Purse.open:
+            raise Inapplicable("nothing is opened for a vendor")
+        luck = stage.room.entropy(ENTROPY_BYTES)
+
+        class Unlucky(purse):  # type: ignore[misc, valid-type]  # - a class that is looked up
+            def open(self, instrument: Instrument, offer: Offer, at: At) -> Any:
+                drawn = msgspec.structs.replace(at, entropy=luck)
+                return super().open(instrument, offer, drawn)
+
+        stage.payer.known = msgspec.structs.replace(stage.payer.known, purse=Unlucky)
+        for shop in (stage.shop, stage.open_shop("daily")):
+            stage.buy(shop=shop)
+            shop.clear()
+            earned_micro = stage.bank.has_micro("vendor", shop.id)
+            require_equal(earned_micro, stage.price_micro, f"{shop.id} earns its page")
 
 
 @CASES.add()
