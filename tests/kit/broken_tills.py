@@ -10,7 +10,7 @@ from farthing.errors import Refusal, Replayed, Unsupported
 from farthing.marks import Memory
 from farthing.schemes.chain.ecoupon.till import EcouponTill
 from farthing.schemes.chain.payword import PaywordTill
-from farthing.schemes.chain.tick import TickTill
+from farthing.schemes.chain.tick import TickPayment, TickTill
 from farthing.schemes.contract import (
     At,
     Finished,
@@ -195,3 +195,13 @@ class NoWithdrawal(EcouponTill):
 
     def take(self, payment: Any, offer: Any, binding: Any, memory: Memory, at: At) -> Taken:
         return super().take(payment, offer, binding, replace(memory, records={}), at)
+
+
+class OneChain(TickTill):
+    """Knows a stream by the chain that opened it, and not by the voucher's own word."""
+
+    def stream_of(self, payment: TickPayment) -> str:
+        if payment.action == "pay":
+            return ""
+        found = payment.commitment
+        return f"tick:{found if isinstance(found, str) else found.id}:1"

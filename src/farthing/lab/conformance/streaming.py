@@ -13,7 +13,7 @@ from farthing.errors import Misconfigured, Unsupported
 from farthing.lab.conformance.cases import CASES, Inapplicable, require, require_equal
 from farthing.lab.conformance.payer import Payer
 from farthing.lab.conformance.shop import Walking
-from farthing.lab.conformance.stage import Play, Stage
+from farthing.lab.conformance.stage import DAY_S, Play, Stage
 from farthing.schemes.contract import Dialect
 from farthing.vendor.commands import OriginAnswered, Walk
 from farthing.vendor.streaming import Bells, Pacing, Unpaid
@@ -31,6 +31,7 @@ grace = {GRACE}
 pause_s = {PAUSE_S}
 """
 VOUCHERS = (2, 1, 5)  # ticks of each; with the opening and the grace they bring all
+OVER_S = 300  # after a midnight: nobody's clock takes it for the day before
 AT_ONCE = (1, 2, 4)  # ticks that each of two payers pays on one stream while the other does
 
 
@@ -63,6 +64,23 @@ def stream_unpaid(play: Play) -> None:
         running.require_paid_for()
         running.require_paid_once()
         require_equal(running.paid_ticks, 1, "it was the first tick")
+
+
+@CASES.add()
+def stream_over_midnight(play: Play) -> None:
+    """A stream that is paid on the next day goes on: what opened it may be for a day, it is not."""
+    with play.stage() as stage:
+        running = _Running(stage)
+        for count in VOUCHERS[:2]:
+            running.pay(count)
+            running.run_on()
+            running.require_paid_for()
+            stage.shop.clear()
+            stage.room.later(DAY_S - stage.room.now_s % DAY_S + OVER_S)
+        running.pay(TICKS - running.paid_ticks)
+        running.run_on()
+        require_equal(running.ticks, TICKS, "it goes on to its end")
+        running.require_paid_once()
 
 
 @CASES.add("mpp", "x402")
