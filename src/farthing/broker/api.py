@@ -47,12 +47,6 @@ class PayoutStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     state: PayoutState
 
 
-class Revocation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to put on a list: a certificate's serial, a coin's, as the scheme says."""
-
-    name: str
-
-
 class Documents(Protocol):
     """What the broker publishes, as signed JSON."""
 
@@ -309,15 +303,6 @@ async def whose(request: StrictRequest, name: FromPath[str]) -> Response[bytes]:
     return _json(codec.canonical(pseudonyms.opened(_engine(request).books, name)))
 
 
-@post("/revoke/{scheme:str}", status_code=200)
-async def revoke(
-    request: StrictRequest, scheme: FromPath[str], data: JSONBody[Revocation]
-) -> Response[bytes]:
-    """Put a name on a scheme's list of revocations (scope admin)."""
-    _caller(request, "admin")
-    return _json(await _engine(request).operations.revoke(scheme, data.name, _key(request)))
-
-
 @get("/health")
 async def health(request: StrictRequest) -> Response[bytes]:
     """Whether the store answers."""
@@ -382,7 +367,6 @@ def build(
             keys,
             published_books,
             revocations,
-            revoke,
             whose,
             health,
             *more,

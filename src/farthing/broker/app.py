@@ -379,12 +379,11 @@ async def _run_errands(broker: Broker) -> None:
 def asgi_app(broker: Broker) -> App:
     """The ASGI application; its lifespan closes the broker."""
     # Loaded by what serves alone: it takes longer than most commands.
-    from farthing.broker import api, peer_api
+    from farthing.broker import api, peer_api, revoking_api
     from farthing.broker.fast import HOT, Fast
 
-    rest = api.build(
-        broker.engine, broker, partial(_ticking, broker), more=peer_api.ROUTES, hot=HOT
-    )
+    more = [*peer_api.ROUTES, *revoking_api.ROUTES]
+    rest = api.build(broker.engine, broker, partial(_ticking, broker), more=more, hot=HOT)
     # Litestar spells the same messages out as typed dictionaries.
     return Fast(broker.engine, cast(App, rest), ring=broker.ring)
 

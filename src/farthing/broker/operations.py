@@ -10,23 +10,20 @@ import asyncio
 import apsw
 
 from farthing import codec
-from farthing.broker import clearing, facts
+from farthing.broker import clearing, facts, store
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books, until_of, write_answer
 from farthing.broker.errands import Errands
 from farthing.errors import OutOfRange, Refusal, Unsupported
-from farthing.marks import Put
 from farthing.schemes.contract import (
     Abroad,
     Account,
-    Applied,
     At,
     Checked,
     Json,
     Mint,
     Operation,
 )
-from farthing.schemes.revocations import listing
 
 LAPSES_PER_STEP = 200  # due records handled in one transaction: some 20 ms of the writer
 FORGET_PER_STEP = 1_000  # likewise
@@ -125,30 +122,57 @@ class Operations:
             return await asyncio.to_thread(mint.check, operation, message, account, at)
 
     async def revoke(self, scheme: str, name: str, key: str) -> bytes:
-        """Put a name on a scheme's published list; `Unsupported` where it publishes none."""
+        """Put a name on a scheme's published list; `Unsupported` where it publishes none.
+
+        `{"revoked", "known"}`: a name may be unknown here because these books are older than it.
+        """
         books = self._books
-        prefix = books.mint(scheme).published
-        if not prefix:
+        mint = books.mint(scheme)
+        if not mint.published:
             raise Unsupported("list_unsupported", f"{scheme} publishes no list")
         if not name or len(name) > LISTED_CHARS_MAX or not name.isascii() or not name.isprintable():
             raise OutOfRange("name_malformed", f"a name has 1 to {LISTED_CHARS_MAX} characters")
-        until_s = books.now_s() + books.mint(scheme).listed_s
-        applied = Applied(
-            records=(
-                Put(
-                    key=prefix + name.encode(),
-                    value=listing("broker", books.now_s()),
-                    until_s=until_s,
-                ),
-            )
-        )
 
         def work(connection: apsw.Connection) -> tuple[bytes, int]:
-            facts.write(connection, scheme, applied)
-            return codec.canonical({"revoked": name}), 0
+            owner = _owner(connection, mint, name)
+            self._bar(connection, scheme, name, owner or "")
+            return codec.canonical({"revoked": name, "known": owner is not None}), 0
 
         scope, digest = f"operator/revoke/{scheme}", codec.digest([name])
         return await books.answered(Asked(scope=scope, key=key, digest=digest), work)
+
+    async def revoke_all(self, account_id: str, key: str) -> bytes:
+        """Put what a payer has out on the lists, of every scheme; `Unknown`.
+
+        `{"revoked": {scheme: [name, …]}}`.
+        """
+        books = self._books
+
+        def work(connection: apsw.Connection) -> tuple[bytes, int]:
+            store.find_party(connection, account_id)
+            done: dict[str, Json] = {}
+            for scheme, mint in books.mints.items():
+                if names := self._names(connection, mint, account_id):
+                    done[scheme] = names
+                for name in names:
+                    self._bar(connection, scheme, name, account_id)
+            return codec.canonical({"revoked": done}), 0
+
+        scope, digest = "operator/revoke-all", codec.digest([account_id])
+        return await books.answered(Asked(scope=scope, key=key, digest=digest), work)
+
+    def _names(self, connection: apsw.Connection, mint: Mint, account_id: str) -> list[Json]:
+        """What a payer has out of this scheme; several share what they keep of it."""
+        if not mint.published:
+            return []
+        memory = facts.read(connection, mint.recall_names(account_id))
+        names = mint.names_in(memory, self._books.now_s())
+        return [name for name in names if _owner(connection, mint, name) == account_id]
+
+    def _bar(self, connection: apsw.Connection, scheme: str, name: str, owner: str) -> None:
+        mint = self._books.mint(scheme)
+        memory = facts.read(connection, mint.recall_barred(name, owner))
+        facts.write(connection, scheme, mint.barred(name, owner, memory, self._books.at(mint)))
 
     def listed(self, scheme: str) -> list[str]:
         """The names on a scheme's list, in order; `Unsupported` where it publishes none."""
@@ -210,3 +234,12 @@ class Operations:
             cause = (scheme, "lapse", codec.b64u(key), *turn)
             books.enact(connection, scheme, applied, cause, kind="lapse")
             books.take_commission(connection, clearing.earned(applied.flows), cause)
+
+
+def _owner(connection: apsw.Connection, mint: Mint, name: str) -> str | None:
+    """Whose name it is; empty where nobody can say, None where these books should, and do not."""
+    key = mint.pseudonym_key(name)
+    if not key:
+        return ""
+    value = facts.value_of(connection, key)
+    return None if value is None else mint.account_in(value)

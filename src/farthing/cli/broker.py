@@ -38,6 +38,7 @@ app = typer.Typer(help="A broker: accounts, instruments, clearing.", no_args_is_
 account_app = typer.Typer(help="Payers' accounts.", no_args_is_help=True)
 vendor_app = typer.Typer(help="Vendors' accounts.", no_args_is_help=True)
 account_app.command("change")(broker_changes.change_account)
+account_app.command("revoke")(broker_changes.revoke_account)
 vendor_app.command("change")(broker_changes.change_vendor)
 app.add_typer(account_app, name="account")
 app.add_typer(vendor_app, name="vendor")
@@ -338,10 +339,17 @@ def revoke(
 ) -> None:
     """Put a name on a scheme's list; gates fetch it each minute.
 
+    All that a payer has out, its wallet being stolen: farthing broker account revoke NAME.
+
     Example: farthing broker revoke payword p_0123456789ab
     """
-    call(data, "POST", f"/revoke/{scheme}", {"name": name})
+    done = call(data, "POST", f"/revoke/{scheme}", {"name": name})
     output.say(f"{scheme}: {name} is on the list")
+    if not done["known"]:
+        output.say(
+            "but these books have given no such certificate: is it spelled right? All that an"
+            " account has out ends with: farthing broker account revoke NAME"
+        )
 
 
 @app.command()

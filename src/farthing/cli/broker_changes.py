@@ -1,4 +1,4 @@
-"""`farthing broker account change` and `vendor change`: what an operator grants, moved later.
+"""`farthing broker account change`, `account revoke`, `vendor change`: what was granted, moved.
 
 The API sets all of an account at once: what is not given here stays as the books have it.
 """
@@ -48,6 +48,32 @@ def change_account(
         return
     limit = show_micro(after.credit_limit_micro, currency)
     output.say(f"{name}: may owe {limit}, properties {after.props or 'none'}{_payout(after)}")
+
+
+def revoke_account(
+    name: Annotated[str, typer.Argument(help="Whose account, as in alice.")],
+    data: Data = Path("broker"),
+    as_json: AsJson = False,
+) -> None:
+    """End what a payer has out, its wallet being stolen: certificates and tokens go on the lists.
+
+    The account stays, its token too: farthing broker token NAME --only makes another.
+
+    Example: farthing broker account revoke alice
+    """
+    done = call(data, "POST", f"/accounts/{name}/revoke", {})
+    if as_json:
+        output.print_json(done)
+        return
+    for scheme, serials in done["revoked"].items():
+        output.say(f"{scheme}: {' '.join(serials)}")
+    if not done["revoked"]:
+        output.say(f"{name} has nothing out that a list could name")
+        return
+    output.say(
+        "all of it is on the lists, which gates fetch each minute; now its token, in case that is"
+        f" stolen too: farthing broker token {name} --only --token-file {name}-new.token"
+    )
 
 
 def change_vendor(

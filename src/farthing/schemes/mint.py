@@ -6,6 +6,7 @@ from typing import ClassVar
 from farthing.errors import Refusal, Unsupported
 from farthing.marks import NO_KEYS, Keys, Memory, Put
 from farthing.schemes.messages import Applied, Checked, Operation
+from farthing.schemes.revocations import listing
 from farthing.schemes.setting import Account, At, Json, Setting, Traits
 
 Batch = Sequence[tuple[Json, Account, At]]  # messages, each with who sent it
@@ -114,6 +115,29 @@ class Mint:
     def account_in(self, value: bytes) -> str:
         """Whose name it is, by the record that `pseudonym_key` has named."""
         return value.decode()
+
+    def recall_names(self, account_id: str) -> Keys:
+        """What `names_in` will read."""
+        return NO_KEYS
+
+    def names_in(self, memory: Memory, now_s: int) -> tuple[str, ...]:
+        """What an account has out that can be `barred`, of this scheme and maybe of others."""
+        return ()
+
+    def recall_barred(self, name: str, account_id: str) -> Keys:
+        """What `barred` will read."""
+        return Keys(records=(self.published + name.encode(),))
+
+    def barred(self, name: str, account_id: str, memory: Memory, at: At) -> Applied:
+        """A name that the operator puts on the list: since now, or since it is there.
+
+        `account_id`: whose it is, where `pseudonym_key` leads to that, else empty.
+        """
+        key = self.published + name.encode()
+        if key in memory.records:
+            return Applied()
+        until_s = at.now_s + self.listed_s
+        return Applied(records=(Put(key=key, value=listing("broker", at.now_s), until_s=until_s),))
 
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """What time alone does to one record: expiry, closing, windows. None: nothing."""

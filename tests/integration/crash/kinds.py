@@ -48,6 +48,7 @@ def broker_kinds(callers: Callers) -> dict[str, list[Kind]]:
         "POST /redeem/{scheme}": [Kind(f"redeem {s}", partial(callers.redeem, s)) for s in both],
         "POST /vendors/{vendor_id}/grants/{scheme}": [Kind("batch", Newcomers(callers).buy_batch)],
         "POST /revoke/{scheme}": [Kind("hot list", callers.revoke_by_operator)],
+        "POST /accounts/{account_id}/revoke": [Kind("stolen", Newcomers(callers).revoke_all)],
         "GET /payers/{name}": [read("who", callers.ask_who)],
         "GET /lists/{scheme}": [read("list", partial(callers.get, "broker", "/lists/payword"))],
         "POST /transfer": [Kind("transfer", callers.transfer)],

@@ -15,7 +15,7 @@ from tests.kit.parties import Ring
 
 
 class Newcomers:
-    """One new vendor for each request."""
+    """One new vendor, or payer, for each request."""
 
     def __init__(self, callers: Callers) -> None:
         self._callers = callers
@@ -33,6 +33,12 @@ class Newcomers:
         name, token = self._new_vendor()
         keys = new_keys(os.urandom(224), name, self._callers.at().now_s)
         return self._callers.post("/grant/millicent", licence_of(cast(Any, Ring(*keys))), token)
+
+    def revoke_all(self) -> Call:
+        """What a new payer has out, whose wallet was stolen."""
+        name, token = self._callers.new_account(LOAD_MICRO, LOAD_MICRO)
+        self._callers.done(self._callers.issue("payword", token))
+        return self._callers.post(f"/accounts/{name}/revoke", {}, self._callers.operator)
 
     def buy_batch(self) -> Call:
         """A new vendor's batch of scrip, for the broker's warehouse."""

@@ -74,3 +74,33 @@ def test_what_cannot_be_changed_is_said(folder: Path) -> None:
         (["vendor", "change", "shop", "--commission", "1"], Unavailable),
     ):
         assert isinstance(run(folder, *arguments).exception, kind), arguments
+
+
+def test_what_a_stolen_wallet_has_out_is_named_with_what_comes_next(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, list[str]] = {"payword": ["p_1", "p_2"], "agent": ["t_1"]}
+
+    def call(data: Path, method: str, path: str, body: object) -> dict[str, Any]:
+        assert (method, path, body) == ("POST", "/accounts/alice/revoke", {})
+        return {"revoked": found}
+
+    monkeypatch.setattr(broker_changes, "call", call)
+    said = run(folder, "account", "revoke", "alice").stdout
+    assert said.splitlines()[:2] == ["payword: p_1 p_2", "agent: t_1"]
+    assert "farthing broker token alice --only" in said
+    shown = run(folder, "account", "revoke", "alice", "--json").stdout
+    assert msgspec.json.decode(shown) == {"revoked": found}
+    found.clear()
+    assert "nothing out" in run(folder, "account", "revoke", "alice").stdout
+
+
+def test_a_name_that_was_never_given_is_said_to_be_unknown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account's name for a serial would else be taken for a revocation."""
+    for known in (True, False):
+        monkeypatch.setattr(broker, "call", lambda *_, known=known: {"known": known})
+        said = run(folder, "revoke", "payword", "alice").stdout
+        assert said.startswith("payword: alice is on the list\n")
+        assert ("farthing broker account revoke" in said) is not known

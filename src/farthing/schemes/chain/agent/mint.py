@@ -170,7 +170,7 @@ class AgentMint(Mint):
             case Return():
                 return Keys(records=(books.issued_key(message.serial),))
             case Question():
-                return Keys(prefixes=(_held_key(account_id, ""),))
+                return self.recall_names(account_id)
             case _:
                 return Keys(records=(_order_key(account_id),))
 
@@ -185,8 +185,7 @@ class AgentMint(Mint):
             case Return():
                 return _give_back(message, checked.account, memory, at)
             case Question():
-                names = [key.decode().rpartition("/")[2] for key in sorted(memory.records)]
-                return Returned(answer={"serials": names})
+                return Returned(answer={"serials": list(self.names_in(memory, at.now_s))})
             case _:
                 return self._sell(message, checked.account, memory, at)
 
@@ -239,6 +238,14 @@ class AgentMint(Mint):
     def account_in(self, value: bytes) -> str:
         """Who has bought the certificate."""
         return books.READER.read(value).account
+
+    def recall_names(self, account_id: str) -> Keys:
+        """What it has bought."""
+        return Keys(prefixes=(_held_key(account_id, ""),))
+
+    def names_in(self, memory: Memory, now_s: int) -> tuple[str, ...]:
+        """Serials of the certificates that it holds."""
+        return tuple(key.decode().rpartition("/")[2] for key in sorted(memory.records))
 
     def put_back(self, applied: Applied, memory: Memory, at: At) -> tuple[Put, ...]:
         """The certificate without a payment that did not come about."""

@@ -9,7 +9,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, Unfit, WrongVendor
-from farthing.schemes.chain.times import DAY_S, SKEW_S
+from farthing.schemes.chain.times import DAY_S, DISPUTE_S, SKEW_S
 from farthing.schemes.contract import Ring
 
 SUBMIT_S = DAY_S  # how long after its day a pledge may still be redeemed
@@ -81,6 +81,11 @@ class Certificate(
             raise Unfit("limit_out_of_range", f"a limit is 1 to {LIMIT_MICRO_MAX} micro-units")
         if not 0 < self.expires_at_s <= codec.JSON_INT_MAX:
             raise Unfit("expiry_out_of_range", "a certificate ends at a time in unix seconds")
+
+    @property
+    def kept_until_s(self) -> int:
+        """How long the broker knows whose it is."""
+        return self.expires_at_s + SUBMIT_S + DISPUTE_S
 
     def signed(self, family: Family) -> bytes:
         """The bytes under `sig`: one member's certificate is no other's."""

@@ -144,6 +144,24 @@ class CreditMint(Mint):
         """Where the account behind a certificate is."""
         return self._payer_key(name)
 
+    def recall_names(self, account_id: str) -> Keys:
+        """What is promised of its credit."""
+        return Keys(records=promised.keys_of(account_id))
+
+    def names_in(self, memory: Memory, now_s: int) -> tuple[str, ...]:
+        """Serials of its live certificates, those of all members: they share the credit."""
+        return promised.serials(memory, now_s)
+
+    def recall_barred(self, name: str, account_id: str) -> Keys:
+        """The list, and what is promised."""
+        return Keys(records=(self.family.revoked_key(name), *promised.keys_of(account_id)))
+
+    def barred(self, name: str, account_id: str, memory: Memory, at: At) -> Applied:
+        """As where its payer revokes it; of nobody's certificate there is no credit to free."""
+        if not account_id:
+            return super().barred(name, account_id, memory, at)
+        return Applied(records=self._listed(name, account_id, "broker", memory, at))
+
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """What is left of a reserve goes back to its payer: its debt first, then its balance."""
         return reserves.given_back(key, value)
@@ -256,7 +274,7 @@ class CreditMint(Mint):
         self, application: Application, account: Account, memory: Memory, at: At
     ) -> Issued:
         certificate = self._signed(application, at.now_s + CERTIFICATE_LIFE_S, at)
-        until_s = _kept_until_s(certificate)
+        until_s = certificate.kept_until_s
         promise = (certificate.expires_at_s, application.limit_micro, certificate.serial)
         return Issued(
             records=(
@@ -273,7 +291,7 @@ class CreditMint(Mint):
         reserve = Reserve(
             account=account.id,
             rest_micro=certificate.limit_micro,
-            until_s=_kept_until_s(certificate),
+            until_s=certificate.kept_until_s,
         )
         back_at_s = ends_at_s + SUBMIT_S + SKEW_S + 1
         apart = reserves.set_apart(reserve, self._prepaid_key(certificate), back_at_s)
@@ -305,7 +323,7 @@ class CreditMint(Mint):
 
     def _payer(self, certificate: Certificate, account: Account) -> Put:
         """Whose pseudonym it is."""
-        key, until_s = self._payer_key(certificate.payer), _kept_until_s(certificate)
+        key, until_s = self._payer_key(certificate.payer), certificate.kept_until_s
         return Put(key=key, value=account.id.encode(), until_s=until_s)
 
     def _bill(self, claim: CreditClaim, memory: Memory) -> Redeemed:
@@ -338,18 +356,19 @@ class CreditMint(Mint):
         owner = memory.records.get(self._payer_key(revocation.serial))
         if owner is None or owner.decode() != account.id:
             raise Denied("certificate_not_yours", "only its own account revokes a certificate")
-        serial, answer = revocation.serial, {"revoked": revocation.serial}
+        records = self._listed(revocation.serial, account.id, "payer", memory, at)
+        return Returned(records=records, answer={"revoked": revocation.serial})
+
+    def _listed(self, serial: str, owner: str, who: str, memory: Memory, at: At) -> tuple[Put, ...]:
+        """A certificate on the hot list, and its credit free; nothing where it is there."""
         listed = self.family.revoked_key(serial)
         if listed in memory.records:
-            return Returned(answer=answer)  # since then, and not since now
+            return ()  # since then, and not since now
         until_s = at.now_s + CERTIFICATE_LIFE_S + SUBMIT_S + DISPUTE_S
-        value = listing("payer", at.now_s)
-        return Returned(
-            records=(
-                Put(key=listed, value=value, until_s=until_s),
-                *promised.revoked(memory, account.id, serial, value, at.now_s, until_s),
-            ),
-            answer=answer,
+        value = listing(who, at.now_s)
+        return (
+            Put(key=listed, value=value, until_s=until_s),
+            *promised.revoked(memory, owner, serial, value, at.now_s, until_s),
         )
 
     def _payer_key(self, payer: str) -> bytes:
@@ -369,11 +388,6 @@ class CreditMint(Mint):
 def _is_present(day: int, now_s: int) -> bool:
     """Whether a payer's clock may say so."""
     return day * DAY_S - SKEW_S <= now_s < (day + 1) * DAY_S + SKEW_S
-
-
-def _kept_until_s(certificate: Certificate) -> int:
-    """How long the broker knows whose it is."""
-    return certificate.expires_at_s + SUBMIT_S + DISPUTE_S
 
 
 def _false_word() -> Refusal:

@@ -19,6 +19,7 @@ from farthing.schemes.contract import Account
 from farthing.schemes.revocations import listed_at_s
 
 LIVE_MAX = 256  # certificates of an account: all of them are one record
+_LIVE = b"credit/certified/"
 SPREAD_DAYS = 1  # that a revoked certificate is billed after the day of its revocation
 
 _Promises = list[tuple[int, int, str]]
@@ -26,7 +27,13 @@ _Promises = list[tuple[int, int, str]]
 
 def keys_of(account_id: str) -> tuple[bytes, bytes]:
     """The two records of an account."""
-    return f"credit/certified/{account_id}".encode(), f"credit/revoked/{account_id}".encode()
+    return _LIVE + account_id.encode(), b"credit/revoked/" + account_id.encode()
+
+
+def serials(memory: Memory, now_s: int) -> tuple[str, ...]:
+    """Of the live ones of an account, those of all members."""
+    live = [key for key in memory.records if key.startswith(_LIVE)]
+    return tuple(serial for key in live for _, _, serial in _read(memory, key, now_s))
 
 
 def last_day(listed: bytes) -> int:
