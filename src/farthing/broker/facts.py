@@ -58,10 +58,10 @@ def following(
 def _under(connection: apsw.Connection, prefix: bytes) -> dict[bytes, bytes]:
     end = _after(prefix)
     held = connection.execute(
-        "SELECT 1 FROM holds WHERE key >= ? AND key < ? LIMIT 1", (prefix, end)
+        "SELECT tx FROM holds WHERE key >= ? AND key < ? LIMIT 1", (prefix, end)
     ).fetchone()
     if held is not None:
-        raise _busy()
+        raise _busy(connection, held[0])
     rows = connection.execute(
         "SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
         (prefix, end, PREFIX_ROWS_MAX),
@@ -250,13 +250,16 @@ def let_go(connection: apsw.Connection, tx: str) -> None:
 
 
 def require_free(connection: apsw.Connection, key: bytes) -> None:
-    """`Busy` if a reservation holds `key`."""
-    if connection.execute("SELECT 1 FROM holds WHERE key = ?", (key,)).fetchone() is not None:
-        raise _busy()
+    """`Busy` if a reservation holds `key`, with the time when it ends at the latest."""
+    held = connection.execute("SELECT tx FROM holds WHERE key = ?", (key,)).fetchone()
+    if held is not None:
+        raise _busy(connection, held[0])
 
 
-def _busy() -> Busy:
-    return Busy("mark_held", "a reservation holds this; ask again in a second")
+def _busy(connection: apsw.Connection, tx: str) -> Busy:
+    row = connection.execute("SELECT until_s FROM reservations WHERE tx = ?", (tx,)).fetchone()
+    until = {"untilS": row[0]} if row is not None else {}  # else another broker is being asked
+    return Busy("mark_held", "a reservation holds this; ask again in a second", **until)
 
 
 def next_due(connection: apsw.Connection, now_s: int) -> tuple[str, bytes, bytes] | None:

@@ -267,13 +267,21 @@ def clear(
         output.print_json(done)
         return
     shown = [each for each in done if each.claims or each.paid_micro or each.refused]
-    if not shown:
+    waiting = [each for each in done if each.waiting]
+    if not shown and not waiting:
         output.say("nothing to clear")
     for each in shown:
-        claims = "1 claim" if each.claims == 1 else f"{each.claims} claims"
         refused = f", refused {each.refused}" if each.refused else ""
         paid = show_micro(each.paid_micro, currency)
-        output.say(f"{each.scheme}: {claims}, {paid}{refused}")
+        output.say(f"{each.scheme}: {_claims(each.claims)}, {paid}{refused}")
+    for each in waiting:
+        until = f" until {output.clock(each.waits_until_s)}" if each.waits_until_s else ""
+        count, why = _claims(sum(each.waiting.values())), ", ".join(each.waiting)
+        output.say(f"{each.scheme}: {count} open{until} ({why}); shown again by the next clearing")
+
+
+def _claims(count: int) -> str:
+    return "1 claim" if count == 1 else f"{count} claims"
 
 
 async def _cleared(vendor: Vendor, *, again: bool) -> list[Cleared]:

@@ -30,6 +30,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     code: str = ""
     detail: str = ""
     retry: Literal["same", "new", "never", ""] = ""
+    until_s: int = 0
+    """Of one that waits: when it is worth while to show it again."""
+    facts: dict[str, int | str] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may end otherwise when it is shown again."""
+        return self.state in {"challenge", "waiting"} or self.retry == "same"
+
+    @property
+    def waits_until_s(self) -> int:
+        """When what it waits for is over, as far as the broker says; 0: it does not."""
+        said = self.facts.get("untilS", 0)
+        return max(self.until_s, said if isinstance(said, int) else 0)
 
 
 class Redeemer(Protocol):
@@ -48,6 +62,10 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     """Less what was given back; below zero where that is more."""
     refused: dict[str, int] = {}
     """Refusals by code; their claims will not be shown again."""
+    waiting: dict[str, int] = {}
+    """Claims that are open still, by why; they are shown again with the next sweep."""
+    waits_until_s: int = 0
+    """When the last of them can be decided, as far as the broker says; 0: it does not."""
 
 
 async def sweep(
@@ -58,9 +76,9 @@ async def sweep(
     `Unavailable`, `Undecided` where the broker does not answer: the same claims are shown again,
     and it pays each of them once. `Broken` for an answer that does not fit.
     """
-    claims = paid_micro = after = 0
-    is_open = False  # whether a claim that was shown before is still to be decided
+    claims = paid_micro = after = waits_until_s = 0
     refused: dict[str, int] = {}
+    waiting: dict[str, int] = {}
     while True:
         rows: tuple[tuple[int, marks.Claim], ...] = await store.do(
             marks.Pending(scheme=scheme, count=BATCH_ITEMS_MAX, after=after, paid_too=again)
@@ -80,15 +98,24 @@ async def sweep(
         for (claim, _), result in zip(shown, results, strict=True):
             if result.state == "paid":
                 paid_micro += result.paid_micro - result.taken_micro
-            elif result.state == "refused" and result.retry != "same" and not is_open:
-                refused[result.code] = refused.get(result.code, 0) + 1
-            else:
-                is_open = True
+            elif result.is_open or waiting:
+                why = result.code or result.state
+                waiting[why] = waiting.get(why, 0) + 1
+                waits_until_s = max(waits_until_s, result.waits_until_s)
                 continue
+            else:
+                refused[result.code] = refused.get(result.code, 0) + 1
             done.append((claim.key, claim.order))
         claims += len(done)
         await store.do(marks.Acknowledge(scheme=scheme, done=tuple(done)))
-    return Cleared(scheme=scheme, claims=claims, paid_micro=paid_micro, refused=refused)
+    return Cleared(
+        scheme=scheme,
+        claims=claims,
+        paid_micro=paid_micro,
+        refused=refused,
+        waiting=waiting,
+        waits_until_s=waits_until_s,
+    )
 
 
 async def show(scheme: str, broker: Redeemer, messages: list[Json]) -> list[Result]:

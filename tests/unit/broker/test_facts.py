@@ -114,6 +114,19 @@ def test_what_is_held_is_busy_for_readers_and_writers() -> None:
     facts.write(db, "s", ONCE)
 
 
+def test_whoever_has_to_wait_hears_until_when() -> None:
+    db = connection()
+    facts.hold(db, [b"s/a/1"], "tx_1")
+    db.execute(
+        "INSERT INTO reservations VALUES "
+        "('tx_1', 'shop', 's', 1, 'held', 90, 'void', 1, x'', x'', x'')"
+    )
+    for keys in (Keys(records=(b"s/a/1",)), Keys(prefixes=(b"s/a/",))):
+        with pytest.raises(Busy) as caught:
+            facts.read(db, keys)
+        assert caught.value.facts == {"untilS": 90}
+
+
 def test_touched_names_every_mark_and_record() -> None:
     applied = Applied(marks=ONCE.marks, records=(Put(key=b"k", value=b"", until_s=1),))
     assert facts.touched(applied) == [b"s/1", b"k"]

@@ -104,3 +104,28 @@ def test_clear_waits_for_the_sweep_of_a_gate(
         assert "millicent: 1 claim, 0.0002 EUR (0.02 cent)" in done.stdout
     else:
         assert isinstance(done.exception, Throttled)
+
+
+def test_clear_tells_what_waits_and_until_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a gate's crash: what it had reserved ends by itself a minute later."""
+    held = {"state": "refused", "code": "mark_held", "retry": "same", "facts": {"untilS": 90}}
+
+    async def redeem(_: BrokerClient, scheme: str, batch_id: str, claims: list[Json]) -> Json:
+        return [held for _ in claims]
+
+    async def buy(site: Site) -> None:
+        async with site.client() as opened:
+            assert (await site.buy(opened)).is_success
+
+    monkeypatch.setattr(BrokerClient, "redeem", redeem)
+    with_site(Folder(tmp_path), buy)
+    done = RUNNER.invoke(vendor.app, ["clear", "--data", str(tmp_path)])
+    assert done.stdout == (
+        "millicent: 1 claim open until 1970-01-01 00:01 UTC (mark_held); shown again by the next"
+        " clearing\n"
+    )
+    told = RUNNER.invoke(vendor.app, ["clear", "--json", "--data", str(tmp_path)]).stdout
+    found = {one["scheme"]: one for one in msgspec.json.decode(told)}["millicent"]
+    assert (found["claims"], found["waiting"], found["waits_until_s"]) == (0, {"mark_held": 1}, 90)

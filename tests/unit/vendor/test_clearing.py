@@ -209,10 +209,13 @@ def test_a_claim_that_may_come_again_stays(store: marks.Marks) -> None:
     sales = Sales("millicent", store)
 
     def busy(results: list[Json]) -> Json:
-        return [{"state": "refused", "code": "busy", "retry": "same"}, *results[1:]]
+        held = {"state": "refused", "code": "busy", "retry": "same", "facts": {"untilS": 90}}
+        return [held, *results[1:]]
 
     sales.desk.after = busy
-    assert sales.sweep().claims == 2
+    cleared = sales.sweep()
+    assert (cleared.claims, cleared.refused) == (2, {})
+    assert (cleared.waiting, cleared.waits_until_s) == ({"busy": 1}, 90)
     assert sales.pending == 1
 
 
@@ -222,7 +225,10 @@ def test_no_refusal_is_for_good_while_an_earlier_claim_is_open(store: marks.Mark
     none_left = {"state": "refused", "code": "more_than_was_sold", "retry": "never"}
     busy = {"state": "refused", "code": "busy", "retry": "same"}
     sales.desk.after = lambda results: [results[0], busy, none_left]
-    assert sales.sweep() == Cleared(scheme="millicent", claims=1, paid_micro=PRICE_MICRO)
+    waiting = {"busy": 1, "more_than_was_sold": 1}
+    assert sales.sweep() == Cleared(
+        scheme="millicent", claims=1, paid_micro=PRICE_MICRO, waiting=waiting
+    )
     assert sales.pending == 2
     sales.desk.after = lambda results: [none_left, results[1]]
     assert sales.sweep().refused == {"more_than_was_sold": 1}
@@ -233,7 +239,7 @@ def test_no_refusal_is_for_good_while_an_earlier_claim_is_open(store: marks.Mark
 def test_a_claim_that_is_not_decided_stays(state: str, store: marks.Marks) -> None:
     sales = Sales("payword", store)
     sales.desk.after = lambda results: [{"state": state, "untilS": 1, "answer": {}}]
-    assert sales.sweep() == Cleared(scheme="payword")
+    assert sales.sweep() == Cleared(scheme="payword", waiting={state: 1}, waits_until_s=1)
     assert sales.pending == 1
 
 
