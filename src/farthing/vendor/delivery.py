@@ -264,7 +264,10 @@ class Delivery:
         if request.method in REPEATABLE and age_s <= priced.route.repeat_s:
             again = self._serve_paid(request, priced, receipt, at, dialect, replier, replay=True)
             return (yield from again)
-        over = Denied("repeat_window_over", "paid for, and the time to fetch it again is over")
+        why = "the time to fetch it again is over"
+        if request.method not in REPEATABLE:
+            why = "its answer is not kept; its vendor can give the price back"
+        over = Denied("repeat_window_over", f"paid for, and {why}")
         headers = dialects.receipt_headers(receipt, dialect)
         return self._offering.refuse(request, over, at, value_moved=True, extra=headers)
 

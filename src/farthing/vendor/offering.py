@@ -140,7 +140,8 @@ class Offering:
     ) -> Answer:
         """The answer to a refusal: fresh offers where its row is 402, a problem otherwise.
 
-        Nothing is offered inside a seal: there the price list is the offer.
+        Nothing is offered inside a seal: there the price list is the offer. A header in `extra`
+        stands instead of the refusal's own of that name: a receipt, of what was paid before.
         """
         is_sold = row_of(refusal, value_moved=value_moved).status == 402 and request.sealed is None
         status, headers, body = dialects.refusal(
@@ -152,8 +153,10 @@ class Offering:
             network=network(self.setting.broker_id),
             headers=request.headers,
         )
-        shown = headers if not extra else tuple(p for p in headers if p[0] != b"cache-control")
-        return Answer(status=status, headers=(*shown, *extra), body=body)
+        if extra:
+            instead = {name for name, _ in extra}
+            headers = (*(pair for pair in headers if pair[0] not in instead), *extra)
+        return Answer(status=status, headers=headers, body=body)
 
 
 def _url(request: Request, realm: str) -> str:
