@@ -244,6 +244,12 @@ def refusal_of(wrong: apsw.Error | OSError, name: str) -> Refusal:
             return Misconfigured("store_read_only", f"{name} and its directory must be writable")
         case apsw.BusyError() | apsw.LockedError():
             return Broken("store_locked", f"another program holds {name}; end it and try again")
+        case apsw.IOError():  # a full disk too, where the log's index finds no room
+            return Broken(
+                "store_disk_failing",
+                f"the disk of {name} is full or failing: free some space, see the system's log,"
+                " and try again",
+            )
         case apsw.CorruptError():
             return Broken("store_corrupt", f"{name} is damaged; restore it from a backup")
         case apsw.Error():

@@ -258,10 +258,12 @@ def open_file(path: Path, passphrase: str) -> File:
         version = db.pragma("user_version")
     except apsw.BusyError:
         raise Busy("wallet_locked", "another process is using the wallet; try again") from None
-    except apsw.Error:
+    except DAMAGED:
         raise Misconfigured(
             "wallet_file_unreadable", f"{path} is no wallet: name another file"
         ) from None
+    except apsw.Error as wrong:
+        raise refusal_of(wrong, path.name) from wrong
     if application_id != APPLICATION_ID:
         db.close()
         raise Misconfigured("wallet_file_unreadable", f"{path} is no wallet: name another file")

@@ -10,6 +10,7 @@ import pytest
 
 from farthing.errors import Broken, Misconfigured, Unfunded
 from farthing.stores.database import Database, Work
+from tests.kit.disk import no_room
 
 SCHEMA = "CREATE TABLE t (n INTEGER PRIMARY KEY)"
 
@@ -84,3 +85,14 @@ def test_a_path_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
         assert refused.value.code == "store_unopenable"
         assert "directory" in refused.value.detail
         assert str(tmp_path) not in refused.value.detail
+
+
+def test_a_disk_without_room_is_said_to_be_that(tmp_path: Path) -> None:
+    """SQLite tells of an I/O error where the log's index finds none."""
+    path = tmp_path / "t.db"
+    opened_at(path).connection.close()
+    with no_room(), pytest.raises(Broken) as refused:
+        opened_at(path)
+    assert refused.value.code == "store_disk_failing"
+    assert "free some space" in refused.value.detail
+    opened_at(path).connection.close()

@@ -7,6 +7,7 @@ import pytest
 from farthing.errors import Broken, Busy, Denied, Misconfigured
 from farthing.wallet import file
 from farthing.wallet.file import File, create, open_file
+from tests.kit.disk import no_room
 from tests.unit.wallet.world import CHEAP, PASSPHRASE
 
 
@@ -62,6 +63,15 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None
     path.chmod(0o600)
     with pytest.raises(Misconfigured, match="wallet_file_unreadable"):
         open_file(path, PASSPHRASE)
+
+
+def test_a_full_disk_is_said_to_be_that_and_the_wallet_is_none_the_worse(path: Path) -> None:
+    create(path, PASSPHRASE, CHEAP).close()
+    before = path.read_bytes()
+    with no_room(), pytest.raises(Broken, match="full or failing: free some space"):
+        open_file(path, PASSPHRASE)
+    assert path.read_bytes() == before
+    open_file(path, PASSPHRASE).close()
 
 
 def test_another_programs_database_is_left_as_it_is(tmp_path: Path) -> None:
