@@ -6,7 +6,7 @@ commands as they are carried out. `recount.py` reads everything again at the end
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -22,6 +22,16 @@ from farthing.vendor.refunding import PREFIX as REFUND
 
 NOT_EARNED = frozenset({"commission", "payout", "transfer"})  # entries that no payment causes
 ROWS_MAX = 10_000  # entries read after one commit: a batch has some hundreds
+
+
+class Place(NamedTuple):
+    """Where a counter stands."""
+
+    to: int
+    until_s: int
+
+
+UNMOVED = Place(0, 0)
 
 
 class Invariants:
@@ -54,7 +64,8 @@ class Invariants:
         self.used: dict[str, dict[bytes, int]] = defaultdict(dict)
         """Marks that are used up, by vendor, and until when they must be remembered."""
         self._held: dict[str, dict[str, marks.Hold]] = defaultdict(dict)
-        self._places: dict[str, dict[bytes, int]] = defaultdict(lambda: defaultdict(int))
+        self.places: dict[str, dict[bytes, Place]] = defaultdict(dict)
+        """How far counters have gone, by vendor, and until when that must be remembered."""
         self._entries: dict[str, int] = defaultdict(int)
 
     def find(self, what: str) -> None:
@@ -70,6 +81,7 @@ class Invariants:
             (self._entries[broker_id], ROWS_MAX),
         ).fetchall()
         balances = self.books[broker_id]
+        moved: dict[str, None] = {}
         seq: Any
         body: Any
         for seq, body in rows:
@@ -84,9 +96,13 @@ class Invariants:
             for posting in entry.postings:
                 balances[posting.account] += posting.amount_micro
                 self._count(broker_id, entry, posting)
-                stored = journal.balance(connection, posting.account)
-                if posting.account.startswith("liability/") and stored > 0:
-                    self.find(f"{posting.account} is below zero: {-stored}")
+                moved[posting.account] = None
+        for account in moved:
+            stored = journal.balance(connection, account)
+            if stored != balances[account]:
+                self.find(f"{account} has {stored}, its entries sum to {balances[account]}")
+            if account.startswith("liability/") and stored > 0:
+                self.find(f"{account} is below zero: {-stored}")
 
     def _count(self, broker_id: str, entry: Entry, posting: Posting) -> None:
         """What one posting moved, by what it was for."""
@@ -149,16 +165,17 @@ class Invariants:
 
     def _used(self, vendor_id: str, hold: marks.Hold) -> None:
         """Its marks are used up for good: nobody else has them, and no counter goes back."""
-        used, places = self.used[vendor_id], self._places[vendor_id]
+        used, places = self.used[vendor_id], self.places[vendor_id]
         for mark in hold.marks:
             if isinstance(mark, marks.Once):
                 if mark.id in used:
                     self.find(f"{vendor_id} took one mark twice, the second time for {hold.k}")
                 used[mark.id] = mark.until_s
             else:
-                if places[mark.id] != mark.over:
+                at = places.get(mark.id, UNMOVED)
+                if at.to != mark.over:
                     self.find(f"{vendor_id} moved a counter from {mark.over}: {hold.k}")
-                places[mark.id] = mark.to
+                places[mark.id] = Place(mark.to, max(mark.until_s, at.until_s))
 
 
 def _scheme_of(entry: Entry) -> str:

@@ -259,12 +259,18 @@ def _twice_micro(world: "World", broker: "BrokerParty", scheme: Scheme) -> int:
 
 
 def _remembered(world: "World", vendor: "VendorParty") -> None:
-    """Every mark that is used up is in the store, until it may be forgotten."""
+    """Every mark that is used up is in the store, and every counter where it was, until then."""
+    checks, now_s = world.ground.checks, _forgotten_until_s(world, vendor)
     stored = {row[0] for row in vendor.connection.execute("SELECT id FROM onces")}
-    now_s, used = _forgotten_until_s(world, vendor), world.ground.checks.used[vendor.name]
+    used = checks.used[vendor.name]
     lost = sum(until_s > now_s and mark not in stored for mark, until_s in used.items())
     if lost:
-        world.ground.checks.find(f"{vendor.name} has forgotten {lost} marks too early")
+        checks.find(f"{vendor.name} has forgotten {lost} marks too early")
+    rows = vendor.connection.execute("SELECT id, place FROM counters")
+    places = {row[0]: row[1] for row in rows}
+    for mark, place in checks.places[vendor.name].items():
+        if place.until_s > now_s and places.get(mark) != place.to:
+            checks.find(f"{vendor.name} has a counter at {places.get(mark)}, it was at {place.to}")
 
 
 def debts_of(payer: str, schemes: Iterable[Scheme]) -> tuple[str, ...]:

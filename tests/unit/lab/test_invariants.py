@@ -8,6 +8,7 @@ from farthing.lab.faults import CALM
 from farthing.lab.invariants import Invariants
 from farthing.lab.recount import require_sums
 from farthing.lab.world import World
+from farthing.ledger import accounts
 
 VENDOR = "vendor0"
 HELD = marks.Held(fence=1, kept=b"", resumed=False)
@@ -97,3 +98,27 @@ def test_a_mark_that_is_forgotten_too_early_is_found() -> None:
             vendor.connection.execute("DELETE FROM onces")
         require_sums(world)
         assert any("forgotten" in finding for finding in world.ground.checks.findings)
+
+
+@pytest.mark.parametrize("query", ["DELETE FROM counters", "UPDATE counters SET place = place - 1"])
+def test_a_counter_that_goes_back_without_a_payment_is_found(query: str) -> None:
+    with World(4, ["payword"]) as world:
+        world.run(world.act(range(20), CALM))
+        world.run(world.settle())
+        require_sums(world)
+        assert not any("counter" in finding for finding in world.ground.checks.findings)
+        for vendor in world.vendors:
+            vendor.connection.execute(query)
+        require_sums(world)
+        assert any("has a counter at" in finding for finding in world.ground.checks.findings)
+
+
+def test_a_balance_that_its_entries_do_not_sum_to_is_found() -> None:
+    with World(4) as world:
+        checks, books, payer = world.ground.checks, world.broker.connection, world.payers[0]
+        name = accounts.payer(payer.name)
+        books.execute("UPDATE accounts SET balance = balance - 7 WHERE name = ?", (name,))
+        world.run(world.top_up(world.payers[1], 10))
+        assert not any(name in it for it in checks.findings), "it is read where something moves"
+        world.run(world.top_up(payer, 10))
+        assert any(it.startswith(f"{name} has ") for it in checks.findings)
