@@ -20,6 +20,7 @@ from farthing.broker.people import PayOut, People
 from farthing.broker.settling import Settling
 from farthing.crypto import chain
 from farthing.errors import Undecided
+from farthing.lab.given import PAGE
 from farthing.schemes.chain.agent.issued import Issued
 from farthing.schemes.chain.counters import WORD_BYTES, kept_of
 from farthing.schemes.chain.ecoupon import till as ecoupon
@@ -32,7 +33,7 @@ from farthing.stores import sqlite
 from farthing.stores import sqlite_tables as tables
 from farthing.vendor import booking, delivery, lists, metering, refunding
 from farthing.vendor import clearing as sweeping
-from farthing.vendor.commands import AskBroker
+from farthing.vendor.commands import Answer, AskBroker
 from farthing.vendor.driver import Exchange
 from farthing.wallet import restoring
 from farthing.wallet.dues import Dues
@@ -273,6 +274,28 @@ def paid_ahead_of_anything(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Dues, "_note", hopeful)
 
 
+def page_given_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    """The gate gives the page although it has taken nothing, as while its broker is silent."""
+
+    def generous(*_: object) -> Answer:
+        return Answer(status=200, headers=(), body=PAGE)
+
+    patch.setattr(delivery.Delivery, "_not_charged", generous)
+
+
+def receipt_made_anew(patch: pytest.MonkeyPatch) -> None:
+    """The gate dates the receipt of a payment that is repeated a second later."""
+    repeat = delivery.Delivery.repeat
+
+    def later(of: Any, request: Any, priced: Any, outcome: Any, *more: Any) -> Any:
+        made = outcome.receipt
+        made = msgspec.structs.replace(made, issued_at_s=made.issued_at_s + 1)
+        again = msgspec.structs.replace(outcome, receipt=made)
+        return repeat(of, request, priced, again, *more)
+
+    patch.setattr(delivery.Delivery, "repeat", later)
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -299,6 +322,8 @@ PLANTED: dict[str, Plant] = {
         voucher_counted_twice,
         stream_opened_again,
         paid_ahead_of_anything,
+        page_given_for_nothing,
+        receipt_made_anew,
     )
 }
 ONLY = {

@@ -13,6 +13,7 @@ import apsw
 from farthing import marks
 from farthing.broker import journal
 from farthing.errors import Refusal
+from farthing.lab.given import Given
 from farthing.lab.metered import Streams
 from farthing.ledger import accounts
 from farthing.ledger.transfers import Entry, Posting, read
@@ -45,6 +46,7 @@ class Invariants:
         """Balances of each broker's accounts, added up from its journal."""
         self.sold: dict[str, dict[str, int]] = defaultdict(dict)
         """Confirmed payments by vendor: micro-units by K."""
+        self.given = Given(self.find, self.sold)
         self.refunded: dict[str, dict[str, int]] = defaultdict(dict)
         """What vendors gave back, likewise."""
         self.drawn: dict[str, dict[str, int]] = defaultdict(dict)

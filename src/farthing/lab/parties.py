@@ -20,6 +20,7 @@ from farthing.broker.edge import Edge as BrokerEdge
 from farthing.broker.fast import HOT, Fast
 from farthing.errors import Refusal
 from farthing.lab.disk import InlineWriter, Seen
+from farthing.lab.given import GIVING, PAGE, Giving
 from farthing.lab.goods import Options, Page
 from farthing.lab.ground import Ground
 from farthing.lab.loop import PROCESS, Process
@@ -245,6 +246,9 @@ class WatchedMarks(SqliteMarks):
 
     async def do(self, command: marks.Command) -> Any:
         """As `SqliteMarks.do`."""
+        giving = GIVING.get()
+        if giving is not None:
+            giving.asks(command)
         work = WRITES.get(type(command))
         if work is None:
             return await super().do(command)
@@ -334,11 +338,19 @@ class VendorParty(Party):
             serving = Serving(self.ground.checks.streams, show, self.name, scope)
             serving.begin()
             send = serving.tap(send)
+        elif page := self._page_at(scope["path"]):
+            giving = Giving(self.ground.checks.given, self.name, page, scope["path"])
+            giving.begin()
+            send = giving.tap(send)
         await self.vendor.serve(self.page, scope, receive, send)
 
     def _show_at(self, path: str) -> Show | None:
         route = path.rpartition("/")[0]
         return next((show for show in self.shows if show.path == route), None)
+
+    def _page_at(self, path: str) -> Page | None:
+        route = path.rpartition("/")[0]
+        return next((page for page in self.sold if page.path == route), None)
 
     def _lose(self) -> None:
         if self.vendor is not None:
@@ -362,7 +374,7 @@ class VendorParty(Party):
         if show is not None:
             await send_show(show, scope, send, self.ground.luck)
             return
-        body = b"page " + scope["path"].encode()
+        body = PAGE + scope["path"].encode()
         headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})

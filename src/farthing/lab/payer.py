@@ -7,6 +7,7 @@ or takes time: a simulated payer may wait while others go on.
 import asyncio
 import random
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import apsw
@@ -168,6 +169,9 @@ class PayerParty(Party):
             if made is None or not isinstance(answer, Response):
                 return fetched
             if is_delivered(fetched.verdict, answer.status):
+                page = answer.body if private else line.page
+                if answer.status == HTTPStatus.OK:
+                    self.ground.checks.given.got(self.name, made, page)
                 check = None if private else checking(driver.guide, made, answer)
                 if check is not None:
                     check.add(line.page)

@@ -25,6 +25,7 @@ from farthing.lab.months import pass_weeks
 from farthing.lab.parties import BrokerParty, Party, VendorParty
 from farthing.lab.payer import PayerParty
 from farthing.lab.recount import comes_back
+from farthing.lab.repeats import Repeats
 from farthing.lab.scratch import new_folder
 from farthing.ledger import accounts
 from farthing.schemes import registry
@@ -64,6 +65,7 @@ class World:
         for broker in self.brokers:
             broker.tokens = dict(beginning.tokens[broker.name])
         homes = {broker.name: broker for broker in self.brokers}
+        self.ground.network.taps.append(Repeats(self.ground.checks.find, homes))
         self.vendors = [
             VendorParty(self.ground, name, homes[home]) for name, home in beginning.homes.items()
         ]
