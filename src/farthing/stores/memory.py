@@ -198,6 +198,27 @@ class MemoryMarks:
             else:
                 self._onces[mark.id] = (k, mark.until_s)
 
+    def _use_free(self, k: str, marks: tuple[Mark, ...]) -> bool:
+        """Use one mark that nobody has, as nearly every payment brings; or say that it is none."""
+        if len(marks) != 1:
+            return False
+        mark = marks[0]
+        if type(mark) is Advance:
+            counter = self._counters.get(mark.id)
+            if counter is None or counter.holder is not None:
+                return False
+            place = counter.place
+            if place is None or place.to != mark.over:
+                return False
+            counter.place = Place(to=mark.to, link=mark.link)
+            if mark.until_s > counter.until_s:
+                counter.until_s = mark.until_s
+        elif mark.id in self._onces:
+            return False
+        else:
+            self._onces[mark.id] = (k, mark.until_s)
+        return True
+
     def _give_back(self, payment: Payment) -> None:
         """Release `payment`: its marks go, the row stays to tell."""
         for mark in self._held.pop(payment.k):
@@ -253,7 +274,9 @@ class MemoryMarks:
             if isinstance(answer, Held):
                 self._settle(self._payments[k], take)
             return answer
-        self._free_marks(hold)
+        if not self._use_free(k, hold.marks):
+            self._free_marks(hold)
+            self._use_marks(k, hold.marks)
         fence = next_fence(None, hold.now_s)
         self._payments[k] = Payment(
             k=k,
@@ -265,7 +288,6 @@ class MemoryMarks:
             outcome=take.outcome,
             until_s=hold.until_s,
         )
-        self._use_marks(k, hold.marks)
         self._write_facts(take, hold.until_s)
         return Held(fence=fence, kept=hold.kept, resumed=False)
 

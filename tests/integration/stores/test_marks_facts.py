@@ -60,6 +60,20 @@ def test_a_counter_that_moved_is_stale(bench: Bench) -> None:
     bench.refuses(hold("r", advance(3, 5)), Busy)
 
 
+def test_a_counter_is_taken_in_one_step_as_it_is_held_and_confirmed(bench: Bench) -> None:
+    def take(k: str, over: int, to: int, now_s: int = LATER_S) -> Take:
+        return Take(hold=hold(k, advance(over, to), now_s=now_s), outcome=b"")
+
+    bench.do(take("p", 0, 3, NOW_S))
+    bench.refuses(take("q", 2, 4), Stale)
+    bench.do(hold("q", advance(3, 4)))
+    bench.refuses(take("r", 3, 5, LATER_S - 1), Busy)
+    bench.refuses(take("r", 4, 5), Stale)
+    bench.do(take("r", 3, 5))
+    assert bench.place() == Place(to=5, link=b"link 5")
+    assert bench.state("q") == "released"
+
+
 def test_records_are_put_read_and_deleted_at_the_confirm(bench: Bench) -> None:
     puts = tuple(
         Put(key=key, value=b"v" + key, until_s=UNTIL_S)
