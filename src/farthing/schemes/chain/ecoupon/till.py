@@ -115,7 +115,7 @@ class EcouponTill(CreditTill):
             commitment_id, started = commitment.id, self._start(payment, commitment, memory, at)
             marks = self._rest(payment, commitment, started, memory)
             records = _records(payment, commitment)
-        value_micro, places, steps, session = 0, "", 0, b""
+        value_micro, reference, steps, session = 0, "", 0, b""
         claims: list[Claim] = []
         bound: Bound | None = None
         for segment, index, text in payment.links:
@@ -141,9 +141,11 @@ class EcouponTill(CreditTill):
                 raise Forged("segment_of_another_session", "one session for all of a payment")
             word = verify_next(bound, record, last, index, text)
             unit_micro = bound.unit_micro
-            places += f",{segment}.{index}"
+            begun = f"{reference}," if reference else f"{FAMILY.short}:{commitment_id}:"
+            reference = f"{begun}{segment}.{index}"
             value_micro += unit_micro * (index - last)
-            marks.append(_advance(mark_id, over, index + 1, word + bound.raw, bound.until_s))
+            link, until_s = word + bound.raw, bound.until_s
+            marks.append(Advance(id=mark_id, over=over, to=index + 1, link=link, until_s=until_s))
             claims.append(
                 Claim(
                     scheme="ecoupon",
@@ -161,7 +163,7 @@ class EcouponTill(CreditTill):
             marks.append(self._unproved(payment, bound, value_micro, binding, memory, at))
         return Taken(
             value_micro=value_micro,
-            reference=f"{FAMILY.short}:{commitment_id}:{places[1:]}",
+            reference=reference,
             payer=bound.payer,
             owner=bound.public_key,
             marks=tuple(marks),

@@ -112,11 +112,11 @@ class WordTill(CreditTill):
         else:
             self.require_unrevoked(commitment, memory)
             commitment_id, opening = commitment.id, self._open(commitment, at)
-        tag = self.family.tag
+        tag, short = self.family.tag, self.family.short
         marks: list[Mark] = []
         claims: list[Claim] = []
         value_micro = until_s = steps = 0
-        places = ""
+        reference = ""
         kept: Kept | None = None
         for denomination, index, text in payment.links:
             mark_id = counter_id(tag, commitment_id, denomination)
@@ -137,8 +137,8 @@ class WordTill(CreditTill):
             )
             claims.append(self.claim(mark_id, denomination * index, index, word))
             # A denomination other than the till's own is named.
-            is_own = denomination == self.unit_micro
-            places += f",{index}" if is_own else f",{index}x{denomination}"
+            named = index if denomination == self.unit_micro else f"{index}x{denomination}"
+            reference = f"{reference},{named}" if reference else f"{short}:{commitment_id}:{named}"
         assert kept is not None, "a payment has a link"
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
@@ -151,7 +151,7 @@ class WordTill(CreditTill):
             records = (Put(key=key, value=body, until_s=until_s),)
         return Taken(
             value_micro=value_micro,
-            reference=f"{self.family.short}:{commitment_id}:{places[1:]}",
+            reference=reference,
             payer=kept.payer,
             owner=kept.public_key,
             marks=tuple(marks),

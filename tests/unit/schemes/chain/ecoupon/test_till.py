@@ -224,6 +224,7 @@ def test_a_payment_of_two_segments_has_one_claim_for_both_where_the_broker_answe
     payment = till.read(codec.canonical(scene.payload(opened, 2000)))
     at = scene.clock.at()
     taken = till.take(payment, scene.vendor.offer(2000), binding_of(), marks.NOTHING, at)
+    assert taken.reference == f"eco:{payment.commitment.id}:0.16,1.4"
     message = till.endorse(payment, taken, marks.NOTHING, at)
     assert [part["link"][:2] for part in message["parts"]] == [[0, 16], [1, 4]]
     assert scene.broker.redeem(message) == 2000
