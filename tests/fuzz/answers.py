@@ -256,7 +256,8 @@ def _shown(raw: bytes) -> Any:
         payment_bytes=0,
         purchase_id="",
     )
-    told = fetching._refused(page, io.BytesIO(raw))
+    refused = fetching._refused(page, io.BytesIO(raw))
+    told = "" if refused is None else f"{refused.code}: {refused.detail}"
     assert told.isprintable(), told
     return told
 

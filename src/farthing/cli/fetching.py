@@ -17,7 +17,7 @@ from farthing.cli import output, stopping
 from farthing.cli.naming import names_of
 from farthing.cli.wallet import Data, Passphrase, unlocked
 from farthing.cli.wallet import app as wallet_app
-from farthing.errors import Malformed, Misconfigured, by_name
+from farthing.errors import Malformed, Misconfigured, Refusal, by_name
 from farthing.money import show_micro
 from farthing.wallet.app import Wallet
 from farthing.wallet.commands import Question
@@ -37,6 +37,34 @@ MAY_BE_PAID = (
     " recover says what became of it"
 )
 
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write to.")]
+Method = Annotated[
+    str, typer.Option("--method", "-X", help="The request's method; POST with a body, else GET.")
+]
+Header = Annotated[
+    list[str] | None,
+    typer.Option("--header", "-H", help="One of the request's, as in 'Accept: text/csv'."),
+]
+Body = Annotated[
+    str | None,
+    typer.Option("--body", "-d", help="What to send: text, @FILE, or @- for standard input."),
+]
+InPrivate = Annotated[
+    bool, typer.Option("--private", help="Sealed whole, so that nobody sees what is bought.")
+]
+AsStream = Annotated[
+    bool, typer.Option("--stream", help="What is paid while it runs; Ctrl-C ends it.")
+]
+Most = Annotated[
+    str, typer.Option(help="What a stream may cost in all, as in 2c; a site's day else.")
+]
+PaidBy = Annotated[
+    str, typer.Option(help="By what it is paid, this time: names as in ecash,millicent.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print what it came to as one JSON object; with --out.")
+]
+
 
 def approve(question: Question) -> bool:
     """The payer's word, on a terminal; without one: no."""
@@ -50,31 +78,15 @@ def approve(question: Question) -> bool:
 def get(
     url: Annotated[str, typer.Argument(help="What to fetch.")],
     passphrase: Passphrase,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write to.")] = None,
-    method: Annotated[
-        str,
-        typer.Option("--method", "-X", help="The request's method; POST with a body, else GET."),
-    ] = "",
-    header: Annotated[
-        list[str] | None,
-        typer.Option("--header", "-H", help="One of the request's, as in 'Accept: text/csv'."),
-    ] = None,
-    body: Annotated[
-        str | None,
-        typer.Option("--body", "-d", help="What to send: text, @FILE, or @- for standard input."),
-    ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", help="Sealed whole, so that nobody sees what is bought.")
-    ] = False,
-    stream: Annotated[
-        bool, typer.Option("--stream", help="What is paid while it runs; Ctrl-C ends it.")
-    ] = False,
-    most: Annotated[
-        str, typer.Option(help="What a stream may cost in all, as in 2c; a site's day else.")
-    ] = "",
-    scheme: Annotated[
-        str, typer.Option(help="By what it is paid, this time: names as in ecash,millicent.")
-    ] = "",
+    out: Out = None,
+    method: Method = "",
+    header: Header = None,
+    body: Body = None,
+    private: InPrivate = False,
+    stream: AsStream = False,
+    most: Most = "",
+    scheme: PaidBy = "",
+    as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """Fetch a page or a stream, paying for it within the budgets.
@@ -89,14 +101,19 @@ def get(
     Example: farthing wallet get http://127.0.0.1:8402/articles/change.html --private
 
     Example: farthing wallet get http://127.0.0.1:8402/radio --stream --most 2c > radio.ogg
+
+    Example: farthing wallet get http://127.0.0.1:8402/articles/change.html -o page.html --json
     """
+    if as_json and out is None:
+        raise typer.BadParameter("name the page's file with --out: the object goes to stdout")
     if stream or most:
         is_plain = method in {"", "GET"} and not header and body is None
         if private or not is_plain or not stream:
             raise typer.BadParameter(
                 "a stream is a GET in the open, without headers and body; --most goes with --stream"
             )
-        _listen(url, out, most, scheme, data, passphrase)
+        with unlocked(data, passphrase) as wallet:
+            _listen(wallet, url, out, most, scheme, as_json=as_json)
         return
     asked: dict[str, Any] = {
         "method": method or ("GET" if body is None else "POST"),
@@ -109,30 +126,37 @@ def get(
             with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as spool:  # whole before any is shown
                 file = cast(IO[bytes], spool)
                 page, refused = _buy(wallet, url, file, scheme, asked)
-                if not refused:
+                if refused is None:
                     shutil.copyfileobj(file, sys.stdout.buffer)
                     with contextlib.suppress(OSError):  # said at the end: what it cost comes first
                         sys.stdout.buffer.flush()
         else:
             with output.opened(out) as file:
                 page, refused = _buy(wallet, url, file, scheme, asked)
-    _say(page, refused, private=private)
+    if as_json:
+        output.print_json(_figures(page) | {"refused": refused.code if refused else ""})
+    else:
+        _say(page, refused, private=private)
+    if page.status >= HTTPStatus.BAD_REQUEST:
+        raise typer.Exit(1)
 
 
 def _buy(
     wallet: Wallet, url: str, file: IO[bytes], scheme: str, asked: dict[str, Any]
-) -> tuple[Page, str]:
+) -> tuple[Page, Refusal | None]:
     """The page, in the file from its beginning; and what the gate says where it refuses."""
     page = wallet.get(url, file, **asked, limits=_limits(wallet, scheme), ask=approve)
     file.seek(0)
     return page, _refused(page, file)
 
 
-def _say(page: Page, refused: str, *, private: bool) -> None:
-    """What it came to, on stderr; exit 1 where the page did not come."""
+def _say(page: Page, refused: Refusal | None, *, private: bool) -> None:
+    """What it came to, on stderr."""
     paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
     if page.status >= HTTPStatus.BAD_REQUEST and not page.paid_micro:
-        paid = f"nothing paid{refused}"
+        paid = "nothing paid"
+        if refused is not None:
+            paid += f": {refused.code}: {refused.detail}"
     by = f" by {page.scheme}" if page.scheme else ""
     if page.scheme and not page.paid_micro:
         by = " by subscription"
@@ -140,8 +164,6 @@ def _say(page: Page, refused: str, *, private: bool) -> None:
     if isinstance(page.released, dict) and "authorization" in page.released:
         how += f", authorization {page.released['authorization']}"
     output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
-    if page.status >= HTTPStatus.BAD_REQUEST:
-        raise typer.Exit(1)
 
 
 def headers_of(lines: Sequence[str], *, is_form: bool) -> tuple[tuple[str, str], ...]:
@@ -176,12 +198,11 @@ def _limits(wallet: Wallet, scheme: str) -> Limits:
 
 
 def _listen(
-    url: str, out: Path | None, most: str, scheme: str, data: Path | None, passphrase: str
+    wallet: Wallet, url: str, out: Path | None, most: str, scheme: str, *, as_json: bool
 ) -> None:
     """A stream into the file or stdout as it comes; exit 1 where it did not come whole."""
     heard = Heard()
     with contextlib.ExitStack() as opened:
-        wallet = opened.enter_context(unlocked(data, passphrase))
         file = sys.stdout.buffer if out is None else opened.enter_context(output.opened(out))
         shown = opened.enter_context(output.watching("stream"))
 
@@ -196,6 +217,16 @@ def _listen(
             limits = _limits(wallet, scheme)
             heard = wallet.listen(url, file, most=most, limits=limits, ask=approve, progress=look)
         file.flush()
+    if as_json:
+        output.print_json(_figures(heard))
+    else:
+        _say_heard(heard)
+    if heard.status >= HTTPStatus.BAD_REQUEST or heard.ended == "broken" or heard.refused:
+        raise typer.Exit(1)
+
+
+def _say_heard(heard: Heard) -> None:
+    """What a stream came to, on stderr."""
     paid = f"paid {show_micro(heard.paid_micro, heard.currency)}" if heard.paid_micro else "free"
     by = f" by {heard.scheme}, {heard.ticks} ticks in {heard.openings + heard.vouchers} payments"
     why = f": {heard.refused}: {heard.why}" if heard.refused else ""
@@ -203,23 +234,25 @@ def _listen(
     output.errors.print(
         f"{heard.status}, {paid}{by if heard.scheme else ''}{ended}", markup=False, soft_wrap=True
     )
-    if heard.status >= HTTPStatus.BAD_REQUEST or heard.ended == "broken" or heard.refused:
-        raise typer.Exit(1)
 
 
-def _refused(page: Page, file: IO[bytes]) -> str:
-    """What the gate says where it refuses: `: code: detail`; empty for a page of the site's own."""
+def _figures(found: Page | Heard) -> dict[str, Any]:
+    """What it came to, for programs; the headers stay with the page."""
+    return {name: getattr(found, name) for name in found.__struct_fields__ if name != "headers"}
+
+
+def _refused(page: Page, file: IO[bytes]) -> Refusal | None:
+    """What the gate says where it refuses; None for a page of the site's own."""
     kinds = [value for name, value in page.headers if name.lower() == "content-type"]
     if kinds != ["application/problem+json"]:
-        return ""
+        return None
     try:
         problem = codec.read_open(file.read(JSON_BYTES_MAX), Problem)
     except Malformed:
-        return ""
+        return None
     finally:
         file.seek(0)
-    told = by_name("", problem.code, problem.detail)  # fit to be shown
-    return f": {told.code}: {told.detail}"
+    return by_name("", problem.code, problem.detail)  # fit to be shown
 
 
 GROUP.command()(get)

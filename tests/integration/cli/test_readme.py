@@ -68,6 +68,7 @@ def pattern(expected: list[str]) -> re.Pattern[str]:
             parts.append(r"(?:.*\n)*?")
             continue
         words = [re.escape(word).replace("…", ".*?") for word in line.split()]
+        parts.append(r"[ \t]*" if line.startswith(" ") else "")
         parts.append(r"\s+".join(words) + r"[ \t\r]*\n" if words else r"[ \t\r]*\n")
     return re.compile("".join(parts))
 

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -142,6 +143,38 @@ def test_what_is_to_be_paid_by_is_for_this_page_alone(
         command = ["get", "http://127.0.0.1:9/", "--passphrase", PASSPHRASE, *named, *more]
         RUNNER.invoke(wallet.app, command)
     assert [limits.schemes for limits in asked] == [(), ("ecash", "payword")]
+
+
+@pytest.mark.parametrize("more", [(), ("--stream",)])
+def test_a_program_reads_what_it_came_to(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    class Buyer(Radio):
+        def get(self, _: str, out: IO[bytes], **__: object) -> Page:
+            out.write(PROBLEM)
+            return Page(
+                status=403,
+                headers=(("Content-Type", "application/problem+json"),),
+                paid_micro=0,
+                currency="eur",
+                scheme="",
+                payment_bytes=0,
+                purchase_id="",
+            )
+
+    monkeypatch.setattr(fetching, "unlocked", lambda *_: Buyer())
+    asked = ["--passphrase", PASSPHRASE, "--json", *more]
+    assert RUNNER.invoke(wallet.app, ["get", "http://127.0.0.1:9/", *asked]).exit_code == 2
+    into = ["-o", str(folder / "page")]
+    done = RUNNER.invoke(wallet.app, ["get", "http://127.0.0.1:9/", *asked, *into])
+    said = msgspec.json.decode(done.stdout)
+    assert (done.exit_code, done.stderr) == (1, "")
+    if more:
+        assert (said["ticks"], said["refused"], said["ended"]) == (5, "above_most", "unpaid")
+    else:
+        assert (said["status"], said["paid_micro"]) == (403, 0)
+        assert said["refused"] == "property_missing"
+    assert "headers" not in said
 
 
 def test_a_scheme_that_is_none_is_bad_usage(folder: Path) -> None:
