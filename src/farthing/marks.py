@@ -257,7 +257,7 @@ class Total(Quiet, frozen=True, kw_only=True, gc=False):
     scheme: str
     claims: int
     """Rows: payments, or chains for claims that supersede each other."""
-    earned_micro: int
+    earned_micro: int  # without what the broker has refused for good
     pending_micro: int
     """Of `earned_micro`, what the broker has not acknowledged."""
 
@@ -266,8 +266,8 @@ class Acknowledge(Quiet, frozen=True, kw_only=True, gc=False):
     """The broker has taken these. Answer: None. A claim that has risen since stays pending."""
 
     scheme: str
-    done: tuple[tuple[bytes, int], ...]
-    """Pairs (claim key, order)."""
+    done: tuple[tuple[bytes, int], ...]  # pairs (claim key, order)
+    refused: tuple[tuple[bytes, int], ...] = ()  # of these, for good: the rest is never earned
 
 
 class Forget(Quiet, frozen=True, kw_only=True, gc=False):

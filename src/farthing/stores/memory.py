@@ -336,6 +336,11 @@ class MemoryMarks:
         )
 
     def _acknowledge(self, acknowledge: Acknowledge) -> None:
+        for key, order in acknowledge.refused:
+            row = self._outbox.get((acknowledge.scheme, key))
+            if row is not None and row.acked_order < order == row.claim.order:
+                taken_micro = row.claim.value_micro * row.acked_order // order
+                row.claim = replace(row.claim, value_micro=taken_micro)
         for key, order in acknowledge.done:
             row = self._outbox.get((acknowledge.scheme, key))
             if row is not None:

@@ -362,9 +362,9 @@ def _tally(connection: apsw.Connection, _: Tally) -> tuple[Total, ...]:
     )
 
 
-def _acknowledge(connection: apsw.Connection, acknowledge: Acknowledge) -> None:
-    for key, order in acknowledge.done:
-        connection.execute(sql.ACKNOWLEDGE, (acknowledge.scheme, key, order))
+def _acknowledge(connection: apsw.Connection, told: Acknowledge) -> None:
+    for statement, pairs in ((sql.REFUSE, told.refused), (sql.ACKNOWLEDGE, told.done)):
+        connection.executemany(statement, [(told.scheme, *pair) for pair in pairs])
 
 
 def _forget(connection: apsw.Connection, forget: Forget) -> int:

@@ -134,6 +134,9 @@ SELECT scheme, count(*), sum(value_micro), sum(value_micro - value_micro * acked
 FROM outbox GROUP BY scheme ORDER BY scheme"""
 ACKNOWLEDGE = """
 UPDATE outbox SET acked_ord = ?3 WHERE scheme = ?1 AND key = ?2 AND acked_ord < ?3"""
+REFUSE = """
+UPDATE outbox SET value_micro = value_micro * acked_ord / ord
+WHERE scheme = ?1 AND key = ?2 AND ord = ?3 AND acked_ord < ?3"""
 LEASE = """
 INSERT INTO serials (series, next) VALUES (?, ?)
 ON CONFLICT (series) DO UPDATE SET next = next + excluded.next RETURNING next"""

@@ -94,6 +94,7 @@ async def sweep(
         if not shown:
             continue
         done: list[tuple[bytes, int]] = []
+        lost: list[tuple[bytes, int]] = []
         results = await show(scheme, broker, [message for _, message in shown])
         for (claim, _), result in zip(shown, results, strict=True):
             if result.state == "paid":
@@ -105,9 +106,10 @@ async def sweep(
                 continue
             else:
                 refused[result.code] = refused.get(result.code, 0) + 1
+                lost.append((claim.key, claim.order))
             done.append((claim.key, claim.order))
         claims += len(done)
-        await store.do(marks.Acknowledge(scheme=scheme, done=tuple(done)))
+        await store.do(marks.Acknowledge(scheme=scheme, done=tuple(done), refused=tuple(lost)))
     return Cleared(
         scheme=scheme,
         claims=claims,

@@ -84,7 +84,7 @@ class _Gate:
         yield answers
         for name, text in (
             ("claims", "Claims that are kept: payments, or chains of them."),
-            ("earned_micro", "What they are worth."),
+            ("earned_micro", "What they are worth, less what the broker has refused for good."),
             ("pending_micro", "Of that, what the broker has not acknowledged."),
         ):
             family = GaugeMetricFamily(f"farthing_gate_{name}", text, labels=("scheme",))

@@ -197,6 +197,21 @@ def test_the_tally_tells_what_is_earned_and_what_is_pending(bench: Bench) -> Non
     )
 
 
+def test_what_the_broker_refuses_is_not_earned_and_not_pending(bench: Bench) -> None:
+    send(bench, "p", claim(b"a", 2), claim(b"b", 1), claim(b"c", 4))
+    bench.do(Acknowledge(scheme="payword", done=((b"a", 2),)))
+    send(bench, "q", claim(b"a", 5), claim(b"c", 6))
+    refused = ((b"a", 5), (b"b", 1), (b"c", 4), (b"none", 1))
+    for _ in range(2):
+        bench.do(Acknowledge(scheme="payword", done=refused, refused=refused))
+        (total,) = bench.do(Tally())
+        assert (total.claims, total.earned_micro, total.pending_micro) == (3, 800, 200)
+        assert [row[1].key for row in pending(bench)] == [b"c"], "it has risen since"
+    send(bench, "r", claim(b"a", 7))
+    (total,) = bench.do(Tally())
+    assert total.earned_micro == 1300, "a later claim covers all of its chain"
+
+
 def test_what_the_broker_has_paid_before_is_counted_and_never_pending(bench: Bench) -> None:
     send(bench, "p", claim(b"a", 3), claim(b"b", 1))
     settled = (claim(b"a", 5, moment="before"), claim(b"c", 1, moment="before"))

@@ -148,9 +148,11 @@ class Stores(RuleBasedStateMachine):
     def wait(self, step_s: int) -> None:
         self.now_s += step_s
 
-    @rule(key=ids, order=st.integers(1, 4))
-    def acknowledge(self, key: bytes, order: int) -> None:
-        self.both(Acknowledge(scheme=SCHEME, done=((key, order),)))
+    @rule(key=ids, order=st.integers(1, 4), is_refused=st.booleans())
+    def acknowledge(self, key: bytes, order: int, *, is_refused: bool) -> None:
+        pair = ((key, order),)
+        refused = pair if is_refused else ()
+        self.both(Acknowledge(scheme=SCHEME, done=pair, refused=refused))
 
     @rule()
     def forget(self) -> None:

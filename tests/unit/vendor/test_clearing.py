@@ -203,6 +203,8 @@ def test_a_claim_refused_for_good_is_reported_and_put_away(store: marks.Marks) -
     assert cleared.refused == {"more_than_was_sold": 1}
     assert sales.earned_micro <= sold_micro
     assert sales.pending == 0
+    (total,) = store.do_now(marks.Tally())
+    assert total.earned_micro == cleared.paid_micro, "what was refused is not earned"
 
 
 def test_a_claim_that_may_come_again_stays(store: marks.Marks) -> None:

@@ -35,3 +35,20 @@ def test_what_was_sold_and_what_is_still_to_clear(tmp_path: Path) -> None:
         store.close()
     assert (millicent.claims, millicent.earned_micro, millicent.pending_micro) == (2, 500, 300)
     assert (payword.claims, payword.earned_micro, payword.pending_micro) == (1, 700, 300)
+
+
+def test_what_the_broker_has_refused_is_not_earned(tmp_path: Path) -> None:
+    store = SqliteMarks(tmp_path / "marks.db")
+    try:
+        confirm(store, "1", claim("payword", b"a", 4, 400))
+        confirm(store, "2", claim("payword", b"b", 1, 100))
+        store.do_now(marks.Acknowledge(scheme="payword", done=((b"a", 4),)))
+        confirm(store, "3", claim("payword", b"a", 7, 700))
+        refused = ((b"a", 7), (b"b", 1))
+        told = marks.Acknowledge(scheme="payword", done=refused, refused=refused)
+        for _ in range(2):
+            store.do_now(told)
+            (payword,) = report(store)
+            assert (payword.claims, payword.earned_micro, payword.pending_micro) == (2, 400, 0)
+    finally:
+        store.close()
