@@ -148,6 +148,9 @@ def traits(scheme: Scheme) -> list[str]:
         "## What each can lose at most",
         "",
         *table(("who", "when", "at most"), losses),
+        "Of what is sold while it runs payer and vendor may each lose the `grace` of a stream, too",
+        "([how to sell one](../../how-to/sell-a-stream.md#what-either-side-can-lose)).",
+        "",
     ]
 
 
