@@ -172,11 +172,12 @@ class Book:
         return msgspec.json.decode(rows[0][0], type=Limits) if rows else Limits()
 
     def holdings(self) -> tuple[Holding, ...]:
-        """What is not spent, summed by broker, scheme, vendor and state."""
+        """What is not spent and worth something, summed by broker, scheme, vendor and state."""
         with self._file.write():
             rows = self._file.rows(
                 "SELECT broker, scheme, vendor, currency, state, COUNT(*), SUM(worth_micro)"
-                " FROM instruments WHERE state<>'spent' GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 5"
+                " FROM instruments WHERE state<>'spent' AND (state<>'ready' OR worth_micro>0)"
+                " GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 5"
             )
         names = Holding.__struct_fields__
         return tuple(msgspec.convert(dict(zip(names, row, strict=True)), Holding) for row in rows)

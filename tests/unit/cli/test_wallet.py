@@ -127,7 +127,6 @@ def test_what_is_owed_is_shown_and_what_is_credit_is_told_from_money(
     [
         ("tick", True, 10**4, "0.01 EUR (1 cent), billed later"),
         ("tick", False, 10**4, "0.01 EUR (1 cent)"),
-        ("tick", True, 0, "0.00 EUR"),
         ("agent", True, 10**4, "0.01 EUR (1 cent)"),
     ],
 )

@@ -92,6 +92,16 @@ def test_holdings_are_summed_by_state(world: World, book: Book) -> None:
     assert book.held() == ()
 
 
+def test_what_is_worth_nothing_any_more_is_no_holding(world: World, book: Book) -> None:
+    """As a certificate that was prepaid for one chain, once that is opened."""
+    purchase_on(world)
+    (holding,) = book.holdings()
+    assert holding.worth_micro > 0
+    with world.store.file.write() as db:
+        db.execute("UPDATE instruments SET state='ready', worth_micro=0")
+    assert book.holdings() == ()
+
+
 def test_what_may_be_given_back_is_chosen_by_scheme_and_vendor(world: World, book: Book) -> None:
     world.fetch("/a")
     (held,) = book.held()
