@@ -70,7 +70,8 @@ def require_step(
     if now_s > kept.ends_at_s + skew_s:
         raise Expired("commitment_expired", "commit anew: a commitment is for one day")
     if index <= last:
-        raise Replayed("chain_index_not_above_last", "pay with a higher index", lastIndex=last)
+        told = "paid with before; an old copy of a wallet pays otherwise when it tries again"
+        raise Replayed("chain_index_not_above_last", told, lastIndex=last)
     if index > kept.length:
         raise OutOfRange("chain_index_above_length", f"this chain has {kept.length} links")
     steps += index - last
