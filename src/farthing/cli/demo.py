@@ -1,6 +1,8 @@
 """`farthing demo`: a broker, a paid site and a wallet in one go, and what happens between them."""
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +23,16 @@ def show_demo(
     ] = "",
     upstream: Annotated[str, typer.Option(help="Sell this site instead of the gazette.")] = "",
     serve: Annotated[bool, typer.Option("--serve", help="Keep it running until Ctrl-C.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="New folder that keeps it all: broker, vendor and wallet.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Start a broker, a paid site and a wallet; buy real pages; show what is refused.
 
     Example: farthing demo --scheme millicent
+
+    Example: farthing demo --data demo && farthing broker audit --data demo/broker
     """
     if upstream:
         _require_up(upstream)
@@ -34,16 +41,34 @@ def show_demo(
         names = [registry.by_name(name.strip()).traits.name for name in scheme.split(",")]
     with (
         stopping.told(tuple),
-        tempfile.TemporaryDirectory(prefix="farthing-demo-") as folder,
-        Showroom(Path(folder), names, upstream, quiet=as_json) as room,
+        _folder(data) as folder,
+        Showroom(folder, names, upstream, quiet=as_json) as room,
     ):
         shown = room.show()
         if as_json:
             output.print_json(shown.as_json())
         else:
             _print(shown)
+            if data is not None:
+                output.say(f"\nits books: farthing broker audit --data {data / 'broker'}")
         if serve:
-            room.keep_open()
+            room.keep_open(kept=data is not None)
+
+
+@contextlib.contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    """Where everything is: `data`, which stays, or one that goes; `Misconfigured` if it is used."""
+    if data is None:
+        with tempfile.TemporaryDirectory(prefix="farthing-demo-") as folder:
+            yield Path(folder)
+        return
+    try:
+        data.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        raise Misconfigured("folder_exists", f"{data} exists; name a new folder") from None
+    except OSError as wrong:
+        raise output.not_writable(data, wrong) from None
+    yield data
 
 
 def _require_up(upstream: str) -> None:

@@ -274,8 +274,16 @@ class Showroom:
             outstanding_micro=sum(one.outstanding_micro for one in report.schemes.values()),
         )
 
-    def keep_open(self) -> None:
-        """Until somebody ends it."""
+    def keep_open(self, *, kept: bool = False) -> None:
+        """Until somebody ends it. `kept`: the folder is the user's, who may pay with its wallet."""
         output.say(f"\nthe paid site is at {self.gate_url}; Ctrl-C ends it")
+        if kept:
+            passphrase = self._folder / "passphrase"
+            output.write_private(passphrase, self.passphrase)
+            page = self.gate_url + self._pages()[0]
+            output.say(
+                f"pay there from another terminal: FARTHING_WALLET_PASSPHRASE=$(cat {passphrase})"
+                f" farthing wallet get {page} --data {self._folder}"
+            )
         while True:
             time.sleep(1)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -80,6 +81,35 @@ def test_a_demo_that_is_told_to_end_takes_its_programs_along(tmp_path: Path) -> 
         assert demo.wait(30) == 143
     assert not _running_in(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.timeout(120)
+def test_a_demo_that_is_kept_can_be_paid_and_audited(tmp_path: Path) -> None:
+    """By the very commands that it says."""
+    arguments = ("--serve", "--scheme", "millicent", "--data", "demo")
+    farthing = f'farthing() {{ {sys.executable} -m farthing.cli "$@"; }}; '
+
+    def shell(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S602 - what the demo says is typed into a shell
+            farthing + command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+
+    command = servers.python("-m", "farthing.cli", "demo", *arguments)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as demo:
+        assert demo.stdout is not None
+        said: dict[str, str] = {}
+        while "pay there" not in " ".join(said):
+            about, _, what = demo.stdout.readline().partition(": ")
+            said[about] = what
+        paid = shell(said["pay there from another terminal"])
+        demo.terminate()
+        assert demo.wait(30) == 143
+    assert "<h1>" in paid.stdout
+    assert "paid 0.0002 EUR (0.02 cent) by millicent" in paid.stderr
+    assert "sum of all accounts: 0" in shell(said["its books"]).stdout
+    done = CliRunner().invoke(build(["demo"]), ["demo", "--data", str(tmp_path / "demo")])
+    assert isinstance(done.exception, Misconfigured)
+    assert done.exception.code == "folder_exists"
 
 
 def _running_in(folder: Path) -> list[str]:
