@@ -148,6 +148,25 @@ def test_wrong_requirements_are_refused_with_200(
     over_http(tmp_path, talk)
 
 
+def test_no_more_is_charged_than_the_payer_authorised(tmp_path: Path) -> None:
+    """A vendor names the charge when it settles; what was accepted is in the payer's payment."""
+
+    async def talk(callers: Callers) -> None:
+        coupon = await buy(callers)
+        wanted, less = requirements(amount="300"), requirements(amount="299")
+        body = ask(coupon, wanted)
+        body["paymentPayload"]["accepted"] = less
+        for more in ({}, {"reserve": {"atEnd": "capture"}}):
+            refused = await callers.post("v7 redeem", "/settle", body | more)
+            assert refused["extra"]["code"] == "amount_above_authorised"
+        refused = await callers.post("v7 redeem", "/verify", body)
+        assert (refused["isValid"], refused["invalidReason"]) == (False, "insufficient_funds")
+        assert (await callers.get("v7 pay", "/balance"))["vendorMicro"] == 0
+        assert (await callers.post("v7 redeem", "/settle", ask(coupon, wanted)))["success"]
+
+    over_http(tmp_path, talk)
+
+
 def test_what_never_was_a_payment_is_a_problem(tmp_path: Path) -> None:
     async def talk(callers: Callers) -> None:
         coupon = await buy(callers)
