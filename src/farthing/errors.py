@@ -144,6 +144,10 @@ class Unsupported(Refusal):
     """Method, intent, network or feature that this gate does not speak."""
 
 
+class OtherNetwork(Unsupported):
+    """A payment on a network that is not of this kind, or not this broker's."""
+
+
 class Denied(Refusal):
     """Paid, or entitled, but policy says no; also a missing or wrong account token."""
 
@@ -253,6 +257,7 @@ ROWS: dict[type[Refusal], Row] = {
     Unfunded: _SHORT,
     Overlimit: _SHORT,
     Unsupported: _row(400, "method-unsupported", "unsupported_scheme", "new"),
+    OtherNetwork: _row(400, "method-unsupported", "invalid_network", "new"),
     Replayed: _row(403, "verification-failed", "", "never"),
     Conflict: _row(403, "verification-failed", "", "never"),
     NotYetValid: _row(403, "own/not-yet-valid", "", "same"),

@@ -25,6 +25,7 @@ TABLE = {
     "Overlimit": (402, "payment-insufficient", "insufficient_funds", "new"),
     "BadRequest": (400, "bad-request", "invalid_payload", "new"),
     "Unsupported": (400, "method-unsupported", "unsupported_scheme", "new"),
+    "OtherNetwork": (400, "method-unsupported", "invalid_network", "new"),
     "Replayed": (403, "verification-failed", "", "never"),
     "Conflict": (403, "verification-failed", "", "never"),
     "JumpTooLong": (403, "verification-failed", "", "new"),

@@ -38,6 +38,7 @@ from farthing.broker.settling import (
 )
 from farthing.broker.web import BODY_BYTES_MAX, authorize, bearer, problem_of
 from farthing.errors import (
+    OtherNetwork,
     Refusal,
     Underpaid,
     Unsolicited,
@@ -50,7 +51,7 @@ from farthing.wire import x402, x402_entry, x402_response
 
 ANSWER_WITHIN_S = 5  # a stock client waits 90 s, a gate's payer does not
 DECIMALS = 6
-CORE_REASONS = {"invalid_network", "invalid_scheme", "invalid_x402_version", "invalid_payload"}
+CORE_REASONS = {"invalid_scheme", "invalid_x402_version", "invalid_payload"}
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -269,7 +270,7 @@ class Fast:
             if named.scheme != x402_entry.SCHEME:
                 raise Unsupported("invalid_scheme", f"the scheme is {x402_entry.SCHEME}")
             if named.network != self._network:
-                raise Unsupported("invalid_network", f"this broker is {self._network}")
+                raise OtherNetwork("invalid_network", f"this broker is {self._network}")
             if named.asset.lower() != self._asset:
                 raise Unsolicited("asset_unknown", f"the asset is {self._asset}")
             if named.pay_to != account.id:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from farthing import codec, ids, money
-from farthing.errors import Malformed, Misconfigured, Unsupported
+from farthing.errors import Malformed, Misconfigured, OtherNetwork, Unsupported
 from farthing.schemes import registry
 from farthing.schemes.contract import Json, Offer, Settlement
 
@@ -66,7 +66,7 @@ def offer_of(
     if stated.decimals != DECIMALS:
         raise Unsupported("asset_unsupported", f"amounts here have {DECIMALS} decimals")
     if not network.startswith(ids.NETWORK_PREFIX):
-        raise Unsupported("network_unsupported", f"networks here are {ids.NETWORK_PREFIX}<broker>")
+        raise OtherNetwork("network_unsupported", f"networks here are {ids.NETWORK_PREFIX}<broker>")
     return Offer(
         scheme=registry.registry_name(wire, variant_of(stated.terms)),
         intent=intent,

@@ -19,6 +19,7 @@ from farthing.errors import (
     BadRequest,
     HeaderTooLarge,
     Malformed,
+    OtherNetwork,
     Refusal,
     Unsolicited,
     Unsupported,
@@ -113,8 +114,8 @@ def read_payment(value: str) -> Credential:
 
     K is the payer's payment identifier, else it is made of the payload's hash. Refusals:
     `HeaderTooLarge` `too_large`; `Malformed` `credential_malformed`, `x402_version_unsupported`;
-    `Unsupported` for another scheme or network; `Unfit` for a payload that is no object;
-    `BadRequest` `payment_identifier_malformed`.
+    `Unsupported` for another scheme, `OtherNetwork` for another network; `Unfit` for a payload that
+    is no object; `BadRequest` `payment_identifier_malformed`.
     """
     if len(value) > CREDENTIAL_BYTES_MAX:
         raise HeaderTooLarge("too_large", f"a credential has at most {CREDENTIAL_BYTES_MAX} bytes")
@@ -131,7 +132,7 @@ def read_payment(value: str) -> Credential:
     if accepted.get("scheme") != SCHEME:
         raise Unsupported("method_unsupported", f"the scheme here is {SCHEME}")
     if not str(accepted.get("network")).startswith(ids.NETWORK_PREFIX):
-        raise Unsupported("network_unsupported", f"networks here are {ids.NETWORK_PREFIX}<broker>")
+        raise OtherNetwork("network_unsupported", f"networks here are {ids.NETWORK_PREFIX}<broker>")
     extra = accepted.get("extra")
     wire = extra.get("method") if isinstance(extra, dict) else None
     if not isinstance(extra, dict) or not isinstance(wire, str):

@@ -1,7 +1,14 @@
 import msgspec
 import pytest
 
-from farthing.errors import Malformed, Misconfigured, OutOfRange, Refusal, Unsupported
+from farthing.errors import (
+    Malformed,
+    Misconfigured,
+    OtherNetwork,
+    OutOfRange,
+    Refusal,
+    Unsupported,
+)
 from farthing.schemes.contract import Offer
 from farthing.wire.shapes import (
     DESCRIPTION_BYTES_MAX,
@@ -59,7 +66,7 @@ def test_asset_is_read_in_any_case() -> None:
     ("changed", "kind", "code"),
     [
         ({"wire": "tempo"}, Unsupported, "method_unsupported"),
-        ({"network": "eip155:8453"}, Unsupported, "network_unsupported"),
+        ({"network": "eip155:8453"}, OtherNetwork, "network_unsupported"),
         ({"network": "farthing:a b"}, OutOfRange, "broker_id_malformed"),
         ({"asset": "eur"}, Unsupported, "asset_unsupported"),
         ({"asset": "microeuro"}, OutOfRange, "currency_malformed"),

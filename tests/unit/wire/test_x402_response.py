@@ -10,6 +10,7 @@ from farthing.errors import (
     Busy,
     HeaderTooLarge,
     Malformed,
+    OtherNetwork,
     Overlimit,
     Refusal,
     Replayed,
@@ -56,6 +57,7 @@ def test_response_of_the_worked_example_has_its_members() -> None:
     [
         (Malformed("word_malformed"), "invalid_payload"),
         (Unsolicited("no_matching_requirements"), "invalid_payment_requirements"),
+        (OtherNetwork("network_unsupported"), "invalid_network"),
         (Overlimit("over_day"), "insufficient_funds"),
         (Undecided("outcome_unknown"), "settlement_pending"),
         (
