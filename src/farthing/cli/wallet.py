@@ -1,7 +1,7 @@
 """`farthing wallet`: load money, read pages, see what was paid, give back the rest."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -150,12 +150,17 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
 
     Example: farthing wallet balance --json
     """
+    missing: list[Refusal] = []
+    accounts: list[tuple[Broker, account.Balance]] = []
     with unlocked(data, passphrase) as wallet:
-        accounts = [
-            (broker, wallet.balance(broker.id)) for broker in wallet.brokers() if broker.account
-        ]
+        brokers = [broker for broker in wallet.brokers() if broker.account]
+        for broker in brokers:
+            try:
+                accounts.append((broker, wallet.balance(broker.id)))
+            except Refusal as wrong:  # what is in the wallet is known all the same
+                missing.append(wrong)
         holdings = wallet.holdings()
-        own = {broker.id for broker, _ in accounts}  # not what others handed over
+        own = {broker.id for broker in brokers}  # not what others handed over
         asked = () if as_json else holdings
         billed = {held for held in asked if held.broker_id in own and _is_billed(wallet, held)}
     if as_json:
@@ -165,7 +170,17 @@ def balance(passphrase: Passphrase, data: Data = None, as_json: AsJson = False) 
                 "holdings": list(holdings),
             }
         )
-        return
+    else:
+        _print_balance(accounts, holdings, billed)
+    if missing:
+        raise missing[0]
+
+
+def _print_balance(
+    accounts: Sequence[tuple[Broker, account.Balance]],
+    holdings: Sequence[Holding],
+    billed: Collection[Holding],
+) -> None:
     for broker, found in accounts:
         output.say(f"{broker.id}: {_standing(found)}")
     output.table(

@@ -56,7 +56,7 @@ class BrokerClient:
         try:
             return _value(*await self._exchange("GET", path))
         except httpx.TransportError as wrong:
-            raise _unreachable(wrong) from None
+            raise _unreachable(self._http.base_url, wrong) from None
 
     async def post(self, path: str, message: Json, key: str) -> Json:
         """The JSON answer of one call; its refusal; `Unavailable`, `Undecided`."""
@@ -64,7 +64,7 @@ class BrokerClient:
         try:
             return _value(*await self._exchange("POST", path, codec.canonical(message), headers))
         except (httpx.ConnectError, httpx.ConnectTimeout) as wrong:
-            raise _unreachable(wrong) from None
+            raise _unreachable(self._http.base_url, wrong) from None
         except httpx.TransportError as wrong:
             raise Undecided(
                 "outcome_unknown", f"the broker did not answer ({type(wrong).__name__})"
@@ -93,8 +93,12 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-def _unreachable(wrong: Exception) -> Unavailable:
-    return Unavailable("broker_unreachable", f"no answer from the broker ({type(wrong).__name__})")
+def _unreachable(url: httpx.URL, wrong: Exception) -> Unavailable:
+    return Unavailable(
+        "broker_unreachable",
+        f"the broker at {str(url).rstrip('/')} does not answer ({type(wrong).__name__});"
+        " nothing is lost, try again",
+    )
 
 
 def _value(status: int, body: bytes) -> Json:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from farthing.cli import fetching, wallet
+from farthing.cli import build, wallet
 from farthing.errors import Denied, Misconfigured, Unavailable, Unfunded
 from farthing.schemes.chain.words.purse import WordPurse
 from farthing.schemes.contract import Instrument
@@ -28,8 +28,8 @@ def folder(wallet_folder: Path) -> Path:
 
 def run(folder: Path, *arguments: str, phrase: str = PASSPHRASE) -> BaseException | None:
     environment = {wallets.PASSPHRASE_VARIABLE: phrase}
-    done = RUNNER.invoke(fetching.GROUP, [*arguments, "--data", str(folder)], env=environment)
-    return done.exception
+    command = ["wallet", *arguments, "--data", str(folder)]
+    return RUNNER.invoke(build(["wallet"]), command, env=environment).exception
 
 
 def test_a_wrong_passphrase_is_refused_by_every_command(folder: Path) -> None:
@@ -168,6 +168,28 @@ def test_who_has_too_little_is_told_what_there_is(
         "it costs 0.0002 EUR; the account at cash has 1.00 EUR; the account at bank has 0.00 EUR"
     )
     assert str(run(folder, "load", "5c")).endswith(": there is none")
+
+
+def test_what_is_in_the_wallet_is_shown_though_a_broker_is_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Purse):
+        def balance(self, name: str) -> Balance:
+            if name == "cash":
+                raise Unavailable("broker_unreachable", "it is away")
+            return super().balance(name)
+
+    monkeypatch.setattr(wallet, "unlocked", lambda *_: Away())
+    monkeypatch.setattr(wallet, "_is_billed", lambda *_: False)
+    done = RUNNER.invoke(wallet.app, ["balance", "--passphrase", PASSPHRASE])
+    assert isinstance(done.exception, Unavailable), "it is no balance of all accounts"
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0] == "bank: 0.00 EUR; 2.00 EUR owed, at most 5.00 EUR"
+    assert lines[-1] == "news ecoupon ready 1 1.00 EUR"
+    done = RUNNER.invoke(wallet.app, ["balance", "--json", "--passphrase", PASSPHRASE])
+    assert isinstance(done.exception, Unavailable)
+    shown = msgspec.json.decode(done.stdout)
+    assert (len(shown["accounts"]), len(shown["holdings"])) == (1, 3)
 
 
 def test_a_balance_is_spelt_one_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
