@@ -17,7 +17,7 @@ import msgspec
 from litestar import Litestar
 
 from farthing.auditing import audit
-from farthing.broker import api, peer_api
+from farthing.broker import api, peer_api, revoking_api
 from farthing.broker.app import LIST_LIFE_S, Broker
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge as BrokerEdge
@@ -126,7 +126,8 @@ class Village:
 
     def _routed(self, name: str, broker: Broker) -> App:
         if name not in self._routers:
-            self._routers[name] = api.build(broker.engine, broker, more=peer_api.ROUTES, hot=HOT)
+            more = [*peer_api.ROUTES, *revoking_api.ROUTES]
+            self._routers[name] = api.build(broker.engine, broker, more=more, hot=HOT)
         router = self._routers[name]
         router.state.engine, router.state.documents = broker.engine, broker
         return Fast(broker.engine, cast(App, router), ring=broker.ring)

@@ -9,7 +9,7 @@ import msgspec
 from farthing import codec
 from farthing.schemes.mac.millicent.scrip import DAY_S, STOCK_BIT, mint_scrip, serial_of
 from farthing.vendor.founding import licence_of, new_keys
-from tests.integration.crash.calls import LOAD_MICRO, Callers
+from tests.integration.crash.calls import CREDIT_MICRO, LOAD_MICRO, Callers
 from tests.integration.crash.place import Call
 from tests.kit.parties import Ring
 
@@ -36,7 +36,7 @@ class Newcomers:
 
     def revoke_all(self) -> Call:
         """What a new payer has out, whose wallet was stolen."""
-        name, token = self._callers.new_account(LOAD_MICRO, LOAD_MICRO)
+        name, token = self._callers.new_account(LOAD_MICRO, CREDIT_MICRO)
         self._callers.done(self._callers.issue("payword", token))
         return self._callers.post(f"/accounts/{name}/revoke", {}, self._callers.operator)
 
