@@ -106,12 +106,12 @@ def payment_mac(begun: blake2b, binding: Binding, links: Sequence[Link]) -> byte
 
     The bytes are those of `codec.enc`, written out because this runs once for every payment.
     """
-    packed = _request_head(binding.target, binding.body_digest)
+    code = begun.copy()
+    code.update(_request_head(binding.target, binding.body_digest))
     for segment, index, text in links:
         word = text.encode()
-        packed += _LINK.pack(8, segment, 8, index, len(word)) + word
-    code = begun.copy()
-    code.update(packed)
+        code.update(_LINK.pack(8, segment, 8, index, len(word)))
+        code.update(word)
     return code.digest()
 
 

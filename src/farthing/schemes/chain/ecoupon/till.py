@@ -141,8 +141,8 @@ class EcouponTill(CreditTill):
                 raise Forged("segment_of_another_session", "one session for all of a payment")
             word = verify_next(bound, record, last, index, text)
             unit_micro = bound.unit_micro
-            begun = f"{reference}," if reference else f"{FAMILY.short}:{commitment_id}:"
-            reference = f"{begun}{segment}.{index}"
+            first = f"{FAMILY.short}:{commitment_id}:{segment}.{index}"
+            reference = f"{reference},{segment}.{index}" if reference else first
             value_micro += unit_micro * (index - last)
             link, until_s = word + bound.raw, bound.until_s
             marks.append(Advance(id=mark_id, over=over, to=index + 1, link=link, until_s=until_s))
