@@ -145,7 +145,7 @@ class FairTill(ChainTill):
             ticket_id = ticket
         else:
             ticket_id, opened = ticket.id, self._open(ticket, secret)
-        mark_id = counter_id(ticket_id)
+        mark_id, owner, mac_key = _names_of(secret, ticket_id)
         place = memory.counters.get(mark_id)
         if place is not None:
             last, record = place.to, place.link
@@ -182,14 +182,14 @@ class FairTill(ChainTill):
             value_micro=0 if releases else unit_micro,
             reference=f"fc:{ticket_id}:{index}",
             payer=kept.payer,
-            owner=ticket_id.encode(),
+            owner=owner,
             marks=(
                 Advance(id=mark_id, over=last, to=index, link=word + kept.raw, until_s=until_s),
             ),
             until_s=until_s,
             records=records,
             claims=(claim,),
-            mac_key=receipt_key(secret, ticket_id),
+            mac_key=mac_key,
             value_moved=True,
             delivered=releases,
         )
@@ -241,6 +241,12 @@ class FairTill(ChainTill):
 @lru_cache(maxsize=CHAINS_CACHED)
 def _keys_of(ticket_id: str) -> Keys:
     return Keys(counters=(counter_id(ticket_id),))
+
+
+@lru_cache(maxsize=CHAINS_CACHED)
+def _names_of(secret: bytes, ticket_id: str) -> tuple[bytes, bytes, bytes]:
+    """What every payment with a ticket has: its counter, its owner's name, its receipts' key."""
+    return counter_id(ticket_id), ticket_id.encode(), receipt_key(secret, ticket_id)
 
 
 def _price_differs(unit_micro: int, price_micro: int) -> Refusal:
