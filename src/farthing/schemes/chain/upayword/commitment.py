@@ -5,6 +5,7 @@ A chain is known by its number k under its commitment M: number 0 is in M itself
 """
 
 import hashlib
+from functools import lru_cache
 from typing import ClassVar
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from farthing import codec
 from farthing.crypto import chain, signing
 from farthing.errors import Mismatch, OutOfRange, Overlimit, Unfit
+from farthing.schemes.chain.counters import CHAINS_CACHED
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import LOSSES
 from farthing.schemes.chain.words.commitment import Commitment
@@ -164,6 +166,7 @@ def require_numbers(continuations: tuple[Continuation, ...], count_max: int) -> 
         raise Unfit("continuations_not_canonical", "their numbers rise, each once")
 
 
+@lru_cache(maxsize=CHAINS_CACHED)
 def counter_id(stretch_id: str, unit_micro: int) -> bytes:
     """The mark of one chain, at the gate and at the broker."""
     return FAMILY.tag.encode() + stretch_id.encode() + unit_micro.to_bytes(8, "big")

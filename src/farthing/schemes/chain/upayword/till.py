@@ -107,7 +107,7 @@ class UpaywordTill(WordTill):
         """The counters of every chain on the way; what the first was opened with, or a hot list."""
         first, unit_micro = payment.commitment, payment.links[0][0]
         if isinstance(first, str):
-            counters = [self._prefix + first.encode() + unit_micro.to_bytes(8, "big")]
+            counters = [counter_id(first, unit_micro)]
             records = (self.record_key(first.encode()),) if payment.path else ()
         else:
             counters = [counter_id(first.id, first.unit_micro)]
@@ -194,7 +194,7 @@ class _Way:
         opening: Opening | None = None
         if isinstance(first, str):
             self.id = first
-            self._place = till.recall(payment).counters[0]
+            self._place = counter_id(first, unit_micro)
             place = memory.counters.get(self._place)
             if place is None:
                 raise Closed("commitment_unknown", "send the commitment itself with this payment")
