@@ -64,8 +64,10 @@ class Payment(
             raise Unfit("commitment_id_malformed", f"an id is {ID_CHARS} characters of base64url")
         if self.continuations == ():
             raise Unfit("continuations_empty", "leave out what is empty")
-        require_numbers(self.path, CONTINUATIONS_MAX)
-        if len(self.links) != 1 + len(self.path):
+        path = self.path
+        if path:
+            require_numbers(path, CONTINUATIONS_MAX)
+        if len(self.links) != 1 + len(path):
             raise Unfit("link_count_out_of_range", "one link for each chain")
         unit_micro = self.links[0][0]
         for unit, index, _ in self.links:
