@@ -7,7 +7,7 @@ from typing import Any, get_args
 from litestar.handlers import HTTPRouteHandler
 
 from farthing import codec
-from farthing.broker import api, peer_api, web
+from farthing.broker import api, peer_api, revoking_api, web
 from farthing.errors import Malformed, Refusal, TooLarge
 from farthing.lab.conformance.shop import Shop
 from farthing.lab.conformance.stage import Stage
@@ -130,7 +130,7 @@ def _private(raw: bytes) -> Any:
 def _bodies() -> list[Parser]:
     """A row for each type that a route of the API takes."""
     kinds: dict[str, Any] = {}
-    for module in (api, peer_api):
+    for module in (api, peer_api, revoking_api):
         for handler in vars(module).values():
             if isinstance(handler, HTTPRouteHandler):
                 data = signature(handler.fn).parameters.get("data")
