@@ -65,7 +65,8 @@ class World:
         for broker in self.brokers:
             broker.tokens = dict(beginning.tokens[broker.name])
         homes = {broker.name: broker for broker in self.brokers}
-        self.ground.network.taps.append(Repeats(self.ground.checks.find, homes))
+        repeats = Repeats(self.ground.checks.find, homes, self.ground.wall_s)
+        self.ground.network.taps.append(repeats)
         self.vendors = [
             VendorParty(self.ground, name, homes[home]) for name, home in beginning.homes.items()
         ]

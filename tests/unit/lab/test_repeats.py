@@ -1,11 +1,12 @@
 """An answer that changes is found, unless nothing was decided before."""
 
+import itertools
 from typing import Any
 
 import pytest
 
 from farthing.lab.network import Message, Reply
-from farthing.lab.repeats import Repeats
+from farthing.lab.repeats import SAME_S, Repeats
 from farthing.lab.world import World
 from tests.kit.planted import forgotten_idempotency_key, receipt_made_anew
 
@@ -22,9 +23,11 @@ def page(headers: Any = PAID) -> Message:
     return Message(method="GET", url="https://news.example/a", headers=headers)
 
 
-def found(target: str, *answered: tuple[Message, Reply]) -> list[str]:
+def found(target: str, *answered: tuple[Message, Reply], each_s: int = 1) -> list[str]:
+    """`each_s` passes between two answers."""
     findings: list[str] = []
-    repeats = Repeats(findings.append, ["broker"])
+    times = itertools.count(0, each_s)
+    repeats = Repeats(findings.append, ["broker"], lambda: next(times))
     for message, reply in answered:
         repeats.answered("ann", target, message, reply)
     return findings
@@ -67,16 +70,27 @@ def test_a_request_without_a_key_may_be_answered_anew() -> None:
     assert not found("broker", (read, ONE), (read, OTHER))
 
 
+def test_an_answer_is_the_same_for_as_long_as_it_is_kept() -> None:
+    asked = order("/issue/x")
+    assert found("broker", (asked, ONE), (asked, OTHER), each_s=SAME_S)
+    assert not found("broker", (asked, ONE), (asked, OTHER), each_s=SAME_S + 1)
+    three = (asked, ONE), (asked, OTHER), (asked, OTHER)
+    assert not found("broker", *three, each_s=SAME_S + 1)
+
+
 def settled(tx: str, more: bytes = b"") -> Reply:
     return Reply(status=200, body=b'{"success":true,"transaction":"%s"%s}' % (tx.encode(), more))
 
 
 def test_a_settlement_goes_on_and_stays_the_same() -> None:
-    held = settled("t1", b',"extra":{"reservation":1}')
+    held = settled("t1", b',"amount":"40","extra":{"reservation":1}')
     refused = Reply(status=200, body=b'{"success":false}')
     asked = order("/settle")
-    assert not found("broker", (asked, refused), (asked, held), (asked, settled("t1")))
-    assert len(found("broker", (asked, held), (asked, settled("t2")))) == 1
+    done = settled("t1", b',"amount":"20"')
+    assert not found("broker", (asked, refused), (asked, held), (asked, done), (asked, done))
+    assert found("broker", (asked, held), (asked, settled("t2", b',"extra":{"reservation":2}')))
+    assert found("broker", (asked, done), (asked, settled("t1", b',"amount":"40"')))
+    assert found("broker", (asked, done), (asked, settled("t2", b',"amount":"20"')))
 
 
 def given(status: int, receipt: bytes, name: bytes = b"payment-receipt") -> Reply:
