@@ -8,6 +8,7 @@ import pytest
 from farthing.errors import Refusal
 from farthing.lab.twins import revokers
 from farthing.lab.twins.stage import Stage
+from farthing.lab.twins.tricks import play
 from farthing.lab.world import World
 from farthing.vendor.app import Vendor
 
@@ -51,3 +52,8 @@ def test_what_could_not_be_withdrawn_is_no_finding(monkeypatch: pytest.MonkeyPat
         world.run(revokers.spend_what_was_withdrawn(stage))
         assert world.ground.checks.findings == []
         stage.close()
+
+
+def test_what_was_ended_in_part_only_is_no_finding() -> None:
+    """An older copy has spent some of the coins: they are not taken back, and the rest is good."""
+    assert play("cashu", 1_296).findings == ()
