@@ -125,3 +125,21 @@ class Faults:
     def dies_after(self) -> bool:
         """Whether it dies right after this commit."""
         return self.chances is not CALM and self._luck.random() < self.chances.killed_after
+
+
+class Timed:
+    """One party's disk: `disk.Timing`, as the weather has it for whoever is not spared."""
+
+    def __init__(self, faults: Faults, is_spared: Callable[[], bool]) -> None:
+        """`is_spared`: whether no commit is fatal just then."""
+        self._faults = faults
+        self._is_spared = is_spared
+        self.commit_delay_s, self.answer_delay_s = faults.commit_delay_s, faults.answer_delay_s
+
+    def dies_before(self) -> bool:
+        """As `Faults.dies_before`."""
+        return not self._is_spared() and self._faults.dies_before()
+
+    def dies_after(self) -> bool:
+        """As `Faults.dies_after`."""
+        return not self._is_spared() and self._faults.dies_after()

@@ -20,6 +20,7 @@ from farthing.broker.edge import Edge as BrokerEdge
 from farthing.broker.fast import HOT, Fast
 from farthing.errors import Refusal
 from farthing.lab.disk import InlineWriter, Seen
+from farthing.lab.faults import Timed
 from farthing.lab.given import GIVING, PAGE, Giving
 from farthing.lab.goods import Options, Page
 from farthing.lab.ground import Ground
@@ -52,6 +53,8 @@ class Party:
         """How far its clock is ahead of the right time."""
         self.was_wrong = False
         """Whether its clock has ever been off."""
+        self.is_spared = False
+        """Whether no commit is fatal to it: who cheats sees to its own programs."""
 
     @property
     def life(self) -> Process:
@@ -132,7 +135,7 @@ class Party:
             schema,
             application_id=application_id,
             version=version,
-            timing=self.ground.faults,
+            timing=Timed(self.ground.faults, lambda: self.is_spared),
             die=self.kill,
             seen=seen,
         )

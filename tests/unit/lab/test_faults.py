@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from farthing.lab.faults import Chances, Faults
+from farthing.lab.faults import Chances, Faults, Timed
 
 
 def faults(chances: Chances | None = None) -> Faults:
@@ -51,3 +51,10 @@ def test_who_is_parted_hears_nothing_until_it_is_over() -> None:
     rough.part("a", "b", 20.0)
     rough.calm()
     assert rough.travel_s("a", "b") is not None
+
+
+def test_commits_are_fatal_to_who_is_not_spared() -> None:
+    always = faults(Chances(killed_before=1.0, killed_after=1.0))
+    disk, spared = Timed(always, lambda: False), Timed(always, lambda: True)
+    assert (disk.dies_before(), disk.dies_after()) == (True, True)
+    assert (spared.dies_before(), spared.dies_after()) == (False, False)

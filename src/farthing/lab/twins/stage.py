@@ -1,10 +1,13 @@
 """A world of one scheme where somebody cheats: who is honest in it, and what that costs them."""
 
 import asyncio
+import contextvars
 import random
 import shutil
 from collections import defaultdict
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +26,8 @@ from farthing.schemes.losses import Cause
 from farthing.wallet.choice import is_paid
 from farthing.wallet.commands import Request
 from farthing.wallet.settling import is_delivered
+
+T = TypeVar("T")
 
 TRIES = 6  # of an honest payer, for one page
 LAPSING_S = 6.0  # in which the broker looks at what is due
@@ -173,6 +178,10 @@ class Stage:
             return await self.world.ground.network.ask(source, message, timeout_s)
         except (NotReached, NoAnswer):
             return None
+
+    def beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin something that nobody's death ends, in whosever request it was thought of."""
+        return self.world.ground.loop.create_task(work, context=contextvars.Context())
 
     def twin_of(self, payer: PayerParty) -> PayerParty:
         """A second program over a copy of a payer's wallet."""

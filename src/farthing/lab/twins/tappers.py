@@ -32,8 +32,7 @@ class _Racer:
             if self._stage.luck.random() < 0.5:
                 path = self._stage.address(self._stage.world.vendors[1])[0]
                 message = elsewhere(message, f"{target}.example", path.partition(".example")[2])
-            task = asyncio.get_running_loop().create_task(self._stage.send(TAPPER, message))
-            self.running.append(task)
+            self.running.append(self._stage.beside(self._stage.send(TAPPER, message)))
 
     def answered(self, source: str, target: str, message: Message, reply: Reply) -> None:
         """As `network.Tap`."""

@@ -113,7 +113,7 @@ class _Meddler:
         for path in self._stage.luck.sample(["/capture", "/void"], 2):
             asked = msgspec.structs.replace(message, body=msgspec.json.encode(step))
             asked = elsewhere(asked, f"{BROKER}.example", path)
-            self.running.append(asyncio.get_running_loop().create_task(self.claim(asked)))
+            self.running.append(self._stage.beside(self.claim(asked)))
 
     async def claim(self, message: Message) -> None:
         """Send what another vendor asks of the broker as one's own: as it is, and for oneself."""

@@ -95,3 +95,25 @@ def test_two_programs_over_copies_of_a_wallet_have_its_account() -> None:
         assert stage.got[payer.name]
         stage.close()
         assert not twin.is_up
+
+
+def test_what_goes_on_beside_is_not_ended_by_who_dies() -> None:
+    with World(11, SCHEMES[:1]) as world:
+        stage, vendor = Stage(world, random.Random(1)), world.vendors[1]
+        begun: list[asyncio.Task[str]] = []
+
+        async def later() -> str:
+            await asyncio.sleep(1)
+            return "done"
+
+        async def serve() -> None:
+            begun.append(stage.beside(later()))
+
+        async def wait() -> str:
+            await asyncio.sleep(0.5)
+            vendor.kill("in the middle of it")
+            return await begun[0]
+
+        world.ground.loop.spawn(vendor.life, serve())
+        assert world.run(wait()) == "done"
+        stage.close()

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from farthing.errors import Unsupported
+from farthing.lab.parties import Party
 from farthing.lab.twins.stage import Stage
 from farthing.lab.twins.tricks import TRICKS, drawn, play
 from farthing.schemes import registry
@@ -56,6 +57,23 @@ def test_the_books_are_audited_where_somebody_cheats(monkeypatch: pytest.MonkeyP
     findings = play("payword", 1, ["replay"]).findings
     assert findings
     assert all(finding.startswith("audit: ") for finding in findings)
+
+
+def test_who_does_not_cheat_may_die_around_a_commit_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kill, died = Party.kill, set()
+
+    def noted(party: Party, why: str) -> None:
+        if why.endswith("a commit"):
+            died.add(party.name)
+        kill(party, why)
+
+    monkeypatch.setattr(Party, "kill", noted)
+    for seed in range(8):
+        assert play("payword", seed, ["claim-twice"]).findings == ()
+    assert "broker" in died
+    assert died <= {"broker", "vendor1", "vendor2"}, "who cheats sees to its own programs"
 
 
 def test_one_seed_is_one_course_of_tricks() -> None:
