@@ -189,6 +189,31 @@ def test_of_what_a_broker_may_have_paid_no_mark_is_taken_over(bench: Bench, *, a
     assert isinstance(bench.do(hold("q", once(b"a"), advance(0, 2), now_s=LATER_S)), Held)
 
 
+@pytest.mark.parametrize("first", [BEGUN, b""], ids=["asking a broker", "asking none"])
+def test_a_resumed_hold_stays_what_it_was_begun_as(bench: Bench, first: bytes) -> None:
+    plain, asking = (
+        msgspec.structs.replace(hold("p", once(b"a")), outcome=outcome) for outcome in (b"", BEGUN)
+    )
+    bench.do(asking if first else plain)
+    again = msgspec.structs.replace(plain if first else asking, now_s=LATER_S)
+    assert bench.do(msgspec.structs.replace(again, lease_until_s=LATER_S + LEASE_S)).resumed
+    other = hold("q", once(b"a"), now_s=LATER_S + LEASE_S)
+    if first:
+        with pytest.raises(Unresolved, match="p"):
+            bench.do(other)
+    else:
+        assert isinstance(bench.do(other), Held)
+
+
+def test_a_hold_that_asks_no_broker_is_taken_over_whatever_it_was_before_a_release(
+    bench: Bench,
+) -> None:
+    begun = msgspec.structs.replace(hold("p", once(b"a")), outcome=BEGUN)
+    bench.do(Release(k="p", fence=bench.do(begun).fence))
+    bench.do(hold("p", once(b"a")))
+    assert isinstance(bench.do(hold("q", once(b"a"), now_s=LATER_S)), Held)
+
+
 def test_one_payment_takes_two_marks_over_from_the_same_holder(bench: Bench) -> None:
     bench.do(hold("p", once(b"a"), once(b"b"), advance(0, 1)))
     both = bench.do(hold("q", once(b"a"), once(b"b"), advance(0, 2), now_s=LATER_S))
