@@ -61,6 +61,19 @@ def test_a_hold_outlives_the_origins_time_and_its_outcome_a_month(scheme: str) -
 
 
 @every_scheme
+@pytest.mark.parametrize("clearing", MOMENTS)
+def test_a_hold_says_that_it_is_begun_where_the_broker_is_asked_first(
+    scheme: str, clearing: Moment
+) -> None:
+    shop = Shop(ROUTE + f'clearing = "{clearing}"')
+    hold = command_of(shop, scheme, marks.Hold).command
+    assert isinstance(hold, marks.Hold)
+    is_asked = clearing == "before"
+    assert (hold.outcome == marks.BEGUN) is is_asked
+    assert bool(read_kept(hold.kept).begun) is is_asked
+
+
+@every_scheme
 @pytest.mark.parametrize("clearing", ["during", "batch"])
 def test_claims_are_cleared_when_the_route_says(scheme: str, clearing: Moment) -> None:
     shop = Shop(ROUTE + f'clearing = "{clearing}"')
