@@ -107,8 +107,9 @@ def _print(shown: Shown) -> None:
             f" paid {show_micro(found.paid_micro, currency)} in {found.ticks} ticks"
         )
         output.say("")
-    output.table("what was tried", ("attempt", "answer"), list(shown.refusals.items()))
-    output.say("")
+    if shown.refusals:  # else the site is not ours, and nothing was tried there
+        output.table("what was tried", ("attempt", "answer"), list(shown.refusals.items()))
+        output.say("")
     output.table(
         "the broker's books",
         ("account", "balance"),

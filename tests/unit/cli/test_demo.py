@@ -68,6 +68,28 @@ def test_a_site_that_does_not_answer_is_said_before_anything_starts(url: str, co
     assert done.exception.code == code
 
 
+def test_a_site_of_the_users_own_is_sold_page_by_page(tmp_path: Path) -> None:
+    """Its front page, and what that links to; nothing is tried there that must be refused."""
+    (tmp_path / "site").mkdir()
+    front = (
+        '<a href="/one.html">1</a> <a href="two.html#x">2</a> <a href="https://b.example/">b</a>'
+    )
+    for name, text in (("index.html", front), ("one.html", "one"), ("two.html", "two")):
+        (tmp_path / "site" / name).write_text(text)
+    port = str(servers.free_port())
+    url = f"http://127.0.0.1:{port}"
+    folder = str(tmp_path / "site")
+    web = servers.python("-m", "http.server", port, "--bind", "127.0.0.1", "--directory", folder)
+    with servers.running(web, url=url, log=tmp_path / "log", env={}):
+        demo = servers.python("-m", "farthing.cli", "demo", "--upstream", url)
+        said = servers.run_once([*demo, "--scheme", "payword"], env={}).decode()
+    assert [line.split()[:2] for line in said.splitlines() if "payword" in line] == [
+        ["payword", "3"]
+    ]
+    assert "what was tried" not in said
+    assert said.endswith("all accounts sum to 0\n")
+
+
 @pytest.mark.timeout(120)
 def test_a_demo_that_is_told_to_end_takes_its_programs_along(tmp_path: Path) -> None:
     command = servers.python("-m", "farthing.cli", "demo", "--serve", "--scheme", "payword")
