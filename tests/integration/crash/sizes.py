@@ -40,7 +40,6 @@ SIZES = {
         pause_s=0,
         faults=1,
         stride=6,
-        rounds=1,
         every=2,
         inputs=400,
         mint_kills=20,
