@@ -102,7 +102,7 @@ def get(
 
     Example: farthing wallet get http://127.0.0.1:8402/radio --stream --most 2c > radio.ogg
 
-    Example: farthing wallet get http://127.0.0.1:8402/articles/change.html -o page.html --json
+    Example: farthing wallet get http://127.0.0.1:8402/articles/change.html -o again.html --json
     """
     if as_json and out is None:
         raise typer.BadParameter("name the page's file with --out: the object goes to stdout")
