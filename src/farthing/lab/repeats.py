@@ -13,6 +13,7 @@ import msgspec
 from farthing.broker.answers import KEPT_S
 from farthing.lab.faults import JUMP_S
 from farthing.lab.network import Message, Reply
+from farthing.lab.trace import brief
 
 KEY = b"idempotency-key"
 TOKEN = b"authorization"
@@ -71,7 +72,8 @@ class Repeats:
         if first_s + SAME_S < now_s:
             self._answers[asked] = now_s, answer
         elif before != answer:
-            self._find(f"{target} answered {message.url} of {source} {before!r}, then {answer!r}")
+            one, other = (brief(repr(said).encode()) for said in (before, answer))
+            self._find(f"{target} answered {message.url} of {source} with {one}, then {other}")
 
 
 def _decided(reply: Reply) -> object:

@@ -52,6 +52,13 @@ def test_a_broker_gives_its_first_decision_again(count: int, answers: list[Reply
     assert len(found("broker", *((order("/issue/x"), answer) for answer in answers))) == count
 
 
+def test_a_finding_shows_no_answer_itself() -> None:
+    tokens = [Reply(status=200, body=b"token-%d" % number) for number in (1, 2)]
+    (finding,) = found("broker", *((order("/issue/x"), token) for token in tokens))
+    assert "/issue/x of ann with" in finding
+    assert "token" not in finding
+
+
 @pytest.mark.parametrize(
     "other",
     [
