@@ -57,7 +57,8 @@ def revoke_account(
 ) -> None:
     """End what a payer has out, its wallet being stolen: certificates and tokens go on the lists.
 
-    The account stays, its token too: farthing broker token NAME --only makes another.
+    The account stays, and its token with it: have another one made, for whoever has the old one
+    buys anew (farthing broker token).
 
     Example: farthing broker account revoke alice
     """

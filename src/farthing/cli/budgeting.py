@@ -24,8 +24,9 @@ def budget(
         typer.Option(help="The only host that may be paid; once for each. any: every host."),
     ] = None,
     scheme: Annotated[
-        str, typer.Option(help="By what it pays, the preferred first, as in ecash,millicent; all.")
-    ] = "",
+        str | None,
+        typer.Option(help="By what it pays, the preferred first, as in ecash,millicent; all."),
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +49,7 @@ def budget(
             max_per_site_day=per_site_day,
             max_per_day=per_day,
             sites=hosts,
-            schemes=names_of(scheme) if scheme else None,
+            schemes=None if scheme is None else names_of(scheme),
         )
         if limits != before:
             wallet.set_limits(limits)

@@ -45,14 +45,16 @@ def show_demo(
         Showroom(folder, names, upstream, quiet=as_json) as room,
     ):
         shown = room.show()
+        opened_by = room.keep_wallet() if data is not None else ""
         if as_json:
             output.print_json(shown.as_json())
         else:
             _print(shown)
             if data is not None:
                 output.say(f"\nits books: farthing broker audit --data {data / 'broker'}")
+                output.say(f"its wallet: {opened_by} farthing wallet history --data {data}")
         if serve:
-            room.keep_open(kept=data is not None)
+            room.keep_open(opened_by)
 
 
 @contextlib.contextmanager
@@ -98,6 +100,9 @@ def _print(shown: Shown) -> None:
             for name, line in shown.schemes.items()
         ],
     )
+    drawn = [name for name in shown.schemes if registry.by_name(name).traits.drawn]
+    if drawn:
+        output.say(f"{' '.join(drawn)}: what is earned is drawn, as in a lottery")
     output.say("")
     if shown.stream is not None:
         found = shown.stream

@@ -59,7 +59,7 @@ Most = Annotated[
     str, typer.Option(help="What a stream may cost in all, as in 2c; a site's day else.")
 ]
 PaidBy = Annotated[
-    str, typer.Option(help="By what it is paid, this time: names as in ecash,millicent.")
+    str | None, typer.Option(help="By what it is paid, this time: names as in ecash,millicent.")
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print what it came to as one JSON object; with --out.")
@@ -85,7 +85,7 @@ def get(
     private: InPrivate = False,
     stream: AsStream = False,
     most: Most = "",
-    scheme: PaidBy = "",
+    scheme: PaidBy = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -142,7 +142,7 @@ def get(
 
 
 def _buy(
-    wallet: Wallet, url: str, file: IO[bytes], scheme: str, asked: dict[str, Any]
+    wallet: Wallet, url: str, file: IO[bytes], scheme: str | None, asked: dict[str, Any]
 ) -> tuple[Page, Refusal | None]:
     """The page, in the file from its beginning; and what the gate says where it refuses."""
     page = wallet.get(url, file, **asked, limits=_limits(wallet, scheme), ask=approve)
@@ -191,14 +191,14 @@ def body_of(text: str) -> bytes:
         raise Misconfigured("body_unreadable", f"{text[1:]}: {wrong.strerror or wrong}") from None
 
 
-def _limits(wallet: Wallet, scheme: str) -> Limits:
+def _limits(wallet: Wallet, scheme: str | None) -> Limits:
     """The wallet's own, with the schemes that were named."""
-    named = names_of(scheme) if scheme else None
+    named = None if scheme is None else names_of(scheme)
     return read_limits(wallet.limits(), currency="", schemes=named)
 
 
 def _listen(
-    wallet: Wallet, url: str, out: Path | None, most: str, scheme: str, *, as_json: bool
+    wallet: Wallet, url: str, out: Path | None, most: str, scheme: str | None, *, as_json: bool
 ) -> None:
     """A stream into the file or stdout as it comes; exit 1 where it did not come whole."""
     heard = Heard()

@@ -274,15 +274,19 @@ class Showroom:
             outstanding_micro=sum(one.outstanding_micro for one in report.schemes.values()),
         )
 
-    def keep_open(self, *, kept: bool = False) -> None:
-        """Until somebody ends it. `kept`: the folder is the user's, who may pay with its wallet."""
+    def keep_wallet(self) -> str:
+        """Write down what opens the wallet, whose folder is the user's; how a shell reads it."""
+        passphrase = self._folder / "passphrase"
+        output.write_private(passphrase, self.passphrase)
+        return f"FARTHING_WALLET_PASSPHRASE=$(cat {passphrase})"
+
+    def keep_open(self, opened_by: str = "") -> None:
+        """Until somebody ends it. `opened_by`: what opens the wallet, where the user has it."""
         output.say(f"\nthe paid site is at {self.gate_url}; Ctrl-C ends it")
-        if kept:
-            passphrase = self._folder / "passphrase"
-            output.write_private(passphrase, self.passphrase)
+        if opened_by:
             page = self.gate_url + self._pages()[0]
             output.say(
-                f"pay there from another terminal: FARTHING_WALLET_PASSPHRASE=$(cat {passphrase})"
+                f"pay there from another terminal: {opened_by}"
                 f" farthing wallet get {page} --data {self._folder}"
             )
         while True:

@@ -179,13 +179,14 @@ class Wallet:
         max_per_site_day: str = "",
         max_per_day: str = "",
         sites: tuple[str, ...] | None = None,
-        schemes: tuple[str, ...] | None = None,
+        schemes: tuple[str, ...] | str | None = None,
         ask: Asker | None = None,
         load: str = "",
     ) -> FarthingAuth:
         """For `httpx.Client(auth=…)`. Amounts as `5c`; what is left out is as the wallet says.
 
-        `schemes`: by what it pays, the preferred first, as in `("ecash", "millicent")`.
+        `schemes`: by what it pays, the preferred first, as in `("ecash", "millicent")`; or as
+        one text, `ecash,millicent`.
         `ask` is asked about a payment above a budget; without it such a payment is refused.
         """
         limits = read_limits(
@@ -195,7 +196,7 @@ class Wallet:
             max_per_site_day=max_per_site_day,
             max_per_day=max_per_day,
             sites=sites,
-            schemes=schemes,
+            schemes=tuple(schemes.split(",")) if isinstance(schemes, str) else schemes,
         )
         return FarthingAuth(self.driver(limits, ask, load))
 

@@ -246,6 +246,9 @@ def choose(
             if refusal is None or refusal.code == NOT_SPENT:
                 refusal = refused
     if not usable and refusal is not None:
+        if refusal.code == NOT_SPENT:
+            taken = ", ".join(dict.fromkeys(received.offer.scheme for received in offers))
+            refusal = _not_spent(guide, taken)
         raise refusal
     usable.sort(
         key=lambda choice: (
@@ -294,10 +297,7 @@ def require_payable(
     offer = received.offer
     _require_kind(offer, wanted)
     if offer.scheme not in guide.order:
-        raise Unsupported(
-            NOT_SPENT,
-            f"this wallet does not pay by {offer.scheme}: farthing wallet budget says by what",
-        )
+        raise _not_spent(guide, offer.scheme)
     if received.expires_at_s <= now_s:
         raise Expired("offer_expired", "the offer had ended when it came; is the clock right?")
     if not 0 < offer.price_micro <= PAYMENT_MICRO_MAX:
@@ -329,6 +329,15 @@ def require_payable(
             price_micro=offer.price_micro,
             least_micro=conditions.least_micro(offer),
         ),
+    )
+
+
+def _not_spent(guide: Guide, taken: str) -> Unsupported:
+    said = ", ".join(guide.order) or "nothing that this program has"
+    return Unsupported(
+        NOT_SPENT,
+        f"it is paid by {taken}, and what may be paid by here is {said}: name another with"
+        " --scheme, for this time or in farthing wallet budget",
     )
 
 

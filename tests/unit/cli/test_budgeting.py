@@ -49,6 +49,8 @@ def test_what_is_paid_by_is_kept_in_its_order(folder: Path) -> None:
     assert changed == before | {"schemes": ["ecash", "millicent"]}
     assert shown(folder, "--per-payment", "1c") == changed
     assert "schemes: ecash, millicent" in run(folder).stdout
+    assert run(folder, "--scheme", "").exit_code == 2
+    assert shown(folder) == changed
     assert shown(folder, "--scheme", "all") == before
 
 

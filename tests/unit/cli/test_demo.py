@@ -129,6 +129,7 @@ def test_a_demo_that_is_kept_can_be_paid_and_audited(tmp_path: Path) -> None:
     assert "<h1>" in paid.stdout
     assert "paid 0.0002 EUR (0.02 cent) by millicent" in paid.stderr
     assert "sum of all accounts: 0" in shell(said["its books"]).stdout
+    assert "/articles/" in shell(said["its wallet"]).stdout
     done = CliRunner().invoke(build(["demo"]), ["demo", "--data", str(tmp_path / "demo")])
     assert isinstance(done.exception, Misconfigured)
     assert done.exception.code == "folder_exists"

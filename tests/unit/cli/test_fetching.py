@@ -178,10 +178,11 @@ def test_a_program_reads_what_it_came_to(
 
 
 def test_a_scheme_that_is_none_is_bad_usage(folder: Path) -> None:
-    command = ["get", "http://127.0.0.1:9/", "--scheme", "gold", "--data", str(folder)]
-    done = RUNNER.invoke(wallet.app, [*command, "--passphrase", PASSPHRASE])
-    assert done.exit_code == 2
-    assert "known: millicent" in done.stderr
+    for named in ("gold", ""):  # the second is a shell's variable that is not set
+        command = ["get", "http://127.0.0.1:9/", "--scheme", named, "--data", str(folder)]
+        done = RUNNER.invoke(wallet.app, [*command, "--passphrase", PASSPHRASE])
+        assert done.exit_code == 2
+        assert "known: millicent" in done.stderr
 
 
 PROBLEM = b'{"code":"property_missing","detail":"for students only","status":403}'

@@ -118,7 +118,9 @@ def test_scheme_that_the_wallet_lacks_is_refused_by_name_and_left_out_by_the_pol
     with town_in(tmp_path, schemes={"payword": PAYWORD}) as town:
         scheme = FarthingScheme(town.wallet)
         [offer] = required(town).accepts
-        with pytest.raises(Unsupported, match="does not pay by millicent"):
+        with pytest.raises(
+            Unsupported, match="paid by millicent, and what may be paid by here is payword"
+        ):
             scheme.create_payment_payload(offer)
         assert scheme.policy(2, [offer]) == []
 

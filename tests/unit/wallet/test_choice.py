@@ -282,8 +282,10 @@ def test_the_payer_says_by_what_and_in_which_order(world: World) -> None:
     assert paid_by() == list(names)
     assert paid_by("ecoupon", "millicent") == ["ecoupon", "millicent"]
     assert paid_by("ecoupon", "cashu") == ["ecoupon"], "this program has no other of them"
-    with pytest.raises(Unsupported, match="scheme_not_spent_here"):
-        paid_by("cashu")
+    with pytest.raises(Unsupported, match="scheme_not_spent_here") as refused:
+        paid_by("netcash")
+    assert "paid by millicent, payword, ecoupon, and" in refused.value.detail
+    assert "nothing that this program has" in refused.value.detail
 
 
 def test_a_site_that_did_not_offer_it_hears_what_is_wanted_and_is_paid(world: World) -> None:

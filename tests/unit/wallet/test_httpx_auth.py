@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from farthing.errors import Forged, Overlimit
+from farthing.errors import Forged, Overlimit, Unsupported
 from farthing.schemes import registry
 from farthing.wallet.app import open_wallet
 from farthing.wallet.commands import Failed, Request, Response
@@ -275,6 +275,20 @@ def test_a_site_that_offers_other_schemes_hears_which_are_spent(town: Town) -> N
         assert client.get(origin + "/a").status_code == 200
     assert [bool(wish) for wish in seen] == [False, True, True]
     assert "millicent" in seen[1]
+
+
+@pytest.mark.parametrize("schemes", [("payword", "tick"), "payword,tick"])
+def test_a_program_says_by_what_it_pays(town: Town, schemes: tuple[str, ...] | str) -> None:
+    with served(lambda _: town.site.handle) as origin:
+        town.site.origin, town.site.realm = origin, origin.partition("//")[2]
+        with (
+            httpx.Client(auth=town.wallet.auth(schemes=schemes)) as client,
+            pytest.raises(Unsupported, match="by here is payword, tick"),
+        ):
+            client.get(origin + "/a")
+        with httpx.Client(auth=town.wallet.auth(schemes="payword,millicent")) as client:
+            assert client.get(origin + "/a").status_code == 200
+    assert [entry.scheme for entry in town.wallet.history()] == ["millicent"]
 
 
 def test_a_header_in_any_letters_is_sent_as_it_is(town: Town) -> None:
