@@ -19,12 +19,12 @@ from farthing.wallet import account, choice, driver, peering, refunds, reissuing
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Request, Response
 from farthing.wallet.fetching import Fetched
-from farthing.wallet.page import Page
 from farthing.wire import receipts
 from tests.fuzz.heard import bought, fresh, names, said
 from tests.fuzz.parser import Parser, given
 from tests.fuzz.published import finished
 from tests.fuzz.schemes import CONDITIONS
+from tests.kit.fetched import unpaid
 
 PROBLEM = problem_of(Denied("policy_denied", "ask the vendor", reference="abc"))[2]
 PROBLEMS = (PROBLEM, problem_of(Unavailable("broker_unreachable", "later"))[2])
@@ -247,15 +247,7 @@ def _refused(raw: bytes) -> Any:
 
 def _shown(raw: bytes) -> Any:
     """Printable, whatever a vendor wrote."""
-    page = Page(
-        status=403,
-        headers=(("content-type", "application/problem+json"),),
-        paid_micro=0,
-        currency="eur",
-        scheme="",
-        payment_bytes=0,
-        purchase_id="",
-    )
+    page = unpaid(403, ("content-type", "application/problem+json"))
     refused = fetching._refused(page, io.BytesIO(raw))
     told = "" if refused is None else f"{refused.code}: {refused.detail}"
     assert told.isprintable(), told

@@ -19,6 +19,7 @@ from farthing.wallet import app as wallets
 from farthing.wallet.listening import Heard
 from farthing.wallet.page import Page
 from farthing.wallet.policy import Limits
+from tests.kit.fetched import unpaid
 from tests.unit.cli.test_wallet import run
 from tests.unit.wallet.world import PASSPHRASE
 
@@ -124,15 +125,7 @@ def test_what_is_to_be_paid_by_is_for_this_page_alone(
     class Buyer(Radio):
         def get(self, *_: object, limits: Limits, **__: object) -> Page:
             asked.append(limits)
-            return Page(
-                status=200,
-                headers=(),
-                paid_micro=0,
-                currency="",
-                scheme="",
-                payment_bytes=0,
-                purchase_id="",
-            )
+            return unpaid(200)
 
         def listen(self, url: str, out: IO[bytes], **options: Any) -> Heard:
             asked.append(options["limits"])
@@ -152,15 +145,7 @@ def test_a_program_reads_what_it_came_to(
     class Buyer(Radio):
         def get(self, _: str, out: IO[bytes], **__: object) -> Page:
             out.write(PROBLEM)
-            return Page(
-                status=403,
-                headers=(("Content-Type", "application/problem+json"),),
-                paid_micro=0,
-                currency="eur",
-                scheme="",
-                payment_bytes=0,
-                purchase_id="",
-            )
+            return unpaid(403, ("Content-Type", "application/problem+json"))
 
     monkeypatch.setattr(fetching, "unlocked", lambda *_: Buyer())
     asked = ["--passphrase", PASSPHRASE, "--json", *more]

@@ -82,12 +82,11 @@ def same_luck_at_two_vendors(play: Play) -> None:
             raise Inapplicable("nothing is opened for a vendor")
         luck = stage.room.entropy(ENTROPY_BYTES)
 
-        class Unlucky(purse):  # type: ignore[misc, valid-type]  # - a class that is looked up
-            def open(self, instrument: Instrument, offer: Offer, at: At) -> Any:
-                drawn = msgspec.structs.replace(at, entropy=luck)
-                return super().open(instrument, offer, drawn)
+        def open_alike(self: Purse, instrument: Instrument, offer: Offer, at: At) -> Any:
+            return purse.open(self, instrument, offer, msgspec.structs.replace(at, entropy=luck))
 
-        stage.payer.known = msgspec.structs.replace(stage.payer.known, purse=Unlucky)
+        unlucky = type("Unlucky", (purse,), {"open": open_alike})
+        stage.payer.known = msgspec.structs.replace(stage.payer.known, purse=unlucky)
         for shop in (stage.shop, stage.open_shop("daily")):
             stage.buy(shop=shop)
             shop.clear()
