@@ -86,6 +86,15 @@ def _ready(payload: object) -> Ready:
     return raw, codec.b64u(secrets.token_bytes(32)), hashlib.sha256(raw).digest()
 
 
+def _in_turns(chains: Sequence[Sequence[Ready]]) -> list[Ready]:
+    """The payments of all chains in turns, each in memory beside the one before it.
+
+    As a server has them: it reads each one as it comes.
+    """
+    turns = [payment for step in zip(*chains, strict=True) for payment in step]
+    return [(bytes(bytearray(raw)), str(k.encode(), "ascii"), digest) for raw, k, digest in turns]
+
+
 def _take_all(till: Till, store: MemoryMarks, payments: Sequence[Ready], price_micro: int) -> int:
     """What a gate does between header and answer, without header and answer."""
     at = at_now()
@@ -141,7 +150,7 @@ def _words(
         offer = till.offer(UNIT_MICRO, at_now(secrets.token_bytes(32)))
         chains.append([_ready(payload) for payload in payer.chain(offer, binding(), length)])
     first = [chain[0] for chain in chains]
-    later = [payment for step in zip(*chains, strict=True) for payment in step][len(chains) :]
+    later = _in_turns(chains)[len(chains) :]
 
     def prepare() -> Callable[[], int]:
         store = MemoryMarks()
@@ -164,7 +173,7 @@ def _tokens(count: int) -> Callable[[], Callable[[], int]]:
         for _ in range(count // length)
     ]
     first = [chain[0] for chain in chains]
-    later = [payment for step in zip(*chains, strict=True) for payment in step][len(chains) :]
+    later = _in_turns(chains)[len(chains) :]
 
     def prepare() -> Callable[[], int]:
         store = MemoryMarks()
@@ -186,7 +195,7 @@ def _halves(count: int) -> Callable[[], Callable[[], int]]:
         for _ in range(max(1, count // UNITS_MAX))
     ]
     first = [ready for ticket in tickets for ready in ticket[:2]]
-    later = [ready for step in zip(*tickets, strict=True) for ready in step][2 * len(tickets) :]
+    later = _in_turns(tickets)[2 * len(tickets) :]
 
     def prepare() -> Callable[[], int]:
         store = MemoryMarks()
