@@ -11,11 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from eth_account import Account
-from eth_account.messages import encode_typed_data
 
 from bench.coins import CoinPayer, EcashPayer, NetcashPayer
 from bench.figures import Figure, median_ratio
@@ -32,6 +27,7 @@ from bench.payments import (
     vendor_keys,
 )
 from bench.rounds import Contestant, shown, take_turns
+from bench.signatures import ed25519, eip3009, secp256k1
 from bench.tokens import TokenPayer, certifying_key, list_of_now
 from farthing import codec
 from farthing.marks import NO_KEYS, NOTHING, Hold, Memory, Read, Take
@@ -275,72 +271,6 @@ def _minting(count: int) -> Callable[[], Callable[[], int]]:
     return lambda: mint_all
 
 
-def _ed25519(count: int) -> Callable[[], Callable[[], int]]:
-    key = Ed25519PrivateKey.generate()
-    public, message = key.public_key(), secrets.token_bytes(200)
-    signature = key.sign(message)
-
-    def verify_all() -> int:
-        for _ in range(count):
-            public.verify(signature, message)
-        return count
-
-    return lambda: verify_all
-
-
-def _secp256k1(count: int) -> Callable[[], Callable[[], int]]:
-    """The curve of EIP-3009 in C: what any x402 `exact` verification costs at the least."""
-    key = ec.generate_private_key(ec.SECP256K1())
-    public, message = key.public_key(), secrets.token_bytes(66)
-    signature, algorithm = key.sign(message, ec.ECDSA(hashes.SHA256())), ec.ECDSA(hashes.SHA256())
-
-    def verify_all() -> int:
-        for _ in range(count):
-            public.verify(signature, message, algorithm)
-        return count
-
-    return lambda: verify_all
-
-
-_TRANSFER_WITH_AUTHORIZATION = [
-    {"name": "from", "type": "address"},
-    {"name": "to", "type": "address"},
-    {"name": "value", "type": "uint256"},
-    {"name": "validAfter", "type": "uint256"},
-    {"name": "validBefore", "type": "uint256"},
-    {"name": "nonce", "type": "bytes32"},
-]
-_DOMAIN = {
-    "name": "USD Coin",
-    "version": "2",
-    "chainId": 8453,
-    "verifyingContract": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
-}
-
-
-def _eip3009(count: int) -> Callable[[], Callable[[], int]]:
-    """Recover the signer of an EIP-712 `TransferWithAuthorization`, as x402 `exact` asks."""
-    account = Account.create()
-    types = {"TransferWithAuthorization": _TRANSFER_WITH_AUTHORIZATION}
-    message = {
-        "from": account.address,
-        "to": "0x000000000000000000000000000000000000dEaD",
-        "value": PRICE_MICRO,
-        "validAfter": 0,
-        "validBefore": 2**32,
-        "nonce": secrets.token_bytes(32),
-    }
-    signature = account.sign_message(encode_typed_data(_DOMAIN, types, message)).signature
-
-    def verify_all() -> int:
-        for _ in range(count):
-            signable = encode_typed_data(_DOMAIN, types, message)
-            assert Account.recover_message(signable, signature=signature) == account.address
-        return count
-
-    return lambda: verify_all
-
-
 Prepare = Callable[[], Callable[[], int]]
 
 
@@ -352,9 +282,9 @@ def _contestants(batch: int) -> list[tuple[str, Callable[[], Prepare], float | N
         ("MilliCent clear", partial(_scrip, batch, "clear"), 120_000),
         ("PayWord", partial(_words, batch), 250_000),
         ("scrip minted", partial(_minting, batch), 400_000),
-        (BASELINE, partial(_ed25519, some), None),
-        ("secp256k1 verified (cryptography)", partial(_secp256k1, some), None),
-        ("x402 exact EIP-3009 verified (eth-account)", partial(_eip3009, 2), None),
+        (BASELINE, partial(ed25519, some), None),
+        ("secp256k1 verified (cryptography)", partial(secp256k1, some), None),
+        ("x402 exact EIP-3009 verified (eth-account)", partial(eip3009, 2), None),
         ("NetCard", partial(_words, batch, NETCARD, netcard.FAMILY), None),
         ("micro-iKP", partial(_words, batch, IKP, ikp.FAMILY), None),
         ("e-coupons", partial(_words, batch, ECOUPON, FAMILY, length=LENGTH_MIN), 120_000),
