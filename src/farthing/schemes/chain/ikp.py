@@ -118,7 +118,6 @@ class OrderPayment(Payment[Order], frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         """`Unfit` for an opening without its order, or the reverse."""
-        Payment.__post_init__(self)
         if isinstance(self.commitment, str) is not (self.opening is msgspec.UNSET):
             raise Unfit("opening_misplaced", "the opening goes with the order, and only there")
 

@@ -14,9 +14,10 @@
   lose the `grace` of a stream.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from farthing import codec
 from farthing.errors import OutOfRange, Unfit
@@ -25,7 +26,7 @@ from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import RESERVING
 from farthing.schemes.chain.credit.purse import is_prepaid, unit_of
 from farthing.schemes.chain.credit.till import OPENING, OPENINGS
-from farthing.schemes.chain.words.commitment import Commitment
+from farthing.schemes.chain.words.commitment import Commitment, Link
 from farthing.schemes.chain.words.mint import ClaimMessage, WordMint
 from farthing.schemes.chain.words.purse import Opened, WordPurse
 from farthing.schemes.chain.words.till import Payment, WordTill
@@ -73,22 +74,15 @@ class Opening(Commitment, frozen=True, kw_only=True, forbid_unknown_fields=True,
             raise Unfit("opening_out_of_range", f"one chain of at most {TICKS_MAX} ticks")
 
 
-class TickPayment(Payment[Opening], frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TickPayment(
+    Payment[Opening], frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False
+):
     """One link of one chain, and what for."""
 
+    links: Annotated[tuple[Link, ...], Meta(min_length=1, max_length=1)]
     action: Action
-    stream: str
+    stream: Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
     """Of a voucher: K of the opening of its stream; else empty."""
-
-    def __post_init__(self) -> None:
-        """`Unfit` for a voucher of no stream, or a stream without a voucher."""
-        Payment.__post_init__(self)
-        if len(self.links) != 1:
-            raise Unfit("link_count_out_of_range", "ticks are paid with one link")
-        if bool(self.stream) is not (self.action == "voucher"):
-            raise Unfit("stream_misplaced", "a voucher names its stream, nothing else does")
-        if self.stream and (len(self.stream) > NAME_CHARS_MAX or self.stream == name_of(self)):
-            raise Unfit("stream_malformed", "a stream has the K of the payment that opened it")
 
 
 def name_of(payment: TickPayment) -> str:
@@ -168,10 +162,15 @@ class TickTill(WordTill):
         at: At,
     ) -> Taken:
         """As words are taken; `Unfit` for a page's payment on a stream, and the reverse."""
-        if (offer.intent == "session") is (payment.action == "pay"):
+        action = payment.action
+        if (offer.intent == "session") is (action == "pay"):
             raise Unfit("action_misplaced", "a page is paid with `pay`, a stream with the others")
+        if (payment.stream != "") is not (action == "voucher"):
+            raise Unfit("stream_misplaced", "a voucher names its stream, nothing else does")
+        if action == "voucher" and payment.stream == name_of(payment):
+            raise Unfit("stream_malformed", "a stream has the K of the payment that opened it")
         taken = super().take(payment, offer, binding, memory, at)
-        if payment.action != "voucher":
+        if action != "voucher":
             return taken
         return msgspec.structs.replace(taken, delivered=True)
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import OutOfRange, Unfit
+from farthing.errors import Malformed, OutOfRange, Unfit
 from farthing.schemes.chain.tick import (
     NAME_CHARS_MAX,
     TICK,
@@ -107,26 +107,33 @@ def test_ticks_above_t_are_out_of_range() -> None:
     [
         ({"action": "voucher", "stream": ""}, "stream_misplaced"),
         ({"action": "open", "stream": "tick:x:1"}, "stream_misplaced"),
-        ({"action": "voucher", "stream": "x" * 65}, "stream_malformed"),
         ({"action": "voucher", "stream": "own"}, "stream_malformed"),
     ],
 )
 def test_what_an_action_does_not_fit_is_unfit(changes: dict[str, str], code: str) -> None:
-    paid = Hand().pay()
+    hand = Hand()
+    paid = hand.pay()
     if changes["stream"] == "own":
         changes = changes | {"stream": paid.k}
     with pytest.raises(Unfit, match=code):
-        read(paid, **changes)
+        hand.scene.vendor.serve(paid.payload | changes, hand.offer())
+    assert hand.scene.clear() == 0
+
+
+def test_ticks_are_paid_with_one_link() -> None:
+    paid = Hand().pay()
     link = paid.payload["links"][0]
-    with pytest.raises(Unfit, match="link_count_out_of_range"):
+    with pytest.raises(Malformed, match="links"):
         read(paid, links=[link, [200, *link[1:]]])
+    with pytest.raises(Malformed, match="links"):
+        read(paid, links=[])
 
 
 def test_a_stream_has_a_name_of_so_many_characters() -> None:
     opening = Hand().pay()
     name = "x" * NAME_CHARS_MAX
     assert read(opening, action="voucher", stream=name).stream == name
-    with pytest.raises(Unfit, match="stream_malformed"):
+    with pytest.raises(Malformed, match="stream"):
         read(opening, action="voucher", stream=name + "x")
 
 

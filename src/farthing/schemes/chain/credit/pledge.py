@@ -5,7 +5,7 @@ and may be used by one pledge only, so no sum has to be kept anywhere (ours).
 """
 
 import hashlib
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import msgspec
 
@@ -18,6 +18,7 @@ from farthing.schemes.chain.times import DAY_S, DISPUTE_S, SKEW_S
 
 SLOTS = 8  # equal parts of a day's credit: a page's parallel requests each open a pledge
 ID_CHARS = 22  # 16 bytes in base64url
+PledgeId = Annotated[str, msgspec.Meta(min_length=ID_CHARS, max_length=ID_CHARS)]
 
 
 class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

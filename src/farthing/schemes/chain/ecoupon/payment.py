@@ -4,7 +4,7 @@ import msgspec
 
 from farthing.crypto import chain
 from farthing.errors import Unfit
-from farthing.schemes.chain.credit.pledge import ID_CHARS
+from farthing.schemes.chain.credit.pledge import PledgeId
 from farthing.schemes.chain.ecoupon.commitment import SEGMENTS_MAX, Commitment, Link
 from farthing.schemes.chain.ecoupon.delegation import HOPS_MAX, Delegation
 from farthing.schemes.chain.ecoupon.session import Start
@@ -18,7 +18,7 @@ class Payment(
 ):
     """`commitment`: the object where a holder starts, its id (base64url of 16 bytes) later."""
 
-    commitment: Commitment | str
+    commitment: Commitment | PledgeId
     hops: tuple[Delegation, ...] = ()
     """From the payer to who starts."""
     links: tuple[Link, ...]
@@ -30,9 +30,6 @@ class Payment(
     def __post_init__(self) -> None:
         """`Unfit` for no links, too many, or half a start."""
         if isinstance(self.commitment, str):
-            if len(self.commitment) != ID_CHARS:
-                told = f"an id is {ID_CHARS} characters of base64url"
-                raise Unfit("commitment_id_malformed", told)
             if self.start is not None or self.hops:
                 raise Unfit("start_incomplete", "a start comes with the commitment itself")
         elif self.start is None:

@@ -11,8 +11,10 @@ units of an earlier one. The id is in the seed, so that no two tickets share a c
 """
 
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from farthing import codec
 from farthing.crypto import chain
@@ -29,6 +31,7 @@ ESCROW_LIFE_S = 30 * DAY_S  # and the rest of its first day
 UNITS_MAX = 100  # of one ticket: what a vendor's absence ties up
 ESCROW_MICRO_MAX = 10**9  # of one pseudonym
 ID_CHARS = 22  # 16 bytes in base64url
+TicketId = Annotated[str, Meta(min_length=ID_CHARS, max_length=ID_CHARS)]
 MAC_BYTES = 16
 KEY_BYTES = 32
 
@@ -80,7 +83,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ends_at_s: int
     first_micro: int
     """Where the range begins in its escrow (a)."""
-    id: str
+    id: TicketId
     """16 bytes, base64url; the salt of the chain."""
     payer: str
     """A pseudonym of this ticket alone (N')."""
@@ -103,8 +106,6 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise Unfit("range_out_of_range", "a range lies in its escrow")
         if not 0 < self.ends_at_s <= codec.JSON_INT_MAX:
             raise Unfit("end_out_of_range", "a ticket ends at a time in unix seconds")
-        if len(self.id) != ID_CHARS:
-            raise Unfit("ticket_id_malformed", f"an id is {ID_CHARS} characters of base64url")
 
     @property
     def worth_micro(self) -> int:

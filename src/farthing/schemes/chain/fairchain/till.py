@@ -7,8 +7,10 @@ one before it, so a release that was lost costs nothing.
 """
 
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from farthing import codec
 from farthing.crypto import chain
@@ -20,7 +22,6 @@ from farthing.errors import (
     OutOfRange,
     Refusal,
     Underpaid,
-    Unfit,
 )
 from farthing.marks import Advance, Claim, Keys, Memory, Put
 from farthing.money import PAYMENT_MICRO_MAX
@@ -33,12 +34,12 @@ from farthing.schemes.chain.counters import (
     verify_next,
 )
 from farthing.schemes.chain.fairchain.ticket import (
-    ID_CHARS,
     MAC_BYTES,
     SUBMIT_S,
     TRAITS,
     VENDOR_KEY,
     Ticket,
+    TicketId,
     counter_id,
     day_end_s,
     is_release,
@@ -55,19 +56,12 @@ from farthing.schemes.proofs import read_proof
 STEPS_MAX = 2  # the odd link of the next unit, where the release before it was lost
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One link. `ticket`: the object in the first payment, its id later."""
 
-    index: int
-    ticket: Ticket | str
+    index: Annotated[int, Meta(ge=1)]
+    ticket: Ticket | TicketId
     word: str
-
-    def __post_init__(self) -> None:
-        """`Unfit` for an index or an id out of range."""
-        if self.index < 1:
-            raise Unfit("index_out_of_range", "links are counted from 1")
-        if isinstance(self.ticket, str) and len(self.ticket) != ID_CHARS:
-            raise Unfit("ticket_id_malformed", f"an id is {ID_CHARS} characters of base64url")
 
     @property
     def ticket_id(self) -> str:

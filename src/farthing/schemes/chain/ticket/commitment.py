@@ -16,7 +16,7 @@ from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.counters import CHAINS_CACHED
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import LOSSES
-from farthing.schemes.chain.credit.pledge import Pledge
+from farthing.schemes.chain.credit.pledge import Pledge, PledgeId
 from farthing.schemes.contract import Traits
 from farthing.schemes.losses import Loss
 
@@ -135,10 +135,10 @@ class TicketCommitment(
         return root, key, vendor_root, vendor_key
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """`commitment`: the object in the first payment, its id later; every ticket up to `index`."""
 
-    commitment: TicketCommitment | str
+    commitment: TicketCommitment | PledgeId
     index: int
     word: str
     """x at the index, base64url."""

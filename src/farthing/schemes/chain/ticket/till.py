@@ -21,7 +21,6 @@ from farthing.errors import (
     Mismatch,
     OutOfRange,
     Underpaid,
-    Unfit,
 )
 from farthing.marks import Advance, Claim, Keys, Mark, Memory, Once, Put
 from farthing.money import PAYMENT_MICRO_MAX
@@ -32,7 +31,6 @@ from farthing.schemes.chain.counters import (
     pack,
     require_step,
 )
-from farthing.schemes.chain.credit.pledge import ID_CHARS
 from farthing.schemes.chain.credit.till import CreditTill
 from farthing.schemes.chain.ticket.commitment import (
     FAMILY,
@@ -135,10 +133,7 @@ class TicketTill(CreditTill):
 
     def read(self, payload: bytes) -> Payment:
         """The payment; `Malformed`, `Unfit`."""
-        payment = self._payments.read(payload)
-        if isinstance(payment.commitment, str) and len(payment.commitment) != ID_CHARS:
-            raise Unfit("commitment_id_malformed", f"an id is {ID_CHARS} characters of base64url")
-        return payment
+        return self._payments.read(payload)
 
     def recall(self, payment: Payment) -> Keys:
         """The counter of the chain; at an opening the hot list too."""

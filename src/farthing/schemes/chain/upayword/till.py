@@ -28,7 +28,7 @@ from farthing.schemes.chain.counters import (
     require_step,
     verify_next,
 )
-from farthing.schemes.chain.credit.pledge import ID_CHARS
+from farthing.schemes.chain.credit.pledge import PledgeId
 from farthing.schemes.chain.credit.till import STEPS_MAX
 from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.chain.upayword.commitment import (
@@ -52,7 +52,7 @@ class Payment(
 ):
     """The way from a chain that the vendor knows to the word that pays."""
 
-    commitment: UpaywordCommitment | str
+    commitment: UpaywordCommitment | PledgeId
     """The object in the first payment, later the id of any chain that the vendor knows."""
     continuations: tuple[Continuation, ...] | msgspec.UnsetType = msgspec.UNSET
     links: tuple[Link, ...]
@@ -60,8 +60,6 @@ class Payment(
 
     def __post_init__(self) -> None:
         """`Unfit` unless there is one link for each chain."""
-        if isinstance(self.commitment, str) and len(self.commitment) != ID_CHARS:
-            raise Unfit("commitment_id_malformed", f"an id is {ID_CHARS} characters of base64url")
         if self.continuations == ():
             raise Unfit("continuations_empty", "leave out what is empty")
         path = self.path

@@ -4,7 +4,9 @@ I_M carries the salt and one (denomination, length, root) per chain.
 """
 
 from functools import lru_cache
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from farthing import codec
 from farthing.crypto import chain
@@ -15,7 +17,7 @@ from farthing.schemes.chain.credit.pledge import Pledge
 
 CHAINS_MAX = 4  # denominations under one commitment
 
-Link = tuple[int, int, str]
+Link = tuple[Annotated[int, Meta(gt=0, le=PAYMENT_MICRO_MAX)], Annotated[int, Meta(ge=0)], str]
 """(denomination, index, word in base64url), as it travels."""
 
 

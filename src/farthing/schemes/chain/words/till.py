@@ -6,9 +6,10 @@ the commitment by its id. The commitment itself is a record that the sweep joins
 """
 
 from functools import lru_cache
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from farthing import codec
 from farthing.crypto import chain
@@ -24,7 +25,7 @@ from farthing.schemes.chain.counters import (
     require_step,
     verify_next,
 )
-from farthing.schemes.chain.credit.pledge import ID_CHARS
+from farthing.schemes.chain.credit.pledge import PledgeId
 from farthing.schemes.chain.credit.till import STEPS_MAX, CreditTill
 from farthing.schemes.chain.times import SKEW_S
 from farthing.schemes.chain.words.commitment import (
@@ -38,24 +39,13 @@ from farthing.schemes.contract import At, Binding, Json, Offer, Setting, Taken
 C = TypeVar("C", bound=Commitment)
 
 
-class Payment(msgspec.Struct, Generic[C], frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Payment(
+    msgspec.Struct, Generic[C], frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False
+):
     """`commitment`: the object in the first payment, its id (base64url of 16 bytes) later."""
 
-    commitment: C | str
-    links: tuple[Link, ...]
-
-    def __post_init__(self) -> None:
-        """`Unfit` for no links, too many, or a denomination twice."""
-        if isinstance(self.commitment, str) and len(self.commitment) != ID_CHARS:
-            raise Unfit("commitment_id_malformed", f"an id is {ID_CHARS} characters of base64url")
-        if len(self.links) != 1:
-            if not 1 <= len(self.links) <= CHAINS_MAX:
-                raise Unfit("link_count_out_of_range", f"a payment has 1 to {CHAINS_MAX} links")
-            if len({denomination for denomination, _, _ in self.links}) != len(self.links):
-                raise Unfit("denomination_repeated", "one link for each chain")
-        for denomination, index, _ in self.links:
-            if not 0 < denomination <= PAYMENT_MICRO_MAX or index < 0:
-                raise Unfit("link_out_of_range", "denominations and indices are above zero")
+    commitment: C | PledgeId
+    links: Annotated[tuple[Link, ...], Meta(min_length=1, max_length=CHAINS_MAX)]
 
     def __repr__(self) -> str:
         """Denominations and indices only: a word is worth money."""
@@ -105,21 +95,23 @@ class WordTill(CreditTill):
         self, payment: Payment[Commitment], offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
         """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, and so on."""
-        commitment = payment.commitment
+        commitment, links = payment.commitment, payment.links
+        if len(links) != 1 and len({denomination for denomination, _, _ in links}) != len(links):
+            raise Unfit("denomination_repeated", "one link for each chain")
         opening: dict[int, bytes] = _NONE
         if isinstance(commitment, str):
             commitment_id = commitment
         else:
             self.require_unrevoked(commitment, memory)
             commitment_id, opening = commitment.id, self._open(commitment, at)
-        tag, short = self.family.tag, self.family.short
-        marks: list[Mark] = []
-        claims: list[Claim] = []
-        value_micro = until_s = steps = 0
+        family = self.family
+        marks: tuple[Mark, ...] = ()
+        claims: tuple[Claim, ...] = ()
+        value_micro = steps = 0
         reference = ""
         kept: Kept | None = None
-        for denomination, index, text in payment.links:
-            mark_id = counter_id(tag, commitment_id, denomination)
+        for denomination, index, text in links:
+            mark_id = counter_id(family.tag, commitment_id, denomination)
             place = memory.counters.get(mark_id)
             if place is not None:
                 last, record = place.to, place.link
@@ -131,33 +123,34 @@ class WordTill(CreditTill):
             steps = require_step(kept, index, last, at.now_s, SKEW_S, STEPS_MAX, steps)
             word = verify_next(kept, record, last, index, text)
             value_micro += denomination * (index - last)
-            until_s = kept.until_s
-            marks.append(
-                Advance(id=mark_id, over=last, to=index, link=word + kept.raw, until_s=until_s)
-            )
-            claims.append(self.claim(mark_id, denomination * index, index, word))
+            link = word + kept.raw
+            marks += (Advance(id=mark_id, over=last, to=index, link=link, until_s=kept.until_s),)
+            claims += (self.claim(mark_id, denomination * index, index, word),)
             # A denomination other than the till's own is named.
             named = index if denomination == self.unit_micro else f"{index}x{denomination}"
-            reference = f"{reference},{named}" if reference else f"{short}:{commitment_id}:{named}"
+            if reference:
+                reference = f"{reference},{named}"
+            else:
+                reference = f"{family.short}:{commitment_id}:{named}"
         assert kept is not None, "a payment has a link"
         if value_micro < offer.price_micro:
             raise Underpaid("amount_below_price", f"the price is {offer.price_micro} micro-units")
         records: tuple[Put, ...] = ()
         if opening and not memory.counters:
             assert isinstance(commitment, Commitment), "only the object opens chains"
-            marks += _untouched(commitment, payment.links, opening, until_s)
+            marks += _untouched(commitment, links, opening, kept.until_s)
             body = codec.canonical(commitment)
             key = self.record_key(commitment_id.encode())
-            records = (Put(key=key, value=body, until_s=until_s),)
+            records = (Put(key=key, value=body, until_s=kept.until_s),)
         return Taken(
             value_micro=value_micro,
             reference=reference,
             payer=kept.payer,
             owner=kept.public_key,
-            marks=tuple(marks),
-            until_s=until_s,
+            marks=marks,
+            until_s=kept.until_s,
             records=records,
-            claims=tuple(claims),
+            claims=claims,
             value_moved=True,
         )
 
@@ -242,7 +235,7 @@ def _unknown_chain(*, is_opening: bool) -> Refusal:
 
 def _untouched(
     commitment: Commitment, links: tuple[Link, ...], opening: dict[int, bytes], until_s: int
-) -> list[Mark]:
+) -> tuple[Mark, ...]:
     """At the opening: roots and slots are used up, and every other chain has its counter at 0."""
     paid = {denomination for denomination, _, _ in links}
     root = commitment.family.tag.encode() + b"/root"
@@ -253,4 +246,4 @@ def _untouched(
         if denomination not in paid:
             mark_id = commitment.counter_id(denomination)
             marks.append(Advance(id=mark_id, over=0, to=0, link=record, until_s=until_s))
-    return marks
+    return tuple(marks)

@@ -2,7 +2,7 @@ import pytest
 
 from farthing import codec
 from farthing.crypto import chain
-from farthing.errors import Unfit
+from farthing.errors import Malformed, Unfit
 from farthing.schemes.chain.ecoupon.payment import LINKS_MAX
 from farthing.schemes.contract import Json
 from tests.kit.ecoupon import Scene
@@ -17,7 +17,6 @@ from tests.kit.ecoupon import Scene
         {"links": [[64, 1, "A" * 22]]},
         {"links": [[0, 1, "A" * 22], [1, chain.LENGTH_MAX + 1, "A" * 22]]},
         {"start": None},
-        {"commitment": "A" * 21},
         {"commitment": "A" * 22},
     ],
 )
@@ -25,6 +24,14 @@ def test_a_payment_of_another_form_is_unfit(change: dict[str, Json]) -> None:
     scene = Scene()
     payload = scene.payload(scene.open()) | change
     with pytest.raises(Unfit):
+        scene.vendor.till.read(codec.canonical(payload))
+
+
+@pytest.mark.parametrize("commitment", ["A" * 21, "A" * 23])
+def test_a_commitment_has_an_id_of_22_characters(commitment: str) -> None:
+    scene = Scene()
+    payload = scene.payload(scene.open()) | {"commitment": commitment}
+    with pytest.raises(Malformed, match="commitment"):
         scene.vendor.till.read(codec.canonical(payload))
 
 

@@ -6,7 +6,7 @@ import pytest
 from farthing import codec
 from farthing.crypto import chain
 from farthing.crypto.mac import mac
-from farthing.errors import Forged, Unfit, WrongVendor
+from farthing.errors import Forged, Malformed, Unfit, WrongVendor
 from farthing.schemes.chain.fairchain.ticket import (
     RECEIPT_TAG,
     SEED_TAG,
@@ -59,12 +59,17 @@ def test_a_ticket_is_for_one_vendor_under_its_own_key() -> None:
         ("unit_micro", 0),
         ("first_micro", -1),
         ("ends_at_s", 0),
-        ("id", "short"),
     ],
 )
 def test_a_ticket_out_of_range_cannot_exist(field: str, value: object) -> None:
     with pytest.raises(Unfit):
         msgspec.structs.replace(made(), **{field: value})
+
+
+@pytest.mark.parametrize("wrong", ["A" * 21, "A" * 23])
+def test_a_ticket_has_an_id_of_22_characters(wrong: str) -> None:
+    with pytest.raises(Malformed, match="id"):
+        codec.Reader(Ticket).convert(msgspec.to_builtins(made()) | {"id": wrong})
 
 
 def test_the_chain_is_as_long_as_two_links_a_unit_and_follows_from_the_formulas() -> None:

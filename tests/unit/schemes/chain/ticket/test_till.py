@@ -12,6 +12,7 @@ from farthing.crypto import chain
 from farthing.errors import (
     Closed,
     Forged,
+    Malformed,
     Misconfigured,
     Mismatch,
     OutOfRange,
@@ -20,7 +21,6 @@ from farthing.errors import (
     Replayed,
     Revoked,
     Underpaid,
-    Unfit,
 )
 from farthing.schemes.chain.ticket.commitment import is_win
 from farthing.schemes.chain.ticket.till import LENGTH, SEED_KEY, vendor_words
@@ -154,7 +154,7 @@ def test_indices_words_and_ids_are_checked() -> None:
     refused(stage, hand.later(6) | {"index": 33}, OutOfRange)
     refused(stage, hand.later(6) | {"index": 7}, Forged)
     refused(stage, hand.later(6) | {"commitment": "A" * 22}, Closed)
-    refused(stage, hand.later(6) | {"commitment": "A"}, Unfit)
+    refused(stage, hand.later(6) | {"commitment": "A"}, Malformed)
     with pytest.raises(Underpaid):
         stage.vendor.serve(hand.later(6), stage.vendor.offer(200))
     assert stage.vendor.serve(hand.later(6), offer).taken.value_micro == 100

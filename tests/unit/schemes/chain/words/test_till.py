@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -10,10 +12,8 @@ from farthing.errors import (
     JumpTooLong,
     Malformed,
     OutOfRange,
-    Refusal,
     Replayed,
     Underpaid,
-    Unfit,
 )
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.credit.till import STEPS_MAX
@@ -223,10 +223,8 @@ def test_what_is_earned_is_the_highest_index_whatever_comes(indices: list[int]) 
     earned_micro = 0
     for index in indices:
         link = hand.link(index) if 0 <= index <= 50 else [100, index, "A" * 22]
-        try:
+        with suppress(Replayed, OutOfRange, Malformed):  # and no other refusal
             earned_micro += scene.vendor.serve(hand.first(link), offer).taken.value_micro
-        except Refusal as wrong:
-            assert isinstance(wrong, Replayed | OutOfRange | Unfit)  # noqa: PT017 - some are taken
     highest = max((index for index in indices if 0 < index <= 50), default=0)
     assert earned_micro == 100 * highest
     assert scene.clear() == earned_micro
@@ -247,7 +245,7 @@ def test_a_payment_of_another_form_is_malformed(changed: dict[str, Json]) -> Non
     scene = Scene()
     hand = Hand(scene.certificate)
     with pytest.raises(Malformed):
-        scene.vendor.till.read(codec.canonical(hand.first(hand.link(1)) | changed))
+        scene.vendor.serve(hand.first(hand.link(1)) | changed, scene.vendor.offer(100))
 
 
 @pytest.mark.parametrize("word", ["", "A" * 21, "A" * 23, "A" * 21 + "B", "A" * 22 + "==", "é"])
@@ -282,21 +280,33 @@ def test_a_claim_whose_commitment_is_forgotten_is_refused_and_holds_up_no_other(
         scene.broker.redeem(claim)
 
 
+def read(*links: tuple[int, int, str], commitment: str = "0" * 22) -> Payment[PaywordCommitment]:
+    raw = codec.canonical({"commitment": commitment, "links": links})
+    payment: Payment[PaywordCommitment] = Scene().vendor.till.read(raw)
+    return payment
+
+
 def test_a_payment_has_one_link_for_each_chain_that_a_commitment_may_have() -> None:
     links = [(denomination, 1, "") for denomination in range(1, CHAINS_MAX + 2)]
-    most: Payment[PaywordCommitment] = Payment(commitment="0" * 22, links=tuple(links[:CHAINS_MAX]))
-    assert len(most.links) == CHAINS_MAX
-    for wrong in ((), tuple(links)):
-        with pytest.raises(Unfit, match="link_count_out_of_range"):
-            Payment(commitment="0" * 22, links=wrong)
+    assert len(read(*links[:CHAINS_MAX]).links) == CHAINS_MAX
+    for wrong in ([], links):
+        with pytest.raises(Malformed, match="links"):
+            read(*wrong)
+
+
+def test_a_payment_names_its_commitment_by_an_id_of_22_characters() -> None:
+    assert read((100, 1, ""), commitment="0" * 22).commitment == "0" * 22
+    for wrong in ("0" * 21, "0" * 23):
+        with pytest.raises(Malformed, match="commitment"):
+            read((100, 1, ""), commitment=wrong)
 
 
 def test_a_denomination_is_at_most_what_a_payment_may_be() -> None:
     word = "A" * 22
-    assert Payment(commitment=word, links=((PAYMENT_MICRO_MAX, 0, word),)).links
-    for links in ((), ((PAYMENT_MICRO_MAX + 1, 0, word),)):
-        with pytest.raises(Unfit, match=r"link_(count_)?out_of_range"):
-            Payment(commitment=word, links=links)
+    assert read((PAYMENT_MICRO_MAX, 0, word)).links
+    for wrong in ((PAYMENT_MICRO_MAX + 1, 0, word), (0, 0, word), (1, -1, word)):
+        with pytest.raises(Malformed, match=r"links\[0\]"):
+            read(wrong)
     vendor = Vendor(PAYWORD, public_ring(), Scene().clock, unit_micro=PAYMENT_MICRO_MAX)
     assert vendor.offer(PAYMENT_MICRO_MAX).price_micro == PAYMENT_MICRO_MAX
 
