@@ -12,7 +12,7 @@ SEED_BELOW = 2**32
 class Size(NamedTuple):
     kills: int
     kill_s: float
-    """The loop ends here even if kills are left."""
+    """The loop ends here even if kills are left, once half of them are done."""
     pause_s: float
     """Between two pages of a wallet, so that its history stays short enough to be read whole."""
     faults: int = 4
@@ -21,7 +21,7 @@ class Size(NamedTuple):
     """Likewise, of what is asked about one scheme."""
     stride: int = 1
     """Of so many steps at which it may fail, one does."""
-    rounds: int = 8
+    rounds: int = 20
     """Of each race."""
     every: int = 1
     """Of so many kinds of requests, one loses its answer, or of one scheme's meets failures."""
@@ -41,6 +41,7 @@ SIZES = {
         faults=1,
         stride=6,
         every=2,
+        rounds=8,
         inputs=400,
         mint_kills=20,
     ),
