@@ -7,9 +7,12 @@ member, `refusal`, which is the class by name. The hot routes are in `fast.py`.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Literal, Protocol
 
 import msgspec
+import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -30,7 +33,10 @@ from farthing.schemes.contract import Account, Operation
 BATCH_BYTES_MAX = 8 * 1024 * 1024  # of claims: the batch limit of the trust programme
 STRANGER_BYTES_MAX = 256 * 1024  # of whoever has no account: a box of coins has a tenth of that
 JSON_TYPE = "application/json"
+FRAMES_TOLD = 6  # of a fault, the innermost: those before are the framework's
 NONE: Mapping[str, openapi.Hot] = {}
+
+_log = structlog.get_logger("farthing.broker")
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -331,8 +337,11 @@ def _unrouted(request: Request[Any, Any, State], wrong: HTTPException) -> Respon
     return _refused(request, refusal)
 
 
-def _fault(request: Request[Any, Any, State], _: Exception) -> Response[bytes]:
-    """Our own mistake; Litestar has logged it."""
+def _fault(request: Request[Any, Any, State], wrong: Exception) -> Response[bytes]:
+    """Our own mistake. The log says where it is and never what it says, which may be secret."""
+    at = [f"{Path(f.filename).name}:{f.lineno}" for f in extract_tb(wrong.__traceback__)]
+    route = f"{request.method} {request.scope['path_template']}"
+    _log.error("internal_fault", route=route, error=type(wrong).__name__, at=at[-FRAMES_TOLD:])
     return _refused(request, Broken("internal_fault", "nothing was acknowledged; repeat it"))
 
 
@@ -376,5 +385,6 @@ def build(
         exception_handlers={Refusal: _refused, HTTPException: _unrouted, 500: _fault},
         lifespan=[lifespan] if lifespan is not None else [],
         state=State({"engine": engine, "documents": documents}),
+        logging_config=None,  # else a thread of its own waits for records that nobody writes
         openapi_config=openapi.config(hot),
     )

@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 import apsw
 import msgspec
 
-from farthing.errors import Broken
+from farthing.errors import Broken, Refusal
 from farthing.stores.checkpoints import Checkpoints
 from farthing.stores.database import Answer, Database, Work
+from farthing.stores.trouble import Trouble
 
 __all__ = ["Answered", "Committer", "Work"]
 
@@ -76,6 +77,7 @@ class Committer:
         self._entrance = threading.Lock()
         self._closed = False
         self._local = threading.local()
+        self._trouble = Trouble()
         self._readers: list[apsw.Connection] = []
         self._database = Database(path, schema, application_id=application_id, version=version)
         self.checkpoints = Checkpoints(
@@ -121,7 +123,11 @@ class Committer:
             connection: apsw.Connection = self._local.connection
         except AttributeError:
             connection = self._open_reader()
-        return self._database.snapshot(connection, work)
+        try:
+            return self._database.snapshot(connection, work)
+        except Refusal as refusal:
+            self._trouble.tell(refusal)
+            raise
 
     def close(self) -> None:
         """Commit and answer what is queued, then close the file. Closing twice is once."""
@@ -182,7 +188,9 @@ class Committer:
                 pass
             batch, waiting = waiting[: self._batch_max], waiting[self._batch_max :]
             if batch:
-                self._answer(batch, self._database.commit(batch))
+                answers = self._database.commit(batch)
+                self._trouble.tell(answers[-1][1])  # a disk that fails undoes them all
+                self._answer(batch, answers)
                 self.checkpoints.take_turn()
 
     def _answer(self, batch: list[_Item], answers: list[Answer]) -> None:

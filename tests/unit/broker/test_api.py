@@ -7,6 +7,7 @@ from typing import Any, cast
 import httpx
 import msgspec
 import pytest
+import structlog
 
 from farthing.broker import api, store
 from farthing.broker.fast import HOT, Fast
@@ -51,6 +52,13 @@ class Nothing:
 
     def books_document(self) -> bytes:
         return b"{}"
+
+
+class Failing(Nothing):
+    """One whose books fail in our own code, with a secret in what the error says."""
+
+    def books_document(self) -> bytes:
+        raise KeyError("ft_a-token")
 
 
 def over_http(path: Path, talk: Talk) -> None:
@@ -269,3 +277,23 @@ def test_the_database_holds_no_token_and_no_coupon_in_clear(tmp_path: Path) -> N
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert canaries
     assert not any(canary in stored for canary in canaries)
+
+
+def test_a_fault_of_our_own_is_in_the_log_without_what_the_error_says(tmp_path: Path) -> None:
+    async def run() -> httpx.Response:
+        async with open_desk(tmp_path / "broker.db") as desk:
+            app = cast(Any, api.build(desk.engine, Failing()))
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://broker") as client:
+                return await client.get("/.well-known/farthing-books")
+
+    with structlog.testing.capture_logs() as lines:
+        answer = asyncio.run(run())
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "internal_fault"
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("internal_fault", "error")
+    assert line["route"] == "GET /.well-known/farthing-books"
+    assert line["error"] == "KeyError"
+    assert line["at"][-1].startswith("test_api.py:")
+    assert "ft_a-token" not in str(lines) + answer.text
