@@ -7,8 +7,6 @@ member, `refusal`, which is the class by name. The hot routes are in `fast.py`.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -19,21 +17,20 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from farthing import codec
+from farthing import codec, faults
 from farthing.broker import openapi, pseudonyms
 from farthing.broker.engine import Engine
 from farthing.broker.operations import BEARER
 from farthing.broker.people import OpenAccount, PayOut, TopUp
 from farthing.broker.store import Caller, Role
 from farthing.broker.web import BODY_BYTES_MAX, authorize, bearer, key_of, problem_of
-from farthing.errors import BadRequest, Broken, Denied, Malformed, Refusal, TooLarge, Unknown
+from farthing.errors import BadRequest, Denied, Malformed, Refusal, TooLarge, Unknown
 from farthing.rails.manual import PayoutState
 from farthing.schemes.contract import Account, Operation
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024  # of claims: the batch limit of the trust programme
 STRANGER_BYTES_MAX = 256 * 1024  # of whoever has no account: a box of coins has a tenth of that
 JSON_TYPE = "application/json"
-FRAMES_TOLD = 6  # of a fault, the innermost: those before are the framework's
 NONE: Mapping[str, openapi.Hot] = {}
 
 _log = structlog.get_logger("farthing.broker")
@@ -338,11 +335,10 @@ def _unrouted(request: Request[Any, Any, State], wrong: HTTPException) -> Respon
 
 
 def _fault(request: Request[Any, Any, State], wrong: Exception) -> Response[bytes]:
-    """Our own mistake. The log says where it is and never what it says, which may be secret."""
-    at = [f"{Path(f.filename).name}:{f.lineno}" for f in extract_tb(wrong.__traceback__)]
+    """Our own mistake, with its place in the log."""
     route = f"{request.method} {request.scope['path_template']}"
-    _log.error("internal_fault", route=route, error=type(wrong).__name__, at=at[-FRAMES_TOLD:])
-    return _refused(request, Broken("internal_fault", "nothing was acknowledged; repeat it"))
+    _log.error("internal_fault", route=route, error=faults.place_of(wrong))
+    return _refused(request, faults.refusal_of(wrong))
 
 
 def build(

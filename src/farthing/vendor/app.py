@@ -44,10 +44,10 @@ from farthing.vendor.asgi import (
 )
 from farthing.vendor.attempts import Attempts
 from farthing.vendor.authorizations import FILE, Authorizing
-from farthing.vendor.commands import Answer, Walk
+from farthing.vendor.commands import Answer, Walk, refuse
 from farthing.vendor.driver import FAULTS, Exchange, Serials
 from farthing.vendor.edge import REAL, Edge
-from farthing.vendor.endpoints import Doors, refuse
+from farthing.vendor.endpoints import Doors
 from farthing.vendor.founding import LOOK_EVERY_S, read_config
 from farthing.vendor.gate import Gate, require_private
 from farthing.vendor.peers import Peers

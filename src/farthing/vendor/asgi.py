@@ -13,8 +13,7 @@ from types import coroutine
 from typing import Any, Literal
 from urllib.parse import quote
 
-import msgspec
-
+from farthing import faults
 from farthing.errors import OriginFailed, Refusal, Unsupported
 from farthing.vendor.commands import (
     Aborted,
@@ -23,8 +22,10 @@ from farthing.vendor.commands import (
     Headers,
     OriginAnswered,
     Request,
+    refuse,
 )
 from farthing.vendor.driver import Exchange, to_the_end
+from farthing.vendor.heads import Head, read_head
 from farthing.vendor.payments import BODILESS
 from farthing.vendor.peers import is_local
 from farthing.vendor.streaming import Bells, Pacing, Unpaid, is_events
@@ -38,8 +39,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BUFFER_BYTES_MAX = 1024 * 1024  # longer answers stream, confirmed at their head
-LENGTH_DIGITS_MAX = 18  # of a content-length: more bytes than any disk holds
-EVENT_STREAM = b"text/event-stream"  # its first event may be long in coming
 OURS = b"x-pay-"  # what the gate tells the site behind it; payers may not
 OURS_BEGIN = frozenset({b"x-", b"x_"})  # both spell one CGI variable
 # By these a site may serve another path, or another method, than the one that was priced.
@@ -128,32 +127,6 @@ _Phase = Literal["collecting", "streaming", "answered"]
 """Of the application's answer: not confirmed yet; its head has gone out; all of it has."""
 
 
-class _Head(msgspec.Struct, frozen=True, gc=False):
-    """What the application's answer begins with."""
-
-    status: int
-    headers: Headers
-    """Names in lower case."""
-    length: int | None
-    """What it says of the body's length; None where it says nothing that can be read."""
-    is_event_stream: bool
-
-
-def _read_head(message: Message) -> _Head:
-    headers: list[tuple[bytes, bytes]] = []
-    length: int | None = None
-    is_event_stream = False
-    for raw_name, raw_value in message.get("headers", ()):
-        name, value = bytes(raw_name).lower(), bytes(raw_value)
-        headers.append((name, value))
-        if name == b"content-length":
-            readable = value.isdigit() and len(value) <= LENGTH_DIGITS_MAX
-            length = int(value) if readable else None
-        elif name == b"content-type":
-            is_event_stream = value.startswith(EVENT_STREAM)
-    return _Head(message["status"], tuple(headers), length, is_event_stream)
-
-
 @coroutine
 def _rest(steps: Generator[Any, Any, None], waited: object) -> Generator[Any, Any, None]:
     """Go on with a coroutine that waits for something already."""
@@ -199,7 +172,7 @@ class Serving:
         self._method: str = scope["method"]
         self._answered = "POST" if whole else self._method
         self._whole = whole
-        self._head: _Head | None = None
+        self._head: Head | None = None
         self._parts: list[bytes] = []
         self._size_bytes = 0
         self._phase: _Phase = "collecting"
@@ -209,33 +182,44 @@ class Serving:
 
     async def run(self, exchange: Exchange) -> None:
         """Serve, whatever the origin or the payer do meanwhile."""
-        try:
-            answer = await exchange.start()
-            if answer is None and exchange.wanted is not None:
-                try:
-                    answer = await self._through_origin(exchange, exchange.wanted)
-                finally:
-                    if self._pacing is not None:
-                        self._pacing.close()
-        except Aborted:
-            raise asyncio.CancelledError from None
-        except Refusal as wrong:  # a gate that cannot even refuse: keys or prices out of order
-            if self._phase != "collecting":
-                raise
-            status, headers, body = problems.problem(wrong, value_moved=True)
-            answer = Answer(status=status, headers=headers, body=body)
-        except BaseException:
-            await to_the_end(asyncio.ensure_future(exchange.abort()))
-            raise
-        if exchange.cancelled:
-            raise asyncio.CancelledError
+        answer = await self._answer_of(exchange)
         if answer is not None:
             if answer.voucher_for:
                 self._bells.ring(answer.voucher_for, answer.stream_paid_micro)
             await send_answer(self._send, answer, method=self._answered)
 
-    async def _through_origin(self, exchange: Exchange, wanted: AskOrigin) -> Answer | None:
+    async def _answer_of(self, exchange: Exchange) -> Answer | None:
+        try:
+            answer = await self._walk(exchange)
+        except Aborted:
+            raise asyncio.CancelledError from None
+        except Refusal as wrong:  # a gate that cannot even refuse: keys or prices out of order
+            if self._phase != "collecting":
+                raise
+            answer = refuse(wrong)
+        except BaseException as wrong:
+            await to_the_end(asyncio.ensure_future(exchange.abort()))
+            if self._phase != "collecting" or not isinstance(wrong, Exception):
+                raise
+            _log.error("internal_fault: %s", faults.place_of(wrong))
+            return refuse(faults.refusal_of(wrong))
+        if exchange.cancelled:
+            raise asyncio.CancelledError
+        return answer
+
+    async def _walk(self, exchange: Exchange) -> Answer | None:
         """The answer still to be sent; None where the origin's has gone out already."""
+        answer = await exchange.start()
+        if answer is not None or exchange.wanted is None:
+            return answer
+        try:
+            return await self._through_origin(exchange, exchange.wanted)
+        finally:
+            if self._pacing is not None:
+                self._pacing.close()
+
+    async def _through_origin(self, exchange: Exchange, wanted: AskOrigin) -> Answer | None:
+        """As `_walk`, once the origin is asked."""
         # No extension of the server's: an answer passes through here message by message.
         scope = origin_scope(self._scope, wanted.add)
         scope["extensions"] = {}
@@ -293,7 +277,7 @@ class Serving:
             if self._phase != "collecting" or is_late:
                 return
             if message["type"] == "http.response.start":
-                self._head = _read_head(message)
+                self._head = read_head(message)
                 if self._head.is_event_stream or wanted.streams:
                     await self._confirm(exchange, self._head, is_whole=False)
             elif message["type"] == "http.response.body" and self._head is not None:
@@ -305,7 +289,7 @@ class Serving:
 
         return tap
 
-    async def _confirm(self, exchange: Exchange, head: _Head, *, is_whole: bool) -> None:
+    async def _confirm(self, exchange: Exchange, head: Head, *, is_whole: bool) -> None:
         """Confirm or release, then let the answer through."""
         if self._timer is not None:
             self._timer.reschedule(None)
@@ -375,7 +359,7 @@ class Serving:
             self._phase = "answered"
             await self._send({"type": "http.response.body", "body": b""})
 
-    def _is_short(self, head: _Head) -> bool:
+    def _is_short(self, head: Head) -> bool:
         """Whether the answer says that it fits the buffer; `OriginFailed` once it does not."""
         if head.length is None and self._whole:
             return self._size_bytes <= BUFFER_BYTES_MAX
@@ -388,7 +372,7 @@ class Serving:
         if self._size_bytes > length:
             raise OriginFailed("origin_length_wrong", "the site sent more than it said")
 
-    def _require_length(self, head: _Head) -> None:
+    def _require_length(self, head: Head) -> None:
         """`OriginFailed` unless a whole body is as long as its head says."""
         if head.length is None or self._method == "HEAD" or head.status in BODILESS:
             return

@@ -9,12 +9,12 @@ import hashlib
 
 from farthing.errors import BadRequest, OriginFailed, TooLarge
 from farthing.vendor.asgi import Message, Receive, Scope, Send
+from farthing.vendor.heads import LENGTH_DIGITS_MAX
 from farthing.vendor.payments import BODILESS
 
 BOUND_BYTES_MAX = 1024 * 1024  # of a body that a payment is bound to: it is kept until answered
 SEND_TIMEOUT_S = 60  # for one part of a free answer: 64 kB even over the slowest of lines
 READ_TIMEOUT_S = 30  # a payer that sends slower keeps memory and a connection for nothing
-LENGTH_DIGITS_MAX = 18  # of a content-length: more bytes than any disk holds
 
 
 async def read(scope: Scope, receive: Receive, bytes_max: int) -> bytes:

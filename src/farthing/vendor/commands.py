@@ -11,8 +11,10 @@ from typing import TypeVar
 import msgspec
 
 from farthing import marks
+from farthing.errors import Refusal
 from farthing.schemes.contract import Json
 from farthing.vendor.metering import Stream
+from farthing.wire import problems
 from farthing.wire.offers import Credential
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -108,6 +110,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The record of the stream that it paid on; empty where it paid on none."""
     stream_paid_micro: int = 0
     """At least so much is paid on that stream by now, this voucher included."""
+
+
+def refuse(refusal: Refusal) -> Answer:
+    """A problem, without offers: nothing is sold at these doors, so nothing is 402."""
+    status, headers, body = problems.problem(refusal, value_moved=True)
+    return Answer(status=status, headers=headers, body=body)
 
 
 class Aborted(Exception):  # noqa: N818 - a signal from the driver, not an error

@@ -40,12 +40,13 @@ from farthing.vendor.commands import (
     TakeSerial,
     Walk,
     expect,
+    refuse,
 )
 from farthing.vendor.gate import Gate
 from farthing.vendor.offering import setting_for
 from farthing.vendor.payments import Kept, Outcome
 from farthing.vendor.prices import Priced, Prices
-from farthing.wire import problems, published, receipts
+from farthing.wire import published, receipts
 
 OUTCOME_TAG = "farthing/wire/outcome/1"
 PREFIX = published.WELL_KNOWN + "/"
@@ -71,12 +72,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def _answer(value: Json, status: int = 200) -> Answer:
     return Answer(status=status, headers=_JSON, body=codec.canonical(value))
-
-
-def refuse(refusal: Refusal) -> Answer:
-    """A problem, without offers: nothing is sold at these doors, so nothing is 402."""
-    status, headers, body = problems.problem(refusal, value_moved=True)
-    return Answer(status=status, headers=headers, body=body)
 
 
 def _confirmed(outcome: Outcome, refund: Json = None) -> Answer:

@@ -35,8 +35,9 @@ from farthing.vendor.commands import (
     Sealed,
     Walk,
     expect,
+    refuse,
 )
-from farthing.vendor.endpoints import Doors, refuse
+from farthing.vendor.endpoints import Doors
 from farthing.vendor.gate import Gate
 from farthing.vendor.prices import Prices
 from farthing.wire import published, sealed

@@ -294,6 +294,6 @@ def test_a_fault_of_our_own_is_in_the_log_without_what_the_error_says(tmp_path: 
     (line,) = lines
     assert (line["event"], line["log_level"]) == ("internal_fault", "error")
     assert line["route"] == "GET /.well-known/farthing-books"
-    assert line["error"] == "KeyError"
-    assert line["at"][-1].startswith("test_api.py:")
+    assert line["error"].startswith("KeyError at ")
+    assert " test_api.py:" in line["error"]
     assert "ft_a-token" not in str(lines) + answer.text

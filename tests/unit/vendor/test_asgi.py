@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from farthing.schemes.chain.words.till import WordTill
 from farthing.vendor import driver
 from farthing.vendor.asgi import (
     BUFFER_BYTES_MAX,
@@ -220,6 +221,29 @@ def test_an_application_that_answers_too_late_is_not_heard(
     page = bought(shop, stubborn)
     assert (page.status, page.is_released) == (502, True)
     assert shop.earned_micro() == 0
+
+
+def test_a_mistake_of_our_own_is_told_to_the_log_and_costs_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a secret")
+
+    app, buyer = answer_with(b"the page"), Buyer(shop, "payword")
+    payment = buyer.pay()
+    with monkeypatch.context() as patch:
+        patch.setattr(WordTill, "take", broken)
+        page = Page(shop, app, payment, "GET")
+        asyncio.run(page.run())
+    assert page.status == 503
+    assert b"internal_fault" in page.body
+    (told,) = caplog.messages
+    assert told.startswith("internal_fault: KeyError at ")
+    assert "test_asgi.py:" in told
+    assert "a secret" not in told + page.body.decode() + str(caplog.records[0].exc_info)
+    again = Page(shop, app, payment, "GET")
+    asyncio.run(again.run())
+    assert (again.status, shop.earned_micro()) == (200, PRICE_MICRO), "the same bytes, once"
 
 
 def test_a_stream_that_breaks_off_after_its_head_breaks_off_for_the_payer(shop: Shop) -> None:

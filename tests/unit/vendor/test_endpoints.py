@@ -10,11 +10,10 @@ from farthing import codec, marks
 from farthing.crypto import signing
 from farthing.errors import Busy
 from farthing.schemes.contract import Dialect, Json, Key
-from farthing.vendor.commands import Answer, AskOrigin
+from farthing.vendor.commands import Answer, AskOrigin, refuse
 from farthing.vendor.endpoints import (
     OUTCOME_TAG,
     SKEW_S,
-    refuse,
 )
 from farthing.vendor.gate import RECEIPT_KEY
 from farthing.wire import receipts

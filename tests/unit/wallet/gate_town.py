@@ -29,9 +29,10 @@ from farthing.vendor.commands import (
     SpareSerial,
     TakeSerial,
     Walk,
+    refuse,
 )
 from farthing.vendor.commands import Request as GateRequest
-from farthing.vendor.endpoints import Doors, refuse
+from farthing.vendor.endpoints import Doors
 from farthing.vendor.gate import CHALLENGE_KEY, RECEIPT_KEY, Gate
 from farthing.vendor.prices import Options, Verify
 from farthing.vendor.prices import read as read_prices

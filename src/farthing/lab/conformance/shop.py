@@ -33,10 +33,11 @@ from farthing.vendor.commands import (
     SpareSerial,
     TakeSerial,
     Walk,
+    refuse,
 )
 from farthing.vendor.commands import Request as Asking
 from farthing.vendor.driver import ENTROPY_BYTES, Serials
-from farthing.vendor.endpoints import PREFIX, Doors, refuse
+from farthing.vendor.endpoints import PREFIX, Doors
 from farthing.vendor.gate import Gate
 from farthing.vendor.prices import Options, Verify, read
 from farthing.vendor.private import Private
