@@ -40,10 +40,8 @@ class Paywall:
             await self._app(origin_scope(scope), receive, send)
 
     def _keep_house(self) -> None:
-        """Clear and forget beside the requests; begun anew should it ever break off."""
+        """Clear and forget beside the requests."""
         if self._housework is None or self._housework.done():
-            if self._housework is not None and not self._housework.cancelled():
-                _log.error("the housework broke off", exc_info=self._housework.exception())
             self._housework = asyncio.create_task(self.vendor.keep_house())
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:

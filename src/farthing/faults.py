@@ -1,11 +1,25 @@
-"""Mistakes of our own, for the log: where they are, never what they say, which may be secret."""
+"""Mistakes of our own: the log says where they are, never what they say, which may be secret.
 
+Whatever runs beside requests goes on after one, and a request that meets one is answered.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from traceback import extract_tb
 
 from farthing.errors import Broken
 
 FRAMES_TOLD = 6  # the innermost: those before are the server's
+AGAIN_S = 10  # what failed by a mistake fails once more, as a rule
+
+_log = logging.getLogger("farthing.fault")
+
+
+def tell(wrong: BaseException, where: str) -> None:
+    """Log a mistake that `where` met."""
+    _log.critical("%s: %s", where, place_of(wrong))
 
 
 def place_of(wrong: BaseException) -> str:
@@ -20,3 +34,13 @@ def refusal_of(wrong: BaseException) -> Broken:
     refusal = Broken("internal_fault", "a mistake of this server; repeat the same request")
     refusal.__cause__ = wrong
     return refusal
+
+
+async def keep_on(work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    """Run what runs until it is cancelled; anew after each mistake that ends it."""
+    while True:
+        try:
+            await work(*arguments)
+        except Exception as wrong:  # noqa: BLE001 - nobody waits for it: it would end unseen
+            tell(wrong, work.__qualname__)
+        await asyncio.sleep(AGAIN_S)

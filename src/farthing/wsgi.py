@@ -100,8 +100,6 @@ class _Desk:
     def keep_house(self) -> None:
         """Clear and forget beside the requests; begun anew should it ever break off."""
         if self._housework is None or self._housework.done():
-            if self._housework is not None and not self._housework.cancelled():
-                _log.error("the housework broke off", exc_info=self._housework.exception())
             self._housework = self.run(self.vendor.keep_house())
 
     def close(self) -> None:

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from farthing import faults
@@ -31,3 +33,29 @@ def test_whoever_asked_hears_nothing_of_it_and_may_ask_again() -> None:
     refusal = faults.refusal_of(caught())
     assert (refusal.code, refusal.fault) == ("internal_fault", "us")
     assert "secret" not in f"{refusal} {refusal.detail} {refusal.facts}"
+
+
+def test_what_runs_beside_requests_goes_on_after_a_mistake_and_ends_when_cancelled(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(faults, "AGAIN_S", 0)
+
+    async def work(name: str) -> None:
+        begun.append(name)
+        if len(begun) < 3:
+            fail()
+        await asyncio.sleep(3_600)
+
+    async def run() -> None:
+        task = asyncio.create_task(faults.keep_on(work, "one"))
+        while len(begun) < 3:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert begun == ["one"] * 3
+    assert len(caplog.messages) == 2
+    assert "work: KeyError at " in caplog.messages[0]

@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
 import msgspec
-import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -32,8 +31,6 @@ BATCH_BYTES_MAX = 8 * 1024 * 1024  # of claims: the batch limit of the trust pro
 STRANGER_BYTES_MAX = 256 * 1024  # of whoever has no account: a box of coins has a tenth of that
 JSON_TYPE = "application/json"
 NONE: Mapping[str, openapi.Hot] = {}
-
-_log = structlog.get_logger("farthing.broker")
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -336,8 +333,7 @@ def _unrouted(request: Request[Any, Any, State], wrong: HTTPException) -> Respon
 
 def _fault(request: Request[Any, Any, State], wrong: Exception) -> Response[bytes]:
     """Our own mistake, with its place in the log."""
-    route = f"{request.method} {request.scope['path_template']}"
-    _log.error("internal_fault", route=route, error=faults.place_of(wrong))
+    faults.tell(wrong, f"{request.method} {request.scope['path_template']}")
     return _refused(request, faults.refusal_of(wrong))
 
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 import apsw
 import structlog
 
-from farthing import codec, ids, money
+from farthing import codec, faults, ids, money
 from farthing.auditing import audit
 from farthing.broker import journal, peers, publishing, store
 from farthing.broker.books import Books, Identity
@@ -346,7 +346,7 @@ async def _ticking(broker: Broker, _: object) -> AsyncIterator[None]:
 
 async def keep_house(broker: Broker) -> None:
     """What a broker does beside its requests, until it is cancelled."""
-    await asyncio.gather(_tick(broker), _run_errands(broker))
+    await asyncio.gather(*(faults.keep_on(work, broker) for work in (_tick, _run_errands)))
 
 
 async def _tick(broker: Broker) -> None:

@@ -6,11 +6,12 @@ decide later and `challenge: true` where it asks back.
 """
 
 import asyncio
+from functools import partial
 
 import apsw
 
 from farthing import codec
-from farthing.broker import clearing, facts, store
+from farthing.broker import alone, clearing, facts, store
 from farthing.broker.answers import Asked
 from farthing.broker.books import Books, until_of, write_answer
 from farthing.broker.errands import Errands
@@ -211,10 +212,9 @@ class Operations:
             if due is None:
                 break
             count += 1
-            try:
-                with connection:
-                    self._lapse_one(connection, *due, (str(now_s), str(count)))
-            except Refusal:  # held by a reservation, or short of funds: tried again, never dropped
+            lapsing = partial(self._lapse_one, connection, *due, (str(now_s), str(count)))
+            # Held by a reservation, or short of funds: tried again, never dropped.
+            if alone.run(connection, lapsing, f"lapse of {due[0]}") is not None:
                 facts.queue(connection, due[0], due[1], now_s + LAPSE_RETRY_S)
         return count + facts.forget(connection, now_s, FORGET_PER_STEP)
 

@@ -12,13 +12,14 @@ wire format, section 5.
 
 import asyncio
 import hashlib
+from functools import partial
 
 import apsw
 import msgspec
 import structlog
 
 from farthing import codec
-from farthing.broker import clearing, facts, journal, reservations
+from farthing.broker import alone, clearing, facts, journal, reservations
 from farthing.broker.answers import KEPT_S
 from farthing.broker.books import Books, until_of
 from farthing.broker.reservations import TABLE, AtEnd, Event, Reservation
@@ -184,10 +185,8 @@ class Settling:
         """
         overdue = reservations.overdue(connection, now_s := self._books.now_s())
         for reservation in overdue:
-            try:
-                with connection:
-                    self._end(connection, reservation)
-            except Refusal as refusal:
+            refusal = alone.run(connection, partial(self._end, connection, reservation), "an end")
+            if refusal is not None:
                 _log.error("reservation_not_ended", tx=reservation.tx, code=refusal.code)
                 reservations.put_off(connection, reservation, now_s)
         return len(overdue)

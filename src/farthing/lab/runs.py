@@ -68,22 +68,39 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def run(seed: int, asked: Asked, steps: Sequence[int] | None = None) -> Result:
     """One world from its founding to its recount; with some of its steps only, where named."""
     began_s = time.process_time()
-    with unlogged():
+    with unlogged() as mistakes:
         play = _cheated if seed % CHEATED_EVERY == 0 else _stormed
         result = play(seed, asked, steps)
-    return msgspec.structs.replace(result, run_s=time.process_time() - began_s)
+    findings = (*result.findings, *mistakes)
+    run_s = time.process_time() - began_s
+    return msgspec.structs.replace(result, findings=findings, run_s=run_s)
 
 
 @contextmanager
-def unlogged() -> Iterator[None]:
-    """Gates and brokers log what goes wrong, which here is everything."""
-    log = logging.getLogger("farthing")
-    level = log.level
+def unlogged() -> Iterator[list[str]]:
+    """Gates and brokers log what goes wrong, which here is everything; but mistakes are found."""
+    log, faults = logging.getLogger("farthing"), logging.getLogger("farthing.fault")
+    mistakes, level = Mistakes(), log.level
     log.setLevel(logging.CRITICAL)
+    faults.addHandler(mistakes)
     try:
-        yield
+        yield mistakes.found
     finally:
         log.setLevel(level)
+        faults.removeHandler(mistakes)
+
+
+class Mistakes(logging.Handler):
+    """What our own programs say that they did wrong (`farthing.faults`)."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.found.append(f"mistake: {record.getMessage()}")
 
 
 def _stormed(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from farthing import marks
+from farthing import faults, marks
 from farthing.errors import Misconfigured, Refusal
 from farthing.schemes import registry
 from farthing.schemes.contract import Setting
@@ -196,7 +196,8 @@ class Vendor:
 
     async def keep_house(self) -> None:
         """Clear, forget and fetch the broker's lists now and then, until cancelled."""
-        await asyncio.gather(self._keep_clearing(), self._keep_forgetting(), self._keep_fetching())
+        works = (self._keep_clearing, self._keep_forgetting, self._keep_fetching)
+        await asyncio.gather(*map(faults.keep_on, works))
 
     async def fetch_lists(self) -> int:
         """The broker's new keys and every revocation; how many names are revoked."""
@@ -206,8 +207,7 @@ class Vendor:
         assert root is not None, "its keys were just checked under it"
         count = 0
         for name in self.gate.tills:
-            prefix = registry.by_name(name).mint.published
-            if prefix:
+            if prefix := registry.by_name(name).mint.published:
                 count += await lists.refresh_list(
                     self.broker, self.store, name, prefix, root.public, self._edge.look().now_s
                 )

@@ -201,7 +201,7 @@ class Serving:
             await to_the_end(asyncio.ensure_future(exchange.abort()))
             if self._phase != "collecting" or not isinstance(wrong, Exception):
                 raise
-            _log.error("internal_fault: %s", faults.place_of(wrong))
+            faults.tell(wrong, "the gate")
             return refuse(faults.refusal_of(wrong))
         if exchange.cancelled:
             raise asyncio.CancelledError

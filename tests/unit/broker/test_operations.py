@@ -10,7 +10,7 @@ import pytest
 
 from farthing import codec
 from farthing.broker.app import DATABASE, Broker
-from farthing.broker.operations import BEARER
+from farthing.broker.operations import BEARER, LAPSE_RETRY_S
 from farthing.errors import (
     Busy,
     Forged,
@@ -22,8 +22,8 @@ from farthing.errors import (
     Unsupported,
 )
 from farthing.ledger import accounts
-from farthing.schemes.contract import Checked
-from tests.unit.broker.coupon import KEPT_S, LIFE_S
+from farthing.schemes.contract import Applied, At, Checked
+from tests.unit.broker.coupon import KEPT_S, LIFE_S, CouponMint
 from tests.unit.broker.desk import Desk, with_desk
 from tests.unit.broker.test_app import make
 
@@ -220,6 +220,35 @@ def test_lapse_books_what_nobody_used_as_breakage_once(tmp_path: Path) -> None:
         assert await desk.engine.tick() == 0
         assert desk.balance(accounts.BREAKAGE) == -300
         assert desk.audit().schemes["coupon"].expired_micro == 300
+
+    with_desk(tmp_path, talk)
+
+
+def test_what_cannot_lapse_by_a_mistake_of_ours_keeps_nothing_else_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk(desk: Desk) -> None:
+        await desk.open("alice")
+        await desk.top_up("alice", 1_000, "bank-1")
+        for name, micro in (("k1", 300), ("k2", 200)):
+            await desk.coupon("alice", micro, name)
+        lapse = CouponMint.lapse
+
+        def breaks(mint: CouponMint, key: bytes, value: bytes, at: At) -> Applied:
+            if value == b"300":
+                raise KeyError("a secret")
+            return lapse(mint, key, value, at)
+
+        desk.now_s += LIFE_S + 1
+        with monkeypatch.context() as patch:
+            patch.setattr(CouponMint, "lapse", breaks)
+            await desk.engine.tick()
+            assert desk.balance(accounts.BREAKAGE) == -200
+        assert "lapse of coupon: KeyError at " in caplog.messages[0]
+        assert "secret" not in caplog.text
+        desk.now_s += LAPSE_RETRY_S
+        await desk.engine.tick()
+        assert desk.balance(accounts.BREAKAGE) == -500
 
     with_desk(tmp_path, talk)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from farthing.broker.settling import Settling
 from farthing.lab import runs
 from farthing.lab.invariants import Invariants
 from farthing.lab.runs import Asked
@@ -29,6 +30,15 @@ def test_a_seed_gives_the_same_run_again() -> None:
     assert one.hash == same.hash != other.hash
     assert (one.findings, one.payments) == ((), 6)
     assert one.events > 6
+
+
+def test_a_mistake_of_our_own_programs_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> int:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Settling, "end_overdue", breaks)
+    findings = runs.run(1, SMALL).findings
+    assert any("mistake: _tick: KeyError at " in finding for finding in findings), findings
 
 
 def test_results_come_in_the_order_of_their_seeds_with_any_number_of_workers() -> None:

@@ -238,7 +238,7 @@ def test_a_mistake_of_our_own_is_told_to_the_log_and_costs_nothing(
     assert page.status == 503
     assert b"internal_fault" in page.body
     (told,) = caplog.messages
-    assert told.startswith("internal_fault: KeyError at ")
+    assert told.startswith("the gate: KeyError at ")
     assert "test_asgi.py:" in told
     assert "a secret" not in told + page.body.decode() + str(caplog.records[0].exc_info)
     again = Page(shop, app, payment, "GET")
