@@ -15,7 +15,17 @@ from farthing.errors import Denied, Forged, Malformed, Refusal, Unavailable
 from farthing.lab.conformance.hand import Hand
 from farthing.lab.conformance.room import START_S
 from farthing.vendor import broker_client, clearing, reserving
-from farthing.wallet import account, choice, driver, peering, refunds, reissuing, reply, settling
+from farthing.wallet import (
+    account,
+    choice,
+    driver,
+    patience,
+    peering,
+    refunds,
+    reissuing,
+    reply,
+    settling,
+)
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, Request, Response
 from farthing.wallet.fetching import Fetched
@@ -125,8 +135,8 @@ def _receipt_in(raw: bytes) -> Any:
     """Read, written into the wallet's file, and looked at as the answer's problem."""
     answer = response_of(raw)
     receipt = settling.receipt_in(answer)
-    settling.problem_of(answer)
-    settling.pause_ms(answer, 1)
+    patience.problem_of(answer)
+    patience.pause_ms(answer, 1)
     return None if receipt is None else codec.canonical(receipts.to_json(receipt))
 
 

@@ -48,13 +48,17 @@ def _path(data: Path | None) -> Path:
 @contextlib.contextmanager
 def unlocked(data: Path | None, passphrase: str) -> Iterator[wallets.Wallet]:
     """The wallet that the options name; who has too little is told what there is."""
-    with wallets.open_wallet(_path(data), passphrase) as wallet:
+    with wallets.open_wallet(_path(data), passphrase, told=_tell) as wallet:
         try:
             yield wallet
         except Unfunded as short:
             if short.code != "balance_too_low":
                 raise
             raise Unfunded(short.code, f"{short.detail}{_what_there_is(wallet)}") from None
+
+
+def _tell(seconds: int) -> None:
+    output.errors.print(f"asked too often (429): going on in {seconds} s", markup=False)
 
 
 def _what_there_is(wallet: wallets.Wallet) -> str:

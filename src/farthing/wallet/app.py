@@ -69,10 +69,12 @@ class Wallet:
         client: httpx.Client | None = None,
         clock: Callable[[], int] | None = None,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
+        told: Callable[[int], object] = lambda _: None,
     ) -> None:
         """Use `init` or `open_wallet`. `schemes` in the payer's order, all registered by default.
 
-        `client` asks brokers and fetches pages for `get`; it must not follow redirects.
+        `client` asks brokers and fetches pages for `get`; it must not follow redirects. `told`
+        hears for how many seconds a site or a broker has asked to wait (429), before it is waited.
         """
         self.path = opened.path
         self._store = Store(opened)
@@ -84,7 +86,12 @@ class Wallet:
         self._client = client or new_client()
         self._clock = clock or (lambda: int(time.time()))
         self._driver = partial(
-            Driver, entropy=entropy, published={}, known=Known(), is_direct=goes_direct(client)
+            Driver,
+            entropy=entropy,
+            published={},
+            known=Known(),
+            is_direct=goes_direct(client),
+            told=told,
         )
 
     def __enter__(self) -> Self:

@@ -196,6 +196,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal
     retry: Literal["same", "new", "never", "later"]
     """As in the table of refusals; `later`: it did not look at the ask (the token is wrong)."""
+    after_s: int = 0  # when it may be asked again, as it says; 0 where it does not
 
 
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,8 +232,7 @@ class Unsettled(msgspec.Struct, frozen=True, kw_only=True):
     """A purchase that was left undecided, now leased to the asker."""
 
     purchase: Purchase
-    same: bool
-    """Whether it was for the very request that is being made."""
+    same: bool  # whether it was for the very request that is being made
 
 
 class OverBudget(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,8 +245,7 @@ class OverBudget(msgspec.Struct, frozen=True, kw_only=True):
 class Nothing(msgspec.Struct, frozen=True, kw_only=True):
     """No instrument is ready."""
 
-    coming: bool
-    """Whether another flow will soon be done with one, or is asking a mint for one."""
+    coming: bool  # whether another flow will soon be done with one, or asks a mint for one
 
 
 class AskPayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -391,6 +390,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """Let some time pass. Answer: None."""
 
     delay_ms: int
+    throttled: bool = False  # a site or a mint has asked for it: 429
 
 
 AskCommand = OpenAsk | FindMeans | FinishAsk

@@ -42,6 +42,7 @@ from farthing.wallet.commands import (
 from farthing.wallet.errand import Flow
 from farthing.wallet.known import Known, Recall, Remember
 from farthing.wallet.messages import JSON_BYTES_MAX, SEALED_BYTES_MAX
+from farthing.wallet.patience import after_s
 from farthing.wallet.peering import reachable
 from farthing.wallet.releasing import hand_over
 from farthing.wallet.store import Store
@@ -90,12 +91,14 @@ class Driver:
         published: Published | None = None,
         known: Known | None = None,
         is_direct: bool = False,
+        told: Callable[[int], object] = lambda _: None,
     ) -> None:
         """`client` must not follow redirects; `clock` gives unix seconds; `ask` asks the payer.
 
         `published`: what vendors publish, as other drivers of this wallet have read it; `known`:
         how they sell their pages, likewise.
-        `is_direct`: see `courier.goes_direct`.
+        `is_direct`: see `courier.goes_direct`. `told` hears for how many seconds a site or a mint
+        has asked to wait.
         """
         self.entropy = entropy
         self.guide = guide
@@ -104,6 +107,7 @@ class Driver:
         self.clock = clock
         self.ask = ask
         self.is_direct = is_direct
+        self.told = told
         self.published: Published = {} if published is None else published
         self.known = Known() if known is None else known
 
@@ -145,6 +149,11 @@ class Session:
         """Somebody else says what becomes of it."""
         self._taken.pop(purchase.id, None)
 
+    def tell(self, wait: Wait) -> None:
+        """Tell the payer of a wait that somebody else has asked for."""
+        if wait.throttled:
+            self._driver.told(wait.delay_ms // 1000)
+
     def answer(self, command: Command) -> Any:
         """The answer to any command but the payer's own requests; any refusal of the store."""
         driver = self._driver
@@ -153,8 +162,9 @@ class Session:
                 return At(now_s=driver.clock(), entropy=driver.entropy(ENTROPY_BYTES))
             case AskPayer(question=question):
                 return driver.ask is not None and driver.ask(question)
-            case Wait(delay_ms=delay_ms):
-                time.sleep(delay_ms / 1000)
+            case Wait():
+                self.tell(command)
+                time.sleep(command.delay_ms / 1000)
                 return None
             case AskMint(ask=ask):
                 return self._ask_mint(ask)
@@ -224,7 +234,9 @@ class Session:
                 content=request.body,
                 timeout=MINT_TIMEOUT_S,
             ) as response:
-                return read_mint(response.status_code, _read_bounded(response, JSON_BYTES_MAX))
+                body = _read_bounded(response, JSON_BYTES_MAX)
+                after = response.headers.get("retry-after", "")
+                return read_mint(response.status_code, body, after)
         except httpx.HTTPError as wrong:
             return Failed(reason=type(wrong).__name__)
 
@@ -252,8 +264,8 @@ def with_peer(guide: Guide, command: KeepPeer) -> Guide:
     return msgspec.structs.replace(guide, brokers=brokers)
 
 
-def read_mint(status: int, body: bytes) -> Answered | Refused | Failed:
-    """What a mint said."""
+def read_mint(status: int, body: bytes, after: str = "") -> Answered | Refused | Failed:
+    """What a mint said; `after` is its `Retry-After`."""
     if status == 200:
         try:
             return Answered(value=msgspec.convert(codec.read_json(body), Mintage).answer)
@@ -266,7 +278,8 @@ def read_mint(status: int, body: bytes) -> Answered | Refused | Failed:
     refusal = errors.by_name(problem.refusal, problem.code, problem.detail)
     if problem.code in TOKEN_CODES:  # the mint has not looked at the ask
         return Refused(refusal=refusal, retry="later")
-    return Refused(refusal=refusal, retry="same" if status >= 500 else problem.retry)
+    retry = "same" if status >= 500 else problem.retry
+    return Refused(refusal=refusal, retry=retry, after_s=after_s(after) or 0)
 
 
 def _read_bounded(response: httpx.Response, bytes_max: int) -> bytes:

@@ -51,6 +51,7 @@ from farthing.wallet.commands import (
     TakeNumber,
     Wait,
 )
+from farthing.wallet.patience import PAUSE_MS, patiently, throttled_s
 
 T = TypeVar("T")
 Flow = Generator[Command, Any, T]
@@ -61,7 +62,6 @@ SENDS_MAX = 3  # of one message in one flow; afterwards it stays for the next
 MESSAGES_MAX = 400  # of one errand: to make a pocket of coins again takes some dozens
 CARRIED_MAX = 4  # asks of one kind: some that were left open before, and the one that is meant
 MEANS_TURNS_MAX = 6  # of one load: an abandoned ask or two, a top-up, and somebody quicker
-PAUSE_MS = 250  # before a message is sent again, times the number of tries
 SPOILT = (Forged, Expired, Replayed)  # what says that an instrument pays for no ask any more
 ID_BYTES = 16  # random: an Idempotency-Key that nobody else uses
 
@@ -375,11 +375,11 @@ def answer_to(ask: Ask) -> Flow[Json]:
     """What the mint answers, asked again while it may help; see `run` for the refusals."""
     refusal: Refusal | None = None
     for number in range(1, SENDS_MAX + 1):
-        answer: Answered | Refused | Failed = yield AskMint(ask=ask)
+        answer: Answered | Refused | Failed = yield from patiently(AskMint(ask=ask))
         match answer:
             case Answered(value=value):
                 return value
-            case Refused(refusal=refusal, retry="later"):
+            case Refused(refusal=refusal) if answer.retry == "later" or throttled_s(answer):
                 raise refusal
             case Refused(refusal=refusal, retry="same"):
                 pass

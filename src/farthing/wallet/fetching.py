@@ -21,6 +21,7 @@ from farthing.wallet.commands import Purchase, Request, Response, SendRequest, S
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import obtain
 from farthing.wallet.known import Recall, Remember
+from farthing.wallet.patience import patiently
 from farthing.wallet.peering import learn
 from farthing.wallet.settling import Verdict, send
 from farthing.wire import x402
@@ -67,7 +68,7 @@ def fetch(
         wanting = asking_for(guide, request, offers)
         if wanting is not None:
             request = wanting
-            answer = yield SendRequest(request=request, leg="first")
+            answer = yield from patiently(SendRequest(request=request, leg="first"))
             fetched = Fetched(answer=answer)
             if not isinstance(answer, Response) or answer.status != 402:
                 return fetched
@@ -91,7 +92,7 @@ def _asked(request: Request, refused: Sent | None) -> Flow[Sent]:
     """What an unpaid request is answered; a 402 to a payment says as much."""
     if isinstance(refused, Response) and refused.status == 402:
         return refused
-    answer: Sent = yield SendRequest(request=request, leg="first")
+    answer: Sent = yield from patiently(SendRequest(request=request, leg="first"))
     return answer
 
 

@@ -42,6 +42,7 @@ from farthing.wallet.commands import (
 from farthing.wallet.errand import ID_BYTES, Flow, look
 from farthing.wallet.file import File
 from farthing.wallet.grants import Grant, Grants, Made
+from farthing.wallet.patience import patiently
 from farthing.wallet.policy import question_of
 from farthing.wallet.spending import Spending
 
@@ -134,7 +135,7 @@ def _amounts(micro: int) -> tuple[int, int]:
 def _chosen(guide: Guide, wanted: Wanted) -> Flow[tuple[Choice, str]]:
     """The site's first offer of which a part can be handed over, at the amount."""
     request, place = Request(method="GET", url=wanted.url), place_of(wanted.url)
-    answer: Sent = yield SendRequest(request=request, leg="first")
+    answer: Sent = yield from patiently(SendRequest(request=request, leg="first"))
     at = yield from look()
     offers = read_offers(answer, at.now_s) if isinstance(answer, Response) else ()
     if not offers:

@@ -67,6 +67,7 @@ class FarthingAuth(httpx.Auth):
                         await response.aread()
                     steps.hear(response)
                 elif isinstance(steps.command, Wait):
+                    session.tell(steps.command)
                     await anyio.sleep(steps.command.delay_ms / 1000)
                     steps.take(None)
                 else:

@@ -14,6 +14,7 @@ from farthing.errors import Malformed
 from farthing.wallet.choice import Guide
 from farthing.wallet.commands import Broker, KeepPeer, Request, Response, SendRequest, Sent
 from farthing.wallet.errand import Flow
+from farthing.wallet.patience import patiently
 from farthing.wire.offers import Received
 
 KEYS_PATH = "/.well-known/farthing-keys"
@@ -57,8 +58,8 @@ def learn(guide: Guide, offers: Iterable[Received]) -> Flow[Guide]:
 
 
 def _peers_of(home: Broker) -> Flow[tuple[str, ...]]:
-    answer: Sent = yield SendRequest(
-        request=Request(method="GET", url=home.url + KEYS_PATH), leg="keys"
+    answer: Sent = yield from patiently(
+        SendRequest(request=Request(method="GET", url=home.url + KEYS_PATH), leg="keys")
     )
     if not isinstance(answer, Response) or answer.status != 200:
         return ()

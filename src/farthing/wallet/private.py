@@ -20,6 +20,7 @@ from farthing.wallet.envelope import require_sealable
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.fetching import PAYMENTS_MAX, Fetched, is_open
 from farthing.wallet.flow import obtain
+from farthing.wallet.patience import patiently
 from farthing.wallet.peering import learn
 from farthing.wallet.settling import FRESH, Verdict, send
 from farthing.wire import published
@@ -112,7 +113,7 @@ def _price_list(site: str, *, fresh: bool) -> Flow[PriceList]:
 
 def _document(url: str, *, fresh: bool) -> Flow[bytes]:
     request = Request(method="GET", url=url, headers=FRESH if fresh else ())
-    answer: Sent = yield SendRequest(request=request, leg="keys")
+    answer: Sent = yield from patiently(SendRequest(request=request, leg="keys"))
     if not isinstance(answer, Response) or answer.status != 200:
         raise Unavailable("prices_unreachable", f"{url} does not answer as a vendor's gate does")
     return answer.body

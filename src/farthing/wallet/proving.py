@@ -9,6 +9,7 @@ from farthing.schemes.attestations import Attestation, Attested, KeyDocument
 from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
 from farthing.wallet.errand import Flow, look
+from farthing.wallet.patience import patiently
 from farthing.wallet.peering import KEYS_PATH
 from farthing.wallet.questions import answer_of, unreachable
 from farthing.wire.offers import target_of
@@ -38,7 +39,7 @@ def prove(guide: Guide, purchase: Purchase) -> Flow[tuple[Attestation, Attested]
 
 def _keys_of(url: str) -> Flow[KeyDocument]:
     request = Request(method="GET", url=url.rstrip("/") + KEYS_PATH)
-    answer: Sent = yield SendRequest(request=request, leg="keys")
+    answer: Sent = yield from patiently(SendRequest(request=request, leg="keys"))
     if not isinstance(answer, Response) or answer.status != 200:
         raise unreachable()
     return codec.read_open(answer.body, KeyDocument)

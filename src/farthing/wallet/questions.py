@@ -5,6 +5,7 @@ from farthing.errors import Unavailable
 from farthing.schemes.contract import Asked
 from farthing.wallet.commands import Answered, Ask, AskMint, Failed, Refused
 from farthing.wallet.errand import ID_BYTES, Flow, look
+from farthing.wallet.patience import patiently
 
 
 def answer_of(scheme: str, broker_id: str, asked: Asked) -> Flow[dict[str, object]]:
@@ -20,7 +21,7 @@ def answer_of(scheme: str, broker_id: str, asked: Asked) -> Flow[dict[str, objec
         amount_micro=0,
         asked=asked,
     )
-    answer: Answered | Refused | Failed = yield AskMint(ask=ask)
+    answer: Answered | Refused | Failed = yield from patiently(AskMint(ask=ask))
     match answer:
         case Answered(value=dict() as value):
             return value

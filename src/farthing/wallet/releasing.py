@@ -28,7 +28,8 @@ from farthing.wallet.commands import (
     Wait,
 )
 from farthing.wallet.errand import ID_BYTES, SENDS_MAX, Flow, carry, look
-from farthing.wallet.settling import PROOF_REFUSED, Problem, pause_ms, problem_of, receipt_in
+from farthing.wallet.patience import Problem, pause_ms, problem_of
+from farthing.wallet.settling import PROOF_REFUSED, receipt_in
 from farthing.wire import mpp, receipts, x402
 from farthing.wire.offers import Received
 

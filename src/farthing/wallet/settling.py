@@ -6,7 +6,7 @@
 | `Payment-Outcome: released` | released: the site failed, nothing was charged |
 | the same, but what was paid with is called spent | looked up: an earlier payment may explain it |
 | a refusal with `retry: new`, or 402 | released, and it may be paid anew |
-| a refusal with `retry: same`, or no answer | sent again, the same bytes |
+| a refusal with `retry: same`, or no answer | sent again, the same bytes (`patience.py`) |
 | anything else | looked up at the vendor's outcome endpoint, and then at the broker |
 
 Source: wire format, sections 7 and 8. The wallet never makes a second credential for a purchase
@@ -23,7 +23,7 @@ from typing import Literal
 import msgspec
 
 from farthing import codec
-from farthing.errors import Forged, Malformed, Mismatch, Refusal
+from farthing.errors import Forged, Mismatch, Refusal
 from farthing.schemes.contract import Accepted, Json, Purse, Rolled
 from farthing.wallet.choice import Guide, place_of
 from farthing.wallet.commands import (
@@ -38,8 +38,9 @@ from farthing.wallet.commands import (
     Wait,
 )
 from farthing.wallet.envelope import carrier, enclose, opened
-from farthing.wallet.errand import PAUSE_MS, SENDS_MAX, Flow, look
+from farthing.wallet.errand import SENDS_MAX, Flow, look
 from farthing.wallet.inquiring import settle_by_broker
+from farthing.wallet.patience import Problem, patiently, pause_ms, problem_of, throttled_s
 from farthing.wire import mpp, published, receipts, x402_response
 from farthing.wire.offers import Receipt
 
@@ -47,7 +48,6 @@ FRESH = (("Cache-Control", "no-cache"),)  # not what somebody on the way, or we,
 OUTCOME_TAG = "farthing/wire/outcome/1"
 ABSENT_FINAL_S = 60  # a payment that a vendor has not got by then was lost on the way
 SKEW_S = 120  # clocks differ by so much without being wrong
-RETRY_AFTER_S_MAX = 5  # longer waits are the payer's to decide
 PROOF_REFUSED = "verification-failed"  # 402: this instrument is wrong; 403: it is spent
 
 
@@ -68,14 +68,6 @@ SERVER_ERRORS_FROM = 500  # a page that was paid and then failed comes when it i
 def is_delivered(verdict: Verdict | None, status: int) -> bool:
     """Whether an answer of this status leaves nothing to be fetched with the same payment."""
     return verdict is Verdict.DONE and status < SERVER_ERRORS_FROM and status != BEING_SERVED
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """What the wallet reads of a refusal's body."""
-
-    type: str = ""
-    code: str = ""
-    retry: Literal["same", "new", "never", ""] = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,11 +94,13 @@ def send(
             answer = yield from _send_sealed(guide, purchase, purchase.envelope, request.url)
         else:
             paid = request.with_header(*purchase.credential)
-            answer = yield SendRequest(request=paid, leg="paid")
+            answer = yield from patiently(SendRequest(request=paid, leg="paid"))
         if isinstance(answer, Response):
             verdict = yield from _settle_by_answer(guide, purchase, answer, later=later)
             if verdict is not None:
                 return answer, verdict
+            if throttled_s(answer):  # for longer than is waited
+                break
         if number < SENDS_MAX:
             yield Wait(delay_ms=pause_ms(answer, number))
     return answer, (yield from look_up(guide, purchase))
@@ -114,17 +108,10 @@ def send(
 
 def _send_sealed(guide: Guide, purchase: Purchase, envelope: bytes, url: str) -> Flow[Sent]:
     """What is in the answer to an envelope that was sealed with a purchase's instrument."""
-    answer: Sent = yield SendRequest(request=carrier(url, envelope), leg="private")
+    sealed_one = SendRequest(request=carrier(url, envelope), leg="private")
+    answer: Sent = yield from patiently(sealed_one)
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     return opened(purse, purchase.paid.spent, envelope, url, answer)
-
-
-def pause_ms(answer: Sent, number: int) -> int:
-    """How long to wait after the answer to try `number`: as it says, or a little longer each."""
-    after = answer.value("retry-after") if isinstance(answer, Response) else ""
-    if after.isdecimal() and len(after) <= 4:
-        return min(int(after), RETRY_AFTER_S_MAX) * 1000
-    return PAUSE_MS * number
 
 
 def _settle_by_answer(
@@ -158,14 +145,6 @@ def receipt_in(answer: Response) -> Receipt | None:
         return x402_response.read_response(response).receipt if response else None
     except Refusal:
         return None
-
-
-def problem_of(answer: Response) -> Problem:
-    """What a refusal says; nothing where the body is none."""
-    try:
-        return codec.read_open(answer.body, Problem)
-    except Malformed:
-        return Problem()
 
 
 def _is_refused(answer: Response, problem: Problem) -> bool:
@@ -239,7 +218,7 @@ def _vendor_keys(purchase: Purchase, *, fresh: bool = False) -> Flow[tuple[bytes
     """The receipt keys that the vendor publishes; TLS of the origin that was paid vouches."""
     url = place_of(purchase.url).site + published.KEYS_PATH
     asked = Request(method="GET", url=url, headers=FRESH if fresh else ())
-    answer: Sent = yield SendRequest(request=asked, leg="keys")
+    answer: Sent = yield from patiently(SendRequest(request=asked, leg="keys"))
     if not isinstance(answer, Response) or answer.status != 200:
         return ()
     try:

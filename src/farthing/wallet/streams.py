@@ -24,6 +24,7 @@ from farthing.wallet.choice import Choice, Guide, Wanted, asking_for, choose, re
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
 from farthing.wallet.errand import Flow, look
 from farthing.wallet.flow import obtain, reservation
+from farthing.wallet.patience import patiently
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import Cap
 from farthing.wallet.settling import Verdict, send
@@ -69,7 +70,7 @@ def open_stream(guide: Guide, request: Request, cap: Cap | None = None) -> Flow[
     paid_for: tuple[Choice, Purchase] | None = None
     paid_micro = 0
     for _ in range(TRIES_MAX):
-        answer: Sent = yield SendRequest(request=request, leg="first")
+        answer: Sent = yield from patiently(SendRequest(request=request, leg="first"))
         if not isinstance(answer, Response) or answer.status != 402:
             return Opened(answer=answer, paid_micro=paid_micro)
         asked = msgspec.structs.replace(request, url=answer.url)
@@ -186,7 +187,7 @@ def _top_up(guide: Guide, opened: Opened, ticks: int) -> Flow[Purchase]:
 
 def _asked(request: Request) -> Flow[Response]:
     """The 402 for this request; `Unavailable`."""
-    answer: Sent = yield SendRequest(request=request, leg="outcome")
+    answer: Sent = yield from patiently(SendRequest(request=request, leg="outcome"))
     if not isinstance(answer, Response) or answer.status != 402:
         raise _not_offered()
     return answer
@@ -200,7 +201,7 @@ def _named(
     wanting = asking_for(guide, request, read_offers(answer, at.now_s))
     if wanting is None:
         return request, answer
-    again: Sent = yield SendRequest(request=wanting, leg=leg)
+    again: Sent = yield from patiently(SendRequest(request=wanting, leg=leg))
     return wanting, again
 
 

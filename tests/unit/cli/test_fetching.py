@@ -14,13 +14,17 @@ import typer
 from typer.testing import CliRunner
 
 from farthing.cli import fetching, wallet
-from farthing.errors import BadRequest, Misconfigured, Refusal
+from farthing.errors import BadRequest, Misconfigured, Refusal, Throttled
 from farthing.wallet import app as wallets
+from farthing.wallet.commands import Response
 from farthing.wallet.listening import Heard
 from farthing.wallet.page import Page
 from farthing.wallet.policy import Limits
+from farthing.wire import problems
 from tests.kit.fetched import unpaid
 from tests.unit.cli.test_wallet import run
+from tests.unit.wallet.farside import PAGE
+from tests.unit.wallet.servers import served
 from tests.unit.wallet.world import PASSPHRASE
 
 RUNNER = CliRunner()
@@ -261,3 +265,18 @@ def test_what_cannot_be_sent_is_refused(folder: Path, more: tuple[str, str], cod
 def test_a_stream_is_a_plain_get(folder: Path, more: tuple[str, ...]) -> None:
     command = ["get", "http://127.0.0.1:9/", "--stream", *more, "--passphrase", PASSPHRASE]
     assert RUNNER.invoke(wallet.app, [*command, "--data", str(folder)]).exit_code == 2
+
+
+def test_a_wait_that_a_flooded_site_asks_for_is_said(folder: Path) -> None:
+    status, headers, body = problems.problem(Throttled("rate_limited", "wait a little"))
+    named = [(name.decode(), value.decode()) for name, value in headers]
+    told = [pair for pair in named if pair[0] != "retry-after"]  # then it is one second
+    answers = [
+        Response(status=status, url="", headers=tuple(told), body=body),
+        Response(status=200, url=""),
+    ]
+    with served(lambda _: lambda _: answers.pop(0)) as origin:
+        command = ["get", origin + "/a", "--passphrase", PASSPHRASE, "--data", str(folder)]
+        done = RUNNER.invoke(wallet.app, command)
+    assert (done.exit_code, done.stdout.encode()) == (0, PAGE)
+    assert done.stderr == "asked too often (429): going on in 1 s\n200, free\n"

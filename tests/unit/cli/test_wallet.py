@@ -161,7 +161,7 @@ def test_who_has_too_little_is_told_what_there_is(
         def load(self, *_: object) -> None:
             raise Unfunded("broker_without_account", "there is none")
 
-    monkeypatch.setattr(wallets, "open_wallet", lambda *_: Short())
+    monkeypatch.setattr(wallets, "open_wallet", lambda *_, **__: Short())
     wrong = run(folder, "get", "http://127.0.0.1:9/")
     assert isinstance(wrong, Unfunded)
     assert wrong.detail == (

@@ -57,6 +57,16 @@ def test_a_wait_takes_its_time(driver: Driver) -> None:
     assert time.monotonic() - begun_s >= 0.02
 
 
+def test_a_wait_that_others_asked_for_is_told(world: World) -> None:
+    told: list[int] = []
+    with httpx.Client() as client:
+        driver = Driver(world.guide(), world.store, client, clock=world.now_s, told=told.append)
+        with driver.session() as session:
+            session.tell(Wait(delay_ms=5_000))
+            session.tell(Wait(delay_ms=5_000, throttled=True))
+    assert told == [5]
+
+
 def test_a_refusal_of_the_store_is_thrown_into_the_flow(driver: Driver) -> None:
     def flow() -> Flow[str]:
         try:

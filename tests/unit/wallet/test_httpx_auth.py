@@ -10,10 +10,11 @@ import httpx
 import msgspec
 import pytest
 
-from farthing.errors import Forged, Overlimit, Unsupported
+from farthing.errors import Forged, Overlimit, Throttled, Unsupported
 from farthing.schemes import registry
 from farthing.wallet.app import open_wallet
 from farthing.wallet.commands import Failed, Request, Response
+from farthing.wire import problems
 from tests.unit.wallet.farside import PAGE
 from tests.unit.wallet.servers import TOKEN, Town, served, town_in
 from tests.unit.wallet.world import PASSPHRASE
@@ -63,6 +64,32 @@ def test_a_request_body_is_sent_again_with_the_payment(town: Town) -> None:
         answer = client.post(town.site.origin + "/form", content=iter([b"a=", b"1"]))
     assert answer.status_code == 200
     assert town.site.charges == [("/form", 200)]
+
+
+def test_a_flooded_site_is_waited_for_by_either_client(town: Town) -> None:
+    handle, left = town.site.handle, [0]
+    status, headers, body = problems.problem(Throttled("rate_limited", "wait a little"))
+    told = [(name.decode(), value.decode()) for name, value in headers]
+    told = [pair for pair in told if pair[0] != "retry-after"]  # then it is one second
+
+    def flooded(request: Request) -> Response | Failed:
+        if left[0]:
+            left[0] -= 1
+            return Response(status=status, url=request.url, headers=tuple(told), body=body)
+        return handle(request)
+
+    town.site.handle = flooded  # type: ignore[method-assign]  # what is before the site
+
+    async def get(path: str) -> int:
+        async with httpx.AsyncClient(auth=town.wallet.auth()) as client:
+            return (await client.get(town.site.origin + path)).status_code
+
+    left[0] = 1
+    with httpx.Client(auth=town.wallet.auth()) as client:
+        assert client.get(town.site.origin + "/a").status_code == 200
+    left[0] = 1
+    assert anyio.run(get, "/b") == 200
+    assert town.site.charges == [("/a", 200), ("/b", 200)]
 
 
 def test_a_budget_is_kept_and_its_refusal_raised(town: Town) -> None:
