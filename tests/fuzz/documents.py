@@ -19,8 +19,8 @@ from farthing.stores.keys import KeyRing, make_secret_key
 from farthing.vendor import founding, prices
 from farthing.vendor.cors import Cors
 from farthing.vendor.gate import Gate
-from farthing.vendor.peers import Peers
 from farthing.wallet import vault
+from farthing.wire.peers import Peers
 from tests.fuzz.heard import conversations, fresh, names
 from tests.fuzz.parser import Parser, given, text
 
@@ -58,7 +58,7 @@ def _settings() -> list[Parser]:
     return [
         Parser("vendor.prices.read", _prices, _price_files),
         Parser("vendor.founding.read_config", _config, _configs),
-        Parser("vendor.peers.seen", _seen, given("203.0.113.7, 10.0.0.1", "::1", "::ffff:1.2.3.4")),
+        Parser("wire.peers.seen", _seen, given("203.0.113.7, 10.0.0.1", "::1", "::ffff:1.2.3.4")),
         Parser(
             "vendor.cors.Cors", lambda raw: Cors([text(raw)]), given("*", "https://a.example:1")
         ),

@@ -17,10 +17,10 @@ from farthing.crypto import sealing
 from farthing.errors import Refusal
 from farthing.rails import manual
 from farthing.schemes import subscriptions
-from farthing.vendor import cors, peers
+from farthing.vendor import cors
 from farthing.wallet import address, choice, messages, vault
 from farthing.wallet.commands import Response
-from farthing.wire import mpp, offers, paths, sealed, shapes, x402, xcashu
+from farthing.wire import mpp, offers, paths, peers, sealed, shapes, x402, xcashu
 from tests.fuzz.heard import fresh, names, said
 from tests.fuzz.sites import OWN_FOLDERS, SOURCE
 from tests.unit.wire.examples import OFFER

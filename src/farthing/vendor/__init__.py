@@ -4,7 +4,7 @@
   without I/O. `offering.py` makes offers and refusals, `booking.py` what a payment writes,
   `reserving.py` has the broker pay before the goods go out.
 - `driver.py` runs a generator on real stores, `asgi.py` around an application, `proxy.py` before
-  another web server; `peers.py` says whose word about the payer is taken.
+  another web server.
 - `prices.py` reads `prices.toml`, whole or not at all.
 - `clearing.py` shows claims to the broker, `lists.py` fetches its keys and revocations;
   `founding.py` makes a vendor's folder, `app.py` puts a vendor together from it.

@@ -42,7 +42,6 @@ from farthing.vendor.asgi import (
     request_of,
     send_answer,
 )
-from farthing.vendor.attempts import Attempts
 from farthing.vendor.authorizations import FILE, Authorizing
 from farthing.vendor.commands import Answer, Walk, refuse
 from farthing.vendor.driver import FAULTS, Exchange, Serials
@@ -50,13 +49,14 @@ from farthing.vendor.edge import REAL, Edge
 from farthing.vendor.endpoints import Doors
 from farthing.vendor.founding import LOOK_EVERY_S, read_config
 from farthing.vendor.gate import Gate, require_private
-from farthing.vendor.peers import Peers
 from farthing.vendor.prices import METHODS, Options, PriceFile
 from farthing.vendor.private import Opened, Private
 from farthing.vendor.private_asgi import inner_body, inner_scope
 from farthing.vendor.refunding import Refunded
 from farthing.vendor.streaming import Bells
 from farthing.wire import published, sealed
+from farthing.wire.attempts import Attempts
+from farthing.wire.peers import Peers
 
 CLEAR_EVERY_S = 60  # before its first sweep, and at most between two while the broker is away
 LISTS_EVERY_S = 60  # how often it asks for keys and revocations

@@ -27,10 +27,10 @@ from farthing.vendor.commands import (
 from farthing.vendor.driver import Exchange, to_the_end
 from farthing.vendor.heads import Head, read_head
 from farthing.vendor.payments import BODILESS
-from farthing.vendor.peers import is_local
 from farthing.vendor.streaming import Bells, Pacing, Unpaid, is_events
 from farthing.wire import problems
 from farthing.wire.dialects import without_credentials
+from farthing.wire.peers import is_local
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

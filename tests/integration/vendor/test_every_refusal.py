@@ -16,9 +16,9 @@ from farthing import codec
 from farthing.cli import servers
 from farthing.schemes.contract import Instrument
 from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES, mint_scrip
-from farthing.vendor.attempts import BURST_S
 from farthing.vendor.gate import CHALLENGE_KEY
 from farthing.wire import mpp, x402, x402_entry
+from farthing.wire.attempts import BURST_S
 from farthing.wire.offers import Received, Tender, target_of
 from farthing.wire.published import OUTCOME_PATH
 from tests.kit import cashu

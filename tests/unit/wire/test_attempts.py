@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from farthing.errors import Throttled
-from farthing.vendor.attempts import ADDRESSES_MAX, BURST_S, TOGETHER, Attempts, kind_of
-from farthing.vendor.peers import Peers
 from farthing.wire import published
+from farthing.wire.attempts import ADDRESSES_MAX, BURST_S, TOGETHER, Attempts, kind_of
+from farthing.wire.peers import Peers
 from tests.kit.folder import PRICE_MICRO, Folder
 from tests.kit.site import Site, with_site
 

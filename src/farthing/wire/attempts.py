@@ -12,9 +12,9 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Literal
 
 from farthing.errors import ROWS, Throttled
-from farthing.vendor.peers import Peers
 from farthing.wire import published
 from farthing.wire.dialects import CREDENTIAL_HEADERS
+from farthing.wire.peers import Peers
 
 Kind = Literal["offer", "payment", "door"]
 Scope = MutableMapping[str, Any]

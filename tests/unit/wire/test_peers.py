@@ -6,7 +6,7 @@ import pytest
 
 from farthing.errors import BadRequest, Misconfigured
 from farthing.vendor.asgi import request_of
-from farthing.vendor.peers import PROXIES_MAX, Peers, address_of, is_local
+from farthing.wire.peers import PROXIES_MAX, Peers, address_of, is_local
 
 TRUSTED = ("10.0.0.0/24", "192.0.2.7", "2001:db8::/32")
 FORWARDED = {
