@@ -180,6 +180,10 @@ class HeaderTooLarge(TooLarge):
     """A header or credential over its limit."""
 
 
+class Compressed(Refusal):
+    """A body in a content coding: none is undone here."""
+
+
 class Throttled(Refusal):
     """Too many attempts."""
 
@@ -269,6 +273,7 @@ ROWS: dict[type[Refusal], Row] = {
     Closed: _row(410, "session/channel-not-found", "", "new"),
     TooLarge: _row(413, "bad-request", "invalid_payload", "new"),
     HeaderTooLarge: _row(431, "bad-request", "invalid_payload", "new"),
+    Compressed: _row(415, "bad-request", "invalid_payload", "new"),
     Throttled: _row(429, "own/rate-limited", "", "same", 5),
     Unavailable: _row(503, "internal-payment-error", "unexpected_settle_error", "same", 5),
     Undecided: _row(503, "internal-payment-error", "settlement_pending", "same", 2),

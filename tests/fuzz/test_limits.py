@@ -11,16 +11,17 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from farthing import codec, money, props
-from farthing.broker import engine, operations, redeeming, web
-from farthing.crypto import sealing
+from farthing import cbor, codec, money, props
+from farthing.broker import api, engine, operations, redeeming, web
+from farthing.crypto import chain, sealing
 from farthing.errors import Refusal
 from farthing.rails import manual
 from farthing.schemes import subscriptions
-from farthing.vendor import cors
+from farthing.schemes.coin.cashu import tokens
+from farthing.vendor import asgi, bodies, cors
 from farthing.wallet import address, choice, messages, vault
 from farthing.wallet.commands import Response
-from farthing.wire import mpp, offers, paths, peers, sealed, shapes, x402, xcashu
+from farthing.wire import heads, mpp, offers, paths, peers, sealed, shapes, x402, xcashu
 from tests.fuzz.heard import fresh, names, said
 from tests.fuzz.sites import OWN_FOLDERS, SOURCE
 from tests.unit.wire.examples import OFFER
@@ -357,6 +358,20 @@ def test_a_limit_holds_at_its_value_and_not_one_beyond_and_knows_absence(limit: 
     assert code_of(limit, limit.value) != limit.code
     assert code_of(limit, limit.value + 1) == limit.code
     assert code_of(limit, 0) == limit.absent
+
+
+def test_limits_that_the_documentation_promises_are_what_it_says() -> None:
+    kib, mib = 1024, 1024 * 1024
+    assert (32 * kib, 100) == (heads.HEADERS_BYTES_MAX, heads.HEADERS_MAX)
+    assert (16 * kib, mib) == (offers.CREDENTIAL_BYTES_MAX, tokens.TOKEN_CHARS_MAX)
+    assert (mib, mib) == (bodies.BOUND_BYTES_MAX, asgi.BUFFER_BYTES_MAX)
+    assert (sealed.ENVELOPE_BYTES_MAX // mib, sealing.MESSAGE_BYTES_MAX) == (1, mib)
+    assert (8, 64, 4 * kib) == (codec.JSON_DEPTH_MAX, codec.JSON_MEMBERS_MAX, codec.JSON_STRING_MAX)
+    assert (cbor.CBOR_DEPTH_MAX, cbor.CBOR_ITEMS_MAX) == (8, 4_096)
+    assert (codec.JSON_INT_MAX, money.PAYMENT_MICRO_MAX) == (2**53 - 1, 10**9)
+    assert (money.ACCOUNT_MICRO_MAX, chain.LENGTH_MAX) == (10**15, 100_000)
+    assert (10_000, 8 * mib) == (redeeming.CLAIMS_MAX, api.BATCH_BYTES_MAX)
+    assert (shapes.EXTERNAL_ID_BYTES_MAX, shapes.DESCRIPTION_BYTES_MAX) == (128, 256)
 
 
 def code_of(limit: Limit, size: int) -> str:

@@ -37,6 +37,7 @@ TABLE = {
     "Reused": (409, "own/idempotency-conflict", "", "never"),
     "Closed": (410, "session/channel-not-found", "", "new"),
     "TooLarge": (413, "bad-request", "invalid_payload", "new"),
+    "Compressed": (415, "bad-request", "invalid_payload", "new"),
     "Throttled": (429, "own/rate-limited", "", "same"),
     "HeaderTooLarge": (431, "bad-request", "invalid_payload", "new"),
     "Misconfigured": (500, "internal-payment-error", "unexpected_settle_error", "same"),

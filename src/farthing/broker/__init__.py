@@ -8,6 +8,6 @@
   `conflicts.py` who has signed two things that cannot both be true.
 - `store.py`, `journal.py`, `facts.py`, `answers.py`: the tables, every statement of SQL.
 - `audit.py` recomputes everything from the journal alone.
-- `api.py`, `peer_api.py`, `revoking_api.py` (Litestar), `fast.py` (plain ASGI), `app.py` (a data
-  directory, the clock, the server).
+- `front.py` stands before `fast.py` (plain ASGI), and that before `api.py`, `peer_api.py` and
+  `revoking_api.py` (Litestar); `app.py` is a data directory, the clock, the server.
 """

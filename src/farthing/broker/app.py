@@ -27,6 +27,7 @@ from farthing.broker.checks import Checks
 from farthing.broker.courier import HttpCourier, require_url
 from farthing.broker.edge import REAL, Edge
 from farthing.broker.engine import Engine
+from farthing.broker.front import Front, Terms, terms_in_environment
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
 from farthing.broker.plain import App
 from farthing.broker.purposes import ROOT_KEY, SEALING, SIGNING, VAULT_KEY
@@ -376,7 +377,7 @@ async def _run_errands(broker: Broker) -> None:
             await asyncio.sleep(ERRANDS_S)
 
 
-def asgi_app(broker: Broker) -> App:
+def asgi_app(broker: Broker, terms: Terms | None = None) -> App:
     """The ASGI application; its lifespan closes the broker."""
     # Loaded by what serves alone: it takes longer than most commands.
     from farthing.broker import api, peer_api, revoking_api
@@ -385,9 +386,10 @@ def asgi_app(broker: Broker) -> App:
     more = [*peer_api.ROUTES, *revoking_api.ROUTES]
     rest = api.build(broker.engine, broker, partial(_ticking, broker), more=more, hot=HOT)
     # Litestar spells the same messages out as typed dictionaries.
-    return Fast(broker.engine, cast(App, rest), ring=broker.ring)
+    fast = Fast(broker.engine, cast(App, rest), ring=broker.ring)
+    return Front(fast, terms or Terms(), refused=fast.count)
 
 
 def served_app() -> App:
     """For servers that import a factory: the broker in the directory that FARTHING_DATA names."""
-    return asgi_app(Broker.open(Path(os.environ[DATA_VARIABLE])))
+    return asgi_app(Broker.open(Path(os.environ[DATA_VARIABLE])), terms_in_environment())

@@ -175,12 +175,16 @@ class Fast:
         self._counts.answers[path, status] += 1
         await respond(send, status, body, headers)
 
+    def count(self, status: int) -> None:
+        """One more answer of the other half, or of what stands before both."""
+        self._counts.answers["other", status] += 1
+
     def _counting(self, send: Send) -> Send:
         """Count what the other half answers, under one name."""
 
         async def counted(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                self._counts.answers["other", message["status"]] += 1
+                self.count(message["status"])
             await send(message)
 
         return counted

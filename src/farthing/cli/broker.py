@@ -13,6 +13,7 @@ import typer
 from farthing import codec
 from farthing.broker import app as brokers
 from farthing.broker import store
+from farthing.broker.front import Terms
 from farthing.broker.people import TOKEN_BYTES, hash_of, new_token
 from farthing.broker.purposes import COINS, ROTATING
 from farthing.broker.tokens import renew_token
@@ -87,18 +88,29 @@ def init(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: servers.Port = BROKER_PORT,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose X-Forwarded-* headers are believed: 10.0.0.7 or 10.0.0.0/24."),
+    ] = None,
+    attempts_per_s: Annotated[
+        int, typer.Option(help="Refusals of one address in a second; more hear 429. 0: any.")
+    ] = Terms().attempts_per_s,
     data: Data = Path("broker"),
 ) -> None:
     """Serve the broker's API; its description is at /schema.
 
     Example: farthing broker serve --data broker
+
+    Example: farthing broker serve --trusted-proxy 127.0.0.1
     """
+    terms = Terms(trusted_proxies=tuple(trusted_proxy or ()), attempts_per_s=attempts_per_s)
     url = bookkeeping.identity_in(data).url  # a wrong folder is said here, not by a worker
     servers.require_free(host, port)
     known = local_port(url)
     if known not in {None, port}:
         output.errors.print(ELSEWHERE.format(url=url, port=port, known=known), soft_wrap=True)
     os.environ[brokers.DATA_VARIABLE] = str(data)
+    os.environ.update(terms.to_variables())
     output.say(f"broker at http://{host}:{port}")
     servers.serve("farthing.broker.app:served_app", host=host, port=port, workers=1)
 

@@ -44,17 +44,17 @@ from farthing.vendor.asgi import (
 )
 from farthing.vendor.authorizations import FILE, Authorizing
 from farthing.vendor.commands import Answer, Walk, refuse
-from farthing.vendor.driver import FAULTS, Exchange, Serials
+from farthing.vendor.driver import Exchange, Serials
 from farthing.vendor.edge import REAL, Edge
 from farthing.vendor.endpoints import Doors
 from farthing.vendor.founding import LOOK_EVERY_S, read_config
-from farthing.vendor.gate import Gate, require_private
+from farthing.vendor.gate import Gate, require_readable
 from farthing.vendor.prices import METHODS, Options, PriceFile
 from farthing.vendor.private import Opened, Private
 from farthing.vendor.private_asgi import inner_body, inner_scope
 from farthing.vendor.refunding import Refunded
 from farthing.vendor.streaming import Bells
-from farthing.wire import published, sealed
+from farthing.wire import heads, published, sealed
 from farthing.wire.attempts import Attempts
 from farthing.wire.peers import Peers
 
@@ -257,8 +257,7 @@ class Vendor:
         """How many rows went; what is over the bound waits for the next round."""
         gone = 0
         for _ in range(FORGET_ROUNDS_MAX):
-            count: int = await self.store.do(marks.Forget(now_s=now_s, count=FORGET_COUNT))
-            gone += count
+            gone += (count := await self.store.do(marks.Forget(now_s=now_s, count=FORGET_COUNT)))
             if not count:
                 break
         if self._authorizing is not None:
@@ -303,7 +302,7 @@ class Vendor:
             if is_ours or priced is not None:
                 self._attempts.require(scope)
         except Refusal as wrong:
-            await send_answer(send, refuse(wrong), method=scope["method"])
+            await self._say(scope, send, refuse(wrong))
             return
         if is_ours and await self._serve_door(app, scope, receive, send):
             return
@@ -317,11 +316,14 @@ class Vendor:
                 digest, receive = await bodies.bind(scope, receive)
             except Refusal as wrong:
                 refused = self.gate.refuse(request, wrong, self._edge.look(), value_moved=True)
-                await send_answer(send, refused, method=request.method)
+                await self._say(scope, send, refused)
                 return
             request = msgspec.structs.replace(request, body_digest=digest)
-        walk = self.gate.serve(request, priced)
-        await self._sell(walk, app, scope, receive, send)
+        await self._sell(self.gate.serve(request, priced), app, scope, receive, send)
+
+    async def _say(self, scope: Scope, send: Send, answer: Answer) -> None:
+        """An answer of our own; a refusal is an attempt."""
+        await send_answer(self._attempts.counting(scope, send), answer, method=scope["method"])
 
     async def _sell(self, walk: Walk, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self.exchange(walk)
@@ -340,26 +342,25 @@ class Vendor:
     async def _serve_door(self, app: App, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer at one of our own doors; False where there is none."""
         if scope["path"].startswith(published.STREAMS_PATH) and scope["method"] == "POST":
-            walk = self.gate.topping.serve(request_of(scope))
-            await self._sell(walk, app, scope, receive, send)
+            topping = self.gate.topping.serve(request_of(scope))
+            await self._sell(topping, app, scope, receive, send)
             return True
         opened: Opened | None = None
         answer: Answer | None = None
         try:
+            heads.require_size(len(request_of(scope).path_query), scope["headers"])
             if scope["path"] == published.PRIVATE_PATH and scope["method"] == "POST":
-                require_private(request_of(scope))
+                require_readable(request_of(scope))
                 body = await bodies.read(scope, receive, sealed.ENVELOPE_BYTES_MAX)
                 opened = self.private.open(body)
             else:
                 answer = await self._door(scope, receive)
         except Refusal as wrong:
             answer = refuse(wrong)
-        if answer is not None and answer.status in FAULTS:
-            self._attempts.count(scope)
         if opened is not None:
             await self._serve_opened(opened, app, scope, receive, send)
         elif answer is not None:
-            await send_answer(send, answer, method=scope["method"])
+            await self._say(scope, send, answer)
         return opened is not None or answer is not None
 
     async def _serve_opened(
@@ -380,14 +381,12 @@ class Vendor:
             if path == published.PRICES_PATH:
                 return self.doors.price_list(self.price_file.prices)
             if path == metrics.PATH:
-                answers, wrong = self._answers, self.price_file.trouble is not None
-                request = request_of(scope)
-                return await metrics.door(
-                    self.data, request, self.store, answers, prices_refused=wrong
-                )
+                asked = self.data, request_of(scope), self.store, self._answers
+                wrong = self.price_file.trouble is not None
+                return await metrics.door(*asked, prices_refused=wrong)
         if not path.startswith(endpoints.PREFIX) or method != "POST":
             return None
-        require_private(request_of(scope))
+        require_readable(request_of(scope))
         body = await bodies.read(scope, receive, endpoints.BODY_BYTES_MAX)
         walk = self.doors.outcome(body)
         if path != published.OUTCOME_PATH:

@@ -25,10 +25,10 @@ from farthing.vendor.commands import (
     Walk,
     expect,
 )
+from farthing.wire.attempts import FAULTS
 
 ENTROPY_BYTES = 48  # 32 for the till and the challenge, the rest for a seal
 CLAIMING = (marks.Confirm, marks.Take)  # what may leave claims
-FAULTS = frozenset(range(400, 500)) - {409}  # of a payer's; 409: somebody else is being served
 SERIALS_LEASED = 1024  # a crash skips at most this many of 16.7 million
 
 

@@ -34,10 +34,10 @@ from farthing.vendor.broker_client import BrokerClient
 from farthing.vendor.edge import REAL, Edge
 from farthing.vendor.lists import BROKER_ROOT_KEY, fetch_keys
 from farthing.vendor.offering import CHALLENGE_KEY
+from farthing.wire.attempts import require_per_s
 
 LICENCE_QUOTA_MICRO = 1_000 * 10**6  # what the broker may sell of our scrip: 1,000 units
 LICENCE_LIFE_S = 90 * 86_400
-ATTEMPTS_PER_S_MAX = 10_000  # more than a process answers
 CLEAR_EVERY_S_MAX = 43_200  # half of the day for which the last claims are still taken
 LOOK_EVERY_S = 1.0  # how often a gate looks at its prices and keys
 SAMPLE_ROUTES = """\
@@ -81,9 +81,7 @@ def read_config(raw: bytes) -> Config:
     if not 1 <= config.clear_every_s <= CLEAR_EVERY_S_MAX:
         told = f"vendor.json: clear_every_s is 1 to {CLEAR_EVERY_S_MAX} seconds"
         raise Misconfigured("clear_every_out_of_range", told)
-    if not 0 <= config.attempts_per_s <= ATTEMPTS_PER_S_MAX:
-        told = f"vendor.json: attempts_per_s is 0 to {ATTEMPTS_PER_S_MAX}; 0 for any number"
-        raise Misconfigured("attempts_out_of_range", told)
+    require_per_s(config.attempts_per_s)
     return config
 
 

@@ -19,7 +19,6 @@ from farthing.errors import (
     BadRequest,
     Busy,
     Expired,
-    HeaderTooLarge,
     Malformed,
     Refusal,
     Replayed,
@@ -47,14 +46,13 @@ from farthing.vendor.offering import CHALLENGE_KEY, HOST, Offering
 from farthing.vendor.payments import NOT_CHARGED, Outcome, Paying, payment_digest, target_hash
 from farthing.vendor.prices import Priced
 from farthing.vendor.topping import Topping, on_stream
-from farthing.wire import dialects, mpp
+from farthing.wire import dialects, heads, mpp
 from farthing.wire.offers import Credential, Receipt, target_of
 from farthing.wire.sealed import matched, require_price
 
 __all__ = ["CHALLENGE_KEY", "RECEIPT_KEY", "Gate"]
 
 STALE_TRIES_MAX = 4  # a counter that moves this often under us is a race we lose
-HEADERS_BYTES_MAX = 32 * 1024  # request line and headers: what the documented proxies pass on
 
 
 class Gate(Offering):
@@ -340,13 +338,15 @@ def _require_askable(request: Request, realm: str) -> None:
 
     Challenges go out over https only, or on this very machine.
     """
-    size_bytes = len(request.path_query)
-    for name, value in request.headers:
-        size_bytes += len(name) + len(value)
-    if size_bytes > HEADERS_BYTES_MAX:
-        raise HeaderTooLarge("too_large", f"at most {HEADERS_BYTES_MAX} bytes of headers")
+    heads.require_size(len(request.path_query), request.headers)
     if not HOST.fullmatch(realm):
         raise BadRequest("host_malformed", "send the site's name as Host")
+    require_private(request)
+
+
+def require_readable(request: Request) -> None:
+    """`Compressed` besides what `require_private` says: before the body of a message to us."""
+    heads.require_plain(request.headers)
     require_private(request)
 
 

@@ -51,7 +51,7 @@ class Peers:
             self._networks = [ipaddress.ip_network(entry) for entry in entries]
         except ValueError as wrong:
             raise Misconfigured(
-                "trusted_proxy_malformed", f"trusted_proxies in vendor.json: {wrong}"
+                "trusted_proxy_malformed", f"an address or network of a proxy: {wrong}"
             ) from None
         self._network_of = lru_cache(maxsize=PAYERS_CACHED)(self._find_network)
 

@@ -7,7 +7,7 @@ import pytest
 from farthing import codec
 from farthing.schemes.contract import Dialect
 from farthing.stores.sqlite import SqliteMarks
-from farthing.vendor.gate import HEADERS_BYTES_MAX
+from farthing.wire.heads import HEADERS_BYTES_MAX
 from farthing.wire.offers import CREDENTIAL_BYTES_MAX
 from tests.kit.shop import (
     DIALECTS,

@@ -355,6 +355,7 @@ PROVOKED: dict[str, Callable[[Street], httpx.Response]] = {
     "a used challenge with another payload or page": reused,
     "a used Idempotency-Key with another payment": keyed,
     "a chain that the gate does not know": unknown_chain,
+    "a compressed message": lambda s: s.http.post(OUTCOME_PATH, headers={"Content-Encoding": "br"}),
     "a bound body above 1 MiB": lambda s: s.http.post(
         "/bound/page", content=b"x" * (1024 * 1024 + 1)
     ),

@@ -21,7 +21,6 @@ from farthing.stores.keys import KeyRing
 from farthing.vendor import minting
 from farthing.vendor.app import Vendor
 from farthing.vendor.founding import (
-    ATTEMPTS_PER_S_MAX,
     CLEAR_EVERY_S_MAX,
     Wanted,
     found,
@@ -31,6 +30,7 @@ from farthing.vendor.founding import (
     read_config,
     sealing_purposes,
 )
+from farthing.wire.attempts import ATTEMPTS_PER_S_MAX
 
 NOW_S = 1_795_176_000
 

@@ -7,7 +7,7 @@ import pytest
 
 from farthing.errors import Throttled
 from farthing.wire import published
-from farthing.wire.attempts import ADDRESSES_MAX, BURST_S, TOGETHER, Attempts, kind_of
+from farthing.wire.attempts import ADDRESSES_MAX, BURST_S, TOGETHER, Attempts, kind_at_gate
 from farthing.wire.peers import Peers
 from tests.kit.folder import PRICE_MICRO, Folder
 from tests.kit.site import Site, with_site
@@ -82,7 +82,7 @@ def test_who_asks_for_offers_all_day_hinders_no_payment() -> None:
     ],
 )
 def test_what_is_wanted_shows_at_a_look(path: str, headers: dict[str, str], kind: str) -> None:
-    assert kind_of(scope_of(path=path, **headers)) == kind
+    assert kind_at_gate(scope_of(path=path, **headers)) == kind
 
 
 def test_all_together_have_no_more_than_a_process_bears() -> None:
@@ -143,6 +143,10 @@ def test_a_flood_is_told_to_wait_and_whoever_pays_is_served(tmp_path: Path) -> N
         ("POST", published.OUTCOME_PATH, {}),
         ("POST", published.STREAMS_PATH + "abc?ticks=1", {}),
         ("POST", published.PRIVATE_PATH, {}),
+        ("GET", "/sold//page", {"X-Long": "a" * 40_000}),
+        ("GET", published.KEYS_PATH, {"X-Long": "a" * 40_000}),
+        ("POST", published.OUTCOME_PATH, {"Content-Encoding": "gzip"}),
+        ("POST", "/bound/page", {"Content-Length": "2000000"}),
         ("GET", published.PRICES_PATH, {}),
     ],
 )
