@@ -205,18 +205,36 @@ class Wallet:
             sites=sites,
             schemes=tuple(schemes.split(",")) if isinstance(schemes, str) else schemes,
         )
-        return FarthingAuth(self.driver(limits, ask, load))
+        typed = {
+            "per_payment_micro": max_per_payment,
+            "per_site_day_micro": max_per_site_day,
+            "per_day_micro": max_per_day,
+        }
+        named = frozenset(name for name, text in typed.items() if text)
+        return FarthingAuth(self.driver(limits, ask, load, programs=named))
 
     def cashier(self, *, ask: Asker | None = None) -> Cashier:
         """Makes payments that somebody else's client sends, within this wallet's budgets."""
         return Cashier(self.driver(self._book.limits(), ask))
 
-    def driver(self, limits: Limits, ask: Asker | None = None, load: str = "") -> Driver:
-        """What carries out flows on this wallet, within these budgets."""
+    def driver(
+        self,
+        limits: Limits,
+        ask: Asker | None = None,
+        load: str = "",
+        *,
+        programs: frozenset[str] = frozenset(),
+    ) -> Driver:
+        """What carries out flows on this wallet, within these budgets.
+
+        `programs`: those of them that are the program's, besides what the wallet has otherwise.
+        """
+        own = msgspec.structs.asdict(self._book.limits())
+        programs |= {name for name, value in own.items() if getattr(limits, name) != value}
         guide = Guide(
             schemes=self._schemes,
             brokers=reachable(self._book.brokers(), self._book.peers()),
-            policy=Policy(limits),
+            policy=Policy(limits, programs=programs),
             ring=seed.SeedRing(seed.seed_of(self._store.file)),
             load_micro=money.parse_amount(load).micro if load else LOAD_MICRO,
             floats=self._book.floats(),

@@ -118,19 +118,26 @@ def read_cap(typed: str, limits: Limits) -> Cap:
 class Policy:
     """Decides one payment at a time; the store calls it inside its transaction."""
 
-    def __init__(self, limits: Limits, cap: Cap | None = None) -> None:
-        """With these budgets, and for a stream that is opened with its own."""
+    def __init__(
+        self, limits: Limits, cap: Cap | None = None, *, programs: frozenset[str] = frozenset()
+    ) -> None:
+        """With these budgets, and for a stream that is opened with its own.
+
+        `programs`: fields of `limits` that the program has set for itself: not the wallet's.
+        """
         self.limits = limits
         self.cap = cap
+        self.programs = programs
 
     def within(self, cap: Cap | None) -> "Policy":
         """The same for one stream."""
-        return Policy(self.limits, cap)
+        return Policy(self.limits, cap, programs=self.programs)
 
     def require_site(self, host: str) -> None:
         """`Denied` for a host that is not on a list that names some."""
         if self.limits.sites and host not in self.limits.sites:
-            raise Denied("site_not_allowed", f"{host} is not among the sites this wallet may pay")
+            who = "program" if "sites" in self.programs else "wallet"
+            raise Denied("site_not_allowed", f"{host} is not among the sites this {who} may pay")
 
     def require_currency(self, currency: str) -> None:
         """`Denied` for a price in another currency than the one that may be paid in."""
@@ -167,15 +174,17 @@ class Policy:
                 raise Overlimit(
                     code,
                     f"{show_micro(would_be_micro, wish.currency)}{denied} is above the budget of"
-                    f" {show_micro(limit_micro, wish.currency)}; approve the payment, or raise it:"
-                    f" farthing wallet budget {_option(code, would_be_micro)}",
+                    f" {show_micro(limit_micro, wish.currency)}"
+                    f"{self._raising(code, would_be_micro)}",
                 )
 
-
-def _option(code: str, micro: int) -> str:
-    """What raises the budget that refused with `code` as far as it takes, in whole cents."""
-    name = code.removeprefix("above_budget_").replace("_", "-")
-    return f"--{name} {-(-micro // MICRO_PER_CENT)}c"
+    def _raising(self, code: str, micro: int) -> str:
+        """Whose budget refused with `code`, and what raises it as far as it takes."""
+        name, cents = code.removeprefix("above_budget_"), f"{-(-micro // MICRO_PER_CENT)}c"
+        if f"{name}_micro" in self.programs:
+            return f' that this program has set for itself; raise it there: max_{name}="{cents}"'
+        option = f"--{name.replace('_', '-')} {cents}"
+        return f"; approve the payment, or raise it: farthing wallet budget {option}"
 
 
 def question_of(wish: Wish, site: str, code: str) -> Question:

@@ -1,4 +1,5 @@
 import contextlib
+import io
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from farthing.errors import Forged, Overlimit, Throttled, Unsupported
+from farthing.errors import Denied, Forged, Overlimit, Throttled, Unsupported
 from farthing.schemes import registry
 from farthing.wallet.app import open_wallet
 from farthing.wallet.commands import Failed, Request, Response
@@ -98,6 +99,27 @@ def test_a_budget_is_kept_and_its_refusal_raised(town: Town) -> None:
         with pytest.raises(Overlimit, match="above_budget_per_day"):
             client.get(town.site.origin + "/b")
     assert town.site.charges == [("/a", 200)]
+
+
+def test_whose_budget_it_is_and_how_it_is_raised_is_said(town: Town) -> None:
+    wallet, page = town.wallet, town.site.origin + "/b"
+    with httpx.Client(auth=wallet.auth()) as client:
+        client.get(town.site.origin + "/a")
+    own = wallet.auth(max_per_day="300u")
+    wallet.set_limits(msgspec.structs.replace(wallet.limits(), per_day_micro=300))
+    for auth, told in (
+        (own, 'that this program has set for itself; raise it there: max_per_day="1c"'),
+        (wallet.auth(max_per_day="300u"), 'raise it there: max_per_day="1c"'),
+        (wallet.auth(max_per_payment="2c"), "farthing wallet budget --per-day 1c"),
+    ):
+        with httpx.Client(auth=auth) as client, pytest.raises(Overlimit) as refused:
+            client.get(page)
+        assert refused.value.detail.endswith(told)
+    other = msgspec.structs.replace(wallet.limits(), per_payment_micro=1, sites=("x.example",))
+    with pytest.raises(Denied, match="this program may pay"):
+        wallet.get(page, io.BytesIO(), limits=other)
+    with pytest.raises(Overlimit, match="this program has set for itself"):
+        wallet.get(page, io.BytesIO(), limits=msgspec.structs.replace(other, sites=()))
 
 
 def test_a_broken_connection_is_taken_up_by_the_same_request(town: Town) -> None:

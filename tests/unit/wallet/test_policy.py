@@ -62,6 +62,19 @@ def test_each_budget_refuses_by_its_own_name(limits: Limits, spent: Spent, code:
     assert refused.value.detail.endswith(f"raise it: farthing wallet budget -{option} 1c")
 
 
+def test_a_budget_of_a_program_is_called_its_own_and_raised_there() -> None:
+    limits = Limits(per_payment_micro=199, per_day_micro=500)
+    policy = Policy(limits, programs=frozenset({"per_payment_micro"})).within(None)
+    with pytest.raises(Overlimit) as refused:
+        policy.require(WISH, SITE, NOTHING_SPENT)
+    told = 'that this program has set for itself; raise it there: max_per_payment="1c"'
+    assert refused.value.detail.endswith(told)
+    approved = frozenset({question_of(WISH, SITE, "above_budget_per_payment")})
+    with pytest.raises(Overlimit) as refused:
+        policy.require(WISH, SITE, Spent(site_micro=0, total_micro=301), approved)
+    assert refused.value.detail.endswith("raise it: farthing wallet budget --per-day 1c")
+
+
 def test_a_payment_that_fills_a_budget_exactly_is_made() -> None:
     limits = Limits(per_payment_micro=200, per_site_day_micro=500, per_day_micro=500)
     Policy(limits).require(WISH, SITE, Spent(site_micro=300, total_micro=300))
