@@ -145,7 +145,7 @@ class Operations:
     async def revoke_all(self, account_id: str, key: str) -> bytes:
         """Put what a payer has out on the lists, of every scheme; `Unknown`.
 
-        `{"revoked": {scheme: [name, …]}}`.
+        `{"revoked": {scheme: [name, …]}}`, without what was on them before.
         """
         books = self._books
 
@@ -163,12 +163,17 @@ class Operations:
         return await books.answered(Asked(scope=scope, key=key, digest=digest), work)
 
     def _names(self, connection: apsw.Connection, mint: Mint, account_id: str) -> list[Json]:
-        """What a payer has out of this scheme; several share what they keep of it."""
+        """What a payer has out of this scheme and no list has; several share what they keep."""
         if not mint.published:
             return []
         memory = facts.read(connection, mint.recall_names(account_id))
         names = mint.names_in(memory, self._books.now_s())
-        return [name for name in names if _owner(connection, mint, name) == account_id]
+        return [
+            name
+            for name in names
+            if _owner(connection, mint, name) == account_id
+            and facts.value_of(connection, mint.published + name.encode()) is None
+        ]
 
     def _bar(self, connection: apsw.Connection, scheme: str, name: str, owner: str) -> None:
         mint = self._books.mint(scheme)

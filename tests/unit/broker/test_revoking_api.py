@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def test_what_is_revoked_stays_revoked_since_the_first_time(scheme: str) -> None
                 "known": True,
                 "revoked": name,
             }
-        revoke_all(stage, stage.payer.id, "k2")
+        assert revoke_all(stage, stage.payer.id, "k2") == {}, "nothing more is out"
         assert entries(stage) == first
 
 
@@ -122,6 +123,18 @@ def test_of_several_schemes_each_list_has_its_own(tmp_path: Path) -> None:
         assert call(admin, "/accounts/ann/revoke", {}, key="k2")[1] == {"revoked": {}}
 
 
+def test_what_is_prepaid_for_a_day_goes_on_the_list_too(tmp_path: Path) -> None:
+    with served(tmp_path) as (call, admin):
+        _, ann = call(admin, "/accounts", {"id": "ann"})
+        call(admin, "/topup", {"payer": "ann", "amountMicro": 9_000, "reference": "r"})
+        more = {"vendor": "news", "day": int(time.time()) // DAY_S}
+        serials = [certify(call, ann["tokens"]["pay"], "tick", key, **more) for key in "ab"]
+        told = call(admin, "/accounts/ann/revoke", {})
+        assert told == (200, {"revoked": {"tick": sorted(serials)}})
+        assert call("", "/lists/tick")[1]["revoked"] == sorted(serials)
+        assert call(admin, "/accounts/ann/revoke", {}, key="k2")[1] == {"revoked": {}}
+
+
 def test_a_name_that_the_books_do_not_know_is_listed_and_said_to_be_unknown(tmp_path: Path) -> None:
     """They may be older than the certificate: a backup of them was restored."""
     with served(tmp_path) as (call, admin):
@@ -150,8 +163,8 @@ MEMBERS = ("payword", "netcard", "ikp")
 Call = Callable[..., tuple[int, Any]]
 
 
-def certify(call: Call, token: str, scheme: str, key: str = "") -> str:
-    asked = {"limitMicro": 500, "publicKey": codec.b64u(bytes(range(32)))}
+def certify(call: Call, token: str, scheme: str, key: str = "", **more: object) -> str:
+    asked = {"limitMicro": 500, "publicKey": codec.b64u(bytes(range(32)))} | more
     _, bought = call(token, f"/issue/{scheme}", asked, key=f"{scheme}{key}")
     serial: str = bought["answer"]["certificate"]["serial"]
     return serial

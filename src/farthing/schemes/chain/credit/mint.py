@@ -2,7 +2,7 @@
 
 Records (key, then JSON or text; `<tag>` is the member's)::
 
-    credit/certified/<account>, …        what is promised of its credit (`promised.py`)
+    credit/certified/<account>, …        what it has out (`promised.py`)
     <tag>/payer/<pseudonym>              the account behind a certificate
     <tag>/slot/<pseudonym>/<vendor>/<day>/<slot>   id of the one pledge that used it
     <tag>/revoked/<serial>               the hot list
@@ -145,11 +145,11 @@ class CreditMint(Mint):
         return self._payer_key(name)
 
     def recall_names(self, account_id: str) -> Keys:
-        """What is promised of its credit."""
-        return Keys(records=promised.keys_of(account_id))
+        """What is promised of its credit, and what it has prepaid."""
+        return promised.recall(self.family.tag, account_id)
 
     def names_in(self, memory: Memory, now_s: int) -> tuple[str, ...]:
-        """Serials of its live certificates, those of all members: they share the credit."""
+        """Serials of its live certificates: on credit of all members, who share it; prepaid."""
         return promised.serials(memory, now_s)
 
     def recall_barred(self, name: str, account_id: str) -> Keys:
@@ -295,9 +295,10 @@ class CreditMint(Mint):
         )
         back_at_s = ends_at_s + SUBMIT_S + SKEW_S + 1
         apart = reserves.set_apart(reserve, self._prepaid_key(certificate), back_at_s)
+        dated = promised.dated(self.family.tag, account.id, certificate.serial, ends_at_s)
         return Issued(
             flows=apart.flows,
-            records=(self._payer(certificate, account), *apart.records),
+            records=(self._payer(certificate, account), dated, *apart.records),
             due=apart.due,
             answer={"certificate": msgspec.to_builtins(certificate)},
         )

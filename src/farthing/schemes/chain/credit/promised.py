@@ -1,9 +1,10 @@
-"""How much of an account's credit is promised, by certificates of all members.
+"""What an account has out: of its credit, by certificates of all members, and prepaid.
 
 ::
 
-    credit/certified/<account>    live certificates: [end, limit, serial]
-    credit/revoked/<account>      likewise of those that were revoked and can still be billed
+    credit/certified/<account>       live certificates: [end, limit, serial]
+    credit/revoked/<account>         likewise of those that were revoked and can still be billed
+    <tag>/dated/<account>/<serial>   the end of one that is prepaid, for its day
 
 Of a revoked certificate the day of the revocation and the next are billed, and no later ones: so
 long the news may take, and so much clocks may differ. Until then it counts, so that whoever revokes
@@ -13,13 +14,13 @@ and certifies in turn gets twice the credit at the most (ours).
 import msgspec
 
 from farthing.errors import Overlimit
-from farthing.marks import Memory, Put
+from farthing.marks import Keys, Memory, Put
 from farthing.schemes.chain.times import DAY_S, SKEW_S
 from farthing.schemes.contract import Account
 from farthing.schemes.revocations import listed_at_s
 
 LIVE_MAX = 256  # certificates of an account: all of them are one record
-_LIVE = b"credit/certified/"
+_LIVE, _DATED = b"credit/certified/", b"dated"
 SPREAD_DAYS = 1  # that a revoked certificate is billed after the day of its revocation
 
 _Promises = list[tuple[int, int, str]]
@@ -30,10 +31,30 @@ def keys_of(account_id: str) -> tuple[bytes, bytes]:
     return _LIVE + account_id.encode(), b"credit/revoked/" + account_id.encode()
 
 
+def recall(tag: str, account_id: str) -> Keys:
+    """What `serials` reads."""
+    return Keys(records=keys_of(account_id), prefixes=(_dated_key(tag, account_id, ""),))
+
+
+def dated(tag: str, account_id: str, serial: str, ends_at_s: int) -> Put:
+    """The record of a prepaid one."""
+    key = _dated_key(tag, account_id, serial)
+    return Put(key=key, value=b"%d" % ends_at_s, until_s=ends_at_s + SKEW_S)
+
+
+def _dated_key(tag: str, account_id: str, serial: str) -> bytes:
+    return b"/".join((tag.encode(), _DATED, account_id.encode(), serial.encode()))
+
+
 def serials(memory: Memory, now_s: int) -> tuple[str, ...]:
-    """Of the live ones of an account, those of all members."""
+    """Of the live ones of an account: on credit those of all members, prepaid one's own."""
     live = [key for key in memory.records if key.startswith(_LIVE)]
-    return tuple(serial for key in live for _, _, serial in _read(memory, key, now_s))
+    prepaid = [
+        key.rpartition(b"/")[2].decode()
+        for key, value in memory.records.items()
+        if key.split(b"/", 2)[1] == _DATED and int(value) + SKEW_S >= now_s
+    ]
+    return (*(serial for key in live for _, _, serial in _read(memory, key, now_s)), *prepaid)
 
 
 def last_day(listed: bytes) -> int:

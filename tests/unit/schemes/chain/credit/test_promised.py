@@ -43,6 +43,19 @@ def test_a_certificate_counts_no_longer_than_it_lasts() -> None:
     promised.certified(memory, *asked, end_s + SKEW_S + 1, KEPT_S)
 
 
+def test_what_is_prepaid_is_out_until_its_day_is_over() -> None:
+    account, end_s = payer_account(credit_limit_micro=100), NOW_S + 10
+    live = promised.certified(Memory(), account, (END_S, 60, "p_1"), NOW_S, KEPT_S)
+    dated = promised.dated("ticks", account.id, "p_2", end_s)
+    keys = promised.recall("ticks", account.id)
+    assert live.key in keys.records
+    assert dated.key.startswith(keys.prefixes)
+    assert not promised.dated("ticks", account.id + "2", "p_2", end_s).key.startswith(keys.prefixes)
+    memory = Memory(records={one.key: one.value for one in (live, dated)})
+    assert promised.serials(memory, end_s + SKEW_S) == ("p_1", "p_2")
+    assert promised.serials(memory, end_s + SKEW_S + 1) == ("p_1",)
+
+
 def test_an_account_has_so_many_certificates_and_no_more() -> None:
     account, memory = payer_account(credit_limit_micro=10**6), Memory()
     for number in range(promised.LIVE_MAX):
