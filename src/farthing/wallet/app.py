@@ -117,7 +117,11 @@ class Wallet:
         broker_id: str = "",
         currency: str = "",
     ) -> Broker:
-        """Remember an account at a broker; what is asked and refused is as of `account.find`."""
+        """Remember an account at a broker; what is asked and refused is as of `account.find`.
+
+        One at each broker: the same again changes its token, another is `Misconfigured` while the
+        wallet holds something of the first.
+        """
         client, named = self._client, {"broker_id": broker_id, "currency": currency}
         broker = account_of.find(client, url, token, account=account, **named)
         self._book.put_broker(broker)

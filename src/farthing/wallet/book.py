@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from farthing.errors import Conflict, Unknown
+from farthing.errors import Conflict, Misconfigured, Unknown
 from farthing.schemes.contract import Instrument
 from farthing.wallet.commands import Broker, InstrumentState, Purchase, PurchaseState
 from farthing.wallet.file import File
@@ -60,7 +60,19 @@ class Book:
         self._rows = Rows(file)
 
     def put_broker(self, broker: Broker) -> None:
-        """Add an account, or change the one at this broker."""
+        """Add an account, or change the one at this broker: its token, or where the broker is.
+
+        `Misconfigured` for another account where something of the first one is still here: its
+        orders would be asked for, and its certificates given back, in another's name.
+        """
+        known = self.brokers().get(broker.id)
+        is_another = known is not None and known.account not in {"", broker.account}
+        if known is not None and is_another and self._has_of(broker.id):
+            raise Misconfigured(
+                "account_of_this_wallet_differs",
+                f"this wallet has the account {known.account} at {broker.id}, and a wallet has one"
+                f" at each broker: make another for {broker.account}, or give back what it holds",
+            )
         token = self._file.vault.seal(broker.token.encode(), "brokers", broker.id)
         with self._file.write() as db:
             db.execute(

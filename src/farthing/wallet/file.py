@@ -204,7 +204,9 @@ def create(
     lock, opened = vault.create(passphrase, cost, entropy)
     if path.exists():
         raise Misconfigured(
-            "wallet_exists", f"there is a wallet at {path} already; open it or name another"
+            "wallet_exists",
+            f"there is a wallet at {path} already: open it, or name another, as for another account"
+            " at its broker",
         )
     draft = path.with_name(path.name + ".new")
     try:

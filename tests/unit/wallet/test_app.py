@@ -66,6 +66,21 @@ def test_a_wallet_is_made_filled_spent_and_read(town: Town) -> None:
     assert (entry.id, entry.state) == (page.purchase_id, "done")
 
 
+def test_a_wallet_has_one_account_at_a_broker_while_it_holds_something_of_it(town: Town) -> None:
+    wallet = town.wallet
+    bob = ("bob", "tok-bob")
+    wallet.add_broker(town.broker, *bob, currency=CURRENCY)
+    wallet.add_broker(town.broker, "", TOKEN)
+    wallet.topup("5c", admin_token=ADMIN)
+    wallet.get(town.site.origin + "/a", io.BytesIO())
+    with pytest.raises(Misconfigured, match="account_of_this_wallet_differs") as refused:
+        wallet.add_broker(town.broker, *bob, currency=CURRENCY)
+    assert "the account alice at" in refused.value.detail
+    assert wallet.balance().id == "alice"
+    wallet.add_broker(town.broker, "alice", "tok-new", currency=CURRENCY)
+    assert [(one.account, one.token) for one in wallet.brokers()] == [("alice", "tok-new")]
+
+
 def test_an_opened_wallet_goes_on_where_it_was(town: Town) -> None:
     town.wallet.add_broker(town.broker, "", TOKEN)
     town.wallet.topup("5c", admin_token=ADMIN)

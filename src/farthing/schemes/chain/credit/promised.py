@@ -74,7 +74,8 @@ def certified(
     if sum_micro > account.credit_limit_micro:
         raise Overlimit(
             "credit_all_certified",
-            "give back what is not used (`farthing wallet return`), or ask for more credit",
+            "give back what is not used (`farthing wallet return`), in this account's other wallets"
+            " too, or ask for more credit",
         )
     sum_micro += sum(limit_micro for _, limit_micro, _ in _read(memory, revoked_key, now_s))
     if sum_micro > 2 * account.credit_limit_micro:
