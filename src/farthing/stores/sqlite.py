@@ -152,7 +152,8 @@ def _under(connection: apsw.Connection, prefix: bytes) -> apsw.Cursor:
 
 def _hold(connection: apsw.Connection, hold: Hold) -> Held | Settled:
     taken = _taken_of(hold)
-    return _hold_untouched(connection, hold, taken) or _hold_in_full(connection, hold, taken)
+    entered = _enter(connection, hold, taken, _HELD, hold.outcome)
+    return entered or _hold_in_full(connection, hold, taken)
 
 
 def _taken_of(hold: Hold) -> bytes:
@@ -166,35 +167,34 @@ def _taken_of(hold: Hold) -> bytes:
     return write_taken(Taken(onces, advances))
 
 
-def _hold_untouched(connection: apsw.Connection, hold: Hold, taken: bytes) -> Held | None:
+def _enter(
+    connection: apsw.Connection, hold: Hold, taken: bytes, state: int, outcome: bytes
+) -> Held | None:
     """The common case in half the statements: a new payment on marks that nobody has.
 
-    None, and nothing changed, where it is not so; then every case is told apart.
+    None, and nothing changed, where it is not so; then every case is told apart. Of one that is
+    confirmed at once the counter moves, which is the last of its marks.
     """
     fence = next_fence(None, hold.now_s)
     times = (hold.lease_until_s, hold.until_s)
-    values = (hold.k, hold.digest, _HELD, fence, *times, taken, hold.kept, hold.outcome)
-    if not _enter(connection, hold, values):
-        return None
-    return Held(fence=fence, kept=hold.kept, resumed=False)
-
-
-def _enter(connection: apsw.Connection, hold: Hold, values: tuple[Any, ...]) -> bool:
-    """Write a new payment and its marks; False, and nothing changed, where one is not free."""
+    values = (hold.k, hold.digest, state, fence, *times, taken, hold.kept, outcome)
     connection.execute(sql.INSERT, values)
     if not connection.changes():
-        return False
+        return None
     row = connection.last_insert_rowid()
     for at, mark in enumerate(hold.marks):
         if isinstance(mark, Once):
             connection.execute(sql.INSERT_ONCE, (mark.id, row, mark.until_s))
-        else:
+        elif state == _HELD:
             connection.execute(sql.SEIZE_COUNTER, (row, mark.id, mark.over))
+        else:
+            place = (mark.to, mark.link, mark.id, mark.over, mark.until_s)
+            connection.execute(sql.MOVE_COUNTER, place)
         if not connection.changes():
             _free(connection, hold.marks[:at])
             connection.execute(sql.DELETE_PAYMENT, (row,))
-            return False
-    return True
+            return None
+    return Held(fence=fence, kept=hold.kept, resumed=False)
 
 
 def _free(connection: apsw.Connection, marks: tuple[Mark, ...]) -> None:
@@ -300,13 +300,11 @@ def _write_facts(connection: apsw.Connection, done: Confirm | Take, until_s: int
 
 def _take(connection: apsw.Connection, take: Take) -> Held | Settled:
     hold = take.hold
-    if all(isinstance(mark, Once) for mark in hold.marks):  # nothing that a confirm would move
-        fence = next_fence(None, hold.now_s)
-        times = (hold.lease_until_s, hold.until_s)
-        row = (hold.k, hold.digest, _CONFIRMED, fence, *times)
-        if _enter(connection, hold, (*row, _taken_of(hold), hold.kept, take.outcome)):
+    if all(isinstance(mark, Once) for mark in hold.marks[:-1]):  # what has moved is never undone
+        entered = _enter(connection, hold, _taken_of(hold), _CONFIRMED, take.outcome)
+        if entered is not None:
             _write_facts(connection, take, hold.until_s)
-            return Held(fence=fence, kept=hold.kept, resumed=False)
+            return entered
     answer = _hold(connection, hold)
     if isinstance(answer, Held):
         confirm = Confirm(

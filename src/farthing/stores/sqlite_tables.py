@@ -104,6 +104,9 @@ INSERT_ONCE = "INSERT OR IGNORE INTO onces (id, holder, until_s) VALUES (?, ?, ?
 DELETE_ONCE = "DELETE FROM onces WHERE id = ?"
 COUNTER = "SELECT place, link, holder FROM counters WHERE id = ?"
 SEIZE_COUNTER = "UPDATE counters SET holder = ? WHERE id = ? AND place = ? AND holder IS NULL"
+MOVE_COUNTER = """
+UPDATE counters SET place = ?, link = ?
+WHERE id = ? AND place = ? AND holder IS NULL AND until_s >= ?"""
 HOLD_COUNTER = """
 INSERT INTO counters (id, place, link, until_s, holder) VALUES (?, NULL, x'', ?, ?)
 ON CONFLICT (id) DO UPDATE SET holder = excluded.holder"""

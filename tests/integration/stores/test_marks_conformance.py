@@ -18,9 +18,11 @@ from farthing.marks import (
     Forget,
     Held,
     Hold,
+    Mark,
     Place,
     Release,
     Settled,
+    Stale,
     State,
     Step,
     Take,
@@ -286,6 +288,21 @@ def test_take_is_hold_and_confirm_at_once(bench: Bench) -> None:
     assert bench.do(take) == Settled(outcome=b"outcome")
     assert bench.dump() == before
     bench.refuses(Take(hold=hold("q", once(b"p")), outcome=b""), Replayed)
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_of_a_mark_and_counters_all_are_taken_or_none(bench: Bench, step: int) -> None:
+    def take(k: str, *marks: Mark) -> Take:
+        return Take(hold=hold(k, *marks[::step]), outcome=b"")
+
+    bench.do(take("p", once(b"m"), advance(0, 1), advance(0, 1, name=b"other")))
+    before = bench.dump()
+    bench.refuses(take("q", once(b"n"), advance(0, 2)), Stale)
+    bench.refuses(take("q", once(b"m"), advance(1, 2)), Replayed)
+    bench.refuses(take("q", advance(1, 2), advance(0, 2, name=b"other")), Stale)
+    assert bench.dump() == before
+    bench.do(take("q", once(b"n"), advance(1, 2), advance(1, 2, name=b"other")))
+    assert bench.place() == Place(to=2, link=b"link 2")
 
 
 def test_find_shows_the_payment_as_it_is(bench: Bench) -> None:
