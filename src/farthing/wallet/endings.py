@@ -10,6 +10,8 @@ from farthing.wallet.releases import Releases
 from farthing.wallet.rows import OPEN, Rows
 from farthing.wallet.spending import Spending
 
+_DELIVERED = "delivered=1, owner=0, sealed=?"
+
 
 class Endings:
     """Every method runs inside a transaction of the file."""
@@ -20,15 +22,18 @@ class Endings:
         self._spending = spending
         self._releases = releases
 
-    def write(self, ended: Settle | Purchase) -> None:
-        """How a purchase ended, or one that has reached the payer."""
-        if isinstance(ended, Settle):
-            self.settle(ended)
-        else:
+    def write(self, ended: Settle | Purchase, *, delivered: bool = False) -> None:
+        """How a purchase ended, or one that has reached the payer; `delivered`: both at once."""
+        if isinstance(ended, Purchase):
             self._deliver(ended)
+        elif not self.settle(ended, delivered=delivered) and delivered:
+            self._deliver(ended.purchase)
 
     def _deliver(self, made: Purchase) -> None:
-        """Drop what was only needed to send the same bytes again."""
+        self._has_changed(_DELIVERED, (self._sealed_rest(made), made.id), "state='done'")
+
+    def _sealed_rest(self, made: Purchase) -> bytes:
+        """It without what was only needed to send the same bytes again."""
         rest = msgspec.structs.replace(
             made,
             credential=("", ""),
@@ -36,21 +41,22 @@ class Endings:
             received=msgspec.structs.replace(made.received, echo=None),
             paid=msgspec.structs.replace(made.paid, payload=None),
         )
-        self._rows.db.execute(
-            "UPDATE purchases SET delivered=1, owner=0, sealed=? WHERE id=? AND state='done'",
-            (self._rows.seal(rest, "purchases", made.id), made.id),
-        )
+        return self._rows.seal(rest, "purchases", made.id)
 
-    def settle(self, command: Settle) -> bool:
-        """Whether it was open, or has turned out done after all."""
+    def settle(self, command: Settle, *, delivered: bool = False) -> bool:
+        """Whether it was open, or has turned out done after all.
+
+        `delivered`: where it is done, its page has reached the payer too.
+        """
         made = command.purchase
         if command.state == "undecided":
             return self._has_changed("state='undecided', owner=0", (made.id,), OPEN["purchases"])
         receipt = self._rows.file.vault.seal(command.receipt, "receipts", made.id)
-        end, values = (
-            "state=?, settled_at_s=?, receipt=?",
-            (command.state, command.now_s, receipt, made.id),
-        )
+        end = "state=?, settled_at_s=?, receipt=?"
+        values: tuple[Any, ...] = (command.state, command.now_s, receipt, made.id)
+        if delivered and command.state == "done":  # one row is written once
+            end = f"{end}, {_DELIVERED}"
+            values = (*values[:-1], self._sealed_rest(made), made.id)
         if self._has_changed(end, values, OPEN["purchases"]):
             if command.state == "released":
                 self._spending.take_back(made)

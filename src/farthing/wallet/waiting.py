@@ -37,12 +37,21 @@ class Waiting:
         try:
             with self._file.write():
                 while self._queue:  # other threads add to it meanwhile
-                    written.append(self._queue.popleft())
-                    self._endings.write(written[-1])
+                    ended = self._queue.popleft()
+                    written.append(ended)
+                    delivered = isinstance(ended, Settle) and self._comes_next(ended.purchase)
+                    if delivered:
+                        written.append(self._queue.popleft())
+                    self._endings.write(ended, delivered=delivered)
                 yield
             written = []
         finally:
             self._queue.extendleft(reversed(written))
+
+    def _comes_next(self, made: Purchase) -> bool:
+        """Whether the next to be written is that this purchase has reached the payer."""
+        following = self._queue[0] if self._queue else None
+        return isinstance(following, Purchase) and following.id == made.id
 
     def flush(self) -> None:
         """Write what waits, if anything does; `Busy`, `Broken`."""
