@@ -18,6 +18,7 @@ from farthing.vendor.metering import EVENT_STREAM, Stream
 NEED_VOUCHER = "payment-need-voucher"
 RECEIPT = "payment-receipt"
 LOOK_S_MIN = 0.004  # a voucher that another process takes is on its way, as a rule
+LOOK_S_HEARD = 0.032  # of one that comes to this process, like the last one, it is told
 LOOK_S_MAX = 0.1  # ten reads a second for each stream that waits
 TAIL_BYTES = 4  # of what went out: whether it ended an event
 
@@ -51,7 +52,7 @@ class Bells:
             self._heard[key] = max(self._heard[key], paid_micro)
         bell = self._waiting.pop(key, None)
         if bell is not None:
-            bell.set_result(None)
+            _strike(bell)
 
     def heard_micro(self, key: bytes) -> int:
         """The most that this process has heard of, without a look into the store."""
@@ -59,11 +60,19 @@ class Bells:
 
     async def wait(self, key: bytes, longest_s: float) -> None:
         """Until this process has taken a voucher for a stream, or so long."""
-        bell = self._waiting[key] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        bell = self._waiting[key] = loop.create_future()
+        timer = loop.call_later(longest_s, _strike, bell)
         try:
-            await asyncio.wait({bell}, timeout=longest_s)
+            await bell
         finally:
+            timer.cancel()
             self._waiting.pop(key, None)
+
+
+def _strike(bell: asyncio.Future[None]) -> None:
+    if not bell.done():
+        bell.set_result(None)
 
 
 class Pacing:
@@ -144,7 +153,8 @@ class Pacing:
         if self.tells and is_between_events(self._tail):
             said = {"stream": self._stream.name, "paidTicks": self._paid_ticks}
             await self._put(event(NEED_VOUCHER, codec.canonical(said)))
-        clock, look_s = asyncio.get_running_loop(), LOOK_S_MIN
+        clock = asyncio.get_running_loop()
+        look_s = LOOK_S_HEARD if self._is_heard else LOOK_S_MIN
         until_s = clock.time() + self._stream.pause_s
         while not self._hear():
             await self._bells.wait(self._stream.key, look_s)

@@ -9,7 +9,15 @@ import pytest
 from farthing import marks
 from farthing.schemes.streams import Meter
 from farthing.vendor.metering import Stream
-from farthing.vendor.streaming import Bells, Pacing, Unpaid, event, is_events
+from farthing.vendor.streaming import (
+    LOOK_S_HEARD,
+    LOOK_S_MIN,
+    Bells,
+    Pacing,
+    Unpaid,
+    event,
+    is_events,
+)
 
 PRICE_MICRO = 10
 PAUSE_S = 5
@@ -19,7 +27,12 @@ BYTES = Meter(unit="bytes", count=4, grace=2)
 class Silent(Bells):
     """Every voucher is taken by another process."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_s: list[float] = []
+
     async def wait(self, key: bytes, longest_s: float) -> None:
+        self.waited_s.append(longest_s)
         await asyncio.sleep(longest_s)
 
 
@@ -201,6 +214,31 @@ def test_a_voucher_that_another_process_takes_next_is_found_in_the_store() -> No
 
     run(work)
     assert (len(line.out), line.reads) == (20, 1)
+
+
+def test_who_was_told_of_the_last_voucher_waits_longer_before_it_looks_for_another() -> None:
+    line = Line()
+    line.pays_at = {1: 3, 2: 3, 3: 4}
+
+    async def work() -> None:
+        line.bells.ring(line.stream.key, 2 * PRICE_MICRO)
+        await line.pacing.pass_on(b"x" * 20)
+        await line.pacing.pass_on(b"x" * 4)
+
+    run(work)
+    assert line.bells.waited_s == [LOOK_S_HEARD, LOOK_S_MIN]
+
+
+def test_a_bell_that_rings_as_its_time_is_over_rings_once() -> None:
+    async def work() -> list[Any]:
+        loop, bells, wrong = asyncio.get_running_loop(), Bells(), list[Any]()
+        loop.set_exception_handler(lambda _, what: wrong.append(what))
+        waiting = asyncio.create_task(bells.wait(b"a", 0))
+        loop.call_soon(lambda: loop.call_later(0, bells.ring, b"a", 1))  # in the turn of the timer
+        await waiting
+        return wrong
+
+    assert asyncio.run(work()) == []
 
 
 def test_nobody_hears_of_a_stream_that_is_over() -> None:
