@@ -11,6 +11,7 @@ from tests.tidy.tree import Exemptions, Tree
 # The files that may catch whatever comes, because nothing above them would: each with the reason.
 PROCESS_EDGE: Exemptions = {
     "src/farthing/faults.py": "what runs beside requests goes on; the log has what was wrong",
+    "src/farthing/broker/front.py": "likewise: whoever asked is told, and the log",
     "src/farthing/broker/alone.py": "likewise the others of a batch",
     "src/farthing/lab/loop.py": "an event loop: what one callback raises is noted, and stops none",
     "src/farthing/lab/conformance/runner.py": "a scheme may raise anything: that is what was found",

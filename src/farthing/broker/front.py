@@ -7,10 +7,12 @@ the house of a vendor hinders no clearing. What is answered with 2xx, 409 or 5xx
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 import msgspec
 
+from farthing import faults
 from farthing.broker.plain import App, Receive, Scope, Send, respond
 from farthing.broker.web import problem_of
 from farthing.errors import Misconfigured, Refusal
@@ -84,11 +86,31 @@ class Front:
             heads.require_size(len(target) + len(scope.get("query_string", b"")), scope["headers"])
             heads.require_plain(scope["headers"])
         except Refusal as refusal:
-            status, headers, body = problem_of(refusal)
-            self._refused(status)
-            await respond(send, status, body, headers)
+            await self._refuse(send, refusal)
             return
-        await self._app(scope, receive, send)
+        await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have it answered; a mistake of ours is an answer too, unless one has begun."""
+        has_begun = False
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as wrong:
+            if has_begun:
+                raise
+            faults.tell(wrong, "a request")  # and not its path, which may have a quote's id in it
+            await self._refuse(send, faults.refusal_of(wrong))
+
+    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+        status, headers, body = problem_of(refusal)
+        self._refused(status)
+        await respond(send, status, body, headers)
 
 
 def kind_of(scope: Scope) -> Kind:

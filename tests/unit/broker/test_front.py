@@ -13,10 +13,12 @@ from farthing.broker.app import Broker, asgi_app
 from farthing.broker.front import (
     ATTEMPTS_VARIABLE,
     PROXIES_VARIABLE,
+    Front,
     Terms,
     kind_of,
     terms_in_environment,
 )
+from farthing.broker.plain import Receive, Scope, Send, respond
 from farthing.errors import Misconfigured
 from farthing.wire.attempts import ATTEMPTS_PER_S_MAX, BURST_S
 from farthing.wire.heads import HEADERS_BYTES_MAX, HEADERS_MAX
@@ -165,3 +167,29 @@ def test_terms_that_cannot_be_are_refused() -> None:
 def test_what_is_counted_apart_shows_at_a_look() -> None:
     assert kind_of({"headers": [(b"authorization", b"Bearer wrong")]}) == "token"
     assert kind_of({"headers": [(b"x-cashu", b"abc")]}) == "stranger"
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_mistake_of_our_own_is_an_answer_unless_one_has_begun(
+    caplog: pytest.LogCaptureFixture, *, has_begun: bool
+) -> None:
+    counted: list[int] = []
+
+    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
+        if has_begun:
+            await respond(send, 200, b"{}")
+        raise KeyError("a secret")
+
+    async def run() -> httpx.Response:
+        front = Front(breaks, Terms(), refused=counted.append)
+        return await Caller(front, "").call("POST", "/cashu/quotes/a-secret-id")
+
+    if has_begun:
+        with pytest.raises(KeyError):
+            asyncio.run(run())
+        return
+    answer = asyncio.run(run())
+    assert (answer.status_code, answer.json()["code"], counted) == (503, "internal_fault", [503])
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "farthing.fault"]
+    assert told.startswith("a request: KeyError at ")
+    assert "secret" not in caplog.text + answer.text
