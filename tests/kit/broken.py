@@ -16,6 +16,7 @@ from farthing.schemes.chain.ticket import TICKET
 from farthing.schemes.coin.ecash import ECASH
 from farthing.schemes.coin.netcash import NETCASH
 from farthing.schemes.contract import (
+    Json,
     Mint,
     Purse,
     Scheme,
@@ -30,6 +31,7 @@ from tests.kit.broken_mints import (
     GivesTwice,
     Impatient,
     Jealous,
+    Keeping,
     Losing,
     NoCounter,
     NoLimit,
@@ -62,6 +64,7 @@ from tests.kit.broken_tills import (
     Remembering,
     SameIndex,
     ShortChange,
+    StillOpen,
     TooLong,
     TooShort,
     TooSoon,
@@ -72,6 +75,7 @@ from tests.kit.registered import registered
 
 replace = msgspec.structs.replace
 LATER = "after each command"
+PREPAID: tuple[tuple[str, Json], ...] = (("opening", "prepaid"),)
 
 
 class Broken(NamedTuple):
@@ -80,6 +84,8 @@ class Broken(NamedTuple):
     name: str
     scheme: Scheme
     case: str
+    options: tuple[tuple[str, Json], ...] = ()
+    """What its vendors set."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.case}"
@@ -157,6 +163,8 @@ BROKEN = (
     Broken("mint pays one vendor", _with(IKP, Jealous), "same-luck-at-two-vendors"),
     Broken("till gives two ticks for one", _with(TICK, TwoForOne), "stream-pauses"),
     Broken("stream ends with its chain", _with(TICK, OneChain), "stream-over-midnight"),
+    Broken("till takes what is closed", _with(TICK, StillOpen), "closed[before a claim]", PREPAID),
+    Broken("mint keeps the rest", _with(TICK, Keeping), "closed[after a claim]", PREPAID),
     Broken("till knows no withdrawal", _with(ECOUPON, NoWithdrawal), "handed-and-withdrawn"),
     Broken("traits deny luck", _with(TICKET, drawn=False), "drawn"),
     Broken("traits promise credit", _with(MILLICENT, credit=True), "credit"),
@@ -177,7 +185,7 @@ def broken_in(file: str) -> list[Broken]:
 def require_found(broken: Broken) -> None:
     """The case fails with the broken scheme; that it passes with the right one is tried anyway."""
     name = broken.scheme.traits.name
-    job = runner.Job(scheme=name, case=broken.case, seed=1)
+    job = runner.Job(scheme=name, case=broken.case, seed=1, options=broken.options)
     with registered(broken.scheme):
         result = runner.run_job(job)
     assert result.state == "failed", f"{broken.name} passes {broken.case}"

@@ -11,6 +11,7 @@ from farthing.schemes.chain.agent.mint import AgentMint
 from farthing.schemes.chain.fairchain.purse import FairPurse
 from farthing.schemes.chain.ikp import IkpMint
 from farthing.schemes.chain.payword import PaywordMint, PaywordPurse
+from farthing.schemes.chain.tick import TickMint
 from farthing.schemes.coin.ecash.mint import EcashMint
 from farthing.schemes.coin.ecash.purse import EcashPurse
 from farthing.schemes.coin.netcash.mint import NetcashMint
@@ -53,6 +54,13 @@ class NoCounter(PaywordMint):
 
     def apply(self, checked: Any, memory: Memory, at: At) -> Applied:
         return replace(super().apply(checked, memory, at), marks=())
+
+
+class Keeping(TickMint):
+    """Gives back no rest before its time."""
+
+    def _check_claim(self, claim: Any, account: Any, at: At) -> Any:
+        return replace(super()._check_claim(claim, account, at), closing=False)
 
 
 class PaysAnybody(PaywordMint):

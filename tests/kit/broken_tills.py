@@ -190,6 +190,17 @@ class TwoForOne(TickTill):
         return replace(taken, value_micro=2 * taken.value_micro)
 
 
+class StillOpen(TickTill):
+    """Knows no chain that was closed."""
+
+    def take(self, payment: Any, offer: Any, binding: Any, memory: Memory, at: At) -> Taken:
+        before = {
+            key: replace(place, to=payment.links[0][1] - 1)
+            for key, place in memory.counters.items()
+        }
+        return super().take(payment, offer, binding, replace(memory, counters=before), at)
+
+
 class NoWithdrawal(EcouponTill):
     """Looks at no list."""
 

@@ -264,17 +264,23 @@ class Vendor:
             raise Unsupported("operation_unsupported", "this vendor has no mint")
         message = on_the_wire(message)
         account = Account(id="", role="payer")
+        digest = codec.digest(message)
+        k = codec.b64u(digest)
+        known = self.store.do_now(marks.Find(k=k))
+        if known is not None:
+            return codec.read_json(known.outcome)
         checked = self._mint.check(operation, message, account, self.clock.at())
         series = self._mint.series(checked)
         serials: tuple[int, ...] = ()
         if series:
             serials = (self.store.do_now(marks.LeaseSerials(series=series, count=1)),)
         at = self.clock.at(*serials)
-        applied = self._mint.apply(checked, marks.NOTHING, at)
-        digest = codec.digest(message)
+        keys = self._mint.recall(checked)
+        memory = self.store.do_now(marks.Read(keys=keys)) if keys else marks.NOTHING
+        applied = self._mint.apply(checked, memory, at)
         answer = codec.canonical(applied.answer)
         hold = marks.Hold(
-            k=codec.b64u(digest),
+            k=k,
             digest=digest,
             marks=applied.marks,
             kept=b"",
@@ -282,7 +288,9 @@ class Vendor:
             lease_until_s=at.now_s,
             until_s=at.now_s + 400 * DAY_S,
         )
-        done = self.store.do_now(marks.Take(hold=hold, outcome=answer, claims=applied.claims))
+        done = self.store.do_now(
+            marks.Take(hold=hold, outcome=answer, records=applied.records, claims=applied.claims)
+        )
         return codec.read_json(done.outcome if isinstance(done, marks.Settled) else answer)
 
     def claims(self) -> list[Json]:

@@ -10,8 +10,6 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-import re
-import typing
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +25,7 @@ from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
 from farthing.schemes.losses import CAUSES
 from tests.tidy import comparison, states
+from tests.tidy.typenames import type_name
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference" / "schemes"
@@ -187,22 +186,6 @@ def _notes(node: ast.ClassDef) -> dict[str, str]:
         else:
             last = ""
     return found
-
-
-JSON_WORDS = {"str": "string", "int": "integer", "bool": "boolean", "tuple": "list",
-              "dict": "object", "NoneType": "null", "None": "null"}  # fmt: skip  # - a table
-
-
-def type_name(hint: Any) -> str:
-    """A type as JSON's readers say it."""
-    if typing.get_origin(hint) is typing.Union:
-        return " | ".join(type_name(one) for one in typing.get_args(hint))
-    text = hint.__name__ if isinstance(hint, type) and "[" not in str(hint) else str(hint)
-    text = text.replace("~C", "Commitment")  # the member's own, of generic messages
-    words = re.findall(r"[A-Za-z_][A-Za-z_.]*|[\[\]|,]|\.\.\.", text)
-    named = [JSON_WORDS.get(word.rsplit(".", 1)[-1] or word, word) for word in words]
-    short = [word.rsplit(".", 1)[-1] if word != "..." else word for word in named]
-    return "".join(short).replace("|", " | ").replace(",...", ", …").replace(",", ", ")
 
 
 def written(sources: list[Source]) -> Iterator[tuple[Source, type[Any], ast.ClassDef]]:

@@ -53,16 +53,16 @@ _ON_CREDIT: dict[str, Ways] = {
     "capture": ((HOLD, VENDOR | OWN),),  # what is captured may be less than what was reserved
     "void": ((HOLD, OWING),),
 }
-_STICKS = _ON_CREDIT | {  # the first claim of one sets the rest of it apart
-    "redeem": ((OWING, VENDOR), (OWN, VENDOR | OUT), (OUT, VENDOR)),
+_STICKS = _ON_CREDIT | {  # the first claim of one sets the rest of it apart, a last gives it back
+    "redeem": ((OWING, VENDOR), (OWN, VENDOR | OUT), (OUT, VENDOR | OWN)),
     "reserve": ((OWING, HOLD), (OUT, HOLD)),
     "capture": ((HOLD, VENDOR | OWN), (HOLD, VENDOR | OUT)),
     "void": ((HOLD, OWING), (HOLD, OUT)),
     "lapse": ((OUT, OWN),),
 }
-_TICKS = _ON_CREDIT | {  # on credit or prepaid
+_TICKS = _ON_CREDIT | {  # on credit or prepaid: of that a claim that closes gives back the rest
     "issue": ((OWN, OUT),),
-    "redeem": ((OWING, VENDOR), (OUT, VENDOR)),
+    "redeem": ((OWING, VENDOR), (OUT, VENDOR | OWN)),
     "reserve": ((OWING, HOLD), (OUT, HOLD)),
     "void": ((HOLD, OWING), (HOLD, OUT)),
     "lapse": ((OUT, OWN),),

@@ -168,19 +168,21 @@ class Notes:
     def _price(self, line: Line) -> None:
         """A step of one chain is worth the same in every claim, in the schemes that we know.
 
-        A claim of several chains says nothing of each, nor one of which a part was captured.
+        A claim of several chains says nothing of each, nor one of which a part was captured. One
+        that closes gives something back, too, but not of what it pays; it uses up a mark.
         """
         if line.kind not in _MARKED or not line.notes or line.ref not in SCHEMES:
             return
         advances = [note.split(" ") for note in line.notes if note.startswith("advance ")]
         if not advances or (len(advances) > 1 and line.ref not in _TOTALS):
             return
+        is_closing = any(note.startswith("once ") for note in line.notes)
         paid_micro = 0
         for name, micro in line.postings:
             kind = kind_of(name)
             if kind == "liability/vendor":
                 paid_micro -= micro
-            elif micro < 0 and kind in PAYER:
+            elif micro < 0 and kind in PAYER and not is_closing:
                 return
         try:
             _, mark, over, to, _ = advances[-1]

@@ -14,6 +14,10 @@ BY_ITSELF = frozenset(  # nothing is to be done for it
     {"chain_ends_by_itself", "rest_comes_back", "ticket_not_over"}
 )
 BEGUN = "; what was begun is finished with: farthing wallet recover"
+WAITS = (
+    "closed: it comes back once the vendor has cleared, most do within minutes; or else by itself,"
+    " a day after its day has ended"
+)
 GROUP = budgeting.GROUP  # with the command below
 
 
@@ -50,6 +54,8 @@ def _outcome(item: Returned) -> str:
         return f"needs no return: {item.why}"
     if item.refused:
         return f"refused: {item.refused}: {item.why}"
+    if item.waits:
+        return WAITS
     is_credit = registry.by_name(item.scheme).traits.credit
     return "of credit given up: nothing more is billed on it" if is_credit else "returned"
 

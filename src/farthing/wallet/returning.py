@@ -22,6 +22,8 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     """The code of the refusal, empty where it was given back."""
     why: str = ""
     """What the refusal says to do."""
+    waits: bool = False
+    """Whether its vendor has closed it, and the rest comes once that has cleared."""
 
 
 def give_back(driver: Driver, book: Book, *, scheme: str, vendor_id: str) -> tuple[Returned, ...]:
@@ -63,6 +65,8 @@ def _give_back(
 
 def _give_back_one(driver: Driver, held: Held) -> Returned:
     code, why, instrument = "", "", held.instrument
+    purse = driver.guide.purse(instrument.scheme, held.broker_id)
+    is_closed = purse.traits.credit and not purse.is_billed(instrument)
     with driver.session() as session:
         flow = errand.give_back(driver.guide, held.broker_id, held.site, instrument)
         try:
@@ -78,4 +82,5 @@ def _give_back_one(driver: Driver, held: Held) -> Returned:
         worth_micro=instrument.worth_micro,
         refused=code,
         why=why,
+        waits=not code and is_closed,
     )

@@ -5,6 +5,7 @@ import pytest
 from farthing.auditing import moves
 from farthing.auditing.books import CHART
 from farthing.schemes import registry
+from farthing.schemes.chain.words.closing import WordVendorMint
 
 SCHEMES = {scheme.traits.name for scheme in registry.all_schemes()}
 
@@ -33,6 +34,14 @@ def test_an_entry_goes_one_way_of_its_kind_and_no_two_at_once() -> None:
     assert not is_way("payword", "redeem", *stick)
     both = {"liability/payer", "liability/outstanding"}, {"liability/vendor"}
     assert not is_way("ikp", "redeem", *both)
+
+
+def test_a_claim_that_closes_pays_vendor_and_payer_of_what_lay_ready() -> None:
+    closing = {"liability/outstanding"}, {"liability/vendor", "liability/payer", "asset/credit"}
+    for scheme in SCHEMES:
+        mint = registry.by_name(scheme).vendor_mint
+        is_closed = mint is not None and issubclass(mint, WordVendorMint)
+        assert is_way(scheme, "redeem", *closing) is is_closed
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))

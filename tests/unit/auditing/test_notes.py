@@ -91,6 +91,21 @@ def test_a_step_of_a_chain_has_one_price() -> None:
     assert mispriced(paid("own", 51, "advance 0a 0 5 9")) == [], "a scheme of somebody's own"
 
 
+def test_a_claim_that_closes_has_the_price_of_the_others() -> None:
+    def codes(paid_micro: int) -> list[str]:
+        findings = Findings()
+        notes = Notes(findings, Books(findings))
+        own, apart = "liability/payer/a", "liability/outstanding/tick/a"
+        first = ((apart, 50), (VENDOR, -50))
+        last = ((apart, 100), (VENDOR, -paid_micro), (own, paid_micro - 100))
+        notes.add(Line(0, "", "redeem", "tick", 0, first, ("advance 0a 0 5 9",)))
+        notes.add(Line(1, "", "redeem", "tick", 0, last, ("advance 0a 5 8 9", "once 0c 9")))
+        return [finding.code for finding in findings.found]
+
+    assert codes(30) == []
+    assert codes(33) == ["steps_mispriced"]
+
+
 def test_of_several_chains_only_the_sum_is_known() -> None:
     two = "advance 0a 0 5 9", "advance 0b 0 1 9"
     assert mispriced(paid("payword", 51, *two)) == []

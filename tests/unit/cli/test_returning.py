@@ -19,10 +19,12 @@ def give_back(folder: Path, *arguments: str, phrase: str = PASSPHRASE) -> Result
     return CliRunner().invoke(build(["wallet"]), command, env=env)
 
 
-def returned(refused: str = "", why: str = "", scheme: str = "millicent") -> Returned:
+def returned(
+    refused: str = "", why: str = "", scheme: str = "millicent", *, waits: bool = False
+) -> Returned:
     return Returned(
         instrument_id="i", scheme=scheme, vendor_id="news", currency="eur",
-        worth_micro=200, refused=refused, why=why,
+        worth_micro=200, refused=refused, why=why, waits=waits,
     )  # fmt: skip  # - one struct
 
 
@@ -34,6 +36,11 @@ def returned(refused: str = "", why: str = "", scheme: str = "millicent") -> Ret
             returned(scheme="payword"),
             "payword at news: 0.0002 EUR (0.02 cent) of credit given up:"
             " nothing more is billed on it\n",
+            0,
+        ),
+        (
+            returned(scheme="tick", waits=True),
+            f"tick at news: 0.0002 EUR (0.02 cent) {returning.WAITS}\n",
             0,
         ),
         (

@@ -135,6 +135,8 @@ def revocation(play: Play) -> None:
         hand, other = Hand(stage), stage.open_shop("daily")
         made = hand.pay(stage.page(shop=other), hand.instrument(other))
         give_back(stage)
+        if stage.line.heard("vendor take_back"):
+            raise Inapplicable("what is returned is ended by its vendor")
         names = stage.bank.engine.operations.listed(stage.scheme)
         require(bool(names), "what is returned is on the list")
         other.learn_list(play.scheme.mint.published, names)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from farthing.codec import unb64u
 from farthing.crypto import chain
-from farthing.errors import Expired, JumpTooLong, OutOfRange, Replayed
+from farthing.errors import Closed, Expired, JumpTooLong, OutOfRange, Replayed
 from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 
 WORD_BYTES = chain.WORD_BYTES  # of the longest word; every record begins with so many
@@ -60,16 +60,24 @@ def pack(
     return word.ljust(WORD_BYTES, b"\0") + rest + payer.encode()
 
 
+def chain_closed() -> Closed:
+    """Of a chain that its payer had closed."""
+    return Closed("chain_closed", "this chain was closed: open another")
+
+
 def require_step(
     kept: Kept, index: int, last: int, now_s: int, skew_s: int, steps_max: int, steps: int = 0
 ) -> int:
     """`Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, all before any hashing.
 
-    `steps` are those that the payment took on other chains. Returns them with these.
+    `Closed` where the counter stands above the chain. `steps` are those that the payment took on
+    other chains. Returns them with these.
     """
     if now_s > kept.ends_at_s + skew_s:
         raise Expired("commitment_expired", "commit anew: a commitment is for one day")
     if index <= last:
+        if last > kept.length:
+            raise chain_closed()
         told = "paid with before; an old copy of a wallet pays otherwise when it tries again"
         raise Replayed("chain_index_not_above_last", told, lastIndex=last)
     if index > kept.length:

@@ -36,6 +36,7 @@ from farthing.schemes.chain.sticks.purse import StickPurse
 from farthing.schemes.chain.sticks.stick import AUTHS, Stick
 from farthing.schemes.chain.sticks.till import StickTill
 from farthing.schemes.chain.times import DAY_S
+from farthing.schemes.chain.words.closing import CloseOrder, WordVendorMint
 from farthing.schemes.chain.words.commitment import Commitment
 from farthing.schemes.chain.words.mint import ClaimMessage
 from farthing.schemes.chain.words.purse import Opened
@@ -274,10 +275,19 @@ def _opening(offer: Offer, at: At) -> Opening:
     return Opening(description=offer.description, salt=salt)
 
 
+class IkpVendorMint(WordVendorMint):
+    """Where a payer has what was authorised closed."""
+
+    traits = TRAITS
+    orders = codec.Reader(CloseOrder[Order])
+    tills = IkpTill
+
+
 IKP = Scheme(
     traits=TRAITS,
     mint=IkpMint,
     purse=IkpPurse,
     till=IkpTill,
+    vendor_mint=IkpVendorMint,
     options={"unit_micro": (20,), "auth": AUTHS},
 )

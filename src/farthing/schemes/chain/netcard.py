@@ -16,6 +16,7 @@ from farthing.schemes.chain.sticks.mint import StickMint
 from farthing.schemes.chain.sticks.purse import StickPurse
 from farthing.schemes.chain.sticks.stick import AUTHS, Stick
 from farthing.schemes.chain.sticks.till import StickTill
+from farthing.schemes.chain.words.closing import CloseOrder, WordVendorMint
 from farthing.schemes.chain.words.mint import ClaimMessage
 from farthing.schemes.chain.words.purse import Opened
 from farthing.schemes.chain.words.till import Payment
@@ -70,10 +71,19 @@ class NetcardTill(StickTill):
     payments = codec.Reader(Payment[NetcardStick])
 
 
+class NetcardVendorMint(WordVendorMint):
+    """Where a payer has what was authorised closed."""
+
+    traits = TRAITS
+    orders = codec.Reader(CloseOrder[NetcardStick])
+    tills = NetcardTill
+
+
 NETCARD = Scheme(
     traits=TRAITS,
     mint=NetcardMint,
     purse=NetcardPurse,
     till=NetcardTill,
+    vendor_mint=NetcardVendorMint,
     options={"unit_micro": (20,), "auth": AUTHS},
 )

@@ -26,6 +26,7 @@ from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import RESERVING
 from farthing.schemes.chain.credit.purse import is_prepaid, unit_of
 from farthing.schemes.chain.credit.till import OPENING, OPENINGS
+from farthing.schemes.chain.words.closing import CloseOrder, WordVendorMint
 from farthing.schemes.chain.words.commitment import Commitment, Link
 from farthing.schemes.chain.words.mint import ClaimMessage, WordMint
 from farthing.schemes.chain.words.purse import Opened, WordPurse
@@ -175,10 +176,19 @@ class TickTill(WordTill):
         return msgspec.structs.replace(taken, delivered=True)
 
 
+class TickVendorMint(WordVendorMint):
+    """Where a payer has what was prepaid closed."""
+
+    traits = TRAITS
+    orders = codec.Reader(CloseOrder[Opening])
+    tills = TickTill
+
+
 TICK = Scheme(
     traits=TRAITS,
     mint=TickMint,
     purse=TickPurse,
     till=TickTill,
+    vendor_mint=TickVendorMint,
     options={"unit_micro": (200, 20), OPENING: OPENINGS},
 )

@@ -45,6 +45,10 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
         """Where the hot list names a certificate."""
         return self.revoked_prefix + serial.encode()
 
+    def prepaid_key(self, serial: str) -> bytes:
+        """Where the broker keeps what lies ready for a certificate."""
+        return f"{self.tag}/prepaid/{serial}".encode()
+
 
 class Certificate(
     msgspec.Struct,

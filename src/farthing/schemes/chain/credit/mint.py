@@ -14,7 +14,7 @@ pledges on one slot are the payer's `Conflict`.
 
 Where a member `prepays`, a certificate may be paid for when it is issued: for one vendor and the
 present day. It needs no credit, its claims are paid out of what lies apart, and the rest goes back
-when nothing can be claimed any more.
+when a claim closes it, or when nothing can be claimed any more.
 """
 
 from typing import Any, ClassVar
@@ -94,6 +94,11 @@ class CreditClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """What the payer signed."""
         raise NotImplementedError
 
+    @property
+    def closes(self) -> bool:
+        """Whether it is the last: its vendor takes nothing more of what was set apart."""
+        return False
+
 
 _APPLICATION, _REVOCATION = codec.Reader(Application), codec.Reader(Revocation)
 
@@ -124,17 +129,21 @@ class CreditMint(Mint):
 
     def noted(self, claim: Any) -> tuple[bytes, ...]:
         """The records that `charge` reads; by default what lies ready for it."""
-        certificate = claim.pledge.certificate
-        return (self._prepaid_key(certificate),) if certificate.vendor else ()
+        key = self.reserve_key(claim.pledge)
+        return (key,) if key else ()
+
+    def reserve_key(self, pledge: Any) -> bytes:
+        """Where that is which lies ready for a pledge; empty for one on credit."""
+        certificate = pledge.certificate
+        return self.family.prepaid_key(certificate.serial) if certificate.vendor else b""
 
     def charge(self, claim: Any, account_id: str, due_micro: int, memory: Memory) -> Applied:
         """Who pays what is due, with records of the member's own.
 
-        By default what was prepaid (`Late` once the rest of it went back), else the guarantee.
+        By default what was prepaid (`Late`, `Closed` once its rest went back), else the guarantee.
         """
-        certificate, vendor_id = claim.pledge.certificate, claim.pledge.vendor
-        if certificate.vendor:
-            key = self._prepaid_key(certificate)
+        key, vendor_id = self.reserve_key(claim.pledge), claim.pledge.vendor
+        if key:
             return reserves.drawn(reserves.read(memory.records[key]), key, vendor_id, due_micro)
         payer = End(kind="guarantee", id=account_id)
         vendor = End(kind="vendor", id=vendor_id)
@@ -245,7 +254,7 @@ class CreditMint(Mint):
             return Keys(
                 counters=self.counters(message),
                 records=(
-                    *self._slot_keys(pledge),
+                    *pledge.slot_keys,
                     self._payer_key(pledge.certificate.payer),
                     self.family.revoked_key(pledge.certificate.serial),
                     *self.noted(message),
@@ -288,13 +297,10 @@ class CreditMint(Mint):
         """The limit goes apart, and comes back once the day's claims are over."""
         ends_at_s = (application.day + 1) * DAY_S
         certificate = self._signed(application, ends_at_s, at)
-        reserve = Reserve(
-            account=account.id,
-            rest_micro=certificate.limit_micro,
-            until_s=certificate.kept_until_s,
-        )
+        until_s = certificate.kept_until_s
+        reserve = Reserve(account=account.id, rest_micro=certificate.limit_micro, until_s=until_s)
         back_at_s = ends_at_s + SUBMIT_S + SKEW_S + 1
-        apart = reserves.set_apart(reserve, self._prepaid_key(certificate), back_at_s)
+        apart = reserves.set_apart(reserve, self.family.prepaid_key(certificate.serial), back_at_s)
         dated = promised.dated(self.family.tag, account.id, certificate.serial, ends_at_s)
         return Issued(
             flows=apart.flows,
@@ -333,7 +339,7 @@ class CreditMint(Mint):
         due_micro, marks = self.due(claim, memory, until_s)
         if not marks:
             return Redeemed(answer={"paidMicro": 0})
-        slots, own_id = self._slot_keys(pledge), pledge.id.encode()
+        slots, own_id = pledge.slot_keys, pledge.id.encode()
         if any(memory.records.get(key, own_id) != own_id for key in slots):
             raise Conflict("slot_committed_twice", "another commitment has this part of the credit")
         revoked = memory.records.get(self.family.revoked_key(pledge.certificate.serial))
@@ -343,6 +349,8 @@ class CreditMint(Mint):
         if payer is None:
             raise Revoked("certificate_unknown", "this broker keeps no such payer any more")
         charged = self.charge(claim, payer.decode(), due_micro, memory)
+        if claim.closes:
+            charged = reserves.closed(charged, self.reserve_key(pledge))
         used = tuple(Put(key=key, value=own_id, until_s=until_s) for key in slots)
         return Redeemed(
             flows=charged.flows,
@@ -374,16 +382,6 @@ class CreditMint(Mint):
 
     def _payer_key(self, payer: str) -> bytes:
         return f"{self.family.tag}/payer/{payer}".encode()
-
-    def _prepaid_key(self, certificate: Certificate) -> bytes:
-        return f"{self.family.tag}/prepaid/{certificate.serial}".encode()
-
-    def _slot_keys(self, pledge: Pledge) -> tuple[bytes, ...]:
-        payer, vendor = pledge.certificate.payer, pledge.vendor
-        return tuple(
-            f"{self.family.tag}/slot/{payer}/{vendor}/{pledge.day}/{slot}".encode()
-            for slot in pledge.taken_slots
-        )
 
 
 def _is_present(day: int, now_s: int) -> bool:

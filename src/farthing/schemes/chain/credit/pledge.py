@@ -67,6 +67,14 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return range(self.slots[0], self.slots[0] + self.slots[1])
 
     @property
+    def slot_keys(self) -> tuple[bytes, ...]:
+        """Where the broker keeps whose the slots are."""
+        payer, vendor, tag = self.certificate.payer, self.vendor, self.family.tag
+        return tuple(
+            f"{tag}/slot/{payer}/{vendor}/{self.day}/{slot}".encode() for slot in self.taken_slots
+        )
+
+    @property
     def ends_at_s(self) -> int:
         """When day D ends, unix seconds."""
         return (self.day + 1) * DAY_S

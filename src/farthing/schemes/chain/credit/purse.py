@@ -34,6 +34,7 @@ from farthing.schemes.contract import (
 from farthing.schemes.proofs import write_proof
 
 KEY_BYTES = 32
+REST_COMES_BACK = "what is not used comes back by itself, a day after its day has ended"
 
 
 class Card(
@@ -219,16 +220,19 @@ class CreditPurse(Purse):
     def give_back(self, instrument: Instrument, at: At) -> Asked:
         """Credit goes back by revoking its certificate; `Unsupported` for a chain of the day.
 
-        Likewise for what lies ready at the broker, whose rest comes back by itself. What a vendor
-        has been paid is still billed; nothing new can be opened.
+        What a vendor has been paid is still billed; nothing new can be opened. What lies ready at
+        the broker is closed by its vendor.
         """
         if not self.is_billed(instrument):
-            told = "what is not used comes back by itself, a day after its day has ended"
-            raise Unsupported("rest_comes_back", told)
+            return self.close(instrument, at)
         if instrument.vendor_id:
             raise Unsupported("chain_ends_by_itself", "unused words cost nothing; they end today")
         serial = _CARD.read(instrument.body).certificate.serial
         return Asked(operation="take_back", message={"serial": serial})
+
+    def close(self, instrument: Instrument, at: At) -> Asked:
+        """What asks the vendor to take nothing more of what lies ready; `Unsupported` too late."""
+        raise Unsupported("rest_comes_back", REST_COMES_BACK)
 
 
 def is_prepaid(offer: Offer) -> bool:

@@ -8,7 +8,7 @@ reserved = paid + released.
 import msgspec
 
 from farthing import codec
-from farthing.errors import Late
+from farthing.errors import Closed, Late
 from farthing.marks import Put
 from farthing.schemes.contract import Applied, End, Flow
 
@@ -18,6 +18,8 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     account: str
     """Whose money it is."""
+    is_closed: bool = False
+    """Whether its vendor has closed it, so that the rest went back early: likewise."""
     is_over: bool = False
     """Whether the rest went back: nothing is paid any more."""
     rest_micro: int
@@ -44,8 +46,10 @@ _RESERVE = codec.Reader(Reserve)
 
 
 def read(kept: bytes) -> Reserve:
-    """What lies ready; `Late` where the rest went back."""
+    """What lies ready; `Late` where the rest went back, `Closed` where its vendor sent it back."""
     reserve = _RESERVE.read(kept)
+    if reserve.is_closed:
+        raise Closed("chain_closed", "its vendor has closed it: the rest went back to its payer")
     if reserve.is_over:
         raise Late("claim_after_submit_window", "what was left of it went back to its payer")
     return reserve
@@ -62,7 +66,25 @@ def drawn(reserve: Reserve, key: bytes, vendor_id: str, due_micro: int) -> Appli
     vendor = End(kind="vendor", id=vendor_id)
     left = msgspec.structs.replace(reserve, rest_micro=reserve.rest_micro - due_micro)
     flow = Flow(source=reserve.apart, target=vendor, amount_micro=due_micro)
-    return Applied(flows=(flow,), records=(left.put(key),))
+    return Applied(flows=(flow,) if due_micro else (), records=(left.put(key),))
+
+
+def is_closed(kept: bytes | None) -> bool:
+    """Whether the vendor of what lies ready has closed it."""
+    return kept is not None and _RESERVE.read(kept).is_closed
+
+
+def closed(charged: Applied, key: bytes) -> Applied:
+    """The same, and what it leaves of the reserve with this key goes back to the payer at once."""
+    (kept,) = (one.value for one in charged.records if isinstance(one, Put) and one.key == key)
+    left = _RESERVE.read(kept)
+    over = msgspec.structs.replace(left, is_closed=True, rest_micro=0).put(key)
+    back = Flow(source=left.apart, target=left.payer, amount_micro=left.rest_micro)
+    return msgspec.structs.replace(
+        charged,
+        flows=(*charged.flows, back) if left.rest_micro else charged.flows,
+        records=tuple(over if one.key == key else one for one in charged.records),
+    )
 
 
 def given_back(key: bytes, value: bytes) -> Applied | None:

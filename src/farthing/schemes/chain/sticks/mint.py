@@ -14,7 +14,7 @@ The reserve (`credit/reserve.py`) is made by the first claim of a stick.
 
 import msgspec
 
-from farthing.errors import Conflict, Revoked
+from farthing.errors import Closed, Conflict, Revoked
 from farthing.marks import Memory, Put
 from farthing.schemes.chain.credit import reserve as reserves
 from farthing.schemes.chain.credit.reserve import Reserve
@@ -32,15 +32,15 @@ class StickMint(WordMint):
         if stick.auth == "offline":
             return (stick.serial_key,)
         revoked = self.family.revoked_key(stick.certificate.serial)
-        return (stick.serial_key, self._reserve_key(stick), revoked)
+        return (stick.serial_key, self.reserve_key(stick), revoked)
 
     def charge(
         self, claim: ClaimMessage[Stick], account_id: str, due_micro: int, memory: Memory
     ) -> Applied:
         """Off-line the guarantee pays; on-line the reserve, which the first claim makes.
 
-        `Conflict` for a serial of another stick; `Revoked` before anything is reserved; `Late` once
-        the rest went back. `Unfunded` and `Overlimit` are the ledger's.
+        `Conflict` for a serial of another stick; `Revoked` before anything is reserved; `Late`,
+        `Closed` once the rest went back. `Unfunded` and `Overlimit` are the ledger's.
         """
         stick = claim.commitment
         own_id = stick.id.encode()
@@ -50,10 +50,12 @@ class StickMint(WordMint):
         if stick.auth == "offline":
             charged = super().charge(claim, account_id, due_micro, memory)
             return msgspec.structs.replace(charged, records=(serial,))
-        kept = memory.records.get(self._reserve_key(stick))
+        key = self.reserve_key(stick)
+        kept = memory.records.get(key)
+        if kept is None and claim.closing:
+            raise Closed("stick_unknown", "nothing was reserved for it, and nothing is")
         if kept is None and self.family.revoked_key(stick.certificate.serial) in memory.records:
             raise Revoked("certificate_revoked", "its payer has revoked this certificate")
-        key = self._reserve_key(stick)
         if kept is not None:
             drawn = reserves.drawn(reserves.read(kept), key, stick.vendor, due_micro)
             return msgspec.structs.replace(drawn, records=(serial, *drawn.records))
@@ -71,5 +73,6 @@ class StickMint(WordMint):
             due=((stick.claimed_until_s + 1, key),),
         )
 
-    def _reserve_key(self, stick: Stick) -> bytes:
-        return f"{self.family.tag}/stick/{stick.id}".encode()
+    def reserve_key(self, pledge: Stick) -> bytes:
+        """Of an on-line stick its own; empty for credit."""
+        return f"{self.family.tag}/stick/{pledge.id}".encode() if pledge.auth == "online" else b""

@@ -6,6 +6,7 @@ Its payer signs both, and so agrees to what is reserved.
 from typing import Literal, get_args
 
 from farthing import codec
+from farthing.errors import Unfit
 from farthing.marks import Once
 from farthing.schemes.chain.credit.certificate import SUBMIT_S
 from farthing.schemes.chain.times import SKEW_S
@@ -37,6 +38,11 @@ class Stick(Commitment, frozen=True, kw_only=True, forbid_unknown_fields=True, r
         """`Overlimit` for one on credit above it; the broker covers what it authorises."""
         if self.auth == "offline":
             Commitment.require_covered(self)
+
+    def require_closable(self) -> None:
+        """`Unfit` unless it was to be authorised: its reserve is its own."""
+        if self.auth != "online":
+            raise Unfit("nothing_to_close", "a stick on credit has no rest to give back")
 
     @property
     def claimed_until_s(self) -> int:

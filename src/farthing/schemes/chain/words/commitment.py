@@ -13,7 +13,7 @@ from farthing.crypto import chain
 from farthing.errors import Unfit
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.chain.counters import CHAINS_CACHED
-from farthing.schemes.chain.credit.pledge import Pledge
+from farthing.schemes.chain.credit.pledge import SLOTS, Pledge
 
 CHAINS_MAX = 4  # denominations under one commitment
 
@@ -48,6 +48,19 @@ class Commitment(Pledge, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     def details(self) -> tuple[bytes | str | int, ...]:
         """The member's own fields, as they are signed."""
         return ()
+
+    def require_closable(self) -> None:
+        """`Unfit` unless what was set apart is for this commitment alone, whole.
+
+        Of what was prepaid it takes up all: then nothing else is ever paid out of that.
+        """
+        if not self.certificate.vendor or self.slots != (0, SLOTS):
+            raise Unfit("nothing_to_close", "close what was prepaid, and all of it")
+
+    @property
+    def to_close(self) -> bytes:
+        """What its payer signs to have it closed: the same whenever that is."""
+        return codec.enc(self.family.domain("close"), self.vendor, self.id)
 
     def signed(self) -> bytes:
         """The bytes under `sig`."""

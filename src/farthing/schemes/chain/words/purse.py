@@ -7,15 +7,26 @@ from typing import Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from farthing import codec
-from farthing.crypto import chain
-from farthing.errors import OutOfRange
-from farthing.schemes.chain.credit.purse import CreditPurse, Part, require_present, unit_of
+from farthing.crypto import chain, signing
+from farthing.errors import OutOfRange, Unsupported
+from farthing.schemes.chain.credit.certificate import Certificate
+from farthing.schemes.chain.credit.pledge import SLOTS
+from farthing.schemes.chain.credit.purse import (
+    REST_COMES_BACK,
+    Card,
+    CreditPurse,
+    Part,
+    require_present,
+    unit_of,
+)
+from farthing.schemes.chain.times import DAY_S
 from farthing.schemes.chain.words.commitment import Commitment
 from farthing.schemes.chain.words.denominations import fewest_links, lengths_for
-from farthing.schemes.contract import At, Binding, Instrument, Json, Offer, Paid
+from farthing.schemes.contract import Asked, At, Binding, Instrument, Json, Offer, Paid
 
 CHAIN_LENGTH = 1000  # words of a new commitment, fewer where the credit limit says so
 SEED_TAG = "farthing/words/seed/1"
+CLOSE_TAG = "farthing/words/close/1"
 
 C = TypeVar("C", bound=Commitment)
 
@@ -125,6 +136,44 @@ class WordPurse(CreditPurse):
         """Whether the money behind a chain was set apart at the broker."""
         return bool(opened.commitment.certificate.vendor)
 
+    def close(self, instrument: Instrument, at: At) -> Asked:
+        """Its vendor is asked while its day lasts; later `Unsupported`, as the rest is on its way.
+
+        Of what was prepaid and never opened one word is committed to, always the same.
+        """
+        if instrument.vendor_id:
+            opened = self.chains.read(instrument.body)
+            commitment, secret = opened.commitment, codec.unb64u(opened.secret)
+        else:
+            card = codec.Reader(Card).read(instrument.body)
+            secret = codec.unb64u(card.secret)
+            commitment = self._unopened(card.certificate, secret)
+        if at.now_s >= commitment.ends_at_s:
+            raise Unsupported("rest_comes_back", REST_COMES_BACK)
+        return Asked(
+            operation="take_back",
+            message=close_order(commitment, secret),
+            to="vendor",
+            vendor_id=commitment.vendor,
+        )
+
+    def _unopened(self, certificate: Certificate, secret: bytes) -> Commitment:
+        """A commitment to all that was prepaid, of one word that nobody is ever shown."""
+        seed, salt = (
+            hashlib.sha256(codec.enc(CLOSE_TAG, secret, part)).digest()[: chain.WORD_BYTES]
+            for part in ("seed", "salt")
+        )
+        unsigned = self.commitment(
+            certificate=certificate,
+            chains=((1, 1, codec.b64u(chain.root_of(salt, seed, 1))),),
+            day=certificate.expires_at_s // DAY_S - 1,
+            salt=codec.b64u(salt),
+            sig="",
+            slots=(0, SLOTS),
+            vendor=certificate.vendor,
+        )
+        return unsigned.sign(secret)
+
     def secret_of(self, instrument: Instrument) -> str:
         """The payer's key behind a chain."""
         secret: str = self.chains.read(instrument.body).secret
@@ -169,6 +218,12 @@ class WordPurse(CreditPurse):
             worth_micro=instrument.worth_micro - offer.price_micro,
         )
         return Paid(payload=payload, spent=instrument, after=after)
+
+
+def close_order(commitment: Commitment, secret: bytes) -> dict[str, Json]:
+    """What asks its vendor to close a commitment, with the payer's key of 32 bytes."""
+    sig = codec.b64u(signing.sign(secret, commitment.to_close))
+    return {"commitment": msgspec.to_builtins(commitment), "sig": sig}
 
 
 def steps_of(offer: Offer) -> int:

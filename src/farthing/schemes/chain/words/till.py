@@ -3,6 +3,8 @@
 The first payment carries the commitment; its two signatures are checked once and what later
 payments need is kept with each chain's counter (`counters.py`). A later payment names
 the commitment by its id. The commitment itself is a record that the sweep joins to the claims.
+
+A chain that is closed (`closing.py`) has its counter above its length.
 """
 
 from functools import lru_cache
@@ -139,9 +141,7 @@ class WordTill(CreditTill):
         if opening and not memory.counters:
             assert isinstance(commitment, Commitment), "only the object opens chains"
             marks += _untouched(commitment, links, opening, kept.until_s)
-            body = codec.canonical(commitment)
-            key = self.record_key(commitment_id.encode())
-            records = (Put(key=key, value=body, until_s=kept.until_s),)
+            records = (self.record_of(commitment, kept.until_s),)
         return Taken(
             value_micro=value_micro,
             reference=reference,
@@ -157,18 +157,7 @@ class WordTill(CreditTill):
     def _open(self, commitment: Commitment, at: At) -> dict[int, bytes]:
         """Check a commitment; the record of each of its chains, by denomination."""
         self.admit(commitment, at)
-        key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
-        return {
-            denomination: pack(
-                word=codec.unb64u(root, size_bytes=chain.WORD_BYTES),
-                key=key,
-                length=length,
-                ends_at_s=commitment.ends_at_s,
-                payer=commitment.certificate.payer,
-                public_key=codec.unb64u(commitment.certificate.public_key, size_bytes=32),
-            )
-            for denomination, length, root in commitment.chains
-        }
+        return records_of(commitment)
 
     def endorse(self, payment: Payment[Commitment], taken: Taken, memory: Memory, at: At) -> Json:
         """One claim message for every chain that this payment uses."""
@@ -197,10 +186,19 @@ class WordTill(CreditTill):
             commitment_id = claim.key[len(self._prefix) : -8]
             kept = memory.records.get(self.record_key(commitment_id))
             denomination = int.from_bytes(claim.key[-8:], "big")
-            link = [denomination, claim.order, codec.b64u(claim.body)]
             commitment = commitment_id.decode() if kept is None else codec.read_json(kept)
-            messages.append({"commitment": commitment, "links": [link]})
+            message: dict[str, Json] = {"commitment": commitment}
+            if denomination == CLOSED:
+                message |= {"closing": True, "links": codec.read_json(claim.body)}
+            else:
+                message["links"] = [[denomination, claim.order, codec.b64u(claim.body)]]
+            messages.append(message)
         return messages
+
+    def record_of(self, commitment: Commitment, until_s: int) -> Put:
+        """What the sweep joins to its claims."""
+        key = self.record_key(commitment.id.encode())
+        return Put(key=key, value=codec.canonical(commitment), until_s=until_s)
 
     def record_key(self, commitment_id: bytes) -> bytes:
         """Where a gate keeps the commitment for the sweep; the id as it travels, in ASCII."""
@@ -217,14 +215,42 @@ class WordTill(CreditTill):
             moment="batch",
         )
 
+    def closing_claim(self, commitment: Commitment, links: list[Link]) -> Claim:
+        """The last word of every chain, once more: nothing is claimed after them."""
+        return Claim(
+            scheme=self.traits.name,
+            key=commitment.counter_id(CLOSED),
+            order=1,
+            value_micro=0,
+            body=codec.canonical(links),
+            moment="batch",
+        )
+
 
 _NONE: dict[int, bytes] = {}
+CLOSED = 0  # in the place of a denomination: no word is worth nothing
 
 
 @lru_cache(maxsize=CHAINS_CACHED)
 def _keys_of(tag: str, commitment_id: str, denomination: int) -> Keys:
     """What a payment with one chain reads."""
     return Keys(counters=(counter_id(tag, commitment_id, denomination),))
+
+
+def records_of(commitment: Commitment) -> dict[int, bytes]:
+    """What is kept of each chain before anything was paid, by denomination."""
+    key = chain.link_key(codec.unb64u(commitment.salt, size_bytes=chain.SALT_BYTES))
+    return {
+        denomination: pack(
+            word=codec.unb64u(root, size_bytes=chain.WORD_BYTES),
+            key=key,
+            length=length,
+            ends_at_s=commitment.ends_at_s,
+            payer=commitment.certificate.payer,
+            public_key=codec.unb64u(commitment.certificate.public_key, size_bytes=32),
+        )
+        for denomination, length, root in commitment.chains
+    }
 
 
 def _unknown_chain(*, is_opening: bool) -> Refusal:
@@ -238,12 +264,16 @@ def _untouched(
 ) -> tuple[Mark, ...]:
     """At the opening: roots and slots are used up, and every other chain has its counter at 0."""
     paid = {denomination for denomination, _, _ in links}
-    root = commitment.family.tag.encode() + b"/root"
-    marks: list[Mark] = [*commitment.slot_marks()]
+    marks: list[Mark] = list(used_up(commitment, opening))
     for denomination, record in opening.items():
-        word = record[:WORD_BYTES]
-        marks.append(Once(id=root + word, until_s=commitment.marks_until_s))
         if denomination not in paid:
             mark_id = commitment.counter_id(denomination)
             marks.append(Advance(id=mark_id, over=0, to=0, link=record, until_s=until_s))
     return tuple(marks)
+
+
+def used_up(commitment: Commitment, opening: dict[int, bytes]) -> tuple[Once, ...]:
+    """What a commitment uses up when it is shown first: its slots, and the root of each chain."""
+    root, until_s = commitment.family.tag.encode() + b"/root", commitment.marks_until_s
+    roots = (Once(id=root + record[:WORD_BYTES], until_s=until_s) for record in opening.values())
+    return (*commitment.slot_marks(), *roots)
