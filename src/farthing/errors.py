@@ -172,6 +172,10 @@ class Closed(Refusal):
     """The chain or session is closed, or was never opened."""
 
 
+class Finalized(Closed):
+    """The chain was closed: nothing is taken of it any more."""
+
+
 class TooLarge(Refusal):
     """A body or item over its limit."""
 
@@ -271,6 +275,7 @@ ROWS: dict[type[Refusal], Row] = {
     HoldLost: _row(409, "own/in-progress", "", "same", 1),
     Reused: _row(409, "own/idempotency-conflict", "", "never"),
     Closed: _row(410, "session/channel-not-found", "", "new"),
+    Finalized: _row(410, "session/channel-finalized", "", "new"),
     TooLarge: _row(413, "bad-request", "invalid_payload", "new"),
     HeaderTooLarge: _row(431, "bad-request", "invalid_payload", "new"),
     Compressed: _row(415, "bad-request", "invalid_payload", "new"),

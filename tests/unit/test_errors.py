@@ -36,6 +36,7 @@ TABLE = {
     "HoldLost": (409, "own/in-progress", "", "same"),
     "Reused": (409, "own/idempotency-conflict", "", "never"),
     "Closed": (410, "session/channel-not-found", "", "new"),
+    "Finalized": (410, "session/channel-finalized", "", "new"),
     "TooLarge": (413, "bad-request", "invalid_payload", "new"),
     "Compressed": (415, "bad-request", "invalid_payload", "new"),
     "Throttled": (429, "own/rate-limited", "", "same"),

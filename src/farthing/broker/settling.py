@@ -213,7 +213,7 @@ class Settling:
         decision = mint.apply(checked, memory, books.at(mint))
         if isinstance(decision, Refuted):
             return decision
-        if not isinstance(decision, Redeemed):
+        if not isinstance(decision, Redeemed) or decision.batched:
             raise Unsupported("settle_unsupported", "clear this scheme's claims in batches")
         if decision.paid_micro < payment.amount_micro:
             raise Underpaid("amount_below_price", f"worth {decision.paid_micro} micro-units")

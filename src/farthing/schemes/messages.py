@@ -103,6 +103,8 @@ class Redeemed(Applied, frozen=True, kw_only=True):
     """A claim was paid. `paid_micro` is what this call added: 0 for a repeat, less for a refund."""
 
     paid_micro: int = 0
+    batched: bool = False
+    """Whether it is for a batch only: it gives a payer something back, and no page waits for it."""
 
 
 class Returned(Applied, frozen=True, kw_only=True):

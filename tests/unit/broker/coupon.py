@@ -138,7 +138,10 @@ def _key(coupon: Coupon) -> bytes:
 
 
 class TabMint(Mint):
-    """A payer's tab at a vendor: the claim is (payer, index), a micro-unit for each step."""
+    """A payer's tab at a vendor: the claim is (payer, index), a micro-unit for each step.
+
+    With `closing` it is one that is decided in batches only.
+    """
 
     traits = traits("tab")
     published = b"tab/barred/"
@@ -164,7 +167,8 @@ class TabMint(Mint):
         mark = Advance(
             id=_tab(checked), over=last, to=claim["index"], link=b"", until_s=at.now_s + KEPT_S
         )
-        return Redeemed(flows=(flow,), marks=(mark,), paid_micro=micro)
+        is_last = "closing" in claim
+        return Redeemed(flows=(flow,), marks=(mark,), paid_micro=micro, batched=is_last)
 
 
 class ChequeMint(Mint):

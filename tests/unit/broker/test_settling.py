@@ -18,6 +18,7 @@ from farthing.errors import (
     Underpaid,
     Unfunded,
     Unknown,
+    Unsupported,
 )
 from farthing.ledger import accounts
 from tests.unit.broker.coupon import KEPT_S, LIFE_S
@@ -58,6 +59,22 @@ def test_settle_pays_the_vendor_less_commission_and_repeats_its_answer(tmp_path:
         assert await settling.settle(of(coupon), v7, "void") == first
         assert desk.balance(accounts.vendor("v7")) == -270
         assert desk.balance(accounts.COMMISSION) == -30
+
+    with_coupon(tmp_path, talk)
+
+
+def test_what_is_decided_in_batches_only_is_neither_settled_nor_reserved(tmp_path: Path) -> None:
+    async def talk(desk: Desk, _: dict[str, Any]) -> None:
+        settling, v7 = desk.engine.settling, desk.account("v7")
+        last = tab(5, 5)
+        last.payload["closing"] = True
+        before = desk.balances()
+        for step in (settling.verify, settling.settle):
+            with pytest.raises(Unsupported, match="settle_unsupported"):
+                await step(last, v7)
+        with pytest.raises(Unsupported, match="settle_unsupported"):
+            await settling.settle(last, v7, "void")
+        assert desk.balances() == before
 
     with_coupon(tmp_path, talk)
 

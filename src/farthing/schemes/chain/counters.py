@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from farthing.codec import unb64u
 from farthing.crypto import chain
-from farthing.errors import Closed, Expired, JumpTooLong, OutOfRange, Replayed
+from farthing.errors import Expired, Finalized, JumpTooLong, OutOfRange, Replayed
 from farthing.schemes.chain.times import DISPUTE_S, SKEW_S
 
 WORD_BYTES = chain.WORD_BYTES  # of the longest word; every record begins with so many
@@ -60,9 +60,9 @@ def pack(
     return word.ljust(WORD_BYTES, b"\0") + rest + payer.encode()
 
 
-def chain_closed() -> Closed:
+def chain_closed() -> Finalized:
     """Of a chain that its payer had closed."""
-    return Closed("chain_closed", "this chain was closed: open another")
+    return Finalized("chain_closed", "this chain was closed: open another")
 
 
 def require_step(
@@ -70,7 +70,7 @@ def require_step(
 ) -> int:
     """`Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, all before any hashing.
 
-    `Closed` where the counter stands above the chain. `steps` are those that the payment took on
+    `Finalized` where the counter stands above the chain. `steps` are those that the payment took on
     other chains. Returns them with these.
     """
     if now_s > kept.ends_at_s + skew_s:

@@ -4,7 +4,8 @@
   tell it.
 - Opening: one chain of at most T = 3,600 ticks of one value, pledged to one vendor and day, on
   credit or, where the vendor says `opening = "prepaid"`, out of T·value that lies ready at the
-  broker; what is not ticked goes back to the payer once the day's claims are over.
+  broker; what is not ticked goes back to the payer when the vendor closes the chain for it, or
+  once the day's claims are over.
 - Payment: `open` pays the first tick of a stream, `voucher` up to 64 more of it, `pay` a page.
   A voucher names the stream by the K of its opening, so a chain may serve several streams, and a
   stream outlives a chain. The gate counts what each stream was paid; time is never billed.

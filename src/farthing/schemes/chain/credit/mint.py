@@ -12,9 +12,8 @@ All members draw on the one credit that the operator grants an account. The brok
 certificate's limit for each vendor and day: a slot of it is paid to one pledge only, and two
 pledges on one slot are the payer's `Conflict`.
 
-Where a member `prepays`, a certificate may be paid for when it is issued: for one vendor and the
-present day. It needs no credit, its claims are paid out of what lies apart, and the rest goes back
-when a claim closes it, or when nothing can be claimed any more.
+Where a member `prepays`, a certificate may be paid for when it is issued: for one vendor and today.
+Its claims are paid out of what lies apart; the rest goes back when one closes it, or in the end.
 """
 
 from typing import Any, ClassVar
@@ -140,7 +139,7 @@ class CreditMint(Mint):
     def charge(self, claim: Any, account_id: str, due_micro: int, memory: Memory) -> Applied:
         """Who pays what is due, with records of the member's own.
 
-        By default what was prepaid (`Late`, `Closed` once its rest went back), else the guarantee.
+        By default what was prepaid (`Late`, `Finalized` without a rest), else the guarantee.
         """
         key, vendor_id = self.reserve_key(claim.pledge), claim.pledge.vendor
         if key:
@@ -359,6 +358,7 @@ class CreditMint(Mint):
             due=charged.due,
             answer={"paidMicro": due_micro},
             paid_micro=due_micro,
+            batched=claim.closes,
         )
 
     def _revoke(self, revocation: Revocation, account: Account, memory: Memory, at: At) -> Returned:

@@ -8,7 +8,7 @@ reserved = paid + released.
 import msgspec
 
 from farthing import codec
-from farthing.errors import Closed, Late
+from farthing.errors import Finalized, Late
 from farthing.marks import Put
 from farthing.schemes.contract import Applied, End, Flow
 
@@ -46,10 +46,10 @@ _RESERVE = codec.Reader(Reserve)
 
 
 def read(kept: bytes) -> Reserve:
-    """What lies ready; `Late` where the rest went back, `Closed` where its vendor sent it back."""
+    """What lies ready; `Late` where the rest went back, `Finalized` where that was early."""
     reserve = _RESERVE.read(kept)
     if reserve.is_closed:
-        raise Closed("chain_closed", "its vendor has closed it: the rest went back to its payer")
+        raise Finalized("chain_closed", "its vendor has closed it: the rest went back to its payer")
     if reserve.is_over:
         raise Late("claim_after_submit_window", "what was left of it went back to its payer")
     return reserve

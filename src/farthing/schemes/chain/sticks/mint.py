@@ -40,7 +40,7 @@ class StickMint(WordMint):
         """Off-line the guarantee pays; on-line the reserve, which the first claim makes.
 
         `Conflict` for a serial of another stick; `Revoked` before anything is reserved; `Late`,
-        `Closed` once the rest went back. `Unfunded` and `Overlimit` are the ledger's.
+        `Finalized` once the rest went back. `Unfunded` and `Overlimit` are the ledger's.
         """
         stick = claim.commitment
         own_id = stick.id.encode()

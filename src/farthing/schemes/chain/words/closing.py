@@ -80,7 +80,7 @@ class WordVendorMint(Mint):
         return Keys(counters=tuple(commitment.counter_id(one) for one, _, _ in commitment.chains))
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
-        """Nothing more is taken, and the last claim is written; `Closed` where it was before.
+        """Nothing more is taken, and the last claim is written; `Finalized` where it was before.
 
         What was prepaid and never shown here is used up by this.
         """

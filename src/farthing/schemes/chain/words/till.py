@@ -96,7 +96,7 @@ class WordTill(CreditTill):
     def take(
         self, payment: Payment[Commitment], offer: Offer, binding: Binding, memory: Memory, at: At
     ) -> Taken:
-        """Verify; `Closed`, `Expired`, `Replayed`, `OutOfRange`, `JumpTooLong`, and so on."""
+        """Verify; `Closed`, `Finalized`, `Expired`, `Replayed`, `OutOfRange`, and so on."""
         commitment, links = payment.commitment, payment.links
         if len(links) != 1 and len({denomination for denomination, _, _ in links}) != len(links):
             raise Unfit("denomination_repeated", "one link for each chain")

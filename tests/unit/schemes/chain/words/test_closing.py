@@ -14,6 +14,7 @@ from farthing.errors import (
     Closed,
     Conflict,
     Expired,
+    Finalized,
     Forged,
     Refusal,
     Replayed,
@@ -118,7 +119,7 @@ def test_nothing_is_paid_with_a_chain_that_was_closed() -> None:
     before = scene.vendor.snapshot()
     for old in (chain, scene.payer.pay(chain, scene.offer(64)).after):
         assert old is not None
-        with pytest.raises(Closed, match="chain_closed"):
+        with pytest.raises(Finalized, match="chain_closed"):
             spend(scene, old, 1)
     assert scene.vendor.snapshot() == before
 
@@ -141,7 +142,7 @@ def test_an_order_that_the_gate_has_forgotten_closes_nothing_again() -> None:
     mint, account = TickVendorMint(scene.vendor.till.setting), Account(id="", role="payer")
     checked = mint.check("take_back", on_the_wire(order), account, scene.clock.at())
     memory = scene.vendor.store.do_now(Read(keys=mint.recall(checked)))
-    with pytest.raises(Closed, match="chain_closed"):
+    with pytest.raises(Finalized, match="chain_closed"):
         mint.apply(checked, memory, scene.clock.at())
 
 
@@ -224,7 +225,7 @@ def test_a_vendor_that_has_closed_claims_nothing_more() -> None:
     assert scene.broker.redeem(claim_of(chain, 3)) == 0
     assert scene.broker.redeem({**closing, "links": []}) == 0
     for claim in (claim_of(chain, 4), claim_of(chain, 4) | {"closing": True}):
-        with pytest.raises(Closed, match="chain_closed"):
+        with pytest.raises(Finalized, match="chain_closed"):
             scene.broker.redeem(claim)
     assert scene.broker.snapshot() == before
     assert scene.broker.balances[KEPT] == 0
@@ -276,7 +277,7 @@ def test_a_stick_that_was_authorised_is_closed_likewise() -> None:
     for one in scene.vendor.claims():
         assert scene.broker.redeem(dict(one)) == 0
     assert scene.broker.balances == {"credit/ann": -300, "vendor/news": 300, KEPT: 0}
-    with pytest.raises(Closed, match="chain_closed"):
+    with pytest.raises(Finalized, match="chain_closed"):
         scene.buy(after, 100)
 
 
