@@ -83,10 +83,11 @@ async def claim_late(stage: Stage) -> None:
     vendor, ground = stage.world.vendors[0], stage.world.ground
     await sell(stage, vendor, cut_s=150)
     ground.faults.calm()  # whoever else has something open ends it before the nights pass
-    _cut(stage, vendor, 150)
+    _cut(stage, vendor, 250)
     await asyncio.sleep(70)
     await stage.fetch_missing()  # gates repeat a page for an hour, and not after the nights
     await stage.give_back()
+    await asyncio.sleep(70)  # what was fetched just now, others claim in time
     ground.leap_s += LATE_S
     await asyncio.sleep(200)
 
