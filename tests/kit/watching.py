@@ -27,7 +27,7 @@ from farthing.wallet.stocks import Stock
 WINDOW = 8  # bytes: what two independent messages do not have in common by chance
 DEPTH_MAX = 4  # a payload in a credential in a header, with signatures in it
 RUN = re.compile(rb"[A-Za-z0-9_-]{12,}")
-TIE = 5  # windows: fewer are the end of a word and a byte or two by chance
+TIE = 9  # windows, of 16 bytes: fewer are the end of a word and some letters by chance, coded anew
 LEVEL_MICRO = 10_000
 STEP_S = 977  # from one to the next: no two have a time in common
 NAME_CHARS = 16
