@@ -40,6 +40,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     state: PurchaseState
     method: str
     url: str
+    """Of the page, and of the stream's where it tops that up."""
     scheme: str
     broker_id: str
     vendor_id: str
@@ -262,7 +263,7 @@ class Book:
             created_at_s=made.created_at_s,
             state=state,
             method=made.method,
-            url=made.url,
+            url=made.page or made.url,
             scheme=made.scheme,
             broker_id=made.broker_id,
             vendor_id=made.vendor_id,

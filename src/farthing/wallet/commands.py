@@ -75,8 +75,8 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     refund: str = ""  # the instrument that the vendor gave back for it; or empty
     opened_from: Instrument | None = None
     """The general instrument, as it is now, if what was spent was opened out of one just then."""
-    envelope: bytes = b""
-    """The sealed request, as sent to the private endpoint; empty in the open."""
+    envelope: bytes = b""  # the sealed request, as sent to the private endpoint; or empty
+    page: str = ""  # of a top-up: the address of the stream that it pays; empty for all else
 
     def __repr__(self) -> str:
         """Id, scheme and price only."""

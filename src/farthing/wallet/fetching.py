@@ -80,8 +80,8 @@ def fetch(
         asking = answer
         answer, verdict = yield from send(guide, purchase, request)
         fetched = Fetched(answer=answer, purchase=purchase, verdict=verdict)
-        if verdict is Verdict.DONE and guide.schemes[purchase.scheme].traits.latest != "before":
-            yield from _remember(request, asking, purchase.received, at.now_s)
+        if verdict is Verdict.DONE:
+            yield from remember(guide, request, asking, purchase, at.now_s)
         if verdict is not Verdict.ANEW:
             return fetched
         answer = yield from _asked(request, answer)
@@ -129,17 +129,22 @@ def _pay_at_once(guide: Guide, request: Request, once: str, *, exact: bool) -> F
     return Fetched(answer=answer, purchase=purchase, verdict=verdict)
 
 
-def _remember(request: Request, asking: Response, paid: Received, now_s: int) -> Flow[None]:
-    """How this page was sold, as x402 says it, for the next one of its kind."""
+def remember(
+    guide: Guide, request: Request, asking: Response, purchase: Purchase, now_s: int
+) -> Flow[None]:
+    """How this page was sold, as x402 says it, for the next one of its kind.
+
+    Nothing of a scheme that has its broker asked first: what is not as it was would cost that.
+    """
     required = asking.value("payment-required")
-    if not required:
+    if not required or guide.schemes[purchase.scheme].traits.latest == "before":
         return
     try:
         found = x402.read_required(required, now_s=now_s)
     except Refusal:
         return
     for received in found:
-        if _is_alike(received.offer, paid.offer):
+        if _is_alike(received.offer, purchase.received.offer):
             yield Remember(request=request, received=received)
             return
 

@@ -305,6 +305,7 @@ class _Pay:
             paid=paid,
             opened_from=None if general is instrument else general,
             envelope=envelope,
+            page=request.page,
         )
 
 

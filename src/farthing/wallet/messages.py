@@ -18,6 +18,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: Headers = ()
     body: bytes = b""
+    page: str = ""
+    """Of a top-up: the address of what it pays for; it is not sent."""
 
     def __repr__(self) -> str:
         """Method and address without the query."""

@@ -14,21 +14,33 @@ import msgspec
 
 from farthing.errors import (
     OutOfRange,
+    Refusal,
     Unavailable,
     Undecided,
     Unfunded,
     Unsupported,
 )
 from farthing.schemes.streams import Meter, meter_in, tick_micro
-from farthing.wallet.choice import Choice, Guide, Wanted, asking_for, choose, read_offers
+from farthing.wallet.choice import (
+    Choice,
+    Guide,
+    Wanted,
+    asking_for,
+    choose,
+    place_of,
+    read_offers,
+)
 from farthing.wallet.commands import Purchase, Request, Response, SendRequest, Sent
 from farthing.wallet.errand import Flow, look
+from farthing.wallet.fetching import remember
 from farthing.wallet.flow import obtain, reservation
+from farthing.wallet.known import Recall, Remember
 from farthing.wallet.patience import patiently
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import Cap
 from farthing.wallet.settling import Verdict, send
-from farthing.wire import published
+from farthing.wire import published, x402
+from farthing.wire.offers import Received, target_of
 
 TRIES_MAX = 3  # of one opening: a lost reply, and a payment to be made anew
 NOT_TAKEN = "voucher_not_taken"
@@ -138,9 +150,14 @@ def write_beside(
 
 def hand_in(guide: Guide, request: Request, purchase: Purchase) -> Flow[None]:
     """Have a payment taken; `Undecided`, `Unavailable` where the vendor does not take it."""
-    if purchase.url != request.url:  # a top-up
-        request = Request(method=purchase.method, url=purchase.url)
+    if purchase.page:
+        request = Request(method=purchase.method, url=purchase.url, page=purchase.page)
     _, verdict = yield from send(guide, purchase, request, later=True)
+    if purchase.page and purchase.received.dialect == "x402":
+        if verdict is Verdict.DONE:
+            yield Remember(request=request, received=purchase.received)
+        elif verdict is Verdict.ANEW:
+            yield Remember(request=request, received=None)
     if verdict is Verdict.UNDECIDED:
         raise Undecided("voucher_undecided", "the site does not say whether it took a payment")
     if verdict is not Verdict.DONE:
@@ -172,17 +189,43 @@ def _top_up(guide: Guide, opened: Opened, ticks: int) -> Flow[Purchase]:
     """A purchase of so many ticks, at the price of those that opened the stream."""
     assert opened.purchase is not None, "a stream that is paid for"
     assert opened.choice is not None, "likewise"
+    due_micro = tick_micro(opened.choice.received.offer) * ticks
     url = opened.purchase.site + published.top_up_path(opened.name, ticks)
-    request = Request(method="POST", url=url)
+    request = Request(method="POST", url=url, page=opened.purchase.url)
+    purchase = yield from _as_before(guide, request, due_micro)
+    if purchase is not None:
+        return purchase
     request, answer = yield from _named(guide, request, (yield from _asked(request)), "outcome")
     if not isinstance(answer, Response) or answer.status != 402:
         raise _not_offered()
     guide, choices = yield from _choices(guide, request, answer, "page")
-    due_micro = tick_micro(opened.choice.received.offer) * ticks
     choices = tuple(choice for choice in choices if choice.wish.price_micro == due_micro)
     if not choices:
         raise _sold_otherwise()
-    return (yield from obtain(guide, request, choices, is_repeatable=_never, stream=""))
+    purchase = yield from obtain(guide, request, choices, is_repeatable=_never, stream="")
+    at = yield from look()
+    yield from remember(guide, request, answer, purchase, at.now_s)
+    return purchase
+
+
+def _as_before(guide: Guide, request: Request, due_micro: int) -> Flow[Purchase | None]:
+    """A top-up by the offer of the one before it, so that nobody is asked for another (`known.py`).
+
+    None where there is none, or anything is in the way: then the vendor is asked.
+    """
+    known: Received | None = yield Recall(request=request, exact=True)
+    if known is None:
+        return None
+    at = yield from look()
+    target = target_of(request.method, place_of(request.url).path_query)
+    offer = x402.repriced(x402.readdressed(known, target, request.body_digest), due_micro)
+    try:
+        choices = choose(guide, request, (offer,), at.now_s)
+        return (
+            yield from obtain(guide, request, choices, is_repeatable=_never, stream="", asks=False)
+        )
+    except Refusal:
+        return None
 
 
 def _asked(request: Request) -> Flow[Response]:

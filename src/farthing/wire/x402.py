@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from farthing import codec, ids
+from farthing import codec, ids, money
 from farthing.errors import (
     BadRequest,
     HeaderTooLarge,
@@ -240,6 +240,16 @@ def readdressed(received: Received, target: str, body_digest: bytes) -> Received
         target=target,
         body_digest=digest,
         echo={**received.echo, "accepted": {**accepted, "extra": extra}},
+    )
+
+
+def repriced(received: Received, price_micro: int) -> Received:
+    """The same offer at another price, as its gate would make it if nothing else changes by it."""
+    accepted = {**received.echo["accepted"], "amount": money.to_wire(price_micro)}
+    return msgspec.structs.replace(
+        received,
+        offer=msgspec.structs.replace(received.offer, price_micro=price_micro),
+        echo={**received.echo, "accepted": accepted},
     )
 
 
