@@ -216,7 +216,8 @@ class Serving:
             return await self._through_origin(exchange, exchange.wanted)
         finally:
             if self._pacing is not None:
-                self._pacing.close()
+                over = exchange.end_stream(*self._pacing.close())
+                await to_the_end(asyncio.ensure_future(over))
 
     async def _through_origin(self, exchange: Exchange, wanted: AskOrigin) -> Answer | None:
         """As `_walk`, once the origin is asked."""

@@ -5,6 +5,7 @@ the next command then throws `Aborted` into the gate, which releases the hold.
 """
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Generator
@@ -14,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 from farthing import marks
 from farthing.errors import Refusal
 from farthing.schemes.contract import At, Json
+from farthing.vendor import metering
+from farthing.vendor.booking import OUTCOME_KEPT_S_MIN
 from farthing.vendor.commands import (
     Aborted,
     Answer,
@@ -26,6 +29,8 @@ from farthing.vendor.commands import (
     expect,
 )
 from farthing.wire.attempts import FAULTS
+
+_log = logging.getLogger("farthing.gate")
 
 ENTROPY_BYTES = 48  # 32 for the till and the challenge, the rest for a seal
 CLAIMING = (marks.Confirm, marks.Take)  # what may leave claims
@@ -144,6 +149,18 @@ class Exchange:
         if self.cancelled:
             raise asyncio.CancelledError
         return memory
+
+    async def end_stream(self, stream: metering.Stream, ticks: int) -> None:
+        """Write that it is over, of which so many ticks have gone out: what they cost is owed.
+
+        Where that fails it is topped up as long as it is known, as after a crash.
+        """
+        now_s = self._look().now_s
+        until_s = now_s + OUTCOME_KEPT_S_MIN
+        try:
+            await self._store.do(metering.ended(stream, ticks, now_s, until_s))
+        except Refusal as wrong:
+            _log.warning("a stream was not marked as over: %s", wrong)
 
     async def abort(self) -> None:
         """The payer has gone, or the server stops: let the gate clean up."""

@@ -15,6 +15,7 @@ one sum in the store, named after the K of its opening and written with each pay
 process of the gate takes payments for a stream that another one serves.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -30,7 +31,7 @@ from farthing.errors import (
     Unsolicited,
     Unsupported,
 )
-from farthing.marks import Add, Fact, Keys, Memory, Put
+from farthing.marks import Add, Delete, Fact, Hold, Keys, Memory, Put, Take
 from farthing.schemes import streams
 from farthing.schemes.contract import Offer, Taken, Till
 from farthing.schemes.streams import BYTES_MAX, Meter, Unit
@@ -39,6 +40,7 @@ from farthing.wire.offers import Credential
 GRACE = 3  # ticks: what either side may lose where the vendor says nothing else
 PAUSE_S = 60  # an unpaid stream is closed after so long
 PREFIX = b"stream/"
+OVER = b"over/"  # of what has gone out of a stream that is over, in micro-units
 EVENT_STREAM = b"text/event-stream"
 
 _PER = re.compile(r"([1-9]\d{0,9})? ?(s|B|kB|MB|KiB|MiB|messages?)")
@@ -122,21 +124,55 @@ def key_of(name: str) -> bytes:
     return PREFIX + name.encode()
 
 
+def over_key(name: str) -> bytes:
+    """Where the store keeps what a stream came to, once it is over."""
+    return OVER + name.encode()
+
+
+def keys_of(name: str) -> Keys:
+    """What tells whether anything is taken for a stream."""
+    return Keys(records=(key_of(name), over_key(name)))
+
+
 def with_stream(keys: Keys, name: str) -> Keys:
-    """What a till reads, and the record of the stream that it pays."""
-    records = (*keys.records, key_of(name))
+    """What a till reads, and the records of the stream that it pays."""
+    records = (*keys.records, *keys_of(name).records)
     return Keys(counters=keys.counters, records=records, prefixes=keys.prefixes)
 
 
 def without_stream(memory: Memory, name: str) -> Memory:
     """What the till asked for."""
-    records = {key: value for key, value in memory.records.items() if key != key_of(name)}
+    own = keys_of(name).records
+    records = {key: value for key, value in memory.records.items() if key not in own}
     return Memory(counters=memory.counters, records=records)
 
 
 def paid_micro(memory: Memory, key: bytes) -> int:
     """What was paid on a stream; 0 for one that nobody opened."""
     return int(memory.records.get(key, b"0"))
+
+
+def require_going_on(memory: Memory, name: str) -> None:
+    """`Closed` for a stream that is over, and of which nothing is owed."""
+    due = memory.records.get(over_key(name))
+    if due is not None and paid_micro(memory, key_of(name)) >= int(due):
+        raise Closed("stream_over", "this stream has ended, and all of it is paid")
+
+
+def ended(stream: Stream, ticks: int, now_s: int, until_s: int) -> Take:
+    """Writes that a stream is over, of which so many ticks have gone out."""
+    due = b"%d" % (ticks * stream.price_micro)
+    hold = Hold(
+        k=f"over/{stream.name}",
+        digest=hashlib.sha256(due).digest(),
+        marks=(),
+        kept=b"",
+        now_s=now_s,
+        lease_until_s=now_s,
+        until_s=until_s,
+    )
+    put = Put(key=over_key(stream.name), value=due, until_s=until_s)
+    return Take(hold=hold, outcome=b"", records=(put,))
 
 
 def unknown() -> Closed:
@@ -150,10 +186,13 @@ def counted(taken: Taken, name: str, until_s: int = 0) -> Taken:
     What opens a stream begins its sum, whatever another of that name had once.
     """
     key, until_s = key_of(name), max(taken.until_s, until_s)
-    fact: Fact = Put(key=key, value=b"%d" % taken.value_micro, until_s=until_s)
+    facts: tuple[Fact, ...] = (
+        Put(key=key, value=b"%d" % taken.value_micro, until_s=until_s),
+        Delete(key=over_key(name)),
+    )
     if taken.delivered:
-        fact = Add(key=key, amount=taken.value_micro, until_s=until_s)
-    return msgspec.structs.replace(taken, records=(*taken.records, fact))
+        facts = (Add(key=key, amount=taken.value_micro, until_s=until_s),)
+    return msgspec.structs.replace(taken, records=(*taken.records, *facts))
 
 
 def name_of(

@@ -126,9 +126,10 @@ class Pacing:
             total_micro = self._paid_ticks * self._stream.price_micro
             await self._put(event(RECEIPT, self._stream.closing(total_micro)))
 
-    def close(self) -> None:
-        """Nobody passes it on any more."""
+    def close(self) -> tuple[Stream, int]:
+        """Nobody passes it on any more: the stream, and how many ticks of it have gone out."""
         self._bells.take_down(self._stream.key)
+        return self._stream, self._counter.ticks
 
     def _hear(self) -> bool:
         """Whether what was paid has grown by vouchers that this process has taken."""

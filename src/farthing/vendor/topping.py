@@ -22,7 +22,7 @@ from farthing.vendor.commands import GateCommand, Look, Request, Walk, expect
 from farthing.vendor.offering import Offering
 from farthing.vendor.payments import Paying
 from farthing.vendor.prices import Priced, Route
-from farthing.wire import paths, published
+from farthing.wire import dialects, paths, published
 
 TICKS_MAX = 3_600  # of one top-up: an hour of seconds; who pays for more risks more
 PREFIX = b"sold/"
@@ -43,9 +43,10 @@ _DECODE = msgspec.msgpack.Decoder(Sold).decode
 
 
 def on_stream(paying: Paying, name: str, found: marks.Memory, *, begun: bool) -> Paying:
-    """A payment of the stream `name`, with what that gets by it; `Closed` where nobody opened it.
+    """A payment of the stream `name`, with what that gets by it.
 
-    `begun`: nothing is refused any more. The second half of a payment adds nothing.
+    `Closed` where nobody opened it, or it is over and all of it is paid. `begun`: nothing is
+    refused any more. The second half of a payment adds nothing.
     """
     taken, key = paying.taken, metering.key_of(name)
     if not taken.value_micro:
@@ -63,6 +64,8 @@ def on_stream(paying: Paying, name: str, found: marks.Memory, *, begun: bool) ->
     before_micro = metering.paid_micro(found, key)
     if not before_micro and not begun:
         raise metering.unknown()
+    if not begun:
+        metering.require_going_on(found, name)
     return msgspec.structs.replace(
         paying,
         taken=counted,
@@ -100,9 +103,12 @@ class Topping:
         if asked is None or int(asked.group(1)) > TICKS_MAX:
             raise BadRequest("ticks_malformed", f"say how many: ?ticks=1 to ?ticks={TICKS_MAX}")
         key = PREFIX + name.encode()
-        found = expect(marks.Memory, (yield marks.Read(keys=marks.Keys(records=(key,)))))
+        keys = metering.with_stream(marks.Keys(records=(key,)), name)
+        found = expect(marks.Memory, (yield marks.Read(keys=keys)))
         if key not in found.records:
             raise metering.unknown()
+        if dialects.claimed(request.headers) is None:  # else it may be one that was taken before
+            metering.require_going_on(found, name)
         sold = _DECODE(found.records[key])
         route = msgspec.structs.replace(sold.route, per="", grace=None)
         priced = Priced(

@@ -124,6 +124,11 @@ class Dues:
         self._under_way -= self._ticks_of(voucher)
         self._pays_anew = True
 
+    def _nothing_owed(self, ticks: int) -> None:
+        """Of a stream that is over so many ticks were not charged, and no more are wanted."""
+        self._under_way -= ticks
+        self._needed = self.ticks
+
     def _may_pay_anew(self, refusal: Refusal) -> bool:
         """Whether a top-up for which nothing was charged is paid once more, as a page is."""
         return not self.has_vouchers and refusal.code == NOT_TAKEN and not self._pays_anew

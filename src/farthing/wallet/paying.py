@@ -19,7 +19,7 @@ from farthing.wallet.driver import Driver, drive
 from farthing.wallet.dues import Dues
 from farthing.wallet.policy import Cap
 from farthing.wallet.settling import release
-from farthing.wallet.streams import Opened, hand_in
+from farthing.wallet.streams import OVER, Opened, hand_in
 from farthing.wallet.turns import (
     Due,
     HandIn,
@@ -127,7 +127,10 @@ class Paying(Dues):
                     return None
                 session.leave(written)
         except Refusal as refusal:
-            self._refuse(refusal)
+            if refusal.code == OVER:
+                self._stop(count)
+            else:
+                self._refuse(refusal)
             return None
         with self._changed:
             self._under_way -= count - self._ticks_of(written)
@@ -149,6 +152,9 @@ class Paying(Dues):
                 if not self.has_vouchers:  # which have no second half
                     drive(session.after(voucher), session.answer)
         except Refusal as refusal:
+            if refusal.code == OVER:
+                self._stop(self._ticks_of(voucher))
+                return
             if not self._may_pay_anew(refusal):
                 self._refuse(refusal)
                 return
@@ -162,6 +168,11 @@ class Paying(Dues):
                 self._taken(voucher)
             else:
                 self._not_taken(voucher)
+            self._changed.notify()
+
+    def _stop(self, ticks: int) -> None:
+        with self._changed:
+            self._nothing_owed(ticks)
             self._changed.notify()
 
     def _refuse(self, refusal: Refusal) -> None:

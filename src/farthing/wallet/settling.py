@@ -48,6 +48,7 @@ FRESH = (("Cache-Control", "no-cache"),)  # not what somebody on the way, or we,
 OUTCOME_TAG = "farthing/wire/outcome/1"
 ABSENT_FINAL_S = 60  # a payment that a vendor has not got by then was lost on the way
 SKEW_S = 120  # clocks differ by so much without being wrong
+STREAM_ENDED = {"stream_over", "stream_unknown"}  # says nothing of what it would be paid with
 PROOF_REFUSED = "verification-failed"  # 402: this instrument is wrong; 403: it is spent
 
 
@@ -149,6 +150,8 @@ def receipt_in(answer: Response) -> Receipt | None:
 
 def _is_refused(answer: Response, problem: Problem) -> bool:
     """Whether this instrument will not be taken another time either."""
+    if problem.code in STREAM_ENDED:
+        return False
     return problem.type.endswith(PROOF_REFUSED) or answer.status in {403, 410}
 
 

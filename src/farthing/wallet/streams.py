@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from farthing.errors import (
+    Closed,
     OutOfRange,
     Refusal,
     Unavailable,
@@ -35,7 +36,7 @@ from farthing.wallet.errand import Flow, look
 from farthing.wallet.fetching import remember
 from farthing.wallet.flow import obtain, reservation
 from farthing.wallet.known import Recall, Remember
-from farthing.wallet.patience import patiently
+from farthing.wallet.patience import patiently, problem_of
 from farthing.wallet.peering import learn
 from farthing.wallet.policy import Cap
 from farthing.wallet.settling import Verdict, send
@@ -44,6 +45,7 @@ from farthing.wire.offers import Received, target_of
 
 TRIES_MAX = 3  # of one opening: a lost reply, and a payment to be made anew
 NOT_TAKEN = "voucher_not_taken"
+OVER = "stream_over"  # what the vendor says, too
 FRESH_S = 30  # a challenge that is over sooner is not used any more
 
 
@@ -149,10 +151,13 @@ def write_beside(
 
 
 def hand_in(guide: Guide, request: Request, purchase: Purchase) -> Flow[None]:
-    """Have a payment taken; `Undecided`, `Unavailable` where the vendor does not take it."""
+    """Have a payment taken; `Undecided`, `Unavailable` where the vendor does not take it.
+
+    `Closed` where the stream is over, and all of it is paid.
+    """
     if purchase.page:
         request = Request(method=purchase.method, url=purchase.url, page=purchase.page)
-    _, verdict = yield from send(guide, purchase, request, later=True)
+    answer, verdict = yield from send(guide, purchase, request, later=True)
     if purchase.page and purchase.received.dialect == "x402":
         if verdict is Verdict.DONE:
             yield Remember(request=request, received=purchase.received)
@@ -160,8 +165,14 @@ def hand_in(guide: Guide, request: Request, purchase: Purchase) -> Flow[None]:
             yield Remember(request=request, received=None)
     if verdict is Verdict.UNDECIDED:
         raise Undecided("voucher_undecided", "the site does not say whether it took a payment")
+    if verdict is not Verdict.DONE and _is_over(answer):
+        raise Closed(OVER, "the stream has ended, and all of it is paid")
     if verdict is not Verdict.DONE:
         raise Unavailable(NOT_TAKEN, "the site takes no more payment for this stream")
+
+
+def _is_over(answer: Sent) -> bool:
+    return isinstance(answer, Response) and problem_of(answer).code == OVER
 
 
 def _current(guide: Guide, request: Request, opened: Opened) -> Flow[Choice]:
@@ -231,6 +242,8 @@ def _as_before(guide: Guide, request: Request, due_micro: int) -> Flow[Purchase 
 def _asked(request: Request) -> Flow[Response]:
     """The 402 for this request; `Unavailable`."""
     answer: Sent = yield from patiently(SendRequest(request=request, leg="outcome"))
+    if _is_over(answer):
+        raise Closed(OVER, "the stream has ended, and all of it is paid")
     if not isinstance(answer, Response) or answer.status != 402:
         raise _not_offered()
     return answer

@@ -8,12 +8,16 @@ import msgspec
 import pytest
 
 from farthing import codec
-from farthing.errors import Unavailable
+from farthing.errors import Closed, Unavailable
+from farthing.schemes.streams import Meter
+from farthing.vendor import metering
 from farthing.wallet.book import Book
 from farthing.wallet.commands import RecallDone, Request, Sent
+from farthing.wallet.known import Known
+from farthing.wallet.policy import DAY_S
 from farthing.wire.offers import CHALLENGE_LIFE_S
 from tests.unit.wallet.gate_town import PRICE_MICRO, require_conserved
-from tests.unit.wallet.test_streams import every_way, opened, other, pay
+from tests.unit.wallet.test_streams import TOPPED, every_way, opened, other, pay
 from tests.unit.wallet.world import World, get
 
 
@@ -74,6 +78,28 @@ def _at_another_price(header: str) -> str:
     value: Any = codec.read_json(codec.unb64(header))
     value["accepted"]["amount"] += "0"
     return codec.b64(codec.canonical(value))
+
+
+@pytest.mark.parametrize("asks", [True, False])
+@pytest.mark.parametrize("way", [*TOPPED, "tick"])
+def test_of_a_stream_that_is_over_nothing_is_paid_and_nothing_is_lost(
+    tmp_path: Path, way: str, *, asks: bool
+) -> None:
+    world = other(tmp_path, way)
+    stream = opened(world)
+    pay(world, stream, 1)
+    now_s = world.now_s()
+    over = metering.Stream(
+        name=stream.name, meter=Meter(unit="seconds", count=1, grace=1), price_micro=1, pause_s=1
+    )
+    world.site.marks.do_now(metering.ended(over, 2 * PRICE_MICRO, now_s, now_s + DAY_S))
+    if asks:
+        world.known = Known()
+    with pytest.raises(Closed, match="stream_over"):
+        pay(world, stream, 3)
+    assert world.site.earned_micro() == 2 * PRICE_MICRO
+    assert world.held_micro("aside") == 0
+    require_conserved(world, way)
 
 
 @every_way

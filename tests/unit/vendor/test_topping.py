@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from farthing import marks
+from farthing.errors import Closed
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.schemes.contract import Dialect
 from farthing.vendor import metering, topping
@@ -140,6 +141,38 @@ def test_a_top_up_twice_pays_once_and_an_opening_twice_opens_once(
     assert said.encode() in dict.fromkeys(value for _, value in again.headers)
 
 
+@every_scheme
+@every_dialect
+def test_of_a_stream_that_is_over_what_is_owed_is_taken_and_nothing_else(
+    scheme: str, dialect: Dialect
+) -> None:
+    reader = Reader(scheme, dialect)
+    answer = reader.open()
+    assert answer.stream is not None
+    now_s = reader.shop.clock.now_s
+    late = reader.top_up(5)
+    reader.shop.store.do_now(metering.ended(answer.stream, 4, now_s, now_s + DAY_S))
+    owed = reader.top_up(3)
+    for _ in range(2):
+        answer = reader.send(owed, 3)
+        assert answer.status == 200, "what was taken before is answered as before"
+    earned_micro = reader.shop.earned_micro()
+    assert earned_micro == 4 * PRICE_MICRO == reader.paid_micro
+    for refused in (reader.send(late, 5), reader.shop.get(path=reader.path(1), method="POST")):
+        assert (refused.status, code_of(refused)) == (410, "stream_over")
+    assert (reader.shop.earned_micro(), reader.paid_micro) == (earned_micro, earned_micro)
+
+
+def test_a_stream_of_a_name_that_was_forgotten_begins_anew() -> None:
+    reader = Reader("millicent")
+    memory = marks.Memory(records={metering.over_key(reader.name): b"0"})
+    with pytest.raises(Closed, match="stream_over"):
+        metering.require_going_on(memory, reader.name)
+    write(reader.shop, marks.Put(key=metering.over_key(reader.name), value=b"0", until_s=10**10))
+    reader.open()
+    assert reader.send(reader.top_up(2), 2).status == 200
+
+
 def test_nothing_is_paid_on_a_stream_that_nobody_opened() -> None:
     reader = Reader("millicent")
     asked = reader.shop.get(path=reader.path(1), method="POST")
@@ -255,10 +288,20 @@ def test_a_stream_is_topped_up_at_its_own_door_and_goes_on_at_once(tmp_path: Pat
                 done = await opened.post(path, headers=[paid])
                 assert (done.status_code, done.content) == (200, b"")
                 assert done.headers["payment-receipt"]
+            path = published.top_up_path(name, 4)
+            early = folder.pay((await opened.post(path)).headers["www-authenticate"], path, "POST")
             page = await reading
             assert page.text == "the page"
+            path = published.top_up_path(name, 1)  # the tick that went out unpaid
+            asked = await opened.post(path)
+            owed = folder.pay(asked.headers["www-authenticate"], path, "POST")
+            for _ in range(2):
+                assert (await opened.post(path, headers=[owed])).status_code == 200
+            for ticks, headers in ((1, []), (4, [early])):
+                over = await opened.post(published.top_up_path(name, ticks), headers=headers)
+                assert (over.status_code, over.json()["code"]) == (410, "stream_over")
             assert page.headers["link"] == f'<{published.top_up_path(name)}>; rel="payment"'
         assert len(site.seen) == 1
 
     with_site(folder, talk)
-    assert folder.earned_micro() == 7 * PRICE_MICRO
+    assert folder.earned_micro() == 8 * PRICE_MICRO

@@ -10,12 +10,14 @@ import pytest
 
 from farthing.errors import Unavailable
 from farthing.schemes import registry
+from farthing.schemes.streams import Meter
+from farthing.vendor.metering import Stream, ended
 from farthing.wallet import paying as module
 from farthing.wallet import turns
 from farthing.wallet.commands import Purchase, Request, SendRequest
 from farthing.wallet.errand import Flow
 from farthing.wallet.paying import Paying
-from farthing.wallet.policy import Limits
+from farthing.wallet.policy import DAY_S, Limits
 from farthing.wallet.releasing import hand_over
 from farthing.wallet.streams import hand_in, open_stream
 from tests.unit.wallet.gate_town import PRICE_MICRO, town
@@ -298,6 +300,18 @@ def test_a_top_up_that_is_not_taken_is_paid_anew_once(desk: Desk, times: int) ->
     else:
         assert paying.refusal is not None
         assert (paying.refusal.code, paying.ticks) == ("voucher_not_taken", 1)
+
+
+def test_what_comes_after_the_end_of_a_stream_is_no_refusal(desk: Desk) -> None:
+    with topped(desk, needed=8) as paying:
+        paying.came(2, 1)
+        desk.wait_for(1)
+        meter = Meter(unit="seconds", count=1, grace=1)
+        over = Stream(name=paying._opened.name, meter=meter, price_micro=1, pause_s=1)
+        now_s = desk.world.now_s()
+        desk.world.site.marks.do_now(ended(over, 3 * PRICE_MICRO, now_s, now_s + DAY_S))
+        paying.came(8, 7)
+    assert (paying.ticks, desk.counts, paying.refusal) == (3, [2], None)
 
 
 def test_where_the_fewest_ticks_are_several_whole_steps_are_paid(desk: Desk) -> None:
