@@ -55,6 +55,8 @@ EXCUSED = {
     "schemes/chain/agent/reports.py Paying.__init__": OWN_RECORD,
     "schemes/chain/agent/reports.py Paying.decided": OWN_RECORD + CHECKED,
     "schemes/chain/agent/reports.py judged": UNHEARD + "agent/test_reports.py",
+    "schemes/chain/credit/contradictions.py judged": UNHEARD + "credit/test_contradictions.py",
+    "schemes/chain/credit/contradictions.py refuted": OWN_RECORD,
     "schemes/chain/agent/till.py AgentTill.sweep": OWN_RECORD,
     "schemes/chain/credit/promised.py _read": OWN_RECORD,
     "schemes/chain/credit/purse.py CreditPurse.give_back": OWN_INSTRUMENT,

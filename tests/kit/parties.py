@@ -151,7 +151,14 @@ class Broker:
             del self.records[key]
 
     def snapshot(self) -> object:
-        return copy.deepcopy((self.onces, self.counters, self.records, dict(self.balances)))
+        """All that it knows, but for what proves a contradiction: that outlives a refusal."""
+        prefix = self.mint.contradicted
+        records = {
+            key: value
+            for key, value in self.records.items()
+            if not (prefix and key.startswith(prefix))
+        }
+        return copy.deepcopy((self.onces, self.counters, records, dict(self.balances)))
 
     def read(self, keys: marks.Keys) -> Memory:
         """What stands under these keys."""

@@ -75,7 +75,7 @@ def conflicts(
     data: Data = Path("broker"),
     as_json: AsJson = False,
 ) -> None:
-    """Show which payers have spent the same twice, at two vendors, with what proves it.
+    """Show which payers have spent or pledged the same twice, with what proves it.
 
     `--json` has each `proof`: a file with it is what `farthing broker judge` takes.
 

@@ -10,6 +10,7 @@ import msgspec
 
 from farthing import codec, ids
 from farthing.schemes import registry
+from farthing.schemes.chain.credit.promised import LIVE_MAX
 from farthing.schemes.contract import (
     Asked,
     At,
@@ -51,14 +52,12 @@ class Callers:
             "broker": urlsplit(fleet.broker_url).port or 0,
             "gate": urlsplit(fleet.gate_url).port or 0,
         }
-        opened = fleet.call(
-            "/accounts",
-            {"id": PAYER, "creditLimitMicro": CREDIT_MICRO, "payoutTo": "DE00 1234"},
-        )
-        fleet.tokens[PAYER] = opened["tokens"]
+        body = {"id": PAYER, "creditLimitMicro": CREDIT_MICRO, "payoutTo": "DE00 1234"}
+        fleet.tokens[PAYER] = fleet.call("/accounts", body)["tokens"]
         fleet.top_up(PAYER, 10**8, "RF-callers")
         self.serial = ""
         """Of the certificate that a chain was opened with last."""
+        self._loads = 0
         self._chain: Instrument | None = None
         self._spent: Instrument | None = None
 
@@ -162,6 +161,9 @@ class Callers:
         return registry.by_name(scheme).purse(setting)
 
     def _asked(self, scheme: str) -> Asked:
+        self._loads += 1
+        if self._loads % (LIVE_MAX // 2) == 0:  # an account has so many certificates, and no more
+            self._fleet.tokens[PAYER]["pay"] = self.new_payer(10**8, CREDIT_MICRO)
         need = Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR)
         return self.purse(scheme).ask(need, self.at())
 

@@ -1,6 +1,7 @@
 """A payer that spends the same at two vendors is found by the operator, with both signatures."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from farthing.cli import build
 from farthing.errors import Forged
 from farthing.schemes import registry
 from farthing.schemes.chain.agent import AGENT
+from farthing.schemes.chain.credit.pledge import SLOTS
+from farthing.schemes.chain.payword import FAMILY, PAYWORD
 from farthing.schemes.contract import Asked, AskFirst, At, Instrument, Mint, Need, Offer, Setting
 from tests.kit.parties import Clock, Ring, binding_of
+from tests.kit.payword import Hand
 
 FUNDS_MICRO = 100_000
 
@@ -117,6 +121,46 @@ def test_who_spends_the_same_at_two_vendors_is_named_with_a_proof_that_anybody_c
     proof.write_bytes(msgspec.json.encode(found["proof"]))
     with pytest.raises(Forged):
         run("judge", str(proof), "--data", str(data))
+
+
+async def pledge_twice(broker: Broker, admin: str, clock: Clock) -> None:
+    """Two commitments of ann to one vendor for one part of her credit; the second is refused."""
+    transport = httpx.ASGITransport(asgi_app(broker))
+    async with httpx.AsyncClient(transport=transport, base_url="http://b") as client:
+        desk = Desk(broker, client, clock)
+        ann = {"id": "ann", "creditLimitMicro": FUNDS_MICRO}
+        ann = await desk.call(admin, "/accounts", ann)
+        news = await desk.call(admin, "/accounts", {"id": "news", "role": "vendor"})
+        keys = broker.ring.known(FAMILY.certificate_key)
+        purse = PAYWORD.purse(Setting(broker_id="b", currency="eur", ring=Ring(*keys)))
+        need = Need(amount_micro=FUNDS_MICRO // SLOTS, currency="eur", vendor_id="")
+        asked = purse.ask(need, clock.at())
+        sold = await desk.call(ann["tokens"]["pay"], "/issue/payword", asked.message)
+        received = purse.receive(asked, sold["answer"], clock.at())
+        assert not isinstance(received, Asked)
+        told = []
+        for seed in (b"one", b"two"):
+            hand = Hand(received[0], seed=hashlib.sha256(seed).digest()[:16])
+            claims = {"claims": [hand.first(hand.link(3))]}
+            done = await desk.call(news["tokens"]["redeem"], "/redeem/payword", claims)
+            told.append(done["results"][0])
+        assert told[0]["state"] == "paid"
+        assert told[1]["code"] == "slot_committed_twice"
+
+
+def test_who_has_pledged_one_credit_twice_is_named_with_both_pledges(tmp_path: Path) -> None:
+    folder, clock = tmp_path / "broker", Clock()
+    admin = Broker.init(folder, broker_id="b", currency="eur", url="http://127.0.0.1:1")
+    broker = Broker.open(folder, edge=Edge(now_s=lambda: clock.now_s))
+    asyncio.run(pledge_twice(broker, admin, clock))
+    broker.close()
+    assert "ann" in run("conflicts", "--data", str(folder))
+    (found,) = msgspec.json.decode(run("conflicts", "--json", "--data", str(folder)))
+    assert (found["account"], found["scheme"], found["vendors"]) == ("ann", "payword", ["news"])
+    proof = tmp_path / "proof.json"
+    proof.write_bytes(msgspec.json.encode(found["proof"]))
+    told = msgspec.json.decode(run("judge", str(proof), "--json", "--data", str(folder)))
+    assert (told["payer"], len(told["pledges"])) == (found["payer"], 2)
 
 
 def test_where_nobody_has_there_is_nothing_to_show(tmp_path: Path) -> None:

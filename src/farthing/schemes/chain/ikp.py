@@ -29,6 +29,7 @@ from farthing.crypto.mac import require_equal
 from farthing.errors import Closed, Mismatch, OutOfRange, Unfit, Unknown
 from farthing.marks import Keys, Memory, Put
 from farthing.schemes.chain.counters import CHAINS_CACHED
+from farthing.schemes.chain.credit import contradictions
 from farthing.schemes.chain.credit.certificate import Family
 from farthing.schemes.chain.credit.losses import RESERVING
 from farthing.schemes.chain.sticks.mint import StickMint
@@ -146,11 +147,18 @@ class IkpMint(StickMint):
     traits = TRAITS
     family = FAMILY
     published = FAMILY.revoked_prefix
+    contradicted = FAMILY.conflict_prefix
     signing = (FAMILY.certificate_key,)
     claims = codec.Reader(ClaimMessage[Order])
+    pledges = codec.Reader(Order)
 
     def judge(self, disclosed: Json) -> Json:
-        """What an order says and hides; `Forged` unless its payer ordered just that."""
+        """What an order says and hides; `Forged` unless its payer ordered just that.
+
+        Or which two orders contradict each other.
+        """
+        if contradictions.is_twice(disclosed):
+            return super().judge(disclosed)
         found = _DISCLOSED.convert(disclosed)
         order, certificate = found.order, found.order.certificate
         certificate.require_of(self.setting.broker_id, self.setting.currency)

@@ -50,8 +50,10 @@ class NetcardMint(StickMint):
     traits = TRAITS
     family = FAMILY
     published = FAMILY.revoked_prefix
+    contradicted = FAMILY.conflict_prefix
     signing = (FAMILY.certificate_key,)
     claims = codec.Reader(ClaimMessage[NetcardStick])
+    pledges = codec.Reader(NetcardStick)
 
 
 class NetcardPurse(StickPurse):

@@ -47,8 +47,10 @@ class PaywordMint(WordMint):
     traits = TRAITS
     family = FAMILY
     published = FAMILY.revoked_prefix
+    contradicted = FAMILY.conflict_prefix
     signing = (FAMILY.certificate_key,)
     claims = codec.Reader(ClaimMessage[PaywordCommitment])
+    pledges = codec.Reader(PaywordCommitment)
 
 
 class PaywordPurse(WordPurse):

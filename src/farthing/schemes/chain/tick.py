@@ -99,9 +99,11 @@ class TickMint(WordMint):
     traits = TRAITS
     family = FAMILY
     published = FAMILY.revoked_prefix
+    contradicted = FAMILY.conflict_prefix
     signing = (FAMILY.certificate_key,)
     prepays = True
     claims = codec.Reader(ClaimMessage[Opening])
+    pledges = codec.Reader(Opening)
 
 
 class TickPurse(WordPurse):

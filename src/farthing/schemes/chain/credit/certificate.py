@@ -41,6 +41,11 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
         """Where the hot list is, at the broker and at every gate."""
         return f"{self.tag}/revoked/".encode()
 
+    @property
+    def conflict_prefix(self) -> bytes:
+        """Where the broker keeps what a payer has signed twice (`contradictions.py`)."""
+        return f"{self.tag}/conflict/".encode()
+
     def revoked_key(self, serial: str) -> bytes:
         """Where the hot list names a certificate."""
         return self.revoked_prefix + serial.encode()

@@ -4,13 +4,13 @@ Records (key, then JSON or text; `<tag>` is the member's)::
 
     credit/certified/<account>, …        what it has out (`promised.py`)
     <tag>/payer/<pseudonym>              the account behind a certificate
-    <tag>/slot/<pseudonym>/<vendor>/<day>/<slot>   id of the one pledge that used it
+    <tag>/slot/<pseudonym>/<vendor>/<day>/<slot>   the one pledge that used it
     <tag>/revoked/<serial>               the hot list
     <tag>/prepaid/<serial>               what lies ready for a prepaid certificate (`reserve.py`)
 
 All members draw on the one credit that the operator grants an account. The broker bears a
 certificate's limit for each vendor and day: a slot of it is paid to one pledge only, and two
-pledges on one slot are the payer's `Conflict`.
+pledges on one slot are the payer's `Conflict`, and both are kept (`contradictions.py`).
 
 Where a member `prepays`, a certificate may be paid for when it is issued: for one vendor and today.
 Its claims are paid out of what lies apart; the rest goes back when one closes it, or in the end.
@@ -36,7 +36,7 @@ from farthing.errors import (
     WrongVendor,
 )
 from farthing.marks import NO_KEYS, Keys, Mark, Memory, Put
-from farthing.schemes.chain.credit import promised
+from farthing.schemes.chain.credit import contradictions, promised
 from farthing.schemes.chain.credit import reserve as reserves
 from farthing.schemes.chain.credit.certificate import (
     CERTIFICATE_LIFE_S,
@@ -63,6 +63,7 @@ from farthing.schemes.contract import (
     Redeemed,
     Returned,
 )
+from farthing.schemes.refutals import Refuted
 from farthing.schemes.revocations import listing
 
 
@@ -108,6 +109,7 @@ class CreditMint(Mint):
     family: ClassVar[Family]
     claims: ClassVar[codec.Reader[Any]]
     """Reads its `CreditClaim`."""
+    pledges: ClassVar[codec.Reader[Any]]  # likewise what its payers sign
     prepays: ClassVar[bool] = False  # whether it certifies what is paid for beforehand
 
     def verify_claim(self, claim: Any, at: At) -> None:
@@ -170,6 +172,10 @@ class CreditMint(Mint):
             return super().barred(name, account_id, memory, at)
         return Applied(records=self._listed(name, account_id, "broker", memory, at))
 
+    def judge(self, disclosed: Json) -> Json:
+        """Which two pledges of one payer contradict each other; `Forged`, `Mismatch`."""
+        return contradictions.judged(disclosed, self.pledges, self.family, self.setting)
+
     def lapse(self, key: bytes, value: bytes, at: At) -> Applied | None:
         """What is left of a reserve goes back to its payer: its debt first, then its balance."""
         return reserves.given_back(key, value)
@@ -222,7 +228,8 @@ class CreditMint(Mint):
         if application.vendor:
             if not self.prepays:
                 raise Unsupported("prepaid_unsupported", f"{self.traits.title} is on credit only")
-            if not _is_present(application.day, at.now_s):
+            begins_at_s = application.day * DAY_S  # as far as a payer's clock may say so
+            if not begins_at_s - SKEW_S <= at.now_s < begins_at_s + DAY_S + SKEW_S:
                 raise Unfit("prepaid_for_another_day", "prepay for today; is the clock right?")
             return application
         if application.limit_micro > account.credit_limit_micro:
@@ -332,25 +339,25 @@ class CreditMint(Mint):
         key, until_s = self._payer_key(certificate.payer), certificate.kept_until_s
         return Put(key=key, value=account.id.encode(), until_s=until_s)
 
-    def _bill(self, claim: CreditClaim, memory: Memory) -> Redeemed:
-        pledge = claim.pledge
-        until_s = pledge.billed_until_s
+    def _bill(self, claim: CreditClaim, memory: Memory) -> Applied:
+        pledge, until_s = claim.pledge, claim.pledge.billed_until_s
         due_micro, marks = self.due(claim, memory, until_s)
         if not marks:
             return Redeemed(answer={"paidMicro": 0})
-        slots, own_id = pledge.slot_keys, pledge.id.encode()
-        if any(memory.records.get(key, own_id) != own_id for key in slots):
-            raise Conflict("slot_committed_twice", "another commitment has this part of the credit")
+        if first := contradictions.other(memory, pledge.slot_keys, pledge):
+            told = "another commitment has this part of the credit"
+            return contradictions.refuted(first, pledge, Conflict("slot_committed_twice", told))
         revoked = memory.records.get(self.family.revoked_key(pledge.certificate.serial))
         if revoked is not None and pledge.day > promised.last_day(revoked):
             raise Revoked("certificate_revoked", "its payer had revoked this certificate by then")
-        payer = memory.records.get(self._payer_key(pledge.certificate.payer))
-        if payer is None:
+        if (payer := memory.records.get(self._payer_key(pledge.certificate.payer))) is None:
             raise Revoked("certificate_unknown", "this broker keeps no such payer any more")
         charged = self.charge(claim, payer.decode(), due_micro, memory)
+        if isinstance(charged, Refuted):
+            return charged
         if claim.closes:
             charged = reserves.closed(charged, self.reserve_key(pledge))
-        used = tuple(Put(key=key, value=own_id, until_s=until_s) for key in slots)
+        used = contradictions.naming(memory, pledge.slot_keys, pledge, until_s)
         return Redeemed(
             flows=charged.flows,
             marks=marks,
@@ -382,11 +389,6 @@ class CreditMint(Mint):
 
     def _payer_key(self, payer: str) -> bytes:
         return f"{self.family.tag}/payer/{payer}".encode()
-
-
-def _is_present(day: int, now_s: int) -> bool:
-    """Whether a payer's clock may say so."""
-    return day * DAY_S - SKEW_S <= now_s < (day + 1) * DAY_S + SKEW_S
 
 
 def _false_word() -> Refusal:

@@ -68,11 +68,9 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def slot_keys(self) -> tuple[bytes, ...]:
-        """Where the broker keeps whose the slots are."""
-        payer, vendor, tag = self.certificate.payer, self.vendor, self.family.tag
-        return tuple(
-            f"{tag}/slot/{payer}/{vendor}/{self.day}/{slot}".encode() for slot in self.taken_slots
-        )
+        """Where the broker keeps which pledge has its slots."""
+        start = f"{self.family.tag}/slot/{self.certificate.payer}/{self.vendor}/{self.day}"
+        return tuple(f"{start}/{slot}".encode() for slot in self.taken_slots)
 
     @property
     def ends_at_s(self) -> int:

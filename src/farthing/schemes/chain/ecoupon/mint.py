@@ -81,8 +81,10 @@ class EcouponMint(CreditMint):
     traits = TRAITS
     family = FAMILY
     published = FAMILY.revoked_prefix
+    contradicted = FAMILY.conflict_prefix
     signing = (FAMILY.certificate_key,)
     claims = codec.Reader(ClaimMessage)
+    pledges = codec.Reader(Commitment)
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
         """As every credit mint; a withdrawal besides.

@@ -2,7 +2,7 @@
 
 Records (key, then JSON or text; `<tag>` is the member's)::
 
-    <tag>/serial/<pseudonym>/<vendor>/<serial>   id of the one stick that has it
+    <tag>/serial/<pseudonym>/<vendor>/<serial>   the one stick that has it
     <tag>/stick/<id>                             what is reserved for an on-line stick
 
 A serial is one vendor's: that vendor has seen all that was paid with it, and refuses another stick
@@ -15,7 +15,8 @@ The reserve (`credit/reserve.py`) is made by the first claim of a stick.
 import msgspec
 
 from farthing.errors import Closed, Conflict, Revoked
-from farthing.marks import Memory, Put
+from farthing.marks import Memory
+from farthing.schemes.chain.credit import contradictions
 from farthing.schemes.chain.credit import reserve as reserves
 from farthing.schemes.chain.credit.reserve import Reserve
 from farthing.schemes.chain.sticks.stick import Stick
@@ -43,10 +44,12 @@ class StickMint(WordMint):
         `Finalized` once the rest went back. `Unfunded` and `Overlimit` are the ledger's.
         """
         stick = claim.commitment
-        own_id = stick.id.encode()
-        if memory.records.get(stick.serial_key, own_id) != own_id:
-            raise Conflict("serial_used_twice", "another stick for this vendor has this serial")
-        serial = Put(key=stick.serial_key, value=own_id, until_s=stick.billed_until_s)
+        first = contradictions.other(memory, (stick.serial_key,), stick)
+        if first:
+            told = "another stick for this vendor has this serial"
+            return contradictions.refuted(first, stick, Conflict("serial_used_twice", told))
+        until_s = stick.billed_until_s
+        (serial,) = contradictions.naming(memory, (stick.serial_key,), stick, until_s)
         if stick.auth == "offline":
             charged = super().charge(claim, account_id, due_micro, memory)
             return msgspec.structs.replace(charged, records=(serial,))

@@ -35,8 +35,10 @@ class TicketMint(CreditMint):
     traits = TRAITS
     family = FAMILY
     published = FAMILY.revoked_prefix
+    contradicted = FAMILY.conflict_prefix
     signing = (FAMILY.certificate_key,)
     claims = codec.Reader(Winner)
+    pledges = codec.Reader(TicketCommitment)
 
     def verify_claim(self, claim: Winner, at: At) -> None:
         """`OutOfRange`; `Forged` for a ticket that does not win."""

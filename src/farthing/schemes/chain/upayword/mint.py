@@ -65,8 +65,10 @@ class UpaywordMint(CreditMint):
     traits = TRAITS
     family = FAMILY
     published = FAMILY.revoked_prefix
+    contradicted = FAMILY.conflict_prefix
     signing = (FAMILY.certificate_key,)
     claims = codec.Reader(Claim)
+    pledges = codec.Reader(UpaywordCommitment)
 
     def verify_claim(self, claim: Claim, at: At) -> None:
         """`Mismatch`, `Overlimit`, `Forged`, `OutOfRange`: every continuation, every index."""
