@@ -8,7 +8,7 @@ request by paying again.
 """
 
 import re
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -110,6 +110,9 @@ class Revoked(Refusal):
 
 class Conflict(Refusal):
     """Two statements of one signer contradict; both are kept as evidence."""
+
+    evidence: Any = None
+    """The record that proves it, for whoever asked a till, which writes nothing by itself."""
 
 
 class Mismatch(Refusal):

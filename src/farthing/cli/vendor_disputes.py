@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from farthing import codec
@@ -15,6 +16,7 @@ from farthing.vendor.app import Vendor
 app = typer.Typer()
 
 Data = Annotated[Path, typer.Option("--data", envvar="FARTHING_DATA", help="The vendor's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Payment = Annotated[str, typer.Argument(help="Its receipt id, reference or K.")]
 
 
@@ -34,6 +36,30 @@ def waive(payment: Payment, data: Data = Path("vendor")) -> None:
 
     done = asyncio.run(work())
     output.say(f"{done.reference}: left to its payer")
+
+
+@app.command()
+def conflicts(data: Data = Path("vendor"), as_json: AsJson = False) -> None:
+    """Show whose payments were refused because they contradict what their payer signed before.
+
+    `--json` has each proof: a file with it is what `farthing broker judge` takes.
+
+    Example: farthing vendor conflicts
+    """
+
+    async def work() -> list[Disclosure]:
+        vendor = Vendor(data, sells=False)
+        try:
+            return await disputing.conflicts(vendor.gate.tills, vendor.store)
+        finally:
+            await vendor.close()
+
+    found = asyncio.run(work())
+    if as_json:
+        output.print_json(msgspec.to_builtins(found))
+        return
+    rows = [(one.scheme, one.shown["second"]["certificate"]["payer"]) for one in found]
+    output.table("signed twice", ("scheme", "payer"), rows)
 
 
 @app.command()

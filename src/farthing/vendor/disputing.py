@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from farthing import marks
+from farthing import codec, marks
 from farthing.errors import by_name
+from farthing.schemes import registry
 from farthing.schemes.contract import Till
 from farthing.schemes.disclosures import Disclosure
 from farthing.vendor.clearing import Redeemer, show
@@ -30,6 +31,18 @@ async def waive(name: str, tills: Mapping[str, Till], store: MarkStore, broker: 
     if result.state != "paid":
         raise by_name(result.refusal, result.code, result.detail)
     return Waived(reference=charged.reference, scheme=till.traits.name)
+
+
+async def conflicts(tills: Mapping[str, Till], store: MarkStore) -> list[Disclosure]:
+    """What this gate has refused because its payer had signed something else before."""
+    found: list[Disclosure] = []
+    for name in tills:
+        prefix = registry.by_name(name).mint.contradicted
+        if prefix:
+            memory = await store.do(marks.Read(keys=marks.Keys(prefixes=(prefix,))))
+            kept = sorted(memory.records.items())
+            found += [Disclosure(scheme=name, shown=codec.read_json(raw)) for _, raw in kept]
+    return found
 
 
 async def disclose(name: str, tills: Mapping[str, Till], store: MarkStore) -> Disclosure:

@@ -9,6 +9,7 @@ is over or whose mark it has used up itself. Its outcome stands, whatever became
 
 import hashlib
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from farthing import codec, marks
 from farthing.errors import (
     BadRequest,
     Busy,
+    Conflict,
     Expired,
     Malformed,
     Refusal,
@@ -265,6 +267,8 @@ class Gate(Offering):
                 return (yield from self._repeat(request, priced, outcome, at))
         except Refusal as other:
             return self.refuse(request, other, at, value_moved=True)
+        if isinstance(refusal, Conflict) and refusal.evidence is not None:
+            yield from _keep(refusal.evidence, at)
         return self.refuse(request, refusal, at, priced=priced)
 
     def _repeat(self, request: Request, priced: Priced, outcome: Outcome, at: At) -> Walk:
@@ -312,6 +316,24 @@ def _endorsed(
     found = expect(marks.Memory, (yield marks.Read(keys=archive)))
     endorsed = till.endorse(payment, taken, found, at)
     return codec.read_json(credential.payload) if endorsed is None else endorsed
+
+
+def _keep(evidence: marks.Put, at: At) -> Generator[GateCommand, object, None]:
+    """Write what proves that a payer contradicts itself, once for each name; it is refused anyway.
+
+    Nothing is written where the store refuses.
+    """
+    hold = marks.Hold(
+        k=f"conflict/{codec.b64u(hashlib.sha256(evidence.key).digest())}",
+        digest=hashlib.sha256(evidence.key).digest(),
+        marks=(),
+        kept=b"",
+        now_s=at.now_s,
+        lease_until_s=at.now_s,
+        until_s=evidence.until_s,
+    )
+    with suppress(Refusal):
+        yield marks.Take(hold=hold, outcome=b"", records=(evidence,))
 
 
 def _unfit(wrong: Malformed) -> Malformed:

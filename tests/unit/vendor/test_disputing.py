@@ -1,12 +1,22 @@
 """A vendor gives way and shows what was bought; the cases of `lab/conformance` play it out."""
 
+import hashlib
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
 
+from farthing import codec
 from farthing.errors import NotYetValid, Unknown, Unsupported
+from farthing.lab.conformance.hand import Hand
 from farthing.lab.conformance.stage import DAY_S, Play, Stage
+from farthing.schemes.contract import Instrument
+from farthing.schemes.disclosures import Disclosure
 from farthing.vendor import disputing
+from farthing.wallet.patience import problem_of
+from tests.kit.sticks import resigned
 
 
 @pytest.fixture
@@ -82,3 +92,38 @@ def test_an_order_that_is_forgotten_is_unknown() -> None:
             del records[key]
         with pytest.raises(Unknown, match="order_forgotten"):
             disclosed(stage, made.k)
+
+
+@pytest.mark.parametrize("scheme", ["netcard", "ikp"])
+def test_two_sticks_of_one_serial_are_shown_with_what_their_payer_signed(scheme: str) -> None:
+    with Play(scheme, "twice").stage() as stage:
+        hand, shop = Hand(stage), stage.shop
+        one = hand.instrument()
+
+        def other(seed: bytes, *, signs: bool = True) -> Instrument:
+            scene: Any = SimpleNamespace(payer=hand)
+            made = resigned(scene, one, salt=codec.b64u(hashlib.sha256(seed).digest()[:16]))
+            if signs:
+                return made
+            body = msgspec.json.decode(made.body)
+            body["commitment"]["sig"] = msgspec.json.decode(one.body)["commitment"]["sig"]
+            return msgspec.structs.replace(made, body=codec.canonical(body))
+
+        def serve(page: str, stick: Instrument) -> tuple[int, str]:
+            answer = shop.serve(hand.pay(stage.page(page), stick).request)
+            return answer.status, "" if answer.status == 200 else problem_of(answer).code
+
+        def conflicts() -> list[Disclosure]:
+            work = disputing.conflicts(shop.gate.tills, shop.store)
+            found: list[Disclosure] = stage.room.wait_for(work)
+            return found
+
+        assert serve("a", one) == (200, "")
+        assert serve("b", other(b"b", signs=False))[0] == 402
+        assert conflicts() == [], "anybody can make what nobody has signed"
+        for seed in (b"b", b"b", b"c"):
+            assert serve("b", other(seed)) == (403, "serial_used_twice")
+        (found,) = conflicts()
+        told: Any = stage.bank.books.mint(scheme).judge(found.shown)
+        assert (found.scheme, told["vendors"]) == (scheme, [shop.id])
+        assert len(set(told["pledges"])) == 2

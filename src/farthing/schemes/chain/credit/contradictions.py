@@ -1,4 +1,4 @@
-"""Two pledges of one payer that cannot both be true, kept by the broker for whoever decides.
+"""Two pledges of one payer that cannot both be true, kept by whoever refuses the second.
 
     <tag>/conflict/<pseudonym>/<vendor>/<day>    both of them, as their payer has signed them
 
@@ -60,27 +60,36 @@ def refuted(first: bytes, second: Pledge, refusal: Conflict) -> Applied:
     """
     if len(first) == ID_CHARS:
         raise refusal
+    return Refuted(refusal=refusal, records=(_evidence(first, second),))
+
+
+def shown(first: bytes, second: Pledge, refusal: Conflict) -> Conflict:
+    """`refusal` of a till, with what proves it; none for a record of an earlier version."""
+    refusal.evidence = _evidence(first, second) if len(first) > ID_CHARS else None
+    return refusal
+
+
+def _evidence(first: bytes, second: Pledge) -> Put:
     body = msgspec.to_builtins(second)
     before = codec.read_json(first[ID_CHARS:])
     assert isinstance(before, dict), "as it was written"
     both = Twice(first=before | {CERTIFICATE: body[CERTIFICATE]}, second=body)
     name = f"{second.certificate.payer}/{second.vendor}/{second.day}"
     key = second.family.conflict_prefix + name.encode()
-    put = Put(key=key, value=codec.canonical(both), until_s=second.billed_until_s)
-    return Refuted(refusal=refusal, records=(put,))
+    return Put(key=key, value=codec.canonical(both), until_s=second.billed_until_s)
 
 
-def is_twice(shown: Json) -> bool:
+def is_twice(disclosed: Json) -> bool:
     """Whether something that is shown to be judged is of this kind."""
-    return isinstance(shown, dict) and shown.keys() == set(Twice.__struct_fields__)
+    return isinstance(disclosed, dict) and disclosed.keys() == set(Twice.__struct_fields__)
 
 
-def judged(shown: Json, reader: codec.Reader[Any], family: Family, setting: Setting) -> Json:
+def judged(disclosed: Json, reader: codec.Reader[Any], family: Family, setting: Setting) -> Json:
     """Whose pledges they are, and of what.
 
     `Forged` unless the payer of a certificate of ours has signed both, `Mismatch` where they agree.
     """
-    found = _TWICE.convert(shown)
+    found = _TWICE.convert(disclosed)
     both: list[Pledge] = [reader.convert(found.first), reader.convert(found.second)]
     for pledge in both:
         certificate = pledge.certificate

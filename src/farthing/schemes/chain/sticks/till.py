@@ -9,7 +9,8 @@ from typing import cast
 import msgspec
 
 from farthing.errors import Conflict, Misconfigured, Mismatch
-from farthing.marks import Keys, Memory, Moment, Put
+from farthing.marks import Keys, Memory, Moment
+from farthing.schemes.chain.credit import contradictions
 from farthing.schemes.chain.sticks.stick import AUTHS, Auth, Stick
 from farthing.schemes.chain.words.commitment import Commitment
 from farthing.schemes.chain.words.till import Payment, WordTill
@@ -50,13 +51,15 @@ class StickTill(WordTill):
             return super().take(payment, offer, binding, memory, at)
         if stick.auth != self.auth:
             raise Mismatch("stick_of_another_kind", f"sticks are authorised {self.auth} here")
-        own_id = stick.id.encode()
-        if memory.records.get(stick.serial_key, own_id) != own_id:
-            raise Conflict("serial_used_twice", "another stick has this serial")
+        first = contradictions.other(memory, (stick.serial_key,), stick)
+        if first:
+            self.admit(stick, at)  # only what its payer has signed is kept
+            refusal = Conflict("serial_used_twice", "another stick has this serial")
+            raise contradictions.shown(first, stick, refusal)
         taken = super().take(payment, offer, binding, memory, at)
         if not taken.records:  # it was opened before
             return taken
-        serial = Put(key=stick.serial_key, value=own_id, until_s=taken.until_s)
+        serials = contradictions.naming(memory, (stick.serial_key,), stick, taken.until_s)
         moment: Moment = "before" if stick.auth == "online" else "batch"
-        records = (*taken.records, serial)
+        records = (*taken.records, *serials)
         return msgspec.structs.replace(taken, records=records, moment=moment)
