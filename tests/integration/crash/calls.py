@@ -160,11 +160,11 @@ class Callers:
         )
         return registry.by_name(scheme).purse(setting)
 
-    def _asked(self, scheme: str) -> Asked:
+    def _asked(self, scheme: str, offer: Offer | None = None) -> Asked:
         self._loads += 1
         if self._loads % (LIVE_MAX // 2) == 0:  # an account has so many certificates, and no more
             self._fleet.tokens[PAYER]["pay"] = self.new_payer(10**8, CREDIT_MICRO)
-        need = Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR)
+        need = Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR, offer=offer)
         return self.purse(scheme).ask(need, self.at())
 
     def issue(self, scheme: str, token: str = "") -> Call:
@@ -182,8 +182,8 @@ class Callers:
         self._fleet.top_up(name, funds_micro, f"RF-{name}")
         return name, token
 
-    def load(self, scheme: str) -> Instrument:
-        purse, asked = self.purse(scheme), self._asked(scheme)
+    def load(self, scheme: str, offer: Offer | None = None) -> Instrument:
+        purse, asked = self.purse(scheme), self._asked(scheme, offer)
         answer = self.done(self.post(f"/issue/{scheme}", asked.message, self.pay))["answer"]
         received = purse.receive(asked, answer, self.at())
         assert isinstance(received, tuple), "loading is one errand"

@@ -8,14 +8,15 @@ from functools import partial
 from typing import NamedTuple
 
 from farthing.schemes import registry
-from farthing.schemes.contract import Dialect
+from farthing.schemes.contract import Dialect, Offer
 from farthing.vendor import endpoints
 from farthing.wire import published
-from tests.integration.crash.calls import Callers
+from tests.integration.crash.calls import BROKER_ID, Callers
 from tests.integration.crash.errands import EARLY, Errands, can_clear_before
+from tests.integration.crash.fleet import VENDOR
 from tests.integration.crash.newcomers import Newcomers
 from tests.integration.crash.place import Call
-from tests.integration.crash.wares import AREAS
+from tests.integration.crash.wares import AREAS, PRICE_MICRO
 
 
 class Kind(NamedTuple):
@@ -111,6 +112,23 @@ def scheme_kinds(callers: Callers, errands: Errands, scheme: str) -> list[tuple[
     return found
 
 
+def close(callers: Callers) -> Call:
+    """To the vendor: what was prepaid for it is not wanted any more."""
+    offer = Offer(
+        scheme="tick",
+        price_micro=PRICE_MICRO,
+        currency="eur",
+        vendor_id=VENDOR,
+        broker_id=BROKER_ID,
+        broker_url="",
+        settlement="deferred",
+        terms={"opening": "prepaid", "unitMicro": PRICE_MICRO},
+    )
+    prepaid = callers.load("tick", offer)
+    asked = callers.purse("tick").give_back(prepaid, callers.at())
+    return callers._mint("take-back", "tick", asked)
+
+
 def gate_kinds(callers: Callers) -> dict[str, list[Kind]]:
     """By method and door; a page stands for every priced route."""
     read = partial(Kind, moves=False)
@@ -133,6 +151,7 @@ def gate_kinds(callers: Callers) -> dict[str, list[Kind]]:
             for area in ("pages", "sure", "kept")
         ],
         f"POST {endpoints.PREFIX}take-back/millicent": [Kind("burn", callers.give_back)],
+        f"POST {endpoints.PREFIX}take-back/tick": [Kind("close", partial(close, callers))],
         f"POST {endpoints.PREFIX}issue/millicent": [Kind("renew", callers.renew)],
         f"GET {published.KEYS_PATH}": [
             read("gate keys", partial(callers.get, "gate", published.KEYS_PATH))
