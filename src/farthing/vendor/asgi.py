@@ -214,6 +214,9 @@ class Serving:
             return answer
         try:
             return await self._through_origin(exchange, exchange.wanted)
+        except GeneratorExit:  # nothing runs any more: as after a crash
+            self._pacing = None
+            raise
         finally:
             if self._pacing is not None:
                 over = exchange.end_stream(*self._pacing.close())
@@ -296,13 +299,9 @@ class Serving:
             self._timer.reschedule(None)
         if is_whole:
             self._require_length(head)
-        answer = await exchange.resume(
-            OriginAnswered(
-                status=head.status,
-                headers=head.headers,
-                body=b"".join(self._parts) if is_whole else None,
-            )
-        )
+        body = b"".join(self._parts) if is_whole else None
+        answered = OriginAnswered(status=head.status, headers=head.headers, body=body)
+        answer = await exchange.resume(answered)
         if exchange.cancelled:
             raise asyncio.CancelledError
         assert answer is not None, "a gate asks the origin once"

@@ -30,7 +30,7 @@ def judged(data: Path, file: Path) -> BaseException | None:
     [
         (None, Misconfigured),
         (b"", Malformed),
-        (b'{"scheme":"payword","shown":{}}', Unsupported),
+        (b'{"scheme":"millicent","shown":{}}', Unsupported),
         (b'{"scheme":"ikp","shown":{}}', Refusal),
         (b'{"scheme":"nothing","shown":{}}', Refusal),
     ],
@@ -48,7 +48,7 @@ def test_a_file_that_shows_nothing_is_refused(
 def test_no_more_of_a_file_is_read_than_an_order_may_have(
     data: Path, tmp_path: Path, more: int
 ) -> None:
-    file, raw = tmp_path / "order.json", b'{"scheme":"payword","shown":{}}'
+    file, raw = tmp_path / "order.json", b'{"scheme":"millicent","shown":{}}'
     file.write_bytes(raw + b" " * (broker_disputes.FILE_BYTES_MAX - len(raw)) + b"{" * more)
     assert isinstance(judged(data, file), Unsupported)
 
