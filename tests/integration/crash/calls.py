@@ -163,7 +163,7 @@ class Callers:
     def _asked(self, scheme: str, offer: Offer | None = None) -> Asked:
         self._loads += 1
         if self._loads % (LIVE_MAX // 2) == 0:  # an account has so many certificates, and no more
-            self._fleet.tokens[PAYER]["pay"] = self.new_payer(10**8, CREDIT_MICRO)
+            self._fleet.tokens[PAYER]["pay"] = self.new_account(10**8, CREDIT_MICRO, f"{PAYER}.")[1]
         need = Need(amount_micro=LOAD_MICRO, currency="eur", vendor_id=VENDOR, offer=offer)
         return self.purse(scheme).ask(need, self.at())
 
@@ -174,9 +174,9 @@ class Callers:
         """The token of an account with so much money."""
         return self.new_account(funds_micro, credit_micro)[1]
 
-    def new_account(self, funds_micro: int, credit_micro: int) -> tuple[str, str]:
+    def new_account(self, funds_micro: int, credit_micro: int, start: str = "n") -> tuple[str, str]:
         """Name and token of an account with so much money and credit."""
-        name = f"n{secrets.token_hex(6)}"
+        name = start + secrets.token_hex(6)
         body = {"id": name, "creditLimitMicro": credit_micro, "payoutTo": "DE00 1234"}
         token: str = self._fleet.call("/accounts", body)["tokens"]["pay"]
         self._fleet.top_up(name, funds_micro, f"RF-{name}")

@@ -12,6 +12,7 @@ import msgspec
 from farthing.errors import Refusal
 from farthing.ledger import accounts
 from farthing.stores.commit import Committer
+from tests.integration.crash.calls import PAYER
 from tests.integration.crash.fleet import VENDOR
 from tests.integration.crash.middle import Message
 from tests.integration.crash.neighbour import NAME
@@ -21,6 +22,7 @@ from tests.kit.village import Village
 
 STORES = {"broker": "broker.db", NAME: "broker.db", "gate": "marks.db"}
 NEW = re.compile("[nv][0-9a-f]{12}")  # an account that one request opened
+NEXT = re.compile(rf"(?<=/{PAYER})\.[0-9a-f]{{12}}")  # the payer's next, once one is full
 
 # What is left of a rounded commission goes to the next one: a claim moves the two together.
 PAID_ON = {"income/commission": accounts.vendor(VENDOR)}
@@ -46,7 +48,7 @@ def books(village: Village) -> Moved:
                 found[f"{name} {table}"] = cast(int, rows)
         if name != "gate":
             for account, micro in db.execute("SELECT name, balance FROM accounts").fetchall():
-                account = NEW.sub("new", str(account).partition("hold/")[0])
+                account = NEXT.sub("", NEW.sub("new", str(account).partition("hold/")[0]))
                 account = PAID_ON.get(account, account)
                 found[f"{name} {account}"] += cast(int, micro)
         db.close()
