@@ -23,7 +23,7 @@ from farthing.wallet.dues import Dues
 from farthing.wallet.listening import Ended, Heard, Listening, Reading, needed
 from farthing.wallet.policy import Cap, Policy
 from farthing.wallet.settling import release
-from farthing.wallet.streams import Opened, hand_in, open_stream
+from farthing.wallet.streams import OVER, Opened, hand_in, open_stream
 from farthing.wallet.turns import (
     Due,
     HandIn,
@@ -336,7 +336,7 @@ class Paying(Dues):
                     return None
                 session.leave(written)
         except Refusal as refusal:
-            self._refuse(refusal)
+            self._refuse(refusal, count)
             return None
         self._under_way -= count - self._ticks_of(written)
         self._payer.ground.checks.streams.wrote(self._opened.name, written.price_micro)
@@ -353,13 +353,16 @@ class Paying(Dues):
                 await line.carry(hand_in(self._driver.guide, self._request, voucher), session)
                 session.deliver(voucher)
         except Refusal as refusal:
-            self._refuse(refusal)
+            self._refuse(refusal, self._ticks_of(voucher))
             return
         self._taken(voucher)
         self._notify()
 
-    def _refuse(self, refusal: Refusal) -> None:
-        self.refusal = self.refusal or refusal
+    def _refuse(self, refusal: Refusal, ticks: int) -> None:
+        if refusal.code == OVER:
+            self._nothing_owed(ticks)
+        else:
+            self.refusal = self.refusal or refusal
         self._notify()
 
 

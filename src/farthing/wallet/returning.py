@@ -63,10 +63,14 @@ def _give_back(
     return done
 
 
+def _is_closed(driver: Driver, held: Held) -> bool:
+    """Whether its vendor was asked to take no more: of what lies ready at the broker."""
+    purse = driver.guide.purse(held.instrument.scheme, held.broker_id)
+    return purse.traits.credit and not purse.is_billed(held.instrument)
+
+
 def _give_back_one(driver: Driver, held: Held) -> Returned:
     code, why, instrument = "", "", held.instrument
-    purse = driver.guide.purse(instrument.scheme, held.broker_id)
-    is_closed = purse.traits.credit and not purse.is_billed(instrument)
     with driver.session() as session:
         flow = errand.give_back(driver.guide, held.broker_id, held.site, instrument)
         try:
@@ -82,5 +86,5 @@ def _give_back_one(driver: Driver, held: Held) -> Returned:
         worth_micro=instrument.worth_micro,
         refused=code,
         why=why,
-        waits=not code and is_closed,
+        waits=not code and _is_closed(driver, held),
     )

@@ -19,6 +19,7 @@ from litestar.routes import HTTPRoute
 from farthing.broker.app import Broker, asgi_app
 from farthing.broker.cashu.routes import PREFIX, Routes
 from farthing.broker.fast import Fast
+from farthing.broker.front import Front
 from farthing.errors import Refusal, Unsupported
 from farthing.schemes.contract import Account, At, Mint, Operation
 from farthing.vendor import endpoints
@@ -163,7 +164,9 @@ def broker_routes(folder: Path) -> set[str]:
     Broker.init(folder, broker_id="demo-broker", currency="eur", url="http://127.0.0.1:1")
     broker = Broker.open(folder)
     try:
-        fast = asgi_app(broker)
+        front = asgi_app(broker)
+        assert isinstance(front, Front)
+        fast = front._app
         assert isinstance(fast, Fast)
         rest = fast._rest
         assert isinstance(rest, Litestar)
