@@ -353,6 +353,8 @@ class Paying(Dues):
                 await line.carry(hand_in(self._driver.guide, self._request, voucher), session)
                 session.deliver(voucher)
         except Refusal as refusal:
+            if refusal.code == OVER:  # which charges nothing
+                self._payer.ground.checks.streams.wrote(self._opened.name, -voucher.price_micro)
             self._refuse(refusal, self._ticks_of(voucher))
             return
         self._taken(voucher)
