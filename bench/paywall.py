@@ -1,7 +1,8 @@
 """A paid request over HTTP: the same site plain, behind `Paywall`, and behind `vendor serve`.
 
 Every contestant is sent the same bytes: the plain site gets the payment too and ignores it. On two
-cores the load generator has one and the server the other.
+cores the load generator has one and the server the other. The plain site is a function that sends
+two kilobytes, the least that a site can be; beside it stands the same page out of a framework.
 """
 
 import contextlib
@@ -116,6 +117,8 @@ def measure(seconds: float) -> list[Figure]:
         site = stack.enter_context(one.serving("plain"))
         gate = stack.enter_context(one.serving("paid"))
         proxy = stack.enter_context(two.proxying(site.url))
+        framework = stack.enter_context(one.serving("framed"))
+        its_gate = stack.enter_context(one.serving("framed_paid"))
         plain = Lane(name="plain site", server=site, path=HELD, pays=HELD, spends=False)
         held = Lane(name="Paywall, hold", server=gate, path=HELD, pays=HELD)
         taken = Lane(name="Paywall, hold = false", server=gate, path=TAKEN, pays=TAKEN)
@@ -124,13 +127,18 @@ def measure(seconds: float) -> list[Figure]:
         )
         free = Lane(name="vendor serve, free", server=proxy, path=FREE, pays=HELD, spends=False)
         proxied = Lane(name="vendor serve, paid", server=proxy, path=HELD, pays=HELD)
-        lanes = [plain, held, taken, of_x402, free, proxied]
+        framed = Lane(name="site in Litestar", server=framework, path=HELD, pays=HELD, spends=False)
+        framed_held = Lane(
+            name="Paywall before Litestar, hold", server=its_gate, path=HELD, pays=HELD
+        )
+        lanes = [plain, held, taken, of_x402, framed, framed_held, free, proxied]
         race(lambda of: two if of in (proxied, free) else one, lanes, seconds, folder)
         return [
             *_each(lanes),
             *_to("Paywall, hold, to plain", held, plain, 0.25),
             *_to("Paywall, hold = false, to plain", taken, plain, 0.35),
             *_to("Paywall, hold, x402, to plain", of_x402, plain, None),
+            *_to("Paywall before Litestar, hold, to without", framed_held, framed, None),
             *_to("vendor serve, paid to free", proxied, free, 0.6),
             _p99(held),
             _p99(taken),

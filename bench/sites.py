@@ -1,10 +1,14 @@
 """The site that is measured, with and without a gate before it: `python -m bench.sites NAME PORT`.
 
 `plain` is the site itself, `paid` the same behind `farthing.asgi.Paywall` over the folder that
-`FARTHING_DATA` names; `download` is a site of files.
+`FARTHING_DATA` names; `framed` and `framed_paid` are a program of a framework; `download` is a site
+of files.
 """
 
 import sys
+from typing import cast
+
+from litestar import Litestar, MediaType, get
 
 from farthing.asgi import Paywall
 from farthing.cli.servers import serve
@@ -52,6 +56,21 @@ def download() -> App:
 def paid() -> App:
     """The site behind a gate."""
     return Paywall(site)
+
+
+@get("/{place:path}", media_type=MediaType.HTML)
+async def _page(place: str) -> bytes:
+    return PAGE
+
+
+def framed() -> App:
+    """The page as a route of Litestar, whose routing and headers each request goes through."""
+    return cast(App, Litestar([_page], openapi_config=None))  # ASGI, under types of its own
+
+
+def framed_paid() -> App:
+    """That behind a gate."""
+    return Paywall(framed())
 
 
 if __name__ == "__main__":
