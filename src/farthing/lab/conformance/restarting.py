@@ -225,6 +225,26 @@ def late_payment(play: Play) -> None:
         require_equal(stage.earned_micro, 3 * stage.price_micro, "three pages are earned")
 
 
+@CASES.add()
+def late_copy(play: Play) -> None:
+    """Who gives a payment up and pays anew pays once: a copy of the first one is not taken, too."""
+    with play.stage() as stage:
+        stage.buy("before")
+        paused = Paused(stage.payer, stage.page("late"))
+        stage.line.faults = ["payment"] * TRIES_MAX
+        paused.finish(Failed(reason="ConnectError"))
+        stage.line.faults = []
+        stage.room.later(LEASE_S)
+        stage.payer.recover()
+        stage.buy("late")
+        require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "it is paid anew")
+        stage.shop.serve(paused.request)
+        require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "it is paid once")
+        require_held(stage)
+        stage.settle_up()
+        require_equal(stage.earned_micro, 2 * stage.price_micro, "two pages are earned")
+
+
 @CASES.add("broker", "vendor")
 def restart_between_messages(play: Play, who: str) -> None:
     """Broker and gate keep nothing in memory: restarted before every command they go on."""

@@ -30,6 +30,7 @@ from farthing.wallet.settling import is_delivered
 T = TypeVar("T")
 
 TRIES = 6  # of an honest payer, for one page
+RETURNS = 2  # rounds of giving back: what has a window comes back only when that is over
 LAPSING_S = 6.0  # in which the broker looks at what is due
 CLEARING_S = 200.0  # until every claim was shown three times
 DAY_S = 86_400
@@ -210,10 +211,13 @@ class Stage:
         self.world.ground.faults.calm()
         await asyncio.sleep(CLEARING_S)
         await self.fetch_missing()
-        await self.give_back()
-        await asyncio.sleep(CLEARING_S)
-        self.world.leap(self.scheme.purse.returns_after_s)
-        await asyncio.sleep(LAPSING_S)
+        for _ in range(RETURNS):
+            await self.give_back()
+            await asyncio.sleep(CLEARING_S)
+            self.world.leap(self.scheme.purse.returns_after_s)
+            await asyncio.sleep(LAPSING_S)
+            if not any(payer.held() for payer in self.honest):
+                break
 
     async def fetch_missing(self) -> None:
         """Honest payers ask again for the pages that did not come, as people do."""

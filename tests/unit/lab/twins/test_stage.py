@@ -2,11 +2,14 @@
 
 import asyncio
 import random
+from contextlib import suppress
 
 import msgspec
 import pytest
 
+from farthing.errors import Refusal
 from farthing.lab.faults import CALM
+from farthing.lab.genesis import BROKER
 from farthing.lab.network import Message, Reply
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
@@ -14,6 +17,7 @@ from farthing.schemes import registry
 from tests.kit.broken_mints import Unwilling
 from tests.kit.registered import registered
 
+HOUR_S = 3_600
 SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
 
 
@@ -95,6 +99,24 @@ def test_two_programs_over_copies_of_a_wallet_have_its_account() -> None:
         assert stage.got[payer.name]
         stage.close()
         assert not twin.is_up
+
+
+def test_what_comes_back_only_when_its_window_is_over_is_given_back_then() -> None:
+    with World(11, ["netcash"]) as world:
+        stage = Stage(world, random.Random(1))
+        payer, vendor = stage.honest[0], world.vendors[1]
+
+        async def leave_an_exchange_open() -> None:
+            await stage.shop(payer, vendor, 1)
+            world.ground.faults.part(payer.name, BROKER, world.ground.loop.time() + HOUR_S)
+            with suppress(Refusal):
+                await payer.buy(*stage.address(vendor)[:1], scheme="netcash")
+            await stage.settle()
+
+        world.run(leave_an_exchange_open())
+        assert [one.worst_micro for one in stage.losses("nobody") if one.worst_micro] == []
+        assert not payer.held()
+        stage.close()
 
 
 def test_what_goes_on_beside_is_not_ended_by_who_dies() -> None:
