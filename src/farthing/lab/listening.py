@@ -1,14 +1,16 @@
 """A payer of a world reads a stream and pays for it while it runs: the wallet's own flows and sums.
 
 What production does in threads (`wallet/paying.py`) is done in tasks here: one reads, one decides
-what is due and writes it, one hands it in. What is counted, asked for next and due is the wallet's.
+what is due and writes it, one hands it in. What is counted, asked for next, due, written, handed in
+and refused is the wallet's.
 """
 
 import asyncio
 import io
 import random
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -19,11 +21,11 @@ from farthing.lab.payer import LIMITS, Line, PayerParty, message_of
 from farthing.lab.shows import Show, file_of
 from farthing.wallet.commands import Command, Failed, Purchase, Request, Response, SendRequest, Sent
 from farthing.wallet.driver import TIMEOUT_S, Driver, Session
-from farthing.wallet.dues import Dues
+from farthing.wallet.errand import Flow
 from farthing.wallet.listening import Ended, Heard, Listening, Reading, needed
+from farthing.wallet.paying import Vouchers
 from farthing.wallet.policy import Cap, Policy
-from farthing.wallet.settling import release
-from farthing.wallet.streams import OVER, Opened, hand_in, open_stream
+from farthing.wallet.streams import OVER, Opened, open_stream
 from farthing.wallet.turns import (
     Due,
     HandIn,
@@ -31,12 +33,13 @@ from farthing.wallet.turns import (
     Settled,
     Turn,
     Write,
-    Writing,
     take_turns,
 )
 
 if TYPE_CHECKING:
     from farthing.lab.world import World
+
+T = TypeVar("T")
 
 LISTENED = 10  # addresses of one route
 SILENCE_S = 30.0  # after which a payer takes a stream for broken off
@@ -120,10 +123,12 @@ class Listener:
                 listening.unpaid(opened, whole=True)
                 return
             session.deliver(opened.purchase)
+            await line.carry(session.after(opened.purchase), session)
             left_micro = listening.opened(opened)
             self._names.append(opened.name)
             self._streams.wrote(opened.name, opened.purchase.price_micro)
-            paying = Paying(self._payer, driver, request, opened, left_micro, line.hang_up)
+            ticks = needed(opened)
+            paying = Paying(self._payer, driver, request, opened, left_micro, ticks, line.hang_up)
             clock_s = self._loop.time
             reading = Reading(opened, paying, self._out, listening.heard, clock_s=clock_s)
             listening.heard.ended = await self._read(line, opened, paying, reading)
@@ -237,28 +242,16 @@ class Opening(Line):
             self._connection.hang_up()
 
 
-class Paying(Dues):
-    """As `wallet.paying.Paying`, in a task."""
+class Paying(Vouchers):
+    """As `wallet.paying.Paying`, in tasks."""
 
-    def __init__(
-        self,
-        payer: PayerParty,
-        driver: Driver,
-        request: Request,
-        opened: Opened,
-        most_micro: int,
-        hang_up: Any,
-    ) -> None:
-        """As there."""
-        super().__init__(driver.guide.policy, opened, most_micro, needed(opened))
+    _changed = nullcontext()  # no other task runs before one waits
+
+    def __init__(self, payer: PayerParty, *of: Any) -> None:
+        """`of`: as `Vouchers`."""
+        super().__init__(*of)
         self._payer = payer
         self._loop = payer.ground.loop
-        self._driver = driver
-        policy = driver.guide.policy.within(Cap(micro=most_micro))
-        self._guide = msgspec.structs.replace(driver.guide, policy=policy)
-        self._request = request
-        self._opened = opened
-        self._hang_up = hang_up
         self._last: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[bool] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -275,13 +268,6 @@ class Paying(Dues):
         await self._task
         self._driver.store.flush()
 
-    def came(self, ticks: int, whole: int, *, asked: bool = False) -> None:
-        """As `Dues.came`."""
-        if self._is_news(ticks, whole, asked=asked):
-            self._note(ticks, asked=asked)
-            if self._is_due():
-                self._notify()
-
     def _notify(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(True)
@@ -292,9 +278,7 @@ class Paying(Dues):
             while True:
                 answer = await self._take(turns.send(answer))
         await self._settled()
-        self._end()
-        if self.is_over and not self._closed:
-            self._hang_up()
+        self._finish()
 
     async def _take(self, turn: Turn) -> Any:
         match turn:
@@ -305,9 +289,11 @@ class Paying(Dues):
             case Settled():
                 return await self._settled()
             case Write(flow=flow, count=count):
-                return await self._drive(flow, count)
+                return await self._carry(lambda session: self._writing(session, flow, count))
             case HandIn(voucher=voucher):
-                self._last = self._loop.create_task(self._hand_in(voucher))
+                self._wrote(voucher.price_micro)
+                handed = self._carry(lambda session: self._handing_in(session, voucher))
+                self._last = self._loop.create_task(handed)
                 return None
 
     async def _settled(self) -> None:
@@ -327,45 +313,17 @@ class Paying(Dues):
                 self._asked = True
         return self._begin()
 
-    async def _drive(self, flow: Writing, count: int) -> Purchase | None:
-        try:
-            with self._driver.session() as session:
-                steps = flow(self._guide, self._request, self._opened, count)
-                written: Purchase | None = await Line(self._payer).carry(steps, session)
-                if written is None:
-                    return None
-                session.leave(written)
-        except Refusal as refusal:
-            self._refuse(refusal, count)
-            return None
-        self._under_way -= count - self._ticks_of(written)
-        self._payer.ground.checks.streams.wrote(self._opened.name, written.price_micro)
-        return written
+    async def _carry(self, flow: Callable[[Session], Flow[T]]) -> T:
+        with self._driver.session() as session:
+            return await Line(self._payer).carry(flow(session), session)
 
-    async def _hand_in(self, voucher: Purchase) -> None:
-        line = Line(self._payer)
-        try:
-            with self._driver.session() as session:
-                session.take(voucher)
-                if self.refusal is not None:
-                    await line.carry(release(self._driver.guide, voucher), session)
-                    return
-                await line.carry(hand_in(self._driver.guide, self._request, voucher), session)
-                session.deliver(voucher)
-        except Refusal as refusal:
-            if refusal.code == OVER:  # which charges nothing
-                self._payer.ground.checks.streams.wrote(self._opened.name, -voucher.price_micro)
-            self._refuse(refusal, self._ticks_of(voucher))
-            return
-        self._taken(voucher)
-        self._notify()
+    def _not_paid(self, voucher: Purchase, refusal: Refusal) -> None:
+        if refusal.code == OVER or self._may_pay_anew(refusal):  # which charges nothing
+            self._wrote(-voucher.price_micro)
+        super()._not_paid(voucher, refusal)
 
-    def _refuse(self, refusal: Refusal, ticks: int) -> None:
-        if refusal.code == OVER:
-            self._nothing_owed(ticks)
-        else:
-            self.refusal = self.refusal or refusal
-        self._notify()
+    def _wrote(self, micro: int) -> None:
+        self._payer.ground.checks.streams.wrote(self._opened.name, micro)
 
 
 def _is_late(wake: asyncio.Future[bool]) -> None:

@@ -63,10 +63,6 @@ class Dues:
         """Whether all has come that was and will be paid."""
         return self.ended and self._whole >= self.ticks
 
-    def came(self, ticks: int, whole: int, *, asked: bool = False) -> None:
-        """So many ticks have begun, and so many are over; `asked`: the vendor awaits a voucher."""
-        raise NotImplementedError
-
     def _is_news(self, ticks: int, whole: int, *, asked: bool) -> bool:
         """Note what is over; whether more has begun, or is asked for."""
         self._whole = whole

@@ -1,12 +1,13 @@
 """Paying for a stream while it is read: a thread of its own, so that reading never waits.
 
-Vouchers are handed in by a second thread, while the next one is written: see `turns.py`.
+Vouchers are handed in by a second thread, while the next one is written: see `turns.py`. What is
+the same whoever drives it, by threads or by tasks, is `Vouchers`.
 """
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, Self
 
@@ -15,8 +16,9 @@ import msgspec
 from farthing.errors import Refusal
 from farthing.wallet.commands import Command, Purchase, Request
 from farthing.wallet.courier import Courier
-from farthing.wallet.driver import Driver, drive
+from farthing.wallet.driver import Driver, Session, drive
 from farthing.wallet.dues import Dues
+from farthing.wallet.errand import Flow
 from farthing.wallet.policy import Cap
 from farthing.wallet.settling import release
 from farthing.wallet.streams import OVER, Opened, hand_in
@@ -32,8 +34,11 @@ from farthing.wallet.turns import (
 )
 
 
-class Paying(Dues):
-    """Pays for one stream until it is left as a context manager, or something refuses."""
+class Vouchers(Dues):
+    """Pays for one stream by the wallet's flows; how these are driven is for who derives."""
+
+    _changed: AbstractContextManager[object]
+    """Held while the sums change."""
 
     def __init__(
         self,
@@ -46,17 +51,107 @@ class Paying(Dues):
     ) -> None:
         """`opened` was paid for; `most_micro`: nothing above it is paid, its opening included.
 
-        `needed`: ticks after which there is nothing left to pay for. `hang_up`, from another
-        thread, ends the wait for a vendor that is not paid any more.
+        `needed`: ticks after which there is nothing left to pay for. `hang_up` ends the wait for a
+        vendor that is not paid any more.
         """
         super().__init__(driver.guide.policy, opened, most_micro, needed)
         self._hang_up = hang_up
         self._driver = driver
         policy = driver.guide.policy.within(Cap(micro=most_micro))
         self._guide = msgspec.structs.replace(driver.guide, policy=policy)
-        self._courier = Courier(request.url) if driver.is_direct else None
         self._request = request
         self._opened = opened
+
+    def came(self, ticks: int, whole: int, *, asked: bool = False) -> None:
+        """So many ticks have begun, and so many are over; `asked`: the vendor awaits a voucher."""
+        if not self._is_news(ticks, whole, asked=asked):
+            return
+        with self._changed:
+            self._note(ticks, asked=asked)
+            if self._is_due():  # whoever pays is not woken for each part that comes
+                self._notify()
+
+    def _notify(self) -> None:
+        """Wake who pays."""
+        raise NotImplementedError
+
+    def _writing(self, session: Session, flow: Writing, count: int) -> Flow[Purchase | None]:
+        """What the flow writes; None where it refuses, or has nothing at hand."""
+        try:
+            written = yield from flow(self._guide, self._request, self._opened, count)
+        except Refusal as refusal:
+            with self._changed:
+                self._refuse(refusal, count)
+            return None
+        if written is not None:
+            session.leave(written)
+            with self._changed:
+                self._under_way -= count - self._ticks_of(written)
+        return written
+
+    def _handing_in(self, session: Session, voucher: Purchase) -> Flow[None]:
+        """Hand a voucher in, or take it back where the one before was not taken."""
+        guide = self._driver.guide
+        session.take(voucher)
+        try:
+            if self.refusal is not None:
+                yield from release(guide, voucher)
+                return
+            yield from hand_in(guide, self._request, voucher)
+            session.deliver(voucher)
+            if not self.has_vouchers:  # which have no second half
+                yield from session.after(voucher)
+        except Refusal as refusal:
+            with self._changed:
+                self._not_paid(voucher, refusal)
+        else:
+            with self._changed:
+                self._taken(voucher)
+                self._notify()
+
+    def _not_paid(self, voucher: Purchase, refusal: Refusal) -> None:
+        if self._may_pay_anew(refusal):
+            self._not_taken(voucher)
+            self._notify()
+        else:
+            self._refuse(refusal, self._ticks_of(voucher))
+
+    def _refuse(self, refusal: Refusal, ticks: int) -> None:
+        """So many ticks are not paid, and no more will be."""
+        if refusal.code == OVER:
+            self._nothing_owed(ticks)
+        else:
+            self.refusal = self.refusal or refusal
+        self._notify()
+
+    def _finish(self) -> None:
+        """No voucher is due any more, and none is on its way."""
+        with self._changed:
+            self._end()
+        if self.is_over and not self._closed:
+            self._hang_up()
+
+
+class Paying(Vouchers):
+    """Pays for one stream until it is left as a context manager, or something refuses.
+
+    `hang_up` is called from another thread.
+    """
+
+    _changed: threading.Condition
+
+    def __init__(
+        self,
+        driver: Driver,
+        request: Request,
+        opened: Opened,
+        most_micro: int,
+        needed: int,
+        hang_up: Callable[[], None],
+    ) -> None:
+        """As `Vouchers`."""
+        super().__init__(driver, request, opened, most_micro, needed, hang_up)
+        self._courier = Courier(request.url) if driver.is_direct else None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._last: Future[None] = Future()
@@ -69,18 +164,12 @@ class Paying(Dues):
     def __exit__(self, *_: object) -> None:
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._notify()
         self._thread.join()
         self._driver.store.flush()  # of the last voucher, how it ended
 
-    def came(self, ticks: int, whole: int, *, asked: bool = False) -> None:
-        """So many ticks have begun, and so many are over; `asked`: the vendor awaits a voucher."""
-        if not self._is_news(ticks, whole, asked=asked):
-            return
-        with self._changed:
-            self._note(ticks, asked=asked)
-            if self._is_due():  # whoever pays is not woken for each part that comes
-                self._changed.notify()
+    def _notify(self) -> None:
+        self._changed.notify()
 
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=1) as line:
@@ -90,10 +179,7 @@ class Paying(Dues):
                     answer = self._take(turns.send(answer), line)
         if self._courier is not None:
             self._courier.close()
-        with self._changed:
-            self._end()
-        if self.is_over and not self._closed:
-            self._hang_up()
+        self._finish()
 
     def _take(self, turn: Turn, line: ThreadPoolExecutor) -> Any:
         match turn:
@@ -104,7 +190,8 @@ class Paying(Dues):
             case Settled():
                 return self._last.result()
             case Write(flow=flow, count=count):
-                return self._drive(flow, count)
+                with self._driver.session() as session:
+                    return drive(self._writing(session, flow, count), session.answer)
             case HandIn(voucher=voucher):
                 self._last = line.submit(self._hand_in, voucher)
                 return None
@@ -116,66 +203,9 @@ class Paying(Dues):
                 self._asked = True  # it counts otherwise: within the grace that does no harm
             return self._begin()
 
-    def _drive(self, flow: Writing, count: int) -> Purchase | None:
-        """What the flow writes; None where it refuses, or has nothing at hand."""
-        driver = self._driver
-        try:
-            with driver.session() as session:
-                steps = flow(self._guide, self._request, self._opened, count)
-                written = drive(steps, session.answer)
-                if written is None:
-                    return None
-                session.leave(written)
-        except Refusal as refusal:
-            if refusal.code == OVER:
-                self._stop(count)
-            else:
-                self._refuse(refusal)
-            return None
-        with self._changed:
-            self._under_way -= count - self._ticks_of(written)
-        return written
-
     def _hand_in(self, voucher: Purchase) -> None:
-        driver = self._driver
-        try:
-            with driver.session() as session:
-                session.take(voucher)
-                if self.refusal is not None:  # the one before was not taken
-                    drive(release(driver.guide, voucher), session.answer)
-                    return
-                answer: Callable[[Command], Any] = session.answer
-                if self._courier is not None:
-                    answer = partial(self._courier.answer, answer)
-                drive(hand_in(driver.guide, self._request, voucher), answer)
-                session.deliver(voucher)
-                if not self.has_vouchers:  # which have no second half
-                    drive(session.after(voucher), session.answer)
-        except Refusal as refusal:
-            if refusal.code == OVER:
-                self._stop(self._ticks_of(voucher))
-                return
-            if not self._may_pay_anew(refusal):
-                self._refuse(refusal)
-                return
-            self._ended(voucher, taken=False)
-        else:
-            self._ended(voucher, taken=True)
-
-    def _ended(self, voucher: Purchase, *, taken: bool) -> None:
-        with self._changed:
-            if taken:
-                self._taken(voucher)
-            else:
-                self._not_taken(voucher)
-            self._changed.notify()
-
-    def _stop(self, ticks: int) -> None:
-        with self._changed:
-            self._nothing_owed(ticks)
-            self._changed.notify()
-
-    def _refuse(self, refusal: Refusal) -> None:
-        with self._changed:
-            self.refusal = self.refusal or refusal
-            self._changed.notify()
+        with self._driver.session() as session:
+            answer: Callable[[Command], Any] = session.answer
+            if self._courier is not None:
+                answer = partial(self._courier.answer, answer)
+            drive(self._handing_in(session, voucher), answer)
