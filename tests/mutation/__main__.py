@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from tests.mutation.areas import AREAS, area_of
 from tests.mutation.mutants import Mutant, mutants
-from tests.mutation.runner import Bench, Verdict
+from tests.mutation.runner import TESTS_S, Bench, Verdict
 from tests.mutation.score import NOTICED, interval, score
 
 WORKERS = 2  # of the smallest machine that this is meant for
@@ -31,6 +31,8 @@ def main() -> int:
     asked = _arguments().parse_args()
     names = asked.area or list(AREAS)
     files = [path for name in names for path in AREAS[name].files()]
+    if asked.file:
+        files = [path for path in files if path in asked.file]
     found = [mutant for path in files for mutant in mutants(str(path), path.read_text())]
     if asked.since:
         try:
@@ -47,7 +49,9 @@ def main() -> int:
     paths = {each.path for each in found}
     tests = sorted({test for path in paths for test in _tests(path, own_only=bool(asked.seconds))})
     until_s = started_s + asked.seconds if asked.seconds else math.inf
-    bench = partial(Bench, paths=files, until_s=until_s, unaltered=asked.unaltered)
+    bench = partial(
+        Bench, paths=files, until_s=until_s, tests_s=asked.tests_s, unaltered=asked.unaltered
+    )
     plugin = _Mutating(found, bench, asked.workers, quiet=asked.json)
     options = ["-qqq", "-s", "-p", "no:cacheprovider", "-o", "timeout=0", "-m", asked.marks]
     pytest.main([*options, *tests], plugins=[plugin])
@@ -156,11 +160,15 @@ def _arguments() -> argparse.ArgumentParser:
         epilog="example: script/mutate --area ledger; script/mutate --area schemes --sample 400",
     )
     parser.add_argument("--area", action="append", choices=list(AREAS), help="default: all")
+    parser.add_argument("--file", action="append", type=Path, help="only this one of the areas")
     parser.add_argument("--sample", type=int, default=0, help="so many, drawn by --seed")
     parser.add_argument("--seed", type=int, default=1, help="of what --sample draws: 1")
     parser.add_argument("--since", help="only lines changed since this commit, as HEAD~1")
     parser.add_argument(
         "--seconds", type=int, default=0, help="stop then, and try the files' own tests only"
+    )
+    parser.add_argument(
+        "--tests-s", type=float, default=TESTS_S, help=f"of tests for one mutant: {TESTS_S:g}"
     )
     parser.add_argument(
         "--unaltered", action="store_true", help="alter nothing: then whatever is killed is wrong"

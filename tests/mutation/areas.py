@@ -86,6 +86,16 @@ AREAS = {
             "tests/vectors",
         ),
     ),
+    "auditing": Area(("auditing",), ("tests/unit/auditing",)),
+    "lab": Area(("lab",), ("tests/unit/lab", "tests/integration/lab")),
+    "broker": Area(
+        ("broker",),
+        ("tests/unit/broker", "tests/unit/lab/conformance", "tests/integration/broker"),
+    ),
+    "wallet": Area(
+        ("wallet",),
+        ("tests/unit/wallet", "tests/unit/lab/conformance", "tests/integration/wallet"),
+    ),
     "values": Area(
         ("codec.py", "money.py", "ids.py", "props.py"),
         ("tests/unit/test_codec.py", "tests/unit/wire", "tests/vectors"),

@@ -25,7 +25,7 @@ import pytest
 
 from tests.mutation.mutants import Mutant, altered
 
-TESTS_S_MAX = 6.0  # of tests for one mutant, by their time unaltered
+TESTS_S = 6.0  # of tests for one mutant, by their time unaltered
 HUNG_S = 30  # a fork that takes longer is caught: an endless loop fails a suite too
 OBSERVING_SHARE = 0.6  # of a limited time: the rest is for the mutants
 SURVIVED, KILLED, UNMADE = 0, 1, 2  # how the fork of a mutant ends
@@ -59,14 +59,17 @@ class Bench:
         paths: Sequence[Path],
         until_s: float = math.inf,
         *,
+        tests_s: float = TESTS_S,
         unaltered: bool = False,
     ) -> None:
         """Tests as pytest has collected them, and the files whose mutants will be tried.
 
         Nothing runs past `until_s`, by `time.monotonic`: what was not tried by then has no verdict.
+        No mutant has more tests than take `tests_s` when nothing is altered.
         `unaltered` puts every function back as it was: then no test may notice anything.
         """
         self._items = items
+        self._tests_s = tests_s
         self._unaltered = unaltered
         self._until_s = until_s
         self._root = Path.cwd()
@@ -188,7 +191,7 @@ class Bench:
         spent_s = 0.0
         for index in order:
             spent_s += self._passed[index].seconds
-            if spent_s > TESTS_S_MAX:
+            if spent_s > self._tests_s:
                 break
             if not self._passes(self._items[index], index):
                 return KILLED
