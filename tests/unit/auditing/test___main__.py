@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from farthing.auditing import __main__
 from tests.unit.auditing.thieves import Thief, make_books
 
 PROGRAM = """
@@ -40,3 +43,27 @@ def test_it_says_how_it_is_called_and_what_it_cannot_read(tmp_path: Path) -> Non
     assert "usage" in run("-m", "farthing.auditing").stderr
     done = run("-m", "farthing.auditing", str(tmp_path / "none"))
     assert (done.returncode, "cannot read" in done.stderr) == (2, True)
+
+
+def test_its_exit_code_says_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def called(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["farthing.auditing", *arguments])
+        return __main__.main()
+
+    path = tmp_path / "broker.db"
+    make_books(path)
+    assert called(str(path)) == 0
+    told = capsys.readouterr()
+    assert (told.err, json.loads(told.out)["findings"]) == ("", [])
+    assert told.out.splitlines()[:2] == ["{", '  "balances": {']
+    assert list(json.loads(told.out)) == sorted(json.loads(told.out))
+    Thief(path).move("liability/payer/alice", 1)
+    assert called(str(path)) == 1
+    assert capsys.readouterr().err == ""
+    for wrong in ((), ("-h",), (str(path), str(path))):
+        assert called(*wrong) == 2
+        assert capsys.readouterr().err == "usage: python -m farthing.auditing BROKER.db\n"
+    assert called(str(tmp_path / "none")) == 2
+    assert capsys.readouterr().err.startswith("cannot read ")

@@ -83,6 +83,12 @@ WRONG = {
     "before all time": GOOD.replace(b'"at_s":1', b'"at_s":-1'),
     "one posting": GOOD.replace(b',["liability/payer/alice",-5]', b""),
     "empty notes": GOOD.replace(b'"postings"', b'"notes":[],"postings"'),
+    "one field more": GOOD.replace(b'"kind":', b'"jot":1,"kind":'),
+    "half a character": GOOD.replace(b'"ref":"r"', b'"ref":"\\ud800"'),
+    "another order": GOOD.replace(b'"at_s":1,', b"").replace(b"}", b',"at_s":1}'),
+    "a number for text": GOOD.replace(b'"ref":"r"', b'"ref":7'),
+    "brackets": GOOD.replace(b'"ref":"r"', b'"ref":"' + b"[" * 497 + b'"'),
+    "braces": GOOD.replace(b'"ref":"r"', b'"ref":"' + b"{" * 497 + b'"'),
     "no ref": GOOD.replace(b',"ref":"r"', b""),
 }
 
@@ -92,3 +98,10 @@ def test_anything_else_is_unreadable(name: str) -> None:
     assert read(1, GOOD).ref == "r"
     with pytest.raises(Unreadable):
         read(1, WRONG[name])
+
+
+def test_as_much_as_an_entry_may_hold_is_read() -> None:
+    largest = GOOD.replace(b"5]", b"1152921504606846976]")
+    assert read(1, largest).changes["asset/bank/manual"] == 2**60
+    nested = GOOD.replace(b'"ref":"r"', b'"ref":"' + b"[" * 496 + b'"')
+    assert read(7, nested).where == "entry 7"

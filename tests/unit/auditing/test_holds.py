@@ -63,3 +63,33 @@ def test_less_may_be_captured_than_was_reserved_and_the_rest_is_its_payers() -> 
 def test_debts_are_their_payers() -> None:
     taken = {A: 1, "asset/credit/a": 2, "asset/receivable/a": 3, OUT: 4}
     assert owners(taken) == {A: 6, OUT: 4}
+
+
+def test_a_hold_that_is_taken_and_given_back_at_once_is_none() -> None:
+    postings = ((A, 5), (HOLD, -5), (A, -5), (HOLD, 5))
+    both = Line(seq=1, id="", kind="reserve", ref="s", at_s=0, postings=postings, notes=())
+    books, codes = after(FUND, both)
+    assert ("hold_ended_twice" in codes, books.holds.open) == (True, {})
+
+
+def test_a_hold_ends_whole() -> None:
+    part = line("void", hold=3, out=-3)
+    assert "hold_ended_twice" in after(FUND, SELL, RESERVE, part)[1]
+
+
+def test_the_smallest_unit_is_held_too() -> None:
+    books, codes = after(FUND, SELL, line("reserve", out=1, hold=-1))
+    assert (books.reserved_micro("s"), codes) == (1, [])
+
+
+def test_nothing_is_nobodys_part_of_what_is_given_back() -> None:
+    postings = ((HOLD, 5), (OUT, -5), ("liability/payer/b", 1), ("liability/payer/b", -1))
+    void = Line(seq=1, id="", kind="void", ref="s", at_s=0, postings=postings, notes=())
+    assert "hold_returned_elsewhere" not in after(FUND, SELL, RESERVE, void)[1]
+
+
+def test_a_payer_gets_of_a_capture_what_it_gave_and_no_more() -> None:
+    taken = line("reserve", a=5, hold=-5)
+    assert after(FUND, taken, line("capture", hold=5, a=-5))[1] == []
+    one = line("capture", hold=5, v=-4, a=-1)
+    assert after(FUND, SELL, RESERVE, one)[1] == ["hold_returned_elsewhere"]

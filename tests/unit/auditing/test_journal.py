@@ -41,6 +41,7 @@ def test_clean_books_have_no_findings(file: Path) -> None:
     report = audit_file(file)
     assert report.findings == []
     assert (report.ledger_sum_micro, report.currency) == (0, "eur")
+    assert 0 not in report.balances.values()
     assert report.balances["income/commission"] > 0
     coupon = report.schemes["coupon"]
     assert coupon.is_conserved
@@ -156,6 +157,25 @@ def test_an_empty_book_is_in_order() -> None:
     connection.execute(store.SCHEMA)
     report = audit(connection)
     assert (report.findings, report.entries, report.currency) == ([], 0, "")
+    assert audit(connection, {0: bytes(32).hex()}).findings == []
+    assert codes_of(audit(connection, {0: "11" * 32})) == {"journal_truncated"}
+
+
+def test_what_is_written_meanwhile_is_not_looked_at(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("farthing.auditing.journal.STEP", 10)
+    thief = Thief(file)
+    thief.run("PRAGMA journal_mode = WAL")
+    heard: list[int] = []
+
+    def move(count: int, _: int) -> None:
+        thief.move("liability/payer/alice", 1)
+        heard.append(count)
+
+    assert audit_file(file, progress=move).findings == []
+    assert heard
+    assert codes_of(audit_file(file)) >= {"balance_differs"}
 
 
 def test_marks_that_may_be_forgotten_are_not_missed(file: Path) -> None:

@@ -64,3 +64,5 @@ def test_only_what_was_bought_ahead_is_granted_and_nothing_is_found() -> None:
 
 def test_marks_alone_may_be_of_any_kind() -> None:
     assert is_way("ecash", "redeem", set(), set())
+    assert not is_way("ecash", "redeem", {"asset/bank"}, set())
+    assert not is_way("ecash", "redeem", set(), {"asset/bank"})

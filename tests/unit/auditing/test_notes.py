@@ -109,6 +109,7 @@ def test_a_claim_that_closes_has_the_price_of_the_others() -> None:
 def test_of_several_chains_only_the_sum_is_known() -> None:
     two = "advance 0a 0 5 9", "advance 0b 0 1 9"
     assert mispriced(paid("payword", 51, *two)) == []
+    assert mispriced(paid("payword", 51, two[0], "advance 0b 0 2 9")) == []
     assert mispriced(paid("upayword", 51, *two)) == []
     more = "advance 0a 5 6 9", "advance 0b 1 3 9"
     assert mispriced(paid("upayword", 50, *two), paid("upayword", 100, *more)) == []
@@ -126,8 +127,11 @@ def test_a_part_that_was_captured_says_nothing_of_the_price() -> None:
     findings = Findings()
     notes = Notes(findings, Books(findings))
     postings = (("liability/hold/t", 50), (VENDOR, -49), ("liability/payer/a", -1))
-    notes.add(Line(1, "", "capture", "tab", 0, postings, ("advance 0a 0 5 9",)))
+    notes.add(Line(1, "", "capture", "payword", 0, postings, ("advance 0a 0 5 9",)))
     assert findings.found == []
+    whole = (("liability/hold/u", 49), (VENDOR, -49))
+    notes.add(Line(2, "", "capture", "payword", 0, whole, ("advance 0b 0 5 9",)))
+    assert list(findings.counts) == ["steps_mispriced"]
 
 
 def earned(micro: int) -> tuple[str, tuple[tuple[str, int], ...], tuple[str, ...]]:
@@ -147,6 +151,9 @@ def test_shares_are_computed_again_with_what_was_carried() -> None:
     assert found_in(earned(300), share(10, 300, 333, 9_000, 8_900)) == ["carry_differs"]
     assert found_in(earned(299), share(9, 300, 333, 0, 9_900)) == ["earnings_overstated"]
     assert found_in(earned(300), share(300, 300, 10_001, 0, 300)) == ["carry_differs"]
+    assert found_in(earned(300), share(300, 300, 10_000, 0, 0)) == []
+    assert found_in(earned(300), share(0, 300, 0, 0, 0)) == []
+    assert "carry_differs" in found_in(earned(300), share(-1, 300, -1, 0, 9_700))
 
 
 def test_what_was_disputed_is_earned_when_the_payer_gives_way_or_time_is_over() -> None:
@@ -184,6 +191,16 @@ def test_what_was_earned_since_the_rate_was_noted_is_shared() -> None:
     assert unshared(rated(333), earned(300), part) == 0
     assert unshared(rated(333), earned(305), part) == 5
     assert unshared(rated(0), earned(300)) == 0
+    assert unshared(rated(0), earned(300), share(0, 300, 0, 0, 0)) == 0
+    assert unshared(rated(1), earned(300)) == 300
+    assert unshared(rated(1), earned(300), share(0, 300, 1, 0, 300)) == 0
+    back_and_forth = (("liability/vendor/v8", 5), ("liability/vendor/v8", -5))
+    beside = ("redeem", (*back_and_forth, ("liability/payer/a", 7), (VENDOR, -7)), ())
+    assert unshared(rated(333), beside) == 7
+    back = ("take_back", (*back_and_forth, (VENDOR, 7), ("liability/payer/a", -7)), ())
+    assert unshared(rated(333), beside, back) == 0
+    other = ("redeem", ((VENDOR, 7), ("liability/vendor/v8", -7)), ())
+    assert unshared(rated(333), other) == 0, "what one vendor gives another is no earning"
     ahead = ("take_back", (("asset/stock/millicent/v7", -7), (VENDOR, 7)), ())
     assert unshared(rated(333), ahead) == 0, "what was bought ahead is no earning"
 
