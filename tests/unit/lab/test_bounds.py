@@ -7,11 +7,21 @@ from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
 from farthing.schemes.losses import Amount, Loss
 
-STAKES = Stakes(price_micro=200, held_micro=5_000, limit_micro=10**7)
+STAKES = Stakes(price_micro=200, held_micro=5_000, limit_micro=10**7, unacknowledged_micro=70)
 
 
 @pytest.mark.parametrize(
-    ("of", "bound"), [("nothing", 0), ("price", 200), ("held", 5_200), ("limit", 10**7)]
+    ("of", "bound"),
+    [
+        ("nothing", 0),
+        ("price", 200),
+        ("unreleased", 200),
+        ("prizes", 200),
+        ("held", 5_200),
+        ("limit", 10**7),
+        ("unacknowledged", 70),
+        ("grace", 0),
+    ],
 )
 def test_a_declared_amount_follows_from_what_was_at_stake(of: Amount, bound: int) -> None:
     assert bound_micro(Loss(by="payer", of=of), STAKES) == bound

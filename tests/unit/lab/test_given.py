@@ -18,7 +18,7 @@ def found() -> list[str]:
 
 @pytest.fixture
 def given(found: list[str]) -> Given:
-    return Given(found.append, {"ann": {"k1": 200, "k2": 100}})
+    return Given(found.append, {"ann": {"k1": 200, "k2": 100, "k4": 100}})
 
 
 def test_what_was_paid_goes_out_in_the_open_and_under_a_seal_as_often_as_it_is_asked_for() -> None:
@@ -44,7 +44,7 @@ def test_a_page_for_nothing_and_one_for_less_are_found(given: Given, found: list
     given.gives("ann", NEWS, "/a", ["k3"])
     given.gives("ann", NEWS, "/b", ["k2"])
     special = msgspec.structs.replace(NEWS, kind="props")
-    given.gives("ann", special, "/b", ["k2"])
+    given.gives("ann", special, "/c", ["k4"])
     assert found == [
         "ann gave /a, and nobody has paid for it: ['k3']",
         "ann gave /b of 200 for 100: k2",

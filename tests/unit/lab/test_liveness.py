@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from farthing.lab import handing, liveness
 from farthing.lab.faults import CALM, ROUGH
 from farthing.lab.liveness import finish
 from farthing.lab.world import World
@@ -83,3 +84,39 @@ def test_a_payment_that_comes_hours_late_is_known_to_its_wallet_in_the_end(
         assert len(sold) == before + (not is_known or scheme != "ticket")
         world.run(finish(world))
         assert world.ground.checks.findings == []
+
+
+def test_in_the_end_the_sums_are_counted_and_so_is_what_was_handed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with World(6, ["payword"]) as world:
+        world.run(world.act(range(6), CALM))
+        world.topped_up[world.payers[0].name] -= 5
+        counted: list[World] = []
+        monkeypatch.setattr(handing, "count", counted.append)
+        world.run(finish(world))
+        assert any("5 too much" in finding for finding in world.ground.checks.findings)
+        assert counted == [world]
+
+
+def test_in_the_end_the_weather_is_calm_and_everybody_up_with_the_right_time() -> None:
+    with World(6, ["payword"]) as world:
+        world.run(world.act(range(6), ROUGH))
+        for ahead_s, party in enumerate(world.parties, start=5):
+            party.ahead_s = ahead_s
+        world.payers[0].kill("for a test")
+        began_s = world.ground.wall_s()
+        world.run(finish(world))
+        assert world.ground.faults.chances == CALM
+        assert all(party.is_up and not party.ahead_s for party in world.parties)
+        assert world.ground.wall_s() >= began_s + 2 * liveness.LIFE_S + 2 * liveness.LEASE_S
+        assert world.ground.checks.findings == []
+
+
+def test_whoever_is_down_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with World(6, ["payword"]) as world:
+        began_s, party = world.ground.wall_s(), world.payers[0]
+        up_s = began_s + 2 * 3_600
+        monkeypatch.setattr(type(party), "is_up", property(lambda _: world.ground.wall_s() >= up_s))
+        world.run(liveness._right(world))
+        assert up_s <= world.ground.wall_s() < up_s + 3_600

@@ -1,8 +1,12 @@
 """A recount of three records finds where one of them is wrong."""
 
+import re
+from typing import Any
+
 import pytest
 
-from farthing.lab.faults import CALM
+from farthing.lab.faults import CALM, JUMP_S
+from farthing.lab.invariants import Place
 from farthing.lab.liveness import finish
 from farthing.lab.payer import PayerParty
 from farthing.lab.recount import open_matters, require_honest_sums, require_sums
@@ -158,3 +162,117 @@ def test_without_luck_each_payment_comes_to_its_price(scheme: str) -> None:
         finished(world)
         luck = world.ground.checks.drawn.values()
         assert {micro for drawn in luck for micro in drawn.values()} == {0}
+
+
+def found_with(world: World, figures: dict[Any, Any], key: object, changed: object) -> list[str]:
+    """What a recount finds with another value in one place, which is put right again."""
+    findings, before = world.ground.checks.findings, figures.get(key)
+    if changed is None:
+        del figures[key]
+    else:
+        figures[key] = changed
+    require_sums(world)
+    found = findings.copy()
+    findings.clear()
+    if before is None:
+        del figures[key]
+    else:
+        figures[key] = before
+    return found
+
+
+def test_a_single_micro_unit_too_much_or_too_little_anywhere_is_found() -> None:
+    with World(9) as world:
+        finished(world)
+        checks, home, payer = world.ground.checks, world.broker.name, world.payers[0]
+        seller = next(vendor.name for vendor in world.vendors if checks.sold[vendor.name])
+        sold, books = checks.sold[seller], checks.books[home]
+        k = next(name for name, micro in sold.items() if micro)
+        places: list[tuple[dict[Any, Any], object, str]] = [
+            (checks.earned, seller, f"{seller} earned"),
+            (checks.fees, seller, "mints charged"),
+            (sold, k, "its payer paid"),
+            (books, accounts.payer(payer.name), f"{payer.name} has |payers lost"),
+            (books, accounts.credit(payer.name), f"{payer.name} has |payers lost"),
+            (books, accounts.receivable(payer.name), f"{payer.name} has |payers lost"),
+            (world.topped_up, payer.name, f"{payer.name} has |payers lost"),
+            (world.came_micro, payer.name, f"{payer.name} has |payers lost"),
+            (world.paid_out, accounts.vendor(seller), "was told"),
+            (checks.paid_out, accounts.vendor(seller), "was told"),
+        ]
+        for one in world.schemes:
+            if not one.traits.credit:
+                name = one.traits.name
+                places += [
+                    (books, accounts.outstanding(name), f"{name} at {home}: "),
+                    (checks.lapsed, (home, name), f"{name} at {home}: "),
+                ]
+        for other in world.brokers[1:]:
+            theirs = checks.books[other.name]
+            places += [
+                (books, accounts.peer(other.name), f"{other.name} has "),
+                (checks.shares, other.name, f"{other.name} has "),
+                (theirs, accounts.payer(home), f"{other.name} has "),
+            ]
+        for figures, key, finds in places:
+            for by in (1, -1):
+                found = found_with(world, figures, key, figures.get(key, 0) + by)
+                assert any(re.match(f".*({finds})", it) for it in found), (key, by, found)
+        require_sums(world)
+        assert checks.findings == []
+
+
+def test_a_payment_that_one_side_alone_knows_is_found() -> None:
+    with World(9) as world:
+        finished(world)
+        checks = world.ground.checks
+        seller = next(vendor.name for vendor in world.vendors if checks.sold[vendor.name])
+        sold = checks.sold[seller]
+        k = next(name for name, micro in sold.items() if micro)
+        assert any("never took it" in it for it in found_with(world, sold, k, None))
+        assert any("no wallet knows" in it for it in found_with(world, sold, "other", 1))
+        assert found_with(world, sold, "half", 0) == [], "wallets keep it with the first half"
+        assert any("mints charged" in it for it in found_with(world, checks.fees, "nobody", 1))
+
+
+def test_what_gates_must_remember_is_looked_for_until_its_time() -> None:
+    with World(9) as world:
+        finished(world)
+        checks, vendor = world.ground.checks, world.vendors[0]
+        used, places = checks.used[vendor.name], checks.places[vendor.name]
+        now_s = world.ground.wall_s()
+        for until_s, is_missed in ((now_s, False), (now_s + 1, True)):
+            found = found_with(world, used, b"gone", until_s)
+            assert found == [f"{vendor.name} has forgotten 1 marks too early"] * is_missed
+            found = found_with(world, places, b"gone", Place(3, until_s))
+            said = f"{vendor.name} has a counter at None, it was at 3"
+            assert found == [said] * is_missed
+        vendor.was_wrong = True
+        for until_s, count in ((now_s + JUMP_S, 0), (now_s + JUMP_S + 1, 1)):
+            assert len(found_with(world, used, b"gone", until_s)) == count
+
+
+@pytest.mark.parametrize(
+    ("whose", "row", "matter"),
+    [
+        ("broker", "INSERT INTO holds VALUES (x'00', 'tx_1')", "holds of broker: tx_1"),
+        (
+            "broker",
+            "INSERT INTO reservations VALUES ('tx_1', 'v', 's', 1, 'reserved', 0, '', 0, x'', x'',"
+            " x'')",
+            "reservations of broker: tx_1",
+        ),
+        (
+            "broker",
+            "INSERT INTO errands VALUES ('e1', 's', 'k', 0, 0, x'')",
+            "errands of broker: e1",
+        ),
+    ],
+)
+def test_what_a_broker_has_not_ended_is_an_open_matter(whose: str, row: str, matter: str) -> None:
+    with World(9, ["payword"]) as world:
+        assert open_matters(world) == []
+        world.broker.connection.execute(row)
+        assert open_matters(world) == [matter.replace(whose, world.broker.name)]
+        require_honest_sums(world, set())
+        assert f"frozen: {open_matters(world)[0]}" in world.ground.checks.findings
