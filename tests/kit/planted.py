@@ -16,11 +16,14 @@ import pytest
 
 from farthing import marks
 from farthing.broker import answers, clearing, facts
+from farthing.broker.app import Broker
+from farthing.broker.operations import Operations
 from farthing.broker.people import PayOut, People
 from farthing.broker.settling import Settling
 from farthing.crypto import chain
 from farthing.errors import Undecided
 from farthing.lab.given import PAGE
+from farthing.schemes.chain.agent import till as agent_till
 from farthing.schemes.chain.agent.issued import Issued
 from farthing.schemes.chain.counters import WORD_BYTES, kept_of
 from farthing.schemes.chain.ecoupon import till as ecoupon
@@ -243,6 +246,41 @@ def list_not_written_down(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lists, "marks", SimpleNamespace(**vars(marks) | {"Put": forgetful}))
 
 
+def list_not_consulted(patch: pytest.MonkeyPatch) -> None:
+    """A gate has its list, and does not look a certificate up whose tokens are of one segment."""
+    keys_of = agent_till._keys_of
+
+    def forgetful(serial: str, segment: int) -> marks.Keys:
+        keys = keys_of(serial, segment)
+        return msgspec.structs.replace(keys, records=keys.records[:1])
+
+    patch.setattr(agent_till, "_keys_of", forgetful)
+
+
+def revocation_lost_at_a_start(patch: pytest.MonkeyPatch) -> None:
+    """The broker begins with empty lists, however long they were when it ended."""
+    start = Broker.open
+
+    def forgetful(*arguments: Any, **edges: Any) -> Broker:
+        broker = start(*arguments, **edges)
+        broker.engine.books.committer.do_now(
+            lambda db: db.execute("DELETE FROM records WHERE instr(key, CAST('/revoked/' AS BLOB))")
+        )
+        return broker
+
+    patch.setattr(Broker, "open", forgetful)
+
+
+def account_revoked_in_part(patch: pytest.MonkeyPatch) -> None:
+    """Of all that an account has out, the operator's order lists the first."""
+    names = Operations._names
+
+    def first(*arguments: Any) -> list[Any]:
+        return names(*arguments)[:1]
+
+    patch.setattr(Operations, "_names", first)
+
+
 def voucher_counted_twice(patch: pytest.MonkeyPatch) -> None:
     """The gate adds each voucher of a stream to what it has added it to already."""
     counted = metering.counted
@@ -319,6 +357,9 @@ PLANTED: dict[str, Plant] = {
         reissued_and_not_written_down,
         nothing_searched_for,
         list_not_written_down,
+        list_not_consulted,
+        revocation_lost_at_a_start,
+        account_revoked_in_part,
         voucher_counted_twice,
         stream_opened_again,
         paid_ahead_of_anything,
@@ -333,6 +374,9 @@ ONLY = {
     "reissued_and_not_written_down": "agent",
     "nothing_searched_for": "ecash",
     "list_not_written_down": "payword",
+    "list_not_consulted": "agent",
+    "revocation_lost_at_a_start": "payword",
+    "account_revoked_in_part": "agent",
     "voucher_counted_twice": "tick",
     "stream_opened_again": "tick",
     "paid_ahead_of_anything": "tick",

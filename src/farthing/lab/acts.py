@@ -159,6 +159,12 @@ def vouch(world: "World", luck: random.Random) -> None:
     world.begin(None, "vouch", world.obeyed(f"/accounts/{payer.name}", contract))
 
 
+def revoke(world: "World", luck: random.Random) -> None:
+    """The operator lists what a payer has out, as where somebody says that a wallet is stolen."""
+    payer = luck.choice(world.payers)
+    world.begin(None, "revoke", world.obeyed(f"/accounts/{payer.name}/revoke", {}))
+
+
 def pay_peer(world: "World", luck: random.Random) -> None:
     """Money goes from the payers' broker to another, by bank; each operator books it."""
     for other in world.brokers[1:]:
@@ -183,6 +189,7 @@ ACTS: dict[Act, int] = {
     pay_out: 1,
     top_up: 1,
     vouch: 1,
+    revoke: 1,
     listening.listen: 6,
     pay_peer: 1,
     handing.give: 5,
@@ -194,6 +201,7 @@ FOR: dict[Act, Callable[[Scheme], bool]] = {
     handing.give: handing.is_handed_on,
     handing.take: handing.is_handed_on,
     listening.listen: is_streamed,
+    revoke: lambda scheme: bool(scheme.mint.published),
     handing.take_away: lambda scheme: scheme.purse.shares,
 }
 """What some schemes only are for."""

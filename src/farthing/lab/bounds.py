@@ -21,7 +21,9 @@ class Stakes(msgspec.Struct, kw_only=True):
     held_micro: int = 0
     """The most that payers held of what only the dishonest vendors take."""
     limit_micro: int = 0
-    """What was certified to dishonest payers, for each vendor that they bought of and each day."""
+    """What was certified to who cheats or was robbed, for each vendor and day on which it paid."""
+    stolen_micro: int = 0
+    """What thieves paid with an honest payer's wallet, and what of it does not come back."""
     unacknowledged_micro: int = 0
     """What a vendor's cap allows on all that it has sold before the broker knew of it."""
 
@@ -53,6 +55,8 @@ def bound_micro(loss: Loss, stakes: Stakes) -> int:
             return stakes.held_micro + stakes.price_micro
         case "limit":
             return stakes.limit_micro
+        case "wallet":
+            return stakes.stolen_micro
         case "unacknowledged":
             return stakes.unacknowledged_micro
         case _:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 import apsw
 
 from farthing import marks
-from farthing.broker import api, peer_api, store
+from farthing.broker import api, peer_api, revoking_api, store
 from farthing.broker.app import Broker, keep_house
 from farthing.broker.courier import HttpCourier
 from farthing.broker.edge import Edge as BrokerEdge
@@ -384,7 +384,8 @@ class VendorParty(Party):
 
 
 def _router() -> Any:
-    router = api.build(cast(Any, None), cast(Any, None), more=peer_api.ROUTES, hot=HOT)
+    routes = [*peer_api.ROUTES, *revoking_api.ROUTES]
+    router = api.build(cast(Any, None), cast(Any, None), more=routes, hot=HOT)
     # Building it configures logs for a server; a world makes thousands of requests a second.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     return router

@@ -133,6 +133,14 @@ class PayerParty(Party):
         self.found(*(account for account in accounts if account.account), seed=seed)
         self.start()
 
+    def give_token(self, token: str) -> None:
+        """Its accounts have another token from now on, as where the old one was stolen."""
+        assert self.book is not None, "it is up"
+        for account in self.book.brokers().values():
+            if account.account:
+                self.book.put_broker(msgspec.structs.replace(account, token=token))
+        self.look_again()
+
     @property
     def files(self) -> list[File]:
         """That of its wallet, and of those that it has lost."""

@@ -55,7 +55,7 @@ def open_matters(world: "World") -> list[str]:
     return found
 
 
-def _open_to_honest(
+def open_to_honest(
     world: "World",
     payers: Iterable["PayerParty"],
     vendors: Iterable["VendorParty"],
@@ -113,7 +113,7 @@ def require_honest_sums(world: "World", crooks: Collection[str]) -> None:
     """
     payers = [payer for payer in world.payers if payer.name not in crooks]
     vendors = [vendor for vendor in world.vendors if vendor.name not in crooks]
-    for matter in _open_to_honest(world, payers, vendors, crooks):
+    for matter in open_to_honest(world, payers, vendors, crooks):
         world.ground.checks.find(f"frozen: {matter}")
     bought = _bought(world, payers)
     for broker in world.brokers:

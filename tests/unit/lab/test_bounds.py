@@ -7,7 +7,13 @@ from farthing.schemes import registry
 from farthing.schemes.contract import Scheme
 from farthing.schemes.losses import Amount, Loss
 
-STAKES = Stakes(price_micro=200, held_micro=5_000, limit_micro=10**7, unacknowledged_micro=70)
+STAKES = Stakes(
+    price_micro=200,
+    held_micro=5_000,
+    limit_micro=10**7,
+    stolen_micro=60,
+    unacknowledged_micro=70,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +25,7 @@ STAKES = Stakes(price_micro=200, held_micro=5_000, limit_micro=10**7, unacknowle
         ("prizes", 200),
         ("held", 5_200),
         ("limit", 10**7),
+        ("wallet", 60),
         ("unacknowledged", 70),
         ("grace", 0),
     ],

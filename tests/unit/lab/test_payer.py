@@ -48,3 +48,14 @@ def test_an_answer_that_is_lost_is_paid_once(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(faults, "travel_s", lose_one)
         assert world.run(payer.buy(f"{url}/1")).verdict is Verdict.DONE
         assert pages(world, vendor.name) == before + 1
+
+
+def test_a_wallet_has_the_token_that_it_is_given() -> None:
+    with World(2, ["millicent"]) as world:
+        payer = world.payers[0]
+        payer.give_token("t0k3n")
+        payer.kill("to look at its file")
+        payer.start()
+        assert payer.book is not None
+        (account,) = [one for one in payer.book.brokers().values() if one.account]
+        assert account.token == "t0k3n"

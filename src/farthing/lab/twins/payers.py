@@ -10,7 +10,8 @@ from farthing.lab.losing import regain
 from farthing.lab.network import Message
 from farthing.lab.payer import PayerParty
 from farthing.lab.twins.forging import elsewhere, flipped, under
-from farthing.lab.twins.stage import Seen, Stage
+from farthing.lab.twins.seen import Seen
+from farthing.lab.twins.stage import Stage
 from farthing.ledger import accounts
 
 FORGERIES = 12  # of the messages of one payer, in one trick

@@ -20,11 +20,12 @@ from farthing.lab.network import Message, NoAnswer, NotReached, Reply
 from farthing.lab.parties import VendorParty
 from farthing.lab.payer import PayerParty
 from farthing.lab.recount import debts_of
+from farthing.lab.twins.clocks import Days
+from farthing.lab.twins.seen import Seen
 from farthing.lab.world import World
 from farthing.ledger import accounts
 from farthing.schemes.losses import Cause
-from farthing.wallet.choice import is_paid
-from farthing.wallet.commands import Request
+from farthing.wallet.book import Book
 from farthing.wallet.settling import is_delivered
 
 T = TypeVar("T")
@@ -34,32 +35,7 @@ RETURNS = 2  # rounds of giving back: what has a window comes back only when tha
 LAPSING_S = 6.0  # in which the broker looks at what is due
 CLEARING_S = 200.0  # until every claim was shown three times
 DAY_S = 86_400
-AGENT = "agent"  # what names of those without an account begin with
-SETTLING = ("/settle", "/capture", "/void")  # what a gate asks the broker for one payment
-
-
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that somebody has read along."""
-
-    source: str
-    target: str
-    message: Message
-
-    @property
-    def is_payment(self) -> bool:
-        """Whether it pays for a page, in the open."""
-        headers = tuple((n.decode(), v.decode("latin-1")) for n, v in self.message.headers)
-        return is_paid(Request(method=self.message.method, url=self.message.url, headers=headers))
-
-    @property
-    def is_claim(self) -> bool:
-        """Whether it claims money of the broker."""
-        return self.target == BROKER and "/redeem/" in self.message.url
-
-    @property
-    def is_settling(self) -> bool:
-        """Whether it settles, captures or voids a payment at the broker."""
-        return self.target == BROKER and self.message.url.endswith(SETTLING)
+AGENT, THIEF = "agent", "thief"  # what names of those without an account begin with
 
 
 class Stage:
@@ -80,13 +56,12 @@ class Stage:
         self.withheld: defaultdict[str, set[bytes]] = defaultdict(set)
         """Pages that were paid and did not go out, each with what paid for it: a wallet that hears
         that nothing was taken may pay once more, with something else."""
-        """Addresses of pages that were paid, and whose answer a vendor has replaced."""
         self.credit: dict[str, dict[str, int]] = defaultdict(dict)
         """What the broker has certified to each source of requests: limits by signature."""
         self.limits_micro: dict[str, int] = defaultdict(lambda: CREDIT_MICRO)
         """What the operator lets each payer owe."""
-        self.sellers: dict[str, set[str]] = defaultdict(set)
-        """The vendors whose pages each source has got."""
+        self.days = Days(lambda name: self._by_name[name].now_s())
+        """On which each source has paid which vendor."""
         self.got: dict[str, int] = defaultdict(int)
         """Value of the pages that a payer has got."""
         self.stakes: dict[str, Stakes] = defaultdict(Stakes)
@@ -95,12 +70,22 @@ class Stage:
         """Wallets of who cheats, beside those that the world has."""
         self.lent_micro: dict[str, int] = defaultdict(int)
         """What each honest payer lets others spend in its name."""
-        self._missing: list[tuple[PayerParty, str, int]] = []
+        self.misled: set[str] = set()
+        """Payers who asked once more for a page of a vendor whose clock was wrong."""
+        self.robbed: dict[str, PayerParty] = {}
+        """Whose wallet each thief has."""
+        self.stolen_micro: dict[str, int] = defaultdict(int)
+        """What each thief tried to pay before its vendors had a list."""
+        self.missing: list[tuple[PayerParty, str, int]] = []
+        """Pages that honest payers have not got, and will ask for again."""
+        self.buying: dict[str, int] = defaultdict(int)
+        """How many purchases of each honest payer are under way."""
         self.asked: dict[str, int] = defaultdict(int)
         """Prices of the pages that were asked for, by the vendor's address."""
         self.payments = 0
         """Purchases that were begun."""
         self._number = 0
+        self._by_name = {party.name: party for party in world.vendors}
         self._prices = {
             (vendor.name, page.path): page.price_micro
             for vendor in world.vendors
@@ -113,9 +98,11 @@ class Stage:
     def sent(self, source: str, target: str, message: Message) -> None:
         """As `network.Tap`."""
         self.seen.append(Seen(source=source, target=target, message=message))
+        self._note_day(source, target, message)
 
     def answered(self, source: str, target: str, message: Message, reply: Reply) -> None:
         """As `network.Tap`."""
+        self._note_day(source, target, message)
         if target == BROKER and "/issue/" in message.url and b'"limitMicro"' in reply.body:
             certified = msgspec.json.decode(reply.body)["answer"]["certificate"]
             self.credit[source][certified["sig"]] = certified["limitMicro"]
@@ -126,7 +113,13 @@ class Stage:
             if target not in self.crooks and path not in self.out[target]:
                 self.gone[source] += price_micro
             self.out[target][path] = price_micro
-            self.sellers[source].add(target)
+
+    def _note_day(self, source: str, target: str, message: Message) -> None:
+        if (
+            target in self._by_name
+            and Seen(source=source, target=target, message=message).is_payment
+        ):
+            self.days.note(source, target)
 
     # --- who does what --------------------------------------------------------------------------
 
@@ -148,6 +141,13 @@ class Stage:
     async def buy(self, payer: PayerParty, url: str, price_micro: int, tries: int = TRIES) -> bool:
         """Have a payer fetch a page, again where it does not come; whether it came."""
         self.payments += 1
+        self.buying[payer.name] += payer in self.honest
+        try:
+            return await self._bought(payer, url, price_micro, tries)
+        finally:
+            self.buying[payer.name] -= payer in self.honest
+
+    async def _bought(self, payer: PayerParty, url: str, price_micro: int, tries: int) -> bool:
         self.asked[url.partition(".example")[0] + ".example"] += price_micro
         for _ in range(tries):
             try:
@@ -162,11 +162,19 @@ class Stage:
                     return True
             self._hold(payer)
             await asyncio.sleep(self.luck.random() * 5)
+            self._count_repeat(payer, url, price_micro)
         if url in self.withheld:
             self.stakes[payer.name].price_micro += price_micro * len(self.withheld[url])
         elif payer in self.honest:
-            self._missing.append((payer, url, price_micro))
+            self.missing.append((payer, url, price_micro))
         return False
+
+    def _count_repeat(self, payer: PayerParty, url: str, price_micro: int) -> None:
+        """Gates repeat a page for an hour: which that is, a wrong clock of theirs mistakes."""
+        vendor = next(one for one in self._by_name.values() if url.startswith(one.url))
+        if vendor.was_wrong:
+            self.stakes[payer.name].price_micro += price_micro
+            self.misled.add(payer.name)
 
     async def shop(self, payer: PayerParty, vendor: VendorParty, count: int) -> None:
         """Have a payer buy some pages."""
@@ -204,11 +212,23 @@ class Stage:
         self.crooks.add(agent.name)
         return agent
 
+    def thief_of(self, owner: PayerParty) -> PayerParty:
+        """A thief with a copy of an honest payer's wallet."""
+        thief = PayerParty(self.world.ground, f"{THIEF}{len(self.twins)}")
+        shutil.copytree(owner.folder, thief.folder)
+        thief.start()
+        self.twins.append(thief)
+        self.crooks.add(thief.name)
+        self.robbed[thief.name] = owner
+        return thief
+
     # --- the end --------------------------------------------------------------------------------
 
     async def settle(self) -> None:
         """Fair weather: everybody finishes, honest payers give back what they hold."""
         self.world.ground.faults.calm()
+        for party in self.world.parties:
+            party.ahead_s = 0
         await asyncio.sleep(CLEARING_S)
         await self.fetch_missing()
         for _ in range(RETURNS):
@@ -221,7 +241,7 @@ class Stage:
 
     async def fetch_missing(self) -> None:
         """Honest payers ask again for the pages that did not come, as people do."""
-        missing, self._missing = self._missing, []
+        missing, self.missing = self.missing, []
         for payer, url, price_micro in missing:
             await self.buy(payer, url, price_micro)
 
@@ -278,27 +298,32 @@ class Stage:
                 free_micro = sum(self.out[vendor.name].values()) - sold_micro
                 lost_micro = max(free_micro, 0) + max(-over_micro, 0)
                 vendors_lost_micro += lost_micro
-                cause: Cause = "payer" if by == "payer" else "nobody"
+                cause: Cause = "payer" if by in {"payer", "thief"} else "nobody"
                 stakes = Stakes(
                     price_micro=sum(self._gone_to(name) for name in cheats),
                     unacknowledged_micro=self._trusted_micro(vendor),
                 )
                 found.append(measured(traits, "vendor", cause, lost_micro, stakes))
-        honest_gain_micro = 0
+        honest_gain_micro = stolen_micro = 0
         for payer in self.honest:
             names = accounts.payer(payer.name), *debts_of(payer.name, [self.scheme])
             spent_micro = TOPUP_MICRO + sum(balances[name] for name in names)
             lost_micro = spent_micro - self.got[payer.name] - self._spent_for(payer.name)
             honest_gain_micro += max(-lost_micro, 0)
-            cause = "vendor" if by == "vendor" else "nobody"
+            cause = "vendor" if by == "vendor" or payer.name in self.misled else "nobody"
+            if payer in self.robbed.values():
+                cause, stolen_micro = "thief", stolen_micro + lost_micro
+                self._count_stolen(payer, lost_micro)
             found.append(measured(traits, "payer", cause, lost_micro, self.stakes[payer.name]))
         if cheats:
             # What payers got without paying, and what they have given of that to the honest, is
             # lost by vendors, as it is measured above, or by the broker.
             gain_micro = self._gain_micro(cheats, balances, paid) + honest_gain_micro
-            lost_micro = gain_micro - vendors_lost_micro
-            stakes = Stakes(limit_micro=self._limits_micro())
-            found.append(measured(traits, "broker", "payer", lost_micro, stakes))
+            lost_micro = gain_micro - vendors_lost_micro - stolen_micro
+            cause, stakes = "payer", Stakes(limit_micro=self._limits_micro())
+            if by == "thief":  # what its payers cannot pay is another matter
+                cause, stakes = "nobody", Stakes()
+            found.append(measured(traits, "broker", cause, lost_micro, stakes))
         return [*found, *checks.streams.losses(self.crooks)]
 
     def _count_streams(self) -> None:
@@ -308,7 +333,6 @@ class Stage:
             self.asked[f"https://{stream.vendor}.example"] += paid_micro
             self.out[stream.vendor][name] = paid_micro
             self.got[stream.payer] += paid_micro
-            self.sellers[stream.payer].add(stream.vendor)
             if stream.vendor not in self.crooks:
                 self.gone[stream.payer] += paid_micro
 
@@ -320,7 +344,7 @@ class Stage:
     def _gain_micro(self, cheats: list[str], balances: dict[str, int], paid: dict[str, int]) -> int:
         """What payers who cheat have got without paying, alone or together with a vendor."""
         own_micro = sum(-balances[accounts.payer(name)] - TOPUP_MICRO for name in cheats)
-        own_micro += TOPUP_MICRO * sum(name.startswith(AGENT) for name in cheats)  # have none
+        own_micro += TOPUP_MICRO * sum(name.startswith((AGENT, THIEF)) for name in cheats)
         goods_micro = sum(self.gone[name] for name in cheats) + sum(
             self.gone[twin.name] for twin in self.twins if twin.name not in cheats
         )
@@ -331,6 +355,30 @@ class Stage:
         """What others had for what an honest payer let them spend in its name."""
         return min(self.lent_micro[owner], self._gone_to(AGENT))
 
+    def _count_stolen(self, owner: PayerParty, lost_micro: int) -> None:
+        """What an owner had at stake: all that thieves paid, and what does not come back.
+
+        Losing more than that is a finding, whatever the scheme declares.
+        """
+        stakes, name = self.stakes[owner.name], owner.name
+        thieves = [one for one in self.twins if self.robbed.get(one.name) is owner]
+        files = [file for payer in (*thieves, owner) for file in payer.files]
+        held_micro = sum(
+            held.instrument.worth_micro
+            for file in files
+            for held in Book(file).held()
+            if file is not owner.file
+            and not (self.scheme.traits.credit or self.scheme.purse.reissues)
+        )
+        tried_micro = sum(self.stolen_micro[one.name] for one in thieves)
+        days = sum(self.days.of(one.name) for one in (*thieves, owner))
+        certified_micro = sum(self.certified_micro(one.name) for one in (*thieves, owner))
+        stakes.stolen_micro = tried_micro + held_micro
+        stakes.limit_micro = min(certified_micro, 2 * self.limits_micro[name]) * days
+        if lost_micro > stakes.stolen_micro:
+            find = self.world.ground.checks.find
+            find(f"{name} lost {lost_micro}, and {stakes.stolen_micro} was stolen")
+
     def certified_micro(self, payer: str) -> int:
         """What was certified to a payer and its twins, until now."""
         names = [name for name in self.credit if name.partition("-")[0] == payer]
@@ -338,15 +386,11 @@ class Stage:
 
     def _limits_micro(self) -> int:
         """What was certified to who cheats, for each vendor that it bought of and each day."""
-        payers = {name.partition("-")[0] for name in self.crooks}
-        granted = [min(self.certified_micro(name), self.limits_micro[name]) for name in payers]
-        sellers = {vendor.name for vendor in self.world.vendors if vendor.name in self.crooks}
-        sellers = sellers.union(*(self.sellers[name] for name in self.crooks))
-        return sum(granted) * len(sellers) * self._days()
+        return sum(
+            min(self.certified_micro(name), self.limits_micro[name]) * self.days.of(name)
+            for name in {name.partition("-")[0] for name in self.crooks}
+        )
 
     def _gone_to(self, name: str) -> int:
         """Value of the pages that a payer and its twins were sent."""
         return sum(micro for source, micro in self.gone.items() if source.startswith(name))
-
-    def _days(self) -> int:
-        return 1 + int(self.world.ground.loop.time() + self.world.ground.leap_s) // DAY_S + 1

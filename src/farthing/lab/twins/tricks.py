@@ -12,7 +12,8 @@ from farthing.lab.faults import CALM, Chances
 from farthing.lab.handing import count_lent, is_handed_on
 from farthing.lab.recount import comes_back, require_honest_sums
 from farthing.lab.shows import is_streamed
-from farthing.lab.twins import givers, listeners, payers, revokers, tappers, vendors
+from farthing.lab.twins import givers, listeners, payers, revokers, tappers, thieves, vendors
+from farthing.lab.twins.clocks import pass_days, set_off, wander
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
@@ -70,6 +71,7 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         vendors.withhold,
         listeners.fall_silent,
     ),
+    "thief": (thieves.spend_what_was_stolen,),
     "nobody": (tappers.copy_and_race, tappers.copy_and_repeat),
 }
 FOR: Mapping[Callable[[Stage], Awaitable[None]], Callable[[Scheme], bool]] = {
@@ -120,6 +122,25 @@ def drawn(scheme: str, seed: int) -> tuple[str, ...]:
     return tuple(luck.sample(names, min(luck.randint(1, TRICKS_MAX), len(names))))
 
 
+async def _act(stage: Stage, tricks: Sequence[str]) -> None:
+    """One trick after the other, beside honest shopping, in a weather that the seed has drawn."""
+    world, chances = stage.world, BAD if stage.luck.random() < 0.5 else CALM
+    jumps = stage.luck.random() < 0.5
+    if jumps:
+        set_off(stage)
+    for name in tricks:
+        world.ground.faults.chances = chances
+        clocks = stage.beside(wander(stage)) if jumps else None
+        await asyncio.gather(
+            TRICKS[name].play(stage),
+            stage.shop(stage.luck.choice(stage.honest), world.vendors[2], 2),
+        )
+        if clocks is not None:
+            clocks.cancel()
+            await pass_days(stage)
+    await stage.settle()
+
+
 def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
     """Some tricks in a world of one scheme, those of the seed by default; `Unsupported`."""
     tricks = drawn(scheme, seed) if tricks is None else tricks
@@ -132,16 +153,7 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
         world.vendors[0].is_spared = True
         by = TRICKS[tricks[0]].by if tricks else "nobody"
 
-        async def act() -> None:
-            world.ground.faults.chances = BAD if stage.luck.random() < 0.5 else CALM
-            for name in tricks:
-                await asyncio.gather(
-                    TRICKS[name].play(stage),
-                    stage.shop(stage.luck.choice(stage.honest), world.vendors[2], 2),
-                )
-            await stage.settle()
-
-        world.run(act())
+        world.run(_act(stage, tricks))
         count_lent(world, stage.honest)
         require_honest_sums(world, stage.crooks)
         losses = stage.losses(by)

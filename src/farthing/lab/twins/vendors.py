@@ -10,7 +10,8 @@ from farthing.lab.genesis import BROKER
 from farthing.lab.network import App, Message, Reply
 from farthing.lab.parties import VendorParty
 from farthing.lab.twins.forging import elsewhere, inflated, under
-from farthing.lab.twins.stage import DAY_S, Seen, Stage
+from farthing.lab.twins.seen import Seen
+from farthing.lab.twins.stage import DAY_S, Stage
 
 PAGES = 4  # sold before the vendor cheats
 INFLATED = 12  # claims made up from true ones

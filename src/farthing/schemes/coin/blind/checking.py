@@ -141,14 +141,19 @@ def keys_of(scheme: str, coins: Iterable[Shown], outputs: Iterable[Signed]) -> t
     )
 
 
+def gone_keys(scheme: str, mark: bytes) -> tuple[bytes, bytes]:
+    """What `is_gone` reads."""
+    return key_of(scheme, "spent", mark), _revoked_key(scheme, mark)
+
+
+def is_gone(scheme: str, memory: Memory, mark: bytes) -> bool:
+    """Whether a coin is spent or blocked: nobody can spend it any more."""
+    return any(key in memory.records for key in gone_keys(scheme, mark))
+
+
 def unspent(scheme: str, memory: Memory, coins: Iterable[Shown]) -> tuple[Shown, ...]:
     """Those of the coins that are neither spent nor blocked."""
-    return tuple(
-        coin
-        for coin in coins
-        if key_of(scheme, "spent", coin.mark) not in memory.records
-        and _revoked_key(scheme, coin.mark) not in memory.records
-    )
+    return tuple(coin for coin in coins if not is_gone(scheme, memory, coin.mark))
 
 
 def records_of(

@@ -61,7 +61,7 @@ class Restore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which of these coins are spent, each by the name of its mark."""
+    """Which of these coins are spent or blocked, each by the name of its mark."""
 
     spent: Outputs
 

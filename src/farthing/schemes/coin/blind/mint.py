@@ -26,6 +26,8 @@ from farthing.schemes.coin.blind.checking import (
     Signed,
     Swapped,
     Withdrawn,
+    gone_keys,
+    is_gone,
     key_of,
     keys_of,
     records_of,
@@ -222,6 +224,8 @@ class BlindMint(Mint):
                 return self.recalled((), outputs)
             case Swapped(box=box) | Given(box=box) | Deposited(box=box):
                 return self.recalled(box.coins, box.outputs)
+            case Asked(kind="spent", names=names):
+                return Keys(records=sum((gone_keys(self.coinage.name, name) for name in names), ()))
             case Asked(kind=kind, names=names):
                 return Keys(records=tuple(key_of(self.coinage.name, kind, name) for name in names))
             case _:
@@ -281,14 +285,15 @@ class BlindMint(Mint):
 
     def _told(self, kind: str, names: tuple[bytes, ...], memory: Memory, at: At) -> Issued:
         """What stands under these names; a payment's record is signed, the lack of one too."""
+        if kind == "spent":
+            gone = [is_gone(self.coinage.name, memory, name) for name in names]
+            return Issued(answer={"spent": gone})
         found = [memory.records.get(key_of(self.coinage.name, kind, name)) for name in names]
         if kind == "signed":
             answers = [
                 codec.b64u(self.signature_in(value)) if value is not None else "" for value in found
             ]
             return Issued(answer={"signatures": answers})
-        if kind == "spent":
-            return Issued(answer={"spent": [value is not None for value in found]})
         (payer,), (value,) = names, found
         told: dict[str, Json] = {
             "atS": at.now_s,

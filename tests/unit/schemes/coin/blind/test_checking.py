@@ -7,9 +7,12 @@ from farthing.schemes.coin.blind.checking import (
     Opened,
     Shown,
     Signed,
+    gone_keys,
+    is_gone,
     key_of,
     keys_of,
     records_of,
+    unspent,
     worth_micro,
 )
 from farthing.schemes.coin.blind.messages import PAYMENTS
@@ -119,3 +122,12 @@ def test_coins_and_outputs_leave_a_record_each_which_is_seen_the_next_time() -> 
     assert revoked.startswith(key_of("cashu", "revoked", b""))
     with pytest.raises(Revoked, match="coin_revoked"):
         records_of("cashu", Memory(records={revoked: b""}), [COIN], [])
+
+
+def test_a_coin_is_gone_once_it_is_spent_or_blocked() -> None:
+    assert not is_gone("cashu", Memory(), COIN.mark)
+    for key in gone_keys("cashu", COIN.mark):
+        memory = Memory(records={key: b""})
+        assert is_gone("cashu", memory, COIN.mark)
+        assert unspent("cashu", memory, [COIN]) == ()
+    assert unspent("cashu", Memory(), [COIN]) == (COIN,)

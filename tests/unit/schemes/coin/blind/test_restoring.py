@@ -47,6 +47,16 @@ def test_every_unspent_coin_comes_back_and_no_spent_one(scene: Scene) -> None:
     assert {(held.slot, held.signature) for held in pocket_of(found).coins} == known
 
 
+def test_what_the_operator_has_blocked_does_not_come_back(scene: Scene) -> None:
+    pocket = scene.withdraw(3)
+    names = {micro: name for name, micro in scene.payer.purse.names(pocket)}
+    blocked = f"{scene.coinage.name}/revoked/{names[2]}".encode()
+    scene.broker.records[blocked] = b"1 broker"
+    (found,) = remade(scene, 0)
+    assert found.worth_micro == 1
+    assert scene.spend(found, 1) is None
+
+
 @pytest.mark.parametrize("days", [1, 2, 89])
 def test_coins_come_back_as_long_as_they_are_good(scene: Scene, days: int) -> None:
     """Whoever lost a wallet may not know before some weeks have passed."""
