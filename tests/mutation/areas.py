@@ -33,7 +33,13 @@ class Area(NamedTuple):
 AREAS = {
     "ledger": Area(("ledger",), ("tests/unit/ledger",)),
     "marks": Area(
-        ("marks.py", "stores/memory.py", "stores/sqlite.py", "stores/sqlite_tables.py"),
+        (
+            "marks.py",
+            "stores/memory.py",
+            "stores/sqlite.py",
+            "stores/sqlite_tables.py",
+            "stores/trouble.py",
+        ),
         (
             "tests/unit/test_marks.py",
             "tests/integration/stores/test_marks_conformance.py",
@@ -97,7 +103,7 @@ AREAS = {
         ("tests/unit/wallet", "tests/unit/lab/conformance", "tests/integration/wallet"),
     ),
     "values": Area(
-        ("codec.py", "money.py", "ids.py", "props.py"),
+        ("codec.py", "faults.py", "money.py", "ids.py", "props.py"),
         ("tests/unit/test_codec.py", "tests/unit/wire", "tests/vectors"),
     ),
 }

@@ -170,7 +170,7 @@ def test_what_entries_move_is_counted_by_what_they_are_for(journal: apsw.Connect
         ("payout", {VIC: 6, "asset/clearing/m": -6}),
         ("payout", {"asset/clearing/m": 6, VIC: -6}),
         ("payout", {"asset/clearing/m": 4, BANK: -4}),
-        ("lapse", {OUT: 8, accounts.BREAKAGE: -8}),
+        ("lapse", {accounts.BREAKAGE: -8, OUT: 8}),
         ("lapse", {OUT: 9, ANN: -9}),
     ):
         book(journal, kind, moved)
@@ -301,7 +301,8 @@ def test_payments_for_streams_are_told_to_them_with_the_time(
     assert Invariants(lambda: 7.0).streams._time_s() == 7.0
     plain = Invariants()
     plain.streams._find("wrong")
-    assert plain.findings == ["wrong"]
+    plain.given._find("worse")
+    assert plain.findings == ["wrong", "worse"]
 
 
 def test_a_mark_is_remembered_for_as_long_as_the_longest_of_its_payments_asks() -> None:
