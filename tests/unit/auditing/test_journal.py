@@ -1,7 +1,9 @@
 """The auditor over a whole file: clean ones, and every theft that a broker's books allow."""
 
+import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -11,6 +13,7 @@ from farthing.auditing import CODES, Report, audit, audit_file
 from farthing.auditing.report import FINDINGS_MAX
 from farthing.broker import store
 from farthing.broker.edge import now_s
+from farthing.ledger.transfers import Entry, Posting, write
 from tests.unit.auditing import forgeries
 from tests.unit.auditing.thefts import THEFTS
 from tests.unit.auditing.thieves import Thief, make_books
@@ -159,6 +162,45 @@ def test_an_empty_book_is_in_order() -> None:
     assert (report.findings, report.entries, report.currency) == ([], 0, "")
     assert audit(connection, {0: bytes(32).hex()}).findings == []
     assert codes_of(audit(connection, {0: "11" * 32})) == {"journal_truncated"}
+
+
+@pytest.fixture
+def small() -> Iterator[apsw.Connection]:
+    """Books in which a deposit came and went."""
+    with apsw.Connection(":memory:") as connection:
+        connection.execute(store.SCHEMA)
+        head = bytes(32)
+        for number, micro in enumerate((5, -5), start=1):
+            postings = (Posting("asset/bank/m", micro), Posting("liability/payer/a", -micro))
+            name = number.to_bytes(16)
+            body = write(Entry(id=name, postings=postings, kind="topup", ref="r", at_s=1))
+            head = hashlib.sha256(head + body).digest()
+            connection.execute(
+                "INSERT INTO entries VALUES (?, ?, ?, ?)", (number, name, body, head)
+            )
+        yield connection
+
+
+def test_what_is_at_zero_is_no_balance(small: apsw.Connection) -> None:
+    report = audit(small)
+    assert (report.entries, report.balances, report.ledger_sum_micro) == (2, {}, 0)
+
+
+def test_each_published_head_is_looked_for(small: apsw.Connection) -> None:
+    report = audit(small)
+    assert codes_of(audit(small, {2: report.head})) == codes_of(report)
+    other = codes_of(audit(small, {2: bytes(32).hex()}))
+    assert other - codes_of(report) == {"journal_forked"}
+
+
+def test_all_tables_are_looked_at(small: apsw.Connection) -> None:
+    usual = codes_of(audit(small))
+    small.execute("INSERT INTO settings VALUES ('other', x'00')")
+    assert codes_of(audit(small)) - usual == {"row_unreadable"}
+    small.execute("UPDATE settings SET name = 'indexed', value = '2'")
+    assert codes_of(audit(small)) - usual == {"statement_differs"}
+    seen = codes_of(audit(small, statement={"r": 1}))
+    assert "bank_entry_missing" in seen
 
 
 def test_what_is_written_meanwhile_is_not_looked_at(

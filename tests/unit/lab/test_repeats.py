@@ -141,3 +141,17 @@ class Twice:
 
     def is_repeated(self) -> bool:
         return True
+
+
+def test_a_header_that_changes_nothing_makes_no_other_request() -> None:
+    other = order("/orders", headers=(*MINE, (b"user-agent", b"another")))
+    assert len(found("broker", (order("/orders"), ONE), (other, OTHER))) == 1
+
+
+def test_a_new_answer_after_the_old_one_has_lapsed_stays_as_it_is_too() -> None:
+    findings: list[str] = []
+    times = iter([0, SAME_S + 1, SAME_S + 2])
+    repeats = Repeats(findings.append, ["broker"], lambda: next(times))
+    for answer in (ONE, OTHER, ONE):
+        repeats.answered("ann", "broker", order("/orders"), answer)
+    assert len(findings) == 1
