@@ -31,7 +31,8 @@ from farthing.schemes.chain.payword import PaywordTill
 from farthing.schemes.chain.words.till import WordTill
 from farthing.schemes.coin.blind.mint import BlindMint
 from farthing.schemes.coin.blind.purse import BlindPurse
-from farthing.schemes.contract import Taken
+from farthing.schemes.coin.netcash import abroad
+from farthing.schemes.contract import End, Taken
 from farthing.stores import sqlite
 from farthing.stores import sqlite_tables as tables
 from farthing.vendor import booking, delivery, lists, metering, refunding
@@ -334,6 +335,22 @@ def receipt_made_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(delivery.Delivery, "repeat", later)
 
 
+def refused_order_sold(patch: pytest.MonkeyPatch) -> None:
+    """What another broker refuses to sell its payer pays all the same."""
+    finish = abroad.finish
+
+    def taken(message: Any) -> Any:
+        applied = finish(message)
+        order = message.errand.order if isinstance(message, abroad.Turned) else None
+        if order is None:
+            return applied
+        (flow,) = applied.flows
+        flow = msgspec.structs.replace(flow, target=End(kind="peer", id=order.broker))
+        return msgspec.structs.replace(applied, flows=(flow,))
+
+    patch.setattr(abroad, "finish", taken)
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -365,6 +382,7 @@ PLANTED: dict[str, Plant] = {
         paid_ahead_of_anything,
         page_given_for_nothing,
         receipt_made_anew,
+        refused_order_sold,
     )
 }
 ONLY = {
@@ -380,5 +398,6 @@ ONLY = {
     "voucher_counted_twice": "tick",
     "stream_opened_again": "tick",
     "paid_ahead_of_anything": "tick",
+    "refused_order_sold": "netcash",
 }
 """Faults of one scheme, for worlds of that."""

@@ -26,6 +26,10 @@ class Stakes(msgspec.Struct, kw_only=True):
     """What thieves paid with an honest payer's wallet, and what of it does not come back."""
     unacknowledged_micro: int = 0
     """What a vendor's cap allows on all that it has sold before the broker knew of it."""
+    deposit_micro: int = 0
+    """What one broker has at another that cheats, by its own books."""
+    float_micro: int = 0
+    """What all payers have got of a broker that cheats, and not given back."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +63,10 @@ def bound_micro(loss: Loss, stakes: Stakes) -> int:
             return stakes.stolen_micro
         case "unacknowledged":
             return stakes.unacknowledged_micro
+        case "deposit":
+            return stakes.deposit_micro
+        case "float":
+            return stakes.float_micro
         case _:
             return 0
 

@@ -49,13 +49,15 @@ class World:
         *,
         lines_max: int | None = 400,
         luck: bool = True,
+        peered: bool = False,
     ) -> None:
         """`schemes`: registry names, all by default. Use as a context manager.
 
-        `luck`: whether what schemes draw is drawn, or every draw wins.
+        `luck`: whether what schemes draw is drawn, or every draw wins. `peered`: there is another
+        broker whatever the seed is.
         """
         names = schemes or [scheme.traits.name for scheme in registry.all_schemes()]
-        beginning = founded(names, peered=is_peered(seed, names), luck=luck)
+        beginning = founded(names, peered=peered or is_peered(seed, names), luck=luck)
         self._folder = new_folder("world")
         shutil.copytree(beginning.folder, self._folder, dirs_exist_ok=True)
         self.seed = seed

@@ -21,9 +21,8 @@ from farthing.schemes.streams import Meter, end_of_event, looked_through, part_o
 from farthing.wallet.choice import unreachable
 from farthing.wallet.commands import Request, Response
 from farthing.wallet.driver import Driver, drive
-from farthing.wallet.dues import Dues
 from farthing.wallet.line import Line
-from farthing.wallet.paying import Paying
+from farthing.wallet.paying import Paying, Vouchers
 from farthing.wallet.policy import Cap
 from farthing.wallet.streams import Opened, open_stream
 
@@ -260,7 +259,7 @@ class Reading:
     def __init__(
         self,
         opened: Opened,
-        paying: Dues,
+        paying: Vouchers,
         out: IO[bytes],
         heard: Heard,
         progress: Progress = nothing,

@@ -30,6 +30,7 @@ FIRST = {
     "payout_made_twice": 430,
     "receipt_made_anew": 3,
     "refund_given_twice": 53,
+    "refused_order_sold": 35,
     "stream_opened_again": 14,
     "voucher_counted_twice": 6,
 }

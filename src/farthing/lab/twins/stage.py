@@ -13,7 +13,7 @@ import msgspec
 
 from farthing.errors import Refusal
 from farthing.lab.bounds import Measured, Stakes, measured
-from farthing.lab.genesis import BROKER, CREDIT_MICRO, TOPUP_MICRO
+from farthing.lab.genesis import BROKER, CREDIT_MICRO, DEPOSIT_MICRO, TOPUP_MICRO
 from farthing.lab.goods import Page
 from farthing.lab.liveness import require_returned
 from farthing.lab.network import Message, NoAnswer, NotReached, Reply
@@ -76,6 +76,8 @@ class Stage:
         """Whose wallet each thief has."""
         self.stolen_micro: dict[str, int] = defaultdict(int)
         """What each thief tried to pay before its vendors had a list."""
+        self.peer_sells_void = False
+        """Whether another broker sells what its vendor may not take."""
         self.missing: list[tuple[PayerParty, str, int]] = []
         """Pages that honest payers have not got, and will ask for again."""
         self.buying: dict[str, int] = defaultdict(int)
@@ -257,7 +259,7 @@ class Stage:
                 try:
                     await payer.give_back(held)
                 except Refusal as refusal:  # credit is not given back
-                    if held.instrument.vendor_id not in self.crooks:
+                    if not {held.instrument.vendor_id, held.broker_id} & self.crooks:
                         require_returned(self.world, payer, held, refusal)
 
     def _hold(self, payer: PayerParty) -> None:
@@ -283,7 +285,8 @@ class Stage:
         traits, checks = self.scheme.traits, self.world.ground.checks
         balances, paid = checks.books[BROKER], checks.earned
         roots = {name.partition("-")[0] for name in self.crooks}
-        cheats = sorted(roots - {vendor.name for vendor in self.world.vendors})
+        sellers = {one.name for one in (*self.world.vendors, *self.world.brokers)}
+        cheats = sorted(roots - sellers)
         found = []
         vendors_lost_micro = 0
         for vendor in self.world.vendors:
@@ -310,11 +313,19 @@ class Stage:
             spent_micro = TOPUP_MICRO + sum(balances[name] for name in names)
             lost_micro = spent_micro - self.got[payer.name] - self._spent_for(payer.name)
             honest_gain_micro += max(-lost_micro, 0)
+            stakes = self.stakes[payer.name]
             cause = "vendor" if by == "vendor" or payer.name in self.misled else "nobody"
             if payer in self.robbed.values():
                 cause, stolen_micro = "thief", stolen_micro + lost_micro
                 self._count_stolen(payer, lost_micro)
-            found.append(measured(traits, "payer", cause, lost_micro, self.stakes[payer.name]))
+            elif by == "peer" and self.peer_sells_void:
+                cause, stakes = "broker", Stakes(float_micro=-self._at_peer_micro())
+            found.append(measured(traits, "payer", cause, lost_micro, stakes))
+        if by == "peer":
+            deposit_micro = DEPOSIT_MICRO + self._at_peer_micro()
+            there = checks.books[self.world.brokers[1].name][accounts.payer(BROKER)]
+            stakes = Stakes(deposit_micro=deposit_micro)
+            found.append(measured(traits, "broker", "peer", deposit_micro + there, stakes))
         if cheats:
             # What payers got without paying, and what they have given of that to the honest, is
             # lost by vendors, as it is measured above, or by the broker.
@@ -325,6 +336,14 @@ class Stage:
                 cause, stakes = "nobody", Stakes()
             found.append(measured(traits, "broker", cause, lost_micro, stakes))
         return [*found, *checks.streams.losses(self.crooks)]
+
+    def _at_peer_micro(self) -> int:
+        """What the payers' broker has at the one that cheats, by its books, beside its deposit.
+
+        Without its share of what it sold.
+        """
+        checks, (peer,) = self.world.ground.checks, self.world.brokers[1:]
+        return checks.books[BROKER][accounts.peer(peer.name)] - checks.shares[peer.name]
 
     def _count_streams(self) -> None:
         """What was paid on streams was got: what of it was not is measured stream by stream."""

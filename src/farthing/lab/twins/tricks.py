@@ -12,7 +12,16 @@ from farthing.lab.faults import CALM, Chances
 from farthing.lab.handing import count_lent, is_handed_on
 from farthing.lab.recount import comes_back, require_honest_sums
 from farthing.lab.shows import is_streamed
-from farthing.lab.twins import givers, listeners, payers, revokers, tappers, thieves, vendors
+from farthing.lab.twins import (
+    givers,
+    listeners,
+    payers,
+    peers,
+    revokers,
+    tappers,
+    thieves,
+    vendors,
+)
 from farthing.lab.twins.clocks import pass_days, set_off, wander
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
@@ -72,6 +81,12 @@ BY: Mapping[Cause, tuple[Callable[[Stage], Awaitable[None]], ...]] = {
         listeners.fall_silent,
     ),
     "thief": (thieves.spend_what_was_stolen,),
+    "peer": (
+        peers.deny_what_was_bought,
+        peers.sell_the_same_again,
+        peers.keep_what_came_back,
+        peers.charge_twice,
+    ),
     "nobody": (tappers.copy_and_race, tappers.copy_and_repeat),
 }
 FOR: Mapping[Callable[[Stage], Awaitable[None]], Callable[[Scheme], bool]] = {
@@ -86,9 +101,12 @@ FOR: Mapping[Callable[[Stage], Awaitable[None]], Callable[[Scheme], bool]] = {
     listeners.fall_silent: is_streamed,
     revokers.spend_what_was_withdrawn: lambda scheme: scheme.purse.shares,
 }
-"""What some schemes only are for."""
+IS_FOR: Mapping[Cause, Callable[[Scheme], bool]] = {"peer": lambda scheme: scheme.traits.resold}
+"""What some schemes only are for, by trick, or by who cheats."""
 TRICKS: Mapping[str, Trick] = {
-    act.__name__.replace("_", "-"): Trick(by=by, play=act, is_for=FOR.get(act, _anything))
+    act.__name__.replace("_", "-"): Trick(
+        by=by, play=act, is_for=FOR.get(act, IS_FOR.get(by, _anything))
+    )
     for by, acts in BY.items()
     for act in acts
 }
@@ -148,10 +166,10 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
         if name not in TRICKS:
             known = ", ".join(TRICKS)
             raise Unsupported("trick_unknown", f"there is no trick {name[:32]!r}; known: {known}")
-    with World(seed, [scheme], luck=False) as world:  # bad luck is told from no loss
+    by = TRICKS[tricks[0]].by if tricks else "nobody"
+    with World(seed, [scheme], luck=False, peered=by == "peer") as world:  # bad luck is no loss
         stage = Stage(world, random.Random(f"stage {seed}"))
         world.vendors[0].is_spared = True
-        by = TRICKS[tricks[0]].by if tricks else "nobody"
 
         world.run(_act(stage, tricks))
         count_lent(world, stage.honest)
