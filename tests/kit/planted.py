@@ -17,7 +17,6 @@ import pytest
 from farthing import marks
 from farthing.broker import answers, clearing, facts
 from farthing.broker.app import Broker
-from farthing.broker.operations import Operations
 from farthing.broker.people import PayOut, People
 from farthing.broker.settling import Settling
 from farthing.crypto import chain
@@ -272,16 +271,6 @@ def revocation_lost_at_a_start(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Broker, "open", forgetful)
 
 
-def account_revoked_in_part(patch: pytest.MonkeyPatch) -> None:
-    """Of all that an account has out, the operator's order lists the first."""
-    names = Operations._names
-
-    def first(*arguments: Any) -> list[Any]:
-        return names(*arguments)[:1]
-
-    patch.setattr(Operations, "_names", first)
-
-
 def voucher_counted_twice(patch: pytest.MonkeyPatch) -> None:
     """The gate adds each voucher of a stream to what it has added it to already."""
     counted = metering.counted
@@ -376,7 +365,6 @@ PLANTED: dict[str, Plant] = {
         list_not_written_down,
         list_not_consulted,
         revocation_lost_at_a_start,
-        account_revoked_in_part,
         voucher_counted_twice,
         stream_opened_again,
         paid_ahead_of_anything,
@@ -394,7 +382,6 @@ ONLY = {
     "list_not_written_down": "payword",
     "list_not_consulted": "agent",
     "revocation_lost_at_a_start": "payword",
-    "account_revoked_in_part": "agent",
     "voucher_counted_twice": "tick",
     "stream_opened_again": "tick",
     "paid_ahead_of_anything": "tick",

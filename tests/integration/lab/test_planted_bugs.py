@@ -23,6 +23,7 @@ FIRST = {
     "change_given_twice": 7,
     "claim_taken_for_paid": 10,
     "coin_exchanged_twice": 23,
+    "list_not_consulted": 40,
     "list_not_written_down": 20,
     "marks_forgotten_too_early": 4,
     "page_given_for_nothing": 13,
@@ -31,6 +32,7 @@ FIRST = {
     "receipt_made_anew": 3,
     "refund_given_twice": 53,
     "refused_order_sold": 35,
+    "revocation_lost_at_a_start": 160,
     "stream_opened_again": 14,
     "voucher_counted_twice": 6,
 }

@@ -139,3 +139,23 @@ def test_what_goes_on_beside_is_not_ended_by_who_dies() -> None:
         world.ground.loop.spawn(vendor.life, serve())
         assert world.run(wait()) == "done"
         stage.close()
+
+
+@pytest.mark.parametrize("was_wrong", [True, False])
+def test_a_second_purchase_is_the_doing_of_a_vendor_whose_clock_was_wrong(
+    was_wrong: bool,  # noqa: FBT001 - a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise Refusal("page_forgotten", "by this test")
+
+    with World(11, SCHEMES[:1]) as world:
+        stage, payer, vendor = Stage(world, random.Random(1)), world.payers[2], world.vendors[1]
+        vendor.was_wrong = was_wrong
+        url, price_micro = stage.address(vendor)
+        monkeypatch.setattr(payer, "buy", refuse)
+        assert not world.run(stage.buy(payer, url, price_micro, tries=2))
+        (told, *_) = [one for one in stage.losses("payer") if one.role == "payer"]
+        assert told.by == ("vendor" if was_wrong else "nobody")
+        assert told.bound_micro == (2 * price_micro if was_wrong else 0)
+        stage.close()
