@@ -1,13 +1,22 @@
 """How often somebody may try without paying: by address, by kind, and all together."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from farthing.errors import Throttled
+from farthing.errors import Misconfigured, Throttled
 from farthing.wire import published
-from farthing.wire.attempts import ADDRESSES_MAX, BURST_S, TOGETHER, Attempts, kind_at_gate
+from farthing.wire.attempts import (
+    ADDRESSES_MAX,
+    ATTEMPTS_PER_S_MAX,
+    BURST_S,
+    TOGETHER,
+    Attempts,
+    kind_at_gate,
+    require_per_s,
+)
 from farthing.wire.peers import Peers
 from tests.kit.folder import PRICE_MICRO, Folder
 from tests.kit.site import Site, with_site
@@ -183,3 +192,20 @@ def test_what_the_site_refuses_is_no_attempt(tmp_path: Path) -> None:
                     assert answer.status_code == 404
 
     with_site(folder, talk)
+
+
+@pytest.mark.parametrize(
+    ("per_s", "is_right"),
+    [
+        (-1, False),
+        (0, True),
+        (1, True),
+        (ATTEMPTS_PER_S_MAX, True),
+        (ATTEMPTS_PER_S_MAX + 1, False),
+    ],
+)
+def test_a_number_of_attempts_is_none_or_what_a_process_answers(
+    per_s: int, *, is_right: bool
+) -> None:
+    with contextlib.nullcontext() if is_right else pytest.raises(Misconfigured):
+        require_per_s(per_s)
