@@ -276,3 +276,17 @@ def test_what_a_broker_has_not_ended_is_an_open_matter(whose: str, row: str, mat
         assert open_matters(world) == [matter.replace(whose, world.broker.name)]
         require_honest_sums(world, set())
         assert f"frozen: {open_matters(world)[0]}" in world.ground.checks.findings
+
+
+def test_what_wallets_hold_is_what_the_books_have_out() -> None:
+    with World(9, ["ecash"]) as world:
+        world.run(world.act(range(30), CALM))
+        world.run(world.settle())
+        assert any(payer.held() for payer in world.payers)
+        books, name = (
+            world.ground.checks.books[world.broker.name],
+            accounts.outstanding("ecash", "x"),
+        )
+        for by in (0, 1, -1):
+            found = found_with(world, books, name, by)
+            assert any("is outstanding" in it for it in found) == bool(by), (by, found)
