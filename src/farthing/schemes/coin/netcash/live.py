@@ -77,6 +77,12 @@ def taken(coin: Coin, memory: Memory, by: str, now_s: int) -> tuple[Record, Reco
     return Delete(key=live_key(coin)), put
 
 
+def taken_by(coin: Coin, memory: Memory) -> str:
+    """The vendor that took a coin; empty where a holder did, or nobody."""
+    found = memory.records.get(taken_key(coin))
+    return "" if found is None else TAKEN.read(found).by
+
+
 def require_live(coin: Coin, memory: Memory) -> None:
     """`Replayed` for a coin that was taken, `Forged` for one that was not issued as it stands."""
     if taken_key(coin) in memory.records:

@@ -75,7 +75,7 @@ class NetcashMint(Mint):
         return operation == "status" or (operation == "issue" and has_coins(message))
 
     def check(self, operation: Operation, message: Json, account: Account, at: At) -> Checked:
-        """Signatures and windows; `Denied`, `Forged`, `WrongVendor`, `WrongPayer`, `Expired`."""
+        """Signatures, and holders' windows; `Denied`, `Forged`, `WrongPayer`, `Expired`."""
         parsed: Order | Coin | Return | Asking
         match operation:
             case "issue":
@@ -86,7 +86,6 @@ class NetcashMint(Mint):
                 _require_role(account, "vendor")
                 parsed = COINS.convert(message)
                 self._verify(parsed)
-                parsed.require_vendor(account.id, at.now_s)
             case "take_back":
                 _require_role(account, "payer")
                 parsed = RETURNS.convert(message)
@@ -135,7 +134,7 @@ class NetcashMint(Mint):
         return Keys(records=tuple(key for coin in coins for key in live.keys_of(coin)))
 
     def apply(self, checked: Checked, memory: Memory, at: At) -> Applied:
-        """Sell, exchange, pay, give back, say; `Replayed`, `Forged`."""
+        """Sell, exchange, pay, give back, say; `Replayed`, `Forged`, as `_redeem`."""
         account = checked.account
         match checked.message:
             case abroad.Sold() | abroad.Credited() | abroad.Turned() as message:
@@ -219,7 +218,13 @@ class NetcashMint(Mint):
 
 
 def _redeem(coin: Coin, account: Account, memory: Memory, at: At) -> Redeemed:
-    """Money for the vendor's coin."""
+    """Money for the vendor's coin, once however often it is claimed; `WrongVendor`, `WrongPayer`.
+
+    A gate that never heard of the first time claims it again with what came since.
+    """
+    if live.taken_by(coin, memory) == account.id:
+        return Redeemed(answer={"paidMicro": 0})
+    coin.require_vendor(account.id, at.now_s)
     vendor = End(kind="vendor", id=account.id)
     return Redeemed(
         flows=(Flow(source=live.OUT, target=vendor, amount_micro=coin.worth_micro),),

@@ -149,7 +149,17 @@ def test_of_two_vendors_that_claim_a_coin_only_its_own_is_paid() -> None:
     bound = scene.bound()
     refuse(scene, WrongVendor, "another_vendor", "redeem", claim_of(bound), vendor_account("daily"))
     assert scene.broker.redeem(claim_of(bound)) == PRICE_MICRO
-    refuse(scene, Replayed, "coin_already_taken", "redeem", claim_of(bound), vendor_account())
+    refuse(scene, WrongVendor, "another_vendor", "redeem", claim_of(bound), vendor_account("daily"))
+    assert scene.micro("vendor", VENDOR) == PRICE_MICRO
+    assert scene.micro("outstanding") == scene.live_micro() == COIN_MICRO - PRICE_MICRO
+
+
+def test_a_coin_that_its_vendor_claims_again_later_is_paid_and_costs_nothing_more() -> None:
+    scene = Scene()
+    bound = scene.bound()
+    assert scene.broker.redeem(claim_of(bound)) == PRICE_MICRO
+    scene.clock.now_s = coin_of(bound).vendor_until_s + 1
+    assert scene.broker.redeem(claim_of(bound)) == 0
     assert scene.micro("vendor", VENDOR) == PRICE_MICRO
     assert scene.micro("outstanding") == scene.live_micro() == COIN_MICRO - PRICE_MICRO
 
