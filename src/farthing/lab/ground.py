@@ -25,7 +25,7 @@ class Ground:
         self.trace = Trace(self.loop.time, lines_max)
         self.faults = Faults(random.Random(f"faults {seed}"), self.loop.time)
         self.network = Network(self.loop, self.faults, self.trace)
-        self.checks = Invariants(self.loop.time)
+        self.checks = Invariants(self.loop.time, self.wall_s, self.trace)
         self.leap_s = 0
         """How far everybody's wall clock has leapt: nights in which nobody does anything."""
         self.lives = 0

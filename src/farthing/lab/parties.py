@@ -20,7 +20,7 @@ from farthing.broker.edge import Edge as BrokerEdge
 from farthing.broker.fast import HOT, Fast
 from farthing.errors import Refusal
 from farthing.lab.disk import InlineWriter, Seen
-from farthing.lab.faults import Timed
+from farthing.lab.faults import JUMP_S, Timed
 from farthing.lab.given import GIVING, PAGE, Giving
 from farthing.lab.goods import Options, Page
 from farthing.lab.ground import Ground
@@ -55,6 +55,11 @@ class Party:
         """Whether its clock has ever been off."""
         self.is_spared = False
         """Whether no commit is fatal to it: who cheats sees to its own programs."""
+
+    @property
+    def forgotten_s(self) -> int:
+        """What is over by then it may forget: a while more where its clock was ahead."""
+        return self.ground.wall_s() + (JUMP_S if self.was_wrong else 0)
 
     @property
     def life(self) -> Process:
@@ -182,11 +187,13 @@ class BrokerParty(Party):
         self._writer = self.writer(
             path, store.SCHEMA, store.APPLICATION_ID, store.VERSION, self._committed
         )
+        self.ground.checks.remembered.watch(self.name, self._writer.connection)
         return self._writer
 
     def _committed(self, connection: apsw.Connection, *, done: bool) -> None:
         if done:
             self.ground.checks.broker_committed(self.name, connection)
+        self.ground.checks.remembered.committed(self.name, connection, self.forgotten_s)
 
     def _open(self) -> None:
         courier = HttpCourier(Transport(self.ground.network, self.name))
@@ -240,7 +247,7 @@ class WatchedMarks(SqliteMarks):
     """A gate's store that tells what it has committed."""
 
     def __init__(
-        self, open_writer: Callable[[Any], InlineWriter], tell: Callable[[Any, Any], None]
+        self, open_writer: Callable[[Any], InlineWriter], tell: Callable[[list[Any]], None]
     ) -> None:
         """Over a writer that calls `seen`."""
         self._doing: list[tuple[Any, Any]] = []
@@ -268,9 +275,7 @@ class WatchedMarks(SqliteMarks):
 
     def _seen(self, connection: apsw.Connection, *, done: bool) -> None:
         doing, self._doing = self._doing, []
-        if done:
-            for command, answer in doing:
-                self._tell(command, answer)
+        self._tell(doing if done else [])
 
 
 class VendorParty(Party):
@@ -280,6 +285,7 @@ class VendorParty(Party):
         """Not founded yet. `home`: where it has its account."""
         super().__init__(ground, name)
         self.home = home
+        ground.checks.conserved.homes[name] = home.name
         self.vendor: Vendor | None = None
         self._writer: InlineWriter | None = None
         self.token = ""
@@ -321,10 +327,14 @@ class VendorParty(Party):
             self._writer = self.writer(
                 path, tables.SCHEMA, tables.APPLICATION_ID, tables.VERSION, seen
             )
+            self.ground.checks.remembered.watch(self.name, self._writer.connection)
             return self._writer
 
-        def tell(command: Any, answer: Any) -> None:
-            self.ground.checks.gate_did(self.name, command, answer)
+        def tell(done: list[tuple[Any, Any]]) -> None:
+            checks = self.ground.checks
+            for command, answer in done:
+                checks.gate_did(self.name, command, answer)
+            checks.gate_committed(self.name, self.connection, self.forgotten_s)
 
         return WatchedMarks(open_writer, tell)
 

@@ -111,6 +111,7 @@ class PayerParty(Party):
     def _open(self) -> None:
         opened = open_file(self.path, PASSPHRASE)
         hasten(opened.connection)
+        self.ground.checks.conserved.watch(self.name, opened.connection)
         opened.owner = NOBODYS + self.ground.lives
         self._file, self.book = opened, Book(opened)
         wallet = Wallet(opened, client=self._client, clock=self.now_s, entropy=self.ground.entropy)
@@ -126,6 +127,7 @@ class PayerParty(Party):
         """Its wallet is gone: a new one has the same accounts and seed, and nothing else."""
         accounts, seed = Book(self.file).brokers().values(), seed_of(self.file)
         self.kill("its wallet is lost")
+        self.ground.checks.conserved.lose(self.name)
         gone = self.folder.rename(self.folder.with_name(f"{self.name}-lost{len(self.lost)}"))
         self.lost.append(open_file(gone / self.path.name, PASSPHRASE))
         self.has_regained = False
@@ -317,7 +319,9 @@ class Line:
                 await asyncio.sleep(delay_ms / 1000)
                 return None
             case _:
-                return session.answer(command)
+                answer = session.answer(command)
+                self._payer.ground.checks.conserved.wallet_did(self._payer.name, command, answer)
+                return answer
 
     async def _published(self, request: Request) -> Sent:
         """As `Session` does it: what a vendor publishes, as it was a while ago."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 import apsw
 
 from farthing.auditing import audit
-from farthing.lab.faults import JUMP_S
 from farthing.lab.genesis import DEPOSIT_MICRO
 from farthing.ledger import accounts
 from farthing.schemes import registry
@@ -22,7 +21,7 @@ from farthing.wallet.file import File
 from farthing.wallet.rows import Rows
 
 if TYPE_CHECKING:
-    from farthing.lab.parties import BrokerParty, Party, VendorParty
+    from farthing.lab.parties import BrokerParty, VendorParty
     from farthing.lab.payer import PayerParty
     from farthing.lab.world import World
 
@@ -140,7 +139,7 @@ def _bought(world: "World", payers: Iterable["PayerParty"]) -> dict[str, dict[st
 def _audit(world: "World", broker: "BrokerParty") -> None:
     """What the independent auditor says of a broker's books."""
     find = world.ground.checks.find
-    report = audit(broker.connection, now_s=_forgotten_until_s(world, broker))
+    report = audit(broker.connection, now_s=broker.forgotten_s)
     for finding in report.findings:
         # A broker whose clock was set back writes what the auditor rightly finds strange.
         if not (finding.code == "entry_back_dated" and broker.was_wrong):
@@ -148,11 +147,6 @@ def _audit(world: "World", broker: "BrokerParty") -> None:
     for name, scheme in report.schemes.items():
         if not scheme.is_conserved:
             find(f"audit: {name} is not conserved: {scheme}")
-
-
-def _forgotten_until_s(world: "World", party: "Party") -> int:
-    """What is over by now may be forgotten, and a while more where a clock was ahead."""
-    return world.ground.wall_s() + (JUMP_S if party.was_wrong else 0)
 
 
 def done_by(payer: "PayerParty") -> list[Purchase]:
@@ -260,7 +254,7 @@ def _twice_micro(world: "World", broker: "BrokerParty", scheme: Scheme) -> int:
 
 def _remembered(world: "World", vendor: "VendorParty") -> None:
     """Every mark that is used up is in the store, and every counter where it was, until then."""
-    checks, now_s = world.ground.checks, _forgotten_until_s(world, vendor)
+    checks, now_s = world.ground.checks, vendor.forgotten_s
     stored = {row[0] for row in vendor.connection.execute("SELECT id FROM onces")}
     used = checks.used[vendor.name]
     lost = sum(until_s > now_s and mark not in stored for mark, until_s in used.items())

@@ -113,8 +113,9 @@ def _stormed(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
         world.run(finish(world))
         ground = world.ground
         faults = [f"uncaught: {type(wrong).__name__}: {wrong}" for wrong in ground.loop.faults]
-        findings = (*ground.checks.findings, *faults)
-        lines = tuple(ground.trace.lines)[-TOLD_LINES:] if findings else ()
+        findings = (*ground.checks.told, *faults)
+        course = ground.checks.course or tuple(ground.trace.lines)
+        lines = course[-TOLD_LINES:] if findings else ()
         return Result(
             seed=seed,
             hash=ground.trace.hash,

@@ -8,6 +8,8 @@ import hashlib
 from collections import deque
 from collections.abc import Callable
 
+from farthing.lab.traces import tell
+
 LINES_KEPT = 400  # of a run: what people read of a failure; the hash covers the rest
 UNHASHED_MAX = 64  # lines that are hashed at once: one by one takes longer
 
@@ -37,6 +39,10 @@ class Trace:
         self._unhashed.append(line)
         if len(self._unhashed) == UNHASHED_MAX:
             self._catch_up()
+
+    def last(self) -> str:
+        """The event that came last, as people read it."""
+        return f"event {self.events}: {tell(self.lines[-1]).strip()}" if self.lines else ""
 
     def _catch_up(self) -> None:
         self._hash.update("".join(self._unhashed).encode())

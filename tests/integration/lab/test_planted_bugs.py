@@ -5,7 +5,9 @@ Where the product changes so that it is found elsewhere, the search goes on.
 """
 
 import os
+import re
 import shlex
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -13,14 +15,19 @@ from typer.testing import CliRunner
 
 from farthing.cli import lab
 from farthing.lab import runs
+from farthing.lab.conserved import Conserved
+from farthing.lab.remembered import Remembered
 from farthing.lab.runs import Asked, Result
 from tests.integration.crash.sizes import SUITE_VARIABLE
+from tests.kit import planted_briefly
 from tests.kit.planted import ONLY, PLANTED
+from tests.kit.planted_briefly import BRIEFLY
 
 SEEDS_MAX = 1_000
 ASKED = Asked(payments=25, weather="hard")
 FIRST = {
     "change_given_twice": 7,
+    "claim_refused_though_paid": 41,
     "claim_taken_for_paid": 10,
     "coin_exchanged_twice": 23,
     "list_not_consulted": 40,
@@ -43,7 +50,8 @@ SHRUNK = ("voucher_counted_twice", "marks_forgotten_too_early")  # an honest wor
 
 def asked(bug: str) -> Asked:
     """Worlds of all schemes, or of the one that has the fault."""
-    return msgspec.structs.replace(ASKED, schemes=(ONLY[bug],)) if bug in ONLY else ASKED
+    scheme = (ONLY | planted_briefly.ONLY).get(bug)
+    return msgspec.structs.replace(ASKED, schemes=(scheme,)) if scheme else ASKED
 
 
 def hunt(bug: str) -> Result:
@@ -85,3 +93,30 @@ def test_what_is_found_is_told_by_few_steps_and_repeated_by_the_command(
     assert least.findings[0] in result.output
     monkeypatch.undo()
     assert CliRunner().invoke(lab.app, command[2:]).exit_code == 0
+
+
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("bug", BRIEFLY)
+def test_what_is_right_again_in_the_end_is_found_when_it_happens(
+    bug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    BRIEFLY[bug](monkeypatch)
+    failed = hunt(bug)
+    (event,) = re.findall(r"\(event (\d+): ", failed.findings[0])
+    assert int(event) < failed.events
+    assert runs.told(failed)[-1].strip() in failed.findings[0], "what is shown ends there"
+    with monkeypatch.context() as unseen:
+        for each in (Conserved, Remembered):
+            unseen.setattr(each, "__init__", unheard(each.__init__))
+        assert not runs.run(failed.seed, asked(bug)).findings
+    monkeypatch.undo()
+    assert not runs.run(failed.seed, asked(bug)).findings
+
+
+def unheard(made: Callable[..., None]) -> Callable[..., None]:
+    """As `made`, of what looks at every commit and tells nobody what it finds."""
+
+    def init(self: object, _: object, *rest: object) -> None:
+        made(self, lambda _: None, *rest)
+
+    return init

@@ -48,6 +48,7 @@ class Stage:
         self.luck = luck
         self.crooks: set[str] = set()
         """Names of parties that have cheated."""
+        world.ground.checks.conserved.crooks = self.crooks
         self.seen: list[Seen] = []
         self.out: dict[str, dict[str, int]] = defaultdict(dict)
         """Pages that went out: micro-units by vendor and path."""

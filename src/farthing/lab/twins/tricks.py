@@ -178,7 +178,7 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
         stage.close()
         checks = world.ground.checks
         findings = [
-            *(what for what in checks.findings if what.split(" ", 1)[0] not in stage.crooks),
+            *(what for what in checks.told if what.split(" ", 1)[0] not in stage.crooks),
             *(f"nobody caught {fault!r}" for fault in world.ground.loop.faults),
             *(
                 f"{one.role} lost {one.worst_micro} by {one.by}, at most {one.bound_micro} declared"
@@ -196,5 +196,5 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
             events=world.ground.trace.events,
             payments=stage.payments,
             sold=sum(map(len, checks.sold.values())),
-            lines=tuple(world.ground.trace.lines),
+            lines=checks.course or tuple(world.ground.trace.lines),
         )
