@@ -331,10 +331,9 @@ class VendorParty(Party):
             return self._writer
 
         def tell(done: list[tuple[Any, Any]]) -> None:
-            checks = self.ground.checks
             for command, answer in done:
-                checks.gate_did(self.name, command, answer)
-            checks.gate_committed(self.name, self.connection, self.forgotten_s)
+                self.ground.checks.gate_did(self.name, command, answer)
+            self.ground.checks.gate_committed(self.name, self.connection, self.forgotten_s)
 
         return WatchedMarks(open_writer, tell)
 
@@ -394,8 +393,8 @@ class VendorParty(Party):
 
 
 def _router() -> Any:
-    routes = [*peer_api.ROUTES, *revoking_api.ROUTES]
-    router = api.build(cast(Any, None), cast(Any, None), more=routes, hot=HOT)
+    more = [*peer_api.ROUTES, *revoking_api.ROUTES]
+    router = api.build(cast(Any, None), cast(Any, None), more=more, hot=HOT)
     # Building it configures logs for a server; a world makes thousands of requests a second.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     return router

@@ -9,6 +9,7 @@ from farthing.lab.genesis import BROKER
 from farthing.lab.losing import regain
 from farthing.lab.network import Message
 from farthing.lab.payer import PayerParty
+from farthing.lab.twins.costs import certified_micro
 from farthing.lab.twins.forging import elsewhere, flipped, under
 from farthing.lab.twins.seen import Seen
 from farthing.lab.twins.stage import Stage
@@ -114,7 +115,7 @@ async def owe_more_than_one_may(stage: Stage) -> None:
     limit_micro = CREDIT_PAGES * page.price_micro
     limited = {"creditLimitMicro": limit_micro, "id": payer.name}
     await stage.world.order(f"/accounts/{payer.name}", limited)
-    stage.limits_micro[payer.name] = stage.certified_micro(payer.name) + limit_micro
+    stage.limits_micro[payer.name] = certified_micro(stage, payer.name) + limit_micro
     await _give_away(stage, payer)
     refused = 0
     for _ in range(TRIED_PAGES):

@@ -12,20 +12,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from farthing.errors import Refusal
-from farthing.lab.bounds import Measured, Stakes, measured
-from farthing.lab.genesis import BROKER, CREDIT_MICRO, DEPOSIT_MICRO, TOPUP_MICRO
+from farthing.lab.bounds import Stakes
+from farthing.lab.genesis import BROKER, CREDIT_MICRO
 from farthing.lab.goods import Page
 from farthing.lab.liveness import require_returned
 from farthing.lab.network import Message, NoAnswer, NotReached, Reply
 from farthing.lab.parties import VendorParty
 from farthing.lab.payer import PayerParty
-from farthing.lab.recount import debts_of
 from farthing.lab.twins.clocks import Days
 from farthing.lab.twins.seen import Seen
 from farthing.lab.world import World
-from farthing.ledger import accounts
-from farthing.schemes.losses import Cause
-from farthing.wallet.book import Book
 from farthing.wallet.settling import is_delivered
 
 T = TypeVar("T")
@@ -277,140 +273,3 @@ class Stage:
         self.world.ground.network.taps.remove(self)
         for twin in self.twins:
             twin.kill("the end")
-
-    # --- what it cost ---------------------------------------------------------------------------
-
-    def losses(self, by: Cause) -> list[Measured]:
-        """What honest parties lost, by a trick of the payers' or of the vendors'."""
-        self._count_streams()
-        traits, checks = self.scheme.traits, self.world.ground.checks
-        balances, paid = checks.books[BROKER], checks.earned
-        roots = {name.partition("-")[0] for name in self.crooks}
-        sellers = {one.name for one in (*self.world.vendors, *self.world.brokers)}
-        cheats = sorted(roots - sellers)
-        found = []
-        vendors_lost_micro = 0
-        for vendor in self.world.vendors:
-            sold_micro = sum(checks.sold[vendor.name].values())
-            over_micro = paid[vendor.name] - sold_micro
-            broker_micro = over_micro
-            if vendor.name in self.crooks or cheats:  # what it was paid and never confirmed its
-                # payers bear, as they are measured below, or who cheats and never asks again
-                broker_micro = min(over_micro, paid[vendor.name] - self.asked[vendor.url])
-            found.append(measured(traits, "broker", "vendor", broker_micro, Stakes()))
-            if vendor.name not in self.crooks:
-                free_micro = sum(self.out[vendor.name].values()) - sold_micro
-                lost_micro = max(free_micro, 0) + max(-over_micro, 0)
-                vendors_lost_micro += lost_micro
-                cause: Cause = "payer" if by in {"payer", "thief"} else "nobody"
-                stakes = Stakes(
-                    price_micro=sum(self._gone_to(name) for name in cheats),
-                    unacknowledged_micro=self._trusted_micro(vendor),
-                )
-                found.append(measured(traits, "vendor", cause, lost_micro, stakes))
-        honest_gain_micro = stolen_micro = 0
-        for payer in self.honest:
-            names = accounts.payer(payer.name), *debts_of(payer.name, [self.scheme])
-            spent_micro = TOPUP_MICRO + sum(balances[name] for name in names)
-            lost_micro = spent_micro - self.got[payer.name] - self._spent_for(payer.name)
-            honest_gain_micro += max(-lost_micro, 0)
-            stakes = self.stakes[payer.name]
-            cause = "vendor" if by == "vendor" or payer.name in self.misled else "nobody"
-            if payer in self.robbed.values():
-                cause, stolen_micro = "thief", stolen_micro + lost_micro
-                self._count_stolen(payer, lost_micro)
-            elif by == "peer" and self.peer_sells_void:
-                cause, stakes = "broker", Stakes(float_micro=-self._at_peer_micro())
-            found.append(measured(traits, "payer", cause, lost_micro, stakes))
-        if by == "peer":
-            deposit_micro = DEPOSIT_MICRO + self._at_peer_micro()
-            there = checks.books[self.world.brokers[1].name][accounts.payer(BROKER)]
-            stakes = Stakes(deposit_micro=deposit_micro)
-            found.append(measured(traits, "broker", "peer", deposit_micro + there, stakes))
-        if cheats:
-            # What payers got without paying, and what they have given of that to the honest, is
-            # lost by vendors, as it is measured above, or by the broker.
-            gain_micro = self._gain_micro(cheats, balances, paid) + honest_gain_micro
-            lost_micro = gain_micro - vendors_lost_micro - stolen_micro
-            cause, stakes = "payer", Stakes(limit_micro=self._limits_micro())
-            if by == "thief":  # what its payers cannot pay is another matter
-                cause, stakes = "nobody", Stakes()
-            found.append(measured(traits, "broker", cause, lost_micro, stakes))
-        return [*found, *checks.streams.losses(self.crooks)]
-
-    def _at_peer_micro(self) -> int:
-        """What the payers' broker has at the one that cheats, by its books, beside its deposit.
-
-        Without its share of what it sold.
-        """
-        checks, (peer,) = self.world.ground.checks, self.world.brokers[1:]
-        return checks.books[BROKER][accounts.peer(peer.name)] - checks.shares[peer.name]
-
-    def _count_streams(self) -> None:
-        """What was paid on streams was got: what of it was not is measured stream by stream."""
-        for name, stream in self.world.ground.checks.streams.by_name.items():
-            paid_micro = stream.paid_micro
-            self.asked[f"https://{stream.vendor}.example"] += paid_micro
-            self.out[stream.vendor][name] = paid_micro
-            self.got[stream.payer] += paid_micro
-            if stream.vendor not in self.crooks:
-                self.gone[stream.payer] += paid_micro
-
-    def _trusted_micro(self, vendor: VendorParty) -> int:
-        assert vendor.vendor is not None, "everybody is up at the end"
-        till = vendor.vendor.gate.tills[self.scheme.traits.name]
-        return sum(min(micro, till.trusted_micro) for micro in self.out[vendor.name].values())
-
-    def _gain_micro(self, cheats: list[str], balances: dict[str, int], paid: dict[str, int]) -> int:
-        """What payers who cheat have got without paying, alone or together with a vendor."""
-        own_micro = sum(-balances[accounts.payer(name)] - TOPUP_MICRO for name in cheats)
-        own_micro += TOPUP_MICRO * sum(name.startswith((AGENT, THIEF)) for name in cheats)
-        goods_micro = sum(self.gone[name] for name in cheats) + sum(
-            self.gone[twin.name] for twin in self.twins if twin.name not in cheats
-        )
-        given_micro = sum(self._spent_for(payer.name) for payer in self.honest)
-        return own_micro + goods_micro - given_micro + sum(paid[name] for name in self.crooks)
-
-    def _spent_for(self, owner: str) -> int:
-        """What others had for what an honest payer let them spend in its name."""
-        return min(self.lent_micro[owner], self._gone_to(AGENT))
-
-    def _count_stolen(self, owner: PayerParty, lost_micro: int) -> None:
-        """What an owner had at stake: all that thieves paid, and what does not come back.
-
-        Losing more than that is a finding, whatever the scheme declares.
-        """
-        stakes, name = self.stakes[owner.name], owner.name
-        thieves = [one for one in self.twins if self.robbed.get(one.name) is owner]
-        files = [file for payer in (*thieves, owner) for file in payer.files]
-        held_micro = sum(
-            held.instrument.worth_micro
-            for file in files
-            for held in Book(file).held()
-            if file is not owner.file
-            and not (self.scheme.traits.credit or self.scheme.purse.reissues)
-        )
-        tried_micro = sum(self.stolen_micro[one.name] for one in thieves)
-        days = sum(self.days.of(one.name) for one in (*thieves, owner))
-        certified_micro = sum(self.certified_micro(one.name) for one in (*thieves, owner))
-        stakes.stolen_micro = tried_micro + held_micro
-        stakes.limit_micro = min(certified_micro, 2 * self.limits_micro[name]) * days
-        if lost_micro > stakes.stolen_micro:
-            find = self.world.ground.checks.find
-            find(f"{name} lost {lost_micro}, and {stakes.stolen_micro} was stolen")
-
-    def certified_micro(self, payer: str) -> int:
-        """What was certified to a payer and its twins, until now."""
-        names = [name for name in self.credit if name.partition("-")[0] == payer]
-        return sum(sum(self.credit[name].values()) for name in names)
-
-    def _limits_micro(self) -> int:
-        """What was certified to who cheats, for each vendor that it bought of and each day."""
-        return sum(
-            min(self.certified_micro(name), self.limits_micro[name]) * self.days.of(name)
-            for name in {name.partition("-")[0] for name in self.crooks}
-        )
-
-    def _gone_to(self, name: str) -> int:
-        """Value of the pages that a payer and its twins were sent."""
-        return sum(micro for source, micro in self.gone.items() if source.startswith(name))

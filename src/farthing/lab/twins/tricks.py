@@ -23,6 +23,7 @@ from farthing.lab.twins import (
     vendors,
 )
 from farthing.lab.twins.clocks import pass_days, set_off, wander
+from farthing.lab.twins.costs import losses_of
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
@@ -174,7 +175,7 @@ def play(scheme: str, seed: int, tricks: Sequence[str] | None = None) -> Played:
         world.run(_act(stage, tricks))
         count_lent(world, stage.honest)
         require_honest_sums(world, stage.crooks)
-        losses = stage.losses(by)
+        losses = losses_of(stage, by)
         stage.close()
         checks = world.ground.checks
         findings = [

@@ -8,6 +8,7 @@ import pytest
 from farthing.errors import Refusal
 from farthing.lab import handing
 from farthing.lab.twins import givers
+from farthing.lab.twins.costs import losses_of
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
@@ -38,9 +39,9 @@ def test_a_purse_is_spent_once_and_costs_its_owner_what_was_in_it(scheme: str) -
         (owner,) = stage.lent_micro
         agents = {twin.name: stage.gone[twin.name] for twin in stage.twins}
         assert sum(agents.values()) == stage.lent_micro[owner] > 0
-        assert all(one.worst_micro == 0 for one in stage.losses("payer"))
+        assert all(one.worst_micro == 0 for one in losses_of(stage, "payer"))
         stage.lent_micro[owner] -= 1
-        found = [one for one in stage.losses("payer") if one.worst_micro]
+        found = [one for one in losses_of(stage, "payer") if one.worst_micro]
         assert [(one.role, one.worst_micro) for one in found] == [("payer", 1), ("broker", 1)]
         stage.close()
 
@@ -68,5 +69,5 @@ def test_where_nothing_can_be_handed_over_nobody_loses(
         stage = Stage(world, random.Random(2))
         world.run(trick(stage))
         world.run(stage.settle())
-        assert all(one.worst_micro == 0 for one in stage.losses("payer"))
+        assert all(one.worst_micro == 0 for one in losses_of(stage, "payer"))
         stage.close()

@@ -8,6 +8,7 @@ import pytest
 
 from farthing.lab.network import Message, Reply
 from farthing.lab.twins import payers
+from farthing.lab.twins.costs import losses_of
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes.chain.payword import PAYWORD, PaywordMint
@@ -70,7 +71,7 @@ def test_who_has_little_credit_owes_no_more_than_that_unless_more_is_certified(
         stage = Stage(world, random.Random(2))
         world.run(payers.owe_more_than_one_may(stage))
         world.run(stage.settle())
-        (lost,) = (one for one in stage.losses("payer") if (one.role, one.by) == OWED)
+        (lost,) = (one for one in losses_of(stage, "payer") if (one.role, one.by) == OWED)
         credit_micro = stage.limits_micro[world.payers[0].name]
         assert lost.worst_micro >= credit_micro, "all of it is owed"
         assert lost.bound_micro == 2 * credit_micro, "by one vendor, on the days of this world"

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from farthing.lab.twins import tappers
+from farthing.lab.twins.costs import losses_of
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
@@ -37,5 +38,5 @@ def test_together_they_get_out_no_more_than_they_put_in(
         world.run(trick(stage))
         world.run(stage.settle())
         assert {world.payers[0].name, world.vendors[0].name} <= stage.crooks
-        assert all(one.is_within for one in stage.losses("payer"))
+        assert all(one.is_within for one in losses_of(stage, "payer"))
         stage.close()

@@ -7,6 +7,7 @@ import pytest
 
 from farthing.errors import Refusal
 from farthing.lab.twins import thieves
+from farthing.lab.twins.costs import losses_of
 from farthing.lab.twins.stage import Stage
 from farthing.lab.twins.thieves import spend_what_was_stolen
 from farthing.lab.twins.tricks import play
@@ -79,7 +80,7 @@ def test_who_was_robbed_of_more_than_was_spent_is_a_finding() -> None:
         world.run(stage.settle())
         stage.got.clear()
         stage.stolen_micro.clear()
-        stage.losses("thief")
+        losses_of(stage, "thief")
         assert any(" was stolen" in one for one in world.ground.checks.findings)
         stage.close()
 
