@@ -156,6 +156,8 @@ class Conserved:
         self._wall_s = wall_s
         self.crooks: set[str] | None = None
         """Who has cheated so far; None where nobody ever does."""
+        self.prepaid = PREPAID
+        """Schemes of which somebody holds something that a broker owes."""
         self.homes: dict[str, str] = {}
         """The broker of each vendor."""
         self.trades: dict[tuple[str, str], Trade] = defaultdict(Trade)
@@ -198,7 +200,9 @@ class Conserved:
                 )
 
     def watch(self, payer: str, connection: apsw.Connection) -> None:
-        """Look at every commit of a wallet's file from now on."""
+        """Look at every commit of a wallet's file from now on, if a broker owes what it holds."""
+        if not self.prepaid:
+            return
         written = Written()
 
         def committed() -> bool:
@@ -323,7 +327,7 @@ class Conserved:
 
     def require_owed(self, broker: str, scheme: str) -> None:
         """A broker owes what wallets hold of a prepaid scheme, and what gates claim."""
-        if self.crooks is not None or scheme not in PREPAID:
+        if self.crooks is not None or scheme not in self.prepaid:
             return
         held_micro = self._held_micro[broker, scheme]
         due_micro = sum(

@@ -44,14 +44,17 @@ class Remembered:
 
         def changed(change: apsw.PreUpdate) -> None:
             table = change.table_name
+            old: Any
+            new: Any
             if table in ONCES:
-                old, new = _rows(change)
-                if old is not None and new is None:
-                    gone.append((old[0], old[-1]))
+                new = change.new
                 if new is not None:
                     onces.add(new[0])
+                else:
+                    old = change.old
+                    gone.append((old[0], old[-1]))
             elif table == COUNTERS:
-                old, new = _rows(change)
+                old, new = change.old, change.new
                 place = -1 if new is None else new[1] or 0
                 if old is not None and (old[1] or 0) > place:
                     back.append((old[0], old[1] or 0, old[3]))
@@ -96,8 +99,3 @@ class Remembered:
     def _is_there(self, connection: apsw.Connection, mark: bytes) -> bool:
         is_gate = connection.table_exists("main", "onces")
         return bool(connection.execute(FIND_AT_GATE if is_gate else FIND, (mark,)).get)
-
-
-def _rows(change: apsw.PreUpdate) -> tuple[Any, Any]:
-    """A row before and after; None where there is none."""
-    return change.old, change.new

@@ -63,6 +63,7 @@ class World:
         self.seed = seed
         self.schemes = [registry.by_name(name) for name in names]
         self.ground = Ground(seed, self._folder, lines_max=lines_max)
+        self.ground.checks.conserved.prepaid &= set(names)
         self.brokers = [BrokerParty(self.ground, name) for name in beginning.tokens]
         for broker in self.brokers:
             broker.tokens = dict(beginning.tokens[broker.name])
