@@ -175,6 +175,10 @@ class Conserved:
         """What wallets ask mints, by scheme."""
         self._refunded_micro: dict[str, int] = defaultdict(int)
         """What vendors have given back, and wallets have not fetched, by scheme."""
+        self._undone: dict[str, tuple[tuple[str, str], int]] = {}
+        """What wallets take as never paid, by purchase: broker and scheme, and the price."""
+        self._undone_micro: dict[tuple[str, str], int] = defaultdict(int)
+        """The same in all: it may be taken after all, which its wallet hears later."""
         self._unseen: set[str] = set()
         """Schemes of which something is in no wallet: handed over in a text, or lost."""
 
@@ -190,8 +194,17 @@ class Conserved:
                     self.trades[answer.vendor_id, answer.scheme].offered_micro += answer.price_micro
         elif isinstance(command, KeepRefund) and answer:
             self._refunded_micro[command.purchase.scheme] -= command.purchase.price_micro
+        elif isinstance(command, Settle) and command.state == "released":
+            made = command.purchase
+            if made.id not in self._undone:
+                place = made.broker_id, made.scheme
+                self._undone[made.id] = place, made.price_micro
+                self._undone_micro[place] += made.price_micro
         elif isinstance(command, Settle) and command.state == "done":
             made = command.purchase
+            if made.id in self._undone:
+                place, micro = self._undone.pop(made.id)
+                self._undone_micro[place] -= micro
             taken_micro = self._taken[made.vendor_id].get(made.k)
             if taken_micro != made.price_micro and self._is_honest(payer, made.vendor_id):
                 self._find(
@@ -337,7 +350,8 @@ class Conserved:
         )
         owed_micro = self._owed_micro(broker, scheme)
         over_micro = held_micro + due_micro - owed_micro
-        if over_micro > 0 and over_micro > self._ended_micro(broker, scheme):
+        unsound_micro = over_micro - self._undone_micro[broker, scheme]
+        if unsound_micro > 0 and unsound_micro > self._ended_micro(broker, scheme):
             self._find(
                 f"{broker} owes {owed_micro} of {scheme}, wallets hold"
                 f" {held_micro} of it, and gates claim {due_micro}"
