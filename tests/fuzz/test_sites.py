@@ -142,6 +142,7 @@ EXCUSED = {
     "schemes/mac/millicent/warehouse.py sell": OWN_RECORD,
     "schemes/mac/millicent/warehouse.py write_off": OWN_RECORD,
     "schemes/coin/netcash/abroad.py _require_credit": UNHEARD + "netcash/test_abroad.py",
+    "schemes/coin/netcash/live.py taken_by": OWN_RECORD,
     "schemes/coin/netcash/mint.py NetcashMint._say": OWN_RECORD,
     "schemes/coin/netcash/purse.py NetcashPurse.give_back": OWN_INSTRUMENT,
     "schemes/coin/netcash/purse.py NetcashPurse.inquire": OWN_INSTRUMENT,

@@ -98,6 +98,8 @@ class Trade(msgspec.Struct):
     """What wallets have offered, and the gate has not taken."""
     worths: dict[bytes, dict[int, int]] = {}
     """What was claimed under each key, by order."""
+    tops: dict[bytes, int] = {}
+    """What was claimed with the highest, whatever the broker has refused of it."""
     last: dict[bytes, int] = {}
     """The highest of these orders."""
     heard: dict[bytes, int] = {}
@@ -114,12 +116,13 @@ class Trade(msgspec.Struct):
         worths, last = self.worths.setdefault(claim.key, {0: 0}), self.last.get(claim.key, 0)
         if claim.order <= last:
             return 0
-        more_micro = claim.value_micro - worths[last]
-        if claim.value_micro < 0:
-            self.given_back_micro -= claim.value_micro
-            more_micro = 0
-        worths[claim.order], self.last[claim.key] = worths[last] + more_micro, claim.order
-        self.claimed_micro += more_micro
+        worth_micro, more_micro = claim.value_micro, claim.value_micro - self.tops.get(claim.key, 0)
+        if worth_micro < 0:
+            self.given_back_micro -= worth_micro
+            worth_micro, more_micro = worths[last], 0
+        worths[claim.order], self.last[claim.key] = worth_micro, claim.order
+        self.tops[claim.key] = self.tops.get(claim.key, 0) + more_micro
+        self.claimed_micro += worth_micro - worths[last]
         if claim.moment == "before":
             self.acknowledge(claim.key, claim.order)
         return more_micro

@@ -131,9 +131,9 @@ def _count_stolen(stage: Stage, owner: PayerParty, lost_micro: int) -> None:
     )
     tried_micro = sum(stage.stolen_micro[one.name] for one in thieves)
     days = sum(stage.days.of(one.name) for one in (*thieves, owner))
-    certified_micro = sum(certified_micro(stage, one.name) for one in (*thieves, owner))
+    granted_micro = sum(certified_micro(stage, one.name) for one in (*thieves, owner))
     stakes.stolen_micro = tried_micro + held_micro
-    stakes.limit_micro = min(certified_micro, 2 * stage.limits_micro[name]) * days
+    stakes.limit_micro = min(granted_micro, 2 * stage.limits_micro[name]) * days
     if lost_micro > stakes.stolen_micro:
         find = stage.world.ground.checks.find
         find(f"{name} lost {lost_micro}, and {stakes.stolen_micro} was stolen")

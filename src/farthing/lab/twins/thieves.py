@@ -32,8 +32,7 @@ async def spend_what_was_stolen(stage: Stage) -> None:
     """Spend a stolen wallet before its owner has told, on the way, and once it is listed."""
     luck, owner = stage.luck, stage.luck.choice(stage.honest)
     known, cut, other = luck.sample(stage.world.vendors, 3)
-    while stage.buying[owner.name]:  # beside the trick
-        await asyncio.sleep(1.0)
+    await _be_still(stage, owner)
     await stage.shop(owner, known, 2)
     await stage.fetch_missing()
     thief = stage.thief_of(owner)
@@ -59,6 +58,7 @@ async def tell(stage: Stage, owner: PayerParty) -> None:
 
     Its broker may be started anew right after that: what is listed stays so.
     """
+    await _be_still(stage, owner)
     world, names = stage.world, names_of(owner)
     token = new_token(world.ground.entropy(TOKEN_BYTES))
     owner.lose()
@@ -74,6 +74,12 @@ async def tell(stage: Stage, owner: PayerParty) -> None:
     owner.give_token(token)
     if stage.luck.random() < 0.5:
         world.broker.kill("to be started anew")
+
+
+async def _be_still(stage: Stage, owner: PayerParty) -> None:
+    """Wait until what it buys beside the trick is bought: a wallet that is gone ends nothing."""
+    while stage.buying[owner.name]:
+        await asyncio.sleep(1.0)
 
 
 def names_of(owner: PayerParty) -> list[str]:
