@@ -9,7 +9,7 @@ import asyncio
 import io
 import random
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -244,8 +244,6 @@ class Opening(Line):
 
 class Paying(Vouchers):
     """As `wallet.paying.Paying`, in tasks."""
-
-    _changed = nullcontext()  # no other task runs before one waits
 
     def __init__(self, payer: PayerParty, *of: Any) -> None:
         """`of`: as `Vouchers`."""

@@ -7,7 +7,7 @@ the same whoever drives it, by threads or by tasks, is `Vouchers`.
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
@@ -37,9 +37,6 @@ from farthing.wallet.turns import (
 class Vouchers(Dues):
     """Pays for one stream by the wallet's flows; how these are driven is for who derives."""
 
-    _changed: AbstractContextManager[object]
-    """Held while the sums change."""
-
     def __init__(
         self,
         driver: Driver,
@@ -61,6 +58,8 @@ class Vouchers(Dues):
         self._guide = msgspec.structs.replace(driver.guide, policy=policy)
         self._request = request
         self._opened = opened
+        self._changed = threading.Condition()
+        """Held while the sums change."""
 
     def came(self, ticks: int, whole: int, *, asked: bool = False) -> None:
         """So many ticks have begun, and so many are over; `asked`: the vendor awaits a voucher."""
@@ -72,8 +71,8 @@ class Vouchers(Dues):
                 self._notify()
 
     def _notify(self) -> None:
-        """Wake who pays."""
-        raise NotImplementedError
+        """Wake who pays; the sums are held."""
+        self._changed.notify()
 
     def _writing(self, session: Session, flow: Writing, count: int) -> Flow[Purchase | None]:
         """What the flow writes; None where it refuses, or has nothing at hand."""
@@ -138,26 +137,15 @@ class Paying(Vouchers):
     `hang_up` is called from another thread.
     """
 
-    _changed: threading.Condition
-
-    def __init__(
-        self,
-        driver: Driver,
-        request: Request,
-        opened: Opened,
-        most_micro: int,
-        needed: int,
-        hang_up: Callable[[], None],
-    ) -> None:
-        """As `Vouchers`."""
-        super().__init__(driver, request, opened, most_micro, needed, hang_up)
-        self._courier = Courier(request.url) if driver.is_direct else None
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._last: Future[None] = Future()
-        """The voucher that is on its way, or was last."""
+    _courier: Courier | None
+    _thread: threading.Thread
+    _last: Future[None]
+    """The voucher that is on its way, or was last."""
 
     def __enter__(self) -> Self:
+        self._courier = Courier(self._request.url) if self._driver.is_direct else None
+        self._last = Future()
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
 
@@ -167,9 +155,6 @@ class Paying(Vouchers):
             self._notify()
         self._thread.join()
         self._driver.store.flush()  # of the last voucher, how it ended
-
-    def _notify(self) -> None:
-        self._changed.notify()
 
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=1) as line:

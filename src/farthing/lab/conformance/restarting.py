@@ -205,17 +205,23 @@ def lost(play: Play, what: str) -> None:
         require_equal(stage.earned_micro, 2 * stage.price_micro, "and earned once")
 
 
+def _given_up(stage: Stage) -> Paused:
+    """A second page's payment, still on its way when its wallet takes it as never made."""
+    stage.buy("before")
+    paused = Paused(stage.payer, stage.page("late"))
+    stage.line.faults = ["payment"] * TRIES_MAX
+    paused.finish(Failed(reason="ConnectError"))
+    stage.line.faults = []
+    stage.room.later(LEASE_S)
+    stage.payer.recover()
+    return paused
+
+
 @CASES.add()
 def late_payment(play: Play) -> None:
     """A payment that arrives when its wallet has given it up is found, and its change adopted."""
     with play.stage() as stage:
-        stage.buy("before")
-        paused = Paused(stage.payer, stage.page("late"))
-        stage.line.faults = ["payment"] * TRIES_MAX
-        paused.finish(Failed(reason="ConnectError"))
-        stage.line.faults = []
-        stage.room.later(LEASE_S)
-        stage.payer.recover()
+        paused = _given_up(stage)
         stage.shop.serve(paused.request)
         require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "it is taken")
         stage.buy("after")
@@ -229,13 +235,7 @@ def late_payment(play: Play) -> None:
 def late_copy(play: Play) -> None:
     """Who gives a payment up and pays anew pays once: a copy of the first one is not taken, too."""
     with play.stage() as stage:
-        stage.buy("before")
-        paused = Paused(stage.payer, stage.page("late"))
-        stage.line.faults = ["payment"] * TRIES_MAX
-        paused.finish(Failed(reason="ConnectError"))
-        stage.line.faults = []
-        stage.room.later(LEASE_S)
-        stage.payer.recover()
+        paused = _given_up(stage)
         stage.buy("late")
         require_equal(stage.shop.charged_micro(), 2 * stage.price_micro, "it is paid anew")
         stage.shop.serve(paused.request)
