@@ -75,6 +75,7 @@ class Delivery:
             taken = msgspec.structs.replace(paying.taken, kept=read_kept(held.kept).till)
             paying = msgspec.structs.replace(paying, taken=taken)
         reserved: Reserved | None = None
+        asked = False
         try:
             if paying.endorsed is not None:
                 reserved = yield from self._reserve(paying, resumed=held.resumed)
@@ -87,12 +88,13 @@ class Delivery:
                 lost = yield from self._lost(paying, fence)
                 if lost is not None:
                     return lost
+                asked = True
                 reserved = yield from reserving.capture(reserved)
         except (Undecided, Broken) as unknown:
             return self._offering.refuse(paying.request, unknown, paying.at, value_moved=True)
         except (Refusal, Aborted) as gone:
             refused = self._not_charged(paying, gone)
-            answer = yield from self._let_go(paying, fence, reserved, refused)
+            answer = yield from self._let_go(paying, fence, reserved, refused, asked=asked)
             if isinstance(gone, Aborted):
                 raise
             return answer
@@ -134,18 +136,27 @@ class Delivery:
         )
 
     def _let_go(
-        self, paying: Paying, fence: int, reserved: Reserved | None, answer: Answer
+        self,
+        paying: Paying,
+        fence: int,
+        reserved: Reserved | None,
+        answer: Answer,
+        *,
+        asked: bool = False,
     ) -> Walk:
         """Give reservation and marks back; then `answer`, which says that nothing was charged.
 
-        Where the hold is not ours any more, or the store fails, nobody can say so yet.
+        Where the hold is not ours any more, the store fails, or the reservation may have been
+        captured, nobody can say so yet. `asked`: whether we asked for that ourselves, and someone
+        who read along may have been heard instead.
         """
         try:
-            if reserved is not None:
-                yield from reserving.void(reserved)
+            is_void = reserved is None or (yield from reserving.void(reserved))
         except Refusal:
-            pass  # it ends by itself
+            is_void = not asked  # it ends by itself
         try:
+            if not is_void:
+                raise Undecided("outcome_unknown", "the broker may have paid it")
             yield marks.Release(k=paying.credential.k, fence=fence)
         except Refusal as lost:
             return self._offering.refuse(paying.request, lost, paying.at, value_moved=True)

@@ -200,6 +200,54 @@ def test_a_reservation_that_ended_meanwhile_charges_nothing() -> None:
     assert broker.paid_micro == PRICE_MICRO
 
 
+@pytest.mark.parametrize("void", ["heard", "not heard"])
+def test_a_capture_that_was_not_heard_but_copied_is_not_called_free(void: str) -> None:
+    """Whoever reads the wire to the broker had sent it before the broker was gone."""
+    shop, buyer, broker = opened()
+    payment = buyer.pay()
+    broker.loses_reply = True
+    broker.faults["capture"] = [Unavailable("broker_unreachable")]
+    broker.faults["void"] = [] if void == "heard" else [Unavailable("broker_unreachable")]
+    answer = shop.get(payment.header)
+    assert (answer.status, code_of(answer)) == (503, "outcome_unknown")
+    assert not is_released(answer)
+    assert broker.said == ["settle", "capture", "void"]
+    shop.clock.now_s += LEASE_S
+    assert shop.get(payment.header).status == 200
+    assert broker.paid_micro == PRICE_MICRO
+
+
+@pytest.mark.parametrize("void", ["heard", "not heard"])
+def test_a_capture_that_was_not_heard_is_charged_once_at_most(void: str) -> None:
+    shop, buyer, broker = opened()
+    payment = buyer.pay()
+    broker.faults["capture"] = [Unavailable("broker_unreachable")]
+    broker.faults["void"] = [] if void == "heard" else [Unavailable("broker_unreachable")]
+    answer = shop.get(payment.header)
+    assert is_released(answer) is (void == "heard"), "a void that is heard says it all"
+    shop.clock.now_s += LEASE_S
+    ended = shop.outcome({"k": payment.k, "payload": payment.payload})
+    assert msgspec.json.decode(ended.body or b"")["state"] == "released"
+    assert broker.paid_micro == 0
+
+
+def test_what_somebody_else_had_captured_is_not_called_free_by_a_site_that_fails() -> None:
+    shop, buyer, broker = opened()
+    payment = buyer.pay()
+    walking = shop.start(payment.header)
+    walking.until(AskOrigin)
+    (tx,) = broker.state
+    broker.state[tx] = "paid"
+    shop.origin = status(500)
+    answer = walking.go()
+    assert answer is not None
+    assert (answer.status, code_of(answer)) == (503, "outcome_unknown")
+    shop.origin = lambda _: PAGE
+    shop.clock.now_s += LEASE_S
+    assert shop.get(payment.header).status == 200
+    assert broker.paid_micro == PRICE_MICRO
+
+
 def test_a_hold_that_was_ended_while_the_broker_was_slow_to_reserve_is_not_paid() -> None:
     shop, buyer, broker = opened()
     payment = buyer.pay()
