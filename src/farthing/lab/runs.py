@@ -20,7 +20,7 @@ from farthing.lab.faults import WEATHERS
 from farthing.lab.liveness import finish
 from farthing.lab.shrinking import shrink
 from farthing.lab.spread import spread
-from farthing.lab.traces import tell_all
+from farthing.lab.traces import eventful, tell_all
 from farthing.lab.twins import tricks
 from farthing.lab.world import World
 from farthing.schemes import registry
@@ -115,7 +115,7 @@ def _stormed(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
         faults = [f"uncaught: {type(wrong).__name__}: {wrong}" for wrong in ground.loop.faults]
         findings = (*ground.checks.told, *faults)
         course = ground.checks.course or tuple(ground.trace.lines)
-        lines = course[-TOLD_LINES:] if findings else ()
+        lines = _shown(course) if findings else ()
         return Result(
             seed=seed,
             hash=ground.trace.hash,
@@ -143,9 +143,13 @@ def _cheated(seed: int, asked: Asked, steps: Sequence[int] | None) -> Result:
         sold=played.sold,
         findings=tuple(f"{scheme}, {', '.join(played.tricks)}: {it}" for it in played.findings),
         steps=tuple(taken),
-        lines=played.lines[-TOLD_LINES:] if played.findings else (),
+        lines=_shown(played.lines) if played.findings else (),
         losses=played.losses,
     )
+
+
+def _shown(course: Sequence[str]) -> tuple[str, ...]:
+    return tuple(eventful(course)[-TOLD_LINES:])
 
 
 def _cheated_scheme(seed: int, asked: Asked) -> str:

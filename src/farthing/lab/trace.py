@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from farthing.lab.traces import tell
 
-LINES_KEPT = 400  # of a run: what people read of a failure; the hash covers the rest
+LINES_KEPT = 2_000  # of a run: what people read of a failure; the hash covers the rest
 UNHASHED_MAX = 64  # lines that are hashed at once: one by one takes longer
 
 

@@ -17,6 +17,7 @@ SENTENCES = {
     "refused": "{0} refuses to start: {1}",
 }
 """By the kind of an event, for its words in their order; every other kind is shown as it is."""
+ROUTINE = re.compile(r"/lists/|/\.well-known/farthing-keys$")  # gates ask once a minute
 
 
 def tell(line: str) -> str:
@@ -29,6 +30,25 @@ def tell(line: str) -> str:
         words = [*words[: holes - 1], " ".join(words[holes - 1 :])]
         told = NO_BODY.sub("", form.format(*words))
     return f"{float(at_s):11.3f} s  {told}"
+
+
+def eventful(lines: Iterable[str]) -> list[str]:
+    """The lines of a `Trace` without what is asked for again and again, and its answers."""
+    asking: set[tuple[str, str]] = set()
+    kept = []
+    for line in lines:
+        _, kind, *words = line.split()
+        if kind == "request":
+            who, site, _, path = words[:4]
+            if ROUTINE.search(path):
+                asking.add((who, site))
+                continue
+            asking.discard((who, site))  # what is answered next may be this
+        elif kind == "answer" and (words[1], words[0]) in asking:
+            asking.remove((words[1], words[0]))
+            continue
+        kept.append(line)
+    return kept
 
 
 def tell_all(lines: Iterable[str]) -> list[str]:

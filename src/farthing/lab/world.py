@@ -27,6 +27,7 @@ from farthing.lab.payer import PayerParty
 from farthing.lab.recount import comes_back
 from farthing.lab.repeats import Repeats
 from farthing.lab.scratch import new_folder
+from farthing.lab.trace import LINES_KEPT
 from farthing.ledger import accounts
 from farthing.schemes import registry
 from farthing.schemes.contract import Json
@@ -47,7 +48,7 @@ class World:
         seed: int,
         schemes: Sequence[str] = (),
         *,
-        lines_max: int | None = 400,
+        lines_max: int | None = LINES_KEPT,
         luck: bool = True,
         peered: bool = False,
     ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from farthing.lab.trace import Trace
-from farthing.lab.traces import SENTENCES, tell, tell_all
+from farthing.lab.traces import SENTENCES, eventful, tell, tell_all
 from farthing.lab.world import World
 
 
@@ -36,6 +36,29 @@ def test_a_purchase_is_told_in_order_and_its_credential_is_not() -> None:
     assert any(f"{vendor.name} answers {payer.name}: 402" in line for line in told)
     assert "canary" not in "".join(told)
     assert {line.split()[3] for line in told} >= {"asks", "answers", "starts"}
+
+
+def test_what_is_asked_again_and_again_is_left_out_with_its_answers() -> None:
+    trace = Trace(lambda: 0.5)
+    for path, again in (("/lists/tick", True), ("/settle", False), ("/lists/ikp", True)):
+        trace.note("request", "shop", "broker", "GET", path, b"")
+        trace.note("request", "ann", "shop", "GET", "/.well-known/farthing-keys" * again, b"")
+        trace.note("answer", "broker", "shop", "200", path, b"")
+        trace.note("answer", "shop", "ann", "200", path, b"")
+    assert [line.split()[1:6] for line in eventful(trace.lines)] == [
+        ["request", "shop", "broker", "GET", "/settle"],
+        ["request", "ann", "shop", "GET", "-"],
+        ["answer", "broker", "shop", "200", "/settle"],
+        ["answer", "shop", "ann", "200", "/settle"],
+    ]
+
+
+def test_an_answer_that_may_be_to_something_else_is_shown() -> None:
+    trace = Trace(lambda: 0.5)
+    trace.note("request", "shop", "broker", "GET", "/lists/tick", b"")
+    trace.note("request", "shop", "broker", "POST", "/settle", b"x")
+    trace.note("answer", "broker", "shop", "200", "-", b"")
+    assert [line.split()[1] for line in eventful(trace.lines)] == ["request", "answer"]
 
 
 def test_every_kind_has_room_for_its_words() -> None:
