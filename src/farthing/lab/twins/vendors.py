@@ -18,7 +18,8 @@ INFLATED = 12  # claims made up from true ones
 LATE_S = 40 * DAY_S  # later than every scheme takes a claim
 NOT_YOURS = frozenset({"Forged", "Unknown", "WrongVendor"})
 """What the broker says to who asks for another vendor's money."""
-TOO_LATE = frozenset({"Late"})  # where another trick let the time pass in between
+UNTIMELY = frozenset({"Expired", "Late", "NotYetValid"})
+"""The same where time has passed in between, or a clock is wrong."""
 PAYS = frozenset({b"authorization", b"payment-authorization", b"payment-signature"})
 
 
@@ -129,7 +130,7 @@ class _Meddler:
 
     def _require_refused(self, url: str, said: dict[str, Any]) -> None:
         refusal = said.get("extra", {}).get("refusal", said.get("errorReason"))
-        if said.get("success") or refusal not in NOT_YOURS | TOO_LATE:
+        if said.get("success") or refusal not in NOT_YOURS | UNTIMELY:
             find = self._stage.world.ground.checks.find
             find(f"{url} of another vendor: {'granted' if said.get('success') else refusal}")
 
