@@ -10,8 +10,7 @@
 - `until_s` never shrinks, but that of a payment that is released: anybody can have many of those.
   `Forget` drops what time alone has made safe to drop.
 
-Nothing here does I/O or reads a clock. The structs hold no cycles and are made by the million, so
-the garbage collector is told to leave them alone (`gc=False`).
+Nothing here does I/O or reads a clock. Structs are made by the million, without cycles: `gc=False`.
 """
 
 from typing import Any, Literal, Protocol
@@ -123,12 +122,10 @@ class Claim(Quiet, frozen=True, kw_only=True, gc=False):
 # Texts and no `Enum`: Python 3.11 takes longer to look up a member than a till takes to hash.
 State = Literal["absent", "held", "confirmed", "released"]
 """Where a payment at the gate stands."""
-
 Event = Literal["taken", "taken in lease", "other", "other in lease", "origin ok", "origin failed"]
 """What can happen to a payment.
 
-- taken, taken in lease: the same payment arrives; in lease, while an earlier arrival of it is
-  still being served.
+- taken, taken in lease: the same payment arrives; in lease, while an earlier one is still served.
 - other, other in lease: another payment wants one of its marks, after the lease or within it.
 - origin ok: the origin answered 2xx or 304, under the current fence.
 - origin failed: any other answer, a time-out, or an early close before the head.
@@ -154,9 +151,8 @@ TABLE: dict[tuple[State, Event], tuple[Step, State]] = {
 }
 LOST: tuple[Step, State] = ("lost", "absent")
 _NEW = TABLE["absent", "taken"]  # looked up once: it is what nearly every payment is
-
-
 RELEASED_KEPT_S = 5 * 86_400  # longer than wallets doubt that nothing was charged
+LEASE_S_MAX = 3_630  # an hour for the site, and what a gate adds to that
 
 
 class Read(Quiet, frozen=True, kw_only=True, gc=False):
@@ -320,6 +316,10 @@ class Payment(Quiet, frozen=True, kw_only=True, gc=False):
     outcome: bytes
     until_s: int
 
+    def in_lease(self, now_s: int) -> bool:
+        """Whether it is still served. A clock that was ahead when it was held freezes nothing."""
+        return self.lease_until_s - LEASE_S_MAX <= now_s < self.lease_until_s
+
 
 class Marks(Protocol):
     """A store of marks: answers every command, as the command's docstring says."""
@@ -345,7 +345,7 @@ def decide_hold(stored: Payment | None, hold: Hold) -> tuple[Step, State]:
         return _NEW
     if stored.digest != hold.digest:
         raise Reused("idempotency_conflict", "this key was used for another payment or target")
-    in_lease = stored.state == "held" and hold.now_s < stored.lease_until_s
+    in_lease = stored.state == "held" and stored.in_lease(hold.now_s)
     step, state = TABLE[stored.state, "taken in lease" if in_lease else "taken"]
     if step == "busy":
         raise Busy("in_progress", "this payment is being served; send the same bytes again")
@@ -359,8 +359,8 @@ def decide_mark(holder: Payment | None, *, now_s: int) -> Step:
     """
     if holder is None or holder.state == "confirmed":
         raise Replayed("instrument_already_spent", "this was paid with before")
-    in_lease = now_s < holder.lease_until_s
-    step, _ = TABLE.get((holder.state, "other in lease" if in_lease else "other"), LOST)
+    other: Event = "other in lease" if holder.in_lease(now_s) else "other"
+    step, _ = TABLE.get((holder.state, other), LOST)
     if step == "busy":
         raise Busy("mark_held", "another payment with this instrument is being served")
     if step == "take over" and holder.outcome == BEGUN:

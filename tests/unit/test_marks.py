@@ -9,6 +9,7 @@ import pytest
 from farthing.errors import Busy, HoldLost, Replayed, Reused
 from farthing.marks import (
     BEGUN,
+    LEASE_S_MAX,
     LOST,
     TABLE,
     Advance,
@@ -115,6 +116,16 @@ def test_a_mark_is_taken_over_after_the_lease_only() -> None:
     assert decide_mark(payment("held"), now_s=NOW_S) == "take over"
     with pytest.raises(Busy):
         decide_mark(payment("held", NOW_S + 1), now_s=NOW_S)
+
+
+def test_a_lease_that_ends_too_late_was_taken_by_a_clock_that_was_ahead() -> None:
+    longest, longer = (payment("held", NOW_S + LEASE_S_MAX + more_s) for more_s in (0, 1))
+    with pytest.raises(Busy):
+        decide_hold(longest, hold())
+    with pytest.raises(Busy):
+        decide_mark(longest, now_s=NOW_S)
+    assert decide_hold(longer, hold())[0] == "resume"
+    assert decide_mark(longer, now_s=NOW_S) == "take over"
 
 
 def test_a_mark_whose_holder_a_broker_may_have_paid_is_asked_about_first() -> None:

@@ -120,7 +120,7 @@ class Doors:
         if payment.state == "confirmed":
             return _confirmed(read_outcome(payment.outcome), refund)
         if payment.state == "held":
-            if at.now_s < payment.lease_until_s:
+            if payment.in_lease(at.now_s):
                 raise Busy("in_progress", "this payment is being served")
             ended = yield from self._gate.resolving.end(payment, at)
             if ended is not None:

@@ -257,7 +257,7 @@ class Gate(Offering):
         try:
             known = yield from self._known(request)
             if known is not None and known.state == "held":
-                if at.now_s < known.lease_until_s:
+                if known.in_lease(at.now_s):
                     raise Busy("in_progress", "this payment is being served; send it again")
                 ended = yield from self.resolving.end(known, at)
                 if ended is not None:

@@ -31,6 +31,7 @@ from farthing.wire.shapes import DESCRIPTION_BYTES_MAX, EXTERNAL_ID_BYTES_MAX
 
 REPEAT_S = 3600  # a paid page may be fetched again for an hour
 ORIGIN_TIMEOUT_S = 30  # an origin slower than this has failed
+ORIGIN_TIMEOUT_S_MAX = 3_600  # no lease is believed that ends much later
 MATCHES_CACHED = 16_384  # paths whose route is remembered; bounded, since payers choose paths
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -225,9 +226,15 @@ def _require_sound(route: Route, index: int, spot: Spot) -> None:
             raise spot.wrong("text_too_long", index, key, f"at most {most} bytes")
     for key in metering.conflicts(route):
         raise spot.wrong("stream_conflict", index, key, f"a stream goes without `{key}`")
+    _require_seconds(route, index, spot)
+
+
+def _require_seconds(route: Route, index: int, spot: Spot) -> None:
     for key, least_s in (("repeat_s", 0), ("origin_timeout_s", 1), ("pause_s", 1)):
         if getattr(route, key) < least_s:
             raise spot.wrong("seconds_out_of_range", index, key, f"at least {least_s} seconds")
+    if route.origin_timeout_s > ORIGIN_TIMEOUT_S_MAX:
+        raise spot.wrong("seconds_out_of_range", index, "origin_timeout_s", "at most an hour")
 
 
 def _priced(

@@ -216,8 +216,12 @@ class Rows:
     def is_held(
         self, owner: int, leased_until_s: int, now_s: int, *, to_send: bool = False
     ) -> bool:
-        """Whether somebody who may still be alive is working on a row; see `take_over`."""
-        if owner == 0 or now_s >= leased_until_s or (to_send and owner < 0):
+        """Whether somebody who may still be alive is working on a row; see `take_over`.
+
+        A lease that ends too late was taken while the clock was ahead, and is not waited for.
+        """
+        in_lease = leased_until_s - LEASE_S <= now_s < leased_until_s
+        if owner == 0 or not in_lease or (to_send and owner < 0):
             return False
         return abs(owner) == self.file.owner or _is_running(abs(owner))
 

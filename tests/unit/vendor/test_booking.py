@@ -8,6 +8,7 @@ import pytest
 from farthing import marks
 from farthing.errors import Broken
 from farthing.marks import Moment
+from farthing.vendor import resolving
 from farthing.vendor.booking import (
     LEASE_GRACE_S,
     MOMENTS,
@@ -20,6 +21,7 @@ from farthing.vendor.booking import (
     read_page,
 )
 from farthing.vendor.payments import page_key
+from farthing.vendor.prices import ORIGIN_TIMEOUT_S_MAX
 from tests.kit.shop import (
     PAGE,
     PRICE_MICRO,
@@ -58,6 +60,11 @@ def test_a_hold_outlives_the_origins_time_and_its_outcome_a_month(scheme: str) -
     kept = read_kept(hold.kept)
     assert (kept.scheme, kept.begun) == (scheme, b"")
     assert kept.owner
+
+
+def test_no_gate_asks_for_a_lease_that_no_store_believes() -> None:
+    assert ORIGIN_TIMEOUT_S_MAX + LEASE_GRACE_S <= marks.LEASE_S_MAX
+    assert resolving.LEASE_S <= marks.LEASE_S_MAX
 
 
 @every_scheme

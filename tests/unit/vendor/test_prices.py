@@ -6,6 +6,7 @@ import pytest
 from farthing.errors import BadRequest, Misconfigured, OutOfRange
 from farthing.money import PAYMENT_MICRO_MAX
 from farthing.vendor.prices import (
+    ORIGIN_TIMEOUT_S_MAX,
     Options,
     Priced,
     PriceFile,
@@ -147,6 +148,7 @@ def test_a_path_is_sold_if_it_costs_with_any_method() -> None:
         (route('accept = ["gold"]'), 4, "no scheme 'gold' here; known: millicent, payword"),
         (route("repeat_s = -1"), 4, "at least 0 seconds"),
         (route("origin_timeout_s = 0"), 4, "at least 1 seconds"),
+        (route(f"origin_timeout_s = {ORIGIN_TIMEOUT_S_MAX + 1}"), 4, "at most an hour"),
         ('[[route]]\npath = "/a"\n', 1, "missing required field `price`"),
         ('[[route]]\n\npath = "/a"\nprice = 200\n', 4, "Expected `str`, got `int`"),
         ('[[route]]\npath = "/a"\n# why\nprice = "0c"\n', 4, "list a free path under `free`"),

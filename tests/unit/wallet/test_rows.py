@@ -20,11 +20,20 @@ def world(tmp_path: Path) -> World:
         (os.getpid(), 0, True),
         (os.getpid(), LEASE_S - 1, True),
         (os.getpid(), LEASE_S, False),
+        (os.getpid(), -1, False),
         (1, 0, True),
         (DEAD_PROCESS, 0, False),
         (0, 0, False),
     ],
-    ids=["ours", "ours, almost over", "over", "another that runs", "dead", "let go"],
+    ids=[
+        "ours",
+        "ours, almost over",
+        "over",
+        "clock was ahead",
+        "another that runs",
+        "dead",
+        "let go",
+    ],
 )
 def test_a_lease_ends_with_its_time_or_its_process(
     world: World, owner: int, age_s: int, *, held: bool

@@ -22,6 +22,7 @@ from farthing.lab.payer import PayerParty
 from farthing.lab.twins.clocks import Days
 from farthing.lab.twins.seen import Seen
 from farthing.lab.world import World
+from farthing.marks import LEASE_S_MAX
 from farthing.wallet.settling import is_delivered
 
 T = TypeVar("T")
@@ -228,6 +229,7 @@ class Stage:
         self.world.ground.faults.calm()
         for party in self.world.parties:
             party.ahead_s = 0
+        self.world.leap(LEASE_S_MAX)  # by then every lease is over, or not believed
         await asyncio.sleep(CLEARING_S)
         await self.fetch_missing()
         for _ in range(RETURNS):
