@@ -81,7 +81,10 @@ async def claim_what_others_earned(stage: Stage) -> None:
 
 
 async def claim_late(stage: Stage) -> None:
-    """Sell now, and claim when everything that was sold for has expired."""
+    """Sell now, and claim when everything that was sold for has expired.
+
+    Who waits for a page of it by then may be told later that nothing was paid, and pay anew.
+    """
     vendor, ground = stage.world.vendors[0], stage.world.ground
     await sell(stage, vendor, cut_s=150)
     ground.faults.calm()  # whoever else has something open ends it before the nights pass
@@ -90,6 +93,9 @@ async def claim_late(stage: Stage) -> None:
     await stage.fetch_missing()  # gates repeat a page for an hour, and not after the nights
     await stage.give_back()
     await asyncio.sleep(70)  # what was fetched just now, others claim in time
+    for payer, url, price_micro in stage.missing:
+        if url.startswith(vendor.url):
+            stage.stakes[payer.name].price_micro += price_micro
     ground.leap_s += LATE_S
     await asyncio.sleep(200)
 

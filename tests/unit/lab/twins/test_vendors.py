@@ -9,6 +9,7 @@ from farthing.broker.reservations import find
 from farthing.broker.settling import Settling
 from farthing.lab.twins import vendors
 from farthing.lab.twins.stage import Stage
+from farthing.lab.twins.tricks import play
 from farthing.lab.world import World
 from farthing.schemes import registry
 
@@ -47,6 +48,13 @@ def test_claims_that_come_too_late_are_never_more_than_was_sold(scheme: str) -> 
         assert sum(checks.sold[name].values()) >= checks.earned[name]
         assert world.ground.loop.faults == []
         stage.close()
+
+
+def test_a_page_that_a_late_vendor_still_owes_is_at_stake() -> None:
+    """Its broker has paid; weeks later its gate says that nothing was, and it is bought anew."""
+    played = play("ikp", 82290452620, ["claim-late"])
+    assert played.findings == ()
+    assert [one.worst_micro for one in played.losses if one.role == "payer"].count(20) == 1
 
 
 def test_what_is_claimed_too_late_is_not_paid() -> None:
