@@ -25,7 +25,7 @@ async def revoke_and_spend(stage: Stage) -> None:
     await stage.shop(payer, one, 1)
     twin = stage.twin_of(payer)
     general = [held for held in payer.held() if not held.instrument.vendor_id]
-    ended = bool(general)
+    ended = bool(general) and not _offers_more(payer)
     for held in general:
         try:
             ended &= await payer.give_back(held)
@@ -35,6 +35,12 @@ async def revoke_and_spend(stage: Stage) -> None:
     opened_there = any(held.instrument.vendor_id == other.name for held in twin.held())
     if ended and not opened_there:  # what was opened before goes on, and is billed
         await _require_refused(stage, twin, other.name)
+
+
+def _offers_more(payer: PayerParty) -> bool:
+    """Whether a purchase in doubt has some of what is good anywhere: that is not given back."""
+    query = "SELECT 1 FROM instruments WHERE state = 'offered' AND vendor = ''"
+    return bool(payer.connection.execute(query).fetchall())
 
 
 async def spend_what_was_withdrawn(stage: Stage) -> None:

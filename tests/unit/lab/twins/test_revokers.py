@@ -57,3 +57,8 @@ def test_what_could_not_be_withdrawn_is_no_finding(monkeypatch: pytest.MonkeyPat
 def test_what_was_ended_in_part_only_is_no_finding() -> None:
     """An older copy has spent some of the coins: they are not taken back, and the rest is good."""
     assert play("cashu", 1_296).findings == ()
+
+
+def test_what_a_purchase_in_doubt_has_is_not_ended() -> None:
+    """The wallet cannot give it back, and who has a copy spends it."""
+    assert play("cashu", 82290453332, ["leave-a-debt", "revoke-and-spend"]).findings == ()
