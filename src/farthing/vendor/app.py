@@ -201,17 +201,10 @@ class Vendor:
 
     async def fetch_lists(self) -> int:
         """The broker's new keys and every revocation; how many names are revoked."""
-        root_id = self.config.broker_root
-        await lists.refresh_keys(self.broker, self.ring, root_id)
-        root = self.ring.find(lists.BROKER_ROOT_KEY, root_id)
-        assert root is not None, "its keys were just checked under it"
-        count = 0
-        for name in self.gate.tills:
-            if prefix := registry.by_name(name).mint.published:
-                count += await lists.refresh_list(
-                    self.broker, self.store, name, prefix, root.public, self._edge.look().now_s
-                )
-        return count
+        published = ((name, registry.by_name(name).mint.published) for name in self.gate.tills)
+        prefixes = {name: prefix for name, prefix in published if prefix}
+        root_id, now_s = self.config.broker_root, self._edge.look().now_s
+        return await lists.refresh_all(self.broker, self.store, self.ring, root_id, prefixes, now_s)
 
     async def _keep_fetching(self) -> None:
         """The lists at once, then each minute, and when a payment names a key that is not here."""

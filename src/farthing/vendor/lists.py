@@ -3,17 +3,19 @@
 Both documents are signed by the broker's root key, which was pinned when the vendor's folder was
 made; a broker that shows another root is refused. New keys join the ring, revoked names become
 records that tills look up. Nothing is ever taken off: a name on the list stays until it is
-forgotten with its instrument.
+forgotten with its instrument. So the names of an old list are taken, too, though tills do not hear
+of a list that is old.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Protocol
 
 import msgspec
 
 from farthing import codec, marks
 from farthing.crypto import signing
-from farthing.errors import Expired, Forged, Malformed
+from farthing.errors import Expired, Forged, Malformed, Refusal, Unavailable
 from farthing.schemes.contract import Json, Key
 from farthing.schemes.revocations import ListState, read_state, state_key
 from farthing.stores.keys import KeyRing
@@ -118,7 +120,10 @@ async def refresh_keys(broker: Source, ring: KeyRing, root_id: str) -> int:
 async def refresh_list(
     broker: Source, store: MarkStore, scheme: str, prefix: bytes, root_public: bytes, now_s: int
 ) -> int:
-    """Record what is new of a scheme's revocations; how many names came. `Forged`, `Expired`."""
+    """Record what is new of a scheme's revocations; how many names came. `Forged`.
+
+    `Expired` for a list that is old: its names are recorded, and not that there is a list of now.
+    """
     key = state_key(scheme)
     memory: marks.Memory = await store.do(marks.Read(keys=marks.Keys(records=(key,))))
     known = read_state(memory.records.get(key))
@@ -133,13 +138,12 @@ async def refresh_list(
         raise Forged("list_of_another_scheme", "the broker answered with another list")
     if found.since > since:
         raise Forged("list_has_a_gap", "the broker answered with what is new since another list")
-    if now_s > found.next_update_s + SKEW_S:
-        raise Expired("list_stale", "the broker shows an old list")
+    is_stale = now_s > found.next_update_s + SKEW_S
     names = sorted(set(found.revoked))
     state = ListState(
         number=found.number, this_update_s=found.issued_at_s, next_update_s=found.next_update_s
     )
-    digest = hashlib.sha256(codec.canonical([names, state])).digest()
+    digest = hashlib.sha256(codec.canonical([names, state, is_stale])).digest()
     until_s = now_s + KEPT_S
     hold = marks.Hold(
         k=f"list/{scheme}/{codec.b64u(digest)}",
@@ -153,6 +157,38 @@ async def refresh_list(
     records = tuple(
         marks.Put(key=prefix + name.encode(), value=b"", until_s=until_s) for name in names
     )
-    put = state.put(scheme, until_s)
-    await store.do(marks.Take(hold=hold, outcome=b"", records=(*records, put)))
+    if not is_stale:
+        records = (*records, state.put(scheme, until_s))
+    await store.do(marks.Take(hold=hold, outcome=b"", records=records))
+    if is_stale:
+        raise Expired("list_stale", "the broker shows an old list, or our clock is ahead")
     return len(names)
+
+
+async def refresh_all(
+    broker: Source,
+    store: MarkStore,
+    ring: KeyRing,
+    root_id: str,
+    prefixes: Mapping[str, bytes],
+    now_s: int,
+) -> int:
+    """The broker's new keys, then every list of these schemes; how many names came.
+
+    `prefixes`: of the records, by scheme. One list that is refused keeps no other from its turn;
+    the first refusal is raised at the end.
+    """
+    await refresh_keys(broker, ring, root_id)
+    root = ring.find(BROKER_ROOT_KEY, root_id)
+    assert root is not None, "its keys were just checked under it"
+    count, trouble = 0, list[Refusal]()
+    for scheme, prefix in prefixes.items():
+        try:
+            count += await refresh_list(broker, store, scheme, prefix, root.public, now_s)
+        except Unavailable:  # the next one would wait as long
+            raise
+        except Refusal as wrong:
+            trouble.append(wrong)
+    if trouble:
+        raise trouble[0]
+    return count
