@@ -3,7 +3,11 @@
 import asyncio
 import random
 
+import pytest
+
+from farthing.lab.genesis import BROKER
 from farthing.lab.ground import START_S
+from farthing.lab.recount import open_to_honest
 from farthing.lab.twins import clocks
 from farthing.lab.twins.clocks import DAY_S, OFF_S, Days
 from farthing.lab.twins.stage import Stage
@@ -11,6 +15,7 @@ from farthing.lab.twins.tricks import play
 from farthing.lab.world import World
 from farthing.schemes.chain.times import SKEW_S
 
+APART_S = 30
 NOON_S = 20_000 * DAY_S + DAY_S // 2
 
 
@@ -75,6 +80,31 @@ def test_no_time_passes_while_somebody_honest_waits_for_a_page() -> None:
         world.run(stage.shop(payer, vendor, 1))
         assert world.run(clocks.pass_time(stage, DAY_S))
         assert world.ground.wall_s() >= START_S + DAY_S
+        stage.close()
+
+
+@pytest.mark.parametrize("wrong_s", [3_000, 70_000])
+def test_what_a_wrong_clock_has_leased_ends_before_anybody_counts(wrong_s: int) -> None:
+    """The broker does not answer; when it does, the gate's clock is back, and its lease is not."""
+
+    async def lease_until_later(stage: Stage) -> None:
+        payer, vendor = stage.honest[0], stage.world.vendors[1]
+        faults, time_s = stage.world.ground.faults, stage.world.ground.loop.time
+        await stage.shop(payer, vendor, 1)
+        vendor.ahead_s = wrong_s
+        faults.part(vendor.name, BROKER, time_s() + APART_S)
+        await stage.buy(payer, *stage.address(vendor), tries=1)
+        vendor.ahead_s = 0
+        await asyncio.sleep(APART_S)
+
+    with World(11, ["ecash"], luck=False) as world:
+        stage = Stage(world, random.Random(1))
+        world.run(lease_until_later(stage))
+        assert stage.missing
+        world.run(stage.settle())
+        assert world.ground.leap_s < DAY_S // 2
+        assert not stage.missing
+        assert open_to_honest(world, stage.honest, world.vendors, stage.crooks) == []
         stage.close()
 
 
