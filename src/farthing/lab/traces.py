@@ -33,9 +33,12 @@ def tell(line: str) -> str:
 
 
 def eventful(lines: Iterable[str]) -> list[str]:
-    """The lines of a `Trace` without what is asked for again and again, and its answers."""
+    """The lines of a `Trace` without what is asked for again and again, and its answers.
+
+    The last line stays, whatever it is: it is where something was found.
+    """
     asking: set[tuple[str, str]] = set()
-    kept = []
+    kept, line = list[str](), ""
     for line in lines:
         _, kind, *words = line.split()
         if kind == "request":
@@ -48,7 +51,7 @@ def eventful(lines: Iterable[str]) -> list[str]:
             asking.remove((words[1], words[0]))
             continue
         kept.append(line)
-    return kept
+    return kept if not line or kept[-1:] == [line] else [*kept, line]
 
 
 def tell_all(lines: Iterable[str]) -> list[str]:

@@ -50,7 +50,8 @@ def test_what_is_asked_again_and_again_is_left_out_with_its_answers() -> None:
         ["request", "ann", "shop", "GET", "-"],
         ["answer", "broker", "shop", "200", "/settle"],
         ["answer", "shop", "ann", "200", "/settle"],
-    ]
+        ["answer", "shop", "ann", "200", "/lists/ikp"],
+    ], "the last one, too"
 
 
 def test_an_answer_that_may_be_to_something_else_is_shown() -> None:
@@ -59,6 +60,17 @@ def test_an_answer_that_may_be_to_something_else_is_shown() -> None:
     trace.note("request", "shop", "broker", "POST", "/settle", b"x")
     trace.note("answer", "broker", "shop", "200", "-", b"")
     assert [line.split()[1] for line in eventful(trace.lines)] == ["request", "answer"]
+
+
+def test_the_last_line_is_shown_whatever_it_is() -> None:
+    trace = Trace(lambda: 0.5)
+    trace.note("request", "shop", "broker", "GET", "/lists/tick", b"")
+    assert eventful(trace.lines) == list(trace.lines)
+    trace.note("answer", "broker", "shop", "200", "-", b"")
+    assert eventful(trace.lines) == [trace.lines[-1]]
+    trace.note("up", "shop")
+    assert eventful(trace.lines) == [trace.lines[-1]]
+    assert eventful([]) == []
 
 
 def test_every_kind_has_room_for_its_words() -> None:
