@@ -95,7 +95,7 @@ async def pass_time(stage: "Stage", by_s: int) -> bool:
     """Let time pass once the honest have ended what they began; False where they cannot."""
     for _ in range(TRIES_MAX):
         await stage.fetch_missing()
-        if is_quiet(stage) and not _open_matters(stage):
+        if is_quiet(stage) and not open_matters(stage):
             stage.world.leap(by_s)
             return True
         await asyncio.sleep(WAIT_S)
@@ -107,7 +107,8 @@ def is_quiet(stage: "Stage") -> bool:
     return not any(stage.buying.values()) and not stage.missing
 
 
-def _open_matters(stage: "Stage") -> list[str]:
+def open_matters(stage: "Stage") -> list[str]:
+    """What the honest have not ended yet."""
     world = stage.world
     vendors = [one for one in world.vendors if one.name not in stage.crooks]
     if not all(one.is_up for one in (*world.brokers, *stage.honest, *vendors)):

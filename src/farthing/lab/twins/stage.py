@@ -19,7 +19,7 @@ from farthing.lab.liveness import require_returned
 from farthing.lab.network import Message, NoAnswer, NotReached, Reply
 from farthing.lab.parties import VendorParty
 from farthing.lab.payer import PayerParty
-from farthing.lab.twins.clocks import Days
+from farthing.lab.twins.clocks import Days, open_matters
 from farthing.lab.twins.seen import Seen
 from farthing.lab.world import World
 from farthing.marks import LEASE_S_MAX
@@ -239,6 +239,11 @@ class Stage:
             await asyncio.sleep(LAPSING_S)
             if not any(payer.held() for payer in self.honest):
                 break
+        if open_matters(self):  # what is claimed once its day begins, which a clock was ahead of
+            self.world.leap(DAY_S)
+            await asyncio.sleep(CLEARING_S)
+            await self.give_back()
+            await asyncio.sleep(CLEARING_S)
 
     async def fetch_missing(self) -> None:
         """Honest payers ask again for the pages that did not come, as people do."""

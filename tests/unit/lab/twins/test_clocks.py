@@ -68,6 +68,22 @@ def test_nights_pass_and_single_clocks_jump_and_come_back() -> None:
         stage.close()
 
 
+def test_what_was_sold_on_a_day_that_has_not_begun_is_claimed_once_it_has() -> None:
+    async def sell_tomorrow(stage: Stage) -> None:
+        payer, vendor = stage.honest[0], stage.world.vendors[1]
+        payer.ahead_s = vendor.ahead_s = DAY_S
+        await stage.shop(payer, vendor, 2)
+        payer.ahead_s = vendor.ahead_s = 0
+
+    with World(11, ["ticket"], luck=False) as world:
+        stage = Stage(world, random.Random(1))
+        world.run(sell_tomorrow(stage))
+        world.run(stage.settle())
+        assert clocks.open_matters(stage) == []
+        assert world.ground.checks.earned[world.vendors[1].name] > 0
+        stage.close()
+
+
 def test_no_time_passes_while_somebody_honest_waits_for_a_page() -> None:
     with World(11, ["millicent"], luck=False) as world:
         stage = Stage(world, random.Random(1))
