@@ -153,6 +153,8 @@ class Vendor:
         found = self.price_file.refresh()
         if found == "refused" and self.price_file.trouble is not None:
             _log.error("prices left as they were: %s", self.price_file.trouble.detail)
+        elif found == "new":
+            self._outdated.set()  # lists of what is taken now, and was not before
         options = self.price_file.prices.options
         # Tills keep what they derive from keys: with other keys they begin anew.
         has_new_keys = self.ring.generation != self._generation
@@ -200,9 +202,10 @@ class Vendor:
         await asyncio.gather(*map(faults.keep_on, works))
 
     async def fetch_lists(self) -> int:
-        """The broker's new keys and every revocation; how many names are revoked."""
-        published = ((name, registry.by_name(name).mint.published) for name in self.gate.tills)
-        prefixes = {name: prefix for name, prefix in published if prefix}
+        """The broker's new keys, and every revocation of what is taken here; how many names."""
+        taken = {name for route in self.price_file.prices.routes for name in route.accept}
+        published = ((name, registry.by_name(name).mint.published) for name in self._schemes)
+        prefixes = {name: prefix for name, prefix in published if prefix and name in taken}
         root_id, now_s = self.config.broker_root, self._edge.look().now_s
         return await lists.refresh_all(self.broker, self.store, self.ring, root_id, prefixes, now_s)
 

@@ -12,12 +12,14 @@ from farthing import codec, marks
 from farthing.broker.app import Broker
 from farthing.crypto import signing
 from farthing.errors import Expired, Forged, Malformed
+from farthing.lab.world import World
 from farthing.schemes.chain.payword import FAMILY, PAYWORD
 from farthing.schemes.contract import Json, Key
 from farthing.schemes.revocations import state_key
 from farthing.stores.keys import KeyRing
 from farthing.stores.memory import MemoryMarks
 from farthing.vendor import lists
+from farthing.vendor.app import LISTS_EVERY_S
 
 NOW_S = 1_795_176_000
 ROOT_SECRET = bytes(31) + b"r"
@@ -250,3 +252,22 @@ def test_what_is_new_since_a_list_that_the_gate_never_had_is_refused() -> None:
 def test_a_list_whose_number_cannot_be_kept_is_malformed(number: int) -> None:
     with pytest.raises(Malformed, match="document_malformed"):
         asyncio.run(refresh(MemoryMarks(), revoked("p_1", number=number)))
+
+
+def test_lists_are_fetched_of_what_is_taken_here_and_at_once_of_what_is_new() -> None:
+    def asked() -> set[str]:
+        lines = [line.split() for line in world.ground.trace.lines]
+        return {line[5].rpartition("/")[2] for line in lines if "/lists/" in " ".join(line[5:])}
+
+    with World(3, ["payword"]) as world:
+        vendor, payer = world.vendors[0], world.payers[0]
+        world.run(asyncio.sleep(LISTS_EVERY_S + 1))
+        assert asked() == {"payword"}
+        prices = vendor.folder / "prices.toml"
+        text = prices.read_text()
+        more = text.replace('"payword"', '"payword", "upayword"')
+        assert more != text
+        prices.write_text(more)
+        world.run(payer.buy(f"{vendor.url}{vendor.pages[0].path}/1"))
+        world.run(asyncio.sleep(LISTS_EVERY_S / 2))
+        assert asked() == {"payword", "upayword"}

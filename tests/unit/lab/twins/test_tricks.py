@@ -70,8 +70,10 @@ def test_who_does_not_cheat_may_die_around_a_commit_meanwhile(
         kill(party, why)
 
     monkeypatch.setattr(Party, "kill", noted)
-    for seed in range(8):
+    for seed in range(40):
         assert play("payword", seed, ["claim-twice"]).findings == ()
+        if "broker" in died:
+            break
     assert "broker" in died
     assert died <= {"broker", "vendor1", "vendor2"}, "who cheats sees to its own programs"
 
