@@ -266,5 +266,5 @@ def test_eight_requests_at_once_are_each_paid_once_and_never_busy(
     assert verdicts == [Verdict.DONE] * 8
     assert busy == []
     assert sorted(path for path, _ in world.site.charges) == [f"/image-{n}" for n in range(8)]
-    assert world.bank.sold_micro <= 3 * 2_000
+    assert world.bank.sold_micro <= 4 * 2_000, "not a piece for each, however busy the machine is"
     world.require_conserved()

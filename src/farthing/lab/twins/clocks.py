@@ -44,8 +44,15 @@ class Days:
 
     def of(self, payer: str) -> int:
         """How many, of a payer and its twins, of all vendors together."""
+        return len(self._of(payer))
+
+    def vendors_of(self, payer: str) -> set[str]:
+        """Whom a payer and its twins have paid."""
+        return {vendor for vendor, _ in self._of(payer)}
+
+    def _of(self, payer: str) -> set[tuple[str, int]]:
         found = (days for name, days in self._paid.items() if name.partition("-")[0] == payer)
-        return len(set[tuple[str, int]]().union(*found))
+        return set[tuple[str, int]]().union(*found)
 
 
 def set_off(stage: "Stage") -> None:

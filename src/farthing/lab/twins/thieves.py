@@ -36,7 +36,7 @@ async def spend_what_was_stolen(stage: Stage) -> None:
     await stage.shop(owner, known, 2)
     await stage.fetch_missing()
     thief = stage.thief_of(owner)
-    opened = {known.name}
+    opened = {known.name, *stage.days.vendors_of(owner.name)}  # it may have bought before
     for vendor in luck.sample([known, cut, other], luck.randint(0, 2)):
         opened.add(vendor.name)
         await _spend(stage, thief, vendor)

@@ -28,6 +28,7 @@ def test_days_are_counted_once_for_each_vendor_and_for_all_copies_of_a_wallet() 
     now_s["one"] += DAY_S
     days.note("p0", "one")
     assert days.of("p0") == 3
+    assert (days.vendors_of("p0"), days.vendors_of("p1")) == ({"one", "other"}, {"one"})
 
 
 def test_around_midnight_a_payment_may_be_of_either_day() -> None:
