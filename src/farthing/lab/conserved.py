@@ -190,11 +190,7 @@ class Conserved:
     def wallet_did(self, payer: str, command: object, answer: object) -> None:
         """What a wallet has written: a payment that it offers, or how one has ended."""
         if isinstance(answer, Purchase):
-            offers = self._offers[answer.vendor_id]
-            if answer.k not in offers:
-                offers[answer.k] = answer.scheme, answer.price_micro
-                if answer.k not in self._taken[answer.vendor_id]:
-                    self.trades[answer.vendor_id, answer.scheme].offered_micro += answer.price_micro
+            self._offer(answer)
         elif isinstance(command, KeepRefund) and answer:
             self._refunded_micro[command.purchase.scheme] -= command.purchase.price_micro
         elif isinstance(command, Settle) and command.state == "released":
@@ -214,6 +210,14 @@ class Conserved:
                     f"{payer} has paid {made.price_micro} with {made.k},"
                     f" and {made.vendor_id} has taken {taken_micro}"
                 )
+
+    def _offer(self, made: Purchase) -> None:
+        """A voucher that was never sent gives its place in the chain to one of other ticks."""
+        offers, trade = self._offers[made.vendor_id], self.trades[made.vendor_id, made.scheme]
+        _, before_micro = offers.get(made.k, ("", 0))
+        offers[made.k] = made.scheme, made.price_micro
+        if made.k not in self._taken[made.vendor_id]:
+            trade.offered_micro += made.price_micro - before_micro
 
     def watch(self, payer: str, connection: apsw.Connection) -> None:
         """Look at every commit of a wallet's file from now on, if a broker owes what it holds."""

@@ -110,8 +110,11 @@ async def _return(world: "World", payer: "PayerParty") -> None:
 
 
 def require_returned(world: "World", payer: "PayerParty", held: "Held", refusal: Refusal) -> None:
-    """Note a return that a mint has refused, where the purse had no reason to."""
-    if payer.may_return(held):
+    """Note a return that a mint has refused, where the purse had no reason to.
+
+    A vendor closes no chain whose day is over: what is left of it comes back by itself.
+    """
+    if payer.may_return(held) and refusal.code != "commitment_expired":
         instrument = held.instrument
         world.ground.checks.find(
             f"{payer.name} cannot return {instrument.worth_micro} of {instrument.scheme}:"
