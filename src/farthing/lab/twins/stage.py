@@ -229,6 +229,8 @@ class Stage:
         self.world.ground.faults.calm()
         for party in self.world.parties:
             party.ahead_s = 0
+        await asyncio.sleep(CLEARING_S)
+        await self.fetch_missing()  # gates repeat a page for an hour
         self.world.leap(LEASE_S_MAX)  # by then every lease is over, or not believed
         await asyncio.sleep(CLEARING_S)
         await self.fetch_missing()

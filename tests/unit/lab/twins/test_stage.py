@@ -9,10 +9,12 @@ import pytest
 
 from farthing.errors import Refusal
 from farthing.lab.genesis import BROKER
+from farthing.lab.payer import Line
 from farthing.lab.twins.costs import losses_of
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
+from farthing.wallet.commands import Failed, Request, Sent
 from tests.kit.broken_mints import Unwilling
 from tests.kit.registered import registered
 
@@ -63,6 +65,27 @@ def test_what_comes_back_only_when_its_window_is_over_is_given_back_then() -> No
         world.run(leave_an_exchange_open())
         assert [one.worst_micro for one in losses_of(stage, "nobody") if one.worst_micro] == []
         assert not payer.held()
+        stage.close()
+
+
+def test_pages_that_did_not_come_are_fetched_while_gates_repeat_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send, is_heard = Line._send, False
+
+    async def lose(line: Line, request: Request, *, whole: bool) -> Sent:
+        answer = await send(line, request, whole=whole)
+        is_paid = any(name in {"Authorization", "PAYMENT-SIGNATURE"} for name, _ in request.headers)
+        return Failed(reason="lost") if is_paid and not is_heard else answer
+
+    monkeypatch.setattr(Line, "_send", lose)
+    with World(11, SCHEMES[:1]) as world:
+        stage, payer, vendor = Stage(world, random.Random(1)), world.payers[2], world.vendors[1]
+        assert not world.run(stage.buy(payer, *stage.address(vendor), tries=2))
+        is_heard = True
+        world.run(stage.settle())
+        assert not stage.missing
+        assert [one.worst_micro for one in losses_of(stage, "nobody") if one.worst_micro] == []
         stage.close()
 
 
