@@ -264,7 +264,6 @@ class Paying(Vouchers):
         self._notify()
         assert self._task is not None, "it was begun"
         await self._task
-        self._driver.store.flush()
 
     def _notify(self) -> None:
         if self._wake is not None and not self._wake.done():

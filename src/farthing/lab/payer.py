@@ -59,6 +59,7 @@ from farthing.wallet.reply import checking
 from farthing.wallet.seed import SEED_BYTES, put_seed, seed_of
 from farthing.wallet.settling import is_delivered
 from farthing.wallet.vault import Cost
+from farthing.wallet.waiting import WITHIN_S
 
 T = TypeVar("T")
 
@@ -114,9 +115,18 @@ class PayerParty(Party):
         self.ground.checks.conserved.watch(self.name, opened.connection)
         opened.owner = NOBODYS + self.ground.lives
         self._file, self.book = opened, Book(opened)
-        wallet = Wallet(opened, client=self._client, clock=self.now_s, entropy=self.ground.entropy)
+        wallet = Wallet(
+            opened,
+            client=self._client,
+            clock=self.now_s,
+            entropy=self.ground.entropy,
+            soon=self._soon,
+        )
         self._wallet, self.driver = wallet, wallet.driver(LIMITS)
         self.published = {}
+
+    def _soon(self, write: Callable[[], None]) -> None:
+        self.ground.loop.call_later(WITHIN_S, write, context=self.life.context.copy())
 
     def _lose(self) -> None:
         if self._file is not None:
@@ -243,8 +253,10 @@ class PayerParty(Party):
 
     @property
     def file(self) -> File:
-        """Its wallet's file, while it is up; for the world's own eyes."""
+        """Its wallet's file, while it is up, with all that has happened: for the world's eyes."""
         assert self._file is not None, "it is up"
+        assert self.driver is not None, "likewise"
+        self.driver.store.flush()
         return self._file
 
     @property
@@ -254,8 +266,7 @@ class PayerParty(Party):
 
     def held(self) -> tuple[Held, ...]:
         """Every instrument that may be given back."""
-        assert self.book is not None, "it is up"
-        return self.book.held()
+        return Book(self.file).held()
 
 
 def message_of(request: Request) -> Message:

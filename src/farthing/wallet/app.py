@@ -38,6 +38,7 @@ from farthing.wallet.policy import Limits, Policy, read_cap, read_limits
 from farthing.wallet.returning import Returned
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
+from farthing.wallet.waiting import Soon, in_a_moment
 
 PATH_VARIABLE = "FARTHING_WALLET"
 PASSPHRASE_VARIABLE = "FARTHING_WALLET_PASSPHRASE"  # noqa: S105 - the name of a variable
@@ -70,14 +71,16 @@ class Wallet:
         clock: Callable[[], int] | None = None,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
         told: Callable[[int], object] = lambda _: None,
+        soon: Soon = in_a_moment,
     ) -> None:
         """Use `init` or `open_wallet`. `schemes` in the payer's order, all registered by default.
 
         `client` asks brokers and fetches pages for `get`; it must not follow redirects. `told`
         hears for how many seconds a site or a broker has asked to wait (429), before it is waited.
+        `soon` has written what may wait for a moment.
         """
         self.path = opened.path
-        self._store = Store(opened)
+        self._store = Store(opened, soon)
         weakref.finalize(self._store, self._store.waiting.at_end)
         self._book = Book(opened)
         if schemes is None:
@@ -319,14 +322,17 @@ class Wallet:
         where everything is returned the wallet buys of its account afterwards. Stocks of it end.
         """
         driver = self.driver(self._book.limits())
+        self._store.flush()
         return returning.give_back(driver, self._book, scheme=scheme, vendor_id=vendor_id)
 
     def holdings(self) -> tuple[Holding, ...]:
         """Unspent instruments, summed by broker, scheme, vendor and state."""
+        self._store.flush()
         return self._book.holdings()
 
     def history(self, count: int = 100) -> tuple[Entry, ...]:
         """The last purchases, newest first."""
+        self._store.flush()
         return self._book.history(count)
 
 

@@ -255,7 +255,7 @@ class AskPayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settle(msgspec.Struct, frozen=True, kw_only=True):
-    """Write how a purchase ended, or that it still has. Answer: whether it was open."""
+    """Write how a purchase ended, or that it still has. Answer: whether it was open, or is done."""
 
     purchase: Purchase
     state: PurchaseState
@@ -266,7 +266,6 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True):
     """The second half of the payment, to be sent once the page is there; None without."""
     aside: bool = False
     """Whether a vendor refused the instrument: it is kept, and not offered again."""
-    later: bool = False  # the next transaction writes it, it is answered True; crashes leave doubts
     merge: Callable[[Instrument, Paid, Instrument | None], Instrument | None] | None = None
     now_s: int
 

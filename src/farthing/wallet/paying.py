@@ -154,7 +154,6 @@ class Paying(Vouchers):
             self._closed = True
             self._notify()
         self._thread.join()
-        self._driver.store.flush()  # of the last voucher, how it ended
 
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=1) as line:

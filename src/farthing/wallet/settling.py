@@ -81,13 +81,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 Finding = Receipt | Literal["released", "absent", "unknown", "silent"]
 
 
-def send(
-    guide: Guide, purchase: Purchase, request: Request, *, later: bool = False
-) -> Flow[tuple[Sent, Verdict]]:
+def send(guide: Guide, purchase: Purchase, request: Request) -> Flow[tuple[Sent, Verdict]]:
     """Send `request` with the purchase's credential, and settle the purchase by the answer.
 
-    Of a purchase in private its envelope is sent, and the answer is the one inside. `later`: that
-    it was taken need not be written at once (`Settle.later`).
+    Of a purchase in private its envelope is sent, and the answer is the one inside.
     """
     answer: Sent = Failed(reason="not sent")
     for number in range(1, SENDS_MAX + 1):
@@ -97,7 +94,7 @@ def send(
             paid = request.with_header(*purchase.credential)
             answer = yield from patiently(SendRequest(request=paid, leg="paid"))
         if isinstance(answer, Response):
-            verdict = yield from _settle_by_answer(guide, purchase, answer, later=later)
+            verdict = yield from _settle_by_answer(guide, purchase, answer)
             if verdict is not None:
                 return answer, verdict
             if throttled_s(answer):  # for longer than is waited
@@ -115,12 +112,10 @@ def _send_sealed(guide: Guide, purchase: Purchase, envelope: bytes, url: str) ->
     return opened(purse, purchase.paid.spent, envelope, url, answer)
 
 
-def _settle_by_answer(
-    guide: Guide, purchase: Purchase, answer: Response, *, later: bool
-) -> Flow[Verdict | None]:
+def _settle_by_answer(guide: Guide, purchase: Purchase, answer: Response) -> Flow[Verdict | None]:
     """The verdict; None where the same bytes should be sent again."""
     receipt = receipt_in(answer)
-    if receipt is not None and (yield from _accept(guide, purchase, receipt, later=later)):
+    if receipt is not None and (yield from _accept(guide, purchase, receipt)):
         return Verdict.DONE
     problem = problem_of(answer)
     is_called_spent = problem.retry == "never" and problem.type.endswith(PROOF_REFUSED)
@@ -155,9 +150,7 @@ def _is_refused(answer: Response, problem: Problem) -> bool:
     return problem.type.endswith(PROOF_REFUSED) or answer.status in {403, 410}
 
 
-def _accept(
-    guide: Guide, purchase: Purchase, receipt: Receipt, *, later: bool = False
-) -> Flow[bool]:
+def _accept(guide: Guide, purchase: Purchase, receipt: Receipt) -> Flow[bool]:
     """Whether the receipt is right and so is its change; then the purchase is done."""
     purse = guide.purse(purchase.scheme, purchase.broker_id)
     at = yield from look()
@@ -175,7 +168,6 @@ def _accept(
         instruments=concluded.instruments,
         receipt=receipts.written(receipt),
         release=concluded.release,
-        later=later,
         merge=purse.merge if purse.merges else None,
         now_s=at.now_s,
     )

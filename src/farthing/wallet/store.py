@@ -50,7 +50,7 @@ from farthing.wallet.policy import DAY_S
 from farthing.wallet.releases import Releases
 from farthing.wallet.rows import LEASE_S, OPEN, Rows
 from farthing.wallet.spending import Spending
-from farthing.wallet.waiting import Waiting
+from farthing.wallet.waiting import Soon, Waiting, at_once
 
 REPEAT_S = 3_300  # gates repeat a page for an hour by default; five minutes less, for slow clocks
 
@@ -58,28 +58,33 @@ REPEAT_S = 3_300  # gates repeat a page for an hour by default; five minutes les
 class Store:
     """Commands over one open file. Safe to share between threads."""
 
-    def __init__(self, file: File) -> None:
-        """Over an open file, which has no other."""
+    def __init__(self, file: File, soon: Soon = at_once) -> None:
+        """Over an open file, which has no other; what may wait is written `soon`."""
         self.file = file
         self._rows = Rows(file)
         self._asks = Asks(self._rows)
         self._spending = Spending(file)
         self._releases = Releases(self._rows)
         self._endings = Endings(self._rows, self._spending, self._releases)
-        self.waiting = Waiting(file, self._endings)
+        self.waiting = Waiting(file, self._endings, soon)
 
     def close(self) -> None:
-        """Write what waits for the next transaction, and close the file."""
-        self.flush()
-        self.file.close()
+        """Write what waits for the next transaction, and close the file; `Busy`, `Broken`."""
+        try:
+            self.flush()
+        finally:
+            self.file.close()
 
     def flush(self) -> None:
         """Write what waits for the next transaction, if anything does; `Busy`, `Broken`."""
         self.waiting.flush()
 
     def do(self, command: StoreCommand) -> Any:
-        """The answer to `command`, after its commit; `Busy`, `Broken`."""
-        if isinstance(command, Settle) and command.later:
+        """The answer to `command`, after its commit; `Busy`, `Broken`.
+
+        That a purchase is done may wait (`waiting.py`); the answer is then True, whatever it was.
+        """
+        if isinstance(command, Settle) and command.state == "done":
             self.waiting.add(command)
             return True
         with self.waiting.transaction():
@@ -128,17 +133,16 @@ class Store:
     def deliver(self, purchase: Purchase) -> None:
         """The page has reached the payer: from now on the same request is another purchase.
 
-        Until then it is the same one, and whoever makes it again sends the same bytes. This is
-        written with the next transaction: a crash before costs nothing, the page comes once more.
+        Until then it is the same one, and whoever makes it again sends the same bytes.
         """
         self.waiting.add(purchase)
 
     def let_go(self, ids: tuple[str, ...]) -> None:
         """Whoever drove these purchases and asks has stopped; others may take them over."""
-        with self.file.write() as db:
+        with self.waiting.transaction(is_command=False):
             for row_id in ids:
-                db.execute("UPDATE purchases SET owner=0 WHERE id=?", (row_id,))
-                db.execute("UPDATE asks SET owner=0 WHERE id=?", (row_id,))
+                self._rows.db.execute("UPDATE purchases SET owner=0 WHERE id=?", (row_id,))
+                self._rows.db.execute("UPDATE asks SET owner=0 WHERE id=?", (row_id,))
 
     # --- purchases ------------------------------------------------------------------------------
 

@@ -157,7 +157,7 @@ def hand_in(guide: Guide, request: Request, purchase: Purchase) -> Flow[None]:
     """
     if purchase.page:
         request = Request(method=purchase.method, url=purchase.url, page=purchase.page)
-    answer, verdict = yield from send(guide, purchase, request, later=True)
+    answer, verdict = yield from send(guide, purchase, request)
     if purchase.page and purchase.received.dialect == "x402":
         if verdict is Verdict.DONE:
             yield Remember(request=request, received=purchase.received)

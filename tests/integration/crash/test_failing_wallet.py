@@ -147,11 +147,13 @@ class Payer:
             client=self._client(),
             clock=self.village.now_s,
             schemes={name: registry.by_name(name) for name in schemes},
+            soon=lambda _: None,  # what may wait waits for the next transaction, in every run alike
         )
 
     def reboot(self) -> None:
         self.disk.bury()
-        self.wallet.close()
+        with contextlib.suppress(Refusal):  # what waits is lost
+            self.wallet.close()
         self.disk.reboot()
         db = apsw.Connection(str(self.path))
         assert db.pragma("integrity_check") == "ok"
@@ -253,11 +255,13 @@ def fails(payer: Payer, deed: Deed, fault: Fault, at: int) -> bool:
     assert fired or not failed, told
     if not fired and fault in {Fault.CUT, Fault.TORN}:
         payer.disk.cut()
-    if payer.disk.is_dead:
+    is_dead = payer.disk.is_dead
+    if is_dead:
         payer.reboot()
     payer.disk.disarm()
-    if failed:
+    if failed or is_dead:  # the new program has the old one's number: its leases must end
         payer.village.pass_time(LATER_S)
+    if failed:
         act(payer.wallet)
     payer.require_whole(told)
     return fired

@@ -27,7 +27,7 @@ from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.rows import AT_ONCE, LEASE_S, Rows
 from farthing.wallet.store import REPEAT_S, Store
 from tests.unit.wallet.farside import BROKER, CURRENCY, SITE, VENDOR
-from tests.unit.wallet.world import PASSPHRASE, World, get, purchase_on, settled
+from tests.unit.wallet.world import PASSPHRASE, World, get, never, purchase_on, settled
 
 WISH = Wish(
     scheme="millicent", broker_id=BROKER, vendor_id=VENDOR, currency=CURRENCY, price_micro=200
@@ -371,9 +371,10 @@ def test_a_delivered_page_keeps_no_credential(world: World) -> None:
     assert made.credential[1].encode() not in plain
 
 
-def test_what_may_be_settled_later_is_written_with_the_next_transaction(world: World) -> None:
+def test_that_a_purchase_is_done_is_written_with_the_next_transaction(tmp_path: Path) -> None:
+    world = World(tmp_path, soon=never)
     made = purchase_on(world)
-    assert settled(world, made, state="done", instruments=(made.paid.spent,), later=True)
+    assert settled(world, made, state="done", instruments=(made.paid.spent,))
     world.store.deliver(made)
     state = "SELECT state, delivered FROM purchases WHERE id=?"
     assert world.store.file.rows(state, (made.id,)) == [("sent", 0)]

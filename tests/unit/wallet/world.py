@@ -34,6 +34,7 @@ from farthing.wallet.policy import Limits, Policy
 from farthing.wallet.settling import Verdict
 from farthing.wallet.store import Store
 from farthing.wallet.vault import Cost
+from farthing.wallet.waiting import Soon, at_once
 from tests.unit.wallet.farside import BROKER, CURRENCY, SITE, Bank, KeysOf, Site
 
 PASSPHRASE = "correct horse"
@@ -45,7 +46,15 @@ T = TypeVar("T")
 class World:
     """A file, a clock, a site and a bank."""
 
-    def __init__(self, folder: Path, *, site: Site | None = None, bank: Bank | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        site: Site | None = None,
+        bank: Bank | None = None,
+        soon: Soon = at_once,
+    ) -> None:
+        self.soon = soon
         self.now_ms = 1_800_000_000_000
         self.path = folder / "wallet.db"
         create(self.path, PASSPHRASE, CHEAP).close()
@@ -72,7 +81,7 @@ class World:
 
     def reopen(self) -> None:
         """As another process would: nothing of the last one is left but its file."""
-        self.store = Store(open_file(self.path, PASSPHRASE))
+        self.store = Store(open_file(self.path, PASSPHRASE), self.soon)
         self.known = Known()
 
     def crash(self) -> None:
@@ -178,6 +187,10 @@ def purchase_on(world: World, path: str = "/a") -> Purchase:
 def _say(command: Command) -> str:
     name = type(command).__name__
     return f"{name}:{command.leg}" if isinstance(command, SendRequest) else name
+
+
+def never(write: Callable[[], None]) -> None:
+    """What waits is written with the next transaction, and not before."""
 
 
 def settled(world: World, made: Purchase, **changes: object) -> bool:

@@ -219,7 +219,6 @@ class _Running:
         """It has what it paid for: the second half of the payment goes out, if it has one."""
         payer.store.deliver(made)
         payer.run_alone(hand_over(payer.guide(), made))
-        payer.store.flush()  # that it was taken waits for the next payment else
 
 
 def _live() -> OriginAnswered:

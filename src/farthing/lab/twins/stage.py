@@ -13,6 +13,7 @@ import msgspec
 
 from farthing.errors import Refusal
 from farthing.lab.bounds import Stakes
+from farthing.lab.faults import CALM
 from farthing.lab.genesis import BROKER, CREDIT_MICRO
 from farthing.lab.goods import Page
 from farthing.lab.liveness import require_returned
@@ -254,7 +255,10 @@ class Stage:
             await self.buy(payer, url, price_micro)
 
     async def give_back(self) -> None:
-        """Everybody finishes what was begun; honest payers give back what they hold."""
+        """Everybody finishes what was begun; honest payers give back what they hold.
+
+        What cannot be given back in fair weather is a finding.
+        """
         for payer in (*self.world.payers, *self.twins):
             if payer.is_up:
                 with suppress(Refusal):
@@ -265,7 +269,8 @@ class Stage:
                 try:
                     await payer.give_back(held)
                 except Refusal as refusal:  # credit is not given back
-                    if not {held.instrument.vendor_id, held.broker_id} & self.crooks:
+                    by_crooks = {held.instrument.vendor_id, held.broker_id} & self.crooks
+                    if self.world.ground.faults.chances is CALM and not by_crooks:
                         require_returned(self.world, payer, held, refusal)
 
     def _hold(self, payer: PayerParty) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from farthing.errors import Refusal
+from farthing.lab.faults import Chances
 from farthing.lab.genesis import BROKER
 from farthing.lab.payer import Line
 from farthing.lab.twins.costs import losses_of
@@ -30,6 +31,24 @@ def test_what_a_mint_does_not_give_back_to_the_honest_is_a_finding() -> None:
         world.run(stage.give_back())
         (found,) = world.ground.checks.findings
         assert found.startswith(f"{stage.honest[0].name} cannot return ")
+        stage.close()
+
+
+def test_what_a_broker_that_is_down_does_not_take_in_bad_weather_is_given_back_later() -> None:
+    with World(11, SCHEMES[:1]) as world:
+        stage, broker = Stage(world, random.Random(1)), world.brokers[0]
+        payer = stage.honest[0]
+
+        async def give_back_while_it_is_down() -> None:
+            await stage.shop(payer, world.vendors[1], 1)
+            world.ground.faults.chances = Chances(killed_before=1.0)
+            broker.kill("in the middle of it")
+            await stage.give_back()
+            await stage.settle()
+
+        world.run(give_back_while_it_is_down())
+        assert world.ground.checks.findings == []
+        assert not payer.held()
         stage.close()
 
 
