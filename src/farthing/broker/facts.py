@@ -11,6 +11,7 @@ from typing import Literal
 import apsw
 import msgspec
 
+from farthing.broker.reservations import OVERDUE
 from farthing.errors import Busy, Replayed
 from farthing.marks import Advance, Delete, Keys, Mark, Memory, Once, Place, Put, Record
 from farthing.schemes import registry
@@ -306,12 +307,12 @@ def is_due(connection: apsw.Connection, now_s: int) -> bool:
     return bool(connection.execute(_DUE, (now_s,)).get)
 
 
-_DUE = """
+_DUE = f"""
 SELECT EXISTS (SELECT 1 FROM due WHERE at_s <= ?1)
- OR EXISTS (SELECT 1 FROM reservations WHERE state = 'reserved' AND until_s <= ?1)
+ OR EXISTS ({OVERDUE})
  OR EXISTS (SELECT 1 FROM reservations WHERE state IN ('captured', 'void') AND until_s < ?1)
  OR EXISTS (SELECT 1 FROM once WHERE until_s < ?1)
  OR EXISTS (SELECT 1 FROM counters WHERE until_s < ?1)
  OR EXISTS (SELECT 1 FROM records WHERE until_s < ?1)
  OR EXISTS (SELECT 1 FROM answers WHERE until_s < ?1)
-"""
+"""  # noqa: S608 - a constant

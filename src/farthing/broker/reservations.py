@@ -13,6 +13,7 @@ import msgspec
 AtEnd = Literal["void", "capture"]
 
 RESERVED_S = 60  # how long a reservation lives; the gate's origin has answered by then
+BELIEVED_S = 2 * RESERVED_S  # what would end later was made while the broker's clock was ahead
 
 
 State = Literal["absent", "reserved", "captured", "void"]
@@ -72,6 +73,11 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = "tx, party, scheme, number, state, until_s, at_end, amount, applied, postings, answer"
+_RESERVED = f"SELECT {_COLUMNS} FROM reservations WHERE state = 'reserved'"  # noqa: S608
+OVERDUE = (
+    f"{_RESERVED} AND until_s <= ?1 UNION ALL {_RESERVED} AND until_s > ?1 + {BELIEVED_S} LIMIT 100"
+)
+"""Those whose time is over, or would be too late to be believed."""
 
 
 def find(connection: apsw.Connection, tx: str) -> Reservation | None:
@@ -84,13 +90,8 @@ def find(connection: apsw.Connection, tx: str) -> Reservation | None:
 
 
 def overdue(connection: apsw.Connection, now_s: int) -> list[Reservation]:
-    """Reservations whose time is over."""
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM reservations "  # noqa: S608 - a constant
-        "WHERE state = 'reserved' AND until_s <= ? ORDER BY until_s LIMIT 100",
-        (now_s,),
-    )
-    return [_read(row) for row in rows]
+    """Reservations whose time is over (`OVERDUE`)."""
+    return [_read(row) for row in connection.execute(OVERDUE, (now_s,))]
 
 
 def _read(row: tuple[object, ...]) -> Reservation:

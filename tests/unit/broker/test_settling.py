@@ -187,6 +187,24 @@ def test_a_lapsed_reservation_is_no_longer_busy_for_others(tmp_path: Path) -> No
     with_coupon(tmp_path, talk)
 
 
+@pytest.mark.parametrize(("ahead_s", "ended"), [(RESERVED_S, 0), (RESERVED_S + 1, 1)])
+def test_a_clock_that_was_ahead_holds_nothing_for_longer(
+    tmp_path: Path, ahead_s: int, ended: int
+) -> None:
+    async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
+        settling, v7 = desk.engine.settling, desk.account("v7")
+        desk.now_s += ahead_s
+        reserved = await settling.settle(of(coupon), v7, "void")
+        desk.now_s -= ahead_s
+        assert await desk.engine.tick() == ended, "a small step back ends nothing"
+        if ended:
+            with pytest.raises(ReservationVoid):
+                await settling.capture(reserved.tx, 1, v7)
+            assert (await settling.settle(of(coupon), v7)).amount_micro == 300
+
+    with_coupon(tmp_path, talk)
+
+
 def test_settle_without_reserve_captures_what_was_reserved(tmp_path: Path) -> None:
     async def talk(desk: Desk, coupon: dict[str, Any]) -> None:
         settling, v7 = desk.engine.settling, desk.account("v7")
