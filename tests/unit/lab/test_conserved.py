@@ -1,12 +1,16 @@
 """Each record is held against the others, as it is written."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from farthing import marks
 from farthing.lab.conserved import Conserved, Held
 from farthing.lab.world import World
+from tests.unit.wallet.world import World as Wallet
+from tests.unit.wallet.world import purchase_on
 
 VENDOR, BROKER, SCHEME = "vendor0", "broker", "millicent"
 OWED = 100
@@ -164,6 +168,19 @@ def test_who_cheats_is_not_held_to_it() -> None:
     is_paid_twice(of)
     holds_more(of)
     assert of.findings == []
+
+
+def test_a_voucher_that_was_never_sent_gives_its_place_to_another(tmp_path: Path) -> None:
+    of = Checked()
+    trade = of.account.trades[VENDOR, SCHEME]
+    made = replace(purchase_on(Wallet(tmp_path)), vendor_id=VENDOR, scheme=SCHEME, k="k")
+    for price_micro in (640, 40, 40):
+        of.account.wallet_did("payer0", None, replace(made, price_micro=price_micro))
+        assert trade.offered_micro == price_micro
+    of.account.taken(VENDOR, "k", SCHEME, 40)
+    assert (trade.offered_micro, of.findings) == (0, [])
+    of.account.wallet_did("payer0", None, replace(made, price_micro=640))
+    assert trade.offered_micro == 0, "what is taken is offered no more"
 
 
 def test_a_world_has_all_of_it_under_its_eyes() -> None:

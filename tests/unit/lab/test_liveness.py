@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from farthing.errors import Expired
 from farthing.lab import handing, liveness
 from farthing.lab.faults import CALM, ROUGH
 from farthing.lab.liveness import finish
@@ -44,6 +45,18 @@ def test_a_mint_that_takes_nothing_back_is_a_finding_and_a_purse_that_says_so_is
             found = [one for one in world.ground.checks.findings if "cannot return" in one]
             assert bool(found) == (broken is Unwilling)
             assert all(one.endswith("of agent: come_back_later") for one in found)
+
+
+def test_a_chain_whose_day_is_over_need_not_be_closed() -> None:
+    with World(6, ["tick"]) as world:
+        payer, vendor = world.payers[0], world.vendors[0]
+        page = next(page for page in vendor.pages if page.scheme == "tick")
+        world.run(payer.buy(f"{vendor.url}{page.path}/1"))
+        held = next(held for held in payer.held() if payer.may_return(held))
+        liveness.require_returned(world, payer, held, Expired("commitment_expired"))
+        assert world.ground.checks.findings == []
+        liveness.require_returned(world, payer, held, Expired("scrip_expired"))
+        assert len(world.ground.checks.findings) == 1
 
 
 LATE_S = 600  # of virtual time: longer than the wallet asks, and than an offer stands
