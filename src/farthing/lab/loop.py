@@ -35,15 +35,15 @@ class Process:
         self.context = contextvars.Context()
         """What its tasks begin with."""
         self.context.run(PROCESS.set, self)
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: dict[asyncio.Task[Any], None] = {}
         """All that are under way, and some that are done."""
         self._many = TASKS_KEPT
 
     def add(self, task: asyncio.Task[Any]) -> None:
         """A task more."""
-        self.tasks.add(task)
+        self.tasks[task] = None
         if len(self.tasks) > self._many:
-            self.tasks = {task for task in self.tasks if not task.done()}
+            self.tasks = {task: None for task in self.tasks if not task.done()}
             self._many = 2 * len(self.tasks) + TASKS_KEPT
 
     def kill(self) -> None:
@@ -54,7 +54,7 @@ class Process:
         """Let go of what a killed process has left in memory; nothing of it may have an effect."""
         assert not self.is_alive, "only the dead are buried"
         while self.tasks:
-            task = self.tasks.pop()
+            task, _ = self.tasks.popitem()
             if task.done():
                 continue
             task._log_destroy_pending = False  # type: ignore[attr-defined] # - it never ends

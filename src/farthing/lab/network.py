@@ -95,7 +95,7 @@ class Site:
         self.name = name
         self.process: Process | None = None
         self.app: App | None = None
-        self.open: set[asyncio.Future[Reply]] = set()
+        self.open: dict[asyncio.Future[Reply], None] = {}
         """Who waits for an answer of the present process."""
         self.connections: dict[Asked, None] = {}
         """Answers in parts that it gives, or waits for."""
@@ -162,7 +162,7 @@ class Network:
             return await future
         finally:
             timer.cancel()
-            site.open.discard(future)
+            site.open.pop(future, None)
 
     def _arrive(
         self, source: str, site: Site, message: Message, future: asyncio.Future[Reply]
@@ -172,7 +172,7 @@ class Network:
             self._loop.outside(REFUSED_S, _fail, future, NotReached("nobody listens"))
             return
         self._arrived(source, site, message)
-        site.open.add(future)
+        site.open[future] = None
         self._loop.spawn(process, self._serve(source, site, app, message, future))
 
     def _arrived(self, source: str, site: Site, message: Message) -> None:

@@ -70,7 +70,7 @@ def test_who_waits_for_what_never_comes_is_told() -> None:
     with pytest.raises(RuntimeError, match="everybody waits"):
         loop.run(task := loop.create_task(wait()))
     process = Process("of nobody")
-    process.tasks.add(task)
+    process.add(task)
     process.kill()
     process.bury()
 

@@ -11,6 +11,7 @@ from farthing.lab.loop import Process, VirtualLoop
 from farthing.lab.network import Message, Network, NoAnswer, NotReached, Site, Transport
 from farthing.lab.trace import Trace
 
+WAITING = 50
 ASKED = Message(method="POST", url="https://shop.example/a%20b?c=d", body=b"hello")
 
 
@@ -107,6 +108,25 @@ def test_a_server_that_dies_breaks_the_connection() -> None:
 
     town.run(work)
     assert town.loop.time() == 3
+
+
+def test_who_waits_for_a_server_that_dies_hears_of_it_in_the_order_of_asking() -> None:
+    town, heard = Town(), list[int]()
+    town.works_s = 10.0
+
+    async def ask(number: int) -> None:
+        with pytest.raises(NoAnswer):
+            await town.ask()
+        heard.append(number)
+
+    async def die() -> None:
+        asked = [asyncio.ensure_future(ask(number)) for number in range(WAITING)]
+        await asyncio.sleep(5.0)
+        town.site.hang_up()
+        await asyncio.gather(*asked)
+
+    town.run(die)
+    assert heard == list(range(WAITING)), "the same in every process that repeats the seed"
 
 
 def test_httpx_goes_the_same_way() -> None:
