@@ -35,6 +35,7 @@ AREAS = {
     "marks": Area(
         (
             "marks.py",
+            "holding.py",
             "stores/memory.py",
             "stores/sqlite.py",
             "stores/sqlite_tables.py",
@@ -42,6 +43,7 @@ AREAS = {
         ),
         (
             "tests/unit/test_marks.py",
+            "tests/unit/test_holding.py",
             "tests/integration/stores/test_marks_conformance.py",
             "tests/integration/stores/test_marks_facts.py",
             "tests/integration/stores/test_marks_model.py",

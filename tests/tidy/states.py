@@ -8,7 +8,7 @@ import typing
 from pathlib import Path
 from typing import NamedTuple
 
-from farthing import marks
+from farthing import holding
 from farthing.broker import reservations
 
 ROOT = Path(__file__).parents[2]
@@ -28,8 +28,8 @@ class Machine(NamedTuple):
 MACHINES = (
     Machine(
         "A payment at the gate",
-        marks.__name__,
-        typing.cast(dict[tuple[str, str], tuple[str, str]], marks.TABLE),
+        holding.__name__,
+        typing.cast(dict[tuple[str, str], tuple[str, str]], holding.TABLE),
         "A pair that is not there is a hold that was lost: an answer of the origin under an old\n"
         "fence changes nothing. A payment that a broker may have paid (`clearing` is `before`) is\n"
         "ended with the broker before another takes its marks.",

@@ -10,6 +10,14 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from farthing.holding import (
+    decide_hold,
+    decide_mark,
+    next_fence,
+    require_distinct,
+    require_fence,
+    require_over,
+)
 from farthing.marks import (
     RELEASED_KEPT_S,
     Acknowledge,
@@ -37,12 +45,6 @@ from farthing.marks import (
     Take,
     Tally,
     Total,
-    decide_hold,
-    decide_mark,
-    next_fence,
-    require_distinct,
-    require_fence,
-    require_over,
 )
 
 K = TypeVar("K")

@@ -13,6 +13,14 @@ from typing import Any
 
 import apsw
 
+from farthing.holding import (
+    decide_hold,
+    decide_mark,
+    next_fence,
+    require_distinct,
+    require_fence,
+    require_over,
+)
 from farthing.marks import (
     RELEASED_KEPT_S,
     Acknowledge,
@@ -40,12 +48,6 @@ from farthing.marks import (
     Take,
     Tally,
     Total,
-    decide_hold,
-    decide_mark,
-    next_fence,
-    require_distinct,
-    require_fence,
-    require_over,
 )
 from farthing.stores import sqlite_tables as sql
 from farthing.stores.commit import Committer

@@ -1,7 +1,7 @@
 """One payment at the gate, as a generator: commands out, answers in, no I/O and no clock.
 
 The walk: credential -> offer -> till -> hold -> origin -> confirm -> first byte. The life of the
-payment in between is `marks.TABLE`. Which answers charge: the origin's 2xx and 304, nothing else.
+payment in between is `holding.TABLE`. Which answers charge: the origin's 2xx and 304, nothing else.
 
 A payment that is refused is looked up first: it may be one that was taken before, whose challenge
 is over or whose mark it has used up itself. Its outcome stands, whatever became of the rest.

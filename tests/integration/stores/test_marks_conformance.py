@@ -7,13 +7,11 @@ import msgspec
 import pytest
 
 from farthing.errors import Busy, HoldLost, Refusal, Replayed, Reused
+from farthing.holding import LOST, TABLE, Event, Step
 from farthing.marks import (
     BEGUN,
-    LOST,
-    TABLE,
     Command,
     Confirm,
-    Event,
     Find,
     Forget,
     Held,
@@ -24,7 +22,6 @@ from farthing.marks import (
     Settled,
     Stale,
     State,
-    Step,
     Take,
     Unresolved,
 )
