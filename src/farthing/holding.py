@@ -5,9 +5,10 @@ Stores ask `decide_hold` and `decide_mark`, which read it. Nothing here does I/O
 
 from typing import Literal
 
-from farthing.errors import Busy, HoldLost, Replayed, Reused
+from farthing.errors import Busy, Expired, HoldLost, Replayed, Reused
 from farthing.marks import (
     BEGUN,
+    LEASE_S_MAX,
     Advance,
     Hold,
     Mark,
@@ -18,17 +19,35 @@ from farthing.marks import (
     Unresolved,
 )
 
-Event = Literal["taken", "taken in lease", "other", "other in lease", "origin ok", "origin failed"]
+Event = Literal[
+    "taken",
+    "taken late",
+    "taken in lease",
+    "other",
+    "other in lease",
+    "origin ok",
+    "origin failed",
+]
 """What can happen to a payment.
 
 - taken, taken in lease: the same payment arrives; in lease, while an earlier one is still served.
+- taken late: the same payment arrives `AGAIN_S` after the lease of the hold that was released.
 - other, other in lease: another payment wants one of its marks, after the lease or within it.
 - origin ok: the origin answered 2xx or 304, under the current fence.
 - origin failed: any other answer, a time-out, or an early close before the head.
 """
 
 Step = Literal[
-    "hold", "resume", "repeat", "confirm", "release", "take over", "busy", "replayed", "lost"
+    "hold",
+    "resume",
+    "repeat",
+    "confirm",
+    "release",
+    "take over",
+    "busy",
+    "refuse",
+    "replayed",
+    "lost",
 ]
 """What the gate does about it."""
 
@@ -36,6 +55,7 @@ Step = Literal[
 TABLE: dict[tuple[State, Event], tuple[Step, State]] = {
     ("absent", "taken"): ("hold", "held"),
     ("released", "taken"): ("hold", "held"),
+    ("released", "taken late"): ("refuse", "released"),
     ("held", "taken"): ("resume", "held"),
     ("held", "taken in lease"): ("busy", "held"),
     ("held", "origin ok"): ("confirm", "confirmed"),
@@ -45,21 +65,38 @@ TABLE: dict[tuple[State, Event], tuple[Step, State]] = {
     ("confirmed", "taken"): ("repeat", "confirmed"),
     ("confirmed", "other"): ("replayed", "confirmed"),
 }
+AGAIN_S = 300  # as long as an offer stands
 LOST: tuple[Step, State] = ("lost", "absent")
 _NEW = TABLE["absent", "taken"]  # looked up once: it is what nearly every payment is
 
 
 def decide_hold(stored: Payment | None, hold: Hold) -> tuple[Step, State]:
-    """What the table says of a payment that arrives; `Reused`, `Busy` as refusals."""
+    """What the table says of a payment that arrives; `Reused`, `Busy`, `Expired` as refusals.
+
+    One that was released is over some time later: its payer has paid anew by then, or does not want
+    it any more, and a copy of it charges nobody.
+    """
     if stored is None:
         return _NEW
     if stored.digest != hold.digest:
         raise Reused("idempotency_conflict", "this key was used for another payment or target")
-    in_lease = stored.state == "held" and stored.in_lease(hold.now_s)
-    step, state = TABLE[stored.state, "taken in lease" if in_lease else "taken"]
+    event: Event = "taken"
+    if stored.state == "held" and stored.in_lease(hold.now_s):
+        event = "taken in lease"
+    elif stored.state == "released" and not (hold.again or _may_come(stored, hold.now_s)):
+        event = "taken late"
+    step, state = TABLE[stored.state, event]
     if step == "busy":
         raise Busy("in_progress", "this payment is being served; send the same bytes again")
+    if step == "refuse":
+        raise Expired("payment_released", "it came to nothing, and is over by now; make another")
     return step, state
+
+
+def _may_come(released: Payment, now_s: int) -> bool:
+    """Whether it is good for another try. A lease of a clock that was ahead counts for nothing."""
+    lease_s = released.lease_until_s - now_s
+    return -AGAIN_S < lease_s <= LEASE_S_MAX
 
 
 def decide_mark(holder: Payment | None, *, now_s: int) -> Step:

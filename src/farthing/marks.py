@@ -135,8 +135,9 @@ class Read(Quiet, frozen=True, kw_only=True, gc=False):
 class Hold(Quiet, frozen=True, kw_only=True, gc=False):
     """Take the marks for one payment. Answer: `Held` or `Settled`.
 
-    `Reused` for the same `k` with another digest; `Busy`; `Replayed`; `Stale` when an `Advance` is
-    not over the stored counter. A refusal changes nothing.
+    `Reused` for the same `k` with another digest; `Expired` for one that was released long ago;
+    `Busy`; `Replayed`; `Stale` when an `Advance` is not over the stored counter. A refusal changes
+    nothing.
     """
 
     k: str
@@ -152,6 +153,8 @@ class Hold(Quiet, frozen=True, kw_only=True, gc=False):
     """How long the outcome is remembered."""
     outcome: bytes = b""
     """`BEGUN` where a broker is asked to pay it; on a resume the first one's is kept."""
+    again: bool = False
+    """Whether it may come again at any time once it is released: its payer cannot make another."""
 
 
 class Confirm(Quiet, frozen=True, kw_only=True, gc=False):

@@ -4,6 +4,7 @@ import secrets
 import time
 from pathlib import Path
 
+import apsw
 import msgspec
 
 from farthing import codec, marks
@@ -141,6 +142,11 @@ class Folder:
             settlement="final",
         )
         return envelope.pay(self._purse, self.piece(), offer, at, path=path, headers=headers)[0]
+
+    def let_pass(self, seconds: int) -> None:
+        """Have every payment come so much earlier, by what its gate remembers."""
+        with apsw.Connection(str(self.path / "marks.db")) as connection:
+            connection.execute("UPDATE payments SET lease_until_s = lease_until_s - ?", (seconds,))
 
     def earned_micro(self) -> int:
         """What the outbox holds."""

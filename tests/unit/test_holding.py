@@ -6,8 +6,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from farthing.errors import Busy, HoldLost, Replayed, Reused
+from farthing.errors import Busy, Expired, HoldLost, Replayed, Reused
 from farthing.holding import (
+    AGAIN_S,
     LOST,
     TABLE,
     Event,
@@ -36,11 +37,15 @@ NOW_S = 1_800_000_000
 
 # An answer of the origin to a payment that is not held any more.
 LATE = set(product(("absent", "confirmed", "released"), ("origin ok", "origin failed")))
-# A lease belongs to a hold, and only held and confirmed payments have marks.
+# A lease belongs to a hold, only held and confirmed payments have marks, and only what was released
+# may be too late.
 IMPOSSIBLE = {
     ("absent", "taken in lease"),
     ("released", "taken in lease"),
     ("confirmed", "taken in lease"),
+    ("absent", "taken late"),
+    ("held", "taken late"),
+    ("confirmed", "taken late"),
     ("confirmed", "other in lease"),
     ("absent", "other"),
     ("absent", "other in lease"),
@@ -100,6 +105,24 @@ def test_a_payment_that_arrives_is_held_resumed_or_repeated(
     stored: Payment | None, step: Step
 ) -> None:
     assert decide_hold(stored, hold())[0] == step
+
+
+@pytest.mark.parametrize(
+    ("lease_s", "is_over"),
+    [(LEASE_S_MAX + 1, True), (LEASE_S_MAX, False), (1 - AGAIN_S, False), (-AGAIN_S, True)],
+)
+def test_what_was_released_may_come_again_for_some_minutes(
+    lease_s: int,
+    is_over: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    released = payment("released", NOW_S + lease_s)
+    again = msgspec.structs.replace(hold(), again=True)
+    assert decide_hold(released, again)[0] == "hold", "its payer cannot make another"
+    if not is_over:
+        assert decide_hold(released, hold())[0] == "hold"
+        return
+    with pytest.raises(Expired, match="payment_released"):
+        decide_hold(released, hold())
 
 
 def test_a_payment_that_is_being_served_is_busy() -> None:

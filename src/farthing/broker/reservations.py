@@ -73,7 +73,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = "tx, party, scheme, number, state, until_s, at_end, amount, applied, postings, answer"
-_RESERVED = f"SELECT {_COLUMNS} FROM reservations WHERE state = 'reserved'"  # noqa: S608 - a constant
+_RESERVED = f"SELECT {_COLUMNS} FROM reservations WHERE state='reserved'"  # noqa: S608 - a constant
 OVERDUE = (
     f"{_RESERVED} AND until_s <= ?1 UNION ALL {_RESERVED} AND until_s > ?1 + {BELIEVED_S} LIMIT 100"
 )

@@ -53,6 +53,7 @@ def hold_of(paying: Paying) -> marks.Hold:
         lease_until_s=now_s + lease_s,
         until_s=max(taken.until_s, now_s + OUTCOME_KEPT_S_MIN),
         outcome=marks.BEGUN if paying.begun else b"",
+        again=not paying.credential.named,
     )
 
 

@@ -202,7 +202,7 @@ class Gate(Offering):
         key = idempotency.key_in(request.headers)
         payment = till.read(credential.payload)
         if own := till.own_k(payment):
-            credential = msgspec.structs.replace(credential, k=own)
+            credential = msgspec.structs.replace(credential, k=own, named=False)
         stream = metering.name_of(till, payment, credential, priced.meter, priced.tops_up)
         keys = till.recall(payment)
         if stream:

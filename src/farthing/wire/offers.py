@@ -65,6 +65,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     dialect: Dialect
     k: str
     """The key K of the payment (wire format, section 8)."""
+    named: bool = True
+    """Whether K is a name that only this payment has; else what it consists of makes it."""
     wire_name: str
     """The scheme's wire name."""
     variant: str

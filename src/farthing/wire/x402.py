@@ -138,9 +138,11 @@ def read_payment(value: str) -> Credential:
     if not isinstance(extra, dict) or not isinstance(wire, str):
         raise Malformed("credential_malformed", "accepted.extra.method names the payment scheme")
     _, payload = read_object(message.payload)
+    name = payment_id_in(extensions)
     return Credential(
         dialect="x402",
-        k=payment_id_in(extensions) or _key(payload),
+        k=name or _key(payload),
+        named=bool(name),
         wire_name=wire,
         variant=variant_of(extra.get("terms")),
         payload=payload,

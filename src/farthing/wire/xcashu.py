@@ -75,6 +75,7 @@ def read_token(value: str) -> Credential:
     return Credential(
         dialect="cashu",
         k=codec.b64u(tokens.digest(value)),
+        named=False,
         wire_name=SCHEME,
         variant="",
         payload=codec.canonical({"token": _cut(value)}),

@@ -6,8 +6,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from farthing.errors import Busy, HoldLost, Refusal, Replayed, Reused
-from farthing.holding import LOST, TABLE, Event, Step
+from farthing.errors import Busy, Expired, HoldLost, Refusal, Replayed, Reused
+from farthing.holding import AGAIN_S, LOST, TABLE, Event, Step
 from farthing.marks import (
     BEGUN,
     Command,
@@ -58,6 +58,7 @@ def bring(bench: Bench, state: State) -> int:
 def command_of(event: Event, fence: int) -> Command:
     commands: dict[Event, Command] = {
         "taken": hold("p", once(b"m"), now_s=LATER_S),
+        "taken late": hold("p", once(b"m"), now_s=NOW_S + LEASE_S + AGAIN_S),
         "taken in lease": hold("p", once(b"m"), now_s=LATER_S - 1),
         "other": hold("q", once(b"m"), now_s=LATER_S),
         "other in lease": hold("q", once(b"m"), now_s=LATER_S - 1),
@@ -67,7 +68,12 @@ def command_of(event: Event, fence: int) -> Command:
     return commands[event]
 
 
-_REFUSED: dict[type[Refusal], Step] = {Busy: "busy", Replayed: "replayed", HoldLost: "lost"}
+_REFUSED: dict[type[Refusal], Step] = {
+    Busy: "busy",
+    Expired: "refuse",
+    HoldLost: "lost",
+    Replayed: "replayed",
+}
 
 
 def step_seen(bench: Bench, command: Command) -> Step:

@@ -1,7 +1,6 @@
 """Every refusal in the reference, provoked at a real gate: the table in docs/reference/http.md."""
 
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +13,19 @@ import pytest
 
 from farthing import codec
 from farthing.cli import servers
+from farthing.holding import AGAIN_S
 from farthing.schemes.contract import Instrument
 from farthing.schemes.mac.millicent.scrip import LICENSED_SERIES, mint_scrip
+from farthing.vendor.booking import LEASE_GRACE_S
 from farthing.vendor.gate import CHALLENGE_KEY
+from farthing.vendor.prices import ORIGIN_TIMEOUT_S
 from farthing.wire import mpp, x402, x402_entry
 from farthing.wire.attempts import BURST_S
 from farthing.wire.offers import Received, Tender, target_of
 from farthing.wire.published import OUTCOME_PATH
 from tests.kit import cashu
 from tests.kit.folder import PRICES, Folder
+from tests.kit.mute import MuteBroker
 from tests.kit.origin import Origin
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "http.md"
@@ -65,31 +68,6 @@ class Row(NamedTuple):
 
 
 ROWS = [Row(w, int(s), c, t, r) for w, s, c, t, r in ROW.findall(PAGE.read_text())]
-
-
-class MuteBroker:
-    """A broker's port: closed at first, then open to whoever calls, and silent."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-
-    def open(self) -> None:
-        self._socket.listen()
-        threading.Thread(target=self._hang_up, daemon=True).start()
-
-    def _hang_up(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-                connection.recv(65_536)
-                connection.close()
-            except OSError:
-                return
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 class Street:
@@ -245,6 +223,14 @@ def over(street: Street) -> httpx.Response:
     return street.get("/sold/page", street.folder.pay(value, "/sold/page"))
 
 
+def released(street: Street) -> httpx.Response:
+    required = street.offer("/sold/failing").headers["payment-required"]
+    header = street.folder.pay_x402(required, "/sold/failing")
+    assert street.get("/sold/failing", header).status_code == 500
+    street.folder.let_pass(ORIGIN_TIMEOUT_S + LEASE_GRACE_S + AGAIN_S)
+    return street.get("/sold/failing", header)
+
+
 def unasked(street: Street) -> httpx.Response:
     name, value = street.pay()
     message = msgspec.json.decode(codec.unb64u(value.split()[1]))
@@ -329,6 +315,7 @@ PROVOKED: dict[str, Callable[[Street], httpx.Response]] = {
     "an x402 offer that is over, of another price": lambda s: s.accepting(
         setting(), price_micro=100
     ),
+    "a payment that came to nothing six minutes before": released,
     "scrip past its end": lambda s: s.minted(expires_at_s=int(time.time()) - 2 * 86_400),
     "scrip that was changed": flipped("cert"),
     "scrip of another vendor": lambda s: s.minted(vendor="another"),

@@ -5,8 +5,9 @@ import itertools
 import msgspec
 import pytest
 
-from farthing import marks
+from farthing import codec, marks
 from farthing.errors import Broken
+from farthing.holding import AGAIN_S
 from farthing.marks import Moment
 from farthing.vendor import resolving
 from farthing.vendor.booking import (
@@ -21,7 +22,7 @@ from farthing.vendor.booking import (
     read_page,
 )
 from farthing.vendor.payments import page_key
-from farthing.vendor.prices import ORIGIN_TIMEOUT_S_MAX
+from farthing.vendor.prices import ORIGIN_TIMEOUT_S, ORIGIN_TIMEOUT_S_MAX
 from tests.kit.shop import (
     PAGE,
     PRICE_MICRO,
@@ -32,6 +33,7 @@ from tests.kit.shop import (
     Walking,
     answering,
     code_of,
+    is_released,
     status,
 )
 
@@ -60,6 +62,36 @@ def test_a_hold_outlives_the_origins_time_and_its_outcome_a_month(scheme: str) -
     kept = read_kept(hold.kept)
     assert (kept.scheme, kept.begun) == (scheme, b"")
     assert kept.owner
+
+
+@every_scheme
+def test_what_came_to_nothing_is_over_some_minutes_later(scheme: str) -> None:
+    shop = Shop()
+    buyer = Buyer(shop, scheme)
+    payment = buyer.pay("x402")
+    shop.origin = status(500)
+    assert is_released(shop.get(payment.header))
+    shop.origin = status(200)
+    shop.clock.now_s += ORIGIN_TIMEOUT_S + LEASE_GRACE_S + AGAIN_S
+    answer = shop.get(payment.header)
+    assert (answer.status, code_of(answer)) == (402, "payment_released")
+    assert shop.earned_micro() == 0
+    anew = buyer.pay("x402", instrument=payment.paid.spent)
+    assert shop.get(anew.header).status == 200, "what it was paid with is good for another"
+
+
+@every_scheme
+def test_what_has_no_name_may_come_again_at_any_time(scheme: str) -> None:
+    shop = Shop()
+    payment = Buyer(shop, scheme).pay("x402")
+    message = msgspec.json.decode(codec.unb64(payment.header[1]))
+    del message["extensions"]
+    header = (payment.header[0], codec.b64(codec.canonical(message)))
+    shop.origin = status(500)
+    assert is_released(shop.get(header))
+    shop.origin = status(200)
+    shop.clock.now_s += ORIGIN_TIMEOUT_S + LEASE_GRACE_S + AGAIN_S
+    assert shop.get(header).status == 200, "the same word at the same price has no other K"
 
 
 def test_no_gate_asks_for_a_lease_that_no_store_believes() -> None:

@@ -1,7 +1,8 @@
 """What others do who read along, and what payers and vendors do together.
 
 A tapper reads requests whole, as if there were no TLS. Nobody may lose anything by that but time:
-a copy of a payment is that payment, and a copy of a claim is that claim.
+a copy of a payment is that payment, and a copy of a claim is that claim. What came to nothing may
+be sent again for some minutes, by its payer or by who has a copy: so what is repeated comes later.
 """
 
 import asyncio
@@ -10,13 +11,17 @@ from typing import Any
 
 import msgspec
 
+from farthing.holding import AGAIN_S
 from farthing.lab.network import Message, Reply
 from farthing.lab.twins.forging import elsewhere, inflated, under
 from farthing.lab.twins.payers import give_back
 from farthing.lab.twins.stage import Stage
+from farthing.vendor.booking import LEASE_GRACE_S
+from farthing.vendor.prices import ORIGIN_TIMEOUT_S
 
 PAGES = 4
 TAPPER = "tapper"
+LATER_S = ORIGIN_TIMEOUT_S + LEASE_GRACE_S + AGAIN_S
 
 
 class _Racer:
@@ -54,7 +59,7 @@ async def copy_and_repeat(stage: Stage) -> None:
     """Send everything that anybody has sent once more, in an order of the tapper's own."""
     for payer in stage.honest[:2]:
         await stage.shop(payer, stage.luck.choice(stage.world.vendors), 2)
-    await asyncio.sleep(70)  # a gate sweeps each minute
+    await asyncio.sleep(LATER_S)
     own = [seen.message for seen in stage.seen if seen.message.body or seen.is_payment]
     for message in stage.luck.sample(own, len(own)):
         await stage.send(TAPPER, message)
