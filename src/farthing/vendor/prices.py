@@ -203,7 +203,7 @@ def _price_micro(text: str, *, currency: str) -> int:
     except Refusal as wrong:
         raise Misconfigured("price_unreadable", wrong.detail) from None
     if amount.currency not in {None, currency}:
-        raise Misconfigured("price_currency", f"this vendor sells in {currency}")
+        raise Misconfigured("price_currency", f"{text!r} is not in {currency}; write 0.02c or 200u")
     if price_micro == 0:
         raise Misconfigured("price_zero", "list a free path under `free` instead")
     return price_micro
