@@ -128,11 +128,15 @@ def token_from(token_file: Path | None, prompt: str) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table whose first column is left, the others right."""
+    """A table whose first column is left, the others right; without rows one line says so."""
+    shown = list(rows)
+    if not shown:
+        say(f"{title}: none")
+        return
     built = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for number, name in enumerate(columns):
         built.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
-    for row in rows:
+    for row in shown:
         built.add_row(*row)
     console.print(built)
 

@@ -115,3 +115,10 @@ def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_name_between_colons_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     output.say("fc:a:1")
     assert capsys.readouterr().out == "fc:a:1\n"
+
+
+def test_a_table_without_rows_is_a_line_that_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table("in the wallet", ("vendor", "worth"), iter([("gazette", "2c")]))
+    assert capsys.readouterr().out.splitlines()[0].strip() == "in the wallet"
+    output.table("in the wallet", ("vendor", "worth"), iter([]))
+    assert capsys.readouterr().out == "in the wallet: none\n"
