@@ -112,7 +112,7 @@ def _change(connection: apsw.Connection, name: str, change_micro: int) -> None:
         _change(connection, name, change_micro)
         return
     if known is None:
-        raise Unknown("account_unknown", "no such account here")
+        raise Unknown("account_unknown", f"there is no account {name.rpartition('/')[2]!r} here")
     raise out_of_bounds(name, change_micro)
 
 

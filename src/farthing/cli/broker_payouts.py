@@ -1,7 +1,7 @@
 """`farthing broker clear` and `payout`: what leaves by the bank, and what the bank did with it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -47,7 +47,9 @@ def clear(
 @app.command()
 def payout(
     payout_id: Annotated[str, typer.Argument(help="As `clear` shows it.")],
-    state: Annotated[str, typer.Argument(help="exported, confirmed or returned.")],
+    state: Annotated[
+        Literal["exported", "confirmed", "returned"], typer.Argument(help="What became of it.")
+    ],
     data: Data = Path("broker"),
 ) -> None:
     """Say what the bank did with a payout: typed in, booked, or sent back.

@@ -144,7 +144,9 @@ def call(
         )
     except httpx.HTTPError as wrong:
         raise Unavailable(
-            "broker_unreachable", f"the broker at {base} does not answer ({type(wrong).__name__})"
+            "broker_unreachable",
+            f"the broker at {base} does not answer ({type(wrong).__name__}); nothing is lost, try"
+            " again, or name its present address",
         ) from None
     if response.is_success:
         return response.content[:JSON_BYTES_MAX]
