@@ -11,7 +11,7 @@ from typing import Literal
 import apsw
 import msgspec
 
-from farthing.broker.reservations import OVERDUE
+from farthing.broker.reservations import OVERDUE, times
 from farthing.errors import Busy, Replayed
 from farthing.marks import Advance, Delete, Keys, Mark, Memory, Once, Place, Put, Record
 from farthing.schemes import registry
@@ -304,7 +304,7 @@ def forget(connection: apsw.Connection, now_s: int, count: int) -> int:
 
 def is_due(connection: apsw.Connection, now_s: int) -> bool:
     """Whether time alone has anything to do: it asks each second, and mostly there is nothing."""
-    return bool(connection.execute(_DUE, (now_s,)).get)
+    return bool(connection.execute(_DUE, times(now_s)).get)
 
 
 _DUE = f"""

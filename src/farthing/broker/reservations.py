@@ -13,7 +13,6 @@ import msgspec
 AtEnd = Literal["void", "capture"]
 
 RESERVED_S = 60  # how long a reservation lives; the gate's origin has answered by then
-BELIEVED_S = 2 * RESERVED_S  # what would end later was made while the broker's clock was ahead
 
 
 State = Literal["absent", "reserved", "captured", "void"]
@@ -74,10 +73,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS = "tx, party, scheme, number, state, until_s, at_end, amount, applied, postings, answer"
 _RESERVED = f"SELECT {_COLUMNS} FROM reservations WHERE state='reserved'"  # noqa: S608 - a constant
-OVERDUE = (
-    f"{_RESERVED} AND until_s <= ?1 UNION ALL {_RESERVED} AND until_s > ?1 + {BELIEVED_S} LIMIT 100"
-)
-"""Those whose time is over, or would be too late to be believed."""
+OVERDUE = f"{_RESERVED} AND until_s <= ?1 UNION ALL {_RESERVED} AND until_s > ?2 LIMIT 100"
+"""Those whose time is over by ?1, or ends after ?2, as `times` has them."""
 
 
 def find(connection: apsw.Connection, tx: str) -> Reservation | None:
@@ -89,9 +86,14 @@ def find(connection: apsw.Connection, tx: str) -> Reservation | None:
     return None if row is None else _read(row)
 
 
+def times(now_s: int) -> tuple[int, int]:
+    """Now, and after when no reservation ends but one that a clock has made that was ahead."""
+    return now_s, now_s + 2 * RESERVED_S
+
+
 def overdue(connection: apsw.Connection, now_s: int) -> list[Reservation]:
-    """Reservations whose time is over (`OVERDUE`)."""
-    return [_read(row) for row in connection.execute(OVERDUE, (now_s,))]
+    """Reservations whose time is over, or too late to be believed."""
+    return [_read(row) for row in connection.execute(OVERDUE, times(now_s))]
 
 
 def _read(row: tuple[object, ...]) -> Reservation:
