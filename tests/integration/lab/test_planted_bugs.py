@@ -38,7 +38,7 @@ FIRST = {
     "payout_made_twice": 430,
     "receipt_made_anew": 5,
     "refund_given_twice": 53,
-    "refused_order_sold": 84,
+    "refused_order_sold": 11,
     "revocation_lost_at_a_start": 160,
     "start_of_a_delegate_forgotten": 5,
     "stream_opened_again": 15,
