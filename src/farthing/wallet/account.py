@@ -146,7 +146,7 @@ def call(
         raise Unavailable(
             "broker_unreachable",
             f"the broker at {base} does not answer ({type(wrong).__name__}); nothing is lost, try"
-            " again, or name its present address",
+            " again",
         ) from None
     if response.is_success:
         return response.content[:JSON_BYTES_MAX]

@@ -104,7 +104,7 @@ class Wallet:
         self.close()
 
     def close(self) -> None:
-        """Close the file and the connections; a second time does nothing."""
+        """Close the file and the connections; a second time does nothing. `Busy`, `Broken`."""
         if not self._client.is_closed:
             self._client.close()
             self._store.close()
@@ -326,12 +326,12 @@ class Wallet:
         return returning.give_back(driver, self._book, scheme=scheme, vendor_id=vendor_id)
 
     def holdings(self) -> tuple[Holding, ...]:
-        """Unspent instruments, summed by broker, scheme, vendor and state."""
+        """Unspent instruments, summed by broker, scheme, vendor and state; `Busy`, `Broken`."""
         self._store.flush()
         return self._book.holdings()
 
     def history(self, count: int = 100) -> tuple[Entry, ...]:
-        """The last purchases, newest first."""
+        """The last purchases, newest first; `Busy`, `Broken`."""
         self._store.flush()
         return self._book.history(count)
 

@@ -117,6 +117,13 @@ def test_the_brokers_own_accounts_appear_when_used() -> None:
     assert journal.balance(db, accounts.outstanding("coupon")) == 0
 
 
+def test_an_account_that_nobody_has_opened_is_named() -> None:
+    db = connection()
+    with pytest.raises(Unknown, match="there is no account 'carol' here"):
+        post(db, 2, (ALICE, 5), (accounts.payer("carol"), -5))
+    assert journal.balance(db, ALICE) == -100
+
+
 def test_lines_of_an_account_are_indexed_when_asked_for() -> None:
     db = connection()
     post(db, 2, (ALICE, 30), (BOB, -30))

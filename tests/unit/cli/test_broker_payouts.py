@@ -26,3 +26,10 @@ def test_what_was_typed_at_the_bank_is_told_from_what_was_not(
         if lines
         else "nothing is to be paid out\n"
     )
+
+
+def test_a_state_that_a_payout_does_not_have_is_refused_with_those_that_it_has() -> None:
+    done = RUNNER.invoke(broker.app, ["payout", "po_0", "paid"])
+    assert done.exit_code == 2
+    for state in ("exported", "confirmed", "returned"):
+        assert f"'{state}'" in done.output

@@ -326,7 +326,6 @@ def town(folder: Path, way: str, *, loaded: bool = False) -> World:
 
 def require_conserved(world: World, scheme: str) -> None:
     """Prepaid: sold is held, earned or given back. Credit: chains stand where the vendor is."""
-    world.store.flush()
     earned_micro = world.site.earned_micro()
     if scheme not in CREDIT:
         back_micro = world.bank.credited_micro
