@@ -40,10 +40,13 @@ def losses_of(stage: Stage, by: Cause) -> list[Measured]:
             )
             found.append(measured(traits, "vendor", cause, lost_micro, stakes))
     honest_gain_micro = stolen_micro = 0
+    given_micro: dict[str, int] = {}
     for payer in stage.honest:
         names = accounts.payer(payer.name), *debts_of(payer.name, [stage.scheme])
         spent_micro = TOPUP_MICRO + sum(balances[name] for name in names)
-        lost_micro = spent_micro - stage.got[payer.name] - _spent_for(stage, payer.name)
+        net_micro = spent_micro - stage.got[payer.name]
+        given_micro[payer.name] = _given_micro(stage, payer.name, net_micro)
+        lost_micro = net_micro - given_micro[payer.name]
         honest_gain_micro += max(-lost_micro, 0)
         stakes = stage.stakes[payer.name]
         cause = "vendor" if by == "vendor" or payer.name in stage.misled else "nobody"
@@ -62,6 +65,7 @@ def losses_of(stage: Stage, by: Cause) -> list[Measured]:
         # What payers got without paying, and what they have given of that to the honest, is
         # lost by vendors, as it is measured above, or by the broker.
         gain_micro = _gain_micro(stage, cheats, balances, paid) + honest_gain_micro
+        gain_micro -= sum(given_micro.values())
         lost_micro = gain_micro - vendors_lost_micro - stolen_micro
         cause, stakes = "payer", Stakes(limit_micro=_limits_micro(stage))
         if by == "thief":  # what its payers cannot pay is another matter
@@ -99,19 +103,27 @@ def _trusted_micro(stage: Stage, vendor: VendorParty) -> int:
 def _gain_micro(
     stage: Stage, cheats: list[str], balances: dict[str, int], paid: dict[str, int]
 ) -> int:
-    """What payers who cheat have got without paying, alone or together with a vendor."""
+    """What payers who cheat have got for nothing, or in the name of others, or with a vendor."""
     own_micro = sum(-balances[accounts.payer(name)] - TOPUP_MICRO for name in cheats)
     own_micro += TOPUP_MICRO * sum(name.startswith((AGENT, THIEF)) for name in cheats)
     goods_micro = sum(stage.gone[name] for name in cheats) + sum(
         stage.gone[twin.name] for twin in stage.twins if twin.name not in cheats
     )
-    given_micro = sum(_spent_for(stage, payer.name) for payer in stage.honest)
-    return own_micro + goods_micro - given_micro + sum(paid[name] for name in stage.crooks)
+    return own_micro + goods_micro + sum(paid[name] for name in stage.crooks)
 
 
-def _spent_for(stage: Stage, owner: str) -> int:
-    """What others had for what an honest payer let them spend in its name."""
-    return min(stage.lent_micro[owner], _gone_to(stage, AGENT))
+def _given_micro(stage: Stage, owner: str, net_micro: int) -> int:
+    """What others had for what an honest payer let them spend in its name.
+
+    Of what it paid for nothing of its own, also pages that were paid and that nobody fetched: who
+    cheats does not ask again.
+    """
+    checks = stage.world.ground.checks
+    vendors = [vendor.name for vendor in stage.world.vendors if vendor.name not in stage.crooks]
+    in_vain = (checks.earned[name] - sum(stage.out[name].values()) for name in vendors)
+    had_micro = _gone_to(stage, AGENT)
+    at_most_micro = had_micro + sum(max(micro, 0) for micro in in_vain)
+    return min(stage.lent_micro[owner], max(had_micro, min(net_micro, at_most_micro)))
 
 
 def _count_stolen(stage: Stage, owner: PayerParty, lost_micro: int) -> None:

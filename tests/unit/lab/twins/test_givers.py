@@ -47,6 +47,19 @@ def test_a_purse_is_spent_once_and_costs_its_owner_what_was_in_it(scheme: str) -
 
 
 @pytest.mark.parametrize("scheme", PURSES)
+def test_a_page_that_an_agent_paid_and_never_fetched_is_its_owners_loss(scheme: str) -> None:
+    with World(12, [scheme], luck=False) as world:
+        stage = Stage(world, random.Random(2))
+        world.run(givers.overspend_a_part(stage))
+        world.run(stage.settle())
+        (agent, *_) = [twin.name for twin in stage.twins if stage.gone[twin.name]]
+        out = next(out for out in stage.out.values() if out)
+        stage.gone[agent] -= out.pop(next(iter(out)))
+        assert all(one.worst_micro == 0 for one in losses_of(stage, "payer"))
+        stage.close()
+
+
+@pytest.mark.parametrize("scheme", PURSES)
 def test_who_is_handed_what_another_has_started_with_buys_with_its_own(scheme: str) -> None:
     with World(12, [scheme], luck=False) as world:
         stage = Stage(world, random.Random(2))
