@@ -21,6 +21,7 @@ from farthing.broker.people import PayOut, People
 from farthing.broker.settling import Settling
 from farthing.crypto import chain
 from farthing.errors import Undecided
+from farthing.lab import losing
 from farthing.lab.given import PAGE
 from farthing.schemes.chain.agent import till as agent_till
 from farthing.schemes.chain.agent.issued import Issued
@@ -38,7 +39,6 @@ from farthing.vendor import booking, delivery, lists, metering, refunding
 from farthing.vendor import clearing as sweeping
 from farthing.vendor.commands import Answer, AskBroker
 from farthing.vendor.driver import Exchange
-from farthing.wallet import restoring
 from farthing.wallet.dues import Dues
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -233,7 +233,7 @@ def reissued_and_not_written_down(patch: pytest.MonkeyPatch) -> None:
 
 def nothing_searched_for(patch: pytest.MonkeyPatch) -> None:
     """A wallet that is made again of its seed looks at none of its numbers."""
-    patch.setattr(restoring, "UNUSED_MAX", 0)
+    patch.setattr(losing, "UNUSED_MAX", 0)
 
 
 def list_not_written_down(patch: pytest.MonkeyPatch) -> None:

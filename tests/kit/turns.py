@@ -5,7 +5,7 @@ same commit always tries the same.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -39,10 +39,13 @@ def marks_of(number: int, of: int) -> list[pytest.MarkDecorator]:
     return [] if is_due(number, of) else [pytest.mark.full]
 
 
+def each_in_turn(cases: Iterable[Any], of: int) -> list[Any]:
+    """Cases of a test, one in `of` of which has its turn."""
+    return [pytest.param(case, marks=marks_of(number, of)) for number, case in enumerate(cases)]
+
+
 NAMES = [scheme.traits.name for scheme in registry.all_schemes()]
-EACH_SCHEME = [
-    pytest.param(name, marks=marks_of(number, of=len(NAMES))) for number, name in enumerate(NAMES)
-]
+EACH_SCHEME = each_in_turn(NAMES, of=len(NAMES))
 """For a test of one scheme a commit, and of all in larger suites."""
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TRIES_MAX = 40  # of getting it back, in any weather
 PAUSE_S = 3.0  # until somebody tries once more
 DYING = 0.2  # of the tries are broken off
+UNUSED_MAX = 6  # numbers in a row: few are taken in vain here, and each is six requests
 
 
 async def lose(world: "World", luck: random.Random) -> None:
@@ -63,7 +64,8 @@ async def regain(payer: PayerParty) -> str:
     for broker in book.brokers().values():
         if not broker.account:
             continue
-        came += await payer.do(partial(restore, file=file, broker_id=broker.id))
+        search = partial(restore, file=file, broker_id=broker.id, unused_max=UNUSED_MAX)
+        came += await payer.do(search)
         done = await payer.do(
             partial(reissue, book=book, broker_id=broker.id, progress=lambda _, __: None)
         )

@@ -17,11 +17,12 @@ UNUSED_MAX = 30  # numbers in a row: one that was refused, but for want of money
 _COUNT = "SELECT count(*) FROM instruments WHERE broker=? AND scheme=?"
 
 
-def restore(guide: Guide, file: File, broker_id: str) -> Flow[int]:
+def restore(guide: Guide, file: File, broker_id: str, unused_max: int = UNUSED_MAX) -> Flow[int]:
     """Bring back what was made at a broker; how many instruments came. Any refusal.
 
-    Again brings nothing twice. It yields what the others do, and works on the file itself, as
-    nobody else needs these transactions.
+    It ends after `unused_max` numbers in a row that were never used. Again brings nothing twice. It
+    yields what the others do, and works on the file itself, as nobody else needs these
+    transactions.
     """
     came = 0
     for name in guide.schemes:
@@ -30,7 +31,7 @@ def restore(guide: Guide, file: File, broker_id: str) -> Flow[int]:
         number = unused = 0
         with file.write():
             known = Rows(file).next_number(broker_id, name)
-        while unused < UNUSED_MAX:
+        while unused < unused_max:
             with file.write():
                 ((before,),) = file.rows(_COUNT, (broker_id, name))
             yield from _remake(guide, broker_id, name, number)

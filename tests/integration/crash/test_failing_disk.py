@@ -34,7 +34,7 @@ from tests.integration.crash.neighbour import NAME, Abroad, with_neighbour
 from tests.integration.crash.place import Call
 from tests.integration.crash.sizes import seed, size
 from tests.integration.crash.test_lost_reply import lasting
-from tests.kit.turns import EACH_SCHEME
+from tests.kit.turns import EACH_SCHEME, each_in_turn
 from tests.kit.village import Village
 
 STEPS_MAX = 400  # of one request: more would be a loop
@@ -43,7 +43,7 @@ SHARDS = 4  # tests, which run side by side
 WARM = 2  # the first of a kind may open an account that the others find
 
 
-@pytest.fixture(params=[1, database.WAL_PAGES], ids=["checkpoints", "log"])
+@pytest.fixture(params=each_in_turn([1, database.WAL_PAGES], of=2), ids=["checkpoints", "log"])
 def village(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Village]:

@@ -35,7 +35,7 @@ FIRST = {
     "marks_forgotten_too_early": 4,
     "page_given_for_nothing": 22,
     "paid_ahead_of_anything": 20,
-    "payout_made_twice": 430,
+    "payout_made_twice": 554,
     "receipt_made_anew": 5,
     "refund_given_twice": 53,
     "refused_order_sold": 11,

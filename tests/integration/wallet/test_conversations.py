@@ -15,7 +15,7 @@ from farthing import codec
 from farthing.wallet.flow import recover
 from farthing.wallet.policy import Limits
 from farthing.wallet.settling import ABSENT_FINAL_S, Verdict
-from tests.kit.turns import marks_of
+from tests.kit.turns import each_in_turn
 from tests.unit.wallet.gate_town import (
     PRICE_MICRO,
     STEPS_MAX,
@@ -28,7 +28,7 @@ from tests.unit.wallet.world import PASSPHRASE, get
 FAULTS: list[list[str]] = [[], ["lost"], ["reply_lost"], ["reply_lost"] * 3, ["origin_fails"]]
 DEAR_MICRO = (12_300, 412_300)  # ten of them in a part of the credit; two in all of it
 DEAR_LIMITS = Limits(per_payment_micro=10**6, per_site_day_micro=10**6, per_day_micro=10**6)
-WAYS_IN_TURN = [pytest.param(way, marks=marks_of(number, of=2)) for number, way in enumerate(WAYS)]
+WAYS_IN_TURN = each_in_turn(WAYS, of=2)
 
 
 @pytest.mark.parametrize("scheme", WAYS)

@@ -10,6 +10,7 @@ from farthing.lab.months import DAY_S, DAYS_MAX, LAPSED_DAYS, pass_weeks
 from farthing.lab.world import World
 from farthing.schemes import registry
 from farthing.wallet.settling import Verdict
+from tests.kit.turns import each_in_turn
 
 SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
 
@@ -37,7 +38,7 @@ def spent_some(world: World) -> None:
 
 
 @pytest.mark.parametrize("months", [1, 3])
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", each_in_turn(SCHEMES, of=4))
 def test_after_any_time_every_sum_is_right(scheme: str, months: int) -> None:
     with World(3, [scheme]) as world:
         spent_some(world)

@@ -11,7 +11,7 @@ from farthing.schemes import registry
 from tests.kit.broken import BROKEN
 from tests.kit.turns import SEED, marks_of, schemes_in_turn
 
-ROTATION = 8  # of the cases with options, and of other schemes, one in so many has its turn
+ROTATION = 16  # of the cases with options, and of other schemes, one in so many has its turn
 
 
 def jobs() -> Iterator[Any]:

@@ -10,12 +10,13 @@ from farthing.lab.twins.costs import losses_of
 from farthing.lab.twins.stage import Stage
 from farthing.lab.world import World
 from farthing.schemes import registry
+from tests.kit.turns import each_in_turn
 
 SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
 
 
 @pytest.mark.parametrize("trick", [tappers.copy_and_race, tappers.copy_and_repeat])
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", each_in_turn(SCHEMES, of=4))
 def test_copies_are_sent_and_pages_are_paid_once(
     scheme: str, trick: Callable[[Stage], Awaitable[None]]
 ) -> None:
@@ -29,7 +30,7 @@ def test_copies_are_sent_and_pages_are_paid_once(
 
 
 @pytest.mark.parametrize("trick", [tappers.forget_together, tappers.claim_together])
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", each_in_turn(SCHEMES, of=4))
 def test_together_they_get_out_no_more_than_they_put_in(
     scheme: str, trick: Callable[[Stage], Awaitable[None]]
 ) -> None:

@@ -14,12 +14,13 @@ from farthing.lab.twins.tricks import play
 from farthing.lab.world import World
 from farthing.schemes import registry
 from farthing.vendor.app import Vendor
+from tests.kit.turns import each_in_turn
 
 TRICK = spend_what_was_stolen.__name__.replace("_", "-")
 SCHEMES = [scheme.traits.name for scheme in registry.all_schemes()]
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", each_in_turn(SCHEMES, of=4))
 def test_who_was_robbed_loses_what_the_scheme_says(scheme: str) -> None:
     played = play(scheme, 2, [TRICK])
     assert played.findings == ()
