@@ -92,6 +92,27 @@ def test_a_refusal_ends_with_1_and_its_code_on_stderr() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("broker", "init", "--id", "demo-broker"),
+        ("broker", "restore", str(Path(__file__))),
+        ("wallet", "init"),
+        ("vendor", "init", "gazette", "--broker", "http://127.0.0.1:9"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_said_in_a_line(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FARTHING_TOKEN", "ft_any")
+    monkeypatch.setenv("FARTHING_WALLET_PASSPHRASE", "any")
+    done = run(*command, "--data", f"{__file__}/folder")
+    assert done.returncode == 1
+    said = f"farthing: path_unusable: {__file__}/folder: Not a directory: name another (--data is"
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
 def test_the_version_is_said() -> None:
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"farthing {__version__}\n")

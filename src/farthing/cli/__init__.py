@@ -103,6 +103,15 @@ def _groups(
     """Sell anything over HTTP for a fraction of a cent."""
 
 
+OF_A_PATH = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+        *(errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT),
+    )
+)
+"""What can be wrong with a path that the user has named."""
+
+
 def main() -> None:
     """Run a command; a refusal becomes one line on stderr and exit code 1."""
     try:
@@ -119,9 +128,15 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as wrong:
-        if wrong.filename is not None:  # not of what is written to: a mistake of ours
+        if wrong.filename is None:  # of what is written to
+            _end_unwritten(wrong)
+        if wrong.errno not in OF_A_PATH:  # a mistake of ours
             raise
-        _end_unwritten(wrong)
+        sys.stderr.write(
+            f"farthing: path_unusable: {wrong.filename}: {wrong.strerror}: name another (--data is"
+            " the folder), or see that this user may use it\n"
+        )
+        sys.exit(1)
 
 
 def _end_unwritten(wrong: OSError) -> NoReturn:

@@ -20,6 +20,7 @@ from farthing.cli import output
 from farthing.errors import Misconfigured
 from farthing.money import show_micro
 from farthing.stores import drafts
+from farthing.stores.database import refusal_of
 from farthing.stores.keys import KeyRing
 
 app = typer.Typer()
@@ -210,7 +211,8 @@ def _audited(data: Path, published: Path | None, statement: Path | None) -> Repo
         with output.progress("entries") as progress:
             return audit_file(file, heads, listed, progress, edge.now_s())
     except apsw.Error as wrong:
-        raise Misconfigured("books_unreadable", f"{file}: {wrong}") from None
+        why = f"{file}: {wrong}: {refusal_of(wrong, file.name).detail}"
+        raise Misconfigured("books_unreadable", why) from None
 
 
 def _show(report: Report) -> None:

@@ -153,17 +153,20 @@ def _buy(
 def _say(page: Page, refused: Refusal | None, *, private: bool) -> None:
     """What it came to, on stderr."""
     paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
-    if page.status >= HTTPStatus.BAD_REQUEST and not page.paid_micro:
+    if page.status >= HTTPStatus.MULTIPLE_CHOICES and not page.paid_micro:
         paid = "nothing paid"
         if refused is not None:
             paid += f": {refused.code}: {refused.detail}"
+        leads = [value for name, value in page.headers if name.lower() == "location"]
+        if leads and leads[0].isprintable():  # to an address that nobody has approved
+            paid += f": it leads to {leads[0]}"
     by = f" by {page.scheme}" if page.scheme else ""
     if page.scheme and not page.paid_micro:
         by = " by subscription"
     how = " in private" if private else ""
     if isinstance(page.released, dict) and "authorization" in page.released:
         how += f", authorization {page.released['authorization']}"
-    output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False)
+    output.errors.print(f"{page.status}, {paid}{by}{how}", markup=False, soft_wrap=True)
 
 
 def headers_of(lines: Sequence[str], *, is_form: bool) -> tuple[tuple[str, str], ...]:

@@ -1,8 +1,7 @@
 """`prices.toml`: what costs how much, and how it may be paid.
 
-Read whole or refused whole, with file, line and reason. The first route that matches a request
-decides; `free` wins over routes; what nothing matches is free. A table that is named after a scheme
-holds the vendor's options for it.
+Read whole or refused whole. The first route that matches a request decides; `free` wins over
+routes; what nothing matches is free. A table named after a scheme has the vendor's options for it.
 """
 
 import re
@@ -168,10 +167,7 @@ class Prices:
         self.find = lru_cache(maxsize=MATCHES_CACHED)(self._find)
 
     def _find(self, method: str, path: str) -> Priced | None:
-        """The priced route of a request, None where it is free. `path` without the query.
-
-        `BadRequest` where a site may read it otherwise than we do.
-        """
+        """The priced route, None where it is free; `path` without query. As `require_clear`."""
         paths.require_clear(method, path)
         return paths.find(self._free, self.routes, method, path)
 
@@ -190,6 +186,8 @@ def _cors(origins: tuple[str, ...], spot: Spot) -> Cors | None:
 
 def _free(path: str, spot: Spot) -> re.Pattern[str]:
     try:
+        if not path.startswith(("/", "**")):
+            raise OutOfRange("path_malformed", f"{path!r} is no path: a path begins with /")
         return paths.glob(path)
     except OutOfRange as wrong:
         raise spot.in_file("path_malformed", "free", wrong.detail) from None
@@ -217,7 +215,9 @@ def _require_sound(route: Route, index: int, spot: Spot) -> None:
         raise spot.wrong("route_without_method", index, "methods", "name a method, as in GET")
     for method in route.methods or ():
         if method not in METHODS:
-            raise spot.wrong("method_unknown", index, "methods", f"{method!r} is not a method")
+            raise spot.wrong(
+                "method_unknown", index, "methods", f"{method!r} is no method: GET is one"
+            )
     for key, most in (
         ("description", DESCRIPTION_BYTES_MAX),
         ("external_id", EXTERNAL_ID_BYTES_MAX),

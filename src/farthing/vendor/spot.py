@@ -1,8 +1,10 @@
 """Where in `prices.toml` something stands, for messages that people can act on."""
 
 import re
+from typing import get_args
 
 from farthing.errors import Misconfigured
+from farthing.marks import Moment
 
 
 class Spot:
@@ -14,11 +16,17 @@ class Spot:
         self._lines = text.splitlines()
 
     def line(self, table: str, index: int | None, key: str) -> int:
-        """The line, from 1, of `key` in the `index`-th `[[table]]`, else of the table's head."""
+        """The line, from 1, of `key` in the `index`-th `[[table]]`, else of the table's head.
+
+        None: in the file itself, where it may be a table too.
+        """
         start = 0
+        named = {f"[[{table}]]"} if index is not None else {f"[{key}]", f"[[{key}]]"}
+        heads = [n for n, line in enumerate(self._lines) if line.strip() in named]
         if index is not None:
-            heads = [n for n, line in enumerate(self._lines) if line.strip() == f"[[{table}]]"]
             start = heads[index] if index < len(heads) else 0
+        elif heads:
+            return heads[0] + 1
         for number in range(start, len(self._lines)):
             line = self._lines[number]
             if number > start and line.startswith("[[") and not line.startswith(f"[[{table}."):
@@ -60,4 +68,6 @@ class Spot:
         unknown = re.search(r"unknown field `(\w+)`", message)
         name = unknown.group(1) if unknown else key or (table if index is None else "")
         line = self.line(table, int(index) if index is not None else None, name)
+        if key == "clearing":
+            message = f"write {' or '.join(get_args(Moment))}: {message}"
         return Misconfigured("prices_malformed", f"{self._where}, line {line}: {message}")

@@ -119,6 +119,18 @@ def test_an_audit_that_could_not_look_is_no_finding(folder: Path, tmp_path: Path
     assert run("audit", "--data", str(none)).exit_code == 2
 
 
+def test_books_that_cannot_be_read_say_what_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object) -> None:
+        raise apsw.ReadOnlyError("attempt to write a readonly database")
+
+    monkeypatch.setattr(bookkeeping, "audit_file", read_only)
+    done = run("audit", "--data", str(folder))
+    assert done.exit_code == 2
+    assert "broker.db and its directory must be writable" in done.output
+
+
 @pytest.mark.parametrize("has_folder", [True, False])
 def test_a_restore_that_is_refused_changes_nothing(
     folder: Path, tmp_path: Path, *, has_folder: bool

@@ -178,12 +178,14 @@ PROBLEM = b'{"code":"property_missing","detail":"for students only","status":403
 
 
 @contextlib.contextmanager
-def refusing(kind: str, body: bytes) -> Iterator[str]:
-    """A site that answers everything 403; its address."""
+def refusing(kind: str, body: bytes, status: int = 403, to: str = "") -> Iterator[str]:
+    """A site that answers everything so; its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(403)
+            self.send_response(status)
+            if to:
+                self.send_header("location", to)
             self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -223,6 +225,14 @@ def test_a_refusal_is_said_in_words(
     assert (done.exit_code, done.stdout) == (1, shown)
     assert " ".join(done.stderr.split()) == f"403, nothing paid{said}"
     assert file.read_bytes() == body
+
+
+def test_a_page_that_is_elsewhere_is_not_said_to_be_free(folder: Path) -> None:
+    environment = {wallets.PASSPHRASE_VARIABLE: PASSPHRASE}
+    to = "https://news.example/" + "long/" * 20
+    with refusing("text/plain", b"gone", 302, to) as url:
+        done = RUNNER.invoke(wallet.app, ["get", url, "--data", str(folder)], env=environment)
+    assert done.stderr == f"302, nothing paid: it leads to {to}\n"
 
 
 def test_headers_are_as_typed_and_a_body_is_a_form_unless_it_is_said() -> None:

@@ -141,10 +141,10 @@ def test_a_path_is_sold_if_it_costs_with_any_method() -> None:
     [
         (route('price2 = "1c"'), 4, "price2"),
         (route("hold = 1"), 4, "Expected `bool`"),
-        (route('clearing = "later"'), 4, "later"),
+        (route('clearing = "later"'), 4, "write before or during or batch: "),
         (route("methods = []"), 4, "name a method"),
-        (route('methods = ["get"]'), 4, "'get' is not a method"),
-        (route('methods = ["GET", "BREW"]'), 4, "'BREW' is not a method"),
+        (route('methods = ["get"]'), 4, "'get' is no method: GET is one"),
+        (route('methods = ["GET", "BREW"]'), 4, "'BREW' is no method: GET is one"),
         (route('accept = ["gold"]'), 4, "no scheme 'gold' here; known: millicent, payword"),
         (route("repeat_s = -1"), 4, "at least 0 seconds"),
         (route("origin_timeout_s = 0"), 4, "at least 1 seconds"),
@@ -163,6 +163,9 @@ def test_a_path_is_sold_if_it_costs_with_any_method() -> None:
         ("fee = 1\n", 1, "fee"),
         ('free = "/a"\n', 1, "Expected `array`"),
         ('\nfree = ["/**/**/**"]\n', 2, "2 `**`"),
+        ('\n\nfree = ["/a", "b.css"]\n', 3, "'b.css' is no path: a path begins with /"),
+        ('accept = []\n[[routes]]\npath = "/a"\n', 2, "unknown field `routes`"),
+        (SHOP + "[gold]\nunit = 1\n", 20, "unknown field `gold`"),
         (route('requires.age = "18 or so"'), 4, "key=value pairs"),
         (
             route('[[route.reduced]]\nprice = "2c"\nprops.student = true'),
