@@ -42,7 +42,7 @@ SIZES = {
         stride=6,
         every=2,
         rounds=8,
-        inputs=400,
+        inputs=200,
         mint_kills=20,
     ),
     "full": Size(kills=60, kill_s=120.0, pause_s=0),
