@@ -56,6 +56,9 @@ def _outcome(item: Returned) -> str:
         return f"refused: {item.refused}: {item.why}"
     if item.waits:
         return WAITS
+    if item.rest_micro:
+        more = show_micro(item.rest_micro, item.currency)
+        return f"returned, {more} more follows at {output.clock(item.rest_at_s)}"
     is_credit = registry.by_name(item.scheme).traits.credit
     return "of credit given up: nothing more is billed on it" if is_credit else "returned"
 

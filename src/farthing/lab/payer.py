@@ -229,9 +229,10 @@ class PayerParty(Party):
 
     async def give_back(self, held: Held) -> bool:
         """Return one instrument; refusals as of the mint."""
-        return await self.do(
+        answer = await self.do(
             lambda guide: errand.give_back(guide, held.broker_id, held.site, held.instrument)
         )
+        return answer is not None
 
     async def do(self, flow: Callable[[Guide], Flow[T]], *, scheme: str = "") -> T:
         """Any flow of its wallet, with one scheme or with all; refusals as of the flow."""

@@ -267,8 +267,8 @@ def _load_means(guide: Guide, broker_id: str, scheme: str, amount_micro: int) ->
     return opened.amount_micro
 
 
-def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -> Flow[bool]:
-    """Return what is left of an instrument; False if it is being spent. Any refusal."""
+def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -> Flow[Json | None]:
+    """Return what is left; the mint's answer, or None if it is being spent. Any refusal."""
     at = yield from look()
     purse = guide.purse(instrument.scheme, broker_id)
     home_id = guide.brokers[broker_id].home
@@ -288,9 +288,8 @@ def give_back(guide: Guide, broker_id: str, site: str, instrument: Instrument) -
     )
     opened: Ask | None = yield OpenAsk(ask=ask, patient=False, now_s=at.now_s)
     if opened is None:
-        return False
-    yield from run(guide, opened)
-    return True
+        return None
+    return (yield from run(guide, opened))
 
 
 def carry(guide: Guide, ask: Ask) -> Flow[Json]:
@@ -310,16 +309,17 @@ def carry(guide: Guide, ask: Ask) -> Flow[Json]:
     raise Busy("asks_left_open", "others were sent first; say it once more")
 
 
-def run(guide: Guide, ask: Ask) -> Flow[None]:
-    """Send an ask that is in the store, and whatever follows from its answer.
+def run(guide: Guide, ask: Ask) -> Flow[Json]:
+    """Send an ask that is in the store, and whatever follows from its answer; the last answer.
 
     `Unavailable` if no answer came, `Denied` if the account's token is not taken: the ask stays
     open. Any refusal of the mint, or of the purse if the answer is not right: the ask is closed.
     """
     for _ in range(MESSAGES_MAX):
-        following = yield from finish(guide, ask, (yield from answer_to(ask)))
+        answer = yield from answer_to(ask)
+        following = yield from finish(guide, ask, answer)
         if following is None:
-            return
+            return answer
         ask = following
     raise Broken("errand_too_long", f"over {MESSAGES_MAX} messages to one mint")
 

@@ -2,11 +2,15 @@
 
 import msgspec
 
+from farthing import codec
 from farthing.errors import Refusal
+from farthing.schemes.contract import Comeback
 from farthing.wallet import errand
 from farthing.wallet.book import Book, Held
 from farthing.wallet.driver import Driver, drive
 from farthing.wallet.stocks import Stocks
+
+_COMEBACK = codec.Reader(Comeback)
 
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,10 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     """The code of the refusal, empty where it was given back."""
     why: str = ""
     """What the refusal says to do."""
+    rest_micro: int = 0
+    """What follows by itself: until then a vendor could claim it, though it was not spent."""
+    rest_at_s: int = 0
+    """When, unix seconds."""
     waits: bool = False
     """Whether its vendor has closed it, and the rest comes once that has cleared."""
 
@@ -71,11 +79,15 @@ def _is_closed(driver: Driver, held: Held) -> bool:
 
 def _give_back_one(driver: Driver, held: Held) -> Returned:
     code, why, instrument = "", "", held.instrument
+    told = Comeback(returned_micro=instrument.worth_micro, rest_micro=0, rest_at_s=0)
     with driver.session() as session:
         flow = errand.give_back(driver.guide, held.broker_id, held.site, instrument)
         try:
-            if not drive(flow, session.answer):
+            answer = drive(flow, session.answer)
+            if answer is None:
                 code, why = "instrument_in_use", "a payment has it: see farthing wallet recover"
+            elif driver.guide.purse(instrument.scheme, held.broker_id).reissues:
+                told = _COMEBACK.convert(answer)
         except Refusal as refusal:
             code, why = refusal.code, refusal.detail
     return Returned(
@@ -83,7 +95,9 @@ def _give_back_one(driver: Driver, held: Held) -> Returned:
         scheme=instrument.scheme,
         vendor_id=instrument.vendor_id,
         currency=instrument.currency,
-        worth_micro=instrument.worth_micro,
+        worth_micro=told.returned_micro,
+        rest_micro=max(0, min(told.rest_micro, instrument.worth_micro - told.returned_micro)),
+        rest_at_s=told.rest_at_s,
         refused=code,
         why=why,
         waits=not code and _is_closed(driver, held),

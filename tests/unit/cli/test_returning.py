@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -41,6 +42,14 @@ def returned(
         (
             returned(scheme="tick", waits=True),
             f"tick at news: 0.0002 EUR (0.02 cent) {returning.WAITS}\n",
+            0,
+        ),
+        (
+            msgspec.structs.replace(
+                returned(scheme="agent"), rest_micro=400, rest_at_s=1_800_000_000
+            ),
+            "agent at news: 0.0002 EUR (0.02 cent) returned,"
+            " 0.0004 EUR (0.04 cent) more follows at 2027-01-15 08:00 UTC\n",
             0,
         ),
         (

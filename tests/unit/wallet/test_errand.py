@@ -210,7 +210,8 @@ def test_the_next_message_is_sent_by_whoever_has_written_it(
     world.answer = late  # type: ignore[method-assign]  # somebody was quicker
     world.bank.handle = lambda ask: Answered(value={})
     (held,) = Book(world.store.file).held()
-    assert world.run(give_back(world.guide(), held.broker_id, held.site, held.instrument))
+    given = world.run(give_back(world.guide(), held.broker_id, held.site, held.instrument))
+    assert given == {}
     assert world.said.count("AskMint") == 1
 
 

@@ -38,3 +38,18 @@ def test_coins_that_are_good_are_returned_and_the_others_stay() -> None:
         assert payer.held_micro() == held_micro - first.worth_micro
         second = given(payer)
         assert (second.refused, second.worth_micro) == ("coins_over", payer.held_micro())
+
+
+def test_tokens_that_their_vendor_may_still_claim_follow() -> None:
+    with Play("agent", "returning").stage() as stage:
+        payer = stage.payer
+        stage.buy("one")
+        held_micro, has_micro = payer.held_micro(), stage.bank.has_micro("payer", payer.id)
+        gone = given(payer)
+        assert stage.bank.has_micro("payer", payer.id) == has_micro + gone.worth_micro
+        assert gone.rest_micro > 0
+        assert gone.worth_micro + gone.rest_micro == held_micro
+        stage.settle_up()
+        stage.room.later(gone.rest_at_s - stage.room.now_s + 1)
+        stage.settle_up()
+        assert stage.bank.has_micro("payer", payer.id) == has_micro + held_micro

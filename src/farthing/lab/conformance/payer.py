@@ -18,7 +18,7 @@ from farthing.lab.conformance.line import Died, Line
 from farthing.lab.conformance.room import Room
 from farthing.lab.conformance.shop import Shop
 from farthing.schemes import registry
-from farthing.schemes.contract import At, Dialect, Instrument, Purse
+from farthing.schemes.contract import At, Dialect, Instrument, Json, Purse
 from farthing.wallet.book import Book
 from farthing.wallet.choice import Guide, is_paid
 from farthing.wallet.commands import (
@@ -161,9 +161,10 @@ class Payer:
 
     def give_back(self, instrument: Instrument, site: str) -> bool:
         """Return what is left of an instrument. Any refusal."""
-        return self.run_alone(self.returning(self.bank.id, site, instrument))
+        answer = self.run_alone(self.returning(self.bank.id, site, instrument))
+        return answer is not None
 
-    def returning(self, broker_id: str, site: str, instrument: Instrument) -> Flow[bool]:
+    def returning(self, broker_id: str, site: str, instrument: Instrument) -> Flow[Json | None]:
         """The flow that returns what is left of an instrument of any broker."""
         return give_back(self.guide(), broker_id, site, instrument)
 

@@ -51,7 +51,7 @@ def test_what_is_bought_less_what_is_given_back_is_what_one_broker_owes_the_othe
         stage.room.later(NetcashPurse.returns_after_s)
         for held in stage.payer.book.held():
             back = stage.payer.returning(held.broker_id, held.site, held.instrument)
-            assert stage.payer.run_alone(back)
+            assert stage.payer.run_alone(back) is not None
         owed_micro = -bank.has_micro("peer", stage.bank.id)
         assert owed_micro == 3 * stage.price_micro
         assert FUNDS_MICRO - stage.bank.has_micro("payer", "home-there") == owed_micro
