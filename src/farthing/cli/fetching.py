@@ -137,7 +137,7 @@ def get(
         output.print_json(_figures(page) | {"refused": refused.code if refused else ""})
     else:
         _say(page, refused, private=private)
-    if page.status >= HTTPStatus.BAD_REQUEST:
+    if _came_to_nothing(page) or page.status >= HTTPStatus.BAD_REQUEST:
         raise typer.Exit(1)
 
 
@@ -150,10 +150,16 @@ def _buy(
     return page, _refused(page, file)
 
 
+def _came_to_nothing(page: Page) -> bool:
+    """Whether nothing was paid, and what was asked for did not come: a redirect is not followed."""
+    is_there = page.status < HTTPStatus.MULTIPLE_CHOICES or page.status == HTTPStatus.NOT_MODIFIED
+    return not is_there and not page.paid_micro
+
+
 def _say(page: Page, refused: Refusal | None, *, private: bool) -> None:
     """What it came to, on stderr."""
     paid = f"paid {show_micro(page.paid_micro, page.currency)}" if page.paid_micro else "free"
-    if page.status >= HTTPStatus.MULTIPLE_CHOICES and not page.paid_micro:
+    if _came_to_nothing(page):
         paid = "nothing paid"
         if refused is not None:
             paid += f": {refused.code}: {refused.detail}"

@@ -78,7 +78,7 @@ def serve(
     Example: farthing vendor serve --upstream http://127.0.0.1:8000
     """
     Vendor(data).store.close()  # a wrong folder or price file is said here, not by a worker
-    origin_of(upstream)
+    origin_of(upstream, (host, port))
     servers.require_free(host, port)
     os.environ["FARTHING_DATA"] = str(data)
     os.environ["FARTHING_UPSTREAM"] = upstream

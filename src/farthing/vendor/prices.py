@@ -370,7 +370,7 @@ class PriceFile:
     def _read(self) -> Prices:
         try:
             status = self._path.stat()
-            text = self._path.read_text(encoding="utf-8")
+            text = self._path.read_text(encoding="utf-8-sig")  # as Windows writes it
         except (OSError, UnicodeDecodeError) as wrong:
             raise Misconfigured("prices_unreadable", f"{self._path}: {wrong}") from None
         self._stamp = (status.st_mtime_ns, status.st_size)

@@ -32,6 +32,8 @@ HOP_BY_HOP = frozenset(
 )
 FORWARDED = (b"x-forwarded-", b"forwarded", b"x-real-ip")
 SENDING = frozenset({"POST", "PUT", "PATCH"})  # methods whose bodies every origin reads
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+PORTS = {"http": 80, "https": 443}
 CONNECT_TIMEOUT_S = 5.0  # an origin on the same machine or network answers at once
 HEAD_TIMEOUT_S = 300.0  # to an answer's head on free paths; on priced ones the gate waits less
 CONNECTIONS_MAX = 256  # to one origin; more requests wait for one
@@ -184,8 +186,11 @@ async def _hung_up(receive: Receive) -> None:
         pass
 
 
-def origin_of(url: str) -> httpx.URL:
-    """An upstream as it was typed; `Misconfigured` unless it is an origin without a path."""
+def origin_of(url: str, gate: tuple[str, int] = ("", 0)) -> httpx.URL:
+    """An upstream as it was typed; `Misconfigured` unless it is an origin without a path.
+
+    Nor may it be the gate itself, which listens at this host and port.
+    """
     try:
         found = httpx.URL(url)
     except httpx.InvalidURL:
@@ -195,6 +200,13 @@ def origin_of(url: str) -> httpx.URL:
             "upstream_malformed",
             f"{url!r} is no upstream: write it with http:// and without a path, as in"
             " http://127.0.0.1:8000",
+        )
+    host, port = gate
+    if (found.port or PORTS[found.scheme]) == port and found.host in {host, *LOOPBACK}:
+        raise Misconfigured(
+            "upstream_is_the_gate",
+            f"the gate itself listens at port {port}: have the site listen at another, or name one"
+            " for the gate with --port",
         )
     return found
 

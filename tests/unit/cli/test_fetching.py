@@ -232,7 +232,15 @@ def test_a_page_that_is_elsewhere_is_not_said_to_be_free(folder: Path) -> None:
     to = "https://news.example/" + "long/" * 20
     with refusing("text/plain", b"gone", 302, to) as url:
         done = RUNNER.invoke(wallet.app, ["get", url, "--data", str(folder)], env=environment)
-    assert done.stderr == f"302, nothing paid: it leads to {to}\n"
+    assert (done.exit_code, done.stderr) == (1, f"302, nothing paid: it leads to {to}\n")
+
+
+def test_a_page_that_the_payer_has_already_is_no_failure(folder: Path) -> None:
+    environment = {wallets.PASSPHRASE_VARIABLE: PASSPHRASE}
+    asked = ["-H", 'If-None-Match: "1"', "--data", str(folder)]
+    with refusing("text/plain", b"", 304) as url:
+        done = RUNNER.invoke(wallet.app, ["get", url, *asked], env=environment)
+    assert (done.exit_code, done.stderr) == (0, "304, free\n")
 
 
 def test_headers_are_as_typed_and_a_body_is_a_form_unless_it_is_said() -> None:

@@ -38,6 +38,21 @@ def test_an_upstream_that_is_none_is_said_before_anything_is_served(
     assert "as in http://127.0.0.1:8000" in done.exception.detail
 
 
+@pytest.mark.parametrize(
+    ("upstream", "port"),
+    [("http://127.0.0.1:8402", "8402"), ("http://localhost:9000", "9000"), ("http://[::1]", "80")],
+)
+def test_a_gate_that_is_to_sell_itself_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upstream: str, port: str
+) -> None:
+    monkeypatch.setattr("farthing.cli.servers.serve", pytest.fail)
+    Folder(tmp_path)
+    command = ["serve", "--upstream", upstream, "--port", port, "--data", str(tmp_path)]
+    done = RUNNER.invoke(vendor.app, command)
+    assert isinstance(done.exception, Misconfigured)
+    assert done.exception.code == "upstream_is_the_gate"
+
+
 def test_init_without_a_broker_leaves_no_half_made_vendor(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("made up")

@@ -51,6 +51,12 @@ def test_a_file_that_is_not_needed_may_be_wrong(tmp_path: Path) -> None:
     assert file.prices.routes == ()
 
 
+def test_a_byte_order_mark_is_no_part_of_the_prices(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SHOP.encode())
+    assert open_file(path).prices.routes == prices(SHOP).routes
+
+
 def prices(text: str) -> Prices:
     return read(text, currency="eur", known=KNOWN)
 
