@@ -184,6 +184,7 @@ EXCUSED = {
     "wallet/refunds.py _fetch": LIKE + "wallet.refunds.Found",
     "wallet/reissuing.py _end": LIKE + "wallet.reissuing.Comeback",
     "wallet/rows.py Rows.unseal": OWN_ROW,
+    "wallet/returning.py _give_back_one": LIKE + "wallet.reissuing.Comeback",
     "wallet/seed.py read_seed": "reads what its payer types; test_seed.py has the inputs",
 }
 """Functions that no row feeds, each with the reason."""
