@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -387,14 +387,14 @@ def payout(
     token = output.token_from(token_file, "token that pays out")
     body = {"amountMicro": parse_micro(amount, config.currency)}
 
-    async def work() -> dict[str, object]:
+    async def work() -> dict[str, Any]:
         client = BrokerClient(config.broker_url, token)
         try:
-            done: dict[str, object] = await client.post("/payout", body, secrets.token_hex(16))
+            done: dict[str, Any] = await client.post("/payout", body, secrets.token_hex(16))
         finally:
             await client.close()
         return done
 
     done = asyncio.run(work())
-    shown = show_micro(body["amountMicro"], config.currency)
+    shown = show_micro(done["amountMicro"], config.currency)
     output.say(f"{done['payout']}: {shown} {done['state']}")

@@ -144,3 +144,19 @@ def test_clear_tells_what_waits_and_until_when(
     told = RUNNER.invoke(vendor.app, ["clear", "--json", "--data", str(tmp_path)]).stdout
     found = {one["scheme"]: one for one in msgspec.json.decode(told)}["millicent"]
     assert (found["claims"], found["waiting"], found["waits_until_s"]) == (0, {"mark_held": 1}, 90)
+
+
+def test_payout_says_what_goes_and_not_what_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def post(_: BrokerClient, path: str, message: Json, key: str) -> Json:
+        assert (path, message, bool(key)) == ("/payout", {"amountMicro": 15_900}, True)
+        return {"payout": "po_1", "amountMicro": 10_000, "state": "planned"}
+
+    token = tmp_path / "token"
+    token.write_text("made up")
+    monkeypatch.setattr(BrokerClient, "post", post)
+    Folder(tmp_path / "vendor")
+    command = ["payout", "0.0159eur", "--token-file", str(token)]
+    done = RUNNER.invoke(vendor.app, [*command, "--data", str(tmp_path / "vendor")])
+    assert done.stdout == "po_1: 0.01 EUR (1 cent) planned\n"
