@@ -106,7 +106,9 @@ What happened after that moment is not in these books. In this order:
 4. Ask every vendor to run `farthing vendor grant`, without which you sell no scrip for it, and
    `farthing vendor clear --again`, which shows you every claim once more: each is paid once.
 5. Compare the payouts with the bank's own list. Until you say `farthing broker clear --open` none
-   is shown and none is planned.
+   is shown and none is planned. One that the bank has made and these books lack (payout_unknown)
+   would be paid twice: its vendor has to ask for as much again, and of that one you say exported
+   and confirmed without typing it.
 Scrip that was sold, and certificates that were made, after that moment are not covered by these
 books: vendors' claims for them are refused, and it is for you to make them good."""
 
