@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from farthing import codec
 from farthing.cli import bookkeeping, output
 from farthing.cli.bookkeeping import AsJson, Data
 from farthing.cli.calling import call
@@ -83,6 +84,7 @@ def pay(
     currency = bookkeeping.identity_in(data).currency
     micro = parse_micro(amount, currency)
     body = {"amountMicro": micro, "reference": reference, "received": received}
-    paid = call(data, "POST", f"/peers/{name}/payments", body, key=f"peer-{name}-{reference}")
+    key = f"peer-{codec.b64u(codec.digest([name, reference]))}"  # banks' names have any letters
+    paid = call(data, "POST", f"/peers/{name}/payments", body, key=key)
     booked, owed = (show_micro(each, currency) for each in (micro, paid["owedMicro"]))
     output.say(f"{name}: {booked} booked, {owed} owed")

@@ -1,10 +1,12 @@
 """The commands about other brokers, without a server; the how-to runs them with two."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from farthing.broker.web import key_of
 from farthing.cli import broker, broker_peer
 from farthing.errors import Misconfigured, OutOfRange, Unavailable
 
@@ -34,6 +36,21 @@ def test_a_broker_that_is_not_running_is_said(folder: Path) -> None:
 
 def test_an_amount_that_is_none_is_refused(folder: Path) -> None:
     assert isinstance(run(folder, "pay", "south", "much", "--reference", "r"), OutOfRange)
+
+
+def test_a_transfer_has_whatever_name_the_bank_gives_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def booked(_: Path, method: str, path: str, body: dict[str, Any], *, key: str) -> object:
+        assert (method, path) == ("POST", "/peers/south/payments")
+        sent.append((body["reference"], key_of(key)))
+        return {"owedMicro": 0}
+
+    sent: list[tuple[str, str]] = []
+    monkeypatch.setattr(broker_peer, "call", booked)
+    for reference in ("RF18 5390 0754", "Überweisung 7", "Überweisung 7"):
+        assert run(folder, "pay", "south", "5c", "--reference", reference) is None
+    assert len(set(sent)) == 2, "the same transfer is the same request"
 
 
 def test_the_broker_has_these_commands() -> None:
