@@ -1,5 +1,6 @@
 """The wallet's own account at a broker: who it is, what it has, how money gets in."""
 
+import shlex
 from typing import TypeVar
 
 import httpx
@@ -114,16 +115,16 @@ def top_up(
             instructions=(
                 f"Send {shown} to the operator of {broker.id}, for account {broker.account}, with"
                 f" the reference {reference}. The operator books it with: farthing broker account"
-                f" topup {broker.account} {amount_micro}u --reference {reference}"
+                f" topup {broker.account} {amount_micro}u --reference {shlex.quote(reference)}"
             ),
             balance=balance(client, broker.url, broker.token),
         )
+    message = {"amountMicro": amount_micro, "payer": broker.account, "reference": reference}
     headers = {
         "Authorization": f"Bearer {admin_token}",
-        "Idempotency-Key": f"topup-{reference}",
+        "Idempotency-Key": f"topup-{codec.b64u(codec.digest(message))}",
         "Content-Type": "application/json",
     }
-    message = {"amountMicro": amount_micro, "payer": broker.account, "reference": reference}
     call(client, "POST", broker.url, "/topup", headers=headers, content=codec.canonical(message))
     return TopUp(done=True, instructions="", balance=balance(client, broker.url, broker.token))
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from farthing.broker.web import key_of
 from farthing.errors import Broken, Denied, Misconfigured, Unavailable
 from farthing.wallet.account import balance, find_broker_id, top_up
 from farthing.wallet.commands import Broker, Request, Response
@@ -62,6 +63,24 @@ def test_the_same_topup_twice_books_once(client: httpx.Client, broker: Broker) -
         done = top_up(client, broker, 50_000, reference="tu_1", admin_token=ADMIN)
         assert done.done
         assert done.balance.payer_micro == 50_100
+
+
+@pytest.mark.parametrize("reference", ["RF18 5390 0754", "Überweisung 7"])
+def test_a_bank_names_a_credit_as_it_likes(broker: Broker, reference: str) -> None:
+    def bank(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            keys.append(key_of(request.headers["idempotency-key"]))
+        answer = {"id": "alice", "currency": CURRENCY, "payerMicro": 0}
+        return httpx.Response(200, json=answer)
+
+    keys: list[str] = []
+    with httpx.Client(transport=httpx.MockTransport(bank)) as client:
+        for _ in range(2):
+            assert top_up(client, broker, 50_000, reference=reference, admin_token=ADMIN).done
+        told = top_up(client, broker, 50_000, reference=reference, admin_token="").instructions
+    assert len(keys) == 2
+    assert len(set(keys)) == 1, "the same credit is the same request"
+    assert told.endswith(f" --reference '{reference}'"), "what a shell takes as one word"
 
 
 def test_a_payers_token_books_nothing(client: httpx.Client, broker: Broker) -> None:
