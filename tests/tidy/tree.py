@@ -4,12 +4,18 @@ import ast
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 CODE_FOLDERS = ("src", "tests", "bench")
 
 # What tools leave behind; only read where there is no git to say which files are ours.
 SKIPPED_FOLDERS = frozenset({".git", ".venv", "__pycache__", "build", "dist"})
+
+
+@cache  # each rule reads all files
+def _parsed(text: str, name: str) -> ast.Module:
+    return ast.parse(text, filename=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +42,7 @@ class Tree:
         return (self.root / path).read_text(encoding="utf-8")
 
     def parse(self, path: Path) -> ast.Module:
-        return ast.parse(self.read(path), filename=str(path))
+        return _parsed(self.read(path), str(path))
 
     def _all_files(self) -> list[Path]:
         listed = subprocess.run(
